@@ -1,0 +1,49 @@
+"""The command line: one file per command. Nothing here imports torch, numpy or scipy before a command runs."""
+
+import os
+import sys
+
+import typer
+
+from autosam.cli.evaluate import evaluate
+from autosam.cli.models import models
+from autosam.cli.segment import segment
+from autosam.cli.train import train
+from autosam.errors import AutosamError
+
+app = typer.Typer(
+    name="autosam",
+    help="Find every mitochondrion or nucleus in a microscopy image, without clicking.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(segment)
+app.command()(train)
+app.command()(evaluate)
+app.add_typer(models, name="models")
+
+
+@app.callback(invoke_without_command=True)
+def _version(version: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
+    if version:
+        from autosam import __version__
+
+        typer.echo(f"autosam {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run a command; turn a user's error into one line on stderr and exit status 2."""
+    try:
+        app()
+    except AutosamError as error:
+        typer.echo(f"autosam: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("autosam: interrupted; what was finished is on disk.", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        # `autosam ... | head`: the reader has gone; what is left to print goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

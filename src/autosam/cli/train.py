@@ -1,0 +1,69 @@
+"""`autosam train`: train generator and SAM jointly on labelled images."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def train(
+    data: Annotated[Path, typer.Argument(help="Folder of the training data; `data.sources` says what is in it.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")],
+    config: Annotated[
+        str | None, typer.Option("--config", "-c", help="YAML file, or a name such as joint or mito.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="section.key=value; may be given several times.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in OUT.")] = False,
+    licence: Annotated[str, typer.Option(help="Licence of the weights, written into the model file.")] = "",
+) -> None:
+    """Train a prompt generator and SAM jointly.
+
+    DATA holds one folder of images and one of labels with the same file names: `images` and `labels`, or
+    what the config's data.sources names.
+    """
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from autosam.cli.console import console
+    from autosam.config import load_config
+    from autosam.models.precision import choose_device
+    from autosam.training.loop import Progress as Report
+    from autosam.training.loop import train as run_training
+    from autosam.training.scenes import load_part
+
+    resolved = load_config(config, overrides=settings or ())
+    target = choose_device(device)
+    train_scenes = load_part(data, resolved, "train")
+    val_scenes = load_part(data, resolved, "val")
+    console.print(
+        f"{len(train_scenes)} training and {len(val_scenes)} validation images, "
+        f"{sum(int(scene.labels.max()) for scene in train_scenes)} objects to learn from; on {target}"
+    )
+    with Progress(
+        TextColumn("training"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("loss {task.fields[loss]:.3f}"),
+        TimeRemainingColumn(),
+        console=console,
+    ) as bar:
+        task = bar.add_task("training", total=resolved.training.steps, loss=float("nan"))
+
+        def report(progress: Report) -> None:
+            bar.update(task, completed=progress.step, loss=progress.loss)
+            if progress.message:
+                bar.console.print(f"step {progress.step}: {progress.message}")
+
+        model = run_training(
+            resolved,
+            train_scenes,
+            val_scenes,
+            out=out,
+            resume=resume,
+            device=target,
+            licence=licence,
+            report=report,
+        )
+    console.print(f"wrote {model}; use it with: autosam segment IMAGE --model {model} -o RESULTS")

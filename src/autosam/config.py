@@ -1,0 +1,336 @@
+"""Settings: the only place where a default is written.
+
+A setting comes from, in rising order: the defaults below, the model file's own settings, a YAML file
+(``--config``) and single values (``--set section.key=value``).
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from autosam.errors import ConfigError
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[int, Field(gt=0)]
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2's floats: PyYAML by itself reads 1e-3 as a word."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
+
+
+class Section(BaseModel):
+    """A group of settings: frozen, without unknown keys, without silent conversions between types."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class ImagesConfig(Section):
+    """How intensities are brought to 0..1."""
+
+    low: float = Field(0.5, ge=0, lt=100, description="percentile of the whole image that becomes 0")
+    high: float = Field(99.5, gt=0, le=100, description="percentile of the whole image that becomes 1")
+    non_finite: Literal["error", "background"] = Field(
+        "error", description="NaN and infinite pixels: refuse the image, or give them its low percentile"
+    )
+
+
+class SamConfig(Section):
+    """Which SAM, and which parts of it are trained."""
+
+    variant: Literal["tiny", "vit_b", "vit_l", "vit_h"] = "tiny"
+    image_size: Positive | None = Field(None, description="side of the input; by default the variant's own")
+    base: str | None = Field(None, description="published weights (a name or a file); null trains from scratch")
+    encoder: Literal["frozen", "lora", "full"] = Field("lora", description="how the image encoder is adapted")
+    prompt_encoder: Literal["frozen", "full"] = "frozen"
+    mask_decoder: Literal["frozen", "full"] = "full"
+    lora_rank: Positive = 4
+    lora_alpha: float = Field(4.0, gt=0, description="the update is scaled by alpha / rank")
+    lora_blocks: Positive | None = Field(None, description="only the last n attention blocks; null means all")
+
+
+class GeneratorConfig(Section):
+    """The UNet that finds objects."""
+
+    encoder: str = Field("tu-resnet18", description="any encoder of segmentation-models-pytorch")
+    depth: int = Field(4, ge=3, le=5)
+    decoder_channels: tuple[Positive, ...] = (96, 48, 24, 8)
+    channels: tuple[Literal["foreground", "boundary"], ...] = ("foreground", "boundary")
+
+    @model_validator(mode="after")
+    def _stages_fit(self) -> "GeneratorConfig":
+        if len(self.decoder_channels) != self.depth:
+            raise ValueError(f"decoder_channels has {len(self.decoder_channels)} entries for depth {self.depth}")
+        if not self.channels or len(set(self.channels)) < len(self.channels):
+            raise ValueError("channels must name foreground, boundary or both, each once")
+        return self
+
+
+class ModelConfig(Section):
+    """The two networks."""
+
+    sam: SamConfig = SamConfig()
+    generator: GeneratorConfig = GeneratorConfig()
+
+
+class TilesConfig(Section):
+    """How a large image is cut."""
+
+    size: Positive | None = Field(None, description="side in pixels; by default SAM's own input size")
+    overlap: float = Field(0.25, ge=0, lt=0.9, description="fraction of the side that neighbours share")
+
+
+class PromptsConfig(Section):
+    """How maps become prompts."""
+
+    method: Literal["centroid", "distance", "probability", "grid", "manual"] = "distance"
+    points: Annotated[int, Field(ge=0, le=100)] = Field(1, description="positive points per object")
+    negatives: Annotated[int, Field(ge=0, le=100)] = Field(0, description="points in neighbouring objects")
+    box: bool = True
+    box_margin: Fraction = Field(0.05, description="fraction of the box's side added on each side")
+    mask: bool = Field(True, description="give SAM the generator's logits as a mask prompt")
+    foreground: Fraction = Field(0.5, description="probability from which a pixel is foreground")
+    boundary: Fraction = Field(0.5, description="probability from which a pixel separates two objects")
+    min_size: Annotated[int, Field(ge=0)] = Field(30, description="smallest basin that is prompted, in pixels")
+    grid: Positive = Field(32, description="points per side of method=grid")
+
+    @model_validator(mode="after")
+    def _something_to_say(self) -> "PromptsConfig":
+        if self.points == 0 and not self.box and not self.mask:
+            raise ValueError("points=0, box=false and mask=false leave no prompt; set one of them")
+        return self
+
+
+class DecodeConfig(Section):
+    """How SAM is asked."""
+
+    sam: bool = Field(True, description="false: the generator's own basins are the result")
+    batch_size: Positive = Field(64, description="prompts decoded at a time")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="auto is bfloat16 where the hardware multiplies it, otherwise float32"
+    )
+
+
+class MergeConfig(Section):
+    """How masks become instances."""
+
+    iou: Fraction = Field(0.5, description="of two masks with a larger IoU, the worse one goes")
+    overlap: Fraction = Field(0.8, description="the same for intersection over the smaller mask")
+    min_score: Fraction = Field(0.3, description="masks with a lower score are dropped")
+    min_size: Annotated[int, Field(ge=0)] = Field(50, description="smallest instance, in pixels")
+    fill_holes: bool = True
+    fallback: Fraction = Field(
+        0.7,
+        description="where SAM's masks were dropped, keep the generator's basin from this mean probability on; "
+        "1 keeps none",
+    )
+
+
+class SourceConfig(Section):
+    """One folder pair of training data, relative to the data folder."""
+
+    name: str = Field(description="its key in the split file")
+    images: str
+    labels: str
+    components: bool = Field(False, description="labels are masks: make instances by connected components")
+    min_size: Annotated[int, Field(ge=0)] = Field(50, description="smallest component, in pixels")
+
+
+class DataConfig(Section):
+    """Which images are trained on, and which validate."""
+
+    sources: tuple[SourceConfig, ...] = (SourceConfig(name="data", images="images", labels="labels"),)
+    split: str | None = Field(
+        None, description="JSON of source name -> train, val -> file stems; null takes the last fifth to validate"
+    )
+
+
+class AugmentConfig(Section):
+    """Random changes of a training tile."""
+
+    scale: tuple[float, float] = Field((0.7, 1.4), description="range of magnification, drawn log-uniformly")
+    contrast: Fraction = Field(0.3, description="relative range of contrast and gamma")
+    brightness: Fraction = Field(0.15, description="range of the added intensity")
+    noise: Fraction = Field(0.06, description="largest standard deviation of added Gaussian noise")
+    blur: float = Field(1.2, ge=0, description="largest Gaussian sigma in pixels, in half of the tiles")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "AugmentConfig":
+        if not 0 < self.scale[0] <= self.scale[1]:
+            raise ValueError(f"scale is {list(self.scale)}; it must be two positive numbers, the smaller first")
+        return self
+
+
+class TrainingConfig(Section):
+    """The joint recipe."""
+
+    steps: Positive = 2000
+    batch_size: Positive = Field(4, description="tiles per step")
+    prompts_per_tile: Positive = 16
+    learning_rate: float = Field(5e-4, gt=0, description="peak rate for SAM")
+    generator_learning_rate: float = Field(1e-3, gt=0, description="peak rate for the generator")
+    weight_decay: float = Field(0.02, ge=0)
+    warmup: Fraction = Field(0.05, description="fraction of the steps in which the rate rises")
+    clip: float = Field(1.0, gt=0, description="largest norm of the gradient, for each network")
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    ema: float = Field(0.998, ge=0, lt=1, description="decay of the averaged weights that are kept; 0 is off")
+    mask_weight: float = Field(1.0, ge=0, description="lambda: weight of the mask loss beside the generator's")
+    emitted: tuple[Fraction, Fraction] = Field(
+        (0.1, 0.6), description="fractions of the run between which truth prompts give way to emitted ones"
+    )
+    emitted_share: Fraction = Field(0.7, description="share of tiles with emitted prompts at the end")
+    mask_prompt: Fraction = Field(0.5, description="share of tiles in which prompts bring a mask")
+    soft_mask: bool = Field(True, description="let the mask loss reach the generator through the mask prompt")
+    validate_every: Positive = Field(400, description="steps between validations")
+    checkpoint_every: Positive = Field(100, description="steps between checkpoints")
+    validation_images: Positive = Field(8, description="most validation images during training")
+    workers: Annotated[int, Field(ge=0)] = Field(1, description="processes that prepare tiles")
+    augment: AugmentConfig = AugmentConfig()
+
+
+class Config(Section):
+    """All settings of a run."""
+
+    seed: Annotated[int, Field(ge=0)] = 0
+    images: ImagesConfig = ImagesConfig()
+    model: ModelConfig = ModelConfig()
+    tiles: TilesConfig = TilesConfig()
+    prompts: PromptsConfig = PromptsConfig()
+    decode: DecodeConfig = DecodeConfig()
+    merge: MergeConfig = MergeConfig()
+    data: DataConfig = DataConfig()
+    training: TrainingConfig = TrainingConfig()
+
+
+def config_folder() -> Path:
+    """Folder of the YAML files that come with autosam: in the wheel, or beside `src` in a checkout."""
+    package = Path(__file__).parent
+    packed = package / "configs"
+    return packed if packed.is_dir() else package.parents[1] / "configs"
+
+
+def find_config(name: str) -> Path:
+    """Find a YAML file by path, or by the name of one that comes with autosam.
+
+    Raises
+    ------
+    ConfigError
+        If there is none; the message lists those that exist.
+    """
+    for candidate in (Path(name), config_folder() / f"{name}.yaml"):
+        if candidate.is_file():
+            return candidate
+    known = sorted(path.stem for path in config_folder().glob("*.yaml"))
+    near = get_close_matches(name, known, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    raise ConfigError(f"no config file or name {name!r}{hint} Known names: {', '.join(known) or 'none'}")
+
+
+def load_config(
+    name: str | Path | None = None,
+    *,
+    overrides: Sequence[str] = (),
+    defaults: Mapping[str, Any] | None = None,
+) -> Config:
+    """Resolve settings and report every fault at once.
+
+    Parameters
+    ----------
+    name : str or Path, optional
+        A YAML file, or the name of one that comes with autosam.
+    overrides : sequence of str
+        ``section.key=value``; the value is read as YAML.
+    defaults : mapping, optional
+        Settings below the file, such as those that a model was trained with.
+
+    Returns
+    -------
+    Config
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing or no YAML mapping, or any setting is unknown, of the wrong type or out of range:
+        one line with every fault and its dotted path.
+    """
+    values: dict[str, Any] = _merged({}, defaults or {})
+    if name is not None:
+        path = find_config(str(name))
+        try:
+            content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # a SafeLoader
+        except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+            raise ConfigError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from error
+        if content is not None and not isinstance(content, Mapping):
+            raise ConfigError(f"{path} holds {type(content).__name__}; a mapping of sections was wanted")
+        values = _merged(values, content or {})
+    for override in overrides:
+        values = _merged(values, _parse_override(override))
+    return make_config(values)
+
+
+def make_config(values: Mapping[str, Any]) -> Config:
+    """Validate a nested mapping; every fault is named in one ConfigError."""
+    try:
+        # Through JSON rules, where a list is as good as a tuple, while numbers and strings stay apart.
+        return Config.model_validate(_tuples(values))
+    except ValidationError as error:
+        faults = [_describe(fault) for fault in error.errors()]
+        raise ConfigError(f"{len(faults)} wrong setting{'s' * (len(faults) > 1)}: {'; '.join(faults)}") from error
+
+
+def _describe(fault: Any) -> str:
+    path = ".".join(str(part) for part in fault["loc"]) or "config"
+    if fault["type"] == "extra_forbidden":
+        return f"{path} is unknown{_near(fault['loc'])}"
+    return f"{path}={fault['input']!r}: {fault['msg']}" if fault["type"] != "value_error" else f"{path}: {fault['msg']}"
+
+
+def _near(location: tuple[Any, ...]) -> str:
+    section: Any = Config
+    for part in location[:-1]:
+        field = section.model_fields.get(part) if isinstance(section, type) else None
+        if field is None:
+            return ""
+        section = field.annotation
+    if not (isinstance(section, type) and issubclass(section, BaseModel)):
+        return ""
+    near = get_close_matches(str(location[-1]), list(section.model_fields), n=1)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def _parse_override(text: str) -> dict[str, Any]:
+    key, separator, value = text.partition("=")
+    if not separator or not key.strip() or not all(key.strip().split(".")):
+        raise ConfigError(f"--set {text!r} was not understood; write section.key=value, such as merge.min_size=100")
+    try:
+        parsed = yaml.load(value, Loader=_Loader) if value else ""
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {text!r}: the value is no YAML: {' '.join(str(error).split())}") from error
+    for part in reversed(key.strip().split(".")):
+        parsed = {part: parsed}
+    return dict(parsed)
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    result = dict(below)
+    for key, value in above.items():
+        old = result.get(key)
+        result[key] = _merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return result
+
+
+def _tuples(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _tuples(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return tuple(_tuples(entry) for entry in value)
+    return value

@@ -1,0 +1,143 @@
+"""Folder pairs: images in one folder, labels of the same names in another."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autosam.errors import InputError
+from autosam.images import normalize, read_image, read_labels, to_uint8
+from autosam.metrics import components
+
+Part = Literal["train", "val"]
+_SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """One labelled image.
+
+    Attributes
+    ----------
+    name : str
+        ``source/stem``.
+    source : str
+        Which source it came from.
+    image : ndarray of uint8, shape (H, W, 3)
+        Normalized over the whole image.
+    labels : ndarray of int32, shape (H, W)
+        0 for background, 1..n for the instances.
+    """
+
+    name: str
+    source: str
+    image: NDArray[np.uint8]
+    labels: NDArray[np.int32]
+
+
+def load_scenes(
+    images: Path,
+    labels: Path,
+    *,
+    source: str,
+    stems: list[str] | None = None,
+    as_components: bool = False,
+    min_size: int = 50,
+    low: float = 0.5,
+    high: float = 99.5,
+) -> list[Scene]:
+    """Read the images and labels of one folder pair into memory.
+
+    Parameters
+    ----------
+    images, labels : Path
+        The two folders; a pair shares its stem.
+    source : str
+        Name of the pair.
+    stems : list of str, optional
+        Only these; by default every image.
+    as_components : bool
+        The labels are semantic masks: see `metrics.components`.
+    min_size : int
+        Smallest component in pixels.
+    low, high : float
+        Percentiles of `images.normalize`.
+
+    Returns
+    -------
+    list of Scene
+        Sorted by stem.
+
+    Raises
+    ------
+    InputError
+        If a folder or a partner is missing or sizes differ: all the faults of the pair in one line.
+    """
+    image_files, label_files = _by_stem(images), _by_stem(labels)
+    wanted = sorted(image_files) if stems is None else sorted(stems)
+    if not wanted:
+        raise InputError(f"{images} holds no image; wanted files ending in {', '.join(_SUFFIXES)}")
+    faults = [f"no image {stem} in {images}" for stem in wanted if stem not in image_files]
+    faults += [f"no labels {stem} in {labels}" for stem in wanted if stem not in label_files]
+    if faults:
+        raise InputError(f"{len(faults)} faults in {source}: {'; '.join(faults[:10])}")
+    scenes = []
+    for stem in wanted:
+        image = to_uint8(normalize(read_image(image_files[stem]), low=low, high=high))
+        truth = read_labels(label_files[stem])
+        if truth.shape != image.shape[:2]:
+            faults.append(f"{stem} has an image of {image.shape[:2]} and labels of {truth.shape}")
+            continue
+        instances = components(truth, min_size=min_size) if as_components else _renumbered(truth)
+        scenes.append(Scene(f"{source}/{stem}", source, image, instances))
+    if faults:
+        raise InputError(f"{len(faults)} faults in {source}: {'; '.join(faults[:10])}")
+    return scenes
+
+
+def read_split(path: Path, source: str, part: Part) -> list[str]:
+    """Read the stems of one part of one source from a JSON file ``{source: {part: [stem, ...]}}``.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or has no such list.
+    """
+    try:
+        stems = json.loads(path.read_text(encoding="utf-8"))[source][part]
+    except (OSError, ValueError) as error:
+        raise InputError(f"split file {path} cannot be read: {error}") from error
+    except (KeyError, TypeError) as error:
+        raise InputError(f"split file {path} has no list {source}.{part}; add it or correct data.sources") from error
+    if not isinstance(stems, list) or not all(isinstance(stem, str) for stem in stems):
+        raise InputError(f"split file {path}: {source}.{part} must be a list of file stems")
+    return stems
+
+
+def divide(folder: Path, part: Part) -> list[str]:
+    """Give the stems of one part where there is no split file.
+
+    The last fifth, in the order of names, validates: neighbouring slices look alike, so they must not be dealt
+    out at random. A folder with a single image trains and validates on it.
+    """
+    stems = sorted(_by_stem(folder))
+    n_val = max(1, len(stems) // 5)
+    if len(stems) < 2:
+        return stems
+    return stems[-n_val:] if part == "val" else stems[:-n_val]
+
+
+def _by_stem(folder: Path) -> dict[str, Path]:
+    if not folder.is_dir():
+        raise InputError(f"no folder {folder}; correct the data folder or data.sources in the config")
+    return {path.stem: path for path in sorted(folder.iterdir()) if path.suffix.lower() in _SUFFIXES}
+
+
+def _renumbered(labels: NDArray[np.generic]) -> NDArray[np.int32]:
+    _, inverse = np.unique(labels, return_inverse=True)
+    numbers = inverse.reshape(labels.shape).astype(np.int32)
+    # np.unique sorts, so 0 is the first id exactly where there is background.
+    return numbers if (labels == 0).any() else np.asarray(numbers + 1, dtype=np.int32)

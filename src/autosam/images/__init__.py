@@ -1,0 +1,36 @@
+"""Images in and results out, in plain numpy: find, read, normalize, tile, write."""
+
+from autosam.images.normalize import normalize, to_uint8
+from autosam.images.read import read_image, read_labels
+from autosam.images.source import Source, find_sources
+from autosam.images.tile import Window, blend, blend_weights, read_window, tile_windows
+from autosam.images.write import (
+    atomic_path,
+    ensure_folder,
+    smallest_unsigned,
+    write_json,
+    write_labels,
+    write_png,
+    write_text,
+)
+
+__all__ = [
+    "Source",
+    "Window",
+    "atomic_path",
+    "blend",
+    "blend_weights",
+    "ensure_folder",
+    "find_sources",
+    "normalize",
+    "read_image",
+    "read_labels",
+    "read_window",
+    "smallest_unsigned",
+    "tile_windows",
+    "to_uint8",
+    "write_json",
+    "write_labels",
+    "write_png",
+    "write_text",
+]

@@ -1,0 +1,167 @@
+"""Intensities of any type to the 0-1 range that every model sees, by the percentiles of the whole image."""
+
+import math
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autosam.errors import InputError
+
+# Rows are worked on in strips of about this many values, so that no float64 copy of a large image exists.
+_STRIP = 1 << 20
+
+
+def normalize(
+    image: NDArray[Any],
+    *,
+    low: float = 0.5,
+    high: float = 99.5,
+    non_finite: Literal["error", "background"] = "error",
+) -> NDArray[np.float32]:
+    """Scale an image so that its low percentile becomes 0 and its high one 1, and clip the rest.
+
+    The percentiles are those of the whole image, over all channels together: tiles of one image stay
+    comparable, and colours keep their ratios.
+
+    Parameters
+    ----------
+    image : ndarray, shape (H, W) or (H, W, 3)
+        Integers or floating point numbers of any range.
+    low, high : float
+        Percentiles, 0 <= low < high <= 100, linearly interpolated as `numpy.percentile` does. Where both fall
+        on one intensity (few bright spots on an even background), the lowest and highest intensity are used.
+    non_finite : {"error", "background"}
+        What becomes of NaN and infinity: refused, or set to the intensity of the low percentile, which
+        becomes 0.
+
+    Returns
+    -------
+    ndarray of float32, shape (H, W, 3)
+        Between 0 and 1; zeros for a constant image. A gray image comes as a read-only view that repeats one
+        (H, W) plane, so that it takes no more memory than the plane: copy before writing into it.
+
+    Raises
+    ------
+    InputError
+        If the shape or the percentiles do not fit, or the image holds NaN or infinity and these are refused.
+
+    Examples
+    --------
+    >>> normalize(np.array([[0, 5, 10]], np.uint8), low=0, high=100)[0, :, 0].tolist()
+    [0.0, 0.5, 1.0]
+    """
+    if 0 in image.shape or image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] != 3):
+        raise InputError(f"the image has shape {image.shape}; wanted (H, W) or (H, W, 3), not empty.")
+    if image.dtype.kind not in "biuf":
+        raise InputError(f"the image holds {image.dtype} values; wanted integers or floating point numbers.")
+    if not 0 <= low < high <= 100:
+        raise InputError(f"percentiles are {low} and {high}; wanted 0 <= low < high <= 100.")
+    if image.dtype == bool:
+        image = image.view(np.uint8)
+
+    finite = _finite_values(image, non_finite)
+    dark, bright = _percentiles(finite, low, high) if finite.size else (0.0, 0.0)
+    if finite.size and dark == bright:
+        dark, bright = float(finite.min()), float(finite.max())
+    span = bright - dark
+    if not math.isfinite(span):
+        raise InputError(
+            f"intensities reach from {dark:g} to {bright:g}; wanted a range below 1e308: check the file."
+        )
+
+    scaled = np.zeros(image.shape, np.float32)
+    if span > 0:
+        for rows in _strips(image):
+            strip = image[rows].astype(np.float64)
+            if image.dtype.kind == "f" and non_finite == "background":
+                strip[~np.isfinite(strip)] = dark
+            scaled[rows] = (np.clip(strip, dark, bright) - dark) / span
+    if scaled.ndim == 3:
+        return scaled
+    return np.broadcast_to(scaled[:, :, None], (*scaled.shape, 3))
+
+
+def to_uint8(image: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
+    """Round intensities between 0 and 1 to whole numbers between 0 and 255.
+
+    Parameters
+    ----------
+    image : ndarray of floats, any shape with at least one dimension
+        Between 0 and 1, as `normalize` returns it.
+
+    Returns
+    -------
+    ndarray of uint8, same shape
+        A new array; 0.5 becomes 128 (half to even).
+
+    Raises
+    ------
+    InputError
+        If a value lies outside 0 to 1 or is NaN.
+
+    Examples
+    --------
+    >>> to_uint8(np.array([0.0, 0.5, 1.0])).tolist()
+    [0, 128, 255]
+    """
+    rounded = np.empty(image.shape, np.uint8)
+    for rows in _strips(image):
+        strip = image[rows]
+        if not ((strip >= 0) & (strip <= 1)).all():
+            raise InputError(
+                f"intensities reach from {image.min():g} to {image.max():g}; wanted 0 to 1: normalize."
+            )
+        rounded[rows] = np.rint(strip * strip.dtype.type(255))
+    return rounded
+
+
+def _strips(image: NDArray[Any]) -> Iterator[slice]:
+    step = max(1, _STRIP // max(1, math.prod(image.shape[1:])))
+    return (slice(start, start + step) for start in range(0, image.shape[0], step))
+
+
+def _finite_values(image: NDArray[Any], non_finite: str) -> NDArray[Any]:
+    """Return the image itself where all of it is finite, else its finite values in one dimension."""
+    if image.dtype.kind != "f":
+        return image
+    finite = np.isfinite(image)
+    if finite.all():
+        return image
+    if non_finite == "error":
+        pixels = finite if image.ndim == 2 else finite.all(axis=2)
+        raise InputError(
+            f"{np.count_nonzero(~pixels)} of {pixels.size} pixels are NaN or infinite; wanted finite ones: "
+            "mend the image, or take them for background with --set images.non_finite=background."
+        )
+    values: NDArray[Any] = image[finite]
+    return values
+
+
+def _percentiles(values: NDArray[Any], low: float, high: float) -> tuple[float, float]:
+    if values.dtype in (np.uint8, np.uint16):
+        counts = np.zeros(1 << (8 * values.dtype.itemsize), np.int64)
+        for rows in _strips(values):
+            counts += np.bincount(values[rows].ravel(), minlength=counts.size)
+        return _histogram_percentile(counts, low), _histogram_percentile(counts, high)
+    if values.dtype == np.float16:
+        # Interpolated in float16, percentiles would be coarse, and their difference could overflow.
+        values = values.astype(np.float32)
+    # Where this overflows, the caller finds a span that is not finite.
+    with np.errstate(over="ignore", invalid="ignore"):
+        dark, bright = np.percentile(values, [low, high])
+    return float(dark), float(bright)
+
+
+def _histogram_percentile(counts: NDArray[np.int64], percent: float) -> float:
+    """Compute `numpy.percentile` of the values that a histogram counts, equal to the last bit."""
+    upto = np.cumsum(counts)
+    position = percent / 100 * (int(upto[-1]) - 1)
+    below = math.floor(position)
+    fraction = position - below
+    # The value at sorted position p is the first one that more than p values do not exceed.
+    first, second = (int(v) for v in np.searchsorted(upto, [below, math.ceil(position)], side="right"))
+    if fraction < 0.5:
+        return first + (second - first) * fraction
+    return second - (second - first) * (1 - fraction)

@@ -1,0 +1,156 @@
+"""From what a user types (files, folders, globs, HDF5 datasets) to a list of images with distinct names."""
+
+import glob
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from autosam.errors import InputError
+from autosam.images.files import HDF5_SUFFIXES, IMAGE_SUFFIXES, TIFF_SUFFIXES, choose_dataset, count_images
+from autosam.images.tiff import count_tiff_images
+
+
+@dataclass(frozen=True)
+class Source:
+    """One image: a file, or one page of it.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    dataset : str or None
+        Dataset of an HDF5 file, with its leading slash; None elsewhere.
+    page : int or None
+        0-based page of a TIFF, or slice of a (Z, Y, X) dataset; None where the file holds one image.
+    pages : int
+        Number of images in the file; `name` pads the page to its digits.
+
+    Examples
+    --------
+    >>> source = Source(Path("raw/stack.tif"), page=3, pages=165)
+    >>> source.name, str(source)
+    ('stack_p003', 'raw/stack.tif[3]')
+    """
+
+    path: Path
+    dataset: str | None = None
+    page: int | None = None
+    pages: int = 1
+
+    @property
+    def name(self) -> str:
+        """Stem of the files that the results are written to; it holds no slash."""
+        stem = re.sub(r"\.ome$", "", self.path.stem, flags=re.IGNORECASE)
+        if self.dataset is not None:
+            stem += "_" + re.sub(r"[^\w.-]+", "_", self.dataset.strip("/"))
+        if self.page is not None:
+            stem += f"_p{self.page:0{len(str(self.pages - 1))}d}"
+        return stem
+
+    def __str__(self) -> str:
+        dataset = "" if self.dataset is None else f":{self.dataset}"
+        page = "" if self.page is None else f"[{self.page}]"
+        return f"{self.path}{dataset}{page}"
+
+
+def split_dataset(text: str) -> tuple[Path, str | None]:
+    """Split `file.h5:/dataset` into its two parts.
+
+    Examples
+    --------
+    >>> split_dataset("a/b.h5:/raw")[1], split_dataset("a/b.h5")[1], split_dataset("C:/b.tif")[1]
+    ('/raw', None, None)
+    """
+    suffixes = "|".join(re.escape(suffix) for suffix in HDF5_SUFFIXES)
+    match = re.fullmatch(rf"(.+(?:{suffixes})):(.+)", text, flags=re.IGNORECASE | re.DOTALL)
+    return (Path(match[1]), "/" + match[2].strip("/")) if match else (Path(text), None)
+
+
+def find_sources(inputs: Sequence[str | Path]) -> list[Source]:
+    """List every image that the inputs name.
+
+    Parameters
+    ----------
+    inputs : sequence of str or Path
+        Files, folders (their own files only, sorted by name; hidden files and unknown suffixes are skipped),
+        globs and HDF5 datasets (`file.h5:/dataset`). An image named twice is listed once.
+
+    Returns
+    -------
+    list of Source
+        In the order of the inputs; names are distinct, upper and lower case taken as equal. A damaged file,
+        or an HDF5 file of a folder whose dataset is unclear, is listed too: `read_image` raises, so that one
+        bad file does not stop the others.
+
+    Raises
+    ------
+    InputError
+        If an input does not exist, an empty folder or glob, a file of an unknown suffix or a dataset that is
+        not there or not clear is named, or two images would write to the same files.
+    """
+    if not inputs:
+        raise InputError("no image was given; name files, folders, globs or file.h5:/dataset.")
+    seen: dict[tuple[Path, str | None, int | None], Source] = {}
+    for text in inputs:
+        for source in _expand(str(text)):
+            seen.setdefault((source.path.resolve(), source.dataset, source.page), source)
+    by_name: dict[str, Source] = {}
+    for source in seen.values():
+        other = by_name.setdefault(source.name.casefold(), source)
+        if other is not source:
+            raise InputError(
+                f"{other} and {source} would both write their results as {source.name}; "
+                "rename one of them, or run them apart with different output folders."
+            )
+    return list(seen.values())
+
+
+def _expand(text: str) -> Iterator[Source]:
+    path, dataset = split_dataset(text)
+    if path.is_dir():
+        files = [f for f in sorted(path.iterdir()) if _is_image(f)]
+        if not files:
+            raise InputError(f"the folder {path} holds no image; known suffixes: {' '.join(IMAGE_SUFFIXES)}.")
+    elif path.exists():
+        if path.suffix.lower() not in IMAGE_SUFFIXES:
+            raise InputError(f"{path}: unknown suffix {path.suffix!r}; known: {' '.join(IMAGE_SUFFIXES)}.")
+        yield from _sources(path, dataset, named=True)
+        return
+    elif glob.has_magic(str(path)):
+        files = [f for f in map(Path, sorted(glob.glob(str(path), recursive=True))) if _is_image(f)]
+        if not files:
+            raise InputError(f"{path} matches no image; known suffixes: {' '.join(IMAGE_SUFFIXES)}.")
+    else:
+        raise InputError(
+            f"{path}: no such file or folder; check the spelling (the current folder is {Path.cwd()})."
+        )
+    for file in files:
+        yield from _sources(file, dataset, named=False)
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+
+
+def _sources(path: Path, dataset: str | None, *, named: bool) -> Iterator[Source]:
+    """List the images of one file; a file that cannot be looked into is one source, whose reading raises."""
+    pages = 1
+    suffix = path.suffix.lower()
+    if suffix in HDF5_SUFFIXES:
+        try:
+            dataset, shape = choose_dataset(path, dataset)
+            pages = count_images(shape)
+        except InputError:
+            if named:
+                raise
+    elif suffix in TIFF_SUFFIXES:
+        try:
+            pages = count_tiff_images(path)
+        except InputError:
+            pages = 1
+    if pages <= 1:
+        yield Source(path, dataset)
+    else:
+        for page in range(pages):
+            yield Source(path, dataset, page, pages)

@@ -1,0 +1,189 @@
+"""TIFF: which pages make one image, and the pixels of one of them."""
+
+import logging
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from autosam.errors import InputError
+from autosam.images.files import UnfitError, check_page, looks_like_colour, reading
+
+_ALPHA = (tifffile.EXTRASAMPLE.ASSOCALPHA, tifffile.EXTRASAMPLE.UNASSALPHA)
+
+
+class _CutShort(logging.Filter):
+    """Sees tifffile's note that the chain of pages leads outside the file, which it otherwise only logs."""
+
+    found = False
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Keep the note from the screen; let others pass."""
+        cut = "invalid page offset" in record.getMessage()
+        self.found = self.found or cut
+        return not cut
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[list[tifffile.TiffPageSeries]]:
+    """List the series of a file; thumbnails and lower levels of a pyramid are left out."""
+    with reading(path), tifffile.TiffFile(path) as file:
+        watch = _CutShort()
+        logger = logging.getLogger("tifffile")
+        logger.addFilter(watch)
+        try:
+            found = list(file.series)
+        finally:
+            logger.removeFilter(watch)
+        if watch.found:
+            # tifffile would return the pages that are left.
+            raise ValueError("the file ends before its last page")
+        series = [s for s in found if not s.keyframe.is_reduced] or found
+        if not series:
+            raise UnfitError("no page; wanted at least one image")
+        yield series
+
+
+def _layout(series: tifffile.TiffPageSeries) -> tuple[str, tuple[int, ...]]:
+    """Axes and shape without axes of length 1 (rows and columns stay); the channels are `S` or `C`."""
+    axes, shape = str(series.axes), tuple(int(n) for n in series.shape)
+    if 0 in shape or not {"Y", "X"} <= set(axes):
+        # tifffile loses the names of the axes of an empty image.
+        raise UnfitError(f"no pixels (shape {shape}, axes {axes}); wanted at least 1 row and 1 column")
+    if axes.endswith("YX") and set(axes[:-2]) & set("QI") and looks_like_colour(shape):
+        # (H, W, 3) written without a word about colour: H pages of W rows and 3 columns.
+        axes = axes[:-3] + "YXS"
+    keep = [i for i, axis in enumerate(axes) if axis in "YX" or shape[i] > 1]
+    return "".join(axes[i] for i in keep), tuple(shape[i] for i in keep)
+
+
+def _images(series: tifffile.TiffPageSeries) -> int:
+    axes, shape = _layout(series)
+    return math.prod(n for axis, n in zip(axes, shape, strict=True) if axis not in "YXSC")
+
+
+def count_tiff_images(path: Path) -> int:
+    """Count the images in a TIFF: planes of all series, where an RGB page or a C axis make one image.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged or empty.
+    """
+    with _opened(path) as found:
+        return sum(_images(series) for series in found)
+
+
+def read_tiff(path: Path, page: int | None) -> tuple[NDArray[Any], bool]:
+    """One image of a TIFF; only its own pages are read.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    page : int or None
+        0-based number of the image, in the order of the file; None where it holds only one.
+
+    Returns
+    -------
+    pixels : ndarray, shape (H, W) or (H, W, C)
+        Values as stored, in native byte order; palettes are resolved to RGB.
+    alpha : bool
+        Whether the last of two channels is declared to be transparency.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged or has fewer images, or several and no page is named.
+    """
+    with _opened(path) as found:
+        counts = [_images(series) for series in found]
+        left = check_page(path, page, sum(counts))
+        # The series that holds the page: the first one whose end lies beyond it.
+        number = 0
+        while left >= counts[number]:
+            left -= counts[number]
+            number += 1
+        return _pixels(found[number], left)
+
+
+def read_tiff_stack(path: Path) -> tuple[NDArray[Any], str]:
+    """Read the only series of a TIFF, palettes unresolved, with its axes (those of length 1 dropped)."""
+    with _opened(path) as found:
+        if len(found) > 1:
+            shapes = ", ".join(str(tuple(series.shape)) for series in found)
+            raise InputError(f"{path} holds pages of several shapes ({shapes}); wanted pages of one shape.")
+        axes, shape = _layout(found[0])
+        return found[0].asarray().reshape(shape), axes
+
+
+def _pixels(series: tifffile.TiffPageSeries, index: int) -> tuple[NDArray[Any], bool]:
+    axes, shape = _layout(series)
+    length = dict(zip(axes, shape, strict=True))
+    if length.get("S", 1) > 1 and length.get("C", 1) > 1:
+        found = f"{length['C']} colour channels of {length['S']} samples each (axes {axes})"
+        raise UnfitError(f"{found}; wanted gray or RGB: save the channel to segment as an image of its own")
+    key = series.keyframe
+    if key.photometric == tifffile.PHOTOMETRIC.SEPARATED:
+        raise UnfitError("its colours are inks (CMYK); wanted gray or RGB, so convert it")
+
+    # Pages that belong to the image: all axes outside a page count pages, slowest first.
+    outer = [axis for axis in axes if axis not in key.axes]
+    # Not so where `_layout` has found colour in the pages' own columns.
+    whole_pages = all(length.get(axis, 1) == n for axis, n in zip(key.axes, key.shape, strict=True))
+    if (
+        series.dataoffset is None
+        and whole_pages
+        and _images(series) > 1
+        and len(series.pages) == math.prod(length[a] for a in outer)
+    ):
+        numbers = np.arange(len(series.pages)).reshape([length[axis] for axis in outer])
+        mine = _plane(numbers, "".join(outer), index).ravel()
+        pages = [_page(series, int(number)) for number in mine]
+        inner = "".join(axis for axis in key.axes if axis in axes)
+        inner_shape = [length[axis] for axis in inner]
+        if "C" in outer:
+            array = np.stack([page.reshape(inner_shape) for page in pages])
+            plane = _plane(array, "C" + inner, 0)
+        else:
+            plane = _plane(pages[0].reshape(inner_shape), inner, 0)
+    else:
+        # One run of bytes is mapped, so that one page of a large stack is all that is read.
+        mapped = series.dataoffset is not None and _images(series) > 1
+        whole = series.asarray(out="memmap") if mapped else series.asarray()
+        plane = _plane(whole.reshape(shape), axes, index)
+
+    plane = np.array(plane, dtype=plane.dtype.newbyteorder("="), order="C")
+    if key.photometric == tifffile.PHOTOMETRIC.PALETTE and plane.ndim == 2 and key.colormap is not None:
+        plane = _resolve(plane, np.asarray(key.colormap))
+    return plane, bool(key.extrasamples) and key.extrasamples[-1] in _ALPHA
+
+
+def _page(series: tifffile.TiffPageSeries, number: int) -> NDArray[Any]:
+    page = series.pages[number]
+    if page is None:
+        raise ValueError(f"its page {number} is missing")
+    return page.asarray()
+
+
+def _plane(array: NDArray[Any], axes: str, index: int) -> NDArray[Any]:
+    """Take the image of this number, as (Y, X) or (Y, X, channels); of page numbers, those it is made of."""
+    lead = [i for i, axis in enumerate(axes) if axis not in "YXSC"]
+    inner = [axes.index(axis) for axis in "YXSC" if axis in axes]
+    position = np.unravel_index(index, [array.shape[i] for i in lead]) if lead else ()
+    plane: NDArray[Any] = array.transpose(lead + inner)[position]
+    return plane
+
+
+def _resolve(indices: NDArray[Any], colormap: NDArray[Any]) -> NDArray[Any]:
+    """Colours of palette indices: uint8 (H, W, 3), or (H, W) where all of the palette is gray."""
+    # A TIFF's palette is 16 bits deep; 8-bit programs fill it with v × 257 or v × 256.
+    table = (colormap >> 8).astype(np.uint8)
+    gray = (table[0] == table[1]).all() and (table[0] == table[2]).all()
+    colours: NDArray[Any] = (table[0] if gray else table.T)[indices]
+    return colours

@@ -1,0 +1,263 @@
+"""Windows over an image: where they lie, what is in them, and how their maps become one map again."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from autosam.errors import InputError
+
+
+@dataclass(frozen=True, order=True)
+class Window:
+    """A rectangle in whole-image pixels; it may stick out of the image on any side.
+
+    Attributes
+    ----------
+    row, col : int
+        First row and column; negative above and left of the image.
+    height, width : int
+        Sides in pixels; both at least 1.
+    """
+
+    row: int
+    col: int
+    height: int
+    width: int
+
+    def clearance(self, box: ArrayLike, *, image_shape: tuple[int, int] | None = None) -> float:
+        """Return the smallest distance in pixels from a box to the window's sides; negative if it sticks out.
+
+        Parameters
+        ----------
+        box : array-like of 4 numbers
+            First row, first column, last row, last column; the last ones belong to the box.
+        image_shape : tuple of int, optional
+            Rows and columns of the image. Where given, sides on or beyond the image's border do not count:
+            nothing is cut off there. Infinite where no side counts.
+
+        Examples
+        --------
+        >>> Window(0, 0, 10, 10).clearance((2, 3, 8, 8))
+        1.0
+        >>> Window(0, 0, 10, 10).clearance((2, 3, 8, 8), image_shape=(10, 20))
+        1.0
+        >>> Window(0, 0, 10, 10).clearance((0, 3, 9, 7), image_shape=(10, 20))
+        2.0
+        """
+        first_row, first_col, last_row, last_col = (float(v) for v in np.asarray(box, np.float64))
+        end_row, end_col = self.row + self.height, self.col + self.width
+        rows, cols = image_shape if image_shape is not None else (math.inf, math.inf)
+        sides = [
+            (first_row - self.row, image_shape is not None and self.row <= 0),
+            (first_col - self.col, image_shape is not None and self.col <= 0),
+            (end_row - 1 - last_row, end_row >= rows),
+            (end_col - 1 - last_col, end_col >= cols),
+        ]
+        return min((distance for distance, open_side in sides if not open_side), default=math.inf)
+
+    def contains_box(
+        self, box: ArrayLike, margin: float = 0.0, *, image_shape: tuple[int, int] | None = None
+    ) -> bool:
+        """Tell whether a box lies at least `margin` pixels inside the window; parameters as `clearance`."""
+        return self.clearance(box, image_shape=image_shape) >= margin
+
+    def overlaps(self, shape: Sequence[int]) -> tuple[slice, slice]:
+        """Rows and columns of the image, of shape (H, W, ...), that the window covers."""
+        return (
+            slice(max(0, self.row), max(0, min(shape[0], self.row + self.height))),
+            slice(max(0, self.col), max(0, min(shape[1], self.col + self.width))),
+        )
+
+
+def tile_windows(shape: Sequence[int], *, size: int, overlap: int) -> list[Window]:
+    """Cover an image with square windows of one size, evenly spread.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Rows and columns of the image; further axes are ignored.
+    size : int
+        Side of a window in pixels.
+    overlap : int
+        Pixels that neighbouring windows share at least, 0 <= overlap < size.
+
+    Returns
+    -------
+    list of Window
+        Row by row. The first starts at 0 and the last ends at the image's end; where a side of the image is
+        shorter than the window, one window starts at 0 and sticks out at the end. No window for an image
+        without pixels.
+
+    Raises
+    ------
+    InputError
+        If size or overlap is out of range.
+
+    Examples
+    --------
+    >>> [(w.row, w.col) for w in tile_windows((10, 25), size=10, overlap=2)]
+    [(0, 0), (0, 7), (0, 15)]
+    """
+    if size < 1 or not 0 <= overlap < size:
+        raise InputError(
+            f"tile size is {size} and overlap {overlap}; wanted size >= 1 and 0 <= overlap < size."
+        )
+    if 0 in shape[:2]:
+        return []
+    return [
+        Window(row, col, size, size)
+        for row in _starts(shape[0], size, overlap)
+        for col in _starts(shape[1], size, overlap)
+    ]
+
+
+def _starts(length: int, size: int, overlap: int) -> list[int]:
+    steps = max(0, math.ceil((length - size) / (size - overlap)))
+    # Whole-number rounding keeps neighbours at most size - overlap apart.
+    return [(length - size) * i // steps for i in range(steps + 1)] if steps else [0]
+
+
+def read_window(image: NDArray[Any], window: Window) -> NDArray[Any]:
+    """Cut a window out of an image; outside, the image is mirrored, its border pixels included.
+
+    Parameters
+    ----------
+    image : ndarray, shape (H, W, ...)
+        At least one pixel.
+    window : Window
+        May stick out by any amount: the mirror images go on and on.
+
+    Returns
+    -------
+    ndarray, shape (height, width, ...)
+        A view of the image where the window lies inside it, else a new array.
+
+    Raises
+    ------
+    InputError
+        If the image has no pixels.
+
+    Examples
+    --------
+    >>> read_window(np.array([[1, 2, 3]]), Window(0, -2, 1, 8)).tolist()
+    [[2, 1, 1, 2, 3, 3, 2, 1]]
+    """
+    if image.ndim < 2 or 0 in image.shape[:2]:
+        raise InputError(
+            f"a window was to be cut out of an image of shape {image.shape}; wanted at least one pixel."
+        )
+    rows, cols = window.overlaps(image.shape)
+    if rows.stop - rows.start == window.height and cols.stop - cols.start == window.width:
+        return image[rows, cols]
+    row_index = _mirrored(window.row, window.height, image.shape[0])
+    col_index = _mirrored(window.col, window.width, image.shape[1])
+    return image[row_index[:, None], col_index]
+
+
+def _mirrored(start: int, count: int, length: int) -> NDArray[np.intp]:
+    index = np.arange(start, start + count) % (2 * length)
+    return np.where(index < length, index, 2 * length - 1 - index)
+
+
+def blend_weights(shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Weight of each pixel of a tile: 1 in the middle, falling as a squared sine, above 0 at the border.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Rows and columns of the tile.
+
+    Returns
+    -------
+    ndarray of float32, shape `shape`
+        Separable: the outer product of a weight of the row and one of the column.
+    """
+    return np.outer(_ramp(shape[0]), _ramp(shape[1])).astype(np.float32)
+
+
+def _ramp(length: int) -> NDArray[np.float64]:
+    return np.sin(np.pi * (np.arange(length) + 0.5) / length) ** 2
+
+
+def blend(
+    tiles: Iterable[NDArray[Any]], windows: Sequence[Window], shape: tuple[int, int]
+) -> NDArray[np.float32]:
+    """Join the maps of all tiles into maps of the whole image, weighted by `blend_weights`.
+
+    Parameters
+    ----------
+    tiles : iterable of ndarray, shape (C, height, width)
+        Maps of each window, in the order of `windows`; taken one at a time, so a generator keeps only one
+        alive.
+    windows : sequence of Window
+        Every row start with every column start, as `tile_windows` returns them, covering the image.
+    shape : tuple of int
+        Rows and columns of the image.
+
+    Returns
+    -------
+    ndarray of float32, shape (C, H, W)
+        Where all tiles agree about a pixel, their value, to float32 rounding.
+
+    Raises
+    ------
+    InputError
+        If the windows are no grid, leave pixels uncovered, or tiles are missing, too many or of another
+        shape.
+    """
+    row_weight = _shares({(w.row, w.height) for w in windows}, shape[0])
+    col_weight = _shares({(w.col, w.width) for w in windows}, shape[1])
+    if len(set(windows)) != len(windows) or len(windows) != len(row_weight) * len(col_weight) or not windows:
+        raise InputError(f"{len(windows)} windows are no full grid; take them from tile_windows.")
+    joined: NDArray[np.float32] | None = None
+    count = 0
+    for tile in tiles:
+        if count == len(windows):
+            raise InputError(f"more tiles than the {len(windows)} windows came; wanted one for each.")
+        window = windows[count]
+        if tile.ndim != 3 or tile.shape[1:] != (window.height, window.width):
+            raise InputError(
+                f"tile {count} has shape {tile.shape}; wanted (C, {window.height}, {window.width})."
+            )
+        if joined is None:
+            joined = np.zeros((tile.shape[0], *shape), np.float32)
+        if tile.shape[0] != joined.shape[0]:
+            raise InputError(
+                f"tile {count} has {tile.shape[0]} channels; the first one had {joined.shape[0]}."
+            )
+        rows, cols = window.overlaps(shape)
+        inside = tile[
+            :,
+            rows.start - window.row : rows.stop - window.row,
+            cols.start - window.col : cols.stop - window.col,
+        ]
+        weight = np.outer(row_weight[window.row, window.height], col_weight[window.col, window.width])
+        joined[:, rows, cols] += inside * weight.astype(np.float32)
+        count += 1
+    if joined is None or count < len(windows):
+        raise InputError(f"{count} tiles came for {len(windows)} windows; wanted one for each.")
+    return joined
+
+
+def _shares(spans: set[tuple[int, int]], length: int) -> dict[tuple[int, int], NDArray[np.float64]]:
+    """Weigh each span along one axis, inside the image, so that the weights add up to 1 at each pixel.
+
+    The windows are a grid and their weights separable, so rows and columns can be scaled apart, and
+    beforehand: no plane of weights and no division at the end.
+    """
+    total = np.zeros(length)
+    ramps = {}
+    for start, count in sorted(spans):
+        first, stop = max(0, start), max(0, min(length, start + count))
+        ramps[start, count] = _ramp(count)[max(0, first - start) : max(0, stop - start)]
+        total[first:stop] += ramps[start, count]
+    if not (total > 0).all():
+        raise InputError("the windows leave pixels uncovered; take them from tile_windows.")
+    return {
+        (start, count): ramp / total[max(0, start) : max(0, start) + ramp.size]
+        for (start, count), ramp in ramps.items()
+    }

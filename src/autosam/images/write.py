@@ -1,0 +1,231 @@
+"""Results on disk: every file is written under a temporary name and renamed when it is whole."""
+
+import json
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import imagecodecs
+import numpy as np
+import tifffile
+import zarr
+from numpy.typing import NDArray
+
+from autosam.errors import InputError, OutputError
+
+LABEL_SUFFIXES = (".tif", ".tiff", ".png", ".h5", ".hdf5", ".zarr")
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Give a temporary name in the same folder; it takes the place of `path` when the block ends well.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file or folder to be. An older one is replaced.
+
+    Yields
+    ------
+    Path
+        A hidden name with the same suffix, for the block to write a file or a folder to. It is removed on any
+        error and on Ctrl-C, and an older `path` is left as it was.
+
+    Raises
+    ------
+    OutputError
+        If the operating system refuses: disk full, no such folder, not permitted.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}{path.suffix}")
+    try:
+        yield temporary
+        if temporary.is_dir() and path.is_dir():
+            # A folder cannot replace one that is not empty: the old one steps aside first.
+            aside = temporary.with_name(temporary.name + ".old")
+            path.rename(aside)
+            try:
+                temporary.rename(path)
+            except BaseException:
+                aside.rename(path)
+                raise
+            shutil.rmtree(aside, ignore_errors=True)
+        else:
+            temporary.replace(path)
+    except OSError as error:
+        _remove(temporary)
+        reason = error.strerror or " ".join(str(error).split())
+        raise OutputError(
+            f"{path} cannot be written: {reason}; free space or choose another place with --output."
+        ) from error
+    except BaseException:
+        _remove(temporary)
+        raise
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+        return
+    try:
+        path.unlink()
+    except OSError:
+        # It was never made, or its folder is gone: the error under way says more.
+        return
+
+
+def ensure_folder(path: str | Path) -> Path:
+    """Make a folder, parents included, and make sure that files can be written into it.
+
+    Raises
+    ------
+    OutputError
+        If the path is a file, lies below one, or may not be written to.
+    """
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / f".{uuid.uuid4().hex}"
+        probe.touch()
+        probe.unlink()
+    except (FileExistsError, NotADirectoryError):
+        file = next(p for p in (path, *path.parents) if p.exists())
+        raise OutputError(
+            f"{path} cannot be a folder: {file} is a file; choose another output folder."
+        ) from None
+    except OSError as error:
+        raise OutputError(
+            f"the folder {path} cannot be written to: {error.strerror}; choose another output folder."
+        ) from None
+    return path
+
+
+def smallest_unsigned(max_id: int) -> np.dtype[Any]:
+    """Smallest unsigned integer type that holds ids up to this one.
+
+    Examples
+    --------
+    >>> smallest_unsigned(255), smallest_unsigned(256), smallest_unsigned(65_536)
+    (dtype('uint8'), dtype('uint16'), dtype('uint32'))
+    """
+    if not 0 <= max_id < 2**64:
+        raise InputError(f"the highest id is {max_id}; wanted 0 to 2**64 - 1.")
+    return np.min_scalar_type(max_id)
+
+
+def write_labels(path: str | Path, labels: NDArray[np.integer[Any]]) -> None:
+    """Write a label image or volume, compressed, in the smallest unsigned type that holds its ids.
+
+    Parameters
+    ----------
+    path : str or Path
+        The suffix chooses the format: .tif, .tiff (deflate), .png (images of at most 65,535 ids), .h5, .hdf5
+        (dataset `labels`, gzip) or .zarr (a group with an array `labels`).
+    labels : ndarray of integers, shape (H, W) or (Z, Y, X)
+        Ids, 0 for background. They are written as they are.
+
+    Raises
+    ------
+    InputError
+        If the suffix is unknown, or the labels are no such array or do not fit the format.
+    OutputError
+        If the file cannot be written.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in LABEL_SUFFIXES:
+        raise InputError(f"{path}: labels are written to {' '.join(LABEL_SUFFIXES)}, not to {path.suffix!r}.")
+    if labels.ndim not in (2, 3) or labels.size == 0 or labels.dtype.kind not in "iu" or labels.min() < 0:
+        raise InputError(
+            f"labels are {labels.dtype} of shape {labels.shape}; "
+            "wanted integers, none negative, of shape (H, W) or (Z, Y, X), not empty."
+        )
+    top = int(labels.max())
+    data = np.ascontiguousarray(labels, dtype=smallest_unsigned(top))
+    if suffix == ".png" and (top > 65_535 or labels.ndim != 2):
+        raise InputError(
+            f"labels of shape {labels.shape} with ids up to {top} fit no PNG (one image, ids up to 65535); "
+            "write them as .tif, .h5 or .zarr."
+        )
+
+    with atomic_path(path) as temporary:
+        if suffix == ".png":
+            temporary.write_bytes(imagecodecs.png_encode(data))
+        elif suffix == ".zarr":
+            zarr.open_group(temporary, mode="w").create_array("labels", data=data)
+        elif suffix in (".h5", ".hdf5"):
+            _write_hdf5(temporary, data)
+        else:
+            tifffile.imwrite(
+                temporary,
+                data,
+                compression="zlib",
+                photometric="minisblack",
+                metadata={"axes": "ZYX"[-data.ndim :]},
+                # A classic TIFF ends at 4 GiB; how far the labels compress is not known beforehand.
+                bigtiff=data.nbytes > 3 << 30,
+            )
+
+
+def _write_hdf5(path: Path, labels: NDArray[Any]) -> None:
+    # In memory first: on a full disk, HDF5 fails while closing and then takes the whole process down.
+    with h5py.File(path, "w", driver="core", backing_store=False) as file:
+        file.create_dataset("labels", data=labels, compression="gzip")
+        file.flush()
+        image = file.id.get_file_image()
+    path.write_bytes(image)
+
+
+def write_png(path: str | Path, rgb: NDArray[np.uint8]) -> None:
+    """Write a picture.
+
+    Parameters
+    ----------
+    path : str or Path
+        Should end in .png.
+    rgb : ndarray of uint8, shape (H, W, 3) or (H, W)
+        Not empty.
+
+    Raises
+    ------
+    InputError
+        If the array is no such picture.
+    OutputError
+        If the file cannot be written.
+    """
+    colour = rgb.ndim == 3 and rgb.shape[2] == 3
+    if rgb.dtype != np.uint8 or rgb.size == 0 or not (rgb.ndim == 2 or colour):
+        raise InputError(
+            f"the picture is {rgb.dtype} of shape {rgb.shape}; wanted uint8 (H, W, 3) or (H, W)."
+        )
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(imagecodecs.png_encode(np.ascontiguousarray(rgb)))
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write text as UTF-8, line ends as given.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(text.encode())
+
+
+def write_json(path: str | Path, content: Mapping[str, Any]) -> None:
+    """Write a mapping as indented JSON, keys in their own order.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a value is of no JSON type (convert arrays first), or is NaN or infinite.
+    OutputError
+        If the file cannot be written.
+    """
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")

@@ -1,0 +1,104 @@
+"""One mask → one connected object without holes, or nothing."""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
+
+from autosam.instances.crop import MaskCrop
+
+_EIGHT = np.ones((3, 3), dtype=bool)
+
+
+def clean_mask(
+    crop: MaskCrop, *, min_size: int = 50, fill_holes: bool = True, points: ArrayLike | None = None
+) -> MaskCrop | None:
+    """Keep one 8-connected component of a mask, fill its holes and tighten its crop.
+
+    Parameters
+    ----------
+    crop : MaskCrop
+        The mask.
+    min_size : int
+        Smallest size in pixels, after filling, of a mask that is an object.
+    fill_holes : bool
+        Whether to fill the component's holes (4-connected, as the complement of 8-connected masks is).
+    points : array_like, shape (k, 2), or None
+        Row and column, in whole-image pixels, of the prompt's positive points: the component that holds most
+        of them is kept. The largest one where none holds any, and the first in raster order of equals.
+
+    Returns
+    -------
+    MaskCrop or None
+        The same score and prompt with the smallest crop that holds the component; None where the mask is
+        empty or too small.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> mask = np.array([[1, 0, 0, 0], [0, 0, 1, 1]], dtype=bool)
+    >>> cleaned = clean_mask(MaskCrop(row=5, col=5, mask=mask, score=0.9, prompt=0), min_size=2)
+    >>> cleaned.row, cleaned.col, cleaned.mask.tolist()
+    (6, 7, [[True, True]])
+    """
+    inside = None if points is None else np.asarray(points, dtype=np.float64) - (crop.row, crop.col)
+    found = main_component(crop.mask, inside)
+    if found is None:
+        return None
+    row, col, mask = found
+    if fill_holes:
+        mask = fill(mask)
+    if np.count_nonzero(mask) < min_size:
+        return None
+    return replace(crop, row=crop.row + row, col=crop.col + col, mask=mask)
+
+
+def main_component(
+    mask: NDArray[np.bool_], points: NDArray[np.float64] | None = None
+) -> tuple[int, int, NDArray[np.bool_]] | None:
+    """Cut the main 8-connected component out of a mask.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (h, w)
+        Any mask.
+    points : ndarray of float64, shape (k, 2), or None
+        Row and column in the mask's own pixels; the component that holds most of them is the main one, the
+        largest of equals, the first in raster order of these.
+
+    Returns
+    -------
+    tuple of int, int and ndarray of bool, or None
+        First row, first column and the component in its own bounding box; None where the mask is empty.
+    """
+    components, n = ndimage.label(mask, structure=_EIGHT)
+    if n == 0:
+        return None
+    size = np.bincount(components.ravel(), minlength=n + 1)[1:]
+    hits = np.zeros(n, dtype=np.int64)
+    if points is not None:
+        pixels = np.rint(points.reshape(-1, 2)).astype(np.int64)
+        pixels = pixels[np.all((pixels >= 0) & (pixels < mask.shape), axis=1)]
+        hits = np.bincount(components[tuple(pixels.T)], minlength=n + 1)[1:]
+    main = int(np.lexsort((-size, -hits))[0]) + 1
+    rows, cols = ndimage.find_objects(components, max_label=main)[main - 1]
+    return rows.start, cols.start, components[rows, cols] == main
+
+
+def fill(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Fill every 4-connected region of background that does not reach the crop's outside.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (h, w)
+        A mask in its crop; everything outside the crop is background.
+
+    Returns
+    -------
+    ndarray of bool, shape (h, w)
+        A new mask.
+    """
+    # labelling the padded complement once takes a fraction of the time of ndimage.binary_fill_holes
+    outside, _ = ndimage.label(np.pad(~mask, 1, constant_values=True))
+    return np.asarray((outside != outside[0, 0])[1:-1, 1:-1], dtype=bool)

@@ -1,0 +1,190 @@
+"""Masks → labels: one id per instance, each pixel to the best mask that claims it."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
+
+from autosam.errors import InputError
+from autosam.instances.clean import fill, main_component
+from autosam.instances.crop import MaskCrop
+from autosam.instances.suppress import suppress_masks
+
+UNCONFIRMED = 0.5
+"""What an instance that only the generator saw is worth beside one that SAM confirmed."""
+
+
+class Merged(NamedTuple):
+    """The instances of one image.
+
+    Attributes
+    ----------
+    labels : ndarray of int32, shape (H, W)
+        0 for background and 1..n, without gaps, in raster order of each instance's first pixel.
+    kept : ndarray of int64, shape (n,)
+        For every id in order, the index of the mask that it came from; -1 where it is a basin.
+    scores : ndarray of float64, shape (n,)
+        For every id in order, its score, 0 to 1.
+    """
+
+    labels: NDArray[np.int32]
+    kept: NDArray[np.int64]
+    scores: NDArray[np.float64]
+
+
+def merge_masks(
+    crops: Sequence[MaskCrop],
+    shape: tuple[int, int],
+    *,
+    iou_threshold: float = 0.5,
+    ios_threshold: float = 0.8,
+    merge_coverage: float = 0.7,
+    min_size: int = 50,
+    fill_holes: bool = True,
+) -> Merged:
+    """Suppress double and merged masks and paint the others into one label image.
+
+    Parameters
+    ----------
+    crops : sequence of MaskCrop
+        The masks, in any order.
+    shape : tuple of int
+        Height and width of the image in pixels.
+    iou_threshold, ios_threshold, merge_coverage : float
+        See :func:`suppress_masks`.
+    min_size : int
+        An instance must have this many pixels when better ones have taken theirs.
+    fill_holes : bool
+        Whether to fill an instance's holes where no other instance lies in them.
+
+    Returns
+    -------
+    Merged
+        Labels, indices of the masks and scores. A pixel that several masks claim belongs to the best one; of
+        what remains of a mask its largest 8-connected component is kept. Zeros of shape (H, W) and arrays of
+        shape (0,) where there are no masks.
+
+    Raises
+    ------
+    InputError
+        If a mask reaches outside the image.
+    """
+    for crop in crops:
+        end = (crop.row + crop.mask.shape[0], crop.col + crop.mask.shape[1])
+        if min(crop.row, crop.col) < 0 or end[0] > shape[0] or end[1] > shape[1]:
+            raise InputError(
+                f"the mask of prompt {crop.prompt} covers rows {crop.row}:{end[0]} and columns "
+                f"{crop.col}:{end[1]}, wanted inside {shape[0]} × {shape[1]}: clip masks to the image"
+            )
+    labels = np.zeros(shape, dtype=np.int32)
+    best_first = suppress_masks(
+        crops, iou_threshold=iou_threshold, ios_threshold=ios_threshold, merge_coverage=merge_coverage
+    )
+    for number, index in enumerate(best_first, start=1):
+        window = _window(labels, crops[index])
+        window[crops[index].mask & (window == 0)] = number
+
+    # better masks may have cut a mask to pieces
+    alive = np.zeros(len(best_first), dtype=bool)
+    for number, index in enumerate(best_first, start=1):
+        window = _window(labels, crops[index])
+        own = window == number
+        window[own] = 0
+        found = main_component(own)
+        if found is None:
+            continue
+        row, col, mask = found
+        part = window[row : row + mask.shape[0], col : col + mask.shape[1]]
+        if fill_holes:
+            mask = mask | (fill(mask) & (part == 0))
+        if np.count_nonzero(mask) >= min_size:
+            part[mask] = number
+            alive[number - 1] = True
+    scores = np.array([crops[index].score for index in best_first], dtype=np.float64)
+    return _number(labels, np.where(alive, best_first, -1), scores)
+
+
+def fill_from_basins(
+    merged: Merged,
+    basins: NDArray[np.integer],
+    foreground: ArrayLike,
+    *,
+    threshold: float = 0.7,
+    uncovered: float = 0.5,
+    min_size: int = 50,
+) -> Merged:
+    """Add the objects that the generator was sure of and SAM rejected.
+
+    Parameters
+    ----------
+    merged : Merged
+        What SAM's masks gave.
+    basins : ndarray of int, shape (H, W)
+        The generator's own regions, from :func:`autosam.prompts.find_basins`.
+    foreground : array_like, shape (H, W)
+        The generator's foreground probability, 0 to 1.
+    threshold : float
+        Mean foreground probability above which the generator is sure of a basin; 1 adds none.
+    uncovered : float
+        A basin is an object of its own if more than this fraction of it belongs to no instance.
+    min_size : int
+        Smallest size in pixels of an added instance.
+
+    Returns
+    -------
+    Merged
+        With the largest uncovered component of each such basin as an instance. Its score is ``UNCONFIRMED``
+        times its mean foreground probability, its ``kept`` is -1. Ids are numbered anew.
+
+    Raises
+    ------
+    InputError
+        If labels, basins and foreground differ in shape.
+    """
+    values = np.asarray(foreground)
+    if not merged.labels.shape == basins.shape == values.shape:
+        raise InputError(
+            f"labels are {merged.labels.shape}, basins {basins.shape} and foreground {values.shape}, "
+            "wanted one shape: give maps of one image"
+        )
+    labels = merged.labels.copy()
+    scores = list(merged.scores)
+    for basin, box in enumerate(ndimage.find_objects(basins), start=1):
+        if box is None:
+            continue
+        own = basins[box] == basin
+        free = own & (labels[box] == 0)
+        if values[box][own].mean(dtype=np.float64) <= threshold or np.count_nonzero(
+            free
+        ) <= uncovered * np.count_nonzero(own):
+            continue
+        found = main_component(free)
+        if found is None or np.count_nonzero(found[2]) < min_size:
+            continue
+        row, col, mask = box[0].start + found[0], box[1].start + found[1], found[2]
+        part = np.s_[row : row + mask.shape[0], col : col + mask.shape[1]]
+        scores.append(UNCONFIRMED * float(values[part][mask].mean(dtype=np.float64)))
+        labels[part][mask] = len(scores)
+    kept = np.concatenate([merged.kept, np.full(len(scores) - len(merged.kept), -1, dtype=np.int64)])
+    return _number(labels, kept, np.array(scores, dtype=np.float64))
+
+
+def _window(labels: NDArray[np.int32], crop: MaskCrop) -> NDArray[np.int32]:
+    """Look at the labels where a mask's crop lies."""
+    height, width = crop.mask.shape
+    return labels[crop.row : crop.row + height, crop.col : crop.col + width]
+
+
+def _number(labels: NDArray[np.int32], kept: NDArray[np.int64], scores: NDArray[np.float64]) -> Merged:
+    """Renumber the ids that have pixels 1..n by first pixel."""
+    first = {}
+    for number, box in enumerate(ndimage.find_objects(labels), start=1):
+        if box is not None:
+            row = box[0].start
+            first[number] = (row, box[1].start + int(np.argmax(labels[row, box[1]] == number)))
+    order = np.array(sorted(first, key=first.__getitem__), dtype=np.int64)
+    renumber = np.zeros(len(scores) + 1, dtype=np.int32)
+    renumber[order] = np.arange(1, len(order) + 1)
+    return Merged(labels=renumber[labels], kept=kept[order - 1], scores=scores[order - 1])

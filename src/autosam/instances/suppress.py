@@ -1,0 +1,167 @@
+"""Which of many overlapping masks to keep."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autosam.errors import ConfigError
+from autosam.instances.crop import MaskCrop
+
+COMPARABLE = 0.75
+"""A part speaks against a mask that may be a merge from this fraction of its score upwards."""
+
+DISJOINT = 0.1
+"""Two parts are disjoint if they share at most this fraction of the smaller one."""
+
+
+def suppress_masks(
+    crops: Sequence[MaskCrop],
+    *,
+    iou_threshold: float = 0.5,
+    ios_threshold: float = 0.8,
+    merge_coverage: float = 0.7,
+) -> NDArray[np.int64]:
+    """Choose the masks that stand for different objects.
+
+    1. Merge test, smallest mask first, before any suppression: a mask is a false merge, and is dropped, if at
+       least two smaller masks that were not dropped lie inside it (by more than ``ios_threshold`` of
+       themselves), are disjoint, have a comparable score (at least ``COMPARABLE`` times its own) and together
+       cover at least ``merge_coverage`` of it. The parts are taken greedily, best first. The test comes
+       first, and does not ask for better parts, because a merge with a high score would otherwise suppress
+       the good masks inside it.
+    2. Suppression, best mask first: a mask is dropped if, with a mask that is kept already, its intersection
+       over union exceeds ``iou_threshold`` or its intersection over the smaller one exceeds
+       ``ios_threshold``.
+
+    Parameters
+    ----------
+    crops : sequence of MaskCrop
+        The masks; empty masks are dropped.
+    iou_threshold : float
+        Intersection over union, 0 to 1, above which two masks are one object.
+    ios_threshold : float
+        Intersection over the smaller mask, 0 to 1, above which the worse of two masks is dropped.
+    merge_coverage : float
+        Fraction of a mask, 0 to 1, that its parts must cover to prove it a merge; above 1 there is no test.
+
+    Returns
+    -------
+    ndarray of int64, shape (k,)
+        Indices of the kept masks, best score first; equals by first row of the crop, then column, then index.
+        (0,) where there are no masks.
+
+    Raises
+    ------
+    ConfigError
+        If a threshold is negative.
+    """
+    for name, value in (
+        ("iou_threshold", iou_threshold),
+        ("ios_threshold", ios_threshold),
+        ("merge_coverage", merge_coverage),
+    ):
+        if not value >= 0:
+            raise ConfigError(f"{name} is {value}, wanted a fraction from 0 to 1: give one")
+    area = np.array([np.count_nonzero(crop.mask) for crop in crops], dtype=np.int64)
+    rank = rank_masks(crops)
+    overlaps: list[dict[int, int]] = [{} for _ in crops]
+    for i, j, shared in _overlaps(crops):
+        overlaps[i][j] = overlaps[j][i] = shared
+
+    standing = area > 0
+    position = np.empty(len(crops), dtype=np.int64)
+    position[rank] = np.arange(len(crops))
+    for whole in np.lexsort((position, area)):
+        if standing[whole]:
+            parts = sorted(
+                (
+                    part
+                    for part, shared in overlaps[whole].items()
+                    if standing[part]
+                    and area[part] < area[whole]
+                    and shared > ios_threshold * area[part]
+                    and crops[part].score >= COMPARABLE * crops[whole].score
+                ),
+                key=position.__getitem__,
+            )
+            standing[whole] = not _is_merge(int(whole), parts, crops, area, overlaps, merge_coverage)
+
+    kept: list[int] = []
+    for candidate in rank:
+        if standing[candidate]:
+            kept.append(int(candidate))
+            for other, shared in overlaps[candidate].items():
+                union = area[candidate] + area[other] - shared
+                smaller = min(area[candidate], area[other])
+                if position[other] > position[candidate] and (
+                    shared > iou_threshold * union or shared > ios_threshold * smaller
+                ):
+                    standing[other] = False
+    return np.array(kept, dtype=np.int64)
+
+
+def rank_masks(crops: Sequence[MaskCrop]) -> NDArray[np.int64]:
+    """Order masks by score, best first; equals by row, then column, then index.
+
+    Parameters
+    ----------
+    crops : sequence of MaskCrop
+        The masks.
+
+    Returns
+    -------
+    ndarray of int64, shape (n,)
+        Their indices in that order.
+    """
+    keys = [[crop.col for crop in crops], [crop.row for crop in crops], [-crop.score for crop in crops]]
+    return np.lexsort(np.array(keys, dtype=np.float64).reshape(3, -1)).astype(np.int64)
+
+
+def _is_merge(
+    whole: int,
+    parts: list[int],
+    crops: Sequence[MaskCrop],
+    area: NDArray[np.int64],
+    overlaps: list[dict[int, int]],
+    coverage: float,
+) -> bool:
+    """Take disjoint parts, best first, and see how much of the whole they cover."""
+    taken: list[int] = []
+    for part in parts:
+        if all(overlaps[part].get(other, 0) <= DISJOINT * min(area[part], area[other]) for other in taken):
+            taken.append(part)
+    if len(taken) < 2 or sum(overlaps[whole][part] for part in taken) < coverage * area[whole]:
+        return False
+    covered = np.zeros_like(crops[whole].mask)
+    for part in taken:
+        own, others = _common(crops[whole], crops[part])
+        covered[own] |= crops[part].mask[others]
+    return bool(np.count_nonzero(covered & crops[whole].mask) >= coverage * area[whole])
+
+
+def _overlaps(crops: Sequence[MaskCrop]) -> Iterator[tuple[int, int, int]]:
+    """Sweep down the rows: only masks whose boxes meet are compared pixel by pixel."""
+    first = np.array([(crop.row, crop.col) for crop in crops], dtype=np.int64).reshape(-1, 2)
+    end = first + np.array([crop.mask.shape for crop in crops], dtype=np.int64).reshape(-1, 2)
+    order = np.argsort(first[:, 0], kind="stable")
+    starts = first[order, 0]
+    for at, i in enumerate(order):
+        below = order[at + 1 : np.searchsorted(starts, end[i, 0])]
+        meets = (first[below, 1] < end[i, 1]) & (end[below, 1] > first[i, 1])
+        for j in below[meets]:
+            own, others = _common(crops[i], crops[j])
+            shared = np.count_nonzero(crops[i].mask[own] & crops[j].mask[others])
+            if shared:
+                yield int(i), int(j), int(shared)
+
+
+def _common(a: MaskCrop, b: MaskCrop) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """Slice the part that two overlapping boxes share out of either crop."""
+    row, col = max(a.row, b.row), max(a.col, b.col)
+    last_row = min(a.row + a.mask.shape[0], b.row + b.mask.shape[0])
+    last_col = min(a.col + a.mask.shape[1], b.col + b.mask.shape[1])
+    return (
+        (slice(row - a.row, last_row - a.row), slice(col - a.col, last_col - a.col)),
+        (slice(row - b.row, last_row - b.row), slice(col - b.col, last_col - b.col)),
+    )

@@ -1,0 +1,57 @@
+"""Instances of a semantic mask: its connected components."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+
+def components(mask: NDArray[np.generic], *, min_size: int = 50) -> NDArray[np.int32]:
+    """Make instances of a semantic mask: its connected components of at least ``min_size`` voxels.
+
+    Voxels that touch at a face, an edge or a corner belong together: 8 neighbours in 2D, 26 in 3D.
+
+    Parameters
+    ----------
+    mask : ndarray
+        Anything but 0 is foreground; any dimension.
+    min_size : int
+        Smallest component in voxels; smaller ones become background.
+
+    Returns
+    -------
+    ndarray of int32, same shape
+        Ids 1..n without gaps, in raster order of the first voxel; all zeros for an empty mask.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> components(np.array([[255, 0, 255], [0, 255, 0], [0, 0, 0], [255, 0, 0]]), min_size=2)
+    array([[1, 0, 1],
+           [0, 1, 0],
+           [0, 0, 0],
+           [0, 0, 0]], dtype=int32)
+    """
+    touching = np.ones((3,) * mask.ndim, bool)
+    labels, n = ndimage.label(mask != 0, structure=touching, output=np.int32)
+    kept = np.bincount(labels.ravel(), minlength=n + 1) >= min_size
+    kept[0] = False
+    ids = np.where(kept, np.cumsum(kept), 0).astype(np.int32)
+    return np.asarray(ids[labels], dtype=np.int32)
+
+
+def looks_semantic(labels: NDArray[np.generic]) -> bool:
+    """Tell whether label data look like a mask of all objects rather than like instances.
+
+    They do if the only id is 255, the white of a mask image, or if the only object lies in several pieces.
+    Data without objects do not.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> looks_semantic(np.array([0, 255, 255])), looks_semantic(np.array([0, 1, 1]))
+    (True, False)
+    """
+    ids = labels[labels != 0]
+    if not ids.size or ids.min() != ids.max():
+        return False
+    return bool(ids[0] == 255) or int(components(labels, min_size=1).max()) > 1

@@ -1,0 +1,125 @@
+"""Which predicted object is which true object: the optimal one-to-one matching at an IoU threshold."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from autosam.errors import InputError
+from autosam.metrics.contingency import ContingencyTable
+
+
+@dataclass(frozen=True, eq=False)
+class Matches:
+    """Pairs of a predicted and a true object, each object in at most one pair, by ascending prediction.
+
+    Attributes
+    ----------
+    pred_index, truth_index : ndarray of int64, shape (M,)
+        Positions in the table's `pred_ids` and `truth_ids`; empty where nothing matches.
+    iou : ndarray of float64, shape (M,)
+        Intersection over union of each pair, 0 to 1.
+    """
+
+    pred_index: NDArray[np.int64]
+    truth_index: NDArray[np.int64]
+    iou: NDArray[np.float64]
+
+
+def exact_threshold(threshold: float | Fraction) -> Fraction:
+    """Return the fraction that a decimal threshold means: .6 is 3/5, although no float is.
+
+    The nearest fraction with a denominator of at most a million is taken, so that the values of
+    ``numpy.arange(.5, 1, .05)``, which drift from the decimals, mean the decimals too.
+
+    Raises
+    ------
+    InputError
+        If the threshold is not above 0 and at most 1.
+
+    Examples
+    --------
+    >>> exact_threshold(0.55), exact_threshold(0.1 + 0.2)
+    (Fraction(11, 20), Fraction(3, 10))
+    """
+    if not 0 < threshold <= 1:  # also refuses NaN
+        raise InputError(
+            f"the IoU threshold is {threshold}: give a number above 0 and at most 1, such as 0.5"
+        )
+    return Fraction(threshold if isinstance(threshold, Fraction) else float(threshold)).limit_denominator(
+        1_000_000
+    )
+
+
+def match_objects(table: ContingencyTable, threshold: float | Fraction, *, strict: bool = False) -> Matches:
+    """Match objects one to one so that as many pairs as possible reach the threshold.
+
+    Of all such matchings the one with the largest sum of IoU is taken. The comparison is between integers, so
+    an IoU of exactly 3/5 reaches .6.
+
+    Parameters
+    ----------
+    table : ContingencyTable
+        What the objects share.
+    threshold : float or Fraction
+        Smallest IoU of a pair, above 0 and at most 1; see `exact_threshold`.
+    strict : bool
+        Ask for IoU > threshold instead of IoU >= threshold.
+
+    Returns
+    -------
+    Matches
+        Empty arrays if one side has no objects.
+
+    Raises
+    ------
+    InputError
+        If the threshold is out of range.
+
+    Notes
+    -----
+    Above one half the matching is unique without a search: an object has at most one partner with which it
+    shares more than half of both. At one half exactly, an object may be split into two equal halves; below
+    it, chains of candidates appear. There the assignment problem is solved on each connected group of
+    candidates alone, so no table of all objects by all objects is made.
+    """
+    exact = exact_threshold(threshold)
+    overlap, union = table.overlap, table.union
+    # The denominator is at most 10^6, so int64 holds the products for objects of up to 9 × 10^12 voxels.
+    left, right = overlap * exact.denominator, union * exact.numerator
+    chosen = np.flatnonzero(left > right if strict else left >= right)
+    half = Fraction(1, 2)
+    if not (exact > half or (strict and exact == half)):
+        chosen = _best_assignment(table, chosen)
+    return Matches(table.pred_index[chosen], table.truth_index[chosen], overlap[chosen] / union[chosen])
+
+
+def _best_assignment(table: ContingencyTable, candidates: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the positions of the pairs that an optimal matching of the candidate pairs keeps, ascending."""
+    if not len(candidates):
+        return candidates
+    pred, truth = table.pred_index[candidates], table.truth_index[candidates]
+    iou = table.overlap[candidates] / table.union[candidates]
+    n_pred, n = len(table.pred_ids), len(table.pred_ids) + len(table.truth_ids)
+    graph = coo_array((np.ones(len(candidates), np.int8), (pred, truth + n_pred)), shape=(n, n))
+    group = connected_components(graph, directed=False)[1][pred]
+    order = np.argsort(group, kind="stable")
+    bounds = np.flatnonzero(np.diff(group[order])) + 1
+    kept = []
+    for members in np.split(order, bounds):
+        if len(members) == 1:
+            kept.append(members)
+            continue
+        rows_ids, rows = np.unique(pred[members], return_inverse=True)
+        cols_ids, cols = np.unique(truth[members], return_inverse=True)
+        # A match is worth 1; all IoUs together are worth at most one half, so they only break ties.
+        gain = np.zeros((len(rows_ids), len(cols_ids)))
+        gain[rows, cols] = 1 + iou[members] / (2 * min(gain.shape))
+        taken = np.zeros(gain.shape, bool)
+        taken[linear_sum_assignment(gain, maximize=True)] = True
+        kept.append(members[taken[rows, cols]])
+    return np.sort(candidates[np.concatenate(kept)])

@@ -1,0 +1,165 @@
+"""Overlap of the foreground, all objects together: Dice, IoU and F1."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import nan
+from typing import Self
+
+from autosam.errors import InputError
+from autosam.metrics.contingency import ContingencyTable, Labels, require_table
+
+
+@dataclass(frozen=True)
+class ForegroundOverlap:
+    """Foreground voxels of both sides, and the scores that follow from them.
+
+    Attributes
+    ----------
+    intersection : int
+        Voxels that are foreground on both sides.
+    pred, truth : int
+        Foreground voxels of each side.
+    empty_value : float
+        What the scores are where neither side has foreground.
+    """
+
+    intersection: int
+    pred: int
+    truth: int
+    empty_value: float = nan
+
+    @property
+    def dice(self) -> float:
+        """2 |P ∩ T| / (|P| + |T|)."""
+        return self._ratio(2 * self.intersection, self.pred + self.truth)
+
+    @property
+    def iou(self) -> float:
+        """|P ∩ T| / |P ∪ T|, also called the Jaccard index."""
+        return self._ratio(self.intersection, self.pred + self.truth - self.intersection)
+
+    @property
+    def precision(self) -> float:
+        """|P ∩ T| / |P|; 0 without predicted foreground."""
+        return self._ratio(self.intersection, self.pred)
+
+    @property
+    def recall(self) -> float:
+        """|P ∩ T| / |T|; 0 without true foreground."""
+        return self._ratio(self.intersection, self.truth)
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of precision and recall; of binary masks it is the Dice coefficient."""
+        return self.dice
+
+    @classmethod
+    def pooled(cls, results: Iterable[Self]) -> Self:
+        """Add up the voxels of several images, so that every voxel weighs the same.
+
+        Raises
+        ------
+        InputError
+            If there are no results.
+        """
+        results = list(results)
+        if not results:
+            raise InputError("no results came to put together: give those of at least one image")
+        return cls(
+            intersection=sum(r.intersection for r in results),
+            pred=sum(r.pred for r in results),
+            truth=sum(r.truth for r in results),
+            empty_value=results[0].empty_value,
+        )
+
+    def _ratio(self, part: int, whole: int) -> float:
+        if not self.pred and not self.truth:
+            return self.empty_value
+        return part / whole if whole else 0.0
+
+
+def foreground_overlap(
+    pred: Labels | None = None,
+    truth: Labels | None = None,
+    *,
+    table: ContingencyTable | None = None,
+    empty_value: float = nan,
+) -> ForegroundOverlap:
+    """Count the foreground voxels of both sides and of their intersection.
+
+    Parameters
+    ----------
+    pred, truth : ndarray of integer or bool, equal shapes
+        Label arrays or masks of any dimension; every non-zero voxel is foreground. Leave both out where
+        `table` is given.
+    table : ContingencyTable, optional
+        Their contingency table, to compute it once for several metrics or block by block.
+    empty_value : float
+        Score where neither side has foreground. Foreground on one side only scores 0.
+
+    Returns
+    -------
+    ForegroundOverlap
+        Counts, Dice, IoU, precision, recall and F1.
+
+    Raises
+    ------
+    InputError
+        If the arrays do not fit (`contingency_table`).
+
+    References
+    ----------
+    .. [1] Dice LR (1945). Measures of the amount of ecologic association between species. Ecology 26,
+       297-302.
+    .. [2] Jaccard P (1912). The distribution of the flora in the alpine zone. New Phytologist 11, 37-50.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> overlap = foreground_overlap(np.array([1, 1, 0, 2]), np.array([0, 3, 3, 3]))
+    >>> overlap.iou, round(overlap.dice, 3)
+    (0.5, 0.667)
+    """
+    table = require_table(pred, truth, table)
+    return ForegroundOverlap(
+        intersection=int(table.overlap.sum()),
+        pred=int(table.pred_sizes.sum()),
+        truth=int(table.truth_sizes.sum()),
+        empty_value=empty_value,
+    )
+
+
+def dice(pred: Labels, truth: Labels, *, empty_value: float = nan) -> float:
+    """Return the Dice coefficient of two foregrounds, 0 to 1; see `foreground_overlap`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> dice(np.array([1, 1]), np.array([1, 1]))
+    1.0
+    """
+    return foreground_overlap(pred, truth, empty_value=empty_value).dice
+
+
+def iou(pred: Labels, truth: Labels, *, empty_value: float = nan) -> float:
+    """Return the intersection over union of two foregrounds, 0 to 1; see `foreground_overlap`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> iou(np.array([1, 1, 0]), np.array([0, 1, 1])) == 1 / 3
+    True
+    """
+    return foreground_overlap(pred, truth, empty_value=empty_value).iou
+
+
+def f1(pred: Labels, truth: Labels, *, empty_value: float = nan) -> float:
+    """Return the F1 score of two foregrounds, 0 to 1, equal to `dice`; see `foreground_overlap`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> f1(np.array([1, 0]), np.array([0, 1]))
+    0.0
+    """
+    return foreground_overlap(pred, truth, empty_value=empty_value).f1

@@ -1,0 +1,1 @@
+"""Networks and their weight files: SAM, LoRA, the prompt generator, checkpoints and the zoo."""

@@ -1,0 +1,85 @@
+"""The prompt generator: a UNet that turns an image into maps of foreground, boundary and object centres."""
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import segmentation_models_pytorch as smp
+from torch import Tensor, nn
+
+from autosam.errors import ModelError
+
+Channel = Literal["foreground", "boundary"]
+CHANNELS: tuple[Channel, ...] = get_args(Channel)
+
+
+class Generator(nn.Module):
+    """A segmentation-models-pytorch UNet whose output channels have names.
+
+    Parameters
+    ----------
+    encoder : str
+        Any encoder name of segmentation-models-pytorch, such as ``resnet18``.
+    channels : sequence of {"foreground", "boundary"}
+        Maps to predict, in this order; at least one, none twice.
+    depth : int
+        Down-sampling stages, 3 to 5; the input's sides must be multiples of 2 to this power.
+    decoder_channels : sequence of int
+        Channels of the decoder's stages, deepest first; one for each stage.
+
+    Raises
+    ------
+    ModelError
+        If an encoder or a channel is unknown, or the stages do not fit the depth.
+    """
+
+    def __init__(
+        self,
+        *,
+        encoder: str = "resnet18",
+        channels: Sequence[str] = CHANNELS,
+        depth: int = 4,
+        decoder_channels: Sequence[int] = (128, 64, 32, 16),
+    ) -> None:
+        super().__init__()
+        if not channels or len(set(channels)) < len(channels) or not set(channels) <= set(CHANNELS):
+            raise ModelError(
+                f"the generator's channels are {list(channels)}; name one or both of {', '.join(CHANNELS)}"
+            )
+        if len(decoder_channels) != depth:
+            raise ModelError(
+                f"the generator has depth {depth} and {len(decoder_channels)} decoder stages; "
+                "give one entry of decoder_channels for each stage"
+            )
+        self.channels = tuple(channels)
+        self.stride = 2**depth
+        try:
+            self.unet = smp.Unet(
+                encoder_name=encoder,
+                encoder_depth=depth,
+                encoder_weights=None,
+                decoder_channels=tuple(decoder_channels),
+                in_channels=3,
+                classes=len(channels),
+            )
+        except KeyError:
+            raise ModelError(
+                f"unknown generator encoder {encoder!r}; segmentation_models_pytorch.encoders.get_encoder_names() "
+                "lists those that exist"
+            ) from None
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Predict logits.
+
+        Parameters
+        ----------
+        image : Tensor, shape (B, 3, H, W)
+            Intensities of 0 to 1; H and W multiples of ``stride``.
+
+        Returns
+        -------
+        Tensor, shape (B, channels, H, W)
+            Logits; a sigmoid makes them probabilities.
+        """
+        # Zero-centred input of about unit spread, as the encoders' first normalisation layers expect.
+        logits: Tensor = self.unet((image - 0.5) / 0.25)
+        return logits

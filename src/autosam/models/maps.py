@@ -1,0 +1,56 @@
+"""The generator's maps of a whole image, tile by tile."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from autosam.images import blend, read_window, tile_windows
+from autosam.models.generator import Generator
+from autosam.models.precision import Precision, autocast
+from autosam.models.variants import parameter_device
+
+
+@torch.no_grad()
+def predict_maps(
+    generator: Generator,
+    image: NDArray[np.float32],
+    *,
+    tile_size: int,
+    overlap: float,
+    precision: Precision = "auto",
+) -> dict[str, NDArray[np.float32]]:
+    """Predict probability maps; neighbouring tiles are blended where they overlap.
+
+    Parameters
+    ----------
+    generator : Generator
+        In evaluation mode.
+    image : ndarray of float32, shape (H, W, 3)
+        Normalized over the whole image, 0 to 1.
+    tile_size : int
+        Side of a tile in pixels; rounded up to a multiple of the generator's stride.
+    overlap : float
+        Fraction of the side that neighbours share.
+    precision : {"auto", "float32", "bfloat16"}
+
+    Returns
+    -------
+    dict of str to ndarray of float32, shape (H, W)
+        One map per channel of the generator, 0 to 1.
+    """
+    device = parameter_device(generator)
+    size = -(-tile_size // generator.stride) * generator.stride
+    shape = (image.shape[0], image.shape[1])
+    windows = tile_windows(shape, size=size, overlap=int(overlap * size))
+
+    def probabilities() -> Iterator[NDArray[np.float32]]:
+        for window in windows:
+            pixels = torch.from_numpy(np.ascontiguousarray(read_window(image, window).transpose(2, 0, 1)))[None]
+            pixels = pixels.to(device, memory_format=torch.channels_last)
+            with autocast(device, precision):
+                logits = generator(pixels)
+            yield logits[0].float().sigmoid().cpu().numpy()
+
+    return dict(zip(generator.channels, blend(probabilities(), windows, shape), strict=True))

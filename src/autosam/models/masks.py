@@ -1,0 +1,223 @@
+"""Prompts → masks: each prompt is decoded in a window that holds its object whole."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from segment_anything.modeling import Sam
+from torch import Tensor
+
+from autosam.errors import AutosamError
+from autosam.images import Window, read_window, tile_windows
+from autosam.instances import MaskCrop
+from autosam.models.precision import Precision, autocast
+from autosam.models.sam import Decoded, Embedding, decode, encode, upsample
+from autosam.models.variants import parameter_device
+from autosam.models.windows import assign_windows, object_window, prompt_extent, touches_inner_border
+from autosam.prompts import Prompt
+
+UPSAMPLE_BUDGET = 2**25
+"""Most pixels of full-size mask logits in memory at a time: 128 MiB of float32."""
+
+STABILITY_OFFSET = 1.0
+"""Logits by which the threshold is moved up and down to see whether a mask is stable, as in SAM."""
+
+
+def decode_masks(
+    sam: Sam,
+    image: NDArray[np.uint8],
+    prompts: Sequence[Prompt],
+    *,
+    tile_size: int,
+    overlap: float,
+    alternatives: bool = False,
+    batch_size: int = 64,
+    precision: Precision = "auto",
+    progress: Callable[[int, int], None] | None = None,
+) -> list[MaskCrop]:
+    """Answer every prompt with a mask.
+
+    A prompt is decoded in the grid window in which its object is most central, or in a window of its own where
+    it comes too close to an inner border of all of them. A mask that still touches an inner border of its window
+    is decoded once more, in a window around the mask.
+
+    Parameters
+    ----------
+    sam : Sam
+        In evaluation mode.
+    image : ndarray of uint8, shape (H, W, 3)
+    prompts : sequence of Prompt
+        In whole-image pixels.
+    tile_size : int
+        Side of a grid window in pixels.
+    overlap : float
+        Fraction of the side that neighbouring grid windows share.
+    alternatives : bool
+        Give all three of SAM's masks for every prompt. Otherwise the best of the three by predicted IoU for a
+        single point, and SAM's single mask for anything that says more.
+    batch_size : int
+        Most prompts at a time; halved when a GPU runs out of memory.
+    precision : {"auto", "float32", "bfloat16"}
+    progress : callable, optional
+        Called with the number of windows done and to do.
+
+    Returns
+    -------
+    list of MaskCrop
+        At most one per prompt (three with ``alternatives``), in order of prompt; empty masks are left out. The
+        score is predicted IoU × stability × the prompt's foreground probability.
+    """
+    shape = (image.shape[0], image.shape[1])
+    grid = tile_windows(shape, size=tile_size, overlap=int(overlap * tile_size))
+    work = assign_windows(prompts, grid, shape, size=tile_size)
+    found: dict[int, list[MaskCrop]] = {}
+    again: dict[int, Window] = {}
+    done = 0
+    for window, members in work.items():
+        for index, crops in _decode_window(
+            sam, image, window, {i: prompts[i] for i in members}, alternatives, batch_size, precision
+        ).items():
+            found[index] = crops
+            cut = [crop for crop in crops if touches_inner_border(crop, window, shape)]
+            if cut and not alternatives:
+                again[index] = object_window(
+                    _joined(prompt_extent(prompts[index]), cut[0]), shape, size=tile_size
+                )
+        done += 1
+        if progress is not None:
+            progress(done, len(work))
+    for index, window in again.items():
+        found.update(_decode_window(sam, image, window, {index: prompts[index]}, False, batch_size, precision))
+    return [crop for index in sorted(found) for crop in found[index]]
+
+
+def _joined(extent: NDArray[np.float64], crop: MaskCrop) -> NDArray[np.float64]:
+    height, width = crop.mask.shape
+    return np.array(
+        [
+            min(extent[0], crop.row),
+            min(extent[1], crop.col),
+            max(extent[2], crop.row + height - 1),
+            max(extent[3], crop.col + width - 1),
+        ]
+    )
+
+
+def _decode_window(
+    sam: Sam,
+    image: NDArray[np.uint8],
+    window: Window,
+    prompts: dict[int, Prompt],
+    alternatives: bool,
+    batch_size: int,
+    precision: Precision,
+) -> dict[int, list[MaskCrop]]:
+    """Encode one window and decode its prompts, with smaller batches while memory runs out."""
+    device = parameter_device(sam)
+    while True:
+        try:
+            with autocast(device, precision):
+                return _answers(sam, image, window, prompts, alternatives, batch_size)
+        except torch.cuda.OutOfMemoryError as error:
+            if batch_size == 1:
+                raise AutosamError(
+                    f"the GPU's memory does not hold a window of {window.height} × {window.width} pixels with a "
+                    "single prompt; set tiles.size to less, or use --device cpu"
+                ) from error
+            batch_size = max(1, batch_size // 2)
+            torch.cuda.empty_cache()
+
+
+def _answers(
+    sam: Sam,
+    image: NDArray[np.uint8],
+    window: Window,
+    prompts: dict[int, Prompt],
+    alternatives: bool,
+    batch_size: int,
+) -> dict[int, list[MaskCrop]]:
+    shape = (image.shape[0], image.shape[1])
+    embedding = encode(sam, read_window(image, window))
+    numbers = list(prompts)
+    local = [_moved(prompts[number], window) for number in numbers]
+    single = [i for i, prompt in enumerate(local) if _ambiguous(prompt)]
+    clear = [i for i, prompt in enumerate(local) if not _ambiguous(prompt)]
+    answers: dict[int, list[MaskCrop]] = {}
+    for chosen, multimask in ((single, True), (clear, alternatives)):
+        asked = [local[i] for i in chosen]
+        for batch in decode(sam, embedding, asked, multimask=multimask, batch_size=batch_size):
+            members = [numbers[chosen[int(i)]] for i in batch.indices]
+            best = batch if alternatives else _best(batch)
+            stability = _stability(best.logits)
+            for row, crops in enumerate(_crops(sam, best, embedding, window, shape)):
+                index = members[row]
+                answers[index] = [
+                    replace(
+                        crop,
+                        prompt=index,
+                        score=float(best.iou[row, k].clamp(0, 1) * stability[row, k]) * prompts[index].foreground,
+                    )
+                    for k, crop in enumerate(crops)
+                    if crop is not None
+                ]
+    return answers
+
+
+def _ambiguous(prompt: Prompt) -> bool:
+    return len(prompt.points) == 1 and prompt.box is None and prompt.mask is None
+
+
+def _moved(prompt: Prompt, window: Window) -> Prompt:
+    """Express a prompt in the window's own pixels; points outside the window are left out."""
+    corner = np.array([window.row, window.col], dtype=np.float64)
+    points = prompt.points - corner
+    inside = ((points >= 0) & (points <= (window.height - 1, window.width - 1))).all(axis=1)
+    mask = prompt.mask
+    return replace(
+        prompt,
+        points=points[inside],
+        point_labels=prompt.point_labels[inside],
+        box=None if prompt.box is None else prompt.box - np.tile(corner, 2),
+        mask=None if mask is None else replace(mask, row=mask.row - window.row, col=mask.col - window.col),
+    )
+
+
+def _best(batch: Decoded) -> Decoded:
+    pick = batch.iou.argmax(dim=1)
+    rows = torch.arange(len(pick), device=pick.device)
+    return Decoded(batch.indices, batch.logits[rows, pick][:, None], batch.iou[rows, pick][:, None])
+
+
+def _stability(logits: Tensor) -> Tensor:
+    """IoU of the masks at a raised and a lowered threshold; 0 for an empty mask."""
+    high = (logits > STABILITY_OFFSET).sum(dim=(-2, -1)).float()
+    low = (logits > -STABILITY_OFFSET).sum(dim=(-2, -1)).float()
+    return high / low.clamp(min=1)
+
+
+def _crops(
+    sam: Sam, batch: Decoded, embedding: Embedding, window: Window, shape: tuple[int, int]
+) -> list[list[MaskCrop | None]]:
+    """Threshold at full size, a few masks at a time, and keep what lies in the image as a crop."""
+    top, left = max(window.row, 0), max(window.col, 0)
+    bottom, right = min(window.row + window.height, shape[0]), min(window.col + window.width, shape[1])
+    inside = (slice(top - window.row, bottom - window.row), slice(left - window.col, right - window.col))
+    count, alternatives = batch.logits.shape[:2]
+    step = max(1, UPSAMPLE_BUDGET // (alternatives * window.height * window.width))
+    crops: list[list[MaskCrop | None]] = []
+    for start in range(0, count, step):
+        full = upsample(sam, batch.logits[start : start + step], embedding)
+        masks = (full > sam.mask_threshold)[..., inside[0], inside[1]].cpu().numpy()
+        crops += [[_tight(mask, top, left) for mask in group] for group in masks]
+    return crops
+
+
+def _tight(mask: NDArray[np.bool_], top: int, left: int) -> MaskCrop | None:
+    rows = np.flatnonzero(mask.any(axis=1))
+    if not len(rows):
+        return None
+    columns = np.flatnonzero(mask[rows[0] : rows[-1] + 1].any(axis=0))
+    crop = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].copy()
+    return MaskCrop(top + int(rows[0]), left + int(columns[0]), crop, score=0.0, prompt=-1)

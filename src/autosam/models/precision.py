@@ -1,0 +1,47 @@
+"""Which number format a device computes in."""
+
+from contextlib import AbstractContextManager
+from typing import Literal
+
+import torch
+
+from autosam.errors import ConfigError
+
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+def choose_device(name: str) -> torch.device:
+    """Find a device: ``auto`` is the GPU where there is one, otherwise the CPU.
+
+    Raises
+    ------
+    ConfigError
+        If the name is unknown or this machine has no such device.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"device {name!r} cannot be used ({reason}); try --device cpu or --device auto") from error
+    return device
+
+
+def use_bfloat16(device: torch.device, precision: Precision) -> bool:
+    """Tell whether to compute in bfloat16; ``auto`` says yes where the hardware multiplies it."""
+    if precision != "auto":
+        return precision == "bfloat16"
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    # On a CPU without the instructions bfloat16 is emulated, and many times slower than float32.
+    return device.type == "cpu" and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[None]:
+    """Open a context in which matrix products and convolutions run in the chosen precision."""
+    context: AbstractContextManager[None] = torch.autocast(
+        device.type, dtype=torch.bfloat16, enabled=use_bfloat16(device, precision)
+    )
+    return context

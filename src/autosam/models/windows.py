@@ -1,0 +1,126 @@
+"""Which part of a large image a prompt is decoded in. Pure numpy: nothing here knows SAM."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autosam.images import Window
+from autosam.instances import MaskCrop
+from autosam.prompts import Prompt
+
+MARGIN = 1 / 32
+"""Least distance, as a fraction of the window's side, between an object and an inner border of its window."""
+
+
+def prompt_extent(prompt: Prompt) -> NDArray[np.float64]:
+    """Give first row, first column, last row and last column of what a prompt says about its object.
+
+    The box where there is one, otherwise the mask's crop, otherwise the box of the positive points.
+    """
+    if prompt.box is not None:
+        return prompt.box
+    if prompt.mask is not None:
+        height, width = prompt.mask.logits.shape
+        corner = np.array([prompt.mask.row, prompt.mask.col], dtype=np.float64)
+        return np.concatenate([corner, corner + (height - 1, width - 1)])
+    positive = prompt.points[prompt.point_labels == 1]
+    points = positive if len(positive) else prompt.points
+    return np.concatenate([points.min(axis=0), points.max(axis=0)])
+
+
+def assign_windows(
+    prompts: Sequence[Prompt], grid: Sequence[Window], shape: tuple[int, int], *, size: int
+) -> dict[Window, list[int]]:
+    """Give every prompt the window in which its object is most central.
+
+    Parameters
+    ----------
+    prompts : sequence of Prompt
+        In whole-image pixels.
+    grid : sequence of Window
+        Windows that cover the image.
+    shape : tuple of int
+        Height and width of the image.
+    size : int
+        Side of a window in pixels.
+
+    Returns
+    -------
+    dict of Window to list of int
+        Indices of the prompts of each window in use: first windows of the grid, in its order, then those made
+        for objects that no window of the grid holds with a margin. Such windows are shared where they can be.
+        Empty where there are no prompts.
+    """
+    work: dict[Window, list[int]] = {}
+    extents = [prompt_extent(prompt) for prompt in prompts]
+    homeless = []
+    by_grid: dict[int, list[int]] = {}
+    clearances = _clearances(np.array(extents).reshape(-1, 4), grid, shape)
+    for index, row in enumerate(clearances):
+        best = int(np.argmax(row))
+        if row[best] >= MARGIN * size:
+            by_grid.setdefault(best, []).append(index)
+        else:
+            homeless.append(index)
+    for best in sorted(by_grid):
+        work[grid[best]] = by_grid[best]
+    own: list[Window] = []
+    for index in homeless:
+        extent = extents[index]
+        for window in own:
+            if _clearances(extent[None], [window], shape)[0, 0] >= MARGIN * size:
+                work[window].append(index)
+                break
+        else:
+            window = object_window(extent, shape, size=size)
+            if window not in work:
+                own.append(window)
+            work.setdefault(window, []).append(index)
+    return work
+
+
+def object_window(extent: NDArray[np.float64], shape: tuple[int, int], *, size: int) -> Window:
+    """Centre a square window on an object, moved into the image where it fits.
+
+    A window is ``size`` pixels wide, or wider where the object needs it: SAM then sees it at a smaller scale.
+    """
+    sides = extent[2:] - extent[:2] + 1
+    side = max(size, int(np.ceil(sides.max() * (1 + 4 * MARGIN))))
+    corner = np.round((extent[:2] + extent[2:] + 1 - side) / 2).astype(int)
+    row, col = (
+        int(np.clip(at, min(0, length - side), max(0, length - side)))
+        if length >= side
+        else 0
+        for at, length in zip(corner, shape, strict=True)
+    )
+    return Window(row, col, side, side)
+
+
+def touches_inner_border(crop: MaskCrop, window: Window, shape: tuple[int, int]) -> bool:
+    """Tell whether a mask reaches a border of its window that is not a border of the image."""
+    height, width = crop.mask.shape
+    box = np.array([crop.row, crop.col, crop.row + height - 1, crop.col + width - 1], dtype=np.float64)
+    return bool(_clearances(box[None], [window], shape)[0, 0] <= 0)
+
+
+def _clearances(
+    extents: NDArray[np.float64], windows: Sequence[Window], shape: tuple[int, int]
+) -> NDArray[np.float64]:
+    """Distance in pixels of each extent (n, 4) from the nearest inner border of each window, (n, windows).
+
+    Negative where it reaches over the border; infinite where every border is the image's own.
+    """
+    result = np.empty((len(extents), len(windows)))
+    for column, window in enumerate(windows):
+        last_row, last_col = window.row + window.height - 1, window.col + window.width - 1
+        distances = np.stack(
+            [
+                extents[:, 0] - window.row if window.row > 0 else np.full(len(extents), np.inf),
+                extents[:, 1] - window.col if window.col > 0 else np.full(len(extents), np.inf),
+                last_row - extents[:, 2] if last_row < shape[0] - 1 else np.full(len(extents), np.inf),
+                last_col - extents[:, 3] if last_col < shape[1] - 1 else np.full(len(extents), np.inf),
+            ]
+        )
+        result[:, column] = distances.min(axis=0)
+    return result

@@ -1,0 +1,260 @@
+"""The way of one image: normalize, generate maps, emit prompts, ask SAM, merge."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autosam.config import Config, load_config
+from autosam.errors import ConfigError, InputError
+from autosam.images import normalize, to_uint8
+from autosam.instances import MaskCrop, Merged, fill_from_basins, merge_masks
+from autosam.instances.clean import clean_mask
+from autosam.models.maps import predict_maps
+from autosam.models.masks import decode_masks
+from autosam.models.precision import choose_device
+from autosam.models.variants import image_size
+from autosam.models.zoo import resolve_model
+from autosam.networks import Networks, load_networks
+from autosam.prompts import Prompt, emit_prompts, find_basins, grid_prompts
+
+DEFAULT_MODEL = "mito"
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """The instances of one image and what they were made of.
+
+    Attributes
+    ----------
+    labels : ndarray of int32, shape (H, W)
+        0 for background, 1..n for the instances in raster order; all 0 where nothing was found.
+    scores : ndarray of float64, shape (n,)
+        Confidence of each instance, 0 to 1, in order of id.
+    prompts : list of Prompt
+        Everything that SAM was asked.
+    prompt_of : ndarray of int64, shape (n,)
+        Index of the prompt that each instance answers; -1 where the generator's own basin was kept.
+    basins : ndarray of int32, shape (H, W)
+        The generator's own segmentation; all 0 where it was not asked.
+    maps : dict of str to ndarray of float32, shape (H, W)
+        The generator's probabilities by channel; empty where it was not asked.
+    """
+
+    labels: NDArray[np.int32]
+    scores: NDArray[np.float64]
+    prompts: list[Prompt]
+    prompt_of: NDArray[np.int64]
+    basins: NDArray[np.int32]
+    maps: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+
+
+class Segmenter:
+    """A model that is ready to segment images.
+
+    Parameters
+    ----------
+    networks : Networks
+        In evaluation mode, on the device that they are to run on.
+    config : Config
+        Every setting of the pipeline; its ``model`` section must be the one that the networks were built with.
+    name : str
+        What the model is called in messages and records.
+
+    Examples
+    --------
+    >>> from autosam import Segmenter, read_image                      # doctest: +SKIP
+    >>> segmentation = Segmenter.from_model("mito").segment(read_image("slice.png"))  # doctest: +SKIP
+    """
+
+    def __init__(self, networks: Networks, config: Config, *, name: str = "") -> None:
+        self.networks = networks
+        self.config = config
+        self.name = name
+
+    @classmethod
+    def from_model(
+        cls,
+        model: str | Path = DEFAULT_MODEL,
+        *,
+        config: str | Path | None = None,
+        overrides: Sequence[str] = (),
+        device: str = "auto",
+    ) -> "Segmenter":
+        """Load a model file.
+
+        Parameters
+        ----------
+        model : str or Path
+            Name of a bundled model or a file that `autosam train` wrote.
+        config : str or Path, optional
+            Settings over those that the model brings.
+        overrides : sequence of str
+            ``section.key=value``, over everything else.
+        device : str
+            ``auto``, ``cpu``, ``cuda``, ``cuda:1`` ...
+
+        Returns
+        -------
+        Segmenter
+
+        Raises
+        ------
+        AutosamError
+            If the model, the settings or the device cannot be used.
+        """
+        target = choose_device(device)
+        path = resolve_model(model)
+        networks, header = load_networks(path)
+        own: Mapping[str, Any] = header.settings
+        resolved = load_config(config, overrides=overrides, defaults=own)
+        trained = load_config(defaults={"model": own.get("model", {})})
+        if resolved.model != trained.model:
+            raise ConfigError(
+                f"model.* settings are fixed by the model file {path.name}; take them out of --config and --set, "
+                "or train another model"
+            )
+        networks.sam.to(target)
+        networks.generator.to(target)
+        return cls(networks, resolved, name=str(model))
+
+    def segment(
+        self,
+        image: NDArray[Any],
+        *,
+        prompts: Sequence[Prompt] | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Segmentation:
+        """Find every object in an image.
+
+        Parameters
+        ----------
+        image : ndarray, shape (H, W) or (H, W, 3)
+            Any numeric type, any size from one pixel.
+        prompts : sequence of Prompt, optional
+            What to ask SAM, for ``prompts.method=manual``; it then finds just these objects.
+        progress : callable, optional
+            Called with the number of SAM's windows done and to do.
+
+        Returns
+        -------
+        Segmentation
+
+        Raises
+        ------
+        InputError
+            If the image has another shape, no pixel, or pixels that are no numbers (see
+            ``images.non_finite``), or if ``method=manual`` came without prompts.
+        """
+        settings = self.config
+        pixels = normalize(
+            image, low=settings.images.low, high=settings.images.high, non_finite=settings.images.non_finite
+        )
+        shape = (pixels.shape[0], pixels.shape[1])
+        method = settings.prompts.method
+        maps: dict[str, NDArray[np.float32]] = {}
+        basins = np.zeros(shape, dtype=np.int32)
+        if method == "manual":
+            if prompts is None:
+                raise InputError("prompts.method=manual came without prompts; give a table with --prompts FILE.csv")
+            asked = list(prompts)
+        elif prompts is not None:
+            raise InputError(f"prompts came with prompts.method={method}; set prompts.method=manual to use them")
+        elif method == "grid":
+            asked = grid_prompts(shape, settings.prompts.grid)
+        else:
+            maps = self.predict_maps(pixels)
+            basins = self.find_basins(maps)
+            asked = self._emit(basins, maps)
+        if not settings.decode.sam:
+            scores = np.array([prompt.foreground for prompt in asked], dtype=np.float64)
+            return Segmentation(basins, scores, asked, np.full(len(asked), -1), basins, maps)
+        masks = decode_masks(
+            self.networks.sam,
+            to_uint8(pixels),
+            asked,
+            tile_size=self._tile_size(),
+            overlap=settings.tiles.overlap,
+            alternatives=method == "grid",
+            batch_size=settings.decode.batch_size,
+            precision=settings.decode.precision,
+            progress=progress,
+        )
+        merged = self._merge(masks, asked, shape)
+        if "foreground" in maps:
+            merged = fill_from_basins(
+                merged,
+                basins,
+                maps["foreground"],
+                threshold=settings.merge.fallback,
+                min_size=settings.merge.min_size,
+            )
+        prompt_of = np.array([masks[index].prompt if index >= 0 else -1 for index in merged.kept], dtype=np.int64)
+        return Segmentation(merged.labels, merged.scores, asked, prompt_of, basins, maps)
+
+    def predict_maps(self, pixels: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        """Run the generator on normalized pixels, (H, W, 3); gives its maps by channel."""
+        return predict_maps(
+            self.networks.generator,
+            pixels,
+            tile_size=self._tile_size(),
+            overlap=self.config.tiles.overlap,
+            precision=self.config.decode.precision,
+        )
+
+    def find_basins(self, maps: Mapping[str, NDArray[np.float32]]) -> NDArray[np.int32]:
+        """Split maps into the generator's own segmentation, int32 (H, W)."""
+        settings = self.config.prompts
+        return find_basins(
+            maps.get("foreground"),
+            maps.get("boundary"),
+            threshold=settings.foreground,
+            boundary_threshold=settings.boundary,
+            min_size=settings.min_size,
+        )
+
+    def _emit(self, basins: NDArray[np.int32], maps: Mapping[str, NDArray[np.float32]]) -> list[Prompt]:
+        settings = self.config.prompts
+        return emit_prompts(
+            basins,
+            maps.get("foreground"),
+            method=settings.method,
+            points=settings.points,
+            negatives=settings.negatives,
+            box=settings.box,
+            box_margin=settings.box_margin,
+            mask=settings.mask and "foreground" in maps,
+        )
+
+    def _merge(self, masks: list[MaskCrop], asked: Sequence[Prompt], shape: tuple[int, int]) -> Merged:
+        settings = self.config.merge
+        # One slot per mask, so that `kept` still counts in the caller's list.
+        index_of, cleaned = [], []
+        for index, mask in enumerate(masks):
+            if mask.score < settings.min_score:
+                continue
+            prompt = asked[mask.prompt]
+            clean = clean_mask(
+                mask,
+                min_size=settings.min_size,
+                fill_holes=settings.fill_holes,
+                points=prompt.points[prompt.point_labels == 1],
+            )
+            if clean is not None:
+                index_of.append(index)
+                cleaned.append(clean)
+        merged = merge_masks(
+            cleaned,
+            shape,
+            iou_threshold=settings.iou,
+            ios_threshold=settings.overlap,
+            min_size=settings.min_size,
+            fill_holes=settings.fill_holes,
+        )
+        return merged._replace(kept=np.array([index_of[index] for index in merged.kept], dtype=np.int64))
+
+    def _tile_size(self) -> int:
+        return self.config.tiles.size or image_size(self.networks.sam)

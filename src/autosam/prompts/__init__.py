@@ -1,0 +1,22 @@
+"""Maps → prompts: where the objects are, in the words that SAM understands."""
+
+from autosam.prompts.basins import find_basins
+from autosam.prompts.emit import emit_prompts
+from autosam.prompts.grid import grid_prompts
+from autosam.prompts.manual import read_prompts, write_prompts
+from autosam.prompts.negatives import find_negatives
+from autosam.prompts.points import place_points
+from autosam.prompts.prompt import ABSENT, MaskPrompt, Prompt
+
+__all__ = [
+    "ABSENT",
+    "MaskPrompt",
+    "Prompt",
+    "emit_prompts",
+    "find_basins",
+    "find_negatives",
+    "grid_prompts",
+    "place_points",
+    "read_prompts",
+    "write_prompts",
+]

@@ -1,0 +1,176 @@
+"""Probability maps → basins: one labelled region per object, the generator's own segmentation."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
+from skimage.segmentation import watershed
+
+from autosam.errors import ConfigError, InputError
+
+BACKGROUND_BORDER = 0.25
+"""Without a foreground map, a region that holds this share of the image's border is background."""
+
+_EIGHT = np.ones((3, 3), dtype=bool)
+
+
+def find_basins(
+    foreground: ArrayLike | None,
+    boundary: ArrayLike | None = None,
+    *,
+    threshold: float = 0.5,
+    boundary_threshold: float = 0.5,
+    min_size: int = 30,
+    min_seed_size: int = 8,
+) -> NDArray[np.int32]:
+    """Split the generator's maps into one region per object.
+
+    Foreground and boundary: the 4-connected components of (foreground and not boundary) are seeds, because a
+    diagonal boundary one pixel wide parts 4-connected neighbours only; a watershed on the boundary map grows
+    them over the foreground, so that an object gets its boundary pixels back. Foreground alone: the
+    8-connected components of the foreground. Boundary alone: the components between boundaries, less the
+    background, which is every region that holds at least ``BACKGROUND_BORDER`` of the image's border pixels;
+    object and background share the boundary between them.
+
+    Parameters
+    ----------
+    foreground : array_like, shape (H, W), or None
+        Probability, 0 to 1, that a pixel belongs to an object.
+    boundary : array_like, shape (H, W), or None
+        Probability, 0 to 1, that a pixel lies on an object's outline.
+    threshold : float
+        A pixel is foreground above this probability.
+    boundary_threshold : float
+        A pixel is no boundary below this probability.
+    min_size : int
+        Smaller basins, in pixels, are dropped.
+    min_seed_size : int
+        Smaller seeds, in pixels, are dropped where their foreground component has a larger one. A component
+        without any seed becomes one basin.
+
+    Returns
+    -------
+    ndarray of int32, shape (H, W)
+        0 for background and 1..n, without gaps, in raster order of each basin's first pixel; all 0 where
+        there is no object.
+
+    Raises
+    ------
+    InputError
+        If both maps are missing, differ in shape, are not 2D or hold values that are no probabilities.
+    ConfigError
+        If a threshold lies outside 0 to 1.
+
+    Examples
+    --------
+    >>> foreground, boundary = [[0.9, 0.9, 0.9, 0.1, 0.8]], [[0.0, 0.7, 0.2, 0.0, 0.0]]
+    >>> find_basins(foreground, boundary, min_size=1, min_seed_size=1)
+    array([[1, 1, 2, 0, 3]], dtype=int32)
+    """
+    for name, value in (("threshold", threshold), ("boundary_threshold", boundary_threshold)):
+        if not 0 <= value <= 1:
+            raise ConfigError(f"{name} is {value}, wanted a probability: give a number from 0 to 1")
+    inner = None if foreground is None else _probability_map("foreground", foreground)
+    edge = None if boundary is None else _probability_map("boundary", boundary)
+    if inner is not None and edge is not None and inner.shape != edge.shape:
+        raise InputError(
+            f"foreground is {inner.shape} and boundary {edge.shape}, wanted one shape: give maps of one image"
+        )
+    if inner is not None and edge is not None:
+        labels = _from_both(inner > threshold, edge, boundary_threshold, min_seed_size)
+    elif inner is not None:
+        labels, _ = ndimage.label(inner > threshold, structure=_EIGHT, output=np.int32)
+    elif edge is not None:
+        labels = _from_boundary(edge, boundary_threshold)
+    else:
+        raise InputError(
+            "neither a foreground nor a boundary map came, wanted at least one: give one of them"
+        )
+    return _number(labels, min_size)
+
+
+def _from_both(
+    mask: NDArray[np.bool_], boundary: NDArray[np.floating], boundary_threshold: float, min_seed_size: int
+) -> NDArray[np.int32]:
+    """Grow the seeds of every foreground component until they fill it."""
+    components, n_components = ndimage.label(mask, structure=_EIGHT, output=np.int32)
+    seeds, n_seeds = ndimage.label(mask & (boundary < boundary_threshold), output=np.int32)
+    if n_components == 0:
+        return np.asarray(components, dtype=np.int32)
+
+    # a seed's component, and whether the seed may stand
+    home = np.zeros(n_seeds + 1, dtype=np.int32)
+    home[seeds] = components
+    home[0] = 0
+    size = np.bincount(seeds.ravel(), minlength=n_seeds + 1)
+    largest = np.zeros(n_seeds + 1, dtype=bool)
+    by_size = np.lexsort((np.arange(1, n_seeds + 1), -size[1:], home[1:])) + 1
+    largest[by_size[np.diff(home[by_size], prepend=0) != 0]] = True
+    stands = largest | (size >= min_seed_size)
+    stands[0] = False
+
+    # components with at most one seed are basins as they are; only the others need a watershed
+    n_standing = np.bincount(home[stands], minlength=n_components + 1)
+    labels = np.where(n_standing > 1, 0, np.arange(n_components + 1)).astype(np.int32)[components]
+    new_id = np.where(stands, n_components + np.arange(n_seeds + 1), 0).astype(np.int32)
+    boxes = ndimage.find_objects(components)
+    for component in np.flatnonzero(n_standing > 1):
+        box = boxes[component - 1]
+        own = components[box] == component
+        grown = _grow(boundary[box], np.where(own, new_id[seeds[box]], 0), own)
+        labels[box][own] = grown[own]
+    return np.asarray(labels, dtype=np.int32)
+
+
+def _from_boundary(boundary: NDArray[np.floating], boundary_threshold: float) -> NDArray[np.int32]:
+    """Label the regions between boundaries and take the background away."""
+    seeds, n_seeds = ndimage.label(boundary < boundary_threshold, output=np.int32)
+    if n_seeds == 0:
+        return np.asarray(seeds, dtype=np.int32)
+    on_border = np.ones(seeds.shape, dtype=bool)
+    on_border[1:-1, 1:-1] = False
+    share = np.bincount(seeds[on_border], minlength=n_seeds + 1) / np.count_nonzero(on_border)
+    keep = np.where(share < BACKGROUND_BORDER, np.arange(n_seeds + 1), 0).astype(np.int32)
+    keep[0] = 0
+    return np.asarray(keep[_grow(boundary, seeds, np.ones(seeds.shape, dtype=bool))], dtype=np.int32)
+
+
+def _grow(
+    height: NDArray[np.floating], seeds: NDArray[np.int32], mask: NDArray[np.bool_]
+) -> NDArray[np.int32]:
+    """Flood the unseeded pixels of the mask, lowest first."""
+    # the watershed queues every seed pixel; those without an unseeded neighbour have nothing to flood
+    front = ndimage.binary_dilation(mask & (seeds == 0), structure=_EIGHT) & mask
+    flooded = watershed(height, np.where(front, seeds, 0), connectivity=2, mask=front)
+    return np.asarray(np.where(seeds > 0, seeds, flooded), dtype=np.int32)
+
+
+def _number(labels: NDArray[np.int32], min_size: int) -> NDArray[np.int32]:
+    """Drop what is too small and number the rest 1..n by first pixel."""
+    pixels = np.flatnonzero(labels)
+    if pixels.size == 0:
+        return np.zeros(labels.shape, dtype=np.int32)
+    ids = labels.ravel()[pixels]
+    size = np.bincount(ids)
+    first = np.zeros(size.size, dtype=np.int64)
+    first[ids[::-1]] = pixels[::-1]  # of several assignments to one place the last stays: the first pixel
+    kept = np.flatnonzero(size >= max(min_size, 1))
+    kept = kept[np.argsort(first[kept], kind="stable")]
+    number = np.zeros(size.size, dtype=np.int32)
+    number[kept] = np.arange(1, kept.size + 1)
+    return np.asarray(number[labels], dtype=np.int32)
+
+
+def _probability_map(name: str, values: ArrayLike) -> NDArray[np.floating]:
+    """Check that the values are a 2D map of probabilities."""
+    array = np.asarray(values)
+    if array.dtype == bool:
+        array = array.astype(np.float32)
+    if array.ndim != 2:
+        raise InputError(f"the {name} map has shape {array.shape}, wanted (H, W): give the map of one image")
+    # blending tiles may leave a rounding error above 1; NaN fails both comparisons
+    if array.size and not (array.min() >= -1e-3 and array.max() <= 1 + 1e-3):
+        raise InputError(
+            f"the {name} map runs from {array.min():g} to {array.max():g}, wanted probabilities from 0 to 1: "
+            "apply the sigmoid first"
+        )
+    return array

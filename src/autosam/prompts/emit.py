@@ -1,0 +1,148 @@
+"""Basins → prompts: what the generator tells SAM about each object."""
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
+
+from autosam.errors import ConfigError, InputError
+from autosam.prompts.negatives import REACH, find_negatives
+from autosam.prompts.points import METHODS, place_points
+from autosam.prompts.prompt import ABSENT, MaskPrompt, Prompt
+
+
+def emit_prompts(
+    basins: NDArray[np.integer],
+    foreground: ArrayLike | None,
+    *,
+    method: str = "distance",
+    points: int = 1,
+    negatives: int = 0,
+    negative_reach: float = REACH,
+    box: bool = True,
+    box_margin: float = 0.05,
+    mask: bool = True,
+) -> list[Prompt]:
+    """Make one prompt of every basin.
+
+    Parameters
+    ----------
+    basins : ndarray of int, shape (H, W)
+        Label image of the basins, from :func:`find_basins`; 0 is background.
+    foreground : array_like, shape (H, W), or None
+        Foreground probability, 0 to 1; None where the generator has no such map (``foreground`` of every
+        prompt is then 1).
+    method : {"centroid", "distance", "probability"}
+        How to place the positive points, see :func:`place_points`.
+    points : int
+        Positive points per object; an object with fewer pixels gets as many as it has.
+    negatives : int
+        Largest number of negative points per object, see :func:`find_negatives`.
+    negative_reach : float
+        Distance in pixels within which another basin may give a negative.
+    box : bool
+        Whether to give the basin's bounding box.
+    box_margin : float
+        By how much the box grows on every side, as a fraction of its height (above and below) and of its
+        width (left and right); clipped to the image.
+    mask : bool
+        Whether to give the generator's own logits inside the smallest crop that holds the grown box. Pixels
+        of other basins are ``ABSENT``; the other logits lie between ``ABSENT`` and ``-ABSENT``.
+
+    Returns
+    -------
+    list of Prompt
+        In order of basin id; positive points before negative ones. Empty where there is no basin.
+
+    Raises
+    ------
+    ConfigError
+        If a setting is out of range, or if a prompt would hold neither a positive point nor a box nor a mask.
+    InputError
+        If the maps are not 2D or differ in shape, or if a missing foreground map is needed.
+    """
+    _check_settings(method, points, negatives, box, box_margin, mask)
+    basins = np.asarray(basins)
+    values = None if foreground is None else np.asarray(foreground)
+    if basins.ndim != 2:
+        raise InputError(f"basins have shape {basins.shape}, wanted (H, W): give the basins of one image")
+    if values is not None and values.shape != basins.shape:
+        raise InputError(
+            f"basins are {basins.shape} and foreground {values.shape}, wanted one shape: take one image's"
+        )
+    if values is None and (mask or (points and method == "probability")):
+        raise InputError(
+            "mask prompts or method 'probability' came without a foreground map: give one, or use points by "
+            "distance and boxes"
+        )
+    beside = find_negatives(basins, count=negatives, reach=negative_reach) if negatives else {}
+    prompts = []
+    for basin, crop in enumerate(ndimage.find_objects(basins), start=1):
+        if crop is None:
+            continue
+        own = basins[crop] == basin
+        inside = None if values is None else values[crop]
+        corner = np.array([side.start for side in crop])
+        positive = place_points(own, inside, method=method, count=points) + corner
+        negative = beside.get(basin, np.zeros((0, 2)))
+        grown = _grown_box(crop, box_margin, basins.shape)
+        prompts.append(
+            Prompt(
+                points=np.concatenate([positive, negative]),
+                point_labels=np.repeat(np.array([1, 0], dtype=np.int64), [len(positive), len(negative)]),
+                box=grown if box else None,
+                mask=_mask_prompt(basins, values, basin, grown) if mask and values is not None else None,
+                foreground=1.0 if inside is None else _mean(inside[own]),
+                basin=basin,
+            )
+        )
+    return prompts
+
+
+def _check_settings(
+    method: str, points: int, negatives: int, box: bool, box_margin: float, mask: bool
+) -> None:
+    """Refuse what no prompt can be made of, also where there is no basin to find out with."""
+    if method not in METHODS:
+        raise ConfigError(
+            f"point method {method!r} is unknown, wanted one of {', '.join(METHODS)}: choose one"
+        )
+    for name, count in (("points", points), ("negatives", negatives)):
+        if count < 0:
+            raise ConfigError(f"the number of {name} is {count}, wanted 0 or more: give a count")
+    if not 0 <= box_margin < math.inf:
+        raise ConfigError(f"box_margin is {box_margin}, wanted 0 or more: give a fraction of the box's side")
+    if points == 0 and not box and not mask:
+        raise ConfigError(
+            "prompts came with points=0, box=False and mask=False, wanted at least one: turn one on"
+        )
+
+
+def _grown_box(crop: tuple[slice, slice], margin: float, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Grow a crop to a box whose last row and column belong to it."""
+    first = np.array([side.start for side in crop], dtype=np.float64)
+    last = np.array([side.stop - 1 for side in crop], dtype=np.float64)
+    extra = margin * (last - first + 1)
+    limit = np.array(shape, dtype=np.float64) - 1
+    return np.concatenate([np.maximum(first - extra, 0), np.minimum(last + extra, limit)])
+
+
+def _mask_prompt(
+    basins: NDArray[np.integer], foreground: NDArray[np.floating], basin: int, box: NDArray[np.float64]
+) -> MaskPrompt:
+    """Cut the generator's logits out of its map."""
+    row, col = (int(value) for value in np.floor(box[:2]))
+    last_row, last_col = (int(value) for value in np.ceil(box[2:]))
+    crop = (slice(row, last_row + 1), slice(col, last_col + 1))
+    limit = 1 / (1 + math.exp(ABSENT))
+    probability = np.clip(foreground[crop].astype(np.float64), 1 - limit, limit)
+    logits = np.log(probability) - np.log1p(-probability)
+    other = (basins[crop] != 0) & (basins[crop] != basin)
+    logits[other] = ABSENT
+    return MaskPrompt(row=row, col=col, logits=np.clip(logits, ABSENT, -ABSENT).astype(np.float32))
+
+
+def _mean(values: NDArray[np.floating]) -> float:
+    """Average in double precision, kept inside 0 to 1 against rounding."""
+    return min(max(float(values.mean(dtype=np.float64)), 0.0), 1.0)

@@ -1,0 +1,5 @@
+"""Pictures of results."""
+
+from autosam.report.overlay import draw_overlay
+
+__all__ = ["draw_overlay"]

@@ -1,0 +1,153 @@
+"""The image with its instances outlined, and the prompts that they came from."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from skimage.draw import disk
+
+from autosam.errors import InputError
+from autosam.images.normalize import to_uint8
+from autosam.prompts.prompt import Prompt
+
+# Bright, far apart in hue from one to the next, none gray, none the green, red or yellow of the prompts.
+PALETTE = np.array(
+    [
+        (31, 145, 255),
+        (255, 140, 0),
+        (191, 64, 255),
+        (0, 200, 200),
+        (255, 105, 180),
+        (150, 190, 20),
+        (120, 110, 255),
+        (255, 170, 120),
+        (0, 150, 136),
+        (214, 60, 160),
+        (130, 210, 255),
+        (190, 130, 60),
+    ],
+    np.uint8,
+)
+POSITIVE = (40, 230, 70)
+NEGATIVE = (240, 40, 40)
+BOX = (255, 235, 60)
+
+
+def draw_overlay(
+    image: NDArray[Any],
+    labels: NDArray[np.integer[Any]],
+    *,
+    prompts: Sequence[Prompt] | None = None,
+    fill: float = 0.2,
+    thickness: int | None = None,
+) -> NDArray[np.uint8]:
+    """Draw instances, and prompts where given, over an image.
+
+    Parameters
+    ----------
+    image : ndarray, shape (H, W, 3)
+        uint8, or floats between 0 and 1 as `normalize` returns them.
+    labels : ndarray of integers, shape (H, W)
+        Ids, 0 for background. An id always has the same colour, and the next id another one.
+    prompts : sequence of Prompt, optional
+        Points on an object become green discs, those beside it red ones, boxes thin yellow lines. What lies
+        outside the image is left out.
+    fill : float
+        Share of the colour inside an instance, 0 (outline only) to 1 (the image is hidden).
+    thickness : int, optional
+        Width in pixels of the outlines, which lie inside the instances: 2 for images of 1,000 pixels and more
+        along the longer side, else 1.
+
+    Returns
+    -------
+    ndarray of uint8, shape (H, W, 3)
+        A new picture; the image itself where there are no instances and no prompts.
+
+    Raises
+    ------
+    InputError
+        If shapes or types do not fit.
+    """
+    if image.ndim != 3 or image.shape[2] != 3 or labels.shape != image.shape[:2]:
+        raise InputError(
+            f"image {image.shape} and labels {labels.shape}; wanted (H, W, 3) and (H, W) of one size."
+        )
+    if labels.dtype.kind not in "iu":
+        raise InputError(f"labels are {labels.dtype}; wanted integers.")
+    if not 0 <= fill <= 1:
+        raise InputError(f"fill is {fill}; wanted 0 to 1.")
+    if image.dtype != np.uint8 and image.dtype.kind != "f":
+        raise InputError(f"the image is {image.dtype}; wanted uint8, or floats between 0 and 1: normalize.")
+    picture = image.copy() if image.dtype == np.uint8 else to_uint8(image)
+    if picture.size == 0:
+        return picture
+    longer = max(labels.shape)
+    _paint(picture, labels, fill, _outlines(labels, thickness or (2 if longer >= 1000 else 1)))
+    for prompt in prompts or ():
+        if prompt.box is not None:
+            _draw_box(picture, prompt.box)
+    for prompt in prompts or ():
+        for point, on in zip(prompt.points, prompt.point_labels, strict=True):
+            _draw_point(picture, point, POSITIVE if on else NEGATIVE, radius=3 + longer // 1000)
+    return picture
+
+
+def _outlines(labels: NDArray[np.integer[Any]], thickness: int) -> NDArray[np.bool_]:
+    """Find the pixels of instances at most `thickness` steps from another id; the border is no other id."""
+    edge = np.zeros(labels.shape, bool)
+    below = labels[1:] != labels[:-1]
+    right = labels[:, 1:] != labels[:, :-1]
+    edge[1:] |= below
+    edge[:-1] |= below
+    edge[:, 1:] |= right
+    edge[:, :-1] |= right
+    for _ in range(thickness - 1):
+        grown = edge.copy()
+        # Growth stays inside an id, so that a neighbour is never painted over.
+        grown[1:] |= edge[:-1] & ~below
+        grown[:-1] |= edge[1:] & ~below
+        grown[:, 1:] |= edge[:, :-1] & ~right
+        grown[:, :-1] |= edge[:, 1:] & ~right
+        edge = grown
+    edge &= labels > 0
+    return edge
+
+
+def _paint(
+    picture: NDArray[np.uint8], labels: NDArray[np.integer[Any]], fill: float, outlines: NDArray[np.bool_]
+) -> None:
+    share = round(fill * 256)
+    # Strips of rows bound the memory of the colours.
+    for start in range(0, labels.shape[0], 256):
+        rows = slice(start, start + 256)
+        inside = labels[rows] > 0
+        colours = PALETTE[(labels[rows][inside] - 1) % len(PALETTE)]
+        mixed = (
+            picture[rows][inside].astype(np.uint16) * (256 - share) + colours.astype(np.uint16) * share
+        ) >> 8
+        on_outline = outlines[rows][inside]
+        mixed[on_outline] = colours[on_outline]
+        picture[rows][inside] = mixed.astype(np.uint8)
+
+
+def _draw_point(
+    picture: NDArray[np.uint8], point: ArrayLike, colour: tuple[int, int, int], *, radius: int
+) -> None:
+    centre = np.rint(np.asarray(point, np.float64))
+    # A dark rim shows the disc on bright and on dark ground.
+    picture[disk(centre, radius + 1, shape=picture.shape[:2])] = 0
+    picture[disk(centre, radius, shape=picture.shape[:2])] = colour
+
+
+def _draw_box(picture: NDArray[np.uint8], box: NDArray[np.float64]) -> None:
+    top, left, bottom, right = (int(v) for v in np.rint(box))
+    height, width = picture.shape[:2]
+    rows = slice(max(0, top), max(0, bottom + 1))
+    cols = slice(max(0, left), max(0, right + 1))
+    for row in (top, bottom):
+        if 0 <= row < height:
+            picture[row, cols] = BOX
+    for col in (left, right):
+        if 0 <= col < width:
+            picture[rows, col] = BOX

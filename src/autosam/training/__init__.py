@@ -1,0 +1,1 @@
+"""Joint training of the prompt generator and SAM."""

@@ -1,0 +1,145 @@
+import csv
+import json
+import re
+
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from autosam.cli.evaluate import evaluate
+from autosam.errors import InputError, OutputError
+from autosam.images import write_labels
+
+app = typer.Typer()
+app.command()(evaluate)
+
+ONE = np.repeat(np.repeat([[1, 0], [0, 0]], 8, axis=0), 8, axis=1)
+TWO = np.repeat(np.repeat([[1, 2], [0, 0]], 8, axis=0), 8, axis=1)
+NONE = np.zeros((16, 16), int)
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+def fault(*arguments):
+    """Return the error of a command that a user made wrong; autosam.cli turns it into exit status 2."""
+    result = run(*arguments)
+    assert isinstance(result.exception, InputError | OutputError), result.output
+    assert "\n" not in str(result.exception)
+    return str(result.exception)
+
+
+def table_row(output, name):
+    (line,) = [line for line in output.splitlines() if line.startswith(name)]
+    return re.split(r"\s{2,}", line.strip())
+
+
+@pytest.fixture
+def places(tmp_path):
+    """Predictions as `autosam segment` leaves them, and their truths."""
+    pred, truth = tmp_path / "pred", tmp_path / "truth"
+    pred.mkdir()
+    truth.mkdir()
+    for name, predicted, true in (("a", ONE, TWO), ("b", TWO, TWO), ("empty", NONE, NONE)):
+        write_labels(pred / f"{name}_labels.tif", predicted)
+        (pred / f"{name}_overlay.png").write_bytes(b"a picture, not labels")
+        (pred / f"{name}_instances.csv").write_text("id\n", encoding="utf-8")
+        write_labels(truth / f"{name}.png", true)
+    (pred / "autosam_run.json").write_text("{}", encoding="utf-8")
+    return pred, truth
+
+
+def test_table_csv_and_json(places, tmp_path):
+    out = tmp_path / "new" / "out"
+    result = run(*places, "-o", out)
+    assert result.exit_code == 0, result.output
+    # a: one hit and one miss: AP 1 / 2, Dice 2 · 64 / (64 + 128), IoU 64 / 128
+    assert table_row(result.stdout, "a ")[1:6] == ["2", "1", "0.500", "0.500", "0.500"]
+    assert table_row(result.stdout, "a ")[7:] == ["0.667", "0.500"]
+    assert table_row(result.stdout, "empty ")[1:] == ["0", "0", *["–"] * 6]
+    assert table_row(result.stdout, "pooled (3 images)")[1:4] == ["4", "3", "0.750"]
+    assert table_row(result.stdout, "mean (3 images)")[3] == "0.750"
+
+    with (out / "evaluation.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(r["kind"], r["image"]) for r in rows[:3]] == [("image", "a"), ("image", "b"), ("image", "empty")]
+    assert [r["kind"] for r in rows[3:]] == ["pooled", "mean"]
+    assert (rows[0]["ap50"], rows[0]["dice"], rows[2]["ap50"]) == ("0.5", "0.666667", "")
+
+    document = json.loads((out / "evaluation.json").read_text(encoding="utf-8"))
+    assert document["images"][2]["rand_error"] is None
+    assert document["pooled"]["ap50"] == 0.75
+    assert document["pooled"]["thresholds"]["tp"] == [3] * 10
+    assert document["mean"]["iou"] == pytest.approx((0.5 + 1) / 2)
+    assert document["settings"]["ap"] == "dsb"
+    assert "TP / (TP + FP + FN)" in document["definitions"]["ap"]
+    assert sorted(p.name for p in out.iterdir()) == ["evaluation.csv", "evaluation.json"]
+    assert run(*places, "-o", out).exit_code == 0  # older results are replaced
+
+
+def test_two_single_files(places):
+    pred, truth = places
+    result = run(pred / "a_labels.tif", truth / "b.png")
+    assert result.exit_code == 0, result.output
+    assert "1 image\n" in result.stdout
+    assert table_row(result.stdout, "a ")[1] == "2"
+
+
+def test_components_make_instances_and_say_so(tmp_path):
+    mask = np.zeros((32, 32), np.uint8)
+    mask[:8, :8] = mask[:8, 20:28] = 255  # two objects of 64 px
+    mask[31, 31] = 255  # dust
+    labels = np.where(mask > 0, 1, 0)
+    labels[:, 16:] *= 2
+    labels[31, 31] = 0
+    write_labels(tmp_path / "truth.png", mask)
+    write_labels(tmp_path / "pred.tif", labels)
+    places = tmp_path / "pred.tif", tmp_path / "truth.png"
+
+    semantic = run(*places)
+    assert "1 truth file" in semantic.stdout
+    assert "--components" in semantic.stdout
+    result = run(*places, "--components")
+    assert "components (8 neighbours, 26 in 3D) of at least 50 px of semantic masks" in result.stdout
+    assert table_row(result.stdout, "pred ")[1:6] == ["2", "2", "1.000", "1.000", "1.000"]
+    with_dust = run(*places, "--components", "--min-size", "1")
+    assert table_row(with_dust.stdout, "pred ")[1:4] == ["3", "2", "0.667"]
+    both = run(places[1], places[1], "--components", "--pred-components")
+    assert table_row(both.stdout, "truth ")[1:4] == ["2", "2", "1.000"]
+    assert "truth and of the prediction" in both.stdout
+
+
+def test_lists_restrict_what_is_compared(places, tmp_path):
+    pred, truth = places
+    write_labels(truth / "unwanted.png", TWO)
+    assert "no prediction for unwanted" in fault(pred, truth)
+    (tmp_path / "splits.json").write_text(json.dumps({"s": {"val": ["a"], "test": ["b"]}}), encoding="utf-8")
+    result = run(pred, truth, "--list", f"{tmp_path / 'splits.json'}:s.val")
+    assert "1 image\n" in result.stdout
+    two = run(*places, *(f"--list={tmp_path / 'splits.json'}:s.{part}" for part in ("val", "test")))
+    assert "2 images\n" in two.stdout
+
+
+def test_every_fault_is_named_at_once_and_nothing_is_written(places, tmp_path):
+    import tifffile
+
+    pred, truth = places
+    write_labels(truth / "a.png", TWO[:-1])
+    tifffile.imwrite(pred / "b_labels.tif", TWO.astype(np.float32))
+    (pred / "empty_labels.tif").write_bytes(b"II*\x00")
+    message = fault(pred, truth, "-o", tmp_path / "out")
+    assert message.startswith("3 of 3 images cannot be compared: ")
+    assert "a: the prediction has shape (16, 16) and the truth (15, 16)" in message
+    assert "float32" in message
+    assert "empty_labels.tif" in message
+    assert not (tmp_path / "out").exists()
+
+
+def test_settings_that_cannot_be_used(places, tmp_path):
+    assert "--min-size came without" in fault(*places, "--min-size", 5)
+    (tmp_path / "file").touch()
+    assert "is a file" in fault(*places, "-o", tmp_path / "file")
+    assert "does not exist" in fault(tmp_path / "nowhere", places[1])
+    assert run(*places, "--components", "--min-size", 0).exit_code == 2

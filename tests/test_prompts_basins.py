@@ -1,0 +1,183 @@
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from autosam.errors import ConfigError, InputError
+from autosam.prompts import find_basins
+
+
+def disc(shape, row, col, radius):
+    rows, cols = np.ogrid[: shape[0], : shape[1]]
+    return np.hypot(rows - row, cols - col) <= radius
+
+
+def touching_discs():
+    """Two discs whose foreground is one component, with a boundary channel between them."""
+    left, right = disc((40, 70), 20, 20, 14), disc((40, 70), 20, 47, 14)
+    foreground = np.where(left | right, 0.9, 0.05).astype(np.float32)
+    boundary = np.where(disc((40, 70), 20, 20, 11) | disc((40, 70), 20, 47, 11), 0.1, 0.8).astype(np.float32)
+    return foreground, boundary, left, right
+
+
+def test_one_rectangle():
+    foreground = np.zeros((20, 30))
+    foreground[3:10, 5:25] = 0.8
+    basins = find_basins(foreground)
+    assert basins.dtype == np.int32
+    np.testing.assert_array_equal(basins, (foreground > 0.5).astype(int))
+
+
+def test_boundary_parts_touching_discs():
+    foreground, boundary, left, right = touching_discs()
+    assert find_basins(foreground).max() == 1
+    basins = find_basins(foreground, boundary)
+    assert basins.max() == 2
+    np.testing.assert_array_equal(basins > 0, left | right)  # the boundary pixels come back
+    only_left, only_right = left & ~right, right & ~left
+    assert np.all(basins[only_left & disc((40, 70), 20, 20, 13)] == 1)
+    assert np.all(basins[only_right & disc((40, 70), 20, 47, 13)] == 2)
+
+
+def test_diagonal_boundary_of_one_pixel_parts():
+    foreground = np.ones((12, 12))
+    basins = find_basins(foreground, np.eye(12), min_size=1, min_seed_size=1)
+    assert basins.max() == 2
+    assert basins[0, 11] != basins[11, 0]
+    assert np.all(basins > 0)
+
+
+def test_component_without_seed_is_one_basin():
+    foreground = np.zeros((10, 20))
+    foreground[2:6, 2:18] = 0.9
+    basins = find_basins(foreground, np.ones((10, 20)), min_size=5)
+    np.testing.assert_array_equal(basins, foreground > 0.5)
+
+
+def test_tiny_seed_beside_a_large_one_is_dropped():
+    foreground = np.ones((10, 30))
+    boundary = np.full((10, 30), 0.9)
+    boundary[2:8, 2:15] = 0.1
+    boundary[4:6, 20:22] = 0.1
+    assert find_basins(foreground, boundary, min_seed_size=5).max() == 1
+    assert find_basins(foreground, boundary, min_seed_size=4).max() == 2
+
+
+def test_only_the_largest_of_tiny_seeds_stays():
+    boundary = np.ones((6, 30))
+    boundary[2, 2:4] = boundary[2, 10:13] = boundary[2, 20:22] = 0
+    basins = find_basins(np.ones((6, 30)), boundary, min_seed_size=8)
+    assert basins.min() == basins.max() == 1
+
+
+def test_small_basins_are_dropped_and_ids_have_no_gap():
+    foreground = np.zeros((20, 40))
+    foreground[1:3, 30:33] = 1  # 6 pixels, first in raster order
+    foreground[5:10, 20:30] = 1
+    foreground[6:12, 2:10] = 1
+    basins = find_basins(foreground, min_size=7)
+    assert basins.max() == 2
+    assert basins[5, 20] == 1
+    assert basins[6, 2] == 2
+    assert find_basins(foreground, min_size=6)[1, 30] == 1
+
+
+def test_ids_follow_the_first_pixel():
+    rng = np.random.default_rng(3)
+    foreground = ndimage.gaussian_filter(rng.random((120, 90)), 3)
+    boundary = ndimage.gaussian_filter(rng.random((120, 90)), 2)
+    basins = find_basins(foreground, boundary, threshold=0.49, boundary_threshold=0.51, min_size=10)
+    ids, first = np.unique(basins, return_index=True)
+    np.testing.assert_array_equal(ids, np.arange(basins.max() + 1))
+    assert basins.max() > 5
+    assert np.all(np.diff(first[1:]) > 0)
+    assert np.bincount(basins.ravel())[1:].min() >= 10
+
+
+def test_components_match_a_watershed_on_the_whole_map():
+    from skimage.segmentation import watershed
+
+    foreground, boundary, _, _ = touching_discs()
+    noise = np.random.default_rng(0).random(foreground.shape).astype(np.float32) * 0.1
+    seeds, _ = ndimage.label((foreground > 0.5) & (boundary + noise < 0.5))
+    expected = watershed(boundary + noise, seeds, connectivity=2, mask=foreground > 0.5)
+    np.testing.assert_array_equal(find_basins(foreground, boundary + noise, min_seed_size=1), expected)
+
+
+def test_boundary_alone():
+    boundary = np.zeros((60, 90))
+    ring = disc((60, 90), 30, 30, 15) & ~disc((60, 90), 30, 30, 12)
+    cut = disc((60, 90), 30, 89, 15) & ~disc((60, 90), 30, 89, 12)
+    boundary[ring | cut] = 0.9
+    basins = find_basins(None, boundary)
+    assert basins.max() == 2
+    assert basins[0, 0] == basins[59, 89] == 0
+    assert basins[30, 89] != basins[30, 30]
+    assert basins[30, 30] > 0
+    assert np.all(basins[disc((60, 90), 30, 30, 12)] == basins[30, 30])
+
+
+def test_boundary_alone_drops_a_background_in_two_parts():
+    boundary = np.zeros((50, 50))
+    boundary[18:20] = boundary[30:32] = 1
+    basins = find_basins(None, boundary)
+    assert basins.max() == 1
+    assert np.all(basins[20:30] == 1)
+    assert np.all(basins[:18] == 0)
+    assert np.all(basins[32:] == 0)
+
+
+@pytest.mark.parametrize("shape", [(7, 5), (1, 1), (1, 40), (40, 1), (0, 0), (0, 4), (10, 3000)])
+def test_blank_maps(shape):
+    zeros, ones = np.zeros(shape), np.ones(shape)
+    for maps in [(zeros, None), (zeros, zeros), (zeros, ones), (None, zeros), (None, ones)]:
+        basins = find_basins(*maps)
+        assert basins.shape == shape
+        assert basins.dtype == np.int32
+        assert not basins.any()
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 40), (10, 3000)])
+def test_full_maps(shape):
+    for boundary in (None, np.zeros(shape), np.ones(shape)):
+        assert np.all(find_basins(np.ones(shape), boundary, min_size=1) == 1)
+
+
+def test_same_input_same_bytes():
+    rng = np.random.default_rng(1)
+    maps = [ndimage.gaussian_filter(rng.random((200, 300)).astype(np.float32), 2) for _ in range(2)]
+    first, second = (
+        find_basins(*(m.copy() for m in maps), threshold=0.48, boundary_threshold=0.5) for _ in "ab"
+    )
+    assert first.max() > 3
+    assert first.tobytes() == second.tobytes()
+
+
+def test_bool_and_half_precision_maps():
+    foreground, boundary, _, _ = touching_discs()
+    expected = find_basins(foreground, boundary)
+    np.testing.assert_array_equal(find_basins(foreground > 0.5, boundary > 0.5) > 0, expected > 0)
+    np.testing.assert_array_equal(
+        find_basins(foreground.astype(np.float16), boundary.astype(np.float16)), expected
+    )
+
+
+@pytest.mark.parametrize(
+    ("maps", "words"),
+    [
+        ((None, None), "neither"),
+        ((np.zeros((4, 5)), np.zeros((5, 4))), r"\(4, 5\).*\(5, 4\)"),
+        ((np.zeros((4, 5, 1)), None), r"\(4, 5, 1\)"),
+        ((np.full((4, 5), 3.0), None), "sigmoid"),
+        ((np.zeros((4, 5)), np.full((4, 5), -2.0)), "boundary"),
+        ((np.full((4, 5), np.nan), None), "nan"),
+    ],
+)
+def test_bad_maps(maps, words):
+    with pytest.raises(InputError, match=words) as caught:
+        find_basins(*maps)
+    assert "\n" not in str(caught.value)
+
+
+def test_bad_threshold():
+    with pytest.raises(ConfigError, match=r"boundary_threshold is 1\.5"):
+        find_basins(np.zeros((2, 2)), boundary_threshold=1.5)

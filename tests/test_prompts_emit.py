@@ -1,0 +1,195 @@
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from autosam.errors import ConfigError, InputError
+from autosam.prompts import ABSENT, emit_prompts, find_basins, find_negatives
+
+
+def two_basins():
+    """A 10 × 20 object at the top left and a 20 × 10 object, 5 columns to its right, in a wide image."""
+    basins = np.zeros((60, 100), dtype=np.int32)
+    basins[5:15, 10:30] = 1
+    basins[5:25, 35:45] = 2
+    foreground = np.where(basins == 1, 0.9, np.where(basins == 2, 0.6, 0.1)).astype(np.float32)
+    return basins, foreground
+
+
+def test_one_prompt_per_basin_in_order():
+    basins, foreground = two_basins()
+    first, second = emit_prompts(basins, foreground, mask=False)
+    assert (first.basin, second.basin) == (1, 2)
+    assert first.foreground == pytest.approx(0.9)
+    assert second.foreground == pytest.approx(0.6)
+    assert first.points.shape == (1, 2)
+    assert first.points.dtype == np.float64
+    assert first.point_labels.dtype == np.int64
+    np.testing.assert_array_equal(first.point_labels, [1])
+    assert first.mask is None
+    for prompt in (first, second):
+        assert basins[tuple(prompt.points[0].astype(int))] == prompt.basin
+
+
+def test_box_holds_its_last_row_and_column():
+    basins, foreground = two_basins()
+    first, second = emit_prompts(basins, foreground, box_margin=0)
+    np.testing.assert_array_equal(first.box, [5, 10, 14, 29])
+    np.testing.assert_array_equal(second.box, [5, 35, 24, 44])
+
+
+def test_margin_is_a_fraction_of_each_side():
+    basins, foreground = two_basins()
+    first, second = emit_prompts(basins, foreground, box_margin=0.1)
+    np.testing.assert_allclose(first.box, [4, 8, 15, 31])
+    np.testing.assert_allclose(second.box, [3, 34, 26, 45])
+
+
+@pytest.mark.parametrize("shape", [(30, 90), (90, 30)])
+def test_box_is_clipped_to_the_image_and_sides_are_not_swapped(shape):
+    basins = np.zeros(shape, dtype=np.int32)
+    basins[-12:, -25:] = 1
+    (prompt,) = emit_prompts(basins, basins * 0.9, box_margin=0.5)
+    height, width = shape
+    np.testing.assert_allclose(prompt.box, [height - 18, max(width - 37.5, 0), height - 1, width - 1])
+    rows, cols = prompt.mask.logits.shape
+    assert prompt.mask.row + rows == height
+    assert prompt.mask.col + cols == width
+
+
+def test_mask_prompt_is_the_generators_own_logits():
+    basins, foreground = two_basins()
+    first, _ = emit_prompts(basins, foreground, box_margin=0.5)
+    np.testing.assert_array_equal(first.box, [0, 0, 19, 39])
+    assert (first.mask.row, first.mask.col) == (0, 0)
+    assert first.mask.logits.shape == (20, 40)
+    assert first.mask.logits.dtype == np.float32
+    window = np.s_[0:20, 0:40]
+    expected = np.log(foreground[window] / (1 - foreground[window]))
+    expected[basins[window] == 2] = ABSENT
+    np.testing.assert_allclose(first.mask.logits, expected, rtol=1e-5)
+    second = emit_prompts(basins, foreground, box_margin=1)[1]
+    assert (second.mask.row, second.mask.col) == (0, 25)
+    np.testing.assert_array_equal(second.mask.logits[5:15, :5], ABSENT)
+    assert np.all(second.mask.logits[5:15, 5:] > ABSENT)
+
+
+def test_logits_are_clipped():
+    basins = np.ones((4, 6), dtype=np.int32)
+    foreground = np.zeros((4, 6), dtype=np.float32)
+    foreground[:2] = 1
+    (prompt,) = emit_prompts(basins, foreground)
+    np.testing.assert_allclose(prompt.mask.logits[:2], -ABSENT, rtol=1e-6)
+    np.testing.assert_allclose(prompt.mask.logits[2:], ABSENT, rtol=1e-6)
+    assert prompt.mask.logits.min() >= ABSENT
+    assert prompt.mask.logits.max() <= -ABSENT
+
+
+def test_points_can_be_left_out():
+    basins, foreground = two_basins()
+    prompt = emit_prompts(basins, foreground, points=0)[0]
+    assert prompt.points.shape == (0, 2)
+    assert prompt.point_labels.shape == (0,)
+    assert emit_prompts(basins, foreground, points=0, box=False)[0].box is None
+
+
+def test_negatives_lie_in_the_neighbour():
+    basins, foreground = two_basins()
+    first, second = emit_prompts(basins, foreground, points=5, negatives=2)
+    np.testing.assert_array_equal(first.point_labels, [1, 1, 1, 1, 1, 0])
+    np.testing.assert_array_equal(second.point_labels, [1, 1, 1, 1, 1, 0])
+    assert basins[tuple(first.points[-1].astype(int))] == 2
+    assert basins[tuple(second.points[-1].astype(int))] == 1
+    assert np.all(basins[tuple(first.points[:5].astype(int).T)] == 1)
+
+
+def test_neighbours_by_distance():
+    basins = np.zeros((9, 60), dtype=np.int32)
+    for basin, col in enumerate((0, 10, 22, 50), start=1):
+        basins[3:6, col : col + 3] = basin
+    found = find_negatives(basins, count=2, reach=15)
+    np.testing.assert_array_equal(found[1], [[4, 11]])  # 8 columns away; the third is 20 away
+    np.testing.assert_array_equal(found[2], [[4, 1], [4, 23]])  # 8 and 10 away
+    np.testing.assert_array_equal(found[3], [[4, 11]])
+    assert found[4].shape == (0, 2)
+    np.testing.assert_array_equal(find_negatives(basins, count=1, reach=15)[2], [[4, 1]])
+    assert find_negatives(basins, count=2, reach=7.9)[1].shape == (0, 2)
+    assert len(find_negatives(basins, count=2, reach=8)[1]) == 1
+    assert all(len(points) == 0 for points in find_negatives(basins, count=0).values())
+
+
+def test_negatives_of_a_c_shape_do_not_lie_in_itself():
+    basins = np.ones((31, 31), dtype=np.int32)
+    basins[8:23, 8:] = 0
+    basins[12:19, 15:25] = 2
+    for basin, points in find_negatives(basins, count=3).items():
+        assert len(points) == 1
+        assert basins[tuple(points[0].astype(int))] == 3 - basin
+
+
+def test_ids_with_gaps():
+    basins = np.zeros((10, 10), dtype=np.int32)
+    basins[1:4, 1:4] = 3
+    basins[6:9, 6:9] = 7
+    prompts = emit_prompts(basins, np.ones((10, 10)), negatives=1)
+    assert [prompt.basin for prompt in prompts] == [3, 7]
+    np.testing.assert_array_equal(prompts[0].points, [[2, 2], [7, 7]])
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (10, 3000), (7, 5)])
+def test_no_basin_no_prompt(shape):
+    assert emit_prompts(np.zeros(shape, dtype=np.int32), np.zeros(shape), negatives=2) == []
+    assert find_negatives(np.zeros(shape, dtype=np.int32)) == {}
+
+
+def test_one_pixel_image():
+    (prompt,) = emit_prompts(np.ones((1, 1), dtype=np.int32), np.full((1, 1), 0.8), points=5, negatives=3)
+    np.testing.assert_array_equal(prompt.points, [[0, 0]])
+    np.testing.assert_array_equal(prompt.box, [0, 0, 0, 0])
+    np.testing.assert_allclose(prompt.mask.logits, [[np.log(4)]], rtol=1e-6)
+
+
+def test_without_a_foreground_map():
+    basins, _ = two_basins()
+    prompts = emit_prompts(basins, None, mask=False)
+    assert [prompt.foreground for prompt in prompts] == [1, 1]
+    with pytest.raises(InputError, match="foreground"):
+        emit_prompts(basins, None, mask=True)
+    with pytest.raises(InputError, match="foreground"):
+        emit_prompts(basins, None, method="probability", mask=False)
+
+
+def test_same_input_same_prompts():
+    rng = np.random.default_rng(5)
+    foreground = ndimage.gaussian_filter(rng.random((150, 220)), 4)
+    basins = find_basins(foreground, threshold=0.5, min_size=1)
+    first, second = (emit_prompts(basins, foreground, points=10, negatives=2) for _ in "ab")
+    assert len(first) > 5
+    for a, b in zip(first, second, strict=True):
+        assert a.points.tobytes() == b.points.tobytes()
+        assert a.box.tobytes() == b.box.tobytes()
+        assert a.mask.logits.tobytes() == b.mask.logits.tobytes()
+        assert a.foreground == b.foreground
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"points": 0, "box": False, "mask": False}, "at least one"),
+        ({"method": "grid"}, "'grid'"),
+        ({"points": -1}, "points is -1"),
+        ({"negatives": -2}, "negatives is -2"),
+        ({"negatives": 1, "negative_reach": -1.0}, "reach"),
+        ({"box_margin": -0.1}, "box_margin"),
+        ({"box_margin": float("nan")}, "box_margin"),
+    ],
+)
+def test_bad_settings_are_refused_also_without_basins(settings, words):
+    with pytest.raises(ConfigError, match=words):
+        emit_prompts(np.zeros((4, 4), dtype=np.int32), np.zeros((4, 4)), **settings)
+
+
+def test_bad_maps():
+    with pytest.raises(InputError, match=r"\(4, 5\).*\(5, 4\)"):
+        emit_prompts(np.zeros((4, 5), dtype=np.int32), np.zeros((5, 4)))
+    with pytest.raises(InputError, match=r"\(3,\)"):
+        emit_prompts(np.zeros(3, dtype=np.int32), np.zeros(3))
