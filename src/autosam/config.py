@@ -150,7 +150,8 @@ class DataConfig(Section):
 
     sources: tuple[SourceConfig, ...] = (SourceConfig(name="data", images="images", labels="labels"),)
     split: str | None = Field(
-        None, description="JSON of source name -> train, val -> file stems; null takes the last fifth to validate"
+        None,
+        description="JSON of source name -> train, val -> file stems; null takes the last fifth to validate",
     )
 
 
@@ -291,33 +292,44 @@ def _describe(fault: Any) -> str:
     path = ".".join(str(part) for part in fault["loc"]) or "config"
     if fault["type"] == "extra_forbidden":
         return f"{path} is unknown{_near(fault['loc'])}"
-    return f"{path}={fault['input']!r}: {fault['msg']}" if fault["type"] != "value_error" else f"{path}: {fault['msg']}"
+    return (
+        f"{path}={fault['input']!r}: {fault['msg']}"
+        if fault["type"] != "value_error"
+        else f"{path}: {fault['msg']}"
+    )
 
 
 def _near(location: tuple[Any, ...]) -> str:
     section: Any = Config
     for part in location[:-1]:
-        field = section.model_fields.get(part) if isinstance(section, type) else None
+        field = section.model_fields.get(part) if _is_section(section) else None
         if field is None:
             return ""
         section = field.annotation
-    if not (isinstance(section, type) and issubclass(section, BaseModel)):
+    if not _is_section(section):
         return ""
     near = get_close_matches(str(location[-1]), list(section.model_fields), n=1)
     return f" (did you mean {near[0]}?)" if near else ""
 
 
-def _parse_override(text: str) -> dict[str, Any]:
+def _is_section(value: Any) -> bool:
+    return isinstance(value, type) and issubclass(value, BaseModel)
+
+
+def _parse_override(text: str) -> Mapping[str, Any]:
     key, separator, value = text.partition("=")
     if not separator or not key.strip() or not all(key.strip().split(".")):
-        raise ConfigError(f"--set {text!r} was not understood; write section.key=value, such as merge.min_size=100")
+        raise ConfigError(
+            f"--set {text!r} was not understood; write section.key=value, such as merge.min_size=100"
+        )
     try:
-        parsed = yaml.load(value, Loader=_Loader) if value else ""
+        parsed: Any = yaml.load(value, Loader=_Loader) if value else ""
     except yaml.YAMLError as error:
         raise ConfigError(f"--set {text!r}: the value is no YAML: {' '.join(str(error).split())}") from error
     for part in reversed(key.strip().split(".")):
         parsed = {part: parsed}
-    return dict(parsed)
+    mapping: Mapping[str, Any] = parsed
+    return mapping
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

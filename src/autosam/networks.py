@@ -84,7 +84,10 @@ def build_networks(model: ModelConfig, *, seed: int = 0) -> Networks:
             part.requires_grad_(mode == "full")
         if settings.encoder == "lora":
             add_lora(
-                sam.image_encoder, rank=settings.lora_rank, alpha=settings.lora_alpha, blocks=settings.lora_blocks
+                sam.image_encoder,
+                rank=settings.lora_rank,
+                alpha=settings.lora_alpha,
+                blocks=settings.lora_blocks,
             )
     return Networks(sam, generator, base_name, base_sha256)
 
@@ -125,7 +128,10 @@ def load_networks(path: Path) -> tuple[Networks, ModelHeader]:
         load_sam_weights(sam, state, variant=settings.variant, source=str(base))
         if settings.encoder == "lora":
             add_lora(
-                sam.image_encoder, rank=settings.lora_rank, alpha=settings.lora_alpha, blocks=settings.lora_blocks
+                sam.image_encoder,
+                rank=settings.lora_rank,
+                alpha=settings.lora_alpha,
+                blocks=settings.lora_blocks,
             )
             load_lora_state_dict(sam.image_encoder, parts.get("adapter", {}))
             merge_lora(sam.image_encoder)

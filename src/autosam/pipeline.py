@@ -137,7 +137,7 @@ class Segmenter:
         prompts : sequence of Prompt, optional
             What to ask SAM, for ``prompts.method=manual``; it then finds just these objects.
         progress : callable, optional
-            Called with the number of SAM's windows done and to do.
+            Called with the number of SAM's windows done and to do; the latter can grow on the way.
 
         Returns
         -------
@@ -147,9 +147,17 @@ class Segmenter:
         ------
         InputError
             If the image has another shape, no pixel, or pixels that are no numbers (see
-            ``images.non_finite``), or if ``method=manual`` came without prompts.
+            ``images.non_finite``), or if ``method=manual`` came without prompts or with prompts that say
+            nothing or lie outside the image.
+        ConfigError
+            If ``decode.sam=false`` leaves nothing that could make an instance.
         """
         settings = self.config
+        if not settings.decode.sam and settings.prompts.method in ("grid", "manual"):
+            raise ConfigError(
+                f"decode.sam=false keeps the generator's basins, and prompts.method={settings.prompts.method} asks "
+                "no generator; set decode.sam=true or another prompts.method"
+            )
         pixels = normalize(
             image, low=settings.images.low, high=settings.images.high, non_finite=settings.images.non_finite
         )
@@ -159,8 +167,11 @@ class Segmenter:
         basins = np.zeros(shape, dtype=np.int32)
         if method == "manual":
             if prompts is None:
-                raise InputError("prompts.method=manual came without prompts; give a table with --prompts FILE.csv")
+                raise InputError(
+                    "prompts.method=manual came without prompts; give a table with --prompts FILE.csv"
+                )
             asked = list(prompts)
+            _check_prompts(asked, shape)
         elif prompts is not None:
             raise InputError(f"prompts came with prompts.method={method}; set prompts.method=manual to use them")
         elif method == "grid":
@@ -258,3 +269,23 @@ class Segmenter:
 
     def _tile_size(self) -> int:
         return self.config.tiles.size or image_size(self.networks.sam)
+
+
+def _check_prompts(prompts: Sequence[Prompt], shape: tuple[int, int]) -> None:
+    """Refuse prompts that nothing can be decoded from. The image ends half a pixel after its last row."""
+    for number, prompt in enumerate(prompts):
+        if not len(prompt.points) and prompt.box is None and prompt.mask is None:
+            raise InputError(f"prompt {number} says nothing; give it a point, a box or a mask")
+        places = np.concatenate(
+            [prompt.points.reshape(-1, 2), np.reshape([] if prompt.box is None else prompt.box, (-1, 2))]
+        )
+        if not ((places >= -0.5) & (places <= np.array(shape) - 0.5)).all():
+            raise InputError(
+                f"prompt {number} lies outside the image of {shape[0]} × {shape[1]} pixels; give rows and columns of "
+                "this image"
+            )
+        if prompt.box is not None and (prompt.box[:2] > prompt.box[2:]).any():
+            raise InputError(
+                f"the box of prompt {number} is {prompt.box.tolist()}; wanted first row, first column, last row, "
+                "last column"
+            )

@@ -65,9 +65,7 @@ def _model(path: Path) -> "tuple[list[str], Mapping[str, Tensor]]":
     from autosam.models.checkpoint import load_model
 
     tensors, header = load_model(path)
-    base = (
-        f"{header.base_name} (sha256 {header.base_sha256})" if header.base_name else "none: it is all in here"
-    )
+    base = f"{header.base_name} (sha256 {header.base_sha256})" if header.base_name else "none: it is all in here"
     lines = [
         f"format    {header.format_version}",
         f"licence   {header.licence or 'not stated'}",

@@ -111,7 +111,9 @@ def read_split(path: Path, source: str, part: Part) -> list[str]:
     except (OSError, ValueError) as error:
         raise InputError(f"split file {path} cannot be read: {error}") from error
     except (KeyError, TypeError) as error:
-        raise InputError(f"split file {path} has no list {source}.{part}; add it or correct data.sources") from error
+        raise InputError(
+            f"split file {path} has no list {source}.{part}; add it or correct data.sources"
+        ) from error
     if not isinstance(stems, list) or not all(isinstance(stem, str) for stem in stems):
         raise InputError(f"split file {path}: {source}.{part} must be a list of file stems")
     return stems

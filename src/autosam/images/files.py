@@ -53,9 +53,7 @@ def reading(name: object) -> Iterator[None]:
     except IsADirectoryError:
         raise InputError(f"{name} is a folder; give a file.") from None
     except PermissionError:
-        raise InputError(
-            f"{name} may not be read: permission denied; change its rights (chmod +r)."
-        ) from None
+        raise InputError(f"{name} may not be read: permission denied; change its rights (chmod +r).") from None
     except UnfitError as error:
         raise InputError(f"{name}: {error}.") from None
     except MemoryError as error:
@@ -100,9 +98,7 @@ def check_page(name: object, page: int | None, images: int) -> int:
     if images == 0:
         raise InputError(f"{name} has no pixels; wanted at least one image of 1 row and 1 column.")
     if page is None and images > 1:
-        raise InputError(
-            f"{name} holds {images} images; name one with Source(path, page=0), or use find_sources."
-        )
+        raise InputError(f"{name} holds {images} images; name one with Source(path, page=0), or use find_sources.")
     if page is not None and not 0 <= page < images:
         raise InputError(f"{name} holds {images} image(s), counted from 0; page {page} was asked for.")
     return page or 0
@@ -142,9 +138,7 @@ def choose_dataset(path: Path, wanted: str | None) -> tuple[str, tuple[int, ...]
         raise InputError(f"{path} holds no dataset of 2 or 3 dimensions; wanted (H, W) or (Z, H, W) numbers.")
     if len(there) > 1:
         example = next(iter(there))
-        raise InputError(
-            f"{path} holds several datasets; name one, as in {path}:{example}; it has: {listed}."
-        )
+        raise InputError(f"{path} holds several datasets; name one, as in {path}:{example}; it has: {listed}.")
     return next(iter(there.items()))
 
 

@@ -91,9 +91,7 @@ def _as_image(image: NDArray[Any], source: Source, *, alpha: bool) -> NDArray[An
         image = image[..., 0] if channels < 3 else image[..., :3]
     if image.ndim != 2 and image.ndim != 3:
         raise InputError(f"{source} has shape {image.shape}; wanted (H, W), (H, W, 3) or (H, W, 4).")
-    return np.ascontiguousarray(
-        image, dtype=np.uint8 if image.dtype == bool else image.dtype.newbyteorder("=")
-    )
+    return np.ascontiguousarray(image, dtype=np.uint8 if image.dtype == bool else image.dtype.newbyteorder("="))
 
 
 def read_labels(path: str | Path) -> NDArray[Any]:
@@ -172,6 +170,4 @@ def _as_labels(labels: NDArray[Any], path: str | Path, *, colour: bool) -> NDArr
         raise InputError(
             f"{path} holds negative ids (lowest {labels.min()}); wanted 0 for background and ids above."
         )
-    return np.ascontiguousarray(
-        labels, dtype=np.uint8 if labels.dtype == bool else labels.dtype.newbyteorder("=")
-    )
+    return np.ascontiguousarray(labels, dtype=np.uint8 if labels.dtype == bool else labels.dtype.newbyteorder("="))

@@ -103,9 +103,7 @@ def tile_windows(shape: Sequence[int], *, size: int, overlap: int) -> list[Windo
     [(0, 0), (0, 7), (0, 15)]
     """
     if size < 1 or not 0 <= overlap < size:
-        raise InputError(
-            f"tile size is {size} and overlap {overlap}; wanted size >= 1 and 0 <= overlap < size."
-        )
+        raise InputError(f"tile size is {size} and overlap {overlap}; wanted size >= 1 and 0 <= overlap < size.")
     if 0 in shape[:2]:
         return []
     return [
@@ -183,9 +181,7 @@ def _ramp(length: int) -> NDArray[np.float64]:
     return np.sin(np.pi * (np.arange(length) + 0.5) / length) ** 2
 
 
-def blend(
-    tiles: Iterable[NDArray[Any]], windows: Sequence[Window], shape: tuple[int, int]
-) -> NDArray[np.float32]:
+def blend(tiles: Iterable[NDArray[Any]], windows: Sequence[Window], shape: tuple[int, int]) -> NDArray[np.float32]:
     """Join the maps of all tiles into maps of the whole image, weighted by `blend_weights`.
 
     Parameters
@@ -220,15 +216,11 @@ def blend(
             raise InputError(f"more tiles than the {len(windows)} windows came; wanted one for each.")
         window = windows[count]
         if tile.ndim != 3 or tile.shape[1:] != (window.height, window.width):
-            raise InputError(
-                f"tile {count} has shape {tile.shape}; wanted (C, {window.height}, {window.width})."
-            )
+            raise InputError(f"tile {count} has shape {tile.shape}; wanted (C, {window.height}, {window.width}).")
         if joined is None:
             joined = np.zeros((tile.shape[0], *shape), np.float32)
         if tile.shape[0] != joined.shape[0]:
-            raise InputError(
-                f"tile {count} has {tile.shape[0]} channels; the first one had {joined.shape[0]}."
-            )
+            raise InputError(f"tile {count} has {tile.shape[0]} channels; the first one had {joined.shape[0]}.")
         rows, cols = window.overlaps(shape)
         inside = tile[
             :,

@@ -94,9 +94,7 @@ def ensure_folder(path: str | Path) -> Path:
         probe.unlink()
     except (FileExistsError, NotADirectoryError):
         file = next(p for p in (path, *path.parents) if p.exists())
-        raise OutputError(
-            f"{path} cannot be a folder: {file} is a file; choose another output folder."
-        ) from None
+        raise OutputError(f"{path} cannot be a folder: {file} is a file; choose another output folder.") from None
     except OSError as error:
         raise OutputError(
             f"the folder {path} cannot be written to: {error.strerror}; choose another output folder."
@@ -199,9 +197,7 @@ def write_png(path: str | Path, rgb: NDArray[np.uint8]) -> None:
     """
     colour = rgb.ndim == 3 and rgb.shape[2] == 3
     if rgb.dtype != np.uint8 or rgb.size == 0 or not (rgb.ndim == 2 or colour):
-        raise InputError(
-            f"the picture is {rgb.dtype} of shape {rgb.shape}; wanted uint8 (H, W, 3) or (H, W)."
-        )
+        raise InputError(f"the picture is {rgb.dtype} of shape {rgb.shape}; wanted uint8 (H, W, 3) or (H, W).")
     with atomic_path(path) as temporary:
         temporary.write_bytes(imagecodecs.png_encode(np.ascontiguousarray(rgb)))
 

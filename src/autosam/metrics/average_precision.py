@@ -100,8 +100,7 @@ class AveragePrecision:
         if exact not in self.thresholds:
             known = ", ".join(f"{float(t):g}" for t in self.thresholds)
             raise InputError(
-                f"no counts at IoU {float(exact):g}, only at {known}: "
-                "add it to `thresholds` and evaluate again"
+                f"no counts at IoU {float(exact):g}, only at {known}: add it to `thresholds` and evaluate again"
             )
         return self.thresholds.index(exact)
 

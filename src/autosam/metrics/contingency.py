@@ -178,9 +178,7 @@ def contingency_table(pred: Labels, truth: Labels) -> ContingencyTable:
     return contingency.table()
 
 
-def require_table(
-    pred: Labels | None, truth: Labels | None, table: ContingencyTable | None
-) -> ContingencyTable:
+def require_table(pred: Labels | None, truth: Labels | None, table: ContingencyTable | None) -> ContingencyTable:
     """Return the given table, or that of the two label arrays; every metric takes either.
 
     Raises
@@ -217,9 +215,7 @@ def _as_ids(labels: Labels, name: str) -> NDArray[np.uint64]:
     return labels.astype(np.uint64)
 
 
-def _add_equal_pairs(
-    pred: NDArray[np.uint64], truth: NDArray[np.uint64], counts: NDArray[np.int64]
-) -> _Counts:
+def _add_equal_pairs(pred: NDArray[np.uint64], truth: NDArray[np.uint64], counts: NDArray[np.int64]) -> _Counts:
     if not len(counts):
         return pred, truth, counts
     order = np.lexsort((truth, pred))

@@ -47,9 +47,7 @@ def exact_threshold(threshold: float | Fraction) -> Fraction:
     (Fraction(11, 20), Fraction(3, 10))
     """
     if not 0 < threshold <= 1:  # also refuses NaN
-        raise InputError(
-            f"the IoU threshold is {threshold}: give a number above 0 and at most 1, such as 0.5"
-        )
+        raise InputError(f"the IoU threshold is {threshold}: give a number above 0 and at most 1, such as 0.5")
     return Fraction(threshold if isinstance(threshold, Fraction) else float(threshold)).limit_denominator(
         1_000_000
     )

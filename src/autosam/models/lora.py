@@ -57,13 +57,9 @@ def add_lora(
     attention = _attention_layers(image_encoder)
     count = len(attention) if blocks is None else blocks
     if rank < 1:
-        raise ModelError(
-            f"LoRA rank is {rank}, wanted at least 1: use a rank such as 4, or no adapter at all"
-        )
+        raise ModelError(f"LoRA rank is {rank}, wanted at least 1: use a rank such as 4, or no adapter at all")
     if not alpha > 0:
-        raise ModelError(
-            f"LoRA alpha is {alpha}, wanted a number above 0: alpha equal to the rank gives scale 1"
-        )
+        raise ModelError(f"LoRA alpha is {alpha}, wanted a number above 0: alpha equal to the rank gives scale 1")
     if not 0 <= dropout < 1:
         raise ModelError(f"LoRA dropout is {dropout}, wanted a probability in [0, 1)")
     if not 1 <= count <= len(attention):
@@ -71,9 +67,7 @@ def add_lora(
             f"LoRA on the last {count} blocks, wanted 1 to {len(attention)}: the encoder has {len(attention)}"
         )
     if lora_layers(image_encoder):
-        raise ModelError(
-            "the encoder already has a LoRA adapter: merge it with merge_lora before adding another"
-        )
+        raise ModelError("the encoder already has a LoRA adapter: merge it with merge_lora before adding another")
     added = 0
     for layer in attention[-count:]:
         adapted = _adapted(_linear(layer), rank=rank, alpha=alpha, dropout=dropout)
@@ -197,9 +191,7 @@ def lora_layers(image_encoder: nn.Module) -> dict[str, MergedLinear]:
 def _attention_layers(image_encoder: nn.Module) -> list[nn.Module]:
     blocks = image_encoder.blocks
     if not isinstance(blocks, nn.ModuleList):
-        raise TypeError(
-            f"wanted an ImageEncoderViT with a list of blocks, got {type(image_encoder).__name__}"
-        )
+        raise TypeError(f"wanted an ImageEncoderViT with a list of blocks, got {type(image_encoder).__name__}")
     return [block.get_submodule("attn") for block in blocks]
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from autosam.errors import AutosamError
 from autosam.images import blend, read_window, tile_windows
 from autosam.models.generator import Generator
 from autosam.models.precision import Precision, autocast
@@ -39,6 +40,11 @@ def predict_maps(
     -------
     dict of str to ndarray of float32, shape (H, W)
         One map per channel of the generator, 0 to 1.
+
+    Raises
+    ------
+    AutosamError
+        If the GPU's memory does not hold one tile.
     """
     device = parameter_device(generator)
     size = -(-tile_size // generator.stride) * generator.stride
@@ -49,8 +55,14 @@ def predict_maps(
         for window in windows:
             pixels = torch.from_numpy(np.ascontiguousarray(read_window(image, window).transpose(2, 0, 1)))[None]
             pixels = pixels.to(device, memory_format=torch.channels_last)
-            with autocast(device, precision):
-                logits = generator(pixels)
+            try:
+                with autocast(device, precision):
+                    logits = generator(pixels)
+            except torch.cuda.OutOfMemoryError as error:
+                raise AutosamError(
+                    f"the GPU's memory does not hold the generator's maps of a tile of {size} × {size} pixels; "
+                    "set tiles.size to less, or use --device cpu"
+                ) from error
             yield logits[0].float().sigmoid().cpu().numpy()
 
     return dict(zip(generator.channels, blend(probabilities(), windows, shape), strict=True))

@@ -14,7 +14,7 @@ from autosam.images import Window, read_window, tile_windows
 from autosam.instances import MaskCrop
 from autosam.models.precision import Precision, autocast
 from autosam.models.sam import Decoded, Embedding, decode, encode, upsample
-from autosam.models.variants import parameter_device
+from autosam.models.variants import image_size, parameter_device
 from autosam.models.windows import assign_windows, object_window, prompt_extent, touches_inner_border
 from autosam.prompts import Prompt
 
@@ -61,35 +61,41 @@ def decode_masks(
         Most prompts at a time; halved when a GPU runs out of memory.
     precision : {"auto", "float32", "bfloat16"}
     progress : callable, optional
-        Called with the number of windows done and to do.
+        Called with the number of windows done and to do; there are more to do when masks are decoded again.
 
     Returns
     -------
     list of MaskCrop
         At most one per prompt (three with ``alternatives``), in order of prompt; empty masks are left out. The
         score is predicted IoU × stability × the prompt's foreground probability.
+
+    Raises
+    ------
+    AutosamError
+        If the GPU's memory does not hold one window with a single prompt.
     """
     shape = (image.shape[0], image.shape[1])
     grid = tile_windows(shape, size=tile_size, overlap=int(overlap * tile_size))
     work = assign_windows(prompts, grid, shape, size=tile_size)
     found: dict[int, list[MaskCrop]] = {}
     again: dict[int, Window] = {}
-    done = 0
-    for window, members in work.items():
+    for done, (window, members) in enumerate(work.items(), start=1):
         for index, crops in _decode_window(
             sam, image, window, {i: prompts[i] for i in members}, alternatives, batch_size, precision
         ).items():
             found[index] = crops
             cut = [crop for crop in crops if touches_inner_border(crop, window, shape)]
             if cut and not alternatives:
-                again[index] = object_window(
-                    _joined(prompt_extent(prompts[index]), cut[0]), shape, size=tile_size
-                )
+                again[index] = object_window(_joined(prompt_extent(prompts[index]), cut[0]), shape, size=tile_size)
+        if progress is not None:
+            progress(done, len(work) + len(again))
+    for index, window in again.items():
+        second = _decode_window(sam, image, window, {index: prompts[index]}, False, batch_size, precision)
+        # A second look that sees nothing does not unsee the object.
+        found.update({prompt: crops for prompt, crops in second.items() if crops})
         done += 1
         if progress is not None:
-            progress(done, len(work))
-    for index, window in again.items():
-        found.update(_decode_window(sam, image, window, {index: prompts[index]}, False, batch_size, precision))
+            progress(done, len(work) + len(again))
     return [crop for index in sorted(found) for crop in found[index]]
 
 
@@ -126,8 +132,9 @@ def _decode_window(
                     f"the GPU's memory does not hold a window of {window.height} × {window.width} pixels with a "
                     "single prompt; set tiles.size to less, or use --device cpu"
                 ) from error
-            batch_size = max(1, batch_size // 2)
-            torch.cuda.empty_cache()
+        # Only now: as long as the error is being handled, its traceback keeps the batch's tensors alive.
+        batch_size //= 2
+        torch.cuda.empty_cache()
 
 
 def _answers(
@@ -173,7 +180,8 @@ def _moved(prompt: Prompt, window: Window) -> Prompt:
     """Express a prompt in the window's own pixels; points outside the window are left out."""
     corner = np.array([window.row, window.col], dtype=np.float64)
     points = prompt.points - corner
-    inside = ((points >= 0) & (points <= (window.height - 1, window.width - 1))).all(axis=1)
+    # Pixels reach half a pixel beyond their centres, and the grid's last points nearly a whole one.
+    inside = ((points >= -0.5) & (points < (window.height, window.width))).all(axis=1)
     mask = prompt.mask
     return replace(
         prompt,
@@ -205,7 +213,9 @@ def _crops(
     bottom, right = min(window.row + window.height, shape[0]), min(window.col + window.width, shape[1])
     inside = (slice(top - window.row, bottom - window.row), slice(left - window.col, right - window.col))
     count, alternatives = batch.logits.shape[:2]
-    step = max(1, UPSAMPLE_BUDGET // (alternatives * window.height * window.width))
+    # On the way to the window's pixels, SAM brings its logits to its own full size.
+    pixels = max(window.height * window.width, image_size(sam) ** 2)
+    step = max(1, UPSAMPLE_BUDGET // (alternatives * pixels))
     crops: list[list[MaskCrop | None]] = []
     for start in range(0, count, step):
         full = upsample(sam, batch.logits[start : start + step], embedding)

@@ -1,13 +1,17 @@
 """Which number format a device computes in."""
 
 from contextlib import AbstractContextManager
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 
 from autosam.errors import ConfigError
 
 Precision = Literal["auto", "float32", "bfloat16"]
+
+Kind = Literal["cpu", "cuda", "mps", "xpu"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+"""Devices that compute; torch knows more names, among them some without any memory behind them."""
 
 
 def choose_device(name: str) -> torch.device:
@@ -20,12 +24,18 @@ def choose_device(name: str) -> torch.device:
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name.partition(":")[0] not in KINDS:
+        raise ConfigError(
+            f"device {name!r} is unknown; choose auto, {', '.join(KINDS)}, or one of several as cuda:1"
+        )
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise ConfigError(f"device {name!r} cannot be used ({reason}); try --device cpu or --device auto") from error
+        reason = str(error).splitlines()[0].partition(". ")[0]
+        raise ConfigError(
+            f"device {name!r} cannot be used ({reason}); try --device cpu or --device auto"
+        ) from error
     return device
 
 
@@ -34,9 +44,11 @@ def use_bfloat16(device: torch.device, precision: Precision) -> bool:
     if precision != "auto":
         return precision == "bfloat16"
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     # On a CPU without the instructions bfloat16 is emulated, and many times slower than float32.
-    return device.type == "cpu" and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    if device.type != "cpu" or not torch.backends.mkldnn.is_available():
+        return False
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[None]:

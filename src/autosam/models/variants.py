@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import Literal, get_args
 
 import torch
@@ -55,7 +56,7 @@ class ConvolutionStem(nn.Module):
         super().__init__()
         channels = [3, width // 8, width // 4, width // 2, width]
         stages: list[nn.Module] = []
-        for before, after in zip(channels[:-1], channels[1:], strict=True):
+        for before, after in pairwise(channels):
             convolution = nn.Conv2d(before, after, kernel_size=3, stride=2, padding=1, bias=False)
             stages += [convolution, nn.BatchNorm2d(after), nn.GELU()]
         self.stages = nn.Sequential(*stages, nn.Conv2d(width, width, kernel_size=1))

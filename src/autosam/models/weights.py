@@ -114,9 +114,7 @@ def detect_variant(state_dict: Mapping[str, Tensor]) -> Variant | None:
     return _VARIANT_OF_WIDTH.get(embedding.shape[-1])
 
 
-def load_sam_weights(
-    sam: Sam, state_dict: Mapping[str, Tensor], *, variant: Variant, source: str | Path
-) -> None:
+def load_sam_weights(sam: Sam, state_dict: Mapping[str, Tensor], *, variant: Variant, source: str | Path) -> None:
     """Copy weights into a SAM, strictly: every tensor is there, none is left over and every shape fits.
 
     Adapters are added afterwards. Nothing is changed on an error.
@@ -191,8 +189,8 @@ def _read_torch(path: Path) -> Any:
                 "get it again, or save its state dict alone"
             ) from error
         raise ModelError(
-            f"weight file {path} is refused: it holds Python objects besides tensors ({named[1]}), and reading "
-            "those can run code; save its state dict alone, or as .safetensors"
+            f"weight file {path} is refused: it holds Python objects besides tensors ({named[1]}), and "
+            "reading those can run code; save its state dict alone, or as .safetensors"
         ) from error
     except _DAMAGE as error:
         raise ModelError(damaged) from error

@@ -16,17 +16,18 @@ MARGIN = 1 / 32
 def prompt_extent(prompt: Prompt) -> NDArray[np.float64]:
     """Give first row, first column, last row and last column of what a prompt says about its object.
 
-    The box where there is one, otherwise the mask's crop, otherwise the box of the positive points.
+    The box where there is one, otherwise the mask's crop; widened to the positive points, which someone may have
+    set beside their box. The negative points count where there is nothing else.
     """
+    corners = []
     if prompt.box is not None:
-        return prompt.box
-    if prompt.mask is not None:
-        height, width = prompt.mask.logits.shape
-        corner = np.array([prompt.mask.row, prompt.mask.col], dtype=np.float64)
-        return np.concatenate([corner, corner + (height - 1, width - 1)])
-    positive = prompt.points[prompt.point_labels == 1]
-    points = positive if len(positive) else prompt.points
-    return np.concatenate([points.min(axis=0), points.max(axis=0)])
+        corners = [prompt.box[:2], prompt.box[2:]]
+    elif prompt.mask is not None:
+        first = np.array([prompt.mask.row, prompt.mask.col], dtype=np.float64)
+        corners = [first, first + np.array(prompt.mask.logits.shape) - 1]
+    corners += list(prompt.points[prompt.point_labels == 1])
+    places = np.array(corners or prompt.points, dtype=np.float64)
+    return np.concatenate([places.min(axis=0), places.max(axis=0)])
 
 
 def assign_windows(
@@ -89,9 +90,7 @@ def object_window(extent: NDArray[np.float64], shape: tuple[int, int], *, size: 
     side = max(size, int(np.ceil(sides.max() * (1 + 4 * MARGIN))))
     corner = np.round((extent[:2] + extent[2:] + 1 - side) / 2).astype(int)
     row, col = (
-        int(np.clip(at, min(0, length - side), max(0, length - side)))
-        if length >= side
-        else 0
+        int(np.clip(at, min(0, length - side), max(0, length - side))) if length >= side else 0
         for at, length in zip(corner, shape, strict=True)
     )
     return Window(row, col, side, side)

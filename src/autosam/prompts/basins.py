@@ -82,9 +82,7 @@ def find_basins(
     elif edge is not None:
         labels = _from_boundary(edge, boundary_threshold)
     else:
-        raise InputError(
-            "neither a foreground nor a boundary map came, wanted at least one: give one of them"
-        )
+        raise InputError("neither a foreground nor a boundary map came, wanted at least one: give one of them")
     return _number(labels, min_size)
 
 
@@ -134,9 +132,7 @@ def _from_boundary(boundary: NDArray[np.floating], boundary_threshold: float) ->
     return np.asarray(keep[_grow(boundary, seeds, np.ones(seeds.shape, dtype=bool))], dtype=np.int32)
 
 
-def _grow(
-    height: NDArray[np.floating], seeds: NDArray[np.int32], mask: NDArray[np.bool_]
-) -> NDArray[np.int32]:
+def _grow(height: NDArray[np.floating], seeds: NDArray[np.int32], mask: NDArray[np.bool_]) -> NDArray[np.int32]:
     """Flood the unseeded pixels of the mask, lowest first."""
     # the watershed queues every seed pixel; those without an unseeded neighbour have nothing to flood
     front = ndimage.binary_dilation(mask & (seeds == 0), structure=_EIGHT) & mask

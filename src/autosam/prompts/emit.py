@@ -100,23 +100,17 @@ def emit_prompts(
     return prompts
 
 
-def _check_settings(
-    method: str, points: int, negatives: int, box: bool, box_margin: float, mask: bool
-) -> None:
+def _check_settings(method: str, points: int, negatives: int, box: bool, box_margin: float, mask: bool) -> None:
     """Refuse what no prompt can be made of, also where there is no basin to find out with."""
     if method not in METHODS:
-        raise ConfigError(
-            f"point method {method!r} is unknown, wanted one of {', '.join(METHODS)}: choose one"
-        )
+        raise ConfigError(f"point method {method!r} is unknown, wanted one of {', '.join(METHODS)}: choose one")
     for name, count in (("points", points), ("negatives", negatives)):
         if count < 0:
             raise ConfigError(f"the number of {name} is {count}, wanted 0 or more: give a count")
     if not 0 <= box_margin < math.inf:
         raise ConfigError(f"box_margin is {box_margin}, wanted 0 or more: give a fraction of the box's side")
     if points == 0 and not box and not mask:
-        raise ConfigError(
-            "prompts came with points=0, box=False and mask=False, wanted at least one: turn one on"
-        )
+        raise ConfigError("prompts came with points=0, box=False and mask=False, wanted at least one: turn one on")
 
 
 def _grown_box(crop: tuple[slice, slice], margin: float, shape: tuple[int, ...]) -> NDArray[np.float64]:

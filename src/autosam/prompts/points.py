@@ -66,9 +66,7 @@ def place_points(
            [1., 5.]])
     """
     if method not in METHODS:
-        raise ConfigError(
-            f"point method {method!r} is unknown, wanted one of {', '.join(METHODS)}: choose one"
-        )
+        raise ConfigError(f"point method {method!r} is unknown, wanted one of {', '.join(METHODS)}: choose one")
     if count < 0:
         raise ConfigError(f"the number of points is {count}, wanted 0 or more: give a count")
     pixels: NDArray[np.intp] = np.argwhere(mask)

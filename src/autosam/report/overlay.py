@@ -123,9 +123,7 @@ def _paint(
         rows = slice(start, start + 256)
         inside = labels[rows] > 0
         colours = PALETTE[(labels[rows][inside] - 1) % len(PALETTE)]
-        mixed = (
-            picture[rows][inside].astype(np.uint16) * (256 - share) + colours.astype(np.uint16) * share
-        ) >> 8
+        mixed = (picture[rows][inside].astype(np.uint16) * (256 - share) + colours.astype(np.uint16) * share) >> 8
         on_outline = outlines[rows][inside]
         mixed[on_outline] = colours[on_outline]
         picture[rows][inside] = mixed.astype(np.uint8)

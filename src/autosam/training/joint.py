@@ -57,7 +57,9 @@ class JointModel(nn.Module):
     training : TrainingConfig
     """
 
-    def __init__(self, sam: Sam, generator: Generator, *, prompts: PromptsConfig, training: TrainingConfig) -> None:
+    def __init__(
+        self, sam: Sam, generator: Generator, *, prompts: PromptsConfig, training: TrainingConfig
+    ) -> None:
         super().__init__()
         self.sam = sam
         self.generator = generator
@@ -203,7 +205,9 @@ def soft_mask_prompts(prompts: list[Prompt], basins: NDArray[np.int32], foregrou
     return nn.functional.avg_pool2d(masks[:, None], LOW_RES_STRIDE)
 
 
-def tile_losses(answer: Tensor, predicted_iou: Tensor, target: Tensor, matched: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def tile_losses(
+    answer: Tensor, predicted_iou: Tensor, target: Tensor, matched: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
     """Compare SAM's answers in one tile with their objects.
 
     The first mask always learns; of the three alternatives (where there are any) the best one does, so that each

@@ -94,7 +94,8 @@ def train(
     optimizer = make_optimizer(model, weight_decay=settings.weight_decay)
     precision = "bf16-mixed" if use_bfloat16(device, settings.precision) else "32-true"
     fabric = Fabric(accelerator=device.type, devices=1, precision=precision)
-    averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(settings.ema), use_buffers=True)
+    average = get_ema_multi_avg_fn(settings.ema)  # type: ignore[no-untyped-call]
+    averaged = AveragedModel(model, multi_avg_fn=average, use_buffers=True)
     wrapped, optimizer = fabric.setup(model, optimizer)
     start, best = 0, -1.0
     if resume:
@@ -129,9 +130,7 @@ def train(
         for group in optimizer.param_groups:
             peak = settings.generator_learning_rate if group["part"] == "generator" else settings.learning_rate
             group["lr"] = learning_rate(step, steps=settings.steps, warmup=settings.warmup, peak=peak)
-        share = emitted_share(
-            step, steps=settings.steps, between=settings.emitted, final=settings.emitted_share
-        )
+        share = emitted_share(step, steps=settings.steps, between=settings.emitted, final=settings.emitted_share)
         loss: JointLoss = wrapped(images, labels, emitted_share=share, seed=(config.seed, step))
         total = loss.generator + settings.mask_weight * (loss.mask + loss.iou)
         if not bool(torch.isfinite(total)):

@@ -72,9 +72,7 @@ def truth_prompts(
     ids = ids[ids > 0]
     chosen = np.sort(rng.permutation(ids)[:count])
     # The objects that were not chosen stay in: their pixels are absent in the others' mask prompts.
-    emitted = emit_prompts(
-        labels, foreground, points=1, box_margin=box_margin, mask=foreground is not None
-    )
+    emitted = emit_prompts(labels, foreground, points=1, box_margin=box_margin, mask=foreground is not None)
     regions = ndimage.find_objects(labels)
     by_id = {prompt.basin: prompt for prompt in emitted}
     prompts = []
@@ -162,9 +160,7 @@ def jitter_box(
     return np.concatenate([np.minimum(moved[:2], moved[2:]), np.maximum(moved[:2], moved[2:])])
 
 
-def vary(
-    prompts: Sequence[Prompt], *, mask_share: float, rng: np.random.Generator
-) -> list[Prompt]:
+def vary(prompts: Sequence[Prompt], *, mask_share: float, rng: np.random.Generator) -> list[Prompt]:
     """Drop parts of the prompts, the same for all of a tile, so that SAM learns every combination.
 
     Half of the tiles keep point and box, three tenths the box, the rest the point; the mask stays in

@@ -129,4 +129,4 @@ def change_intensity(
     if noise > 0:
         # One value for all channels: gray images come as three equal ones.
         changed = changed + noise * rng.standard_normal((*changed.shape[:2], 1), dtype=np.float32)
-    return np.clip(changed, 0, 1).astype(np.float32)
+    return np.asarray(np.clip(changed, 0, 1), dtype=np.float32)

@@ -1,0 +1,173 @@
+"""`autosam segment`: every object of every image, as labels, a picture and a table."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from autosam.batch import Outcome
+    from autosam.images import Source
+    from autosam.prompts import Prompt
+
+
+def segment(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT...",
+            help="Images (TIFF, PNG, JPEG), folders, quoted patterns, or file.h5:/dataset.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option("--output", "--out", "-o", help="Folder for the results.", show_default=False)
+    ],
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="Name of a bundled model, or a model file.")
+    ] = "mito",
+    config: Annotated[
+        str | None, typer.Option("--config", "-c", help="YAML file of settings, or the name of one.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="section.key=value; may be given several times.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
+    prompts: Annotated[
+        str | None,
+        typer.Option(
+            metavar="METHOD|FILE.csv",
+            help="distance, centroid, probability or grid; or your own prompts in a table.",
+        ),
+    ] = None,
+    file_format: Annotated[str, typer.Option("--format", help="Of the labels: tif, png, h5 or zarr.")] = "tif",
+    pixel_size: Annotated[
+        float | None, typer.Option(min=1e-6, metavar="NM", help="Side of a pixel in nm, for areas in µm².")
+    ] = None,
+    draw_prompts: Annotated[
+        bool, typer.Option("--draw-prompts", help="Draw the prompts on the overlays.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Do images again that are finished, instead of skipping them.")
+    ] = False,
+) -> None:
+    """Find every object in images, without clicking.
+
+    For each image NAME the folder gets NAME_labels.tif (one id per object), NAME_overlay.png and
+    NAME_instances.csv, and once autosam_run.json. An interrupted run goes on where it stopped.
+    """
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from autosam.cli.console import console
+    from autosam.images import ensure_folder, find_sources
+
+    sources = find_sources(inputs)
+    overrides, prompts_for = _prompting(prompts, settings or [], sources)
+    ensure_folder(out)
+
+    # Slow imports only now: a mistyped path is answered at once.
+    from autosam.batch import segment_batch
+    from autosam.models.weights import file_sha256
+    from autosam.models.zoo import resolve_model
+    from autosam.pipeline import Segmenter
+
+    segmenter = Segmenter.from_model(model, config=config, overrides=overrides, device=device)
+    outcomes: list[Outcome] = []
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("images, time left"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    ) as bar:
+        task = bar.add_task("segmenting", total=len(sources))
+        for outcome in segment_batch(
+            sources,
+            segmenter,
+            out,
+            file_format=file_format,
+            overwrite=overwrite,
+            draw_prompts=draw_prompts,
+            pixel_size_nm=pixel_size,
+            prompts_for=prompts_for,
+            model_sha256=file_sha256(resolve_model(model)),
+            progress=lambda share: bar.update(task, completed=len(outcomes) + share),
+        ):
+            outcomes.append(outcome)
+            bar.update(task, completed=len(outcomes))
+            if outcome.state == "failed":
+                bar.console.print(f"failed: {outcome.message}", markup=False)
+    _summarize(outcomes, out)
+
+
+def _prompting(
+    prompts: str | None, settings: list[str], sources: "Sequence[Source]"
+) -> "tuple[list[str], Callable[[Source, tuple[int, int]], list[Prompt]] | None]":
+    """Tell a method from a table of prompts, and read the table once to find its faults before the work starts."""
+    if prompts is None:
+        return settings, None
+    from autosam.errors import ConfigError
+    from autosam.prompts import read_prompts
+
+    methods = ("distance", "centroid", "probability", "grid")
+    if prompts in methods:
+        return [f"prompts.method={prompts}", *settings], None
+    if not Path(prompts).is_file():
+        raise ConfigError(f"--prompts {prompts}: no such file, and no method; methods are {', '.join(methods)}")
+    table = Path(prompts)
+
+    def name(source: "Source") -> str:
+        return source.path.name if source.page is None and source.dataset is None else source.name
+
+    for source in sources:
+        read_prompts(table, image=name(source))
+    return (
+        ["prompts.method=manual", *settings],
+        lambda source, shape: read_prompts(table, image=name(source), shape=shape),
+    )
+
+
+def _summarize(outcomes: "list[Outcome]", out: Path) -> None:
+    """Say what was done; raise the error of a single image, exit with 1 if some of several failed."""
+    from autosam.errors import InputError
+
+    by_state = {
+        state: [outcome for outcome in outcomes if outcome.state == state]
+        for state in ("done", "skipped", "failed")
+    }
+    if len(outcomes) == 1 and by_state["failed"]:
+        raise InputError(outcomes[0].message)
+    done = by_state["done"]
+    if done:
+        seconds = sum(outcome.seconds for outcome in done)
+        objects = sum(outcome.instances for outcome in done)
+        typer.echo(
+            f"{_count(len(done), 'image')} segmented, {_count(objects, 'object')} found, "
+            f"{seconds / len(done):.1f} s per image."
+        )
+        empty = [outcome.source.name for outcome in done if not outcome.instances]
+        if empty:
+            typer.echo(f"Nothing was found in {_listed(empty)}.")
+    if by_state["skipped"]:
+        typer.echo(
+            f"{_count(len(by_state['skipped']), 'image')} skipped: finished before (--overwrite does them again)."
+        )
+    typer.echo(f"Results are in {out}: *_overlay.png to look at, *_labels.* and *_instances.csv to work with.")
+    if by_state["failed"]:
+        typer.echo(f"autosam: {_count(len(by_state['failed']), 'image')} failed:", err=True)
+        for outcome in by_state["failed"]:
+            typer.echo(f"  {outcome.source}: {outcome.message}", err=True)
+        raise typer.Exit(1)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _listed(names: list[str], most: int = 5) -> str:
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
