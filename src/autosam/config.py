@@ -50,8 +50,8 @@ class SamConfig(Section):
     variant: Literal["tiny", "vit_b", "vit_l", "vit_h"] = "tiny"
     image_size: Positive | None = Field(None, description="side of the input; by default the variant's own")
     base: str | None = Field(None, description="published weights (a name or a file); null trains from scratch")
-    encoder: Literal["frozen", "lora", "full"] = Field("lora", description="how the image encoder is adapted")
-    prompt_encoder: Literal["frozen", "full"] = "frozen"
+    encoder: Literal["frozen", "lora", "full"] = Field("full", description="how the image encoder is adapted")
+    prompt_encoder: Literal["frozen", "full"] = "full"
     mask_decoder: Literal["frozen", "full"] = "full"
     lora_rank: Positive = 4
     lora_alpha: float = Field(4.0, gt=0, description="the update is scaled by alpha / rank")

@@ -155,8 +155,8 @@ class Segmenter:
         settings = self.config
         if not settings.decode.sam and settings.prompts.method in ("grid", "manual"):
             raise ConfigError(
-                f"decode.sam=false keeps the generator's basins, and prompts.method={settings.prompts.method} asks "
-                "no generator; set decode.sam=true or another prompts.method"
+                "decode.sam=false keeps the generator's basins, and "
+                f"prompts.method={settings.prompts.method} asks no generator; change one of them"
             )
         pixels = normalize(
             image, low=settings.images.low, high=settings.images.high, non_finite=settings.images.non_finite
@@ -281,8 +281,8 @@ def _check_prompts(prompts: Sequence[Prompt], shape: tuple[int, int]) -> None:
         )
         if not ((places >= -0.5) & (places <= np.array(shape) - 0.5)).all():
             raise InputError(
-                f"prompt {number} lies outside the image of {shape[0]} × {shape[1]} pixels; give rows and columns of "
-                "this image"
+                f"prompt {number} lies outside the image of {shape[0]} × {shape[1]} pixels; give rows and columns "
+                "of this image"
             )
         if prompt.box is not None and (prompt.box[:2] > prompt.box[2:]).any():
             raise InputError(

@@ -1,5 +1,6 @@
 """Which number format a device computes in."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Literal, get_args
 
@@ -46,9 +47,8 @@ def use_bfloat16(device: torch.device, precision: Precision) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     # On a CPU without the instructions bfloat16 is emulated, and many times slower than float32.
-    if device.type != "cpu" or not torch.backends.mkldnn.is_available():
-        return False
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    supported: Callable[[], bool] | None = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    return device.type == "cpu" and supported is not None and bool(supported())
 
 
 def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[None]:

@@ -89,10 +89,7 @@ def object_window(extent: NDArray[np.float64], shape: tuple[int, int], *, size: 
     sides = extent[2:] - extent[:2] + 1
     side = max(size, int(np.ceil(sides.max() * (1 + 4 * MARGIN))))
     corner = np.round((extent[:2] + extent[2:] + 1 - side) / 2).astype(int)
-    row, col = (
-        int(np.clip(at, min(0, length - side), max(0, length - side))) if length >= side else 0
-        for at, length in zip(corner, shape, strict=True)
-    )
+    row, col = (int(np.clip(at, 0, max(0, length - side))) for at, length in zip(corner, shape, strict=True))
     return Window(row, col, side, side)
 
 
