@@ -1,9 +1,9 @@
 """How much memory does a large image take? Peak of the resident set beyond the loaded model.
 
-The image is 4096 × 4096 with 1,000 bright ellipses. It is segmented in a process of its own, because the peak is
-the highest resident set of a process's whole life (``ru_maxrss``). The baseline is the resident set after the model
-was loaded and a small image was segmented, which brings in every library. The image is made after that, so it
-counts as part of the figure.
+The image is 4096 × 4096 with 1,000 bright ellipses. It is segmented in a process of its own, because the peak
+is the highest resident set of a process's whole life (``ru_maxrss``). The baseline is the resident set after the
+model was loaded and a small image was segmented, which brings in every library. The image is made after that, so
+it counts as part of the figure.
 
 With ``--model FILE`` a trained model finds what it finds. With ``--synthetic`` both networks have random weights
 and do all of their work, but their answers are replaced by known ones, so that exactly the drawn objects are
@@ -23,6 +23,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,7 +99,7 @@ def synthetic_segmenter(device: str) -> Any:
         depth=settings.depth,
         decoder_channels=settings.decoder_channels,
     )
-    masks.decode = answer
+    patch.object(masks, "decode", answer).start()
     target = choose_device(device)
     return Segmenter(Networks(built.sam.to(target).eval(), generator.to(target).eval()), config)
 
@@ -116,7 +117,11 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         segmenter = Segmenter.from_model(options.model, device=options.device)
     segmenter.segment(draw_objects(128, 4))
     baseline = resident_gb()
-    image = draw_objects(options.side, options.objects)
+    image: NDArray[Any] = draw_objects(options.side, options.objects)
+    if options.kind == "float":
+        image = image / np.float32(255)
+    elif options.kind == "rgb":
+        image = np.stack([image] * 3, axis=2)
 
     def show(done: int, total: int) -> None:
         if options.verbose:
@@ -125,7 +130,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     started = time.perf_counter()
     result = segmenter.segment(image, progress=show)
     return {
-        "image": list(image.shape),
+        "image": f"{image.dtype} {' × '.join(str(length) for length in image.shape)}",
         "drawn": options.objects,
         "prompts": len(result.prompts),
         "instances": int(result.labels.max()),
@@ -145,6 +150,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     which.add_argument("--synthetic", action="store_true", help="random weights, known answers")
     parser.add_argument("--side", type=int, default=4096, help="of the image, in pixels (default: 4096)")
     parser.add_argument("--objects", type=int, default=1000, help="drawn into the image (default: 1000)")
+    parser.add_argument("--kind", choices=("gray", "float", "rgb"), default="gray", help="8-bit gray by default")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1, help="of torch (default: 1)")
     parser.add_argument("--json", type=Path, help="write the figures to this file, too")

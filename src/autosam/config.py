@@ -20,7 +20,17 @@ Positive = Annotated[int, Field(gt=0)]
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.2's floats: PyYAML by itself reads 1e-3 as a word."""
+    """YAML 1.2's floats and unique keys: PyYAML by itself reads 1e-3 as a word and drops a repeated section."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    problem=f"{key.value} is there twice", problem_mark=key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep=deep)
 
 
 _Loader.add_implicit_resolver(
@@ -31,7 +41,7 @@ _Loader.add_implicit_resolver(
 class Section(BaseModel):
     """A group of settings: frozen, without unknown keys, without silent conversions between types."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class ImagesConfig(Section):
@@ -43,12 +53,20 @@ class ImagesConfig(Section):
         "error", description="NaN and infinite pixels: refuse the image, or give them its low percentile"
     )
 
+    @model_validator(mode="after")
+    def _ordered(self) -> "ImagesConfig":
+        if self.low >= self.high:
+            raise ValueError(f"low is {self.low} and high {self.high}; low must be the smaller")
+        return self
+
 
 class SamConfig(Section):
     """Which SAM, and which parts of it are trained."""
 
     variant: Literal["tiny", "vit_b", "vit_l", "vit_h"] = "tiny"
-    image_size: Positive | None = Field(None, description="side of the input; by default the variant's own")
+    image_size: Annotated[int, Field(gt=0, multiple_of=16)] | None = Field(
+        None, description="side of the input, a multiple of 16; by default the variant's own"
+    )
     base: str | None = Field(None, description="published weights (a name or a file); null trains from scratch")
     encoder: Literal["frozen", "lora", "full"] = Field("full", description="how the image encoder is adapted")
     prompt_encoder: Literal["frozen", "full"] = "full"
@@ -80,6 +98,16 @@ class ModelConfig(Section):
 
     sam: SamConfig = SamConfig()
     generator: GeneratorConfig = GeneratorConfig()
+
+    @model_validator(mode="after")
+    def _strides_fit(self) -> "ModelConfig":
+        stride = 2**self.generator.depth
+        if self.sam.image_size is not None and self.sam.image_size % stride:
+            raise ValueError(
+                f"sam.image_size={self.sam.image_size} is no multiple of {stride}, as generator.depth="
+                f"{self.generator.depth} needs it"
+            )
+        return self
 
 
 class TilesConfig(Section):
@@ -197,6 +225,12 @@ class TrainingConfig(Section):
     workers: Annotated[int, Field(ge=0)] = Field(1, description="processes that prepare tiles")
     augment: AugmentConfig = AugmentConfig()
 
+    @model_validator(mode="after")
+    def _ordered(self) -> "TrainingConfig":
+        if self.emitted[0] > self.emitted[1]:
+            raise ValueError(f"emitted is {list(self.emitted)}; the smaller fraction comes first")
+        return self
+
 
 class Config(Section):
     """All settings of a run."""
@@ -210,6 +244,12 @@ class Config(Section):
     merge: MergeConfig = MergeConfig()
     data: DataConfig = DataConfig()
     training: TrainingConfig = TrainingConfig()
+
+    @model_validator(mode="after")
+    def _maps_are_there(self) -> "Config":
+        if self.prompts.method == "probability" and "foreground" not in self.model.generator.channels:
+            raise ValueError("prompts.method=probability needs foreground among model.generator.channels")
+        return self
 
 
 def config_folder() -> Path:
@@ -292,11 +332,11 @@ def _describe(fault: Any) -> str:
     path = ".".join(str(part) for part in fault["loc"]) or "config"
     if fault["type"] == "extra_forbidden":
         return f"{path} is unknown{_near(fault['loc'])}"
-    return (
-        f"{path}={fault['input']!r}: {fault['msg']}"
-        if fault["type"] != "value_error"
-        else f"{path}: {fault['msg']}"
-    )
+    if fault["type"] == "missing":
+        return f"{path} is missing"
+    if fault["type"] == "value_error":
+        return f"{path}: {fault['ctx']['error']}"
+    return f"{path}={fault['input']!r}: {fault['msg']}"
 
 
 def _near(location: tuple[Any, ...]) -> str:

@@ -54,13 +54,15 @@ def build_networks(model: ModelConfig, *, seed: int = 0) -> Networks:
     Raises
     ------
     ModelError
-        If the base is missing or does not fit.
+        If the base is missing or does not fit, or a part without a base were to stay frozen.
     """
     settings = model.sam
-    if settings.base is None and settings.encoder != "full":
+    modes = {name: getattr(settings, name) for name in ("encoder", "prompt_encoder", "mask_decoder")}
+    frozen = [f"model.sam.{name}" for name, mode in modes.items() if mode != "full"]
+    if settings.base is None and frozen:
         raise ModelError(
-            f"model.sam.base is null and model.sam.encoder={settings.encoder}: random weights cannot stay frozen; "
-            "name a base, such as vit_b, or set model.sam.encoder=full"
+            f"model.sam.base is null and {', '.join(frozen)} not full: random weights cannot stay frozen; "
+            f"name a base, such as vit_b, or set {' and '.join(f'{name}=full' for name in frozen)}"
         )
     base_name = base_sha256 = ""
     with torch.random.fork_rng(devices=[]):
@@ -120,7 +122,12 @@ def load_networks(path: Path) -> tuple[Networks, ModelHeader]:
     parts = split_parts(tensors)
     model = make_config({"model": header.settings.get("model", {})}).model
     settings = model.sam
-    whole = "sam" in parts
+    whole = not header.base_sha256 or settings.encoder == "full"
+    if parts.keys() != (wanted := _part_names(model, whole=whole)):
+        raise ModelError(
+            f"{path} holds the parts {', '.join(sorted(parts))}; its settings want {', '.join(sorted(wanted))}: "
+            "it is damaged; get it again"
+        )
     sam = build_sam(settings.variant, image_size=settings.image_size)
     if not whole:
         base = _base_path(header.base_name)
@@ -133,7 +140,7 @@ def load_networks(path: Path) -> tuple[Networks, ModelHeader]:
                 alpha=settings.lora_alpha,
                 blocks=settings.lora_blocks,
             )
-            load_lora_state_dict(sam.image_encoder, parts.get("adapter", {}))
+            load_lora_state_dict(sam.image_encoder, parts["adapter"])
             merge_lora(sam.image_encoder)
     generator = Generator(
         encoder=model.generator.encoder,
@@ -154,13 +161,25 @@ def load_networks(path: Path) -> tuple[Networks, ModelHeader]:
     return networks, header
 
 
+def _part_names(model: ModelConfig, *, whole: bool) -> set[str]:
+    """Name the parts of a model file, as `network_tensors` collects them."""
+    if whole:
+        return {"generator", "sam"}
+    tuned = {
+        "adapter": model.sam.encoder == "lora",
+        "decoder": model.sam.mask_decoder == "full",
+        "prompts": model.sam.prompt_encoder == "full",
+    }
+    return {"generator", *(part for part, there in tuned.items() if there)}
+
+
 def _base_path(base: str) -> Path:
     return Path(base) if Path(base).is_file() else base_weights(base)
 
 
 def _load_part(module: nn.Module, parts: dict[str, dict[str, Any]], part: str, path: Path) -> None:
     try:
-        module.load_state_dict(parts.get(part, {}), strict=True)
+        module.load_state_dict(parts[part], strict=True)
     except RuntimeError as error:
         fault = " ".join(str(error).split())[:300]
         raise ModelError(f"{path}: the tensors of {part!r} do not fit the file's own settings: {fault}") from error

@@ -24,6 +24,8 @@ def train(
     DATA holds one folder of images and one of labels with the same file names: `images` and `labels`, or
     what the config's data.sources names.
     """
+    import logging
+
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from autosam.cli.console import console
@@ -33,6 +35,9 @@ def train(
     from autosam.training.loop import train as run_training
     from autosam.training.scenes import load_part
 
+    # Fabric announces its precision, which the settings say already, in the name of either package.
+    for package in ("lightning.fabric", "lightning.pytorch"):
+        logging.getLogger(package).setLevel(logging.WARNING)
     resolved = load_config(config, overrides=settings or ())
     target = choose_device(device)
     train_scenes = load_part(data, resolved, "train")
@@ -50,11 +55,14 @@ def train(
         console=console,
     ) as bar:
         task = bar.add_task("training", total=resolved.training.steps, loss=float("nan"))
+        # In a log file there is no bar to look at.
+        every = 0 if console.is_terminal else max(1, resolved.training.steps // 20)
 
         def report(progress: Report) -> None:
             bar.update(task, completed=progress.step, loss=progress.loss)
-            if progress.message:
-                bar.console.print(f"step {progress.step}: {progress.message}")
+            if progress.message or (every and progress.step % every == 0):
+                news = progress.message or f"loss {progress.loss:.3f}"
+                bar.console.print(f"step {progress.step}: {news}", markup=False)
 
         model = run_training(
             resolved,
@@ -66,4 +74,4 @@ def train(
             licence=licence,
             report=report,
         )
-    console.print(f"wrote {model}; use it with: autosam segment IMAGE --model {model} -o RESULTS")
+    console.print(f"wrote {model}; use it with: autosam segment IMAGE --model {model} -o RESULTS", markup=False)

@@ -48,6 +48,7 @@ def load_scenes(
     min_size: int = 50,
     low: float = 0.5,
     high: float = 99.5,
+    non_finite: Literal["error", "background"] = "error",
 ) -> list[Scene]:
     """Read the images and labels of one folder pair into memory.
 
@@ -63,8 +64,8 @@ def load_scenes(
         The labels are semantic masks: see `metrics.components`.
     min_size : int
         Smallest component in pixels.
-    low, high : float
-        Percentiles of `images.normalize`.
+    low, high, non_finite
+        Those of `images.normalize`.
 
     Returns
     -------
@@ -74,27 +75,34 @@ def load_scenes(
     Raises
     ------
     InputError
-        If a folder or a partner is missing or sizes differ: all the faults of the pair in one line.
+        If a folder or a partner is missing, a file cannot be read or sizes differ: all the faults of the pair in
+        one line.
     """
     image_files, label_files = _by_stem(images), _by_stem(labels)
     wanted = sorted(image_files) if stems is None else sorted(stems)
-    if not wanted:
-        raise InputError(f"{images} holds no image; wanted files ending in {', '.join(_SUFFIXES)}")
+    if stems is None and not wanted:
+        raise _no_image(images)
     faults = [f"no image {stem} in {images}" for stem in wanted if stem not in image_files]
     faults += [f"no labels {stem} in {labels}" for stem in wanted if stem not in label_files]
-    if faults:
-        raise InputError(f"{len(faults)} faults in {source}: {'; '.join(faults[:10])}")
+    _refuse(faults, source)
     scenes = []
     for stem in wanted:
-        image = to_uint8(normalize(read_image(image_files[stem]), low=low, high=high))
-        truth = read_labels(label_files[stem])
+        try:
+            pixels, truth = read_image(image_files[stem]), read_labels(label_files[stem])
+        except InputError as error:
+            faults.append(str(error))
+            continue
+        try:
+            image = to_uint8(normalize(pixels, low=low, high=high, non_finite=non_finite))
+        except InputError as error:
+            faults.append(f"{image_files[stem]}: {error}")
+            continue
         if truth.shape != image.shape[:2]:
             faults.append(f"{stem} has an image of {image.shape[:2]} and labels of {truth.shape}")
             continue
         instances = components(truth, min_size=min_size) if as_components else _renumbered(truth)
         scenes.append(Scene(f"{source}/{stem}", source, image, instances))
-    if faults:
-        raise InputError(f"{len(faults)} faults in {source}: {'; '.join(faults[:10])}")
+    _refuse(faults, source)
     return scenes
 
 
@@ -124,8 +132,15 @@ def divide(folder: Path, part: Part) -> list[str]:
 
     The last fifth, in the order of names, validates: neighbouring slices look alike, so they must not be dealt
     out at random. A folder with a single image trains and validates on it.
+
+    Raises
+    ------
+    InputError
+        If the folder is missing or holds no image.
     """
     stems = sorted(_by_stem(folder))
+    if not stems:
+        raise _no_image(folder)
     n_val = max(1, len(stems) // 5)
     if len(stems) < 2:
         return stems
@@ -135,7 +150,26 @@ def divide(folder: Path, part: Part) -> list[str]:
 def _by_stem(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise InputError(f"no folder {folder}; correct the data folder or data.sources in the config")
-    return {path.stem: path for path in sorted(folder.iterdir()) if path.suffix.lower() in _SUFFIXES}
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        # Hidden files are what others leave behind: half-written files, macOS's twins.
+        if path.suffix.lower() not in _SUFFIXES or path.name.startswith(".") or not path.is_file():
+            continue
+        if path.stem in found:
+            raise InputError(f"{folder} holds both {found[path.stem].name} and {path.name}; take one of them out")
+        found[path.stem] = path
+    return found
+
+
+def _no_image(folder: Path) -> InputError:
+    return InputError(f"{folder} holds no image; wanted files ending in {', '.join(_SUFFIXES)}")
+
+
+def _refuse(faults: list[str], source: str) -> None:
+    if faults:
+        more = f"; and {len(faults) - 10} more" if len(faults) > 10 else ""
+        count = f"{len(faults)} fault{'s' * (len(faults) > 1)}"
+        raise InputError(f"{count} in {source}: {'; '.join(faults[:10])}{more}")
 
 
 def _renumbered(labels: NDArray[np.generic]) -> NDArray[np.int32]:

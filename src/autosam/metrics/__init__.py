@@ -1,32 +1,50 @@
 """Scores of a segmentation against the truth, in 2D and 3D, each by a named definition."""
 
-from autosam.metrics.average_precision import THRESHOLDS, AveragePrecision, average_precision
+from autosam.metrics.aggregated import AggregatedJaccard, aggregated_jaccard, aji, aji_plus
+from autosam.metrics.average_precision import THRESHOLDS, average_precision
 from autosam.metrics.components import components
 from autosam.metrics.contingency import Contingency, ContingencyTable, contingency_table
 from autosam.metrics.evaluation import Scores, evaluate_pair, mean_row, pool
 from autosam.metrics.matching import Matches, match_objects
 from autosam.metrics.overlap import ForegroundOverlap, dice, f1, foreground_overlap, iou
+from autosam.metrics.panoptic import PanopticQuality, panoptic_quality
+from autosam.metrics.precision_counts import AveragePrecision
 from autosam.metrics.rand import AdaptedRand, adapted_rand
+from autosam.metrics.ranked_precision import RankedPrecision
+from autosam.metrics.soft_dice import linear_dice, squared_dice
+from autosam.metrics.variation import VariationOfInformation, cremi_score, variation_of_information
 
 __all__ = [
     "THRESHOLDS",
     "AdaptedRand",
+    "AggregatedJaccard",
     "AveragePrecision",
     "Contingency",
     "ContingencyTable",
     "ForegroundOverlap",
     "Matches",
+    "PanopticQuality",
+    "RankedPrecision",
     "Scores",
+    "VariationOfInformation",
     "adapted_rand",
+    "aggregated_jaccard",
+    "aji",
+    "aji_plus",
     "average_precision",
     "components",
     "contingency_table",
+    "cremi_score",
     "dice",
     "evaluate_pair",
     "f1",
     "foreground_overlap",
     "iou",
+    "linear_dice",
     "match_objects",
     "mean_row",
+    "panoptic_quality",
     "pool",
+    "squared_dice",
+    "variation_of_information",
 ]

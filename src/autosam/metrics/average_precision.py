@@ -1,159 +1,55 @@
-"""Average precision as the field's instance papers use it: TP / (TP + FP + FN) at IoU thresholds."""
+"""Average precision by its named definitions: the Data Science Bowl's, COCO's and the MitoEM challenge's."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from math import nan
-from typing import Literal, Self, TypeVar
+from typing import Literal, get_args, overload
 
 import numpy as np
-from numpy.typing import NDArray
 
 from autosam.errors import InputError
 from autosam.metrics.contingency import ContingencyTable, Labels, require_table
 from autosam.metrics.matching import exact_threshold, match_objects
+from autosam.metrics.precision_counts import AveragePrecision
+from autosam.metrics.ranked_precision import RankedConvention, RankedPrecision
+from autosam.metrics.ranking import rank_predictions
 
-AveragePrecisionConvention = Literal["dsb"]
-_Result = TypeVar("_Result", bound="AveragePrecision")
+AveragePrecisionConvention = Literal["dsb", "coco", "mitoem2020"]
 
 THRESHOLDS: tuple[Fraction, ...] = tuple(Fraction(n, 20) for n in range(10, 20))
 """The ten IoU thresholds .50, .55, … .95, exactly."""
 
 
-@dataclass(frozen=True, eq=False)
-class AveragePrecision:
-    """Hits and misses at each IoU threshold, and the scores that follow from them.
+@overload
+def average_precision(
+    pred: Labels | None = None,
+    truth: Labels | None = None,
+    *,
+    table: ContingencyTable | None = None,
+    thresholds: Sequence[float | Fraction] = THRESHOLDS,
+    convention: Literal["dsb"] = "dsb",
+    strict: bool = False,
+    scores: None = None,
+    max_dets: None = None,
+    size_range: tuple[float, float] | None = None,
+    empty_value: float = nan,
+) -> AveragePrecision: ...
 
-    Counts of several images can be added up: see `pooled`.
 
-    Attributes
-    ----------
-    thresholds : tuple of Fraction, length N
-        The IoU thresholds, exactly.
-    tp, fp, fn : ndarray of int64, shape (N,)
-        Matched objects, predicted objects without a match, true objects without a match.
-    iou_sum : ndarray of float64, shape (N,)
-        Sum of the IoU of the matched pairs.
-    strict : bool
-        Whether a match needs IoU > threshold.
-    empty_value : float
-        What the scores are where there are neither true nor predicted objects.
-    """
-
-    thresholds: tuple[Fraction, ...]
-    tp: NDArray[np.int64]
-    fp: NDArray[np.int64]
-    fn: NDArray[np.int64]
-    iou_sum: NDArray[np.float64]
-    strict: bool = False
-    empty_value: float = nan
-
-    @property
-    def accuracy(self) -> NDArray[np.float64]:
-        """The average precision at each threshold, TP / (TP + FP + FN), shape (N,)."""
-        return self._ratio(self.tp, self.tp + self.fp + self.fn)
-
-    @property
-    def precision(self) -> NDArray[np.float64]:
-        """TP / (TP + FP) at each threshold, shape (N,); 0 without predictions."""
-        return self._ratio(self.tp, self.tp + self.fp)
-
-    @property
-    def recall(self) -> NDArray[np.float64]:
-        """TP / (TP + FN) at each threshold, shape (N,); 0 without truth."""
-        return self._ratio(self.tp, self.tp + self.fn)
-
-    @property
-    def f1(self) -> NDArray[np.float64]:
-        """2 TP / (2 TP + FP + FN) at each threshold, shape (N,)."""
-        return self._ratio(2 * self.tp, 2 * self.tp + self.fp + self.fn)
-
-    @property
-    def mean_matched_iou(self) -> NDArray[np.float64]:
-        """Mean IoU of the matched pairs at each threshold, shape (N,); 0 without a match."""
-        return self._ratio(self.iou_sum, self.tp)
-
-    @property
-    def mean(self) -> float:
-        """Mean of `accuracy` over the thresholds: mean AP, also called mSA."""
-        return float(self.accuracy.mean())
-
-    def at(self, threshold: float | Fraction) -> float:
-        """Return the average precision at one of the thresholds.
-
-        Raises
-        ------
-        InputError
-            If the threshold is not among those that were evaluated.
-        """
-        return float(self.accuracy[self.position(threshold)])
-
-    def position(self, threshold: float | Fraction) -> int:
-        """Return the position of a threshold in every array here.
-
-        Raises
-        ------
-        InputError
-            If the threshold is not among those that were evaluated.
-        """
-        exact = exact_threshold(threshold)
-        if exact not in self.thresholds:
-            known = ", ".join(f"{float(t):g}" for t in self.thresholds)
-            raise InputError(
-                f"no counts at IoU {float(exact):g}, only at {known}: add it to `thresholds` and evaluate again"
-            )
-        return self.thresholds.index(exact)
-
-    @classmethod
-    def pooled(cls, results: Iterable[Self]) -> Self:
-        """Add up the counts of several images, so that every object weighs the same.
-
-        Raises
-        ------
-        InputError
-            If there are no results, or they differ in thresholds or in `strict`.
-        """
-        results = _comparable(results)
-        first = results[0]
-        return cls(
-            thresholds=first.thresholds,
-            tp=np.sum([r.tp for r in results], axis=0),
-            fp=np.sum([r.fp for r in results], axis=0),
-            fn=np.sum([r.fn for r in results], axis=0),
-            iou_sum=np.sum([r.iou_sum for r in results], axis=0),
-            strict=first.strict,
-            empty_value=first.empty_value,
-        )
-
-    @staticmethod
-    def averaged(results: "Iterable[AveragePrecision]") -> NDArray[np.float64]:
-        """Average `accuracy` over images, so that every image weighs the same.
-
-        Returns
-        -------
-        ndarray of float64, shape (N,)
-            Images whose score is NaN (empty on both sides) do not count; NaN if no image is left.
-
-        Raises
-        ------
-        InputError
-            If there are no results, or they differ in thresholds or in `strict`.
-        """
-        scores = np.array([r.accuracy for r in _comparable(results)])
-        known = ~np.isnan(scores)
-        n = known.sum(axis=0)
-        total = np.where(known, scores, 0).sum(axis=0)
-        mean = np.full(len(n), nan)
-        np.divide(total, n, out=mean, where=n > 0)
-        return mean
-
-    def _ratio(
-        self, part: NDArray[np.int64] | NDArray[np.float64], whole: NDArray[np.int64]
-    ) -> NDArray[np.float64]:
-        empty = self.tp + self.fp + self.fn == 0
-        ratio = np.where(empty, self.empty_value, 0.0)
-        np.divide(part, whole, out=ratio, where=whole > 0)
-        return ratio
+@overload
+def average_precision(
+    pred: Labels | None = None,
+    truth: Labels | None = None,
+    *,
+    table: ContingencyTable | None = None,
+    thresholds: Sequence[float | Fraction] = THRESHOLDS,
+    convention: RankedConvention,
+    strict: bool = False,
+    scores: Mapping[int, float] | None = None,
+    max_dets: int | None = None,
+    size_range: tuple[float, float] | None = None,
+    empty_value: float = nan,
+) -> RankedPrecision: ...
 
 
 def average_precision(
@@ -164,9 +60,12 @@ def average_precision(
     thresholds: Sequence[float | Fraction] = THRESHOLDS,
     convention: AveragePrecisionConvention = "dsb",
     strict: bool = False,
+    scores: Mapping[int, float] | None = None,
+    max_dets: int | None = None,
+    size_range: tuple[float, float] | None = None,
     empty_value: float = nan,
-) -> AveragePrecision:
-    """Match objects one to one at each IoU threshold and count hits and misses.
+) -> AveragePrecision | RankedPrecision:
+    """Score the predicted objects at each IoU threshold.
 
     Parameters
     ----------
@@ -176,24 +75,42 @@ def average_precision(
         Their contingency table, to compute it once for several metrics or block by block.
     thresholds : sequence of float or Fraction
         IoU thresholds above 0 and at most 1, taken as exact decimals (`exact_threshold`).
-    convention : {"dsb"}
-        ``dsb``: TP / (TP + FP + FN) with an optimal one-to-one matching, as the Data Science Bowl 2018,
-        StarDist, Cellpose and micro-sam (there "SA") score.
+    convention : {"dsb", "coco", "mitoem2020"}
+        What average precision is:
+
+        * ``dsb``: TP / (TP + FP + FN) with an optimal one-to-one matching, as the Data Science Bowl 2018,
+          StarDist, Cellpose, micro-sam (there "SA") and the MitoEM leaderboard score [1]_ [2]_;
+        * ``coco``: the area under the precision-recall curve of the predictions ranked by score, matched
+          greedily one to one, read at 101 recalls, as pycocotools computes it [3]_;
+        * ``mitoem2020``: the same area by the script of the first MitoEM challenge, where each prediction is
+          compared with the truth that it overlaps most, so a truth may be matched twice [4]_.
     strict : bool
-        Ask for IoU > t, as Kaggle's page of the Data Science Bowl writes, instead of IoU >= t.
+        With ``dsb``: ask for IoU > t, as Kaggle's page of the Data Science Bowl writes, instead of IoU >= t.
+    scores : mapping of int to float, optional
+        With ``coco`` and ``mitoem2020``: confidence by predicted id. Without it, the number of voxels, as the
+        MitoEM script has it.
+    max_dets : int, optional
+        With ``coco`` and ``mitoem2020``: at most so many predictions per image, those of the highest scores.
+        COCO's own figures use 100.
+    size_range : (float, float), optional
+        Smallest and largest size in voxels of the objects that count. True objects out of range are not
+        missed, predictions matched with them not counted, and unmatched predictions count as false where
+        their own size is in range. Both ends are included, as in COCO; with ``mitoem2020`` the lower one is
+        not, as in its script.
     empty_value : float
-        Score where both sides are empty. One empty side scores 0.
+        Score where both sides are empty; with ``coco`` and ``mitoem2020``, where there is no truth. One empty
+        side scores 0 otherwise.
 
     Returns
     -------
-    AveragePrecision
-        Counts and scores per threshold.
+    AveragePrecision or RankedPrecision
+        Counts and scores per threshold; the latter for ``coco`` and ``mitoem2020``.
 
     Raises
     ------
     InputError
-        If the arrays do not fit (`contingency_table`), there are no thresholds, one is out of range, or the
-        convention is unknown.
+        If the arrays do not fit (`contingency_table`), there are no thresholds, one is out of range, the
+        convention is unknown or does not know one of the settings, or a score is missing.
 
     References
     ----------
@@ -201,6 +118,9 @@ def average_precision(
        Bowl. Nature Methods 16, 1247-1253. doi:10.1038/s41592-019-0612-7
     .. [2] Schmidt U, Weigert M, Broaddus C, Myers G (2018). Cell detection with star-convex polygons. MICCAI;
        the reference code is ``stardist/matching.py``.
+    .. [3] Lin TY et al. (2014). Microsoft COCO: common objects in context. ECCV; ``pycocotools/cocoeval.py``.
+    .. [4] Wei D et al. (2020). MitoEM dataset: large-scale 3D mitochondria instance segmentation from EM
+       images. MICCAI; ``vol3d_eval.py`` and ``vol3d_util.py`` of ygCoconut/mAP_3Dvolume.
 
     Examples
     --------
@@ -211,32 +131,59 @@ def average_precision(
     ([1, 0], [1, 2], [0, 1])
     >>> result.accuracy.tolist()
     [0.5, 0.0]
+    >>> average_precision(pred, truth, thresholds=[0.5], convention="coco", scores={1: 0.9, 2: 0.4}).mean
+    1.0
     """
-    if convention != "dsb":
-        raise InputError(f"the AP convention is {convention!r}: autosam computes 'dsb'")
+    if convention not in get_args(AveragePrecisionConvention):
+        known = ", ".join(get_args(AveragePrecisionConvention))
+        raise InputError(f"the AP convention is {convention!r}: choose one of {known}")
     if len(thresholds) == 0:
         raise InputError("no IoU thresholds came: give at least one, such as thresholds=[0.5]")
-    table = require_table(pred, truth, table)
+    if size_range is not None and not size_range[0] <= size_range[1]:
+        raise InputError(f"the size range is {size_range}: give (smallest, largest) in voxels")
     exact = tuple(exact_threshold(t) for t in thresholds)
-    matches = [match_objects(table, t, strict=strict) for t in exact]
-    tp = np.array([len(m.iou) for m in matches], np.int64)
-    return AveragePrecision(
-        thresholds=exact,
-        tp=tp,
-        fp=len(table.pred_ids) - tp,
-        fn=len(table.truth_ids) - tp,
-        iou_sum=np.array([m.iou.sum() for m in matches]),
-        strict=strict,
+    table = require_table(pred, truth, table)
+    if convention == "dsb":
+        if scores is not None or max_dets is not None:
+            raise InputError("the AP convention dsb ranks nothing: leave out `scores` and `max_dets`, or use coco")
+        return _count_matches(table, exact, strict, size_range, empty_value)
+    if strict:
+        raise InputError(f"the AP convention {convention} asks for IoU >= t: leave out `strict`, or use dsb")
+    return rank_predictions(
+        table,
+        exact,
+        convention=convention,
+        scores=scores,
+        max_dets=max_dets,
+        size_range=size_range,
         empty_value=empty_value,
     )
 
 
-def _comparable(results: Iterable[_Result]) -> list[_Result]:
-    listed = list(results)
-    if not listed:
-        raise InputError("no results came to put together: give those of at least one image")
-    if len({(r.thresholds, r.strict) for r in listed}) > 1:
-        raise InputError(
-            "the results differ in thresholds or in `strict`: evaluate all images with the same settings"
-        )
-    return listed
+def _count_matches(
+    table: ContingencyTable,
+    thresholds: tuple[Fraction, ...],
+    strict: bool,
+    size_range: tuple[float, float] | None,
+    empty_value: float,
+) -> AveragePrecision:
+    low, high = size_range or (0, np.inf)
+    pred_counts = (table.pred_sizes >= low) & (table.pred_sizes <= high)
+    truth_counts = (table.truth_sizes >= low) & (table.truth_sizes <= high)
+    tp, fp, iou_sum = [], [], []
+    for threshold in thresholds:
+        matches = match_objects(table, threshold, strict=strict)
+        counted = truth_counts[matches.truth_index]
+        tp.append(int(counted.sum()))
+        fp.append(int(pred_counts.sum() - pred_counts[matches.pred_index].sum()))
+        iou_sum.append(float(matches.iou[counted].sum()))
+    hits = np.array(tp, np.int64)
+    return AveragePrecision(
+        thresholds=thresholds,
+        tp=hits,
+        fp=np.array(fp, np.int64),
+        fn=int(truth_counts.sum()) - hits,
+        iou_sum=np.array(iou_sum, np.float64),
+        strict=strict,
+        empty_value=empty_value,
+    )

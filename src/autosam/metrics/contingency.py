@@ -96,11 +96,7 @@ class Contingency:
         InputError
             If the shapes differ, a dtype is not integer, or an id is negative.
         """
-        if pred.shape != truth.shape:
-            raise InputError(
-                f"the prediction has shape {pred.shape} and the truth {truth.shape}: both must cover "
-                "the same pixels; crop or segment again at the truth's size"
-            )
+        check_shapes(pred.shape, truth.shape)
         for name, labels in (("prediction", pred), ("truth", truth)):
             if labels.dtype.kind not in "uib":
                 raise InputError(
@@ -176,6 +172,21 @@ def contingency_table(pred: Labels, truth: Labels) -> ContingencyTable:
     contingency = Contingency()
     contingency.update(pred, truth)
     return contingency.table()
+
+
+def check_shapes(pred: tuple[int, ...], truth: tuple[int, ...]) -> None:
+    """Refuse a prediction and a truth of different sizes.
+
+    Raises
+    ------
+    InputError
+        If the shapes differ.
+    """
+    if pred != truth:
+        raise InputError(
+            f"the prediction has shape {pred} and the truth {truth}: both must cover "
+            "the same pixels; crop or segment again at the truth's size"
+        )
 
 
 def require_table(pred: Labels | None, truth: Labels | None, table: ContingencyTable | None) -> ContingencyTable:

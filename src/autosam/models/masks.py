@@ -41,7 +41,10 @@ def decode_masks(
 
     A prompt is decoded in the grid window in which its object is most central, or in a window of its own where
     it comes too close to an inner border of all of them. A mask that still touches an inner border of its window
-    is decoded once more, in a window around the mask.
+    is decoded once more, in a window around the mask; one that only points ask for, in ever larger windows until
+    it is whole, because points do not tell how large their object is. Of the alternatives to a prompt, those that
+    touch an inner border are replaced by what SAM answers in one window over the whole image, as
+    `SamAutomaticMaskGenerator` does with its crops.
 
     Parameters
     ----------
@@ -55,7 +58,7 @@ def decode_masks(
     overlap : float
         Fraction of the side that neighbouring grid windows share.
     alternatives : bool
-        Give all three of SAM's masks for every prompt. Otherwise the best of the three by predicted IoU for a
+        Give all of SAM's masks for every prompt. Otherwise the best of the three by predicted IoU for a
         single point, and SAM's single mask for anything that says more.
     batch_size : int
         Most prompts at a time; halved when a GPU runs out of memory.
@@ -66,8 +69,9 @@ def decode_masks(
     Returns
     -------
     list of MaskCrop
-        At most one per prompt (three with ``alternatives``), in order of prompt; empty masks are left out. The
-        score is predicted IoU × stability × the prompt's foreground probability.
+        At most one per prompt, in order of prompt; with ``alternatives`` three where one window holds the image,
+        otherwise up to five. Empty masks are left out. The score is predicted IoU × stability × the prompt's
+        foreground probability.
 
     Raises
     ------
@@ -79,20 +83,31 @@ def decode_masks(
     work = assign_windows(prompts, grid, shape, size=tile_size)
     found: dict[int, list[MaskCrop]] = {}
     again: dict[int, Window] = {}
+    anywhere: dict[int, Prompt] = {}
     for done, (window, members) in enumerate(work.items(), start=1):
         for index, crops in _decode_window(
             sam, image, window, {i: prompts[i] for i in members}, alternatives, batch_size, precision
         ).items():
             found[index] = crops
-            cut = [crop for crop in crops if touches_inner_border(crop, window, shape)]
-            if cut and not alternatives:
-                again[index] = object_window(_joined(prompt_extent(prompts[index]), cut[0]), shape, size=tile_size)
+            whole = [crop for crop in crops if not touches_inner_border(crop, window, shape)]
+            if len(whole) < len(crops) and alternatives:
+                found[index] = whole
+                anywhere[index] = prompts[index]
+            elif len(whole) < len(crops):
+                again[index] = object_window(
+                    _joined(prompt_extent(prompts[index]), crops[0]), shape, size=tile_size
+                )
         if progress is not None:
-            progress(done, len(work) + len(again))
+            progress(done, len(work) + len(again) + bool(anywhere))
+    if anywhere:
+        wide = _decode_window(sam, image, Window(0, 0, *shape), anywhere, True, batch_size, precision)
+        found.update({index: found[index] + crops for index, crops in wide.items()})
+        done += 1
+        if progress is not None:
+            progress(done, done)
     for index, window in again.items():
-        second = _decode_window(sam, image, window, {index: prompts[index]}, False, batch_size, precision)
-        # A second look that sees nothing does not unsee the object.
-        found.update({prompt: crops for prompt, crops in second.items() if crops})
+        whole = _decode_whole(sam, image, window, index, prompts[index], batch_size, precision)
+        found[index] = whole or found[index]
         done += 1
         if progress is not None:
             progress(done, len(work) + len(again))
@@ -109,6 +124,27 @@ def _joined(extent: NDArray[np.float64], crop: MaskCrop) -> NDArray[np.float64]:
             max(extent[3], crop.col + width - 1),
         ]
     )
+
+
+def _decode_whole(
+    sam: Sam,
+    image: NDArray[np.uint8],
+    window: Window,
+    index: int,
+    prompt: Prompt,
+    batch_size: int,
+    precision: Precision,
+) -> list[MaskCrop]:
+    """Decode one prompt again; nothing where its mask is empty now."""
+    shape = (image.shape[0], image.shape[1])
+    size = window.height
+    while True:
+        crops = _decode_window(sam, image, window, {index: prompt}, False, batch_size, precision)[index]
+        sized = prompt.box is not None or prompt.mask is not None
+        if sized or not crops or not touches_inner_border(crops[0], window, shape):
+            return crops
+        size *= 2
+        window = object_window(_joined(prompt_extent(prompt), crops[0]), shape, size=size)
 
 
 def _decode_window(

@@ -66,6 +66,14 @@ class JointModel(nn.Module):
         self._prompts = prompts
         self._training = training
 
+    def train(self, mode: bool = True) -> "JointModel":
+        """Switch the mode; what is frozen keeps the running statistics that it came with."""
+        super().train(mode)
+        for layer in self.sam.modules():
+            if isinstance(layer, nn.BatchNorm2d) and not layer.weight.requires_grad:
+                layer.eval()
+        return self
+
     def forward(self, images: Tensor, labels: Tensor, *, emitted_share: float, seed: tuple[int, int]) -> JointLoss:
         """Compute the loss of a batch.
 

@@ -10,7 +10,7 @@ import torch
 from lightning.fabric import Fabric
 from torch import nn
 from torch.optim import AdamW
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, Subset
 
 from autosam.config import Config
@@ -20,6 +20,7 @@ from autosam.models.checkpoint import ModelHeader, save_model
 from autosam.models.precision import use_bfloat16
 from autosam.models.variants import image_size
 from autosam.networks import Networks, build_networks, network_tensors
+from autosam.training.average import exponential_average
 from autosam.training.joint import JointLoss, JointModel
 from autosam.training.run import MODEL, TRAIN_LOG, VALIDATION_LOG, RunFolder
 from autosam.training.schedule import emitted_share, learning_rate
@@ -85,17 +86,18 @@ def train(
         raise InputError(f"none of the {len(train_scenes)} training images has an object; check the labels")
     settings = config.training
     device = device or torch.device("cpu")
-    run = RunFolder(out, config, resume=resume)
 
     # Build
     networks = build_networks(config.model, seed=config.seed)
+    run = RunFolder(out, config, resume=resume)
     model = JointModel(networks.sam, networks.generator, prompts=config.prompts, training=settings)
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = make_optimizer(model, weight_decay=settings.weight_decay)
     precision = "bf16-mixed" if use_bfloat16(device, settings.precision) else "32-true"
-    fabric = Fabric(accelerator=device.type, devices=1, precision=precision)
-    average = get_ema_multi_avg_fn(settings.ema)  # type: ignore[no-untyped-call]
-    averaged = AveragedModel(model, multi_avg_fn=average, use_buffers=True)
+    # A GPU is named by its number, a CPU counted.
+    devices = [device.index] if device.type != "cpu" and device.index is not None else 1
+    fabric = Fabric(accelerator=device.type, devices=devices, precision=precision)
+    averaged = AveragedModel(model, multi_avg_fn=exponential_average(settings.ema), use_buffers=True)
     wrapped, optimizer = fabric.setup(model, optimizer)
     start, best = 0, -1.0
     if resume:
@@ -116,7 +118,13 @@ def train(
         augmentation=Augmentation(**settings.augment.model_dump()),
     )
     todo = Subset(tiles, range(start * settings.batch_size, len(tiles)))
-    loader = DataLoader(todo, batch_size=settings.batch_size, num_workers=settings.workers)
+    loader = DataLoader(
+        todo,
+        batch_size=settings.batch_size,
+        num_workers=settings.workers,
+        # Its own, although tiles need none: by default torch's global one is moved.
+        generator=torch.Generator().manual_seed(config.seed),
+    )
     batches = iter(loader)
 
     for step in range(start, settings.steps):
@@ -134,13 +142,12 @@ def train(
         loss: JointLoss = wrapped(images, labels, emitted_share=share, seed=(config.seed, step))
         total = loss.generator + settings.mask_weight * (loss.mask + loss.iou)
         if not bool(torch.isfinite(total)):
-            raise AutosamError(
-                f"the loss is {float(total)} at step {step}; the last checkpoint is kept in {out}: resume with "
-                "--set training.precision=float32, or start again with a lower training.learning_rate"
-            )
+            raise _diverged(f"loss is {float(total.detach())}", step, run)
         fabric.backward(total)
         for part in (model.generator, model.sam):
-            nn.utils.clip_grad_norm_(part.parameters(), settings.clip)
+            norm = nn.utils.clip_grad_norm_(part.parameters(), settings.clip)
+            if not bool(torch.isfinite(norm)):
+                raise _diverged(f"gradient's norm is {float(norm)}", step, run)
         optimizer.step()
         optimizer.zero_grad()
         averaged.update_parameters(model)
@@ -183,6 +190,17 @@ def train(
         if report is not None:
             report(Progress(done, settings.steps, row["loss"], message))
     return out / MODEL
+
+
+def _diverged(what: str, step: int, run: RunFolder) -> AutosamError:
+    """Say what can be done; the weights before this step are not on disk unless they are a checkpoint."""
+    lower = "lower training.learning_rate and training.generator_learning_rate"
+    if not run.has_checkpoint():
+        return AutosamError(f"the {what} at step {step}, before the first checkpoint; start again with a {lower}")
+    return AutosamError(
+        f"the {what} at step {step}; the last checkpoint is kept in {run.path}: resume with --set "
+        f"training.precision=float32, or start again in another folder with a {lower}"
+    )
 
 
 def make_optimizer(model: JointModel, *, weight_decay: float) -> AdamW:

@@ -1,6 +1,9 @@
 """The folder of a training run: settings, log, checkpoint and model, each written whole or not at all."""
 
 import csv
+import io
+import os
+import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,7 +11,7 @@ from typing import Any
 import torch
 import yaml
 
-from autosam.config import Config
+from autosam.config import Config, make_config
 from autosam.errors import ConfigError, InputError, OutputError
 from autosam.images import atomic_path, ensure_folder, write_text
 
@@ -17,6 +20,11 @@ SETTINGS = "config.yaml"
 MODEL = "model.safetensors"
 TRAIN_LOG = "log.csv"
 VALIDATION_LOG = "validation.csv"
+
+CHANGEABLE = ("training.precision", "training.workers")
+"""Settings that may differ on resuming: for another machine, or as the way out of an overflow in bfloat16."""
+
+_STATE = {"step", "best", "model", "averaged", "optimizer"}
 
 
 class RunFolder:
@@ -27,9 +35,10 @@ class RunFolder:
     path : Path
         Created if it does not exist.
     config : Config
-        Settings of the run; a run can only be resumed with the same ones.
+        Settings of the run; it is resumed with the same ones, except for those in `CHANGEABLE`.
     resume : bool
-        Go on with the run that is there; without it, a folder that holds a run is refused.
+        Go on with the run that is there; without it, a folder that holds a checkpoint or a model is refused. Logs
+        of a run that ended before its first checkpoint make way.
 
     Raises
     ------
@@ -49,21 +58,59 @@ class RunFolder:
         else:
             if checkpoint.exists():
                 raise ConfigError(f"{path} already holds a run; add --resume to go on, or choose another folder")
+            if (path / MODEL).exists():
+                raise ConfigError(
+                    f"{path} already holds a {MODEL} but no {CHECKPOINT} to go on from; choose another folder"
+                )
             ensure_folder(path)
-            write_text(path / SETTINGS, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+            for log in (TRAIN_LOG, VALIDATION_LOG):
+                (path / log).unlink(missing_ok=True)
+        write_text(path / SETTINGS, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
 
     def save_checkpoint(self, state: Mapping[str, Any]) -> None:
-        """Replace the checkpoint; the old one stays until the new one is whole."""
-        with atomic_path(self.path / CHECKPOINT) as temporary:
-            torch.save(dict(state), temporary)
+        """Replace the checkpoint; the old one stays until the new one is whole.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written, as on a full disk.
+        """
+        path = self.path / CHECKPOINT
+        with atomic_path(path) as temporary:
+            try:
+                with temporary.open("wb") as file:
+                    torch.save(dict(state), file)
+                    file.flush()
+                    os.fsync(file.fileno())
+            except RuntimeError as error:
+                # torch's writer trips over its own position where the disk is full.
+                cause = error.__context__
+                reason = cause.strerror if isinstance(cause, OSError) else str(error).splitlines()[0]
+                raise OutputError(
+                    f"{path} cannot be written ({reason}); the checkpoint before it is kept: free space, then "
+                    "add --resume"
+                ) from error
+
+    def has_checkpoint(self) -> bool:
+        """Tell whether there is something to resume."""
+        return (self.path / CHECKPOINT).is_file()
 
     def load_checkpoint(self) -> dict[str, Any]:
-        """Read the checkpoint; no code in it is run."""
+        """Read the checkpoint; no code in it is run.
+
+        Raises
+        ------
+        InputError
+            If it is damaged or was not written by `save_checkpoint`.
+        """
         path = self.path / CHECKPOINT
         try:
             state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        except (OSError, RuntimeError, EOFError, ValueError) as error:
-            raise InputError(f"checkpoint {path} cannot be read: {str(error).splitlines()[0]}") from error
+        except (OSError, RuntimeError, EOFError, ValueError, LookupError, pickle.UnpicklingError) as error:
+            reason = (str(error).splitlines() or ["cut short"])[0]
+            raise InputError(f"checkpoint {path} cannot be read: {reason}") from error
+        if not isinstance(state, dict) or state.keys() != _STATE:
+            raise InputError(f"{path} is no checkpoint of autosam train; choose another folder")
         return state
 
     def append(self, name: str, row: Mapping[str, Any]) -> None:
@@ -80,15 +127,25 @@ class RunFolder:
             raise OutputError(f"cannot write {path}: {error.strerror}") from error
 
     def cut_log(self, name: str, step: int) -> None:
-        """Take rows from ``step`` on out of a log: a resumed run writes them again."""
+        """Take rows from ``step`` on out of a log: a resumed run writes them again.
+
+        A last row without its line end was torn by whatever killed the run, and goes too.
+        """
         path = self.path / name
         if not path.exists():
             return
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        kept = [row for row in rows if int(row["step"]) < step]
+        content = path.read_bytes()
+        whole = content[: content.rfind(b"\n") + 1].decode("utf-8")
+        reader = csv.DictReader(io.StringIO(whole, newline=""))
+        try:
+            kept = [row for row in reader if int(row["step"]) < step]
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{path} is no log of autosam train; take it away to resume without it") from error
+        if reader.fieldnames is None:
+            path.unlink()
+            return
         with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(rows[0]) if rows else [])
+            writer = csv.DictWriter(file, reader.fieldnames)
             writer.writeheader()
             writer.writerows(kept)
 
@@ -96,9 +153,14 @@ class RunFolder:
 def _check_same(path: Path, config: Config) -> None:
     try:
         before = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"the run's settings {path} cannot be read: {error}") from error
-    different = sorted(_differences(before, config.model_dump(mode="json")))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"the run's settings {path} cannot be read: {reason}") from error
+    if not isinstance(before, dict):
+        raise ConfigError(f"the run's settings {path} cannot be read: they are no mapping of sections")
+    # A setting that a later autosam has and the run's did not know counts as its default.
+    before = make_config(before).model_dump(mode="json")
+    different = sorted(set(_differences(before, config.model_dump(mode="json"))) - set(CHANGEABLE))
     if different:
         raise ConfigError(
             f"the run in {path.parent} has other settings for {', '.join(different)}; "

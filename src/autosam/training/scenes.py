@@ -43,5 +43,6 @@ def load_part(folder: Path, config: Config, part: Part) -> list[Scene]:
             min_size=source.min_size,
             low=config.images.low,
             high=config.images.high,
+            non_finite=config.images.non_finite,
         )
     return scenes

@@ -1,0 +1,209 @@
+"""`autosam data check`: a table of what a store holds and what is wrong with it, and a contact sheet."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from autosam.cli.progress import image_progress
+
+if TYPE_CHECKING:
+    from autosam.data.check import CheckReport
+    from autosam.data.findings import Finding
+    from autosam.data.store import Store
+    from autosam.report.contact_sheet import Panel
+
+
+def check(
+    store: Annotated[
+        Path,
+        typer.Argument(metavar="STORE", help="A store that `autosam data import` made.", show_default=False),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="FOLDER", help="For the results. [STORE_check beside the store]"),
+    ] = None,
+    alike: Annotated[
+        float, typer.Option(min=0, max=1, help="Correlation from which on images of two parts look alike.")
+    ] = 0.65,
+    panels: Annotated[
+        int, typer.Option(min=1, help="Images on the contact sheet, those with findings first.")
+    ] = 24,
+) -> None:
+    """Look for whatever would spoil training or scores. Exit status: 0, also with warnings, or 1 with faults.
+
+    Faults: unreadable files, sizes and types other than the manifest's, NaN, labels that fit a neighbouring
+    image better than their own, one image in two parts. Warnings: all else.
+    """
+    from autosam.data.check import check_store
+    from autosam.data.store import Store
+    from autosam.images import ensure_folder, write_png
+    from autosam.report.contact_sheet import contact_sheet
+
+    opened = Store.open(store)
+    folder = ensure_folder(output or store.with_name(f"{store.stem}_check"))
+    with image_progress("checking") as bar:
+        task = bar.add_task("checking", total=len(opened))
+        report = check_store(opened, alike=alike, look=lambda item, image, labels: bar.advance(task))
+    _print_check(opened, report)
+    _write_check(folder, report)
+    write_png(folder / "contact_sheet.png", contact_sheet(_panels(opened, report, panels)))
+    typer.echo(f"Written: {folder / 'contact_sheet.png'}, {folder / 'images.csv'}, {folder / 'findings.csv'}")
+    if report.faults:
+        raise typer.Exit(1)
+
+
+def _panels(store: "Store", report: "CheckReport", most: int) -> "list[Panel]":
+    """Choose images for the sheet: up to half of it those with findings, the others evenly from the store."""
+    from autosam.errors import InputError
+    from autosam.report.contact_sheet import Panel, thumbnail
+
+    kinds: dict[str, list[str]] = {}
+    faulty: set[str] = set()
+    for finding in report.findings:
+        kinds.setdefault(finding.item, []).append(finding.kind)
+        faulty.update({finding.item} if finding.level == "fault" else ())
+    positions = {item.name: number for number, item in enumerate(store.items)}
+    flagged = [name for name in kinds if name in positions]
+    flagged.sort(key=lambda name: name not in faulty)
+    chosen = {positions[name] for name in flagged[: max(1, most // 2)]}
+    others = [number for number in range(len(store)) if number not in chosen]
+    room = min(most - len(chosen), len(others))
+    chosen |= {others[number * len(others) // room] for number in range(room)}
+    panels = []
+    for number in sorted(chosen, key=lambda number: (store.items[number].name not in kinds, number)):
+        item, row = store.items[number], report.rows[number]
+        try:
+            labels = None if item.labels_dtype is None else store.labels(item.name)
+            picture = thumbnail(store.image(item.name), labels)
+        except InputError:
+            # It is among the faults.
+            continue
+        objects = "no labels" if row.objects is None else f"{row.objects.ids.size} objects"
+        lines = (
+            item.name,
+            f"{item.split or 'no part'} · {objects}",
+            ", ".join(dict.fromkeys(kinds.get(item.name, ()))),
+        )
+        panels.append(Panel(picture, lines, marked=item.name in kinds))
+    return panels
+
+
+def _print_check(store: "Store", report: "CheckReport") -> None:
+    from collections import Counter
+
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from autosam.data.summary import shares
+
+    # Into a file or a pipe nothing is cut to the 80 columns that rich then assumes.
+    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+    sizes = Counter(f"{' × '.join(map(str, item.shape))} {item.dtype}" for item in store.items)
+    common = ", ".join(f"{count} of {size}" for size, count in sizes.most_common(4))
+    more = f" and {len(sizes) - 4} more sizes" if len(sizes) > 4 else ""
+    manifest = store.manifest
+    voxel = "not known" if manifest.voxel_size_nm is None else " × ".join(f"{n:g}" for n in manifest.voxel_size_nm)
+    types = (
+        ", ".join(sorted({item.labels_dtype for item in store.items if item.labels_dtype is not None})) or "none"
+    )
+    console.print(Text(f"{store.path}: {len(store)} images in {len(store.volumes)} volumes: {common}{more}"))
+    console.print(Text(f"source {manifest.source}; voxels (z, y, x) in nm {voxel}; licence {manifest.licence}"))
+    console.print(Text(f"labels {types}; ids hold in {manifest.ids}; instances: {manifest.instances}"))
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("")
+    for title in ("images", "empty", "objects", "foreground", "size 5 %", "median", "95 % (px)"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for row in shares(report.rows):
+        table.add_row(
+            Text(row.name),
+            f"{row.images:,}",
+            f"{row.empty:,}",
+            f"{row.objects:,}",
+            _number(100 * row.foreground, " %", ".1f"),
+            *(_number(size, "", ",.0f") for size in row.sizes),
+        )
+    console.print(table)
+    for name, objects in list(report.volumes.items())[:10]:
+        if objects.sizes.size:
+            console.print(
+                Text(
+                    f"volume {name}: {objects.sizes.size:,} whole objects of {objects.sizes.min():,} to "
+                    f"{objects.sizes.max():,} voxels"
+                )
+            )
+    if not report.findings:
+        console.print("No faults, no warnings.")
+        return
+    found = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("level", "what", "times", "such as"):
+        found.add_column(title, no_wrap=title != "such as", justify="right" if title == "times" else "left")
+    by_kind: dict[tuple[str, str], list[Finding]] = {}
+    for finding in report.findings:
+        by_kind.setdefault((finding.level, finding.kind), []).append(finding)
+    for (level, kind), findings in by_kind.items():
+        examples = [
+            f"{finding.item}: {finding.text}" if finding.item else finding.text for finding in findings[:3]
+        ]
+        style = "red" if level == "fault" else "yellow"
+        found.add_row(Text(level, style), kind, f"{len(findings):,}", Text("\n".join(examples)))
+    console.print(found)
+    warnings = len(report.findings) - report.faults
+    console.print(f"{report.faults} faults, {warnings} warnings.")
+
+
+def _number(value: float, unit: str, form: str) -> str:
+    return "–" if value != value else f"{value:{form}}{unit}"
+
+
+def _write_check(folder: Path, report: "CheckReport") -> None:
+    rows: list[Sequence[object]] = [
+        (
+            "image",
+            "group",
+            "volume",
+            "z",
+            "part",
+            "shape",
+            "type",
+            "labels_type",
+            "objects",
+            "foreground",
+            "median_px",
+        )
+    ]
+    for row in report.rows:
+        item, objects = row.item, row.objects
+        known = objects is not None and objects.ids.size
+        rows.append(
+            (
+                item.name,
+                item.group,
+                item.volume or "",
+                "" if item.z is None else item.z,
+                item.split or "",
+                "x".join(map(str, item.shape)),
+                item.dtype,
+                item.labels_dtype or "",
+                "" if objects is None else objects.ids.size,
+                "" if objects is None else f"{objects.foreground:.6g}",
+                f"{sorted(objects.sizes)[objects.sizes.size // 2]}" if objects is not None and known else "",
+            )
+        )
+    _write_csv(folder / "images.csv", rows)
+    findings = [(found.level, found.kind, found.item, found.text) for found in report.findings]
+    _write_csv(folder / "findings.csv", [("level", "kind", "image", "text"), *findings])
+
+
+def _write_csv(path: Path, rows: "Sequence[Sequence[object]]") -> None:
+    import csv
+    import io
+
+    from autosam.images import write_text
+
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    write_text(path, text.getvalue())

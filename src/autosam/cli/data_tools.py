@@ -1,0 +1,202 @@
+"""`autosam data split|patches|check|show`: what is done with a store once it is there."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from autosam.cli.data_check import check
+from autosam.cli.progress import image_progress
+
+if TYPE_CHECKING:
+    from autosam.data.store import Store
+
+__all__ = ["check", "patches", "show", "split"]
+
+StorePath = Annotated[
+    Path, typer.Argument(metavar="STORE", help="A store that `autosam data import` made.", show_default=False)
+]
+
+
+def split(
+    store: StorePath,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="METHOD",
+            help="blocks: runs of slices along z, with gaps · volume: whole volumes · group: whole groups · "
+            "random: single images, group by group. By default blocks where there are volumes, else random.",
+        ),
+    ] = None,
+    fractions: Annotated[str, typer.Option(metavar="A/B/C", help="Shares of train, val and test.")] = "80/10/10",
+    gap: Annotated[
+        int | None,
+        typer.Option(
+            min=0, metavar="Z", help="With blocks: z left out between parts. By default 50 nm, at least 1 slice."
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Of the shuffle, with volume, group and random. [0]")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="With random: deal out single slices of a volume nevertheless.")
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", metavar="FILE.json", help="Write the lists too: what data.split of a config names."
+        ),
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Name of the source in FILE.json. [the store's source]")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the parts that the images are in already.")
+    ] = False,
+) -> None:
+    """Put every image into train, val or test, so that no part has seen another one's scene."""
+    from autosam.data.split import as_lists, default_gap, default_method, parse_fractions, split_items
+    from autosam.data.store import Store
+    from autosam.errors import ConfigError, InputError
+
+    shares = parse_fractions(fractions)
+    opened = Store.open(store)
+    method = by or default_method(opened.items)
+    for option, given, fits in (
+        ("--gap", gap is not None, method == "blocks"),
+        ("--seed", seed is not None, method != "blocks"),
+        ("--force", force, method == "random"),
+        ("--source", source is not None, output is not None),
+    ):
+        if given and not fits:
+            wanted = "-o FILE.json" if option == "--source" else f"another method than {method}"
+            raise ConfigError(f"{option} came but has no effect: it needs {wanted}; leave it out.")
+    before = as_lists(opened.items, {item.name: item.split for item in opened.items})
+    if any(before.values()) and not overwrite:
+        counts = ", ".join(f"{len(names)} {part}" for part, names in before.items())
+        raise InputError(f"{store} is split already ({counts}); add --overwrite to split it anew.")
+    width = default_gap(opened.manifest.voxel_size_nm) if gap is None else gap
+    # split_items refuses an unknown method.
+    splits = split_items(opened.items, method, fractions=shares, gap=width, seed=seed or 0, force=force)  # type: ignore[arg-type]
+    lists = as_lists(opened.items, splits)
+    if output is not None:
+        _write_lists(output, source or opened.manifest.source, lists)
+    opened.with_splits(splits)
+    how = f"a gap of {width}" if method == "blocks" else f"seed {seed or 0}"
+    left = len(splits) - sum(map(len, lists.values()))
+    typer.echo(
+        f"{store} is split by {method} ({how}): "
+        + ", ".join(f"{part} {len(names)}" for part, names in lists.items())
+        + (f"; {left} in the gaps, in no part" if left else "")
+        + "."
+    )
+    if output is not None:
+        typer.echo(f"The lists are in {output}.")
+
+
+def patches(
+    store: StorePath,
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", help="The new store: .h5, .zarr, or a folder.", show_default=False)
+    ],
+    size: Annotated[int, typer.Option(min=1, metavar="PIXELS", help="Side of a patch.")] = 256,
+    stride: Annotated[
+        int | None, typer.Option(min=1, metavar="PIXELS", help="From one patch to the next. [the size]")
+    ] = None,
+    cover: Annotated[
+        bool, typer.Option("--cover", help="Cover what is left over at the border too, with more overlap.")
+    ] = False,
+    drop_empty: Annotated[bool, typer.Option("--drop-empty", help="Drop patches without foreground.")] = False,
+    min_foreground: Annotated[
+        int, typer.Option(min=0, metavar="PIXELS", help="Drop patches with less foreground than this.")
+    ] = 0,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Replace OUT, and what an interrupted run left of it.")
+    ] = False,
+) -> None:
+    """Cut every image into patches. Split the store before: patches keep the part of their image."""
+    from autosam.data.patches import write_patches
+    from autosam.data.store import Store
+
+    opened = Store.open(store)
+    with image_progress("cutting") as bar:
+        task = bar.add_task("cutting", total=len(opened))
+        count = write_patches(
+            opened,
+            out,
+            size=size,
+            stride=stride,
+            cover=cover,
+            min_foreground=max(min_foreground, int(drop_empty)),
+            restart=restart,
+            tick=lambda: bar.advance(task),
+        )
+    dropped = f", {count.dropped:,} dropped for want of foreground" if drop_empty or min_foreground else ""
+    typer.echo(f"{count.images:,} images gave {count.kept:,} patches of {size} × {size}{dropped}: {out}.")
+    if count.too_small:
+        typer.echo(f"{count.too_small:,} images are smaller than a patch and gave none.")
+
+
+def show(
+    store: StorePath,
+    which: Annotated[
+        list[str],
+        typer.Argument(metavar="IMAGE...", help="Names, or positions counted from 0.", show_default=False),
+    ],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="FOLDER", help="For NAME_overlay.png.")
+    ] = Path(),
+    fill: Annotated[float, typer.Option(min=0, max=1, help="Colour inside the objects; 0: outlines alone.")] = 0.2,
+) -> None:
+    """Draw images with their objects."""
+    import numpy as np
+
+    from autosam.data.store import Store
+    from autosam.images import ensure_folder, normalize, to_uint8, write_png
+    from autosam.report.overlay import draw_overlay
+
+    opened = Store.open(store)
+    names = [_find(opened, text) for text in which]
+    ensure_folder(output)
+    for name in names:
+        item = opened.item(name)
+        picture = to_uint8(normalize(opened.image(name), non_finite="background"))
+        said = "no labels"
+        if item.labels_dtype is not None:
+            labels = opened.labels(name)
+            picture = draw_overlay(picture, labels, fill=fill)
+            ids = np.unique(labels)
+            said = f"{ids.size - int(ids[0] == 0)} objects"
+        file = output / f"{name}_overlay.png"
+        write_png(file, picture)
+        size = " × ".join(map(str, item.shape))
+        typer.echo(
+            f"{file}: {size} {item.dtype}, {said}, part {item.split or 'none'}, group {item.group or 'none'}"
+        )
+
+
+def _find(store: "Store", text: str) -> str:
+    """Take a text for a name, and where there is none for a position."""
+    if text.isdecimal() and text not in {item.name for item in store.items}:
+        return store.item(int(text)).name
+    return store.item(text).name
+
+
+def _write_lists(output: Path, source: str, lists: dict[str, list[str]]) -> None:
+    """Write a source's lists, and keep those of other sources that the file has."""
+    import json
+
+    from autosam.errors import InputError
+    from autosam.images import write_json
+
+    content: dict[str, object] = {}
+    if output.exists():
+        try:
+            content = json.loads(output.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{output} exists and cannot be read as JSON ({error}); choose another name."
+            ) from error
+        if not isinstance(content, dict):
+            raise InputError(f"{output} exists and is no split file; choose another name.")
+    write_json(output, content | {source: lists})

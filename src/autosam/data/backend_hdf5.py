@@ -1,0 +1,93 @@
+"""A store as one HDF5 file: `/volumes/NAME/{image,labels}` (Z, H, W), `/images/NAME/{image,labels}` (H, W)."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from autosam.data.backends import Kind, ReadSlice, kinds, stacks
+from autosam.data.manifest import Item, Manifest
+from autosam.errors import InputError, OutputError
+from autosam.images.files import reading
+
+# Small enough that a patch does not unpack a whole slice, large enough that the index stays short.
+_CHUNK = 512
+
+
+class Hdf5Backend:
+    """One HDF5 file, gzip-compressed; the manifest is the scalar string `/manifest`.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def pack(self, manifest: Manifest, read: ReadSlice, tick: Callable[[], None]) -> None:
+        """Write a whole store; see `Backend.pack`."""
+        with h5py.File(self.path, "w") as file:
+            file["manifest"] = manifest.dumps()
+            for items in stacks(manifest).values():
+                group = file.create_group(_group(items[0]))
+                for kind in kinds(items[0]):
+                    _create(group, kind, items, manifest.voxel_size_nm)
+                for position, item in enumerate(items):
+                    for kind in kinds(item):
+                        group[kind][... if item.volume is None else position] = read(item, kind)
+                    tick()
+
+    def read(self, item: Item, position: int, kind: Kind) -> NDArray[Any]:
+        """Read one slice; see `Backend.read`."""
+        with reading(f"{self.path}:/{_group(item)}/{kind}"), h5py.File(self.path, "r") as file:
+            array: NDArray[Any] = np.asarray(file[_group(item)][kind][... if item.volume is None else position])
+        return array
+
+    def read_manifest(self) -> str:
+        """Read the manifest's text."""
+        with reading(self.path), h5py.File(self.path, "r") as file:
+            if "manifest" not in file:
+                raise InputError(f"{self.path} is no store of autosam; make one with `autosam data import`.")
+            text: str = file["manifest"].asstr()[()]
+        return text
+
+    def replace_manifest(self, text: str) -> None:
+        """Put another manifest in the place of the old one."""
+        try:
+            with h5py.File(self.path, "r+") as file:
+                if "manifest_new" in file:
+                    del file["manifest_new"]
+                # The new one is whole before the old one goes.
+                file["manifest_new"] = text
+                file.flush()
+                del file["manifest"]
+                file.move("manifest_new", "manifest")
+        except OSError as error:
+            raise OutputError(f"{self.path} cannot be written to: {' '.join(str(error).split())}.") from error
+
+
+def _group(item: Item) -> str:
+    return f"{'images' if item.volume is None else 'volumes'}/{item.key}"
+
+
+def _create(group: h5py.Group, kind: Kind, items: list[Item], voxel: tuple[float, ...] | None) -> None:
+    first = items[0]
+    inner = first.shape if kind == "image" else first.shape[:2]
+    chunk = (min(_CHUNK, inner[0]), min(_CHUNK, inner[1]), *inner[2:])
+    lone = first.volume is None
+    data = group.create_dataset(
+        kind,
+        shape=inner if lone else (len(items), *inner),
+        dtype=first.dtype if kind == "image" else first.labels_dtype,
+        chunks=chunk if lone else (1, *chunk),
+        compression="gzip",
+        shuffle=True,
+    )
+    if voxel is not None:
+        # torch_em, CREMI and others look for this name.
+        data.attrs["resolution"] = voxel[1:] if lone else voxel

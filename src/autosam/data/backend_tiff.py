@@ -1,0 +1,78 @@
+"""A store as a folder: `images/NAME.tif` and `labels/NAME.tif`, one pair per slice, and `manifest.json`."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from autosam.data.backends import Kind, ReadSlice, kinds
+from autosam.data.manifest import Item, Manifest
+from autosam.errors import InputError
+from autosam.images import read_image, read_labels, write_text
+
+_FOLDER: dict[Kind, str] = {"image": "images", "labels": "labels"}
+
+
+class TiffBackend:
+    """A folder of TIFF pairs, deflate-compressed, that any other program opens too.
+
+    Parameters
+    ----------
+    path : Path
+        The folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def pack(self, manifest: Manifest, read: ReadSlice, tick: Callable[[], None]) -> None:
+        """Write a whole store; see `Backend.pack`."""
+        for folder in _FOLDER.values():
+            (self.path / folder).mkdir(parents=True)
+        for item in manifest.items:
+            for kind in kinds(item):
+                _write(self._file(item, kind), read(item, kind), manifest.voxel_size_nm)
+            tick()
+        write_text(self.path / "manifest.json", manifest.dumps())
+
+    def read(self, item: Item, position: int, kind: Kind) -> NDArray[Any]:
+        """Read one slice; see `Backend.read`."""
+        file = self._file(item, kind)
+        return read_image(file) if kind == "image" else read_labels(file)
+
+    def read_manifest(self) -> str:
+        """Read the manifest's text."""
+        file = self.path / "manifest.json"
+        if not file.is_file():
+            raise InputError(
+                f"{self.path} is no store of autosam: it has no manifest.json; make one with autosam data import."
+            )
+        try:
+            return file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{file} cannot be read: {' '.join(str(error).split())}.") from error
+
+    def replace_manifest(self, text: str) -> None:
+        """Put another manifest in the place of the old one."""
+        write_text(self.path / "manifest.json", text)
+
+    def _file(self, item: Item, kind: Kind) -> Path:
+        return self.path / _FOLDER[kind] / f"{item.name}.tif"
+
+
+def _write(path: Path, array: NDArray[Any], voxel: tuple[float, float, float] | None) -> None:
+    colour = array.ndim == 3
+    tifffile.imwrite(
+        path,
+        np.ascontiguousarray(array),
+        compression="zlib",
+        photometric="rgb" if colour else "minisblack",
+        metadata={"axes": "YXS" if colour else "YX"},
+        # TIFF counts pixels per centimetre, columns first.
+        resolution=None if voxel is None else (1e7 / voxel[2], 1e7 / voxel[1]),
+        resolutionunit=None if voxel is None else "CENTIMETER",
+        bigtiff=array.nbytes > 3 << 30,
+    )

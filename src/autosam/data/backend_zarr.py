@@ -1,0 +1,114 @@
+"""A store as OME-Zarr 0.5: one image group per volume or lone image, its instances under `labels/instances`."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from autosam.data.backends import Kind, ReadSlice, kinds, stacks
+from autosam.data.manifest import Item, Manifest
+from autosam.errors import InputError
+from autosam.images import write_text
+from autosam.images.files import reading
+
+_CHUNK = 512
+_ARRAY: dict[Kind, str] = {"image": "0", "labels": "labels/instances/0"}
+
+
+class ZarrBackend:
+    """A folder in Zarr format 3; `manifest.json` lies beside the root's `zarr.json`.
+
+    Parameters
+    ----------
+    path : Path
+        The folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def pack(self, manifest: Manifest, read: ReadSlice, tick: Callable[[], None]) -> None:
+        """Write a whole store; see `Backend.pack`."""
+        root = zarr.open_group(self.path, mode="w", zarr_format=3)
+        for key, items in stacks(manifest).items():
+            group = root.create_group(key)
+            arrays = {kind: _create(group, kind, items, manifest.voxel_size_nm) for kind in kinds(items[0])}
+            for position, item in enumerate(items):
+                for kind, array in arrays.items():
+                    pixels = read(item, kind)
+                    # OME-Zarr puts the channels first.
+                    pixels = np.moveaxis(pixels, -1, 0) if pixels.ndim == 3 else pixels
+                    array[_where(item, position, pixels.ndim)] = pixels
+                tick()
+        write_text(self.path / "manifest.json", manifest.dumps())
+
+    def read(self, item: Item, position: int, kind: Kind) -> NDArray[Any]:
+        """Read one slice; see `Backend.read`."""
+        name = f"{item.key}/{_ARRAY[kind]}"
+        with reading(self.path / name):
+            colour = kind == "image" and len(item.shape) == 3
+            array = zarr.open_array(self.path / name, mode="r")
+            pixels: NDArray[Any] = np.asarray(array[_where(item, position, 3 if colour else 2)])
+        return np.ascontiguousarray(np.moveaxis(pixels, 0, -1)) if colour else pixels
+
+    def read_manifest(self) -> str:
+        """Read the manifest's text."""
+        file = self.path / "manifest.json"
+        if not file.is_file():
+            raise InputError(
+                f"{self.path} is no store of autosam: it has no manifest.json; make one with autosam data import."
+            )
+        try:
+            return file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{file} cannot be read: {' '.join(str(error).split())}.") from error
+
+    def replace_manifest(self, text: str) -> None:
+        """Put another manifest in the place of the old one."""
+        write_text(self.path / "manifest.json", text)
+
+
+def _where(item: Item, position: int, ndim: int) -> Any:
+    """Index of a slice: its place is the axis before rows and columns, after the channels."""
+    if item.volume is None:
+        return ...
+    return (slice(None), position) if ndim == 3 else position
+
+
+def _create(group: zarr.Group, kind: Kind, items: list[Item], voxel: tuple[float, ...] | None) -> zarr.Array:
+    first = items[0]
+    space = (*(() if first.volume is None else (len(items),)), *first.shape[:2])
+    channels = first.shape[2:] if kind == "image" else ()
+    axes: list[dict[str, str]] = [{"name": "c", "type": "channel"}] if channels else []
+    for name in "zyx"[-len(space) :]:
+        axes.append({"name": name, "type": "space"} | ({} if voxel is None else {"unit": "nanometer"}))
+    scale = [1.0] * len(channels) + list((voxel or (1.0, 1.0, 1.0))[-len(space) :])
+    chunks = (*channels, *(1 for _ in space[:-2]), min(_CHUNK, space[-2]), min(_CHUNK, space[-1]))
+
+    if kind == "labels":
+        group.require_group("labels").attrs["ome"] = {"version": "0.5", "labels": ["instances"]}
+        group = group.require_group("labels/instances")
+    metadata: dict[str, Any] = {
+        "version": "0.5",
+        "multiscales": [
+            {
+                "name": kind,
+                "axes": axes,
+                "datasets": [{"path": "0", "coordinateTransformations": [{"type": "scale", "scale": scale}]}],
+            }
+        ],
+    }
+    if kind == "labels":
+        metadata["image-label"] = {"source": {"image": "../../"}}
+    group.attrs["ome"] = json.loads(json.dumps(metadata))
+    return group.create_array(
+        "0",
+        shape=(*channels, *space),
+        chunks=chunks,
+        dtype=first.dtype if kind == "image" else first.labels_dtype,
+        dimension_names=[axis["name"] for axis in axes],
+    )

@@ -1,0 +1,225 @@
+"""Small square images cut out of large ones, each with its labels."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autosam.data.manifest import Item
+from autosam.data.store import Store
+from autosam.errors import ConfigError, InputError
+from autosam.images import Window
+
+
+@dataclass(frozen=True, eq=False)
+class Patch:
+    """One patch.
+
+    Attributes
+    ----------
+    item : Item
+        Named after its image and its first row and column: ``NAME_r0256_c0512``. The patches at one place of a
+        volume are a volume of their own, with the z of their slices; group and part are those of the image.
+    image : ndarray, shape (size, size) or (size, size, 3)
+    labels : ndarray of unsigned integers or None, shape (size, size)
+        Ids as they were: objects are cut at the border, and not all ids are in every patch.
+    """
+
+    item: Item
+    image: NDArray[Any]
+    labels: NDArray[Any] | None
+
+
+@dataclass(frozen=True)
+class PatchCount:
+    """What became of the images.
+
+    Attributes
+    ----------
+    images : int
+        Images that were read.
+    kept : int
+        Patches that were written.
+    dropped : int
+        Patches with too little foreground.
+    too_small : int
+        Images that are smaller than a patch.
+    """
+
+    images: int
+    kept: int
+    dropped: int
+    too_small: int
+
+
+def patch_windows(shape: tuple[int, ...], *, size: int, stride: int, cover: bool = False) -> list[Window]:
+    """Lay patches over an image; none sticks out.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Rows and columns of the image; further axes are ignored.
+    size, stride : int
+        Side of a patch, and the way from one to the next, in pixels.
+    cover : bool
+        What is left over at the end of a row or column gets a patch too, flush with the image's border.
+
+    Returns
+    -------
+    list of Window
+        Row by row; none where the image is smaller than a patch.
+
+    Raises
+    ------
+    ConfigError
+        If size or stride is below 1.
+
+    Examples
+    --------
+    >>> len(patch_windows((768, 1024), size=256, stride=256))
+    12
+    >>> [window.col for window in patch_windows((4, 10), size=4, stride=4, cover=True)]
+    [0, 4, 6]
+    """
+    if size < 1 or stride < 1:
+        raise ConfigError(f"the patch size is {size} and the stride {stride}; wanted at least 1 for both.")
+    rows, cols = (_starts(length, size, stride, cover) for length in shape[:2])
+    return [Window(row, col, size, size) for row in rows for col in cols]
+
+
+def _starts(length: int, size: int, stride: int, cover: bool) -> list[int]:
+    starts = list(range(0, length - size + 1, stride))
+    if cover and starts and starts[-1] + size < length:
+        starts.append(length - size)
+    return starts
+
+
+def cut_patches(
+    store: Store,
+    *,
+    size: int,
+    stride: int | None = None,
+    cover: bool = False,
+    min_foreground: int = 0,
+    tick: Callable[[], None] = lambda: None,
+) -> Iterator[Patch | None]:
+    """Cut every image of a store, one after the other.
+
+    Parameters
+    ----------
+    store : Store
+    size, stride, cover
+        Those of `patch_windows`; the stride is the size by default.
+    min_foreground : int
+        Smallest number of pixels with an id; 1 drops patches without foreground.
+    tick : callable
+        Called after each image.
+
+    Yields
+    ------
+    Patch or None
+        None for a patch that was dropped.
+
+    Raises
+    ------
+    ConfigError
+        If size or stride is below 1.
+    InputError
+        If an image cannot be read, or foreground is asked for and it has no labels.
+    """
+    for item in store.items:
+        windows = patch_windows(item.shape, size=size, stride=stride or size, cover=cover)
+        if windows and item.labels_dtype is None and min_foreground:
+            raise InputError(f"{item.name} has no labels, so nothing tells its empty patches: keep them all.")
+        if windows:
+            image = store.image(item.name)
+            labels = None if item.labels_dtype is None else store.labels(item.name)
+            yield from (_cut(item, image, labels, window, min_foreground) for window in windows)
+        tick()
+
+
+def _cut(
+    item: Item, image: NDArray[Any], labels: NDArray[Any] | None, window: Window, min_foreground: int
+) -> Patch | None:
+    place = (slice(window.row, window.row + window.height), slice(window.col, window.col + window.width))
+    ids = None if labels is None else labels[place]
+    if ids is not None and min_foreground and np.count_nonzero(ids) < min_foreground:
+        return None
+    where = f"_r{window.row:04d}_c{window.col:04d}"
+    cut = replace(
+        item,
+        name=item.name + where,
+        volume=None if item.volume is None else item.volume + where,
+        shape=(window.height, window.width, *item.shape[2:]),
+    )
+    return Patch(cut, image[place], ids)
+
+
+def write_patches(
+    store: Store,
+    path: Path,
+    *,
+    size: int,
+    stride: int | None = None,
+    cover: bool = False,
+    min_foreground: int = 0,
+    restart: bool = False,
+    tick: Callable[[], None] = lambda: None,
+) -> PatchCount:
+    """Cut a store into a new one; an interrupted run goes on where it stopped.
+
+    Parameters
+    ----------
+    store : Store
+        Its parts are kept, so split it before.
+    path : Path
+        The new store; the suffix chooses its form.
+    size, stride, cover, min_foreground, tick
+        Those of `cut_patches`.
+    restart : bool
+        Replace an older store, and throw away what an interrupted run left.
+
+    Returns
+    -------
+    PatchCount
+
+    Raises
+    ------
+    ConfigError, InputError, OutputError
+        Those of `cut_patches` and of `Store.create`; also where no patch is left.
+    """
+    cuts = [patch_windows(item.shape, size=size, stride=stride or size, cover=cover) for item in store.items]
+    if not any(cuts):
+        sides = sorted({f"{item.shape[0]} × {item.shape[1]}" for item in store.items})
+        raise InputError(
+            f"no image of {store.path} holds a patch of {size} × {size}: they are {', '.join(sides[:5])}."
+        )
+    how = f"patches of {size} × {size} px every {stride or size} px" + ", the rest covered" * cover
+    how += f", those with less than {min_foreground} px of foreground dropped" * (min_foreground > 0)
+    notes = (*store.manifest.notes, f"{how}; ids are those of the whole images")
+    kept = dropped = 0
+    writer = Store.create(path, replace(store.manifest, items=(), notes=notes), restart=restart)
+    for patch in cut_patches(
+        store, size=size, stride=stride, cover=cover, min_foreground=min_foreground, tick=tick
+    ):
+        if patch is None:
+            dropped += 1
+            continue
+        image, labels, item = patch.image, patch.labels, patch.item
+        # The lambda is called at once, or not at all.
+        writer.append(
+            item.name,
+            lambda image=image, labels=labels: (image, labels),  # type: ignore[misc]
+            group=item.group,
+            volume=item.volume,
+            z=item.z,
+            split=item.split,
+        )
+        kept += 1
+    if not kept:
+        raise InputError(f"none of the {dropped} patches of {store.path} has foreground; keep the empty ones too.")
+    writer.finish()
+    return PatchCount(sum(map(bool, cuts)), kept, dropped, sum(not cut for cut in cuts))

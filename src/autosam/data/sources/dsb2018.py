@@ -1,0 +1,109 @@
+"""Data Science Bowl 2018, stage 1 (BBBC038): nuclei in five modalities, one file per nucleus in the release."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autosam.data.manifest import as_name
+from autosam.data.sources.files import by_stem, child, image_files, pair_up, read_mask, read_pair
+from autosam.data.sources.release import Pair, Release, Request, Slice, no_slices
+from autosam.data.sources.shapes import OVERLAP_RULE, paint_mask
+from autosam.errors import InputError
+from autosam.images import read_image
+
+
+class Dsb2018:
+    """`stage1_train/ID/images/ID.png` and `stage1_train/ID/masks/*.png`; or `images/`, `labels/`, `index.csv`."""
+
+    name = "dsb2018"
+    layout = "stage1_train/ID/images/ID.png and stage1_train/ID/masks/*.png, or images/, labels/ and index.csv"
+    targets: tuple[str, ...] = ()
+    takes_labels = False
+    takes_stack = False
+
+    def sniff(self, request: Request) -> bool:
+        """See `Source.sniff`."""
+        path = request.path
+        if child(path, "stage1_train") is not None or path.name == "stage1_train":
+            return True
+        return all(child(path, name) for name in ("images", "labels")) and "modality" in _columns(path)
+
+    def open(self, request: Request) -> Release:
+        """See `Source.open`."""
+        root = child(request.path, "stage1_train") or request.path
+        official = [folder for folder in sorted(root.iterdir()) if (folder / "masks").is_dir()]
+        if official:
+            slices = [_official(folder) for folder in official]
+            notes: tuple[str, ...] = (OVERLAP_RULE.replace("the file", "the order of file names"),)
+        elif child(root, "images") and child(root, "labels"):
+            slices, notes = paired_slices(root, self.name), ()
+        else:
+            raise no_slices(self.name, request.path, self.layout)
+        return Release(
+            self.name,
+            slices,
+            "ids-2d",
+            licence="CC0 1.0",
+            citation="Caicedo et al. 2019, Nat. Methods 16, 1247-1253, doi:10.1038/s41592-019-0612-7 (BBBC038)",
+            made="one mask per nucleus, as published",
+            notes=notes,
+        )
+
+
+def _official(folder: Path) -> Slice:
+    images = image_files(folder / "images") if (folder / "images").is_dir() else []
+    if len(images) != 1:
+        raise InputError(f"{folder / 'images'} holds {len(images)} images; wanted one.")
+    return Slice(as_name(folder.name), lambda: _read(images[0], folder / "masks"))
+
+
+def _read(image: Path, masks: Path) -> Pair:
+    pixels = read_image(image)
+    labels: NDArray[Any] = np.zeros(pixels.shape[:2], np.uint32)
+    for number, path in enumerate(image_files(masks), start=1):
+        mask = read_mask(path)
+        if mask.shape != labels.shape:
+            raise InputError(f"{path} is {mask.shape} and its image {labels.shape}; wanted one size.")
+        paint_mask(labels, mask, number)
+    return pixels, labels
+
+
+def paired_slices(root: Path, source: str) -> list[Slice]:
+    """List the pairs of `images/` and `labels/` by stem; `index.csv` gives each `id` its `modality` as group.
+
+    Raises
+    ------
+    InputError
+        If an image has no partner or the index cannot be read.
+    """
+    groups = _modalities(root)
+    pairs = pair_up(by_stem(root / "images"), by_stem(root / "labels"), source=source)
+    return [
+        Slice(
+            as_name(stem),
+            lambda image=image, labels=labels: read_pair(image, labels),  # type: ignore[misc]
+            group=groups.get(stem, ""),
+        )
+        for stem, image, labels in pairs
+    ]
+
+
+def _modalities(root: Path) -> dict[str, str]:
+    if not {"id", "modality"} <= set(_columns(root)):
+        return {}
+    with (root / "index.csv").open(newline="", encoding="utf-8-sig") as stream:
+        return {row["id"]: row["modality"] or "" for row in csv.DictReader(stream)}
+
+
+def _columns(root: Path) -> list[str]:
+    path = root / "index.csv"
+    if not path.is_file():
+        return []
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            return next(csv.reader(stream), [])
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} cannot be read: {error}.") from error

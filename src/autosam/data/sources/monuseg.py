@@ -1,0 +1,124 @@
+"""MoNuSeg 2018: nuclei in H&E, outlines drawn in Aperio ImageScope."""
+
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import numpy as np
+
+from autosam.data.manifest import as_name
+from autosam.data.sources.files import by_stem, child, pair_up
+from autosam.data.sources.release import Pair, Release, Request, Slice, no_slices
+from autosam.data.sources.shapes import OVERLAP_RULE, Points, as_ring, paint_rings
+from autosam.errors import InputError
+from autosam.images import read_image
+
+_IMAGES = ("Tissue Images", "TissueImages", "Tissue_Images", "images")
+
+
+class MoNuSeg:
+    """`Tissue Images/NAME.tif` and `Annotations/NAME.xml`."""
+
+    name = "monuseg"
+    layout = "Tissue Images/NAME.tif (or images/) and Annotations/NAME.xml"
+    targets: tuple[str, ...] = ()
+    takes_labels = False
+    takes_stack = False
+
+    def sniff(self, request: Request) -> bool:
+        """See `Source.sniff`."""
+        annotations = child(request.path, "Annotations")
+        return (
+            child(request.path, *_IMAGES) is not None
+            and annotations is not None
+            and next(iter(annotations.glob("*.xml")), None) is not None
+        )
+
+    def open(self, request: Request) -> Release:
+        """See `Source.open`."""
+        images, annotations = child(request.path, *_IMAGES), child(request.path, "Annotations")
+        if images is None or annotations is None or not annotations.is_dir():
+            raise no_slices(self.name, request.path, self.layout)
+        outlines = {p.stem: p for p in sorted(annotations.glob("*.xml")) if not p.name.startswith(".")}
+        pairs = pair_up(by_stem(images), outlines, source=self.name)
+        if not pairs:
+            raise no_slices(self.name, request.path, self.layout)
+        size = _pixel_size([xml for _, _, xml in pairs])
+        return Release(
+            self.name,
+            [
+                Slice(as_name(stem), lambda image=image, xml=xml: _read(image, xml))  # type: ignore[misc]
+                for stem, image, xml in pairs
+            ],
+            "ids-2d",
+            licence="CC BY-NC-SA 4.0",
+            citation="Kumar et al. 2020, IEEE Trans. Med. Imaging 39(5), 1380-1391, doi:10.1109/TMI.2019.2947628",
+            voxel_size_nm=size,
+            made="outlines of nuclei, filled; a pixel is inside if its centre is",
+            notes=(OVERLAP_RULE, "regions of fewer than 3 points and negative regions are left out"),
+        )
+
+
+def _read(image: Path, xml: Path) -> Pair:
+    pixels = read_image(image)
+    labels = np.zeros(pixels.shape[:2], np.uint32)
+    for number, ring in enumerate(read_regions(xml), start=1):
+        paint_rings(labels, [ring], number)
+    return pixels, labels
+
+
+def read_regions(path: Path) -> list[Points]:
+    """Read the outlines of an ImageScope file, of all its layers, in the order of the file.
+
+    Parameters
+    ----------
+    path : Path
+        The XML.
+
+    Returns
+    -------
+    list of ndarray of float64, shape (N, 2)
+        x before y, in pixels. Regions of fewer than 3 vertices and negative ones (`NegativeROA="1"`) are left out.
+
+    Raises
+    ------
+    InputError
+        If the file is no such XML.
+    """
+    found = []
+    for number, region in enumerate(_root(path).iter("Region"), start=1):
+        vertices = [(vertex.get("X", ""), vertex.get("Y", "")) for vertex in region.iter("Vertex")]
+        if len(vertices) < 3 or region.get("NegativeROA", "0") == "1":
+            continue
+        try:
+            points = [(float(x), float(y)) for x, y in vertices]
+        except ValueError as error:
+            raise InputError(f"region {number} of {path} has a vertex that is no number: {error}.") from error
+        found.append(as_ring(points, f"region {number} of {path}"))
+    return found
+
+
+def _root(path: Path) -> ET.Element:
+    try:
+        root = ET.parse(path).getroot()
+    except (OSError, ET.ParseError) as error:
+        raise InputError(f"{path} cannot be read as XML: {error}.") from error
+    if root.tag != "Annotations":
+        raise InputError(f"{path} is no ImageScope file: its root is {root.tag!r}, not 'Annotations'.")
+    return root
+
+
+def _pixel_size(paths: list[Path]) -> tuple[float, float, float] | None:
+    """Mean of the pixel sizes that the files name; None where one names none or they differ by more than 5 %."""
+    sizes = []
+    for path in paths:
+        try:
+            # The attribute is in the first tag; the rest of the file is not parsed.
+            _, root = next(iter(ET.iterparse(path, events=("start",))))
+            sizes.append(1000 * float(root.get("MicronsPerPixel") or 0))
+        except (OSError, ValueError, ET.ParseError, StopIteration):
+            # What is wrong with the file is said when it is read.
+            return None
+    if min(sizes) <= 0 or max(sizes) > 1.05 * min(sizes):
+        return None
+    mean = round(sum(sizes) / len(sizes), 2)
+    return 0.0, mean, mean

@@ -1,0 +1,57 @@
+"""SNEMI3D (AC4 and AC3 of Kasthuri et al.): neurites of mouse cortex, 100 slices of 1024 × 1024 each."""
+
+from pathlib import Path
+
+from autosam.data.manifest import Split
+from autosam.data.sources.files import child
+from autosam.data.sources.release import Release, Request, Slice, no_slices
+from autosam.data.sources.stack import Stack, stack_slices
+
+_PARTS: tuple[tuple[str, str, Split], ...] = (("AC4", "train", "train"), ("AC3", "test", "test"))
+_SUFFIXES = (".tif", ".tiff", ".h5", ".hdf5")
+
+
+class Snemi3d:
+    """`train-input.tif`, `train-labels.tif`, `test-input.tif`, or `AC4_inputs.h5`, `AC4_labels.h5`, ..."""
+
+    name = "snemi3d"
+    layout = "train-input.tif, train-labels.tif, test-input.tif (or AC4_inputs.h5, AC4_labels.h5, AC3_inputs.h5, ...)"
+    targets: tuple[str, ...] = ()
+    takes_labels = False
+    takes_stack = False
+
+    def sniff(self, request: Request) -> bool:
+        """See `Source.sniff`."""
+        return any(_find(request.path, volume, part, "input") for volume, part, _ in _PARTS)
+
+    def open(self, request: Request) -> Release:
+        """See `Source.open`."""
+        slices: list[Slice] = []
+        for volume, part, split in _PARTS:
+            image, labels = (_find(request.path, volume, part, kind) for kind in ("input", "label"))
+            if image is not None:
+                truth = None if labels is None else Stack.open(labels)
+                slices += stack_slices(volume, Stack.open(image), truth, split=split)
+        if not slices:
+            raise no_slices(self.name, request.path, self.layout)
+        return Release(
+            self.name,
+            slices,
+            "ids-3d",
+            licence="CC BY 4.0 (doi:10.5281/zenodo.7142003)",
+            citation="Kasthuri et al. 2015, Cell 162(3), 648-661, doi:10.1016/j.cell.2015.06.054",
+            voxel_size_nm=(30.0, 6.0, 6.0),
+            made="3D neurites as published; 0 is membrane and unlabelled",
+        )
+
+
+def _find(path: Path, volume: str, part: str, kind: str) -> Path | None:
+    """Find a file of the release, in the folder or, as in the archive, in its `image` or `seg`."""
+    names = [
+        f"{start}{joint}{kind}{plural}{suffix}"
+        for start in (part, volume)
+        for joint in "-_"
+        for plural in ("", "s")
+        for suffix in _SUFFIXES
+    ]
+    return next((file for folder in (path, path / "image", path / "seg") if (file := child(folder, *names))), None)

@@ -1,0 +1,95 @@
+"""A volume in one file: pages of a TIFF or planes of an HDF5 dataset, read one at a time."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autosam.data.manifest import Split
+from autosam.data.sources.release import Pair, Slice
+from autosam.errors import InputError
+from autosam.images import Source, read_image
+from autosam.images.files import TIFF_SUFFIXES, choose_dataset, count_images, read_hdf5
+from autosam.images.tiff import count_tiff_images
+
+STACK_SUFFIXES = (*TIFF_SUFFIXES, ".h5", ".hdf5", ".hdf")
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A file of several images.
+
+    Attributes
+    ----------
+    path : Path
+        TIFF or HDF5.
+    dataset : str or None
+        Dataset of an HDF5 file.
+    length : int
+        Number of images; a file of one image is a stack of length 1.
+    lone : bool
+        The file holds a single image, not a stack of one.
+    """
+
+    path: Path
+    dataset: str | None
+    length: int
+    lone: bool = False
+
+    @classmethod
+    def open(cls, path: Path, dataset: str | None = None) -> "Stack":
+        """Count the images of a file; pixels are not read.
+
+        Raises
+        ------
+        InputError
+            If the file is missing or damaged, or its dataset is not there or not clear.
+        """
+        if not path.is_file():
+            raise InputError(f"{path}: no such file.")
+        if path.suffix.lower() in TIFF_SUFFIXES:
+            count = count_tiff_images(path)
+            return cls(path, None, count, lone=count == 1)
+        name, shape = choose_dataset(path, dataset)
+        return cls(path, name, count_images(shape), lone=count_images(shape) == 1 and len(shape) != 3)
+
+    def read(self, position: int) -> NDArray[Any]:
+        """Read one image as stored."""
+        if self.dataset is None:
+            page = None if self.length == 1 else position
+            return read_image(Source(self.path, page=page, pages=self.length))
+        return np.asarray(read_hdf5(self.path, self.dataset, None if self.lone else position))
+
+
+def stack_slices(
+    volume: str, image: Stack, labels: Stack | None, *, group: str = "", split: Split | None = None
+) -> list[Slice]:
+    """List the slices of a volume in two files.
+
+    Raises
+    ------
+    InputError
+        If the files have different numbers of slices.
+    """
+    if labels is not None and labels.length != image.length:
+        raise InputError(
+            f"{image.path} has {image.length} slices and {labels.path} has {labels.length}; wanted as many of each."
+        )
+
+    def reader(z: int) -> Pair:
+        return image.read(z), None if labels is None else labels.read(z)
+
+    return [
+        Slice(
+            f"{volume}_z{z:04d}",
+            lambda z=z: reader(z),  # type: ignore[misc]
+            group=group or volume,
+            volume=volume,
+            z=z,
+            split=split,
+            labelled=labels is not None,
+        )
+        for z in range(image.length)
+    ]

@@ -1,0 +1,90 @@
+"""VNC (Gerhard et al. 2013): ssTEM of the fly's ventral nerve cord, 20 slices of 1024 × 1024."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autosam.data.sources.epfl import folder_slices
+from autosam.data.sources.files import by_number, child
+from autosam.data.sources.release import Release, Request, Slice, no_slices
+from autosam.errors import InputError
+from autosam.images import read_image, read_labels
+
+# Tissue labels: 0-128 membranes by direction, 159 glia and extracellular space, 191 mitochondria, 223 synapses,
+# 255 the interior of neurites.
+_INSIDE_NEURITE = 191
+
+
+class Vnc:
+    """`stack1/{raw,mitochondria,membranes,labels}` and `stack2/raw`, or `raw/`, `mitochondria/` and `tissue/`."""
+
+    name = "vnc"
+    layout = "stack1/{raw,mitochondria,labels} and stack2/raw, or raw/, mitochondria/ and tissue/"
+    targets = ("mitochondria", "neurites")
+    takes_labels = False
+    takes_stack = False
+
+    def sniff(self, request: Request) -> bool:
+        """See `Source.sniff`."""
+        stack = _stack(request.path)
+        return all(child(stack, name) for name in ("raw", "mitochondria")) and _tissue(stack) is not None
+
+    def open(self, request: Request) -> Release:
+        """See `Source.open`."""
+        stack = _stack(request.path)
+        raw, target = child(stack, "raw"), request.target or "mitochondria"
+        if raw is None:
+            raise no_slices(self.name, request.path, self.layout)
+        labels = child(stack, "mitochondria") if target == "mitochondria" else _tissue(stack)
+        if labels is None:
+            raise InputError(f"{stack} has no folder of labels for {target}; wanted {self.layout}.")
+        read = _neurites if target == "neurites" else _mitochondria
+        slices = folder_slices("stack1", raw, labels, read=read)
+        unlabelled = child(request.path, "stack2")
+        if unlabelled is not None and (unlabelled / "raw").is_dir():
+            slices += _unlabelled(unlabelled / "raw")
+        return Release(
+            self.name,
+            slices,
+            "semantic",
+            licence="CC BY-NC-SA 3.0",
+            citation="Gerhard et al. 2013, figshare, doi:10.6084/m9.figshare.856713",
+            voxel_size_nm=(50.0, 4.6, 4.6),
+            made="semantic mask of mitochondria, drawn by hand"
+            if target == "mitochondria"
+            else "interiors of neurites with their mitochondria and synapses: tissue labels of at least 191",
+            notes=("sections are 45 to 50 nm thick; 50 is written",),
+        )
+
+
+def _stack(path: Path) -> Path:
+    inner = child(path, "stack1")
+    return path if inner is None else inner
+
+
+def _tissue(stack: Path) -> Path | None:
+    return child(stack, "tissue", "labels")
+
+
+def _mitochondria(path: Path) -> NDArray[Any]:
+    return np.asarray(read_labels(path) != 0)
+
+
+def _neurites(path: Path) -> NDArray[Any]:
+    return np.asarray(read_labels(path) >= _INSIDE_NEURITE)
+
+
+def _unlabelled(folder: Path) -> list[Slice]:
+    return [
+        Slice(
+            f"stack2_z{z:04d}",
+            lambda file=file: (read_image(file), None),  # type: ignore[misc]
+            group="stack2",
+            volume="stack2",
+            z=z,
+            labelled=False,
+        )
+        for z, file in by_number(folder).items()
+    ]

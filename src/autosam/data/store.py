@@ -1,0 +1,239 @@
+"""The one form that every data set is brought to: images with their labels, read one slice at a time."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autosam.data.backends import Backend, Kind, choose_backend
+from autosam.data.manifest import Item, Manifest, Split
+from autosam.data.writer import StoreWriter
+from autosam.errors import InputError
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """The slices of one volume.
+
+    Attributes
+    ----------
+    name : str
+        Name of the volume.
+    items : tuple of Item
+        Its slices by z.
+    """
+
+    name: str
+    items: tuple[Item, ...]
+    _backend: Backend
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(Z, H, W), or (Z, H, W, 3) for colour; Z counts the slices that are there, gaps are not filled."""
+        return (len(self.items), *self.items[0].shape)
+
+    @property
+    def z(self) -> tuple[int, ...]:
+        """Number of each slice in the release; two neighbours in the store may have a gap between them."""
+        return tuple(item.z for item in self.items if item.z is not None)
+
+    def image(self, start: int = 0, stop: int | None = None) -> NDArray[Any]:
+        """Read the slices start to stop (excluded; positions, not z): (Z, H, W) or (Z, H, W, 3), as stored."""
+        return self._read("image", start, stop)
+
+    def labels(self, start: int = 0, stop: int | None = None) -> NDArray[np.unsignedinteger[Any]]:
+        """Read the labels of the slices start to stop: (Z, H, W); with `manifest.ids` "3d" ids hold across z."""
+        return self._read("labels", start, stop)
+
+    def _read(self, kind: Kind, start: int, stop: int | None) -> NDArray[Any]:
+        _check_labelled(self.items[0], kind)
+        first, last, _ = slice(start, stop).indices(len(self.items))
+        if first >= last:
+            item = self.items[0]
+            shape = item.shape if kind == "image" else item.shape[:2]
+            return np.zeros((0, *shape), item.dtype if kind == "image" else item.labels_dtype)
+        return np.stack([self._backend.read(self.items[i], i, kind) for i in range(first, last)])
+
+
+class Store:
+    """Images and labels on disk with their manifest; nothing is read before it is asked for.
+
+    A store is an HDF5 file (`.h5`, `.hdf5`), an OME-Zarr folder (`.zarr`) or a folder of TIFF pairs (any other
+    name). It may be pickled, and read from several processes at once.
+
+    Attributes
+    ----------
+    path : Path
+        The file or folder.
+    manifest : Manifest
+        Source, licence, voxel size, and the items.
+
+    Examples
+    --------
+    >>> store = Store.open("epfl.h5")  # doctest: +SKIP
+    >>> for item in store.items:  # doctest: +SKIP
+    ...     image, labels = store.image(item.name), store.labels(item.name)
+    >>> store.volume("train").labels(10, 20).shape  # doctest: +SKIP
+    (10, 768, 1024)
+    """
+
+    def __init__(self, path: Path, manifest: Manifest, backend: Backend) -> None:
+        self.path = path
+        self.manifest = manifest
+        self._backend = backend
+        self._index = {item.name: i for i, item in enumerate(manifest.items)}
+        self._volumes: dict[str, list[Item]] = {}
+        self._positions: list[int] = []
+        for item in manifest.items:
+            slices = self._volumes.setdefault(item.volume, []) if item.volume is not None else []
+            self._positions.append(len(slices))
+            slices.append(item)
+
+    @classmethod
+    def open(cls, path: str | Path) -> "Store":
+        """Open a store for reading; only the manifest is read.
+
+        Raises
+        ------
+        InputError
+            If there is no store, or its manifest is damaged or of a newer version.
+        """
+        path = Path(path)
+        if not path.exists():
+            raise InputError(f"{path}: no such store; make one with `autosam data import`.")
+        backend = choose_backend(path)
+        return cls(path, Manifest.loads(backend.read_manifest(), name=path), backend)
+
+    @classmethod
+    def create(
+        cls, path: str | Path, manifest: Manifest, *, origin: str = "", restart: bool = False
+    ) -> StoreWriter:
+        """Begin a store, or go on with one whose making was interrupted.
+
+        Parameters
+        ----------
+        path : str or Path
+            The store to be; the suffix chooses the form. It must not exist yet, and appears when it is whole.
+        manifest : Manifest
+            Its items are ignored: `StoreWriter.append` adds them.
+        origin : str
+            What the slices come from, such as a resolved path; an interrupted run with another one is not gone on
+            with.
+        restart : bool
+            Throw away what an interrupted run left, and replace an older store when the new one is whole.
+
+        Returns
+        -------
+        StoreWriter
+            With `append` and `finish`.
+
+        Raises
+        ------
+        InputError
+            If the store exists, or an interrupted run had another manifest or origin, and `restart` is False.
+        OutputError
+            If the place cannot be written to.
+        """
+        return StoreWriter(Path(path), manifest, origin=origin, restart=restart)
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        """Every image, in the order of import."""
+        return self.manifest.items
+
+    @property
+    def volumes(self) -> tuple[str, ...]:
+        """Names of the volumes; lone images are not among them."""
+        return tuple(self._volumes)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def item(self, which: int | str) -> Item:
+        """Find an item by its position or its name.
+
+        Raises
+        ------
+        InputError
+            If there is none.
+        """
+        return self.items[self._position(which)]
+
+    def image(self, which: int | str) -> NDArray[Any]:
+        """Read one image, by position or name: (H, W) or (H, W, 3), values as in the release.
+
+        Raises
+        ------
+        InputError
+            If there is no such image, or the file is damaged.
+        """
+        return self._read(which, "image")
+
+    def labels(self, which: int | str) -> NDArray[np.unsignedinteger[Any]]:
+        """Read the labels of one image, by position or name: (H, W), unsigned, 0 for background.
+
+        Raises
+        ------
+        InputError
+            If there is no such image, it has no labels (`item.labels_dtype` is None), or the file is damaged.
+        """
+        return self._read(which, "labels")
+
+    def volume(self, name: str) -> Volume:
+        """Address a volume as a whole.
+
+        Raises
+        ------
+        InputError
+            If there is none of this name.
+        """
+        if name not in self._volumes:
+            raise InputError(f"{self.path} has no volume {name}; it has: {', '.join(self._volumes) or 'none'}.")
+        return Volume(name, tuple(self._volumes[name]), self._backend)
+
+    def with_splits(self, splits: Mapping[str, Split | None]) -> "Store":
+        """Put the named items into parts, on disk too.
+
+        Parameters
+        ----------
+        splits : mapping of item name to "train", "val", "test" or None
+            Items that are not named stay where they are.
+
+        Returns
+        -------
+        Store
+            The store with its new manifest.
+
+        Raises
+        ------
+        InputError
+            If a name or a part is unknown.
+        OutputError
+            If the store cannot be written to.
+        """
+        manifest = self.manifest.with_splits(splits)
+        self._backend.replace_manifest(manifest.dumps())
+        return Store(self.path, manifest, self._backend)
+
+    def _position(self, which: int | str) -> int:
+        if isinstance(which, str):
+            if which not in self._index:
+                raise InputError(f"{self.path} has no image {which!r}; it holds {len(self)} others.")
+            return self._index[which]
+        if not 0 <= which < len(self):
+            raise InputError(f"{self.path} holds {len(self)} image(s), counted from 0; {which} was asked for.")
+        return which
+
+    def _read(self, which: int | str, kind: Kind) -> NDArray[Any]:
+        position = self._position(which)
+        item = self.items[position]
+        _check_labelled(item, kind)
+        return self._backend.read(item, self._positions[position], kind)
+
+
+def _check_labelled(item: Item, kind: Kind) -> None:
+    if kind == "labels" and item.labels_dtype is None:
+        raise InputError(f"{item.name} has no labels; leave it out, or import the release's labels.")

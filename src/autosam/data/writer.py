@@ -1,0 +1,270 @@
+"""Making a store: slices are journaled one file each, so that an interrupted import goes on where it stopped."""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autosam.data.backends import Kind, choose_backend
+from autosam.data.manifest import Item, Manifest, Split, check_items, is_name
+from autosam.errors import InputError, OutputError
+from autosam.images import atomic_path, ensure_folder, smallest_unsigned, write_text
+from autosam.images.files import reading
+
+ReadPair = Callable[[], tuple[NDArray[Any], NDArray[Any] | None]]
+Relabel = Callable[[Item, NDArray[Any]], NDArray[Any]]
+
+
+class StoreWriter:
+    """A store in the making; `Store.create` makes one.
+
+    `append` writes each slice to a file of its own in the hidden folder `.NAME.importing` beside the store to be,
+    whole or not at all. `finish` packs them into the store, one slice in memory at a time, and removes the folder.
+    On the way the disk holds the data twice, compressed both times.
+
+    Parameters
+    ----------
+    path : Path
+        The store to be.
+    manifest : Manifest
+        Its items are ignored.
+    origin : str
+        What the slices come from; slices of another origin are not gone on with.
+    restart : bool
+        Throw away what an interrupted run left, and replace an older store in the end.
+    """
+
+    def __init__(self, path: Path, manifest: Manifest, *, origin: str = "", restart: bool = False) -> None:
+        self.path = path
+        self.folder = path.with_name(f".{path.name}.importing")
+        self._manifest = replace(manifest, items=())
+        self._items: list[Item] = []
+        self._tops: dict[str, int] = {}
+        if path.exists() and not restart:
+            raise InputError(f"{path} exists already; choose another name, or replace it with --restart.")
+        if restart:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        self._journal(json.dumps([origin, self._manifest.dumps()]))
+
+    def _journal(self, settings: str) -> None:
+        file = self.folder / "settings.json"
+        ensure_folder(self.folder / "slices")
+        if not file.exists():
+            write_text(file, settings)
+            return
+        with reading(file):
+            before = file.read_text(encoding="utf-8")
+        if before != settings:
+            raise InputError(
+                f"an interrupted import to {self.path} had another source or other settings; "
+                "repeat it with those, or begin anew with --restart."
+            )
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        """What was appended so far; types are those of each slice, not yet of its volume."""
+        return tuple(self._items)
+
+    def append(
+        self,
+        name: str,
+        read: ReadPair,
+        *,
+        group: str = "",
+        volume: str | None = None,
+        z: int | None = None,
+        split: Split | None = None,
+    ) -> bool:
+        """Add one image, unless an interrupted run has done so.
+
+        Parameters
+        ----------
+        name, group, volume, z, split
+            Those of the `Item`.
+        read : callable
+            Gives the image, (H, W) or (H, W, 3), and its labels, (H, W) of integers, or None where it has none.
+            It is not called where the image is there already.
+
+        Returns
+        -------
+        bool
+            Whether the image was read now.
+
+        Raises
+        ------
+        InputError
+            If the name is taken or unfit, image and labels do not fit each other, or the slice does not fit its
+            volume.
+        OutputError
+            If it cannot be written.
+        """
+        if not is_name(name) or (volume is not None and not is_name(volume)):
+            raise InputError(
+                f"{volume or ''} {name!r} is unfit for a file name; rename it with letters and digits."
+            )
+        file = self._file(name)
+        new = not file.exists()
+        if new:
+            image, labels = read()
+            _write_pair(file, name, image, labels)
+            shape, dtype = image.shape, _as_stored(image).dtype.name
+            top = None if labels is None else int(labels.max())
+        else:
+            with reading(file), np.load(file) as part:
+                shape, dtype = tuple(int(n) for n in part["shape"]), str(part["dtype"])
+                top = int(part["top"]) if "top" in part else None
+        labels_dtype = None if top is None else smallest_unsigned(top).name
+        item = Item(name, group, volume, z, shape, dtype, labels_dtype, split)
+        self._check(item)
+        self._items.append(item)
+        if top is not None:
+            self._tops[item.key] = max(top, self._tops.get(item.key, 0))
+        return new
+
+    def labels(self, name: str) -> NDArray[Any]:
+        """Read back the labels of an item that was appended."""
+        return self._read(name, "labels")
+
+    def finish(
+        self,
+        *,
+        relabel: Relabel | None = None,
+        tick: Callable[[], None] | None = None,
+        notes: tuple[str, ...] = (),
+    ) -> Path:
+        """Pack the slices into the store and remove the journal.
+
+        Parameters
+        ----------
+        relabel : callable, optional
+            Gives the final labels of an item from those that were appended. Called twice per item.
+        tick : callable, optional
+            Called after each item.
+        notes : tuple of str
+            Added to those of the manifest.
+
+        Returns
+        -------
+        Path
+            The store.
+
+        Raises
+        ------
+        InputError
+            If nothing was appended.
+        OutputError
+            If the store cannot be written, or the disk has too little room.
+        """
+        if not self._items:
+            raise InputError(f"no image came for {self.path}; a store holds at least one.")
+        if relabel is not None:
+            self._tops = dict.fromkeys(self._tops, 0)
+            for item in self._items:
+                if item.labels_dtype is not None:
+                    top = int(relabel(item, self.labels(item.name)).max())
+                    self._tops[item.key] = max(top, self._tops[item.key])
+        items = tuple(
+            item if item.labels_dtype is None else _typed(item, smallest_unsigned(self._tops[item.key]).name)
+            for item in self._items
+        )
+        manifest = replace(self._manifest, items=items, notes=(*self._manifest.notes, *notes))
+
+        def read(item: Item, kind: Kind) -> NDArray[Any]:
+            array = self._read(item.name, kind)
+            if kind == "image":
+                return array
+            return (array if relabel is None else relabel(item, array)).astype(item.labels_dtype)
+
+        self._check_room()
+        packed = self.folder / f"packed{self.path.suffix}"
+        with atomic_path(self.path) as temporary:
+            # A killed run leaves its half-packed store in the journal's folder, not beside the store.
+            _remove(packed)
+            choose_backend(packed).pack(manifest, read, tick or (lambda: None))
+            packed.rename(temporary)
+            if self.path.is_dir() != temporary.is_dir():
+                _remove(self.path)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        return self.path
+
+    def _file(self, name: str) -> Path:
+        return self.folder / "slices" / f"{name}.npz"
+
+    def _read(self, name: str, kind: Kind) -> NDArray[Any]:
+        file = self._file(name)
+        with reading(file), np.load(file) as part:
+            array: NDArray[Any] = part[kind]
+        return array
+
+    def _check(self, item: Item) -> None:
+        before = [other for other in self._items if item.volume is not None and other.volume == item.volume][-1:]
+        for other in before:
+            if _kind(other) != _kind(item):
+                raise InputError(
+                    f"{item.name} is {_describe(item)}, but {other.name} of its volume is {_describe(other)}; "
+                    "wanted slices of one size and type, with labels on all or on none."
+                )
+        try:
+            check_items((*(_typed(other, item.labels_dtype) for other in before), item))
+        except ValueError as error:
+            raise InputError(f"{error}.") from error
+        if any(other.name.casefold() == item.name.casefold() for other in self._items):
+            raise InputError(f"two images are called {item.name}; rename one of them.")
+
+    def _check_room(self) -> None:
+        size = sum(file.stat().st_size for file in (self.folder / "slices").glob("*.npz"))
+        # HDF5 takes the whole process down on a full disk: better to ask before.
+        if shutil.disk_usage(self.folder).free < 1.2 * size:
+            raise OutputError(
+                f"{self.path} needs about {size / 1e9:.1f} GB and the disk has less; "
+                "free space and repeat the command: it goes on where it stopped."
+            )
+
+
+def _write_pair(file: Path, name: str, image: NDArray[Any], labels: NDArray[Any] | None) -> None:
+    if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] != 3) or image.size == 0:
+        raise InputError(f"the image {name} has shape {image.shape}; wanted (H, W) or (H, W, 3), not empty.")
+    if image.dtype.kind not in "biuf":
+        raise InputError(f"the image {name} holds {image.dtype} values; wanted numbers.")
+    parts: dict[str, NDArray[Any]] = {"image": _as_stored(image), "shape": np.array(image.shape)}
+    parts["dtype"] = np.array(parts["image"].dtype.name)
+    if labels is not None:
+        if labels.shape != image.shape[:2]:
+            raise InputError(f"{name} has an image of {image.shape[:2]} and labels of {labels.shape}.")
+        if labels.dtype.kind not in "biu":
+            raise InputError(f"the labels of {name} are {labels.dtype}; wanted ids: integers, 0 for background.")
+        if labels.dtype.kind == "i" and labels.min() < 0:
+            raise InputError(f"the labels of {name} hold the negative id {labels.min()}; wanted 0 and above.")
+        top = int(labels.max())
+        parts["labels"] = labels.astype(smallest_unsigned(top))
+        parts["top"] = np.array(top, np.uint64)
+    with atomic_path(file) as temporary, temporary.open("wb") as stream:
+        np.savez_compressed(stream, allow_pickle=False, **parts)
+
+
+def _as_stored(image: NDArray[Any]) -> NDArray[Any]:
+    return np.ascontiguousarray(image, np.uint8 if image.dtype == bool else image.dtype.newbyteorder("="))
+
+
+def _typed(item: Item, labels_dtype: str | None) -> Item:
+    return replace(item, labels_dtype=labels_dtype)
+
+
+def _kind(item: Item) -> tuple[tuple[int, ...], str, bool]:
+    return item.shape, item.dtype, item.labels_dtype is None
+
+
+def _describe(item: Item) -> str:
+    return f"{item.dtype} {item.shape} {'without' if item.labels_dtype is None else 'with'} labels"
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

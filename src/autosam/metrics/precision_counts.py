@@ -1,0 +1,174 @@
+"""Hits and misses at each IoU threshold, and the scores that follow from them: TP / (TP + FP + FN)."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from math import nan
+from typing import Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autosam.errors import InputError
+from autosam.metrics.matching import exact_threshold
+
+_Result = TypeVar("_Result", bound="AveragePrecision")
+
+
+@dataclass(frozen=True, eq=False)
+class AveragePrecision:
+    """Hits and misses at each IoU threshold, and the scores that follow from them.
+
+    Where a size range was asked for, only objects of that size are counted. Counts of several
+    images can be added up: see `pooled`.
+
+    Attributes
+    ----------
+    thresholds : tuple of Fraction, length N
+        The IoU thresholds, exactly.
+    tp, fp, fn : ndarray of int64, shape (N,)
+        Matched objects, predicted objects without a match, true objects without a match.
+    iou_sum : ndarray of float64, shape (N,)
+        Sum of the IoU of the matched pairs.
+    strict : bool
+        Whether a match needs IoU > threshold.
+    empty_value : float
+        What the scores are where there are neither true nor predicted objects.
+    """
+
+    thresholds: tuple[Fraction, ...]
+    tp: NDArray[np.int64]
+    fp: NDArray[np.int64]
+    fn: NDArray[np.int64]
+    iou_sum: NDArray[np.float64]
+    strict: bool = False
+    empty_value: float = nan
+
+    @property
+    def accuracy(self) -> NDArray[np.float64]:
+        """The average precision at each threshold, TP / (TP + FP + FN), shape (N,)."""
+        return self._ratio(self.tp, self.tp + self.fp + self.fn)
+
+    @property
+    def precision(self) -> NDArray[np.float64]:
+        """TP / (TP + FP) at each threshold, shape (N,); 0 without predictions."""
+        return self._ratio(self.tp, self.tp + self.fp)
+
+    @property
+    def recall(self) -> NDArray[np.float64]:
+        """TP / (TP + FN) at each threshold, shape (N,); 0 without truth."""
+        return self._ratio(self.tp, self.tp + self.fn)
+
+    @property
+    def f1(self) -> NDArray[np.float64]:
+        """2 TP / (2 TP + FP + FN) at each threshold, shape (N,)."""
+        return self._ratio(2 * self.tp, 2 * self.tp + self.fp + self.fn)
+
+    @property
+    def mean_matched_iou(self) -> NDArray[np.float64]:
+        """Mean IoU of the matched pairs at each threshold, shape (N,); 0 without a match."""
+        return self._ratio(self.iou_sum, self.tp)
+
+    @property
+    def mean(self) -> float:
+        """Mean of `accuracy` over the thresholds: mean AP, also called mSA."""
+        return float(self.accuracy.mean())
+
+    def at(self, threshold: float | Fraction) -> float:
+        """Return the average precision at one of the thresholds.
+
+        Raises
+        ------
+        InputError
+            If the threshold is not among those that were evaluated.
+        """
+        return float(self.accuracy[self.position(threshold)])
+
+    def position(self, threshold: float | Fraction) -> int:
+        """Return the position of a threshold in every array here.
+
+        Raises
+        ------
+        InputError
+            If the threshold is not among those that were evaluated.
+        """
+        return position_of(threshold, self.thresholds)
+
+    @classmethod
+    def pooled(cls, results: Iterable[Self]) -> Self:
+        """Add up the counts of several images, so that every object weighs the same.
+
+        Raises
+        ------
+        InputError
+            If there are no results, or they differ in thresholds or in `strict`.
+        """
+        results = _comparable(results)
+        first = results[0]
+        return cls(
+            thresholds=first.thresholds,
+            tp=np.sum([r.tp for r in results], axis=0),
+            fp=np.sum([r.fp for r in results], axis=0),
+            fn=np.sum([r.fn for r in results], axis=0),
+            iou_sum=np.sum([r.iou_sum for r in results], axis=0),
+            strict=first.strict,
+            empty_value=first.empty_value,
+        )
+
+    @staticmethod
+    def averaged(results: "Iterable[AveragePrecision]") -> NDArray[np.float64]:
+        """Average `accuracy` over images, so that every image weighs the same.
+
+        Returns
+        -------
+        ndarray of float64, shape (N,)
+            Images whose score is NaN (empty on both sides) do not count; NaN if no image is left.
+
+        Raises
+        ------
+        InputError
+            If there are no results, or they differ in thresholds or in `strict`.
+        """
+        scores = np.array([r.accuracy for r in _comparable(results)])
+        known = ~np.isnan(scores)
+        n = known.sum(axis=0)
+        total = np.where(known, scores, 0).sum(axis=0)
+        mean = np.full(len(n), nan)
+        np.divide(total, n, out=mean, where=n > 0)
+        return mean
+
+    def _ratio(
+        self, part: NDArray[np.int64] | NDArray[np.float64], whole: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        empty = self.tp + self.fp + self.fn == 0
+        ratio = np.where(empty, self.empty_value, 0.0)
+        np.divide(part, whole, out=ratio, where=whole > 0)
+        return ratio
+
+
+def _comparable(results: Iterable[_Result]) -> list[_Result]:
+    listed = list(results)
+    if not listed:
+        raise InputError("no results came to put together: give those of at least one image")
+    if len({(r.thresholds, r.strict) for r in listed}) > 1:
+        raise InputError(
+            "the results differ in thresholds or in `strict`: evaluate all images with the same settings"
+        )
+    return listed
+
+
+def position_of(threshold: float | Fraction, thresholds: tuple[Fraction, ...]) -> int:
+    """Return the position of a threshold among those that were evaluated.
+
+    Raises
+    ------
+    InputError
+        If it is not among them.
+    """
+    exact = exact_threshold(threshold)
+    if exact not in thresholds:
+        known = ", ".join(f"{float(t):g}" for t in thresholds)
+        raise InputError(
+            f"no counts at IoU {float(exact):g}, only at {known}: add it to `thresholds` and evaluate again"
+        )
+    return thresholds.index(exact)

@@ -1,0 +1,144 @@
+"""Many small overlays on one sheet, to look over a data set at a glance."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import PIL.ImageDraw
+import PIL.ImageFont
+from numpy.typing import NDArray
+
+from autosam.errors import InputError
+from autosam.images import normalize, to_uint8
+from autosam.report.overlay import draw_overlay
+
+_GROUND = (24, 24, 24)
+_TEXT = (235, 235, 235)
+_MARK = (255, 80, 70)
+_MARGIN = 8
+_LINE = 16
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """One picture of the sheet.
+
+    Attributes
+    ----------
+    picture : ndarray of uint8, shape (H, W, 3)
+    lines : tuple of str
+        Caption, one entry a line; cut to the panel's width.
+    marked : bool
+        Framed in red, caption too: something is wrong with it.
+    """
+
+    picture: NDArray[np.uint8]
+    lines: tuple[str, ...] = ()
+    marked: bool = False
+
+
+def thumbnail(
+    image: NDArray[Any], labels: NDArray[np.integer[Any]] | None, *, side: int = 300
+) -> NDArray[np.uint8]:
+    """Shrink an image with its labels and draw the outlines.
+
+    Parameters
+    ----------
+    image : ndarray, shape (H, W) or (H, W, 3)
+        As read; normalized here, NaN and infinity as background.
+    labels : ndarray of integers, shape (H, W), or None
+        Taken at the nearest pixels, never mixed; None draws the image alone.
+    side : int
+        Longest side of the thumbnail; a smaller image stays as it is.
+
+    Returns
+    -------
+    ndarray of uint8, shape (h, w, 3)
+
+    Raises
+    ------
+    InputError
+        If the sizes differ or an array is no image.
+    """
+    if labels is not None and labels.shape != image.shape[:2]:
+        raise InputError(f"image {image.shape} and labels {labels.shape}; wanted the same rows and columns.")
+    picture = to_uint8(normalize(image, non_finite="background"))
+    height, width = picture.shape[:2]
+    scale = min(1.0, side / max(height, width))
+    rows, cols = max(1, round(height * scale)), max(1, round(width * scale))
+    if scale < 1:
+        shrunk = PIL.Image.fromarray(picture).resize((cols, rows), PIL.Image.Resampling.BOX)
+        picture = np.asarray(shrunk)
+    if labels is None:
+        return picture.copy()
+    row_index = ((np.arange(rows) + 0.5) * height / rows).astype(np.intp)
+    col_index = ((np.arange(cols) + 0.5) * width / cols).astype(np.intp)
+    return draw_overlay(picture, labels[np.ix_(row_index, col_index)], fill=0.15, thickness=1)
+
+
+def contact_sheet(panels: Sequence[Panel], *, columns: int = 6, side: int = 300) -> NDArray[np.uint8]:
+    """Lay panels out row by row.
+
+    Parameters
+    ----------
+    panels : sequence of Panel
+        Pictures of at most `side` rows and columns.
+    columns : int
+        Panels in a row.
+    side : int
+        Side of a panel's square in pixels; each row is as high as its highest picture.
+
+    Returns
+    -------
+    ndarray of uint8, shape (H, W, 3)
+        One empty panel where there are none.
+
+    Raises
+    ------
+    InputError
+        If a picture is larger than a panel, or there is no column.
+    """
+    if columns < 1 or any(max(panel.picture.shape[:2]) > side for panel in panels):
+        raise InputError(f"{columns} columns of {side} px came; wanted at least 1, and pictures that fit.")
+    columns = max(1, min(columns, len(panels)))
+    rows = [panels[start : start + columns] for start in range(0, len(panels), columns)]
+    lines = max((len(panel.lines) for panel in panels), default=0)
+    heights = [max(panel.picture.shape[0] for panel in row) for row in rows] or [side]
+    text = lines * _LINE + (4 if lines else 0)
+    size = (
+        _MARGIN + columns * (side + _MARGIN),
+        _MARGIN + sum(height + text + _MARGIN for height in heights),
+    )
+    sheet = PIL.Image.new("RGB", size, _GROUND)
+    draw = PIL.ImageDraw.Draw(sheet)
+    font = PIL.ImageFont.load_default(size=13)
+    top = _MARGIN
+    for row, height in zip(rows, heights, strict=True):
+        for column, panel in enumerate(row):
+            left = _MARGIN + column * (side + _MARGIN)
+            _draw_panel(sheet, draw, font, panel, (left, top), side)
+        top += height + text + _MARGIN
+    return np.asarray(sheet)
+
+
+def _draw_panel(
+    sheet: PIL.Image.Image,
+    draw: PIL.ImageDraw.ImageDraw,
+    font: PIL.ImageFont.ImageFont | PIL.ImageFont.FreeTypeFont,
+    panel: Panel,
+    corner: tuple[int, int],
+    side: int,
+) -> None:
+    left, top = corner
+    rows, cols = panel.picture.shape[:2]
+    sheet.paste(PIL.Image.fromarray(panel.picture), corner)
+    if panel.marked:
+        draw.rectangle((left - 3, top - 3, left + cols + 2, top + rows + 2), outline=_MARK, width=3)
+    for number, line in enumerate(panel.lines):
+        while line and draw.textlength(line, font=font) > side:
+            line = line[: math.floor(len(line) * 0.97) - 1].rstrip("…") + "…" if len(line) > 2 else ""
+        colour = _MARK if panel.marked and number == len(panel.lines) - 1 else _TEXT
+        draw.text((left, top + rows + 4 + number * _LINE), line, fill=colour, font=font)

@@ -1,0 +1,58 @@
+"""What the training tests train on: bright discs on a dark ground, and a model small enough for seconds."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autosam.config import Config, load_config
+from autosam.data import Scene
+from autosam.images import write_labels, write_png
+
+SMALL = (
+    "model.sam.image_size=64",
+    "model.sam.encoder=full",
+    "model.sam.prompt_encoder=full",
+    "model.sam.mask_decoder=full",
+    "model.generator.encoder=tu-resnet10t",
+    "model.generator.depth=3",
+    "model.generator.decoder_channels=[16, 8, 8]",
+    "training.batch_size=2",
+    "training.prompts_per_tile=4",
+    "training.workers=0",
+    "training.precision=float32",
+    "decode.precision=float32",
+)
+
+
+def small_config(*overrides: str) -> Config:
+    return load_config(overrides=[*SMALL, *overrides])
+
+
+def discs(seed: int, side: int = 96) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+    """Give an RGB image and its labels: discs of radius 8 to 11, one in each square of 32 pixels."""
+    rng = np.random.default_rng(seed)
+    labels = np.zeros((side, side), dtype=np.int32)
+    rows, cols = np.mgrid[:side, :side]
+    for row in range(16, side, 32):
+        for col in range(16, side, 32):
+            middle, radius = np.array([row, col]) + rng.integers(-3, 4, size=2), rng.uniform(8, 11)
+            labels[(rows - middle[0]) ** 2 + (cols - middle[1]) ** 2 < radius**2] = labels.max() + 1
+    gray = np.where(labels > 0, 200.0, 50.0) + rng.normal(0, 8, labels.shape)
+    return np.repeat(gray.clip(0, 255).astype(np.uint8)[..., None], 3, axis=2), labels
+
+
+def scene(seed: int, side: int = 96) -> Scene:
+    image, labels = discs(seed, side)
+    return Scene(f"discs/{seed}", "discs", image, labels)
+
+
+def write_discs(folder: Path, count: int) -> Path:
+    """Write ``images`` and ``labels`` as `autosam train` wants them."""
+    for name in ("images", "labels"):
+        (folder / name).mkdir(parents=True)
+    for seed in range(count):
+        image, labels = discs(seed)
+        write_png(folder / "images" / f"{seed}.png", image)
+        write_labels(folder / "labels" / f"{seed}.png", labels)
+    return folder

@@ -1,0 +1,163 @@
+"""`autosam train` as a person runs it."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from blobs import SMALL, write_discs
+
+from autosam.cli import main
+from autosam.networks import load_networks
+from autosam.training.run import CHECKPOINT, MODEL, TRAIN_LOG, VALIDATION_LOG
+
+STEPS = ("training.steps=4", "training.validate_every=2", "training.checkpoint_every=2")
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return write_discs(tmp_path / "data [1]", 3)
+
+
+class Command:
+    """`autosam train`, in this process; gives the exit status and what was printed to stderr."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self._monkeypatch = monkeypatch
+        self._capsys = capsys
+
+    def __call__(self, *arguments: object) -> tuple[int, str]:
+        self._monkeypatch.setattr(sys, "argv", ["autosam", "train", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            main()
+        printed = self._capsys.readouterr()
+        assert printed.out == "", "stdout is for results"
+        return int(end.value.code or 0), printed.err
+
+    def train(self, data: Path, out: Path, *overrides: str, flags: tuple[str, ...] = ()) -> tuple[int, str]:
+        sets = [part for override in (*SMALL, *STEPS, *overrides) for part in ("--set", override)]
+        return self(data, "-o", out, "--device", "cpu", *sets, *flags)
+
+    def fault(self, data: Path, out: Path, *overrides: str, flags: tuple[str, ...] = ()) -> str:
+        status, printed = self.train(data, out, *overrides, flags=flags)
+        assert status == 2, printed
+        assert "Traceback" not in printed
+        assert not out.exists(), "something was written"
+        last = printed.splitlines()[-1]
+        assert last.startswith("autosam: ")
+        return last
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    return Command(monkeypatch, capsys)
+
+
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_run_from_folders_to_a_model(command: Command, data: Path, tmp_path: Path, workers: int) -> None:
+    out = tmp_path / "run [2]"
+    status, printed = command.train(
+        data, out, f"training.workers={workers}", "training.precision=bfloat16", flags=("--licence", "CC0")
+    )
+    assert status == 0
+    _, header = load_networks(out / MODEL)
+    assert header.licence == "CC0"
+    assert (out / TRAIN_LOG).is_file()
+    assert len((out / VALIDATION_LOG).read_text().splitlines()) == 3
+
+    # readable in a log file: plain lines, one for each thing that happened
+    lines = printed.splitlines()
+    assert "\x1b" not in printed
+    assert "\r" not in printed
+    assert "bfloat16" not in printed
+    assert lines[0] == "2 training and 1 validation images, 18 objects to learn from; on cpu"
+    assert [line.partition(":")[0] for line in lines if line.startswith("step")] == [
+        f"step {n}" for n in range(1, 5)
+    ]
+    assert lines[1].startswith("step 1: loss ")
+    assert lines[2].startswith("step 2: ap50 ")
+    assert "4/4" in lines[-2]
+    assert lines[-1] == f"wrote {out / MODEL}; use it with: autosam segment IMAGE --model {out / MODEL} -o RESULTS"
+
+
+def test_stopped_and_resumed(
+    command: Command, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from autosam.training import loop
+
+    validate, calls = loop.validate, []
+
+    def interrupted(*arguments: object) -> object:
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return validate(*arguments)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "validate", interrupted)
+        status, printed = command.train(data, tmp_path / "parts")
+    assert status == 130
+    assert "Traceback" not in printed
+    assert (tmp_path / "parts" / CHECKPOINT).is_file()
+    before = {path.name: path.read_bytes() for path in (tmp_path / "parts").iterdir()}
+
+    status, printed = command.train(data, tmp_path / "parts")
+    assert status == 2
+    assert "already holds a run; add --resume to go on" in printed.splitlines()[-1]
+    assert {path.name: path.read_bytes() for path in (tmp_path / "parts").iterdir()} == before
+
+    assert command.train(data, tmp_path / "parts", flags=("--resume",))[0] == 0
+    log = (tmp_path / "parts" / TRAIN_LOG).read_text().splitlines()[1:]
+    assert [line.partition(",")[0] for line in log] == ["0", "1", "2", "3"]
+    load_networks(tmp_path / "parts" / MODEL)
+
+
+def test_bad_data_folders(command: Command, data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert f"no folder {tmp_path / 'gone' / 'images'}" in command.fault(tmp_path / "gone", out)
+    (data / "labels" / "0.png").unlink()
+    assert f"no labels 0 in {data / 'labels'}" in command.fault(data, out)
+    (data / "images" / "0.png").write_bytes(b"\x89PNG, but cut short")
+    write_discs(tmp_path / "other", 1)
+    (tmp_path / "other" / "labels" / "0.png").rename(data / "labels" / "0.png")
+    assert str(data / "images" / "0.png") in command.fault(data, out)
+    empty = tmp_path / "empty"
+    for name in ("images", "labels"):
+        (empty / name).mkdir(parents=True)
+    assert f"{empty / 'images'} holds no image" in command.fault(empty, out)
+
+
+def test_bad_settings(command: Command, data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    text = command.fault(data, out, "training.step=3", "training.batch_size=0", "seed=x")
+    assert "3 wrong settings: " in text
+    for path in ("training.step is unknown (did you mean steps?)", "training.batch_size=0: ", "seed='x': "):
+        assert path in text
+    assert "model.sam.image_size=70: Input should be a multiple of 16" in command.fault(
+        data, out, "model.sam.image_size=70"
+    )
+    assert "decoder_channels has 3 entries for depth 4" in command.fault(data, out, "model.generator.depth=4")
+    assert "random weights cannot stay frozen" in command.fault(data, out, "model.sam.encoder=frozen")
+    assert "unknown generator encoder 'resnet19'" in command.fault(data, out, "model.generator.encoder=resnet19")
+    assert "no config file or name 'mitoo'; did you mean mito?" in command.fault(
+        data, out, flags=("--config", "mitoo")
+    )
+    assert "holds no last.pt to resume" in command.fault(data, out, flags=("--resume",))
+
+
+@pytest.mark.parametrize("device", ["nonsense", "cuda:99", "cpux"])
+def test_a_device_that_is_not_there(command: Command, data: Path, tmp_path: Path, device: str) -> None:
+    text = command.fault(data, tmp_path / "run", flags=("--device", device))
+    assert f"device '{device}' " in text
+
+
+def test_labels_without_objects(command: Command, data: Path, tmp_path: Path) -> None:
+    # Every component is smaller than the smallest that counts.
+    source = "[{name: data, images: images, labels: labels, components: true, min_size: 5000}]"
+    text = command.fault(data, tmp_path / "run", f"data.sources={source}")
+    assert "none of the 2 training images has an object; check the labels" in text
+
+
+def test_an_output_folder_that_cannot_be(command: Command, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert "is a file; choose another output folder" in command.fault(data, tmp_path / "file" / "run")

@@ -1,0 +1,213 @@
+"""Training data: pairs by name, every fault of a folder named, ids kept apart."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from blobs import discs, small_config, write_discs
+
+from autosam.data.folders import divide, load_scenes, read_split
+from autosam.errors import InputError
+from autosam.training.scenes import load_part
+
+GRAY = np.arange(48, dtype=np.uint8).reshape(6, 8)
+
+
+def message(error: pytest.ExceptionInfo[InputError]) -> str:
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> tuple[Path, Path]:
+    for name in ("images", "labels"):
+        (tmp_path / name).mkdir()
+    return tmp_path / "images", tmp_path / "labels"
+
+
+def put(folder: Path, name: str, array: np.ndarray) -> None:
+    tifffile.imwrite(folder / name, array)
+
+
+def only(pair: tuple[Path, Path], labels: np.ndarray, **settings: bool | int) -> np.ndarray:
+    """Load one scene with these labels."""
+    put(pair[0], "a.tif", np.resize(GRAY, labels.shape))
+    put(pair[1], "a.tif", labels)
+    (scene,) = load_scenes(*pair, source="s", **settings)
+    assert scene.labels.dtype == np.int32
+    return scene.labels
+
+
+def test_pairs_by_stem_sorted(pair: tuple[Path, Path]) -> None:
+    for stem in ("b", "a", "c"):
+        put(pair[0], f"{stem}.tiff", GRAY)
+        put(pair[1], f"{stem}.TIF", (GRAY > 20).astype(np.uint8))
+    (pair[0] / "notes.txt").write_text("no image")
+    (pair[0] / "._a.tif").write_bytes(b"what macOS leaves on a stick")
+    (pair[0] / "sub.tif").mkdir()
+    scenes = load_scenes(*pair, source="s")
+    assert [scene.name for scene in scenes] == ["s/a", "s/b", "s/c"]
+    assert {scene.source for scene in scenes} == {"s"}
+    assert scenes[0].image.shape == (6, 8, 3)
+    assert scenes[0].image.dtype == np.uint8
+    # normalized over the whole image
+    assert (scenes[0].image[0, 0] == 0).all()
+    assert (scenes[0].image[-1, -1] == 255).all()
+    assert [scene.name for scene in load_scenes(*pair, source="s", stems=["c", "a"])] == ["s/a", "s/c"]
+    assert load_scenes(*pair, source="s", stems=[]) == []
+
+
+def test_missing_partners_are_all_named(pair: tuple[Path, Path]) -> None:
+    for stem in "abc":
+        put(pair[0], f"{stem}.tif", GRAY)
+    put(pair[1], "b.tif", GRAY)
+    with pytest.raises(InputError) as error:
+        load_scenes(*pair, source="vnc", stems=["a", "b", "c", "d"])
+    text = message(error)
+    assert text.startswith("4 faults in vnc: ")
+    for says in (f"no labels a in {pair[1]}", f"no labels c in {pair[1]}", f"no image d in {pair[0]}"):
+        assert says in text
+    assert "no image b" not in text
+
+
+def test_many_faults_are_counted(pair: tuple[Path, Path]) -> None:
+    for index in range(13):
+        put(pair[0], f"{index:02}.tif", GRAY)
+    with pytest.raises(InputError, match=r"^13 faults in s: .*no labels 09 in .*; and 3 more$"):
+        load_scenes(*pair, source="s")
+
+
+def test_sizes_unreadable_files_and_missing_numbers_are_reported_together(pair: tuple[Path, Path]) -> None:
+    for stem in "abc":
+        put(pair[0], f"{stem}.tif", GRAY)
+        put(pair[1], f"{stem}.tif", GRAY)
+    put(pair[1], "a.tif", GRAY.T)
+    (pair[0] / "b.tif").write_bytes((pair[0] / "b.tif").read_bytes()[:20])
+    put(pair[0], "c.tif", np.where(GRAY == 3, np.nan, GRAY).astype(np.float32))
+    with pytest.raises(InputError) as error:
+        load_scenes(*pair, source="s")
+    text = message(error)
+    assert text.startswith("3 faults in s: a has an image of (6, 8) and labels of (8, 6); ")
+    assert str(pair[0] / "b.tif") in text
+    assert f"{pair[0] / 'c.tif'}: " in text
+    put(pair[1], "a.tif", GRAY)
+    put(pair[0], "b.tif", GRAY)
+    assert len(load_scenes(*pair, source="s", non_finite="background")) == 3
+
+
+def test_two_files_of_one_name_are_refused(pair: tuple[Path, Path]) -> None:
+    put(pair[0], "a.tif", GRAY)
+    put(pair[0], "a.tiff", GRAY)
+    with pytest.raises(InputError, match=r"holds both a\.tif and a\.tiff"):
+        load_scenes(*pair, source="s")
+
+
+def test_empty_and_missing_folders(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"images holds no image; wanted files ending in \.png, "):
+        load_scenes(*pair, source="s")
+    with pytest.raises(InputError, match="images holds no image"):
+        divide(pair[0], "train")
+    with pytest.raises(InputError, match=r"no folder .*gone; correct the data folder or data\.sources"):
+        load_scenes(tmp_path / "gone", pair[1], source="s")
+
+
+def test_masks_become_components(pair: tuple[Path, Path]) -> None:
+    mask = np.zeros((6, 8), dtype=np.uint8)
+    mask[0:2, 0:3] = 255  # 6 pixels
+    mask[4:6, 4:8] = 255  # 8 pixels
+    mask[5, 0] = 255  # too small
+    expected = np.zeros((6, 8), dtype=np.int32)
+    expected[0:2, 0:3], expected[4:6, 4:8] = 1, 2
+    np.testing.assert_array_equal(only(pair, mask, as_components=True, min_size=2), expected)
+
+
+def test_ids_are_numbered_without_gaps_and_never_wrapped(pair: tuple[Path, Path]) -> None:
+    # 70000 and 70000 - 65536 are one id in 16 bits, 3 and 259 in 8
+    labels = np.array([[0, 70_000, 4_464], [3, 259, 0]], dtype=np.uint32)
+    np.testing.assert_array_equal(only(pair, labels), [[0, 4, 3], [1, 2, 0]])
+
+
+def test_labels_without_background_keep_their_first_object(pair: tuple[Path, Path]) -> None:
+    np.testing.assert_array_equal(only(pair, np.array([[5, 5], [9, 9]], dtype=np.uint8)), [[1, 1], [2, 2]])
+
+
+def test_labels_without_objects(pair: tuple[Path, Path]) -> None:
+    assert not only(pair, np.zeros((4, 4), dtype=np.uint8)).any()
+
+
+# Splits
+
+
+def test_split_file(tmp_path: Path) -> None:
+    path = tmp_path / "s.json"
+    path.write_text(json.dumps({"a": {"train": ["1", "2"], "val": []}}))
+    assert read_split(path, "a", "train") == ["1", "2"]
+    assert read_split(path, "a", "val") == []
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "cannot be read"),
+        ("{", "cannot be read"),
+        ("{}", r"has no list a\.train; add it or correct data\.sources"),
+        ('{"a": {"val": []}}', r"has no list a\.train"),
+        ("[1]", r"has no list a\.train"),
+        ('{"a": {"train": "12"}}', r"a\.train must be a list of file stems"),
+        ('{"a": {"train": [1, 2]}}', r"a\.train must be a list of file stems"),
+    ],
+)
+def test_faults_of_a_split_file(tmp_path: Path, content: str | None, says: str) -> None:
+    path = tmp_path / "s.json"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(InputError, match=says) as error:
+        read_split(path, "a", "train")
+    assert str(path) in message(error)
+
+
+@pytest.mark.parametrize(("count", "val"), [(2, 1), (3, 1), (5, 1), (10, 2), (14, 2), (23, 4)])
+def test_the_last_fifth_validates_in_the_order_of_names(tmp_path: Path, count: int, val: int) -> None:
+    names = [f"{index:02}" for index in range(count)]
+    for name in reversed(names):
+        (tmp_path / f"{name}.png").touch()
+    assert divide(tmp_path, "train") == names[:-val]
+    assert divide(tmp_path, "val") == names[-val:]
+
+
+def test_a_single_image_trains_and_validates(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    assert divide(tmp_path, "train") == divide(tmp_path, "val") == ["a"]
+
+
+def test_parts_of_several_sources(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        write_discs(tmp_path / name, 2)
+    sources = ", ".join(f"{{name: {n}, images: {n}/images, labels: {n}/labels}}" for n in ("two", "one"))
+    config = small_config(f"data.sources=[{sources}]")
+    assert [scene.name for scene in load_part(tmp_path, config, "train")] == ["two/0", "one/0"]
+    assert [scene.name for scene in load_part(tmp_path, config, "val")] == ["two/1", "one/1"]
+    np.testing.assert_array_equal(load_part(tmp_path, config, "val")[0].labels, discs(1)[1])
+
+    (tmp_path / "s.json").write_text(
+        json.dumps({"one": {"train": ["0", "1"], "val": []}, "two": {"train": ["1"], "val": []}})
+    )
+    split = config.model_copy(update={"data": config.data.model_copy(update={"split": "s.json"})})
+    assert [scene.name for scene in load_part(tmp_path, split, "train")] == ["two/1", "one/0", "one/1"]
+    assert load_part(tmp_path, split, "val") == []
+
+
+def test_every_setting_of_the_images_is_obeyed(tmp_path: Path) -> None:
+    write_discs(tmp_path, 1)
+    image = discs(0)[0][..., 0].astype(np.float32)
+    image[0, 0] = np.nan
+    (tmp_path / "images" / "0.png").unlink()
+    put(tmp_path / "images", "0.tif", image)
+    with pytest.raises(InputError, match=r"0\.tif: .*NaN"):
+        load_part(tmp_path, small_config(), "train")
+    (scene,) = load_part(tmp_path, small_config("images.non_finite=background"), "train")
+    assert not scene.image[0, 0].any()
+    (clipped,) = load_part(tmp_path, small_config("images.non_finite=background", "images.high=60"), "train")
+    assert (clipped.image == 255).mean() > (scene.image == 255).mean() + 0.1

@@ -1,0 +1,284 @@
+"""The two networks: what trains and what stays, and a model file that gives back what was saved."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from blobs import small_config
+from safetensors.torch import save_file
+from segment_anything.modeling import Sam
+from torch import Tensor, nn
+
+from autosam.config import ModelConfig
+from autosam.errors import ModelError
+from autosam.models.checkpoint import ModelHeader, load_model, save_model
+from autosam.models.lora import lora_layers
+from autosam.models.variants import build_sam
+from autosam.models.weights import file_sha256
+from autosam.networks import Networks, build_networks, load_networks, network_tensors
+
+
+def message(error: pytest.ExceptionInfo[ModelError]) -> str:
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of a 64-pixel tiny SAM, as others publish theirs."""
+    torch.manual_seed(7)
+    path = tmp_path_factory.mktemp("base") / "tiny.pth"
+    torch.save(build_sam("tiny", image_size=64).state_dict(), path)
+    return path
+
+
+def model_of(*overrides: str) -> ModelConfig:
+    return small_config(*overrides).model
+
+
+def lora(base: Path, *overrides: str) -> ModelConfig:
+    return model_of(
+        f"model.sam.base={base}", "model.sam.encoder=lora", "model.sam.prompt_encoder=frozen", *overrides
+    )
+
+
+def disturb(networks: Networks) -> None:
+    """Stand in for training: change everything that is trainable, and the running statistics with it."""
+    torch.manual_seed(3)
+    with torch.no_grad():
+        for network in (networks.sam, networks.generator):
+            for parameter in network.parameters():
+                if parameter.requires_grad:
+                    parameter += 0.05 * torch.randn_like(parameter)
+    networks.generator.train()(torch.rand(2, 3, 64, 64))
+    networks.generator.eval()
+    networks.sam.eval()
+
+
+def save(path: Path, networks: Networks, model: ModelConfig, *, half: bool = False) -> None:
+    header = ModelHeader(
+        settings={"model": model.model_dump(mode="json")},
+        base_name=networks.base_name,
+        base_sha256=networks.base_sha256,
+    )
+    save_model(path, tensors=network_tensors(networks, model), metadata=header, half=half)
+
+
+@torch.no_grad()
+def answers(networks: Networks) -> tuple[Tensor, Tensor, Tensor]:
+    """Maps, low-resolution mask logits and predicted IoU for one image and one point."""
+    sam: Sam = networks.sam
+    generator = torch.Generator().manual_seed(0)
+    image = torch.rand(1, 3, 64, 64, generator=generator)
+    features = sam.image_encoder(sam.preprocess(image * 255))
+    point = torch.tensor([[[20.0, 30.0]]]), torch.ones(1, 1, dtype=torch.int32)
+    sparse, dense = sam.prompt_encoder(points=point, boxes=None, masks=None)
+    masks, iou = sam.mask_decoder(
+        image_embeddings=features,
+        image_pe=sam.prompt_encoder.get_dense_pe(),
+        sparse_prompt_embeddings=sparse,
+        dense_prompt_embeddings=dense,
+        multimask_output=False,
+    )
+    return networks.generator(image), masks, iou
+
+
+def trainable(module: nn.Module) -> set[str]:
+    return {name for name, parameter in module.named_parameters() if parameter.requires_grad}
+
+
+# Building
+
+
+def test_from_scratch_everything_trains() -> None:
+    networks = build_networks(model_of())
+    assert trainable(networks.sam) == {name for name, _ in networks.sam.named_parameters()}
+    assert trainable(networks.generator) == {name for name, _ in networks.generator.named_parameters()}
+    assert networks.sam.training
+    assert networks.generator.training
+    assert (networks.base_name, networks.base_sha256) == ("", "")
+
+
+def test_weights_follow_from_the_seed_alone() -> None:
+    torch.manual_seed(1)
+    state = torch.get_rng_state()
+    one = build_networks(model_of(), seed=5)
+    assert torch.equal(torch.get_rng_state(), state), "torch's own generator was moved"
+    torch.rand(3)
+    other, third = build_networks(model_of(), seed=5), build_networks(model_of(), seed=6)
+    for part in ("sam", "generator"):
+        weights = [getattr(networks, part).state_dict() for networks in (one, other, third)]
+        assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+        assert any(not torch.equal(weights[0][name], weights[2][name]) for name in weights[0])
+
+
+def test_on_a_base_only_adapter_and_decoder_train(base: Path) -> None:
+    networks = build_networks(lora(base, "model.sam.lora_blocks=3"))
+    sam = networks.sam
+    assert trainable(sam.image_encoder) == {
+        f"blocks.{block}.attn.qkv.{part}" for block in (5, 6, 7) for part in ("lora_A", "lora_B")
+    }
+    assert trainable(sam.prompt_encoder) == set()
+    assert trainable(sam.mask_decoder) == {name for name, _ in sam.mask_decoder.named_parameters()}
+    assert trainable(networks.generator)
+    weights = torch.load(base, weights_only=True)
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in sam.state_dict().items() if name in weights)
+    assert weights.keys() <= sam.state_dict().keys()
+    assert (networks.base_name, networks.base_sha256) == (str(base), file_sha256(base))
+
+
+def test_frozen_and_full_parts_of_a_base(base: Path) -> None:
+    frozen = build_networks(lora(base, "model.sam.encoder=frozen", "model.sam.mask_decoder=frozen")).sam
+    assert trainable(frozen) == set()
+    assert not lora_layers(frozen.image_encoder)
+    full = build_networks(model_of(f"model.sam.base={base}")).sam
+    assert trainable(full) == {name for name, _ in full.named_parameters()}
+
+
+@pytest.mark.parametrize(
+    ("override", "names"),
+    [
+        ("model.sam.encoder=lora", ["encoder"]),
+        ("model.sam.encoder=frozen", ["encoder"]),
+        ("model.sam.prompt_encoder=frozen", ["prompt_encoder"]),
+        ("model.sam.mask_decoder=frozen", ["mask_decoder"]),
+    ],
+)
+def test_random_weights_are_never_frozen(override: str, names: list[str]) -> None:
+    with pytest.raises(ModelError, match=r"model\.sam\.base is null .* name a base, such as vit_b") as error:
+        build_networks(model_of(override))
+    assert [f"model.sam.{name}=full" for name in names] == re.findall(r"[\w.]+=full", message(error))
+
+
+def test_a_base_that_is_missing_or_does_not_fit(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AUTOSAM_HOME", str(tmp_path))
+    with pytest.raises(
+        ModelError, match=r"no base weights are named '.*gone\.pth' and no such file exists"
+    ) as error:
+        build_networks(model_of(f"model.sam.base={tmp_path / 'gone.pth'}"))
+    message(error)
+    with pytest.raises(
+        ModelError, match=r"the weights of vit_b are not on this machine .*autosam models fetch vit_b"
+    ):
+        build_networks(model_of("model.sam.base=vit_b"))
+    with pytest.raises(ModelError, match="build the model with the image size of the weights") as error:
+        build_networks(lora(base, "model.sam.image_size=128"))
+    assert str(base) in message(error)
+
+
+def test_an_unknown_encoder_is_named() -> None:
+    with pytest.raises(ModelError, match="unknown generator encoder 'resnet17'") as error:
+        build_networks(model_of("model.generator.encoder=resnet17"))
+    message(error)
+
+
+# Saving and loading
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_a_model_from_scratch_comes_back(tmp_path: Path, half: bool) -> None:
+    model = model_of()
+    networks = build_networks(model)
+    disturb(networks)
+    save(tmp_path / "m.safetensors", networks, model, half=half)
+    loaded, header = load_networks(tmp_path / "m.safetensors")
+    assert not loaded.sam.training
+    assert not loaded.generator.training
+    assert not trainable(loaded.sam)
+    assert not trainable(loaded.generator)
+    assert header.base_sha256 == ""
+    for before, after in zip(answers(networks), answers(loaded), strict=True):
+        if half:
+            assert torch.allclose(before, after, atol=0.02 * float(before.abs().max()))
+        else:
+            assert torch.equal(before, after)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        (),
+        ("model.sam.prompt_encoder=full", "model.sam.lora_blocks=2"),
+        ("model.sam.encoder=frozen",),
+        ("model.sam.mask_decoder=frozen",),
+    ],
+    ids=["lora", "lora and prompts", "decoder only", "adapter only"],
+)
+def test_a_model_on_a_base_comes_back(base: Path, tmp_path: Path, overrides: tuple[str, ...]) -> None:
+    model = lora(base, *overrides)
+    networks = build_networks(model)
+    networks.sam.eval()  # while training, it would average its statistics over this image
+    untrained = answers(networks)[1]
+    disturb(networks)
+    save(tmp_path / "m.safetensors", networks, model)
+    loaded, _ = load_networks(tmp_path / "m.safetensors")
+    assert not lora_layers(loaded.sam.image_encoder), "the adapter was not merged"
+    before, after = answers(networks), answers(loaded)
+    for one, other in zip(before, after, strict=True):
+        assert torch.allclose(one, other, atol=1e-4)
+    assert not torch.allclose(untrained, after[1], atol=1e-2)
+    tensors, _ = load_model(tmp_path / "m.safetensors")
+    assert not any("image_encoder" in name for name in tensors)
+
+
+def test_a_fully_trained_base_needs_no_base(base: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own.pth"
+    own.write_bytes(base.read_bytes())
+    model = model_of(f"model.sam.base={own}")
+    networks = build_networks(model)
+    disturb(networks)
+    save(tmp_path / "m.safetensors", networks, model)
+    own.unlink()
+    loaded, header = load_networks(tmp_path / "m.safetensors")
+    assert torch.equal(answers(networks)[1], answers(loaded)[1])
+    assert header.base_name == str(own)
+
+
+def test_an_adapter_is_small(base: Path) -> None:
+    model = lora(base, "model.sam.mask_decoder=frozen")
+    networks = build_networks(model)
+    tensors = network_tensors(networks, model)
+    adapter = {name: tensor for name, tensor in tensors.items() if not name.startswith("generator.")}
+    # rank 4, width 192, Q and V, 8 blocks: A is 8 × 192 and B 384 × 4
+    assert sum(tensor.numel() for tensor in adapter.values()) == 8 * (8 * 192 + 384 * 4)
+    assert all("lora_" in name for name in adapter)
+
+
+def test_another_base_is_refused_with_both_hashes(base: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own.pth"
+    own.write_bytes(base.read_bytes())
+    model = lora(own)
+    save(tmp_path / "m.safetensors", build_networks(model), model)
+    torch.save(build_sam("tiny", image_size=64).state_dict(), own)
+    with pytest.raises(ModelError) as error:
+        load_networks(tmp_path / "m.safetensors")
+    assert file_sha256(base) in message(error)
+    assert file_sha256(own) in message(error)
+    own.unlink()
+    with pytest.raises(ModelError, match=r"own\.pth' and no such file exists"):
+        load_networks(tmp_path / "m.safetensors")
+
+
+def test_files_whose_tensors_do_not_fit_their_settings(base: Path, tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    model = lora(base)
+    networks = build_networks(model)
+    save(path, networks, model)
+    tensors, header = load_model(path)
+    for part in ("generator", "adapter", "decoder"):
+        rest = {name: tensor for name, tensor in tensors.items() if not name.startswith(part)}
+        save_model(path, tensors=rest, metadata=header)
+        with pytest.raises(ModelError, match="settings want adapter, decoder, generator") as error:
+            load_networks(path)
+        assert str(path) in message(error)
+    name = next(name for name in tensors if name.startswith("decoder."))
+    save_model(path, tensors={key: value for key, value in tensors.items() if key != name}, metadata=header)
+    with pytest.raises(ModelError, match="the tensors of 'decoder' do not fit") as error:
+        load_networks(path)
+    message(error)
+    save_file(tensors, path)
+    with pytest.raises(ModelError, match="no autosam header"):
+        load_networks(path)
