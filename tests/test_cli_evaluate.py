@@ -65,7 +65,10 @@ def test_table_csv_and_json(places, tmp_path):
     with (out / "evaluation.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(r["kind"], r["image"]) for r in rows[:3]] == [("image", "a"), ("image", "b"), ("image", "empty")]
-    assert [r["kind"] for r in rows[3:]] == ["pooled", "mean"]
+    assert [r["kind"] for r in rows[3:]] == [
+        *("pooled", "pooled_low", "pooled_high"),
+        *("mean", "mean_low", "mean_high"),
+    ]
     assert (rows[0]["ap50"], rows[0]["dice"], rows[2]["ap50"]) == ("0.5", "0.666667", "")
 
     document = json.loads((out / "evaluation.json").read_text(encoding="utf-8"))

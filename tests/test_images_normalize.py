@@ -56,9 +56,7 @@ def test_colours_keep_their_ratios() -> None:
     np.testing.assert_allclose(normalize(image, low=0, high=100)[0, 0], [1, 0.5, 0.25])
 
 
-@pytest.mark.parametrize(
-    "image", [np.full((4, 5), 7, np.uint8), np.full((4, 5, 3), 0.3), np.ones((1, 1), bool)]
-)
+@pytest.mark.parametrize("image", [np.full((4, 5), 7, np.uint8), np.full((4, 5, 3), 0.3), np.ones((1, 1), bool)])
 def test_a_constant_image_becomes_zeros(image: np.ndarray) -> None:
     scaled = normalize(image)
     assert scaled.shape == (*image.shape[:2], 3)

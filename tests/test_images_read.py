@@ -204,9 +204,7 @@ def test_colour_stacks(tmp_path: Path) -> None:
     planes = stack.transpose(0, 3, 1, 2)
     for name, compression in {"o": None, "p": "zlib"}.items():
         path = tmp_path / f"{name}.ome.tif"
-        found = find_sources(
-            [tif(path, planes, ome=True, metadata={"axes": "ZCYX"}, compression=compression)]
-        )
+        found = find_sources([tif(path, planes, ome=True, metadata={"axes": "ZCYX"}, compression=compression)])
         assert len(found) == 3
         same(read_image(found[1]), stack[1])
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from autosam.errors import InputError
-from autosam.images import Window, blend, blend_weights, read_window, tile_windows
+from autosam.images import Window, blend, read_window, tile_windows
 
 
 @pytest.mark.parametrize("length", [1, 63, 64, 65, 100, 129, 640, 1001])
@@ -72,16 +72,6 @@ def test_boxes_in_windows() -> None:
     # Where the image ends, nothing is cut off.
     assert window.contains_box((12, 22, 39, 59), margin=2, image_shape=(40, 60))
     assert Window(0, 0, 64, 64).clearance((0, 0, 9, 9), image_shape=(10, 10)) == np.inf
-
-
-def test_weights_are_positive_and_highest_in_the_middle() -> None:
-    weights = blend_weights((5, 1024))
-    assert weights.dtype == np.float32
-    assert weights.shape == (5, 1024)
-    assert weights.min() > 0
-    assert weights[2].max() == weights.max() == pytest.approx(1, abs=1e-5)
-    np.testing.assert_allclose(weights, weights[::-1, ::-1], rtol=1e-5)
-    assert blend_weights((1, 1)).tolist() == [[1.0]]
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 200), (64, 64), (100, 75), (130, 257)])

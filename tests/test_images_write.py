@@ -218,9 +218,7 @@ def test_an_image_without_objects_is_zeros(tmp_path: Path, suffix: str) -> None:
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_the_same_labels_give_the_same_bytes_and_replace_the_old(tmp_path: Path, suffix: str) -> None:
     def content() -> dict[str, bytes]:
-        return {
-            str(p.relative_to(tmp_path)): p.read_bytes() for p in sorted(tmp_path.rglob("*")) if p.is_file()
-        }
+        return {str(p.relative_to(tmp_path)): p.read_bytes() for p in sorted(tmp_path.rglob("*")) if p.is_file()}
 
     write_labels(tmp_path / f"a{suffix}", LABELS)
     first = content()

@@ -35,8 +35,7 @@ def naive(crops, shape, iou_threshold=0.5, ios_threshold=0.8, coverage=0.7):
             inside = (masks[part] & masks[whole]).sum() > ios_threshold * area[part]
             comparable = crops[part].score >= COMPARABLE * crops[whole].score
             apart = all(
-                (masks[part] & masks[other]).sum() <= DISJOINT * min(area[part], area[other])
-                for other in parts
+                (masks[part] & masks[other]).sum() <= DISJOINT * min(area[part], area[other]) for other in parts
             )
             if inside and comparable and apart:
                 parts.append(part)

@@ -168,12 +168,8 @@ def test_save_load_merge_round_trip_of_the_adapter_alone(encoder, image, tmp_pat
     with torch.no_grad():
         expected = encoder(image)
     path = tmp_path / "adapter.safetensors"
-    save_model(
-        path, tensors=join_parts({"adapter": lora_state_dict(encoder)}), metadata=ModelHeader(settings={})
-    )
-    assert 0 <= path.stat().st_size - 4 * added < 4096, (
-        "the file holds the adapter and a header, nothing else"
-    )
+    save_model(path, tensors=join_parts({"adapter": lora_state_dict(encoder)}), metadata=ModelHeader(settings={}))
+    assert 0 <= path.stat().st_size - 4 * added < 4096, "the file holds the adapter and a header, nothing else"
 
     torch.manual_seed(0)
     other = build_sam("tiny", image_size=64).image_encoder.eval()
@@ -227,9 +223,7 @@ def test_the_adapter_takes_type_and_mode_of_the_layer(encoder):
 def test_nothing_stays_behind_when_the_model_changes_device(encoder):
     add_lora(encoder, rank=4, alpha=4)
     encoder.to("meta")
-    tensors = [
-        v for layer in lora_layers(encoder).values() for v in vars(layer).values() if isinstance(v, Tensor)
-    ]
+    tensors = [v for layer in lora_layers(encoder).values() for v in vars(layer).values() if isinstance(v, Tensor)]
     assert tensors == []
     assert all(buffer.device.type == "meta" for buffer in encoder.buffers())
     assert not any("lora_ind" in name for name in encoder.state_dict())

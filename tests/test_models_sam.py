@@ -61,9 +61,7 @@ def vit_b(tmp_path_factory) -> Iterator[tuple[Sam, Sam]]:
 
 def picture(shape: tuple[int, int]) -> NDArray[np.uint8]:
     """Draw random coloured squares."""
-    squares = np.random.default_rng(7).integers(
-        0, 256, (-(-shape[0] // 8), -(-shape[1] // 8), 3), dtype=np.uint8
-    )
+    squares = np.random.default_rng(7).integers(0, 256, (-(-shape[0] // 8), -(-shape[1] // 8), 3), dtype=np.uint8)
     return squares.repeat(8, axis=0).repeat(8, axis=1)[: shape[0], : shape[1]]
 
 
@@ -117,9 +115,7 @@ def their_answers(predictor: SamPredictor, prompts: list[Prompt], *, multimask: 
             point_coords=prompt.points[:, ::-1] if len(prompt.points) else None,
             point_labels=prompt.point_labels if len(prompt.points) else None,
             box=None if prompt.box is None else prompt.box[[1, 0, 3, 2]],
-            mask_input=None
-            if mask is None
-            else render_mask_prompt(predictor.model, mask, embedding)[0].numpy(),
+            mask_input=None if mask is None else render_mask_prompt(predictor.model, mask, embedding)[0].numpy(),
             multimask_output=multimask,
             return_logits=True,
         )

@@ -174,9 +174,7 @@ def test_weights_are_loaded_from_a_file(tmp_path):
 def test_the_wrong_variant_is_named():
     with torch.device("meta"):
         large, base = build_sam("vit_l"), build_sam("vit_b")
-    with pytest.raises(
-        ModelError, match=r"w\.pth holds vit_l, the model is vit_b: set model\.sam\.variant=vit_l"
-    ):
+    with pytest.raises(ModelError, match=r"w\.pth holds vit_l, the model is vit_b: set model\.sam\.variant=vit_l"):
         load_sam_weights(base, large.state_dict(), variant="vit_b", source="w.pth")
 
 
@@ -184,9 +182,7 @@ def test_weights_that_do_not_fit_are_listed_and_nothing_is_changed():
     sam = build_sam("tiny", image_size=64)
     before = {name: tensor.clone() for name, tensor in sam.state_dict().items()}
     whole = {name: tensor + 1 for name, tensor in before.items()}
-    fewer = {
-        name: tensor for name, tensor in whole.items() if not name.startswith("mask_decoder.iou_prediction")
-    }
+    fewer = {name: tensor for name, tensor in whole.items() if not name.startswith("mask_decoder.iou_prediction")}
     count = len(whole) - len(fewer)
     for wrong, message in (
         (
@@ -200,8 +196,6 @@ def test_weights_that_do_not_fit_are_listed_and_nothing_is_changed():
         with pytest.raises(ModelError, match=message) as caught:
             load_sam_weights(sam, wrong, variant="tiny", source="w.pth")
         assert len(one_line(caught)) < 400
-    with pytest.raises(
-        ModelError, match=r"pos_embed is \(1, 8, 8, 192\), wanted \(1, 4, 4, 192\).*image size"
-    ):
+    with pytest.raises(ModelError, match=r"pos_embed is \(1, 8, 8, 192\), wanted \(1, 4, 4, 192\).*image size"):
         load_sam_weights(sam, build_sam("tiny", image_size=128).state_dict(), variant="tiny", source="w.pth")
     assert same(before, sam.state_dict())

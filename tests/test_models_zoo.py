@@ -120,9 +120,7 @@ def test_offline_refuses_and_says_where_to_put_the_file(small_base, network, fol
         monkeypatch.setenv("AUTOSAM_OFFLINE", "1")
     with pytest.raises(ModelError) as caught:
         fetch("vit_b", offline=way == "option")
-    assert f"download {small_base.url} elsewhere and put it at {folder / small_base.file}" in str(
-        caught.value
-    )
+    assert f"download {small_base.url} elsewhere and put it at {folder / small_base.file}" in str(caught.value)
     assert network == []
     folder.mkdir()
     (folder / small_base.file).write_bytes(CONTENT)

@@ -145,9 +145,7 @@ def test_full_maps(shape):
 def test_same_input_same_bytes():
     rng = np.random.default_rng(1)
     maps = [ndimage.gaussian_filter(rng.random((200, 300)).astype(np.float32), 2) for _ in range(2)]
-    first, second = (
-        find_basins(*(m.copy() for m in maps), threshold=0.48, boundary_threshold=0.5) for _ in "ab"
-    )
+    first, second = (find_basins(*(m.copy() for m in maps), threshold=0.48, boundary_threshold=0.5) for _ in "ab")
     assert first.max() > 3
     assert first.tobytes() == second.tobytes()
 

@@ -98,9 +98,7 @@ def test_fewer_pixels_than_points(method):
 
 
 def test_edge_distance_counts_the_outside():
-    np.testing.assert_array_equal(
-        edge_distance(np.ones((3, 3), dtype=bool)), [[1, 1, 1], [1, 2, 1], [1, 1, 1]]
-    )
+    np.testing.assert_array_equal(edge_distance(np.ones((3, 3), dtype=bool)), [[1, 1, 1], [1, 2, 1], [1, 1, 1]])
 
 
 def test_bad_arguments():

@@ -1,20 +1,20 @@
 """Many images into one folder: what `autosam segment` does, for Python users too."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from autosam.errors import ConfigError, InputError
-from autosam.images import Source, ensure_folder, normalize, read_image, write_labels, write_png
+from numpy.typing import NDArray
+
+from autosam.errors import InputError
+from autosam.images import Source, ensure_folder, read_image, write_labels, write_png
 from autosam.instances import measure_instances, write_table
 from autosam.pipeline import Segmentation, Segmenter
-from autosam.prompts import Prompt
+from autosam.prompts import Prompt, write_prompts
 from autosam.report import draw_overlay
 from autosam.report.record import RunRecord
-
-FORMATS: tuple[str, ...] = ("tif", "png", "h5", "zarr")
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Outputs:
     labels: Path
     overlay: Path
     table: Path
+    prompts: Path
 
     @classmethod
     def of(cls, source: Source, out: Path, file_format: str) -> "Outputs":
@@ -32,10 +33,11 @@ class Outputs:
             out / f"{source.name}_labels.{file_format}",
             out / f"{source.name}_overlay.png",
             out / f"{source.name}_instances.csv",
+            out / f"{source.name}_prompts.csv",
         )
 
     def complete(self) -> bool:
-        """Tell whether all three are there; each is renamed into place when it is whole."""
+        """Tell whether those that every run writes are there; each is renamed into place when it is whole."""
         return self.labels.exists() and self.overlay.exists() and self.table.exists()
 
 
@@ -71,11 +73,13 @@ def segment_batch(
     file_format: str = "tif",
     overwrite: bool = False,
     draw_prompts: bool = False,
+    save_prompts: bool = False,
     pixel_size_nm: float | None = None,
     prompts_for: Callable[[Source, tuple[int, int]], Sequence[Prompt]] | None = None,
+    prompts_sha256: str = "",
     model_sha256: str = "",
     progress: Callable[[float], None] | None = None,
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
     """Segment images one after the other and write labels, overlay, table and the run record.
 
     Parameters
@@ -88,13 +92,18 @@ def segment_batch(
     file_format : {"tif", "png", "h5", "zarr"}
         Of the label files.
     overwrite : bool
-        Do images again whose results are complete; otherwise they are skipped.
+        Do images again that are finished: their results are complete, and the record says that this image,
+        model and settings gave them. Otherwise they are skipped.
     draw_prompts : bool
         Draw points and boxes on the overlays.
+    save_prompts : bool
+        Write the prompts too, as ``NAME_prompts.csv``, to be corrected by hand and used with ``prompts_for``.
     pixel_size_nm : float, optional
         Side of a pixel, for areas in µm².
     prompts_for : callable, optional
         Gives the prompts of an image of a given shape, for ``prompts.method=manual``.
+    prompts_sha256 : str
+        Hash of the table that ``prompts_for`` reads, for the record.
     model_sha256 : str
         Hash of the model file, for the record.
     progress : callable, optional
@@ -108,73 +117,75 @@ def segment_batch(
     Raises
     ------
     ConfigError
-        If the folder holds results of another model or of other settings, and ``overwrite`` is off.
+        If the folder holds results of another model or of other settings, or of another image of the same name,
+        and ``overwrite`` is off.
     OutputError
         If a result cannot be written: the next image's could not be either.
     """
-    if file_format not in FORMATS:
-        raise ConfigError(f"label format {file_format!r} is unknown; choose one of {', '.join(FORMATS)}")
     ensure_folder(out)
     record = RunRecord.open(
         out,
         settings=segmenter.config.model_dump(mode="json", exclude={"training", "data"}),
+        options={
+            "pixel_size_nm": pixel_size_nm,
+            "draw_prompts": draw_prompts,
+            "save_prompts": save_prompts,
+            "prompts_sha256": prompts_sha256,
+        },
         model=segmenter.name,
         model_sha256=model_sha256,
         keep=not overwrite,
     )
-    for source in sources:
-        outputs = Outputs.of(source, out, file_format)
-        if outputs.complete() and not overwrite:
-            yield Outcome(source, "skipped")
-            continue
-        began = time.perf_counter()
-        try:
-            entry, count = _segment_one(
-                source, segmenter, outputs, draw_prompts, pixel_size_nm, prompts_for, progress
-            )
-        except InputError as error:
-            record.add(source.name, {"input": str(source), "error": str(error)})
-            yield Outcome(source, "failed", seconds=time.perf_counter() - began, message=str(error))
-            continue
-        seconds = time.perf_counter() - began
-        record.add(source.name, {"input": str(source), **entry, "seconds": round(seconds, 3)})
-        yield Outcome(source, "done", count, seconds)
+    with record:
+        for source in sources:
+            outputs = Outputs.of(source, out, file_format)
+            # With its whole path: two folders can hold images of the same name.
+            origin = str(replace(source, path=source.path.resolve()))
+            if not overwrite and record.is_done(source.name, origin) and outputs.complete():
+                yield Outcome(source, "skipped")
+                continue
+            began = time.perf_counter()
+            try:
+                image = read_image(source)
+                prompts = None if prompts_for is None else prompts_for(source, (image.shape[0], image.shape[1]))
+                result = segmenter.segment(
+                    image,
+                    prompts=prompts,
+                    progress=None if progress is None else lambda done, todo: progress(done / todo),
+                )
+                _write(outputs, image, result, draw_prompts, save_prompts, pixel_size_nm)
+            except InputError as error:
+                message = str(error) if str(source.path) in str(error) else f"{source}: {error}"
+                record.add(source.name, {"input": origin, "error": message})
+                yield Outcome(source, "failed", seconds=time.perf_counter() - began, message=message)
+                continue
+            seconds = time.perf_counter() - began
+            record.add(source.name, {"input": origin, **_entry(result), "seconds": round(seconds, 3)})
+            yield Outcome(source, "done", len(result.scores), seconds)
 
 
-def _segment_one(
-    source: Source,
-    segmenter: Segmenter,
+def _write(
     outputs: Outputs,
+    image: NDArray[Any],
+    result: Segmentation,
     draw_prompts: bool,
+    save_prompts: bool,
     pixel_size_nm: float | None,
-    prompts_for: Callable[[Source, tuple[int, int]], Sequence[Prompt]] | None,
-    progress: Callable[[float], None] | None,
-) -> tuple[Mapping[str, Any], int]:
-    image = read_image(source)
-    shape = (image.shape[0], image.shape[1])
-    prompts = None if prompts_for is None else prompts_for(source, shape)
-    result = segmenter.segment(
-        image,
-        prompts=prompts,
-        progress=None if progress is None else lambda done, todo: progress(done / todo),
-    )
-    images = segmenter.config.images
-    picture = draw_overlay(
-        normalize(image, low=images.low, high=images.high, non_finite=images.non_finite),
-        result.labels,
-        prompts=result.prompts if draw_prompts else None,
-    )
+) -> None:
+    picture = draw_overlay(result.picture, result.labels, prompts=result.prompts if draw_prompts else None)
     write_labels(outputs.labels, result.labels)
     write_png(outputs.overlay, picture)
+    if save_prompts:
+        write_prompts(outputs.prompts, result.prompts)
     rows = measure_instances(result.labels, image, result.scores, pixel_size_nm=pixel_size_nm)
     write_table(outputs.table, rows)
-    return _entry(result, shape), len(result.scores)
 
 
-def _entry(result: Segmentation, shape: tuple[int, int]) -> Mapping[str, Any]:
+def _entry(result: Segmentation) -> Mapping[str, Any]:
+    rows, columns = result.labels.shape
     return {
-        "rows": shape[0],
-        "columns": shape[1],
+        "rows": rows,
+        "columns": columns,
         "prompts": len(result.prompts),
         "instances": len(result.scores),
         "instances_of_generator_alone": int((result.prompt_of < 0).sum()),

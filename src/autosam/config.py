@@ -246,9 +246,14 @@ class Config(Section):
     training: TrainingConfig = TrainingConfig()
 
     @model_validator(mode="after")
-    def _maps_are_there(self) -> "Config":
+    def _parts_fit(self) -> "Config":
         if self.prompts.method == "probability" and "foreground" not in self.model.generator.channels:
             raise ValueError("prompts.method=probability needs foreground among model.generator.channels")
+        if not self.decode.sam and self.prompts.method in ("grid", "manual"):
+            raise ValueError(
+                "decode.sam=false keeps the generator's basins, and "
+                f"prompts.method={self.prompts.method} asks no generator; change one of them"
+            )
         return self
 
 
@@ -273,7 +278,7 @@ def find_config(name: str) -> Path:
     known = sorted(path.stem for path in config_folder().glob("*.yaml"))
     near = get_close_matches(name, known, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
-    raise ConfigError(f"no config file or name {name!r}{hint} Known names: {', '.join(known) or 'none'}")
+    raise ConfigError(f"no config file or name {name!r}{hint}; known names: {', '.join(known) or 'none'}")
 
 
 def load_config(

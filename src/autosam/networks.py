@@ -15,7 +15,7 @@ from autosam.models.generator import Generator
 from autosam.models.lora import add_lora, load_lora_state_dict, lora_state_dict, merge_lora
 from autosam.models.variants import build_sam
 from autosam.models.weights import file_sha256, load_sam_weights, load_state_dict_file
-from autosam.models.zoo import base_weights
+from autosam.models.zoo import BASES, base_weights, home
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +130,7 @@ def load_networks(path: Path) -> tuple[Networks, ModelHeader]:
         )
     sam = build_sam(settings.variant, image_size=settings.image_size)
     if not whole:
-        base = _base_path(header.base_name)
+        base = _base_path(header.base_name, beside=path)
         state = load_state_dict_file(base, sha256=header.base_sha256)
         load_sam_weights(sam, state, variant=settings.variant, source=str(base))
         if settings.encoder == "lora":
@@ -173,8 +173,18 @@ def _part_names(model: ModelConfig, *, whole: bool) -> set[str]:
     return {"generator", *(part for part, there in tuned.items() if there)}
 
 
-def _base_path(base: str) -> Path:
-    return Path(base) if Path(base).is_file() else base_weights(base)
+def _base_path(base: str, *, beside: Path | None = None) -> Path:
+    """Find base weights: published ones by name, otherwise a file, which may have moved with the model."""
+    if base in BASES:
+        return base_weights(base)
+    places = [Path(base), *([] if beside is None else [beside.parent / Path(base).name]), home() / Path(base).name]
+    for place in places:
+        if place.is_file():
+            return place
+    raise ModelError(
+        f"the base weights {base} are not at {' or '.join(map(str, places))}, and no published weights are named "
+        f"so ({', '.join(BASES)}); put the file at one of these places"
+    )
 
 
 def _load_part(module: nn.Module, parts: dict[str, dict[str, Any]], part: str, path: Path) -> None:

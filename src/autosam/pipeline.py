@@ -1,7 +1,7 @@
 """The way of one image: normalize, generate maps, emit prompts, ask SAM, merge."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +35,15 @@ class Segmentation:
     scores : ndarray of float64, shape (n,)
         Confidence of each instance, 0 to 1, in order of id.
     prompts : list of Prompt
-        Everything that SAM was asked.
+        What SAM was asked, or would have been with ``decode.sam``.
     prompt_of : ndarray of int64, shape (n,)
         Index of the prompt that each instance answers; -1 where the generator's own basin was kept.
     basins : ndarray of int32, shape (H, W)
         The generator's own segmentation; all 0 where it was not asked.
     maps : dict of str to ndarray of float32, shape (H, W)
         The generator's probabilities by channel; empty where it was not asked.
+    picture : ndarray of uint8, shape (H, W, 3)
+        The normalized image, as SAM saw it.
     """
 
     labels: NDArray[np.int32]
@@ -49,7 +51,8 @@ class Segmentation:
     prompts: list[Prompt]
     prompt_of: NDArray[np.int64]
     basins: NDArray[np.int32]
-    maps: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    maps: dict[str, NDArray[np.float32]]
+    picture: NDArray[np.uint8]
 
 
 class Segmenter:
@@ -149,19 +152,13 @@ class Segmenter:
             If the image has another shape, no pixel, or pixels that are no numbers (see
             ``images.non_finite``), or if ``method=manual`` came without prompts or with prompts that say
             nothing or lie outside the image.
-        ConfigError
-            If ``decode.sam=false`` leaves nothing that could make an instance.
         """
         settings = self.config
-        if not settings.decode.sam and settings.prompts.method in ("grid", "manual"):
-            raise ConfigError(
-                "decode.sam=false keeps the generator's basins, and "
-                f"prompts.method={settings.prompts.method} asks no generator; change one of them"
-            )
         pixels = normalize(
             image, low=settings.images.low, high=settings.images.high, non_finite=settings.images.non_finite
         )
         shape = (pixels.shape[0], pixels.shape[1])
+        picture = to_uint8(pixels)
         method = settings.prompts.method
         maps: dict[str, NDArray[np.float32]] = {}
         basins = np.zeros(shape, dtype=np.int32)
@@ -174,6 +171,9 @@ class Segmenter:
             _check_prompts(asked, shape)
         elif prompts is not None:
             raise InputError(f"prompts came with prompts.method={method}; set prompts.method=manual to use them")
+        elif not pixels.any():
+            # A constant image: whatever the networks say of it, there is no object to see.
+            asked = []
         elif method == "grid":
             asked = grid_prompts(shape, settings.prompts.grid)
         else:
@@ -182,10 +182,10 @@ class Segmenter:
             asked = self._emit(basins, maps)
         if not settings.decode.sam:
             scores = np.array([prompt.foreground for prompt in asked], dtype=np.float64)
-            return Segmentation(basins, scores, asked, np.full(len(asked), -1), basins, maps)
+            return Segmentation(basins, scores, asked, np.full(len(asked), -1), basins, maps, picture)
         masks = decode_masks(
             self.networks.sam,
-            to_uint8(pixels),
+            picture,
             asked,
             tile_size=self._tile_size(),
             overlap=settings.tiles.overlap,
@@ -204,7 +204,7 @@ class Segmenter:
                 min_size=settings.merge.min_size,
             )
         prompt_of = np.array([masks[index].prompt if index >= 0 else -1 for index in merged.kept], dtype=np.int64)
-        return Segmentation(merged.labels, merged.scores, asked, prompt_of, basins, maps)
+        return Segmentation(merged.labels, merged.scores, asked, prompt_of, basins, maps, picture)
 
     def predict_maps(self, pixels: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
         """Run the generator on normalized pixels, (H, W, 3); gives its maps by channel."""

@@ -3,11 +3,11 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from autosam.cli.progress import image_progress
+from autosam.cli.progress import count, image_progress
 
 if TYPE_CHECKING:
     from autosam.data.check import CheckReport
@@ -81,13 +81,12 @@ def _panels(store: "Store", report: "CheckReport", most: int) -> "list[Panel]":
         except InputError:
             # It is among the faults.
             continue
-        objects = "no labels" if row.objects is None else f"{row.objects.ids.size} objects"
-        lines = (
-            item.name,
-            f"{item.split or 'no part'} · {objects}",
-            ", ".join(dict.fromkeys(kinds.get(item.name, ()))),
-        )
-        panels.append(Panel(picture, lines, marked=item.name in kinds))
+        objects = "no labels" if row.objects is None else count(row.objects.ids.size, "object")
+        lines = [item.name, f"{item.split or 'no part'} · {objects}"]
+        if item.name in kinds:
+            lines.append(", ".join(dict.fromkeys(kinds[item.name])))
+        mark: Literal["fault", "warning"] = "fault" if item.name in faulty else "warning"
+        panels.append(Panel(picture, tuple(lines), mark if item.name in kinds else None))
     return panels
 
 
@@ -101,7 +100,7 @@ def _print_check(store: "Store", report: "CheckReport") -> None:
     from autosam.data.summary import shares
 
     # Into a file or a pipe nothing is cut to the 80 columns that rich then assumes.
-    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False, soft_wrap=True)
     sizes = Counter(f"{' × '.join(map(str, item.shape))} {item.dtype}" for item in store.items)
     common = ", ".join(f"{count} of {size}" for size, count in sizes.most_common(4))
     more = f" and {len(sizes) - 4} more sizes" if len(sizes) > 4 else ""
@@ -110,7 +109,9 @@ def _print_check(store: "Store", report: "CheckReport") -> None:
     types = (
         ", ".join(sorted({item.labels_dtype for item in store.items if item.labels_dtype is not None})) or "none"
     )
-    console.print(Text(f"{store.path}: {len(store)} images in {len(store.volumes)} volumes: {common}{more}"))
+    images = count(len(store), "image")
+    where = f" in {count(len(store.volumes), 'volume')}" if store.volumes else ""
+    console.print(Text(f"{store.path}: {images}{where}: {common}{more}"))
     console.print(Text(f"source {manifest.source}; voxels (z, y, x) in nm {voxel}; licence {manifest.licence}"))
     console.print(Text(f"labels {types}; ids hold in {manifest.ids}; instances: {manifest.instances}"))
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -152,7 +153,7 @@ def _print_check(store: "Store", report: "CheckReport") -> None:
         found.add_row(Text(level, style), kind, f"{len(findings):,}", Text("\n".join(examples)))
     console.print(found)
     warnings = len(report.findings) - report.faults
-    console.print(f"{report.faults} faults, {warnings} warnings.")
+    console.print(f"{count(report.faults, 'fault')}, {count(warnings, 'warning')}.")
 
 
 def _number(value: float, unit: str, form: str) -> str:

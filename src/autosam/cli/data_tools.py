@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autosam.cli.data_check import check
-from autosam.cli.progress import image_progress
+from autosam.cli.progress import count, image_progress
 
 if TYPE_CHECKING:
     from autosam.data.store import Store
@@ -121,7 +121,7 @@ def patches(
     opened = Store.open(store)
     with image_progress("cutting") as bar:
         task = bar.add_task("cutting", total=len(opened))
-        count = write_patches(
+        result = write_patches(
             opened,
             out,
             size=size,
@@ -131,10 +131,11 @@ def patches(
             restart=restart,
             tick=lambda: bar.advance(task),
         )
-    dropped = f", {count.dropped:,} dropped for want of foreground" if drop_empty or min_foreground else ""
-    typer.echo(f"{count.images:,} images gave {count.kept:,} patches of {size} × {size}{dropped}: {out}.")
-    if count.too_small:
-        typer.echo(f"{count.too_small:,} images are smaller than a patch and gave none.")
+    dropped = f", {result.dropped:,} dropped for want of foreground" if drop_empty or min_foreground else ""
+    gave = f"{count(result.images, 'image')} gave {count(result.kept, 'patch', 'patches')} of {size} × {size}"
+    typer.echo(f"{gave}{dropped}: {out}.")
+    if result.too_small:
+        typer.echo(f"Smaller than a patch, without any: {count(result.too_small, 'image')}.")
 
 
 def show(
@@ -166,7 +167,7 @@ def show(
             labels = opened.labels(name)
             picture = draw_overlay(picture, labels, fill=fill)
             ids = np.unique(labels)
-            said = f"{ids.size - int(ids[0] == 0)} objects"
+            said = count(ids.size - int(ids[0] == 0), "object")
         file = output / f"{name}_overlay.png"
         write_png(file, picture)
         size = " × ".join(map(str, item.shape))

@@ -1,42 +1,64 @@
-"""`autosam evaluate`: scores of label files against the truth, as a table, CSV and JSON."""
+"""`autosam evaluate`: scores of label files against the truth, as a table, CSV, JSON and figures."""
 
-import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
-    from autosam.metrics.evaluation import Scores
     from autosam.metrics.pairing import Pair
+    from autosam.metrics.results import Summary
+    from autosam.metrics.scores import Protocol
+    from autosam.metrics.scoring import Scored
 
-_PRINTED = {
-    "objects": "objects",
-    "predicted": "predicted",
-    "ap50": "AP@.5",
-    "ap75": "AP@.75",
-    "mean_ap": "mean AP",
-    "rand_error": "A-Rand",
-    "dice": "Dice",
-    "iou": "IoU",
-}
+
+class Ap(StrEnum):
+    """Average precisions; see docs/metrics.md."""
+
+    DSB = "dsb"
+    COCO = "coco"
+    MITOEM2020 = "mitoem2020"
+
+
+class Rand(StrEnum):
+    """Adapted Rand errors; see docs/metrics.md."""
+
+    SNEMI3D = "snemi3d"
+    SKIMAGE = "skimage"
+    FOREGROUND = "foreground"
+    SINGLETONS = "singletons"
+
+
+class ScoresFrom(StrEnum):
+    """What ranks predictions."""
+
+    AUTO = "auto"
+    TABLE = "table"
+    SIZE = "size"
 
 
 def evaluate(
-    pred: Annotated[
-        str,
+    places: Annotated[
+        list[str],
         typer.Argument(
-            metavar="PRED",
-            help="Predicted labels: a file, a folder (such as segment's -o) or a quoted pattern.",
+            metavar="PRED TRUTH",
+            help="Predicted and true labels: files, folders (such as segment's -o) or quoted patterns. "
+            "With --compare: A B C ... TRUTH.",
+            show_default=False,
         ),
-    ],
-    truth: Annotated[
-        str, typer.Argument(metavar="TRUTH", help="True labels: a file, a folder or a quoted pattern.")
     ],
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", metavar="OUT", help="Folder for evaluation.csv and evaluation.json."),
     ] = None,
+    compare: Annotated[
+        bool,
+        typer.Option("--compare", help="Put several predictions side by side: --compare A B C TRUTH."),
+    ] = False,
+    figures: Annotated[
+        bool, typer.Option("--figures", help="Draw error maps and curves into OUT/figures; needs -o.")
+    ] = False,
     components: Annotated[
         bool, typer.Option("--components", help="The truth is semantic: its components are the instances.")
     ] = False,
@@ -57,163 +79,191 @@ def evaluate(
             help="Compare these stems alone: a text file or splits.json:epfl.val.",
         ),
     ] = None,
+    ap: Annotated[
+        list[Ap] | None,
+        typer.Option(help="Average precisions to print; may be given several times. [dsb]", show_default=False),
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="dsb: a match has IoU > t instead of >= t.")] = False,
+    rand: Annotated[Rand, typer.Option(help="The adapted Rand error.")] = Rand.SNEMI3D,
+    max_dets: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="coco, mitoem2020: count the N best of an image. [all]")
+    ] = None,
+    scores: Annotated[
+        ScoresFrom | None,
+        typer.Option(
+            help="coco, mitoem2020: rank by NAME_instances.csv or by size. [table where all have one]",
+            show_default=False,
+        ),
+    ] = None,
+    sizes: Annotated[
+        str | None,
+        typer.Option(metavar="N,N", help="AP by size too, in classes bounded by these numbers of voxels."),
+    ] = None,
+    bootstrap: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Resamples of the images for 95 % intervals; 0 for none.")
+    ] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Of the resamples.")] = 0,
+    wide: Annotated[bool, typer.Option("--wide", help="Print VOI, CREMI score, PQ, AJI and AJI+, too.")] = False,
 ) -> None:
     """Score predicted labels against the truth, paired by name."""
     from autosam.errors import InputError, OutputError
-    from autosam.metrics.evaluation import mean_row, pool
+    from autosam.metrics.bootstrap import paired_differences
+    from autosam.metrics.definitions import definitions
     from autosam.metrics.pairing import pair_files, read_stems
+    from autosam.metrics.printed import print_results
+    from autosam.metrics.results import count_of, summarize, write_results
+    from autosam.metrics.ranked_precision import RankedConvention
+    from autosam.metrics.scores import Protocol
 
+    preds, truth = places[:-1], places[-1]
+    if not preds or (len(preds) > 1 and not compare):
+        raise InputError(
+            f"{len(places)} place(s) came: give PRED TRUTH, or --compare A B ... TRUTH for several predictions"
+        )
+    if compare and (len(preds) < 2 or len(set(preds)) < len(preds)):
+        raise InputError(f"--compare got {', '.join(preds)} and the truth {truth}: name two or more predictions")
     if min_size is not None and not (components or pred_components):
         raise InputError("--min-size came without --components or --pred-components: add one or leave it out")
+    chosen = list(dict.fromkeys(ap or [Ap.DSB]))
+    known: tuple[RankedConvention, ...] = ("coco", "mitoem2020")
+    ranked = tuple(name for a in chosen for name in known if a == name)
+    for option, value in (("--max-dets", max_dets), ("--scores", scores)):
+        if value is not None and not ranked:
+            raise InputError(f"{option} came without --ap coco or --ap mitoem2020: add one or leave it out")
+    if figures and output is None:
+        raise InputError("--figures came without -o: give the folder that they go to")
     if output is not None and output.exists() and not output.is_dir():
         raise OutputError(f"{output} is a file: give -o a folder")
-    size = 50 if min_size is None else min_size
-    stems = [stem for source in lists for stem in read_stems(source)] if lists else None
-    pairs = pair_files(pred, truth, stems=stems)
-
-    scores, notes = _score(
-        pairs, truth_size=size if components else None, pred_size=size if pred_components else None
+    protocol = Protocol(
+        strict=strict, rand=rand.value, ranked=ranked, max_dets=max_dets, size_bounds=_size_bounds(sizes)
     )
-    images = f"{len(pairs)} image{'s' if len(pairs) > 1 else ''}"
-    rows = [("image", pair.name, s.row()) for pair, s in zip(pairs, scores, strict=True)]
-    pooled = pool(scores)
-    rows += [
-        ("pooled", images, pooled.row()),
-        ("mean", images, mean_row(scores)),
-    ]
+    protocol.size_classes("dsb")  # refuses bounds that do not ascend before anything is read
+    size = 50 if min_size is None else min_size
+    truth_size, pred_size = size if components else None, size if pred_components else None
+    stems = [stem for source in lists for stem in read_stems(source)] if lists else None
 
+    pairs = {place: pair_files(place, truth, stems=stems) for place in preds}
+    _require_the_same_images(pairs)
+    ranking = (scores or ScoresFrom.AUTO).value
+    scored = {place: _score(listed, protocol, truth_size, pred_size, ranking) for place, listed in pairs.items()}
+    names = [pair.name for pair in pairs[preds[0]]]
+    summaries = {
+        place: summarize(names, found.scores, resamples=bootstrap, seed=seed) for place, found in scored.items()
+    }
+
+    images = count_of(len(names))
+    header = f"{', '.join(preds)} against {truth}: {images}"
+    notes = list(dict.fromkeys(note for found in scored.values() for note in found.notes))
     made = [side for side, wanted in (("truth", components), ("prediction", pred_components)) if wanted]
-    header = f"{pred} against {truth}: {images}"
     if made:
         how = f"connected components (8 neighbours, 26 in 3D) of at least {size} px"
         notes.insert(0, f"instances of the {' and of the '.join(made)} are the {how} of semantic masks")
-    _print(header, rows, notes)
+    differences = {}
+    if compare:
+        first = scored[preds[0]].scores
+        for place in preds[1:]:
+            differences[place] = paired_differences(first, scored[place].scores, resamples=bootstrap, seed=seed)
+    print_results(
+        header,
+        notes,
+        summaries,
+        differences,
+        protocol=protocol,
+        dsb=Ap.DSB in chosen,
+        wide=wide,
+        resamples=bootstrap,
+    )
+
     if output is not None:
         settings = {
-            "ap": "dsb",
-            "strict": pooled.ap.strict,
-            "rand": pooled.rand.convention,
+            "ap": chosen[0].value if len(chosen) == 1 else [a.value for a in chosen],
+            "strict": strict,
+            "rand": rand.value,
+            "max_dets": max_dets,
+            "size_bounds": list(protocol.size_bounds),
+            "bootstrap": bootstrap,
+            "seed": seed,
             "components_of_truth": components,
             "components_of_prediction": pred_components,
             "smallest_component_px": size if made else None,
         }
-        _write(output, header, settings, rows, notes, pooled)
+        about = {"title": header, "settings": settings, "notes": notes, "definitions": definitions(protocol)}
+        written = write_results(output, about, summaries, differences)
+        typer.echo(f"Written: {', '.join(map(str, written))}")
+        if figures:
+            _draw(output / "figures", pairs, scored, summaries, truth_size, pred_size)
+
+
+def _size_bounds(text: str | None) -> tuple[int, ...]:
+    from autosam.errors import InputError
+
+    try:
+        return tuple(int(part) for part in text.split(",")) if text else ()
+    except ValueError:
+        raise InputError(f"--sizes is {text!r}: give whole numbers of voxels, such as 1000,5000") from None
+
+
+def _require_the_same_images(pairs: "dict[str, list[Pair]]") -> None:
+    from autosam.errors import InputError
+
+    truths = {place: [pair.truth for pair in listed] for place, listed in pairs.items()}
+    first, expected = next(iter(truths.items()))
+    for place, found in truths.items():
+        if found != expected:
+            raise InputError(
+                f"{first} and {place} are compared with different truths ({len(expected)} and {len(found)} "
+                "images): give predictions of the same images, or --list with those they share"
+            )
 
 
 def _score(
-    pairs: "list[Pair]", *, truth_size: int | None, pred_size: int | None
-) -> "tuple[list[Scores], list[str]]":
-    """Score every pair; raise one error that names every file that cannot be used."""
+    pairs: "list[Pair]", protocol: "Protocol", truth_size: int | None, pred_size: int | None, ranking: Any
+) -> "Scored":
     from rich.console import Console
-    from rich.progress import track
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-    from autosam.errors import InputError
-    from autosam.images import read_labels
-    from autosam.metrics.components import components, looks_semantic
-    from autosam.metrics.evaluation import evaluate_pair
+    from autosam.metrics.scoring import score_files
 
-    scores, faults = [], []
-    semantic = {"truth": 0, "prediction": 0}
     console = Console(stderr=True)
-    quiet = not console.is_terminal or len(pairs) < 2
-    for pair in track(pairs, "Evaluating", console=console, transient=True, disable=quiet):
-        try:
-            pred, truth = read_labels(pair.pred), read_labels(pair.truth)
-            semantic["truth"] += truth_size is None and looks_semantic(truth)
-            semantic["prediction"] += pred_size is None and looks_semantic(pred)
-            if truth_size is not None:
-                truth = components(truth, min_size=truth_size)
-            if pred_size is not None:
-                pred = components(pred, min_size=pred_size)
-            scores.append(evaluate_pair(pred, truth))
-        except InputError as error:
-            faults.append(f"{pair.name}: {error}")
-    if faults:
-        raise InputError(f"{len(faults)} of {len(pairs)} images cannot be compared: {'; '.join(faults)}")
-    notes = [
-        f"{count} {side} file(s) hold one id alone, like a semantic mask; {option} makes instances of it"
-        for (side, count), option in zip(semantic.items(), ("--components", "--pred-components"), strict=True)
-        if count
-    ]
-    return scores, notes
-
-
-def _print(header: str, rows: list[tuple[str, str, dict[str, float]]], notes: list[str]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    # Into a file or a pipe nothing is cut to the 80 columns that rich then assumes.
-    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
-    console.print(Text(header))
-    for note in notes:
-        console.print(Text(f"note: {note}"))
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("image", no_wrap=True)
-    for title in _PRINTED.values():
-        table.add_column(title, justify="right", no_wrap=True)
-    for number, (kind, name, row) in enumerate(rows):
-        whole = kind != "mean"
-        cells = [_cell(row[column], whole and column in ("objects", "predicted")) for column in _PRINTED]
-        last_image = number + 1 < len(rows) and kind == "image" != rows[number + 1][0]
-        table.add_row(
-            Text(name if kind == "image" else f"{kind} ({name})"),
-            *cells,
-            end_section=last_image,
-            style=None if kind == "image" else "bold",
-        )
-    console.print(table)
-    console.print(
-        Text("AP: TP / (TP + FP + FN); mean AP: IoU .50 to .95; A-Rand: adapted Rand error, as SNEMI3D.")
+    bar = Progress(
+        TextColumn("Evaluating"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
     )
+    with bar:
+        task = bar.add_task("", total=len(pairs))
+        return score_files(
+            pairs,
+            protocol=protocol,
+            truth_size=truth_size,
+            pred_size=pred_size,
+            ranking=ranking,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
 
 
-def _cell(value: float, whole: bool) -> str:
-    if value != value:  # undefined
-        return "–"
-    return f"{value:.0f}" if whole else f"{value:.3f}"
-
-
-def _write(
-    output: Path,
-    header: str,
-    settings: dict[str, Any],
-    rows: list[tuple[str, str, dict[str, float]]],
-    notes: list[str],
-    pooled: "Scores",
+def _draw(
+    folder: Path,
+    pairs: "dict[str, list[Pair]]",
+    scored: "dict[str, Scored]",
+    summaries: "dict[str, Summary]",
+    truth_size: int | None,
+    pred_size: int | None,
 ) -> None:
-    import csv
-    import io
+    from autosam.images import ensure_folder
+    from autosam.metrics.scoring import middle_slice
+    from autosam.report.figures import ap_curves, error_map, save_figure, size_and_iou
 
-    from autosam import __version__
-    from autosam.images import ensure_folder, write_json, write_text
-    from autosam.metrics.evaluation import DEFINITIONS
-
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["kind", "image", *rows[0][2]])
-    for kind, name, row in rows:
-        writer.writerow([kind, name, *("" if v != v else f"{v:.6g}" for v in row.values())])
-    document = {
-        "autosam": __version__,
-        "title": header,
-        "settings": settings,
-        "notes": notes,
-        "definitions": DEFINITIONS,
-        "images": [{"image": name, **row} for kind, name, row in rows if kind == "image"],
-        "pooled": {**pooled.row(), "thresholds": pooled.per_threshold()},
-        "mean": rows[-1][2],
-    }
-    ensure_folder(output)
-    write_text(output / "evaluation.csv", text.getvalue())
-    write_json(output / "evaluation.json", _null_for_nan(document))
-    typer.echo(f"Written: {output / 'evaluation.csv'}, {output / 'evaluation.json'}")
-
-
-def _null_for_nan(value: Any) -> Any:
-    """Replace NaN, which JSON does not know, by None."""
-    if isinstance(value, dict):
-        return {key: _null_for_nan(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_null_for_nan(item) for item in value]
-    return None if isinstance(value, float) and value != value else value
+    for number, (place, listed) in enumerate(pairs.items(), 1):
+        inner = folder if len(pairs) == 1 else folder / f"{number}_{Path(place).stem}"
+        ensure_folder(inner / "errors")
+        for pair in listed:
+            pred, truth, where = middle_slice(pair, truth_size=truth_size, pred_size=pred_size)
+            save_figure(inner / "errors" / f"{pair.name}.png", error_map(pred, truth, title=f"{pair.name}{where}"))
+        save_figure(inner / "size_iou.png", size_and_iou(scored[place].sizes, scored[place].ious))
+    save_figure(folder / "ap_threshold.png", ap_curves({place: s.pool for place, s in summaries.items()}))
+    typer.echo(f"Drawn: {folder}")

@@ -1,4 +1,4 @@
-"""The progress bar of the commands that go through the images of a store."""
+"""What the commands that go through the images of a store have in common: a bar, and counts in words."""
 
 from typing import TYPE_CHECKING
 
@@ -22,3 +22,14 @@ def image_progress(doing: str) -> "Progress":
         transient=True,
         disable=not console.is_terminal,
     )
+
+
+def count(number: int, one: str, many: str | None = None) -> str:
+    """Write a number of things.
+
+    Examples
+    --------
+    >>> count(1, "image"), count(1980, "patch", "patches")
+    ('1 image', '1,980 patches')
+    """
+    return f"{number:,} {one if number == 1 else many or one + 's'}"

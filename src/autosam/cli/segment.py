@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+FORMATS = ("tif", "png", "h5", "zarr")
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -42,6 +44,10 @@ def segment(
             help="distance, centroid, probability or grid; or your own prompts in a table.",
         ),
     ] = None,
+    save_prompts: Annotated[
+        bool,
+        typer.Option("--save-prompts", help="Write NAME_prompts.csv, to correct by hand and give to --prompts."),
+    ] = False,
     file_format: Annotated[str, typer.Option("--format", help="Of the labels: tif, png, h5 or zarr.")] = "tif",
     pixel_size: Annotated[
         float | None, typer.Option(min=1e-6, metavar="NM", help="Side of a pixel in nm, for areas in µm².")
@@ -61,11 +67,18 @@ def segment(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from autosam.cli.console import console
-    from autosam.images import ensure_folder, find_sources
+    from autosam.errors import ConfigError, OutputError
+    from autosam.images import find_sources
 
+    if file_format not in FORMATS:
+        raise ConfigError(f"--format {file_format} is unknown; choose one of {', '.join(FORMATS)}")
     sources = find_sources(inputs)
-    overrides, prompts_for = _prompting(prompts, settings or [], sources)
-    ensure_folder(out)
+    if out.resolve() in {source.path.resolve().parent for source in sources}:
+        raise OutputError(
+            f"{out} holds the images themselves, and the next run would take the results for images; "
+            "choose another folder with --output"
+        )
+    overrides, prompts_for, prompts_sha256 = _prompting(prompts, settings or [], sources)
 
     # Slow imports only now: a mistyped path is answered at once.
     from autosam.batch import segment_batch
@@ -85,39 +98,53 @@ def segment(
         transient=True,
     ) as bar:
         task = bar.add_task("segmenting", total=len(sources))
-        for outcome in segment_batch(
+        batch = segment_batch(
             sources,
             segmenter,
             out,
             file_format=file_format,
             overwrite=overwrite,
             draw_prompts=draw_prompts,
+            save_prompts=save_prompts,
             pixel_size_nm=pixel_size,
             prompts_for=prompts_for,
+            prompts_sha256=prompts_sha256,
             model_sha256=file_sha256(resolve_model(model)),
             progress=lambda share: bar.update(task, completed=len(outcomes) + share),
-        ):
-            outcomes.append(outcome)
-            bar.update(task, completed=len(outcomes))
-            if outcome.state == "failed":
-                bar.console.print(f"failed: {outcome.message}", markup=False)
+        )
+        try:
+            for outcome in batch:
+                outcomes.append(outcome)
+                bar.update(task, completed=len(outcomes))
+                if outcome.state == "failed" and len(sources) > 1:
+                    bar.console.print(f"failed: {outcome.message}", markup=False)
+        except KeyboardInterrupt:
+            # Closes the record, too.
+            batch.close()
+            bar.stop()
+            typer.echo("autosam: interrupted; the same command goes on where it stopped", err=True)
+            raise typer.Exit(130) from None
     _summarize(outcomes, out)
 
 
 def _prompting(
     prompts: str | None, settings: list[str], sources: "Sequence[Source]"
-) -> "tuple[list[str], Callable[[Source, tuple[int, int]], list[Prompt]] | None]":
+) -> "tuple[list[str], Callable[[Source, tuple[int, int]], list[Prompt]] | None, str]":
     """Tell a method from a table of prompts, and read the table once to find its faults before the work starts."""
     if prompts is None:
-        return settings, None
+        return settings, None, ""
+    from hashlib import sha256
+
     from autosam.errors import ConfigError
     from autosam.prompts import read_prompts
 
     methods = ("distance", "centroid", "probability", "grid")
     if prompts in methods:
-        return [f"prompts.method={prompts}", *settings], None
+        return [f"prompts.method={prompts}", *settings], None, ""
     if not Path(prompts).is_file():
-        raise ConfigError(f"--prompts {prompts}: no such file, and no method; methods are {', '.join(methods)}")
+        raise ConfigError(
+            f"--prompts {prompts}: no such table of prompts, and no method; methods are {', '.join(methods)}"
+        )
     table = Path(prompts)
 
     def name(source: "Source") -> str:
@@ -128,6 +155,7 @@ def _prompting(
     return (
         ["prompts.method=manual", *settings],
         lambda source, shape: read_prompts(table, image=name(source), shape=shape),
+        sha256(table.read_bytes()).hexdigest(),
     )
 
 
@@ -160,7 +188,7 @@ def _summarize(outcomes: "list[Outcome]", out: Path) -> None:
     if by_state["failed"]:
         typer.echo(f"autosam: {_count(len(by_state['failed']), 'image')} failed:", err=True)
         for outcome in by_state["failed"]:
-            typer.echo(f"  {outcome.source}: {outcome.message}", err=True)
+            typer.echo(f"  {outcome.message}", err=True)
         raise typer.Exit(1)
 
 

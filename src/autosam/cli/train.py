@@ -8,7 +8,7 @@ import typer
 
 def train(
     data: Annotated[Path, typer.Argument(help="Folder of the training data; `data.sources` says what is in it.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")],
+    out: Annotated[Path, typer.Option("--output", "--out", "-o", help="Folder of the run.")],
     config: Annotated[
         str | None, typer.Option("--config", "-c", help="YAML file, or a name such as joint or mito.")
     ] = None,

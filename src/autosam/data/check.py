@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -187,23 +187,16 @@ class _Check:
             self._check_ids(item.volume, objects, "voxels")
 
     def _check_ids(self, name: str, objects: Objects, unit: str) -> None:
+        of = f"of {objects.ids.size} objects"
         if objects.missing:
-            self._warn(
-                "ids not contiguous",
-                name,
-                f"{objects.ids.size} ids up to {objects.ids[-1]}: {objects.missing} unused",
-            )
+            self._warn("ids not contiguous", name, f"{objects.missing} ids up to {objects.ids[-1]} are not used")
         apart = objects.ids[objects.pieces > 1]
         if apart.size:
-            most = int(objects.pieces.max())
-            self._warn(
-                "ids not connected",
-                name,
-                f"{_listed(apart)} in several pieces (up to {most}) of {objects.ids.size}",
-            )
+            text = f"{apart.size} {of} in up to {objects.pieces.max()} pieces: {_listed(apart)}"
+            self._warn("ids not connected", name, text)
         tiny = objects.ids[objects.sizes < TINY]
         if tiny.size:
-            self._warn("tiny objects", name, f"{_listed(tiny)} under {TINY} {unit} of {objects.ids.size}")
+            self._warn("tiny objects", name, f"{tiny.size} {of} under {TINY} {unit}: {_listed(tiny)}")
 
     def _align(self, item: Item, image: NDArray[Any], labels: NDArray[Any]) -> None:
         edges = slice_edges(image, labels)
@@ -239,7 +232,5 @@ class _Check:
             self._warn("semantic labels", "", text)
 
 
-def _listed(ids: Iterable[np.uint64], most: int = 3) -> str:
-    listed = [str(number) for number in ids]
-    rest = len(listed) - most
-    return f"{len(listed)} (" + ", ".join(listed[:most]) + (", …" if rest > 0 else "") + ")"
+def _listed(ids: NDArray[np.uint64], most: int = 5) -> str:
+    return "id " + ", ".join(str(number) for number in ids[:most]) + (", …" if ids.size > most else "")

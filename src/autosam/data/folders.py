@@ -103,6 +103,11 @@ def load_scenes(
         instances = components(truth, min_size=min_size) if as_components else _renumbered(truth)
         scenes.append(Scene(f"{source}/{stem}", source, image, instances))
     _refuse(faults, source)
+    if not as_components and scenes and all(_like_a_mask(scene.labels) for scene in scenes):
+        raise InputError(
+            f"every label image of {source} holds one id in several pieces, like a mask of all objects; set "
+            "components: true for it in data.sources, or give each object an id of its own"
+        )
     return scenes
 
 
@@ -170,6 +175,10 @@ def _refuse(faults: list[str], source: str) -> None:
         more = f"; and {len(faults) - 10} more" if len(faults) > 10 else ""
         count = f"{len(faults)} fault{'s' * (len(faults) > 1)}"
         raise InputError(f"{count} in {source}: {'; '.join(faults[:10])}{more}")
+
+
+def _like_a_mask(labels: NDArray[np.int32]) -> bool:
+    return int(labels.max(initial=0)) == 1 and int(components(labels, min_size=1).max()) > 1
 
 
 def _renumbered(labels: NDArray[np.generic]) -> NDArray[np.int32]:

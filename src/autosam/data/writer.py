@@ -44,6 +44,8 @@ class StoreWriter:
         self.folder = path.with_name(f".{path.name}.importing")
         self._manifest = replace(manifest, items=())
         self._items: list[Item] = []
+        self._names: set[str] = set()
+        self._last: dict[str, Item] = {}
         self._tops: dict[str, int] = {}
         if path.exists() and not restart:
             raise InputError(f"{path} exists already; choose another name, or replace it with --restart.")
@@ -202,19 +204,22 @@ class StoreWriter:
         return array
 
     def _check(self, item: Item) -> None:
-        before = [other for other in self._items if item.volume is not None and other.volume == item.volume][-1:]
-        for other in before:
-            if _kind(other) != _kind(item):
-                raise InputError(
-                    f"{item.name} is {_describe(item)}, but {other.name} of its volume is {_describe(other)}; "
-                    "wanted slices of one size and type, with labels on all or on none."
-                )
+        before = None if item.volume is None else self._last.get(item.volume)
+        if before is not None and _kind(before) != _kind(item):
+            raise InputError(
+                f"{item.name} is {_describe(item)}, but {before.name} of its volume is {_describe(before)}; "
+                "wanted slices of one size and type, with labels on all or on none."
+            )
+        last = () if before is None else (_typed(before, item.labels_dtype),)
         try:
-            check_items((*(_typed(other, item.labels_dtype) for other in before), item))
+            check_items((*last, item))
         except ValueError as error:
             raise InputError(f"{error}.") from error
-        if any(other.name.casefold() == item.name.casefold() for other in self._items):
+        if item.name.casefold() in self._names:
             raise InputError(f"two images are called {item.name}; rename one of them.")
+        self._names.add(item.name.casefold())
+        if item.volume is not None:
+            self._last[item.volume] = item
 
     def _check_room(self) -> None:
         size = sum(file.stat().st_size for file in (self.folder / "slices").glob("*.npz"))

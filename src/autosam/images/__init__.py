@@ -3,7 +3,7 @@
 from autosam.images.normalize import normalize, to_uint8
 from autosam.images.read import read_image, read_labels
 from autosam.images.source import Source, find_sources
-from autosam.images.tile import Window, blend, blend_weights, read_window, tile_windows
+from autosam.images.tile import Window, blend, read_window, tile_windows
 from autosam.images.write import (
     atomic_path,
     ensure_folder,
@@ -19,7 +19,6 @@ __all__ = [
     "Window",
     "atomic_path",
     "blend",
-    "blend_weights",
     "ensure_folder",
     "find_sources",
     "normalize",

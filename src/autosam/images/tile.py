@@ -161,28 +161,13 @@ def _mirrored(start: int, count: int, length: int) -> NDArray[np.intp]:
     return np.where(index < length, index, 2 * length - 1 - index)
 
 
-def blend_weights(shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Weight of each pixel of a tile: 1 in the middle, falling as a squared sine, above 0 at the border.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Rows and columns of the tile.
-
-    Returns
-    -------
-    ndarray of float32, shape `shape`
-        Separable: the outer product of a weight of the row and one of the column.
-    """
-    return np.outer(_ramp(shape[0]), _ramp(shape[1])).astype(np.float32)
-
-
 def _ramp(length: int) -> NDArray[np.float64]:
+    # Above 0 at the border, so that a pixel that one tile alone covers has a weight.
     return np.sin(np.pi * (np.arange(length) + 0.5) / length) ** 2
 
 
 def blend(tiles: Iterable[NDArray[Any]], windows: Sequence[Window], shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Join the maps of all tiles into maps of the whole image, weighted by `blend_weights`.
+    """Join the maps of all tiles into maps of the whole image, weighted by a squared sine.
 
     Parameters
     ----------

@@ -2,17 +2,21 @@
 
 from autosam.metrics.aggregated import AggregatedJaccard, aggregated_jaccard, aji, aji_plus
 from autosam.metrics.average_precision import THRESHOLDS, average_precision
+from autosam.metrics.bootstrap import Interval, bootstrap_intervals, paired_differences
 from autosam.metrics.components import components
 from autosam.metrics.contingency import Contingency, ContingencyTable, contingency_table
-from autosam.metrics.evaluation import Scores, evaluate_pair, mean_row, pool
-from autosam.metrics.matching import Matches, match_objects
+from autosam.metrics.error_kinds import ErrorKind, ErrorKinds, classify_errors
+from autosam.metrics.evaluation import evaluate_pair, mean_row, pool
+from autosam.metrics.matching import Matches, best_ious, match_objects
 from autosam.metrics.overlap import ForegroundOverlap, dice, f1, foreground_overlap, iou
 from autosam.metrics.panoptic import PanopticQuality, panoptic_quality
 from autosam.metrics.precision_counts import AveragePrecision
 from autosam.metrics.rand import AdaptedRand, adapted_rand
 from autosam.metrics.ranked_precision import RankedPrecision
+from autosam.metrics.scores import Protocol, Scores
 from autosam.metrics.soft_dice import linear_dice, squared_dice
 from autosam.metrics.variation import VariationOfInformation, cremi_score, variation_of_information
+from autosam.metrics.volumes import LabelVolume, contingency_of_volumes, open_labels
 
 __all__ = [
     "THRESHOLDS",
@@ -21,9 +25,14 @@ __all__ = [
     "AveragePrecision",
     "Contingency",
     "ContingencyTable",
+    "ErrorKind",
+    "ErrorKinds",
     "ForegroundOverlap",
+    "Interval",
+    "LabelVolume",
     "Matches",
     "PanopticQuality",
+    "Protocol",
     "RankedPrecision",
     "Scores",
     "VariationOfInformation",
@@ -32,7 +41,11 @@ __all__ = [
     "aji",
     "aji_plus",
     "average_precision",
+    "best_ious",
+    "bootstrap_intervals",
+    "classify_errors",
     "components",
+    "contingency_of_volumes",
     "contingency_table",
     "cremi_score",
     "dice",
@@ -43,6 +56,8 @@ __all__ = [
     "linear_dice",
     "match_objects",
     "mean_row",
+    "open_labels",
+    "paired_differences",
     "panoptic_quality",
     "pool",
     "squared_dice",

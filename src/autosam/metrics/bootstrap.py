@@ -1,16 +1,16 @@
 """How far a score would move with other images of the same kind: bootstrap intervals over images."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from autosam.errors import InputError
-from autosam.metrics.evaluation import Scores, mean_row, pool
+from autosam.metrics.evaluation import mean_of_rows, pool
+from autosam.metrics.scores import Scores
 
-_Row = dict[str, float]
-_Summary = Callable[[Sequence[Scores]], _Row]
+_Row = Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -30,29 +30,17 @@ class Interval:
     high: float
 
 
-def pooled_row(scores: Sequence[Scores]) -> _Row:
-    """Return the row of the pooled counts."""
-    return pool(scores).row()
-
-
 def bootstrap_intervals(
-    scores: Sequence[Scores],
-    *,
-    summary: _Summary = pooled_row,
-    resamples: int = 1000,
-    seed: int = 0,
-    level: float = 0.95,
+    scores: Sequence[Scores], *, resamples: int = 1000, seed: int = 0, level: float = 0.95
 ) -> dict[str, Interval]:
-    """Draw as many images with replacement, again and again, and take quantiles of their scores.
+    """Draw as many images with replacement, again and again, and take quantiles of their pooled scores.
 
     Parameters
     ----------
     scores : sequence of Scores
         One per image.
-    summary : callable
-        What makes one row of several images: `pooled_row` or `mean_row`.
     resamples : int
-        Number of draws, at least 1.
+        Number of draws; 0 for no limits.
     seed : int
         Of the draws. The same seed, number of images and resamples draw the same images.
     level : float
@@ -67,15 +55,24 @@ def bootstrap_intervals(
     Raises
     ------
     InputError
-        If there are no scores, or a setting is out of range.
+        If there are no scores, they follow different settings, or a setting is out of range.
 
     References
     ----------
     .. [1] Efron B, Tibshirani RJ (1993). An introduction to the bootstrap. Chapman & Hall: percentile
        intervals, chapter 13.
     """
-    value = summary(scores)
-    drawn = [summary([scores[i] for i in draw]) for draw in _draws(len(scores), resamples, seed, level)]
+    value = pool(scores).row()
+    drawn = [_pooled_row(scores, draw) for draw in _draws(len(scores), resamples, seed, level)]
+    return _intervals(value, drawn, level)
+
+
+def bootstrap_means(
+    rows: Sequence[_Row], *, resamples: int = 1000, seed: int = 0, level: float = 0.95
+) -> dict[str, Interval]:
+    """Do the same for the means over images: one row of `Scores.row` per image; see `bootstrap_intervals`."""
+    value = mean_of_rows(rows)
+    drawn = [mean_of_rows([rows[i] for i in draw]) for draw in _draws(len(rows), resamples, seed, level)]
     return _intervals(value, drawn, level)
 
 
@@ -83,12 +80,11 @@ def paired_differences(
     first: Sequence[Scores],
     other: Sequence[Scores],
     *,
-    summary: _Summary = pooled_row,
     resamples: int = 1000,
     seed: int = 0,
     level: float = 0.95,
 ) -> dict[str, Interval]:
-    """Compare two predictions of the same images: the interval of the difference, other minus first.
+    """Compare two predictions of the same images: the interval of the pooled difference, other minus first.
 
     Each draw takes the same images for both, so what makes an image hard for both does not widen the
     interval. Parameters, result and errors are those of `bootstrap_intervals`; the value is the difference.
@@ -100,28 +96,29 @@ def paired_differences(
     """
     if len(first) != len(other):
         raise InputError(f"{len(first)} and {len(other)} images came: give both predictions of the same images")
-
-    def difference(some: Sequence[Scores], others: Sequence[Scores]) -> _Row:
-        before, after = summary(some), summary(others)
-        return {column: after[column] - before[column] for column in before}
-
-    value = difference(first, other)
+    value = _minus(pool(other).row(), pool(first).row())
     drawn = [
-        difference([first[i] for i in draw], [other[i] for i in draw])
+        _minus(_pooled_row(other, draw), _pooled_row(first, draw))
         for draw in _draws(len(first), resamples, seed, level)
     ]
     return _intervals(value, drawn, level)
 
 
+def _pooled_row(scores: Sequence[Scores], draw: list[int]) -> _Row:
+    return pool([scores[i] for i in draw]).row()
+
+
+def _minus(after: _Row, before: _Row) -> _Row:
+    return {column: after[column] - before[column] for column in before}
+
+
 def _draws(images: int, resamples: int, seed: int, level: float) -> Iterator[list[int]]:
-    if resamples < 1 or not 0 < level < 1:
+    if resamples < 0 or not 0 < level < 1:
         raise InputError(
-            f"{resamples} resamples and level {level} came: give at least 1 and a level between 0 and 1"
+            f"{resamples} resamples and level {level} came: give 0 or more and a level between 0 and 1"
         )
-    if images < 2:
-        return
     rng = np.random.default_rng(seed)
-    for _ in range(resamples):
+    for _ in range(resamples if images > 1 else 0):
         yield rng.integers(0, images, images).tolist()
 
 
@@ -133,6 +130,3 @@ def _intervals(value: _Row, drawn: list[_Row], level: float) -> dict[str, Interv
         low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2]) if len(values) else (np.nan, np.nan)
         intervals[column] = Interval(score, float(low), float(high))
     return intervals
-
-
-__all__ = ["Interval", "bootstrap_intervals", "mean_row", "paired_differences", "pooled_row"]

@@ -96,6 +96,13 @@ def match_objects(table: ContingencyTable, threshold: float | Fraction, *, stric
     return Matches(table.pred_index[chosen], table.truth_index[chosen], overlap[chosen] / union[chosen])
 
 
+def best_ious(table: ContingencyTable) -> NDArray[np.float64]:
+    """Return the highest IoU of each true object with any prediction, shape (T,); 0 where it has none."""
+    best = np.zeros(len(table.truth_ids))
+    np.maximum.at(best, table.truth_index, table.overlap / table.union)
+    return best
+
+
 def _best_assignment(table: ContingencyTable, candidates: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the positions of the pairs that an optimal matching of the candidate pairs keeps, ascending."""
     if not len(candidates):

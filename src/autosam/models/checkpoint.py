@@ -1,7 +1,8 @@
 """autosam's own model file: one `.safetensors` with the tensors of every part and a header about them.
 
 Nothing here knows an architecture. A tensor's name begins with its part: `generator.`, then `sam.` where the
-whole base is in the file, or `adapter.` and `decoder.` where the header names a published base instead.
+whole base is in the file, or `adapter.` and `decoder.` (with `prompts.` where the prompt
+encoder was trained) where the header names a published base instead.
 """
 
 import json
@@ -16,7 +17,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from autosam.errors import ModelError, OutputError
+from autosam.errors import ModelError
+from autosam.images import atomic_path
 
 FORMAT_VERSION = 1
 # safetensors writes metadata in the order of a hash map, another one in each process: one key has one order.
@@ -85,16 +87,10 @@ def save_model(
         raise ModelError(f"nothing to save in {path}: no tensors were given")
     stored = {name: _stored(tensors[name], half=half) for name in sorted(tensors)}
     content = save(stored, metadata={_KEY: json.dumps(asdict(metadata), sort_keys=True)})
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise OutputError(f"cannot write the model {path}: {error.strerror or error}") from error
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def load_model(path: str | Path) -> tuple[dict[str, Tensor], ModelHeader]:

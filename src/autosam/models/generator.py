@@ -1,4 +1,4 @@
-"""The prompt generator: a UNet that turns an image into maps of foreground, boundary and object centres."""
+"""The prompt generator: a UNet that turns an image into maps of foreground and boundary."""
 
 from collections.abc import Sequence
 from typing import Literal, get_args
@@ -35,10 +35,10 @@ class Generator(nn.Module):
     def __init__(
         self,
         *,
-        encoder: str = "resnet18",
-        channels: Sequence[str] = CHANNELS,
-        depth: int = 4,
-        decoder_channels: Sequence[int] = (128, 64, 32, 16),
+        encoder: str,
+        channels: Sequence[str],
+        depth: int,
+        decoder_channels: Sequence[int],
     ) -> None:
         super().__init__()
         if not channels or len(set(channels)) < len(channels) or not set(channels) <= set(CHANNELS):
@@ -61,11 +61,13 @@ class Generator(nn.Module):
                 in_channels=3,
                 classes=len(channels),
             )
-        except KeyError:
+        # smp looks a name up in its own table, timm (names that begin with tu-) raises a RuntimeError.
+        except (KeyError, RuntimeError, ValueError) as error:
+            reason = " ".join(str(error).split())[:120]
             raise ModelError(
-                f"unknown generator encoder {encoder!r}; segmentation_models_pytorch.encoders.get_encoder_names() "
-                "lists those that exist"
-            ) from None
+                f"no generator can be built on encoder {encoder!r} with depth {depth} ({reason}); "
+                "segmentation_models_pytorch.encoders.get_encoder_names() lists encoders"
+            ) from error
 
     def forward(self, image: Tensor) -> Tensor:
         """Predict logits.

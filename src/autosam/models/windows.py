@@ -57,11 +57,12 @@ def assign_windows(
     extents = [prompt_extent(prompt) for prompt in prompts]
     homeless = []
     by_grid: dict[int, list[int]] = {}
-    clearances = _clearances(np.array(extents).reshape(-1, 4), grid, shape)
-    for index, row in enumerate(clearances):
-        best = int(np.argmax(row))
-        if row[best] >= MARGIN * size:
-            by_grid.setdefault(best, []).append(index)
+    for index, extent in enumerate(extents):
+        # Most windows of a large image are nowhere near; four at most need a closer look.
+        near = [number for number, window in enumerate(grid) if _holds(window, extent)]
+        clearances = [grid[number].clearance(extent, image_shape=shape) for number in near]
+        if near and max(clearances) >= MARGIN * size:
+            by_grid.setdefault(near[int(np.argmax(clearances))], []).append(index)
         else:
             homeless.append(index)
     for best in sorted(by_grid):
@@ -70,7 +71,7 @@ def assign_windows(
     for index in homeless:
         extent = extents[index]
         for window in own:
-            if _clearances(extent[None], [window], shape)[0, 0] >= MARGIN * size:
+            if window.contains_box(extent, MARGIN * size, image_shape=shape):
                 work[window].append(index)
                 break
         else:
@@ -97,26 +98,13 @@ def touches_inner_border(crop: MaskCrop, window: Window, shape: tuple[int, int])
     """Tell whether a mask reaches a border of its window that is not a border of the image."""
     height, width = crop.mask.shape
     box = np.array([crop.row, crop.col, crop.row + height - 1, crop.col + width - 1], dtype=np.float64)
-    return bool(_clearances(box[None], [window], shape)[0, 0] <= 0)
+    return window.clearance(box, image_shape=shape) <= 0
 
 
-def _clearances(
-    extents: NDArray[np.float64], windows: Sequence[Window], shape: tuple[int, int]
-) -> NDArray[np.float64]:
-    """Distance in pixels of each extent (n, 4) from the nearest inner border of each window, (n, windows).
-
-    Negative where it reaches over the border; infinite where every border is the image's own.
-    """
-    result = np.empty((len(extents), len(windows)))
-    for column, window in enumerate(windows):
-        last_row, last_col = window.row + window.height - 1, window.col + window.width - 1
-        distances = np.stack(
-            [
-                extents[:, 0] - window.row if window.row > 0 else np.full(len(extents), np.inf),
-                extents[:, 1] - window.col if window.col > 0 else np.full(len(extents), np.inf),
-                last_row - extents[:, 2] if last_row < shape[0] - 1 else np.full(len(extents), np.inf),
-                last_col - extents[:, 3] if last_col < shape[1] - 1 else np.full(len(extents), np.inf),
-            ]
-        )
-        result[:, column] = distances.min(axis=0)
-    return result
+def _holds(window: Window, extent: NDArray[np.float64]) -> bool:
+    return bool(
+        window.row <= extent[0]
+        and window.col <= extent[1]
+        and extent[2] < window.row + window.height
+        and extent[3] < window.col + window.width
+    )

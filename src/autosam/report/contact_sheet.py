@@ -1,9 +1,8 @@
 """Many small overlays on one sheet, to look over a data set at a glance."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import PIL.Image
@@ -15,9 +14,11 @@ from autosam.errors import InputError
 from autosam.images import normalize, to_uint8
 from autosam.report.overlay import draw_overlay
 
+_Font = PIL.ImageFont.ImageFont | PIL.ImageFont.FreeTypeFont
+
 _GROUND = (24, 24, 24)
 _TEXT = (235, 235, 235)
-_MARK = (255, 80, 70)
+_MARKS = {"fault": (255, 70, 60), "warning": (250, 200, 60)}
 _MARGIN = 8
 _LINE = 16
 
@@ -31,13 +32,13 @@ class Panel:
     picture : ndarray of uint8, shape (H, W, 3)
     lines : tuple of str
         Caption, one entry a line; cut to the panel's width.
-    marked : bool
-        Framed in red, caption too: something is wrong with it.
+    mark : {"fault", "warning"} or None
+        Something is wrong with it, or may be: framed in red or in yellow, the last line of the caption too.
     """
 
     picture: NDArray[np.uint8]
     lines: tuple[str, ...] = ()
-    marked: bool = False
+    mark: Literal["fault", "warning"] | None = None
 
 
 def thumbnail(
@@ -127,7 +128,7 @@ def contact_sheet(panels: Sequence[Panel], *, columns: int = 6, side: int = 300)
 def _draw_panel(
     sheet: PIL.Image.Image,
     draw: PIL.ImageDraw.ImageDraw,
-    font: PIL.ImageFont.ImageFont | PIL.ImageFont.FreeTypeFont,
+    font: _Font,
     panel: Panel,
     corner: tuple[int, int],
     side: int,
@@ -135,10 +136,19 @@ def _draw_panel(
     left, top = corner
     rows, cols = panel.picture.shape[:2]
     sheet.paste(PIL.Image.fromarray(panel.picture), corner)
-    if panel.marked:
-        draw.rectangle((left - 3, top - 3, left + cols + 2, top + rows + 2), outline=_MARK, width=3)
+    if panel.mark is not None:
+        draw.rectangle((left - 3, top - 3, left + cols + 2, top + rows + 2), outline=_MARKS[panel.mark], width=3)
     for number, line in enumerate(panel.lines):
-        while line and draw.textlength(line, font=font) > side:
-            line = line[: math.floor(len(line) * 0.97) - 1].rstrip("…") + "…" if len(line) > 2 else ""
-        colour = _MARK if panel.marked and number == len(panel.lines) - 1 else _TEXT
+        line = _fitting(line, font, side)
+        last = number == len(panel.lines) - 1
+        colour = _MARKS[panel.mark] if panel.mark is not None and last else _TEXT
         draw.text((left, top + rows + 4 + number * _LINE), line, fill=colour, font=font)
+
+
+def _fitting(line: str, font: _Font, width: int) -> str:
+    """Cut a line to a width in pixels."""
+    if font.getlength(line) <= width:
+        return line
+    while line and font.getlength(line + "…") > width:
+        line = line[:-1]
+    return line + "…"

@@ -1,6 +1,7 @@
-"""The run record: what made the results in a folder, brought up to date after every image."""
+"""The run record: what made the results in a folder."""
 
 import json
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,38 +13,53 @@ from autosam.images import write_json
 NAME = "autosam_run.json"
 
 
+EVERY = 2.0
+"""Seconds between two writings: a record of ten thousand images is not written ten thousand times."""
+
+
 class RunRecord:
-    """A JSON file beside the results.
+    """A JSON file beside the results, written from time to time and when the ``with`` block ends.
+
+    What a killed process could not write is not lost: images that the record does not name are done again.
 
     Parameters
     ----------
     path : Path
         The file.
     content : dict
-        ``autosam`` (version), ``model``, ``model_sha256``, ``settings``, ``started``, and ``images`` by name.
+        ``autosam`` (version), ``model``, ``model_sha256``, ``settings``, ``options``, ``started``, and ``images``
+        by name.
     """
 
     def __init__(self, path: Path, content: dict[str, Any]) -> None:
         self.path = path
         self._content = content
+        self._written = time.monotonic()
 
     @classmethod
     def open(
-        cls, folder: Path, *, settings: dict[str, Any], model: str, model_sha256: str, keep: bool
+        cls,
+        folder: Path,
+        *,
+        settings: dict[str, Any],
+        options: dict[str, Any],
+        model: str,
+        model_sha256: str,
+        keep: bool,
     ) -> "RunRecord":
         """Start a record, or go on with the one in the folder.
 
         Parameters
         ----------
         folder : Path
-        settings : dict
-            Resolved settings, JSON values only.
+        settings, options : dict
+            Resolved settings, and what else changes the results; JSON values only.
         model : str
             Name or path of the model.
         model_sha256 : str
             Hash of its file.
         keep : bool
-            Earlier results stay, so they must come from the same model and settings.
+            Earlier results stay, so they must come from the same model, settings and options.
 
         Raises
         ------
@@ -51,39 +67,70 @@ class RunRecord:
             If they do not, or the record is damaged.
         """
         path = folder / NAME
-        content = {
-            "autosam": __version__,
-            "model": model,
-            "model_sha256": model_sha256,
-            "settings": settings,
-            "started": datetime.now(UTC).isoformat(timespec="seconds"),
-            "images": {},
-        }
+        images: dict[str, Any] = {}
         if path.exists():
             try:
                 before = json.loads(path.read_text(encoding="utf-8"))
-                images = before["images"]
-                same = before["settings"] == settings and before["model_sha256"] == model_sha256
+                same = (before["settings"], before["options"], before["model_sha256"]) == (
+                    settings,
+                    options,
+                    model_sha256,
+                )
+                images = dict(before["images"]) if same else {}
             except (OSError, ValueError, KeyError, TypeError) as error:
                 if keep:
                     raise ConfigError(
                         f"the run record {path} is damaged; choose another folder, or add --overwrite"
                     ) from error
-                images, same = {}, True
+                same = True
             if keep and not same:
                 raise ConfigError(
                     f"{folder} holds results of another model or of other settings (see {NAME}); choose another "
                     "folder, or add --overwrite"
                 )
-            content["images"] = images if same else {}
+        content = {
+            "autosam": __version__,
+            "model": model,
+            "model_sha256": model_sha256,
+            "settings": settings,
+            "options": options,
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            "images": images,
+        }
         record = cls(path, content)
         record._write()
         return record
 
-    def add(self, name: str, entry: dict[str, Any]) -> None:
-        """Write what became of one image."""
-        self._content["images"][name] = entry
+    def __enter__(self) -> "RunRecord":
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._write()
+
+    def is_done(self, name: str, origin: str) -> bool:
+        """Tell whether the results of a name are there, and come from this image.
+
+        Raises
+        ------
+        ConfigError
+            If they come from another image of the same name.
+        """
+        entry = self._content["images"].get(name)
+        if entry is None or "error" in entry:
+            return False
+        if entry["input"] != origin:
+            raise ConfigError(
+                f"the results of {name} in {self.path.parent} come from {entry['input']}, not from {origin}; "
+                "choose another folder, or add --overwrite"
+            )
+        return True
+
+    def add(self, name: str, entry: dict[str, Any]) -> None:
+        """Note what became of one image."""
+        self._content["images"][name] = entry
+        if time.monotonic() - self._written > EVERY:
+            self._write()
 
     def _write(self) -> None:
         write_json(self.path, self._content)
+        self._written = time.monotonic()

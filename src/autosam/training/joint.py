@@ -96,6 +96,10 @@ class JointModel(nn.Module):
         targets = torch.from_numpy(np.stack([generator_targets(tile, channels) for tile in label_maps]))
         logits = self.generator(images).float()
         generator_loss = bce_dice(logits, targets.to(logits.device)).mean()
+        if not bool(torch.isfinite(generator_loss)):
+            # No prompts can be made of such maps; the loop says what to do.
+            nothing = torch.zeros_like(generator_loss)
+            return JointLoss(generator_loss, nothing, nothing, float("nan"), float("nan"))
 
         features = self.sam.image_encoder(preprocess(self.sam, images * 255)).float()
         probabilities = logits.detach().sigmoid().cpu().numpy()
@@ -107,15 +111,17 @@ class JointModel(nn.Module):
             if not tile.prompts:
                 continue
             prompts = vary(tile.prompts, mask_share=self._training.mask_prompt, rng=rng)
-            ids = torch.from_numpy(tile.targets).to(labels.device)
-            answer, predicted_iou = self._answer(prompts, tile.basins, features[index], logits[index])
-            mask_loss, iou_loss, iou = tile_losses(
-                answer, predicted_iou, mask_targets(labels[index], ids, LOW_RES_STRIDE), ids > 0
-            )
-            mask_losses.append(mask_loss)
-            iou_losses.append(iou_loss)
-            ious.append(iou)
-            matched.append(ids > 0)
+            for members in by_number_of_points(prompts):
+                ids = torch.from_numpy(tile.targets[members]).to(labels.device)
+                asked = [prompts[member] for member in members]
+                answer, predicted_iou = self._answer(asked, tile.basins, features[index], logits[index])
+                mask_loss, iou_loss, iou = tile_losses(
+                    answer, predicted_iou, mask_targets(labels[index], ids, LOW_RES_STRIDE), ids > 0
+                )
+                mask_losses.append(mask_loss)
+                iou_losses.append(iou_loss)
+                ious.append(iou)
+                matched.append(ids > 0)
         found = torch.cat(matched).float() if matched else torch.zeros(0)
         return JointLoss(
             generator=generator_loss,
@@ -134,6 +140,8 @@ class JointModel(nn.Module):
         rng: np.random.Generator,
     ) -> TilePrompts:
         settings = self._prompts
+        # `vary` drops points, boxes and masks again, so SAM learns prompts with and without each of them.
+        points = max(1, settings.points)
         if emitted:
             return emitted_prompts(
                 labels,
@@ -143,8 +151,9 @@ class JointModel(nn.Module):
                 threshold=settings.foreground,
                 boundary_threshold=settings.boundary,
                 min_size=settings.min_size,
-                # A grid or prompts from a file need no generator; nothing could be learned about emitting.
-                method=settings.method if settings.method not in ("grid", "manual") else "distance",
+                method=settings.method,
+                points=points,
+                negatives=settings.negatives,
                 box_margin=settings.box_margin,
                 rng=rng,
             )
@@ -153,6 +162,8 @@ class JointModel(nn.Module):
             maps.get("foreground"),
             count=self._training.prompts_per_tile,
             min_size=settings.min_size,
+            points=points,
+            negatives=settings.negatives,
             box_margin=settings.box_margin,
             rng=rng,
         )
@@ -179,6 +190,14 @@ class JointModel(nn.Module):
         ambiguous = len(prompts[0].points) == 1 and prompts[0].box is None and prompts[0].mask is None
         kept = slice(None) if ambiguous else slice(0, 1)
         return answer[:, kept].float(), predicted_iou[:, kept].float()
+
+
+def by_number_of_points(prompts: list[Prompt]) -> list[list[int]]:
+    """Group prompts that SAM can answer in one batch; small objects have fewer points."""
+    groups: dict[int, list[int]] = {}
+    for index, prompt in enumerate(prompts):
+        groups.setdefault(len(prompt.points), []).append(index)
+    return [groups[number] for number in sorted(groups)]
 
 
 def soft_mask_prompts(prompts: list[Prompt], basins: NDArray[np.int32], foreground: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
 """The joint training loop, on one page."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,12 +80,19 @@ def train(
     ------
     InputError
         If no training scene has an object.
+    ConfigError
+        If the settings name no way to prompt from the generator, or nothing is trainable.
     AutosamError
         If the loss is no number.
     """
     if not any(scene.labels.any() for scene in train_scenes):
         raise InputError(f"none of the {len(train_scenes)} training images has an object; check the labels")
     settings = config.training
+    if config.prompts.method in ("grid", "manual"):
+        raise ConfigError(
+            f"prompts.method={config.prompts.method} asks no generator, so there is none to train; choose "
+            "distance, centroid or probability"
+        )
     device = device or torch.device("cpu")
 
     # Build
@@ -139,11 +147,12 @@ def train(
             peak = settings.generator_learning_rate if group["part"] == "generator" else settings.learning_rate
             group["lr"] = learning_rate(step, steps=settings.steps, warmup=settings.warmup, peak=peak)
         share = emitted_share(step, steps=settings.steps, between=settings.emitted, final=settings.emitted_share)
-        loss: JointLoss = wrapped(images, labels, emitted_share=share, seed=(config.seed, step))
-        total = loss.generator + settings.mask_weight * (loss.mask + loss.iou)
-        if not bool(torch.isfinite(total)):
-            raise _diverged(f"loss is {float(total.detach())}", step, run)
-        fabric.backward(total)
+        with reproducible(config.seed, step, device), memory_advice(settings.batch_size):
+            loss: JointLoss = wrapped(images, labels, emitted_share=share, seed=(config.seed, step))
+            total = loss.generator + settings.mask_weight * (loss.mask + loss.iou)
+            if not bool(torch.isfinite(total)):
+                raise _diverged(f"loss is {float(total.detach())}", step, run)
+            fabric.backward(total)
         for part in (model.generator, model.sam):
             norm = nn.utils.clip_grad_norm_(part.parameters(), settings.clip)
             if not bool(torch.isfinite(norm)):
@@ -154,7 +163,7 @@ def train(
 
         # Log, validate, save
         row = {
-            "step": step,
+            "step": step + 1,
             "loss": round(float(total.detach()), 5),
             "generator": round(float(loss.generator.detach()), 5),
             "mask": round(float(loss.mask.detach()), 5),
@@ -170,7 +179,7 @@ def train(
         done, message = step + 1, ""
         if val_scenes and (done % settings.validate_every == 0 or done == settings.steps):
             scores = validate(averaged_networks(averaged, networks), config, val_scenes)
-            run.append(VALIDATION_LOG, {"step": step, **scores})
+            run.append(VALIDATION_LOG, {"step": done, **scores})
             message = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
             if scores["mean_ap"] > best:
                 best = scores["mean_ap"]
@@ -190,6 +199,27 @@ def train(
         if report is not None:
             report(Progress(done, settings.steps, row["loss"], message))
     return out / MODEL
+
+
+@contextmanager
+def reproducible(seed: int, step: int, device: torch.device) -> Iterator[None]:
+    """Seed what some encoders draw from torch's global generators (dropped paths), and put these back."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed * 1_000_003 + step)
+        yield
+
+
+@contextmanager
+def memory_advice(batch_size: int) -> Iterator[None]:
+    """Say what to set when a GPU's memory does not hold a step."""
+    try:
+        yield
+    except torch.cuda.OutOfMemoryError as error:
+        smaller = f"training.batch_size below {batch_size} or " if batch_size > 1 else ""
+        raise AutosamError(
+            f"the GPU's memory does not hold a training step; set {smaller}training.prompts_per_tile to less in "
+            "a new run"
+        ) from error
 
 
 def _diverged(what: str, step: int, run: RunFolder) -> AutosamError:

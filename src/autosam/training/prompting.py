@@ -44,10 +44,12 @@ def truth_prompts(
     *,
     count: int,
     min_size: int,
+    points: int,
+    negatives: int,
     box_margin: float,
     rng: np.random.Generator,
 ) -> TilePrompts:
-    """Simulate prompts for randomly chosen objects: a jittered box, a random pixel and the generator's logits.
+    """Simulate prompts for randomly chosen objects: a jittered box, random pixels and the generator's logits.
 
     Parameters
     ----------
@@ -58,6 +60,8 @@ def truth_prompts(
         Most prompts.
     min_size : int
         Objects with fewer visible pixels are not prompted.
+    points, negatives : int
+        Points on each object, and most points in its neighbours.
     box_margin : float
         As in `emit_prompts`; jitter is added to it.
     rng : numpy.random.Generator
@@ -72,7 +76,9 @@ def truth_prompts(
     ids = ids[ids > 0]
     chosen = np.sort(rng.permutation(ids)[:count])
     # The objects that were not chosen stay in: their pixels are absent in the others' mask prompts.
-    emitted = emit_prompts(labels, foreground, points=1, box_margin=box_margin, mask=foreground is not None)
+    emitted = emit_prompts(
+        labels, foreground, points=1, negatives=negatives, box_margin=box_margin, mask=foreground is not None
+    )
     regions = ndimage.find_objects(labels)
     by_id = {prompt.basin: prompt for prompt in emitted}
     prompts = []
@@ -80,9 +86,15 @@ def truth_prompts(
         prompt = by_id[int(object_id)]
         crop = regions[object_id - 1]
         pixels = np.argwhere(labels[crop] == object_id) + (crop[0].start, crop[1].start)
-        point = pixels[rng.integers(len(pixels))]
+        places = pixels[rng.integers(len(pixels), size=points)].astype(np.float64)
+        beside = prompt.points[prompt.point_labels == 0]
         prompts.append(
-            replace(prompt, points=point[None].astype(np.float64), box=jitter_box(prompt.box, labels.shape, rng))
+            replace(
+                prompt,
+                points=np.concatenate([places, beside]),
+                point_labels=np.repeat(np.array([1, 0], dtype=np.int64), [len(places), len(beside)]),
+                box=jitter_box(prompt.box, labels.shape, rng),
+            )
         )
     return TilePrompts(prompts, chosen.astype(np.int64), labels)
 
@@ -97,6 +109,8 @@ def emitted_prompts(
     boundary_threshold: float,
     min_size: int,
     method: str,
+    points: int,
+    negatives: int,
     box_margin: float,
     rng: np.random.Generator,
 ) -> TilePrompts:
@@ -113,7 +127,13 @@ def emitted_prompts(
         foreground, boundary, threshold=threshold, boundary_threshold=boundary_threshold, min_size=min_size
     )
     emitted = emit_prompts(
-        basins, foreground, method=method, points=1, box_margin=box_margin, mask=foreground is not None
+        basins,
+        foreground,
+        method=method,
+        points=points,
+        negatives=negatives,
+        box_margin=box_margin,
+        mask=foreground is not None,
     )
     partner = match_regions(basins, labels)
     chosen = np.sort(rng.permutation(len(emitted))[:count])

@@ -127,7 +127,7 @@ class RunFolder:
             raise OutputError(f"cannot write {path}: {error.strerror}") from error
 
     def cut_log(self, name: str, step: int) -> None:
-        """Take rows from ``step`` on out of a log: a resumed run writes them again.
+        """Take rows after ``step`` out of a log: a resumed run writes them again.
 
         A last row without its line end was torn by whatever killed the run, and goes too.
         """
@@ -138,7 +138,7 @@ class RunFolder:
         whole = content[: content.rfind(b"\n") + 1].decode("utf-8")
         reader = csv.DictReader(io.StringIO(whole, newline=""))
         try:
-            kept = [row for row in reader if int(row["step"]) < step]
+            kept = [row for row in reader if int(row["step"]) <= step]
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{path} is no log of autosam train; take it away to resume without it") from error
         if reader.fieldnames is None:

@@ -83,7 +83,7 @@ def cut_tile(
     image : ndarray of float32, shape (size, size, 3)
         0 to 1.
     labels : ndarray of int32, shape (size, size)
-        The scene's ids; never interpolated.
+        The scene's ids, or new ones where the window is mirrored; never interpolated.
     """
     magnification = float(np.exp(rng.uniform(np.log(scale[0]), np.log(scale[1]))))
     side = max(1, round(size / magnification))
@@ -103,13 +103,40 @@ def cut_tile(
     if side != size:
         image = F.interpolate(image, (size, size), mode="bilinear", antialias=side > size)
     nearest = ((np.arange(size) + 0.5) * side / size).astype(np.intp)
-    labels = read_window(scene.labels, window)[np.ix_(nearest, nearest)]
+    labels = read_window(scene.labels, window)
+    if side > min(height, width):
+        labels = part_mirrored(labels)
+    labels = labels[np.ix_(nearest, nearest)]
     turned = image[0].permute(1, 2, 0).numpy()
     quarter, flip = int(rng.integers(4)), bool(rng.integers(2))
     turned, labels = np.rot90(turned, quarter), np.rot90(labels, quarter)
     if flip:
         turned, labels = turned[:, ::-1], labels[:, ::-1]
     return np.ascontiguousarray(turned), np.ascontiguousarray(labels, dtype=np.int32)
+
+
+def part_mirrored(labels: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Give the mirror images of an object ids of their own; one that touches its image stays one with it.
+
+    Otherwise an object and its mirror images would be one target, as large as the tile.
+
+    Parameters
+    ----------
+    labels : ndarray of int32, shape (H, W)
+
+    Returns
+    -------
+    ndarray of int32, shape (H, W)
+        Ids 1..n without gaps; each is one 8-connected component.
+    """
+    parted = np.zeros_like(labels)
+    count = 0
+    for object_id, crop in enumerate(ndimage.find_objects(labels), start=1):
+        if crop is not None:
+            pieces, found = ndimage.label(labels[crop] == object_id, structure=np.ones((3, 3)))
+            parted[crop][pieces > 0] = pieces[pieces > 0] + count
+            count += found
+    return parted
 
 
 def change_intensity(

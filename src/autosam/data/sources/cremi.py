@@ -1,6 +1,7 @@
 """CREMI: neurons of the adult fly's brain in `sample_*.hdf`, with padding around the labels in some files."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ class _Sample:
 
 
 class Cremi:
-    """`volumes/raw`, `volumes/labels/neuron_ids`, both with `resolution` (z, y, x) in nm; padded: `offset` in nm."""
+    """`volumes/raw`, `volumes/labels/neuron_ids`, with `resolution` and maybe `offset`, (z, y, x) in nm."""
 
     name = "cremi"
     layout = f"sample_A.hdf, ... with {_RAW} and {_IDS}: one file or a folder of them"
@@ -61,13 +62,15 @@ class Cremi:
             raise no_slices(self.name, request.path, self.layout)
         sizes = {sample.resolution for sample in samples}
         if len(sizes) > 1:
-            raise InputError(f"the samples in {request.path} have different voxel sizes {sizes}; import them apart.")
+            raise InputError(
+                f"the samples in {request.path} have different voxel sizes {sizes}; import them apart."
+            )
         return Release(
             self.name,
             [
                 Slice(
                     f"{sample.name}_z{z:04d}",
-                    lambda sample=sample, z=z: sample.read(z),  # type: ignore[misc]
+                    partial(sample.read, z),
                     group=sample.name,
                     volume=sample.name,
                     z=z,
@@ -78,7 +81,7 @@ class Cremi:
             ],
             "ids-3d",
             licence="not stated here; see https://cremi.org",
-            citation="CREMI: MICCAI challenge on circuit reconstruction from electron microscopy images, cremi.org",
+            citation="CREMI: MICCAI challenge on circuit reconstruction from electron microscopy images (2016)",
             voxel_size_nm=next(iter(sizes)),
             made="3D neurons as published",
             notes=(

@@ -1,6 +1,7 @@
 """Data Science Bowl 2018, stage 1 (BBBC038): nuclei in five modalities, one file per nucleus in the release."""
 
 import csv
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ def paired_slices(root: Path, source: str) -> list[Slice]:
     return [
         Slice(
             as_name(stem),
-            lambda image=image, labels=labels: read_pair(image, labels),  # type: ignore[misc]
+            partial(read_pair, image, labels),
             group=groups.get(stem, ""),
         )
         for stem, image, labels in pairs

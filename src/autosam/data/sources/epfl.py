@@ -1,6 +1,7 @@
 """EPFL ("Lucchi"): FIB-SEM of hippocampus CA1, mitochondria, a training and a testing stack of 165 slices."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ class Epfl:
     """Multi-page TIFFs, folders of slices under the same names, or `raw/` and `mitochondria/`."""
 
     name = "epfl"
-    layout = "training.tif + training_groundtruth.tif, testing.tif + testing_groundtruth.tif (or folders of slices)"
+    layout = (
+        "training.tif + training_groundtruth.tif, testing.tif + testing_groundtruth.tif (or folders of slices)"
+    )
     targets: tuple[str, ...] = ()
     takes_labels = False
     takes_stack = False
@@ -103,7 +106,7 @@ def folder_slices(
     return [
         Slice(
             f"{volume}_z{z:04d}",
-            lambda image=image, mask=mask: reader(image, mask),  # type: ignore[misc]
+            partial(reader, image, mask),
             group=group or volume,
             volume=volume,
             z=z,

@@ -37,7 +37,9 @@ class Casser:
     def sniff(self, request: Request) -> bool:
         """See `Source.sniff`."""
         root = self._root(request.path)
-        named = self._word in root.resolve().name.casefold() or self._word in request.path.resolve().name.casefold()
+        named = (
+            self._word in root.resolve().name.casefold() or self._word in request.path.resolve().name.casefold()
+        )
         return named and child(root, "Train_In", "Test_In") is not None
 
     def open(self, request: Request) -> Release:

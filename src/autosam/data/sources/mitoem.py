@@ -99,7 +99,8 @@ def _starting(folder: Path, start: str) -> Path | None:
     if not folder.is_dir():
         return None
     return next(
-        (p for p in sorted(folder.iterdir()) if p.is_dir() and p.name.casefold().startswith(start.casefold())), None
+        (p for p in sorted(folder.iterdir()) if p.is_dir() and p.name.casefold().startswith(start.casefold())),
+        None,
     )
 
 

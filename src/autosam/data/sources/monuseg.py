@@ -1,6 +1,7 @@
 """MoNuSeg 2018: nuclei in H&E, outlines drawn in Aperio ImageScope."""
 
 import xml.etree.ElementTree as ET
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -45,10 +46,7 @@ class MoNuSeg:
         size = _pixel_size([xml for _, _, xml in pairs])
         return Release(
             self.name,
-            [
-                Slice(as_name(stem), lambda image=image, xml=xml: _read(image, xml))  # type: ignore[misc]
-                for stem, image, xml in pairs
-            ],
+            [Slice(as_name(stem), partial(_read, image, xml)) for stem, image, xml in pairs],
             "ids-2d",
             licence="CC BY-NC-SA 4.0",
             citation="Kumar et al. 2020, IEEE Trans. Med. Imaging 39(5), 1380-1391, doi:10.1109/TMI.2019.2947628",
@@ -113,7 +111,8 @@ def _pixel_size(paths: list[Path]) -> tuple[float, float, float] | None:
     for path in paths:
         try:
             # The attribute is in the first tag; the rest of the file is not parsed.
-            _, root = next(iter(ET.iterparse(path, events=("start",))))
+            with path.open("rb") as stream:
+                _, root = next(iter(ET.iterparse(stream, events=("start",))))
             sizes.append(1000 * float(root.get("MicronsPerPixel") or 0))
         except (OSError, ValueError, ET.ParseError, StopIteration):
             # What is wrong with the file is said when it is read.

@@ -21,9 +21,9 @@ def paint_rings(labels: NDArray[np.uint32], rings_xy: Sequence[Points], number: 
     labels : ndarray of uint32, shape (H, W)
         Changed in place.
     rings_xy : sequence of ndarray, shape (N, 2)
-        Closed outlines of one object, x before y, in pixels, (0, 0) being the upper left corner of the first pixel:
-        a pixel is inside if its centre is. Rings inside others are holes (even-odd rule). Parts that lie outside the
-        image are cut off.
+        Closed outlines of one object, x before y, in pixels, (0, 0) being the upper left corner of the first
+        pixel: a pixel is inside if its centre is. Rings inside others are holes (even-odd rule). Parts that lie
+        outside the image are cut off.
     number : int
         Id of the object.
     """

@@ -15,7 +15,9 @@ class Snemi3d:
     """`train-input.tif`, `train-labels.tif`, `test-input.tif`, or `AC4_inputs.h5`, `AC4_labels.h5`, ..."""
 
     name = "snemi3d"
-    layout = "train-input.tif, train-labels.tif, test-input.tif (or AC4_inputs.h5, AC4_labels.h5, AC3_inputs.h5, ...)"
+    layout = (
+        "train-input.tif, train-labels.tif, test-input.tif (or AC4_inputs.h5, AC4_labels.h5, AC3_inputs.h5, ...)"
+    )
     targets: tuple[str, ...] = ()
     takes_labels = False
     takes_stack = False

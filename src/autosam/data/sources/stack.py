@@ -1,6 +1,7 @@
 """A volume in one file: pages of a TIFF or planes of an HDF5 dataset, read one at a time."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ def stack_slices(
     """
     if labels is not None and labels.length != image.length:
         raise InputError(
-            f"{image.path} has {image.length} slices and {labels.path} has {labels.length}; wanted as many of each."
+            f"{image.path} has {image.length} slices and {labels.path} {labels.length}; wanted as many of each."
         )
 
     def reader(z: int) -> Pair:
@@ -84,7 +85,7 @@ def stack_slices(
     return [
         Slice(
             f"{volume}_z{z:04d}",
-            lambda z=z: reader(z),  # type: ignore[misc]
+            partial(reader, z),
             group=group or volume,
             volume=volume,
             z=z,

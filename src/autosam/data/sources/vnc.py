@@ -1,5 +1,6 @@
 """VNC (Gerhard et al. 2013): ssTEM of the fly's ventral nerve cord, 20 slices of 1024 × 1024."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 
 from autosam.data.sources.epfl import folder_slices
 from autosam.data.sources.files import by_number, child
-from autosam.data.sources.release import Release, Request, Slice, no_slices
+from autosam.data.sources.release import Pair, Release, Request, Slice, no_slices
 from autosam.errors import InputError
 from autosam.images import read_image, read_labels
 
@@ -22,7 +23,7 @@ class Vnc:
 
     name = "vnc"
     layout = "stack1/{raw,mitochondria,labels} and stack2/raw, or raw/, mitochondria/ and tissue/"
-    targets = ("mitochondria", "neurites")
+    targets: tuple[str, ...] = ("mitochondria", "neurites")
     takes_labels = False
     takes_stack = False
 
@@ -76,11 +77,15 @@ def _neurites(path: Path) -> NDArray[Any]:
     return np.asarray(read_labels(path) >= _INSIDE_NEURITE)
 
 
+def _image_alone(path: Path) -> Pair:
+    return read_image(path), None
+
+
 def _unlabelled(folder: Path) -> list[Slice]:
     return [
         Slice(
             f"stack2_z{z:04d}",
-            lambda file=file: (read_image(file), None),  # type: ignore[misc]
+            partial(_image_alone, file),
             group="stack2",
             volume="stack2",
             z=z,

@@ -1,0 +1,174 @@
+"""`autosam data import`: from a release in its own layout to a store, one slice in memory at a time."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from numpy.typing import NDArray
+
+from autosam.data.linking import link_volumes
+from autosam.data.manifest import Item, Manifest
+from autosam.data.sources import Release, Slice
+from autosam.data.sources.release import Pair
+from autosam.data.store import Store
+from autosam.data.writer import Relabel, StoreWriter
+from autosam.errors import InputError
+from autosam.metrics.components import components, looks_semantic
+
+Instances = Literal["published", "components-2d", "components-3d"]
+INSTANCES: tuple[str, ...] = get_args(Instances)
+MIN_SIZE = 50
+
+Tick = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a user says about data whose source says nothing; None leaves the source's own word.
+
+    Attributes
+    ----------
+    licence, citation, voxel_size_nm
+        Those of the `Manifest`.
+    """
+
+    licence: str | None = None
+    citation: str | None = None
+    voxel_size_nm: tuple[float, float, float] | None = None
+
+
+def import_release(
+    release: Release,
+    output: Path,
+    *,
+    instances: Instances | None = None,
+    min_size: int | None = None,
+    unlabelled: bool = False,
+    terms: Terms | None = None,
+    origin: str = "",
+    restart: bool = False,
+    tick: Tick | None = None,
+) -> tuple[Store, list[str]]:
+    """Bring a release into a store.
+
+    Parameters
+    ----------
+    release : Release
+        From `open_release`.
+    output : Path
+        The store to be; its suffix chooses the form.
+    instances : {"published", "components-2d", "components-3d"}, optional
+        Take the ids as they are, or the connected components of everything that is not 0. By default semantic
+        masks become 2D components and ids stay.
+    min_size : int, optional
+        Smallest component, in pixels of a slice or voxels of a volume; 50 by default.
+    unlabelled : bool
+        Import the slices without labels too.
+    terms : Terms, optional
+        What the user says about the data.
+    origin : str
+        What the release was read from; an interrupted import of another origin is not gone on with.
+    restart : bool
+        Begin anew, and replace an older store in the end.
+    tick : callable, optional
+        Called with "read" or "pack" after each slice of that step.
+
+    Returns
+    -------
+    store : Store
+        Opened.
+    notes : list of str
+        What the user should know.
+
+    Raises
+    ------
+    InputError
+        If nothing is labelled, a slice cannot be read or does not fit its volume, or the store exists.
+    OutputError
+        If the store cannot be written.
+    """
+    how: Instances = instances or ("components-2d" if release.labels == "semantic" else "published")
+    if how == "published" and release.labels == "semantic":
+        raise InputError(
+            f"{release.source} has semantic masks, not ids; choose components-2d or components-3d as instances."
+        )
+    if how == "published" and min_size is not None:
+        raise InputError("a smallest size is for connected components; leave it out, or choose components.")
+    if min_size is not None and min_size < 1:
+        raise InputError(f"the smallest size is {min_size}; wanted 1 or more.")
+    slices = [piece for piece in release.slices if piece.labelled or unlabelled]
+    if not slices:
+        raise InputError(f"{release.source} has no labelled slice here; import images alone with --unlabelled.")
+    size = MIN_SIZE if min_size is None else min_size
+    tell = tick or (lambda step: None)
+
+    writer = Store.create(output, _manifest(release, how, size, terms or Terms()), origin=origin, restart=restart)
+    suspect = 0
+    for piece in slices:
+        look = _Reader(piece, how, size)
+        writer.append(piece.name, look.read, group=piece.group, volume=piece.volume, z=piece.z, split=piece.split)
+        suspect += look.semantic
+        tell("read")
+    relabel = _linked(writer, size) if how == "components-3d" else None
+    path = writer.finish(relabel=relabel, tick=lambda: tell("pack"))
+    return Store.open(path), _notes(release, slices, suspect)
+
+
+class _Reader:
+    """Reads a slice when the writer asks, and makes instances of a mask."""
+
+    def __init__(self, piece: Slice, how: Instances, min_size: int) -> None:
+        self._piece = piece
+        self._how = how
+        self._min_size = min_size
+        self.semantic = False
+
+    def read(self) -> Pair:
+        image, labels = self._piece.read()
+        if labels is None:
+            return image, None
+        if self._how == "published":
+            self.semantic = labels.dtype.kind in "biu" and looks_semantic(labels)
+            return image, labels
+        # In 3D, pieces of a slice may be small: the size is that of the whole.
+        return image, components(labels, min_size=self._min_size if self._how == "components-2d" else 1)
+
+
+def _linked(writer: StoreWriter, min_size: int) -> Relabel:
+    labelled = [item for item in writer.items if item.labels_dtype is not None]
+    relabel = link_volumes([(i.name, i.key, i.z or 0) for i in labelled], writer.labels, min_size=min_size)
+
+    def apply(item: Item, labels: NDArray[Any]) -> NDArray[Any]:
+        return relabel(item.name, labels)
+
+    return apply
+
+
+def _manifest(release: Release, how: Instances, min_size: int, terms: Terms) -> Manifest:
+    made = release.made
+    if how != "published":
+        space = "pixels, 8 neighbours" if how == "components-2d" else "voxels, 26 neighbours"
+        made = f"connected components of at least {min_size} {space}, of: {made}"
+    return Manifest(
+        release.source,
+        licence=release.licence if terms.licence is None else terms.licence,
+        citation=release.citation if terms.citation is None else terms.citation,
+        voxel_size_nm=release.voxel_size_nm if terms.voxel_size_nm is None else terms.voxel_size_nm,
+        ids="3d" if how == "components-3d" or (how == "published" and release.labels == "ids-3d") else "2d",
+        instances=made,
+        min_size=None if how == "published" else min_size,
+        notes=release.notes,
+    )
+
+
+def _notes(release: Release, slices: list[Slice], suspect: int) -> list[str]:
+    notes = []
+    if suspect:
+        notes.append(
+            f"{suspect} slice(s) hold one id alone, like a semantic mask; --instances components-2d divides it"
+        )
+    left = len(release.slices) - len(slices)
+    if left:
+        notes.append(f"{left} slice(s) without labels were left out; --unlabelled imports them")
+    return notes

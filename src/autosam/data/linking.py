@@ -1,0 +1,142 @@
+"""3D components of masks that are read one slice at a time: 2D components, then one union over touching slices."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+Ids = NDArray[np.integer[Any]]
+
+
+class VolumeLinks:
+    """The 3D components of one volume, as a table from 2D components.
+
+    Voxels that touch at a face, an edge or a corner belong together (26 neighbours). The ids are those that
+    `metrics.components` gives the whole volume: 1..n in raster order of the first voxel. At any time two slices
+    and one number per 2D component are in memory.
+
+    Parameters
+    ----------
+    slices : iterable of (int, ndarray of shape (H, W))
+        z and 2D components 1..n of each slice, 8 neighbours, by rising z. Slices whose z are not consecutive have
+        a gap between them and do not touch.
+    min_size : int
+        Smallest 3D component in voxels; smaller ones become background.
+
+    Attributes
+    ----------
+    count : int
+        Number of 3D components.
+    """
+
+    def __init__(self, slices: Iterable[tuple[int, Ids]], *, min_size: int) -> None:
+        self._first: list[int] = []
+        sizes: list[NDArray[np.int64]] = []
+        touching: list[NDArray[np.int64]] = []
+        total = 0
+        before: tuple[int, Ids, int] | None = None
+        for z, labels in slices:
+            counts = np.bincount(labels.ravel())[1:]
+            if before is not None and before[0] == z - 1:
+                pairs = touching_pairs(before[1], labels)
+                touching.append(pairs - 1 + np.array([before[2], total]))
+            self._first.append(total)
+            before = z, labels, total
+            sizes.append(counts)
+            total += len(counts)
+        self._table, self.count = _join(total, touching, sizes, min_size)
+
+    def relabel(self, position: int, labels: Ids) -> Ids:
+        """Give a slice, by its position among those that came, its 3D ids; shape (H, W)."""
+        start = self._first[position]
+        own = np.concatenate([[0], self._table[start : start + int(labels.max())]])
+        ids: Ids = own[labels]
+        return ids
+
+
+def _join(
+    total: int, touching: Sequence[NDArray[np.int64]], sizes: Sequence[NDArray[np.int64]], min_size: int
+) -> tuple[NDArray[np.int64], int]:
+    if total == 0:
+        return np.zeros(0, np.int64), 0
+    edges = np.concatenate([*touching, np.zeros((0, 2), np.int64)])
+    graph = coo_array((np.ones(len(edges), bool), (edges[:, 0], edges[:, 1])), shape=(total, total))
+    n, component = connected_components(graph, directed=False)
+    kept = np.bincount(component, weights=np.concatenate(sizes), minlength=n) >= min_size
+    # The 2D components come in raster order, so a 3D component begins with its first one.
+    first = np.full(n, total)
+    np.minimum.at(first, component, np.arange(total))
+    order = np.argsort(first)
+    order = order[kept[order]]
+    ids = np.zeros(n, np.int64)
+    ids[order] = np.arange(1, len(order) + 1)
+    return ids[component], len(order)
+
+
+def touching_pairs(above: Ids, below: Ids) -> NDArray[np.int64]:
+    """List the ids of two neighbouring slices that touch at a face, an edge or a corner, without repetition.
+
+    Parameters
+    ----------
+    above, below : ndarray of integers, shape (H, W)
+        0 is background.
+
+    Returns
+    -------
+    ndarray of int64, shape (N, 2)
+        Ids of the one and of the other.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> touching_pairs(np.array([[1, 0, 2]]), np.array([[0, 3, 0]])).tolist()
+    [[1, 3], [2, 3]]
+    """
+    height, width = above.shape
+    # A pair as one number: far faster to make unique than rows are.
+    base = int(below.max()) + 1
+    found: list[NDArray[np.int64]] = []
+    for down in (-1, 0, 1):
+        for right in (-1, 0, 1):
+            one = above[max(0, -down) : height - max(0, down), max(0, -right) : width - max(0, right)]
+            other = below[max(0, down) : height - max(0, -down), max(0, right) : width - max(0, -right)]
+            both = (one != 0) & (other != 0)
+            found.append(np.unique(one[both].astype(np.int64) * base + other[both].astype(np.int64)))
+    return np.stack(np.divmod(np.unique(np.concatenate(found)), base), axis=1)
+
+
+def link_volumes(
+    items: Sequence[tuple[str, str, int]], read: Callable[[str], Ids], *, min_size: int
+) -> Callable[[str, Ids], Ids]:
+    """Link the slices of every volume.
+
+    Parameters
+    ----------
+    items : sequence of (name, volume, z)
+        Every slice, by volume and rising z.
+    read : callable
+        Gives the 2D components of a slice by its name.
+    min_size : int
+        Smallest 3D component in voxels.
+
+    Returns
+    -------
+    callable
+        Gives the 3D ids of a slice, by its name and its 2D components.
+    """
+    volumes: dict[str, list[tuple[str, int]]] = {}
+    for name, volume, z in items:
+        volumes.setdefault(volume, []).append((name, z))
+    place: dict[str, tuple[VolumeLinks, int]] = {}
+    for slices in volumes.values():
+        links = VolumeLinks(((z, read(name)) for name, z in slices), min_size=min_size)
+        place |= {name: (links, position) for position, (name, _) in enumerate(slices)}
+
+    def relabel(name: str, labels: Ids) -> Ids:
+        links, position = place[name]
+        return links.relabel(position, labels)
+
+    return relabel

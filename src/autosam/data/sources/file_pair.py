@@ -1,0 +1,55 @@
+"""Any pair of files: multi-page TIFFs, HDF5 datasets, or single images."""
+
+from autosam.data.manifest import as_name
+from autosam.data.sources.files import read_pair
+from autosam.data.sources.release import Release, Request, Slice
+from autosam.data.sources.stack import STACK_SUFFIXES, Stack, stack_slices
+from autosam.errors import InputError
+from autosam.images.files import HDF5_SUFFIXES, IMAGE_SUFFIXES, hdf5_datasets
+from autosam.images.source import split_dataset
+
+_RAW = ("/raw", "/image", "/images")
+_LABELS = ("/labels", "/label", "/masks", "/instances")
+
+
+class FilePair:
+    """`IMAGE LABELS`: two TIFFs, `file.h5:/raw file.h5:/labels`, or one HDF5 file with `raw` and `labels`."""
+
+    name = "files"
+    layout = "IMAGE LABELS (two TIFFs or PNGs, file.h5:/raw file.h5:/labels), or an HDF5 file with raw and labels"
+    targets: tuple[str, ...] = ()
+    takes_labels = True
+    takes_stack = False
+
+    def sniff(self, request: Request) -> bool:
+        """See `Source.sniff`."""
+        suffix = request.path.suffix.lower()
+        if not request.path.is_file() or suffix not in (*IMAGE_SUFFIXES, *STACK_SUFFIXES):
+            return False
+        if request.labels is not None:
+            return split_dataset(request.labels)[0].is_file()
+        return suffix in HDF5_SUFFIXES
+
+    def open(self, request: Request) -> Release:
+        """See `Source.open`."""
+        path, dataset = request.path, request.dataset
+        if request.labels is not None:
+            truth, truth_dataset = split_dataset(request.labels)
+        else:
+            if path.suffix.lower() not in HDF5_SUFFIXES:
+                raise InputError(f"{path} has no labels; name them as the second argument.")
+            there = hdf5_datasets(path)
+            dataset = dataset or next((name for name in _RAW if name in there), None)
+            truth, truth_dataset = path, next((name for name in _LABELS if name in there), None)
+            if dataset is None or truth_dataset is None:
+                listed = ", ".join(there) or "none"
+                raise InputError(
+                    f"{path} has no datasets raw and labels; name them as {path}:/a {path}:/b; it has: {listed}."
+                )
+        name = as_name(path.name.removesuffix(path.suffix))
+        if path.suffix.lower() not in STACK_SUFFIXES:
+            return Release(self.name, [Slice(name, lambda: read_pair(path, truth))], "ids-2d")
+        image, labels = Stack.open(path, dataset), Stack.open(truth, truth_dataset)
+        if image.lone and labels.lone:
+            return Release(self.name, [Slice(name, lambda: (image.read(0), labels.read(0)))], "ids-2d")
+        return Release(self.name, stack_slices(name, image, labels), "ids-3d")

@@ -1,0 +1,171 @@
+"""OME-Zarr 0.4 and 0.5: an image's full resolution and one of its label images."""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from autosam.data.manifest import as_name
+from autosam.data.sources.release import Labels, Pair, Release, Request, Slice
+from autosam.errors import InputError
+from autosam.images.files import reading
+
+# UDUNITS-2 names, as the specification wants them, in nanometres.
+_NANOMETRES = {"angstrom": 0.1, "nanometer": 1.0, "micrometer": 1e3, "millimeter": 1e6, "meter": 1e9}
+
+
+@dataclass(frozen=True)
+class _Image:
+    """The full resolution of a multiscale image: its array, and which axis is which."""
+
+    path: Path
+    axes: str
+    shape: tuple[int, ...]
+    voxel_size_nm: tuple[float, float, float] | None
+
+    @property
+    def depth(self) -> int | None:
+        return self.shape[self.axes.index("z")] if "z" in self.axes else None
+
+    @property
+    def plane(self) -> tuple[int, ...]:
+        return self.shape[self.axes.index("y")], self.shape[self.axes.index("x")]
+
+    def read(self, z: int) -> NDArray[Any]:
+        """Read a slice: (H, W), or (H, W, 3) of three channels."""
+        with reading(self.path):
+            array = zarr.open_array(self.path, mode="r")
+            kept = [i for i, axis in enumerate(self.axes) if axis in "yx" or (axis == "c" and self.shape[i] > 1)]
+            index = tuple(
+                slice(None) if i in kept else z if axis == "z" else 0 for i, axis in enumerate(self.axes)
+            )
+            plane = np.asarray(array[index])
+        names = [self.axes[i] for i in kept]
+        order = [names.index(axis) for axis in "yxc" if axis in names]
+        return np.ascontiguousarray(plane.transpose(order))
+
+
+class OmeZarr:
+    """`image.zarr` with `multiscales`, and `labels/NAME` in it; the second argument names the label image."""
+
+    name = "ome-zarr"
+    layout = "image.zarr [NAME of the label image] (OME-Zarr 0.4 or 0.5 with labels)"
+    targets: tuple[str, ...] = ()
+    takes_labels = True
+    takes_stack = False
+
+    def sniff(self, request: Request) -> bool:
+        """See `Source.sniff`."""
+        path = request.path
+        return path.is_dir() and any((path / name).is_file() for name in (".zattrs", ".zgroup", "zarr.json"))
+
+    def open(self, request: Request) -> Release:
+        """See `Source.open`."""
+        path = request.path
+        image = _open(path)
+        names = _label_names(path)
+        if request.labels is None and len(names) != 1:
+            listed = ", ".join(names) or "none"
+            raise InputError(f"{path} has {len(names)} label images ({listed}); name one as the second argument.")
+        wanted = names[0] if request.labels is None else request.labels
+        if wanted not in names:
+            raise InputError(f"{path} has no label image {wanted}; it has: {', '.join(names) or 'none'}.")
+        labels = _open(path / "labels" / wanted)
+        if (labels.depth, labels.plane) != (image.depth, image.plane) or _channels(labels) > 1:
+            raise InputError(
+                f"{path}: the image is {image.shape} ({image.axes}), {wanted} is {labels.shape} ({labels.axes}); "
+                "wanted the same rows, columns and slices."
+            )
+        name = as_name(path.resolve().name.removesuffix(".zarr").removesuffix(".ome"))
+        depth = image.depth
+
+        def read(z: int) -> Pair:
+            return image.read(z), labels.read(z)
+
+        slices = [
+            Slice(
+                name if depth is None else f"{name}_z{z:04d}",
+                partial(read, z),
+                group="" if depth is None else name,
+                volume=None if depth is None else name,
+                z=None if depth is None else z,
+            )
+            for z in range(depth or 1)
+        ]
+        kind: Labels = "ids-2d" if depth is None else "ids-3d"
+        return Release(
+            self.name, slices, kind, voxel_size_nm=image.voxel_size_nm, made=f"label image {wanted}, as published"
+        )
+
+
+def _attributes(path: Path) -> dict[str, Any]:
+    """Metadata of a group: under `ome` since 0.5, at the top before."""
+    with reading(path):
+        node = zarr.open(path, mode="r")
+        attributes = dict(node.attrs)
+    found = attributes.get("ome", attributes)
+    return found if isinstance(found, dict) else {}
+
+
+def _open(path: Path) -> _Image:
+    scales: Any = _attributes(path).get("multiscales")
+    try:
+        first = scales[0]
+        level = path / first["datasets"][0]["path"]
+        axes = [axis if isinstance(axis, dict) else {"name": axis} for axis in first["axes"]]
+        names = "".join(axis["name"] for axis in axes)
+        units = [axis.get("unit") for axis in axes]
+        scale = _scale(first["datasets"][0], len(names)) * _scale(first, len(names))
+    except (TypeError, KeyError, IndexError, ValueError) as error:
+        raise InputError(
+            f"{path} is no OME-Zarr 0.4 or 0.5 image: its multiscales are missing or incomplete ({error})."
+        ) from error
+    with reading(level):
+        array = zarr.open_array(level, mode="r")
+        shape = tuple(int(n) for n in array.shape)
+    if len(shape) != len(names) or not {"y", "x"} <= set(names) or len(names) != len(set(names)):
+        raise InputError(f"{level} has shape {shape} and axes {names!r}; wanted y and x, and one name per axis.")
+    image = _Image(level, names, shape, _voxel_size(names, units, scale))
+    others = {axis: n for axis, n in zip(names, shape, strict=True) if axis not in "zyxc" and n > 1}
+    if others or _channels(image) not in (1, 3):
+        raise InputError(
+            f"{level} has shape {shape} (axes {names!r}); wanted one moment and 1 or 3 channels: "
+            "save the channel to use as an image of its own."
+        )
+    return image
+
+
+def _channels(image: _Image) -> int:
+    return image.shape[image.axes.index("c")] if "c" in image.axes else 1
+
+
+def _label_names(path: Path) -> list[str]:
+    folder = path / "labels"
+    if not folder.is_dir():
+        return []
+    return [str(name) for name in _attributes(folder).get("labels", [])]
+
+
+def _scale(entry: dict[str, Any], n: int) -> NDArray[np.float64]:
+    scale = np.ones(n)
+    for transform in entry.get("coordinateTransformations", []):
+        if transform.get("type") == "scale":
+            scale = scale * np.array([float(value) for value in transform["scale"]])
+    return scale
+
+
+def _voxel_size(
+    names: str, units: list[str | None], scale: NDArray[np.float64]
+) -> tuple[float, float, float] | None:
+    """(z, y, x) in nm; None where a unit is missing or unknown. z is 0 where there is no such axis."""
+    size = {}
+    for name, unit, value in zip(names, units, scale, strict=True):
+        if name in "zyx":
+            if unit not in _NANOMETRES:
+                return None
+            size[name] = round(float(value) * _NANOMETRES[unit], 6)
+    return size.get("z", 0.0), size["y"], size["x"]

@@ -1,0 +1,163 @@
+"""The results of an evaluation as tables for the terminal."""
+
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from autosam.metrics.average_precision import AveragePrecisionConvention
+from autosam.metrics.bootstrap import Interval
+from autosam.metrics.results import Summary, count_of
+from autosam.metrics.scores import Protocol
+
+_PRINTED = {
+    "objects": "objects",
+    "predicted": "predicted",
+    "ap50": "AP@.5",
+    "ap75": "AP@.75",
+    "mean_ap": "mean AP",
+    "rand_error": "A-Rand",
+    "dice": "Dice",
+    "iou": "IoU",
+}
+_PRINTED_MORE = {
+    "voi_split": "VOI split",
+    "voi_merge": "merge",
+    "cremi": "CREMI",
+    "pq": "PQ",
+    "aji": "AJI",
+    "aji_plus": "AJI+",
+}
+_COUNTS = ("objects", "predicted")
+_RAND_NAMES = {
+    "snemi3d": "as SNEMI3D",
+    "skimage": "as scikit-image",
+    "foreground": "missed voxels one segment",
+    "singletons": "missed voxels a segment each",
+}
+
+
+def print_results(
+    header: str,
+    notes: Sequence[str],
+    summaries: dict[str, Summary],
+    differences: dict[str, dict[str, Interval]],
+    *,
+    protocol: Protocol,
+    dsb: bool,
+    wide: bool,
+    resamples: int,
+) -> None:
+    """Print the scores of one prediction image by image, of several pooled, with intervals and a legend.
+
+    Parameters
+    ----------
+    header : str
+        The line above.
+    notes : sequence of str
+        What a reader should know.
+    summaries : dict of str to Summary
+        By prediction.
+    differences : dict of str to dict of str to Interval
+        Of the others from the first prediction, by prediction and column; empty for one prediction.
+    protocol : Protocol
+        The definitions of the scores.
+    dsb, wide : bool
+        Whether columns of AP by convention dsb, and of VOI, CREMI, PQ and AJI are shown.
+    resamples : int
+        Of the intervals, for the legend.
+    """
+    # Into a file or a pipe nothing is cut to the 80 columns that rich then assumes.
+    console = Console(width=None if sys.stdout.isatty() else 240, highlight=False)
+    console.print(header, *(f"note: {note}" for note in notes), sep="\n", markup=False)
+    columns = _columns(protocol, dsb, wide)
+    first = next(iter(summaries.values()))
+    if differences:
+        _print_comparison(console, columns, summaries, differences)
+    else:
+        _print_images(console, columns, first)
+    _print_legend(console, protocol, dsb, resamples if first.has_intervals else 0)
+
+
+def _columns(protocol: Protocol, dsb: bool, wide: bool) -> dict[str, str]:
+    columns = {c: t for c, t in _PRINTED.items() if dsb or c not in ("ap50", "ap75", "mean_ap")}
+    for name in protocol.ranked:
+        columns |= {
+            f"{name}_ap50": f"{name} AP@.5",
+            f"{name}_ap75": f"{name} AP@.75",
+            f"{name}_mean_ap": f"{name} mean AP",
+        }
+    conventions: list[AveragePrecisionConvention] = [*(("dsb",) if dsb else ()), *protocol.ranked]
+    for convention in conventions:
+        for name in protocol.size_classes(convention):
+            title = name.replace("upto", "≤ ").replace("above", "> ")
+            columns[f"{convention}_{name}_ap50"] = f"{convention} AP@.5 {title}"
+    return columns | (_PRINTED_MORE if wide else {})
+
+
+def _print_images(console: Console, columns: dict[str, str], summary: Summary) -> None:
+    table = _table(columns, "image")
+    last = len(summary.names) - 1
+    for number, (name, row) in enumerate(zip(summary.names, summary.rows, strict=True)):
+        cells = [_cell(row[c], c in _COUNTS) for c in columns]
+        table.add_row(Text(name), *cells, end_section=number == last)
+    for kind, together in (("pooled", summary.pooled), ("mean", summary.mean)):
+        cells = [_cell(together[c].value, kind == "pooled" and c in _COUNTS) for c in columns]
+        table.add_row(Text(f"{kind} ({count_of(last + 1)})"), *cells, style="bold")
+        if summary.has_intervals:
+            table.add_row(Text("  95 % interval"), *(_limits(together[c], c) for c in columns), style="dim")
+    console.print(table)
+
+
+def _print_comparison(
+    console: Console,
+    columns: dict[str, str],
+    summaries: dict[str, Summary],
+    differences: dict[str, dict[str, Interval]],
+) -> None:
+    table = _table(columns, "pooled")
+    for number, (place, summary) in enumerate(summaries.items(), 1):
+        table.add_row(Text(place), *(_cell(summary.pooled[c].value, c in _COUNTS) for c in columns), style="bold")
+        if summary.has_intervals:
+            limits = [_limits(summary.pooled[c], c) for c in columns]
+            table.add_row(Text("  95 % interval"), *limits, style="dim", end_section=number == len(summaries))
+    first = next(iter(summaries))
+    for place, row in differences.items():
+        cells = [f"{row[c].value:+.0f}" if c in _COUNTS else _cell(row[c].value, False, "+") for c in columns]
+        table.add_row(Text(f"{place} − {first}"), *cells, style="bold")
+        if any(i.low == i.low for i in row.values()):
+            table.add_row(Text("  95 % interval"), *(_limits(row[c], c, "+") for c in columns), style="dim")
+    console.print(table)
+
+
+def _print_legend(console: Console, protocol: Protocol, dsb: bool, resamples: int) -> None:
+    parts = []
+    if dsb:
+        parts.append(f"AP: TP / (TP + FP + FN){' at IoU > t' if protocol.strict else ''}")
+    parts += [f"{name} AP: area under the precision-recall curve" for name in protocol.ranked]
+    parts += ["mean AP: IoU .50 to .95", f"A-Rand: adapted Rand error, {_RAND_NAMES[protocol.rand]}"]
+    if resamples:
+        parts.append(f"intervals: {resamples} bootstrap resamples of the images")
+    console.print("; ".join(parts) + ".", markup=False)
+
+
+def _table(columns: dict[str, str], first: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column(first, no_wrap=True)
+    for title in columns.values():
+        table.add_column(title, justify="right", no_wrap=True)
+    return table
+
+
+def _cell(value: float, whole: bool, sign: str = "") -> str:
+    if value != value:  # undefined
+        return "–"
+    return f"{value:{sign}.0f}" if whole else f"{value:{sign}.3f}"
+
+
+def _limits(interval: Interval, column: str, sign: str = "") -> str:
+    if column in _COUNTS or interval.low != interval.low:
+        return ""
+    return f"{interval.low:{sign}.3f}…{interval.high:{sign}.3f}"
