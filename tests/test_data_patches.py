@@ -84,9 +84,9 @@ def test_patches_of_a_volume_stay_volumes(tmp_path):
 
 def test_nothing_left_is_said(tmp_path):
     store = store_of({"a": (noise(1), np.zeros((64, 64), np.uint8))})
-    with pytest.raises(InputError, match="no image of memory.h5 holds a patch of 65 × 65: they are 64 × 64"):
+    with pytest.raises(InputError, match=r"no image of memory\.h5 holds a patch of 65 × 65: they are 64 × 64"):
         write_patches(store, tmp_path / "p.h5", size=65)
-    with pytest.raises(InputError, match="none of the 4 patches of memory.h5 has foreground"):
+    with pytest.raises(InputError, match=r"none of the 4 patches of memory\.h5 has foreground"):
         write_patches(store, tmp_path / "p.h5", size=32, min_foreground=1)
     with pytest.raises(InputError, match="a has no labels"):
         list(cut_patches(store_of({"a": (noise(1), None)}), size=32, min_foreground=1))

@@ -93,7 +93,7 @@ def test_neighbours_are_blended_and_not_cut():
 
 
 def test_a_real_generator_gives_every_channel_by_name():
-    network = Generator(channels=("boundary",), depth=3, decoder_channels=(16, 8, 8)).eval()
+    network = Generator(encoder="resnet18", channels=("boundary",), depth=3, decoder_channels=(16, 8, 8)).eval()
     maps = maps_of(network, picture(40, 70))
     assert list(maps) == ["boundary"]
     assert maps["boundary"].shape == (40, 70)

@@ -21,6 +21,9 @@ from autosam.prompts import Prompt
 UPSAMPLE_BUDGET = 2**25
 """Most pixels of full-size mask logits in memory at a time: 128 MiB of float32."""
 
+LARGEST_WINDOW = 4
+"""How many times wider than at first the window of a point's mask may become in search of the mask's end."""
+
 STABILITY_OFFSET = 1.0
 """Logits by which the threshold is moved up and down to see whether a mask is stable, as in SAM."""
 
@@ -41,7 +44,7 @@ def decode_masks(
 
     A prompt is decoded in the grid window in which its object is most central, or in a window of its own where
     it comes too close to an inner border of all of them. A mask that still touches an inner border of its window
-    is decoded once more, in a window around the mask; one that only points ask for, in ever larger windows until
+    is decoded once more, in a window around the mask; one that only points ask for, in larger windows until
     it is whole, because points do not tell how large their object is. Of the alternatives to a prompt, those that
     touch an inner border are replaced by what SAM answers in one window over the whole image, as
     `SamAutomaticMaskGenerator` does with its crops.
@@ -137,11 +140,14 @@ def _decode_whole(
 ) -> list[MaskCrop]:
     """Decode one prompt again; nothing where its mask is empty now."""
     shape = (image.shape[0], image.shape[1])
-    size = window.height
+    size = window_size = window.height
     while True:
         crops = _decode_window(sam, image, window, {index: prompt}, False, batch_size, precision)[index]
         sized = prompt.box is not None or prompt.mask is not None
         if sized or not crops or not touches_inner_border(crops[0], window, shape):
+            return crops
+        if size >= LARGEST_WINDOW * window_size:
+            # A mask that leaks over the whole of a large image is no object, and costs memory without end.
             return crops
         size *= 2
         window = object_window(_joined(prompt_extent(prompt), crops[0]), shape, size=size)

@@ -105,9 +105,9 @@ def contact_sheet(panels: Sequence[Panel], *, columns: int = 6, side: int = 300)
     if columns < 1 or any(max(panel.picture.shape[:2]) > side for panel in panels):
         raise InputError(f"{columns} columns of {side} px came; wanted at least 1, and pictures that fit.")
     columns = max(1, min(columns, len(panels)))
-    rows = [panels[start : start + columns] for start in range(0, len(panels), columns)]
+    rows = [panels[start : start + columns] for start in range(0, len(panels), columns)] or [()]
     lines = max((len(panel.lines) for panel in panels), default=0)
-    heights = [max(panel.picture.shape[0] for panel in row) for row in rows] or [side]
+    heights = [max((panel.picture.shape[0] for panel in row), default=side) for row in rows]
     text = lines * _LINE + (4 if lines else 0)
     size = (
         _MARGIN + columns * (side + _MARGIN),
