@@ -113,7 +113,7 @@ def test_check_of_sound_data(pictures, tmp_path):
     assert row == ["all", "10", "0", "10", "9.8", "%", "400", "400", "400"]
     folder = tmp_path / "pictures_check"
     assert read_image(folder / "contact_sheet.png").ndim == 3
-    rows = list(csv.DictReader((folder / "images.csv").open()))
+    rows = list(csv.DictReader((folder / "images.csv").read_text().splitlines()))
     assert (rows[3]["image"], rows[3]["group"], rows[3]["objects"], rows[3]["median_px"]) == (
         "p3",
         "fluo",

@@ -146,3 +146,148 @@ def test_settings_that_cannot_be_used(places, tmp_path):
     assert "is a file" in fault(*places, "-o", tmp_path / "file")
     assert "does not exist" in fault(tmp_path / "nowhere", places[1])
     assert run(*places, "--components", "--min-size", 0).exit_code == 2
+
+
+@pytest.fixture
+def ranked_places(tmp_path):
+    """Two images with a true and a false object each; the tables of instances rank the false one last."""
+    pred, truth = tmp_path / "p", tmp_path / "t"
+    pred.mkdir()
+    truth.mkdir()
+    labels = np.zeros((16, 16), int)
+    labels[:4, :4] = 1  # true, 16 px
+    labels[8:, 8:] = 2  # false, 64 px
+    for name in ("a", "b"):
+        write_labels(pred / f"{name}_labels.tif", labels)
+        write_labels(truth / f"{name}.tif", np.where(labels == 1, 1, 0))
+        (pred / f"{name}_instances.csv").write_text("id,score\n1,0.9\n2,0.2\n", encoding="utf-8")
+    return pred, truth
+
+
+def test_chosen_conventions(ranked_places, tmp_path):
+    result = run(
+        *ranked_places, "--ap", "coco", "--ap", "mitoem2020", "--rand", "singletons", "-o", tmp_path / "o"
+    )
+    assert result.exit_code == 0, result.output
+    assert "coco AP@.5" in result.stdout
+    assert "mitoem2020 mean AP" in result.stdout
+    assert "; AP: TP" not in result.stdout
+    assert "missed voxels a segment each" in result.stdout
+    assert "ranked by the scores in their tables" in result.stdout
+    document = json.loads((tmp_path / "o" / "evaluation.json").read_text(encoding="utf-8"))
+    assert document["settings"]["ap"] == ["coco", "mitoem2020"]
+    assert document["settings"]["rand"] == "singletons"
+    assert document["pooled"]["coco_ap50"] == 1  # the false ones are ranked last
+    assert len(document["pooled"]["thresholds"]["coco_ap"]) == 10
+    assert "pycocotools" in document["definitions"]["coco_ap"]
+
+    by_size = run(*ranked_places, "--ap", "coco", "--scores", "size")
+    assert "ranked by their number of voxels" in by_size.stdout
+    assert "0.500" in table_row(by_size.stdout, "pooled (2 images)")  # two false ones of 64 px come first
+    limited = run(*ranked_places, "--ap", "coco", "--scores", "size", "--max-dets", 1)
+    assert table_row(limited.stdout, "pooled (2 images)")[6] == "0.000"
+    (ranked_places[0] / "b_instances.csv").unlink()
+    assert "ranked by their number of voxels" in run(*ranked_places, "--ap", "coco").stdout
+    assert "NAME_instances.csv beside the labels of b" in fault(
+        *ranked_places, "--ap", "coco", "--scores", "table"
+    )
+    for text, message in (("id\n1\n", "no column 'score'"), ("id,score\n1,x\n", "could not convert")):
+        for name in "ab":
+            (ranked_places[0] / f"{name}_instances.csv").write_text(text, encoding="utf-8")
+        assert message in fault(*ranked_places, "--ap", "coco")
+
+
+def test_strict_sizes_and_wide(places, ranked_places):
+    halves = run(ranked_places[0], ranked_places[1], "--sizes", "20,100", "--wide")
+    assert "dsb AP@.5 ≤ 20" in halves.stdout
+    assert "dsb AP@.5 > 100" in halves.stdout
+    assert "CREMI" in halves.stdout
+    assert table_row(halves.stdout, "a ")[-9:-6] == ["1.000", "0.000", "–"]  # found, spurious, none
+    assert "IoU > t" in run(*places, "--strict").stdout
+    assert "ascending" in fault(*places, "--sizes", "20,10")
+    assert "whole numbers" in fault(*places, "--sizes", "small")
+
+
+def test_intervals(places, tmp_path):
+    result = run(*places, "--bootstrap", 50, "-o", tmp_path / "o")
+    assert result.stdout.count("95 % interval") == 2
+    assert "50 bootstrap resamples" in result.stdout
+    document = json.loads((tmp_path / "o" / "evaluation.json").read_text(encoding="utf-8"))
+    low, high = document["intervals"]["pooled"]["ap50"]
+    assert low <= document["pooled"]["ap50"] <= high
+    again = run(*places, "--bootstrap", 50)
+    assert again.stdout in result.stdout
+    for without in (run(*places, "--bootstrap", 0), run(places[0] / "a_labels.tif", places[1] / "a.png")):
+        assert "interval" not in without.stdout
+
+
+def test_comparison(places, tmp_path):
+    pred, truth = places
+    better = tmp_path / "better"
+    better.mkdir()
+    for name, labels in (("a", TWO), ("b", TWO), ("empty", NONE)):
+        write_labels(better / f"{name}.tif", labels)
+    result = run("--compare", pred, better, truth, "-o", tmp_path / "o", "--bootstrap", 50)
+    assert result.exit_code == 0, result.output
+    assert table_row(result.stdout, f"{better} −")[1:4] == ["+0", "+1", "+0.250"]  # from 3 of 4 to 4 of 4
+    with (tmp_path / "o" / "comparison.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [r["prediction"] for r in rows[:3]] == [str(pred)] * 3
+    assert [r["kind"] for r in rows[-3:]] == ["difference", "difference_low", "difference_high"]
+    assert rows[-3]["ap50"] == "0.25"
+    document = json.loads((tmp_path / "o" / "comparison.json").read_text(encoding="utf-8"))
+    assert document["differences"][str(better)]["ap50"]["value"] == 0.25
+    assert document["predictions"][str(pred)]["pooled"]["ap50"] == 0.75
+
+    assert "place(s) came" in fault(pred, better, truth)
+    assert "two or more" in fault("--compare", pred, truth)
+    assert "two or more" in fault("--compare", pred, pred, truth)
+    assert "place(s) came" in fault(pred)
+    write_labels(better / "more.tif", TWO)
+    assert "no truth for more" in fault("--compare", pred, better, truth)
+    one = better / "a.tif"
+    assert "different truths" in fault("--compare", pred, one, truth)
+
+
+def test_figures(places, tmp_path):
+    out = tmp_path / "o"
+    assert "--figures came without -o" in fault(*places, "--figures")
+    result = run(*places, "-o", out, "--figures")
+    assert result.exit_code == 0, result.output
+    assert sorted(str(p.relative_to(out / "figures")) for p in (out / "figures").rglob("*.png")) == [
+        "ap_threshold.png",
+        *(f"errors/{name}.png" for name in ("a", "b", "empty")),
+        "size_iou.png",
+    ]
+    run("--compare", *[places[0], places[1]], places[1], "-o", tmp_path / "c", "--figures")
+    assert (tmp_path / "c" / "figures" / "2_truth" / "errors" / "a.png").is_file()
+
+
+def test_large_volumes_are_read_block_by_block(tmp_path, monkeypatch):
+    import h5py
+
+    from autosam.metrics import scoring
+
+    volume = np.stack([TWO, TWO, ONE, NONE]).astype(np.uint16)
+    for name, labels in (("p", np.roll(volume, 1, 1)), ("t", volume)):
+        with h5py.File(tmp_path / f"{name}.h5", "w") as file:
+            file.create_dataset("labels", data=labels, chunks=(1, 8, 8))
+    whole = run(tmp_path / "p.h5", tmp_path / "t.h5", "-o", tmp_path / "whole", "--figures")
+    assert whole.exit_code == 0, whole.output
+    assert (tmp_path / "whole" / "figures" / "errors" / "p.png").is_file()
+    read = []
+    blockwise = scoring.contingency_of_volumes
+    monkeypatch.setattr(scoring, "IN_MEMORY_VOXELS", 100)
+    monkeypatch.setattr(
+        scoring,
+        "contingency_of_volumes",
+        lambda p, t, progress: read.append(1) or blockwise(p, t, progress=progress),
+    )
+    blocks = run(tmp_path / "p.h5", tmp_path / "t.h5", "-o", tmp_path / "blocks")
+    assert read == [1]
+    assert blocks.stdout.split("Written")[0] == whole.stdout.split("Written")[0]
+
+
+def test_options_that_nothing_would_read(places):
+    assert "--max-dets came without" in fault(*places, "--max-dets", 5)
+    assert "--scores came without" in fault(*places, "--scores", "size")

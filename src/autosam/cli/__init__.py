@@ -1,6 +1,5 @@
 """The command line: one file per command. Nothing here imports torch, numpy or scipy before a command runs."""
 
-import os
 import sys
 
 import typer
@@ -40,10 +39,3 @@ def main() -> None:
     except AutosamError as error:
         typer.echo(f"autosam: {error}", err=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        typer.echo("autosam: interrupted; what was finished is on disk.", err=True)
-        sys.exit(130)
-    except BrokenPipeError:
-        # `autosam ... | head`: the reader has gone; what is left to print goes nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)

@@ -111,8 +111,8 @@ def evaluate(
     from autosam.metrics.definitions import definitions
     from autosam.metrics.pairing import pair_files, read_stems
     from autosam.metrics.printed import print_results
-    from autosam.metrics.results import count_of, summarize, write_results
     from autosam.metrics.ranked_precision import RankedConvention
+    from autosam.metrics.results import count_of, summarize, write_results
     from autosam.metrics.scores import Protocol
 
     preds, truth = places[:-1], places[-1]

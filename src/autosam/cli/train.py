@@ -64,14 +64,21 @@ def train(
                 news = progress.message or f"loss {progress.loss:.3f}"
                 bar.console.print(f"step {progress.step}: {news}", markup=False)
 
-        model = run_training(
-            resolved,
-            train_scenes,
-            val_scenes,
-            out=out,
-            resume=resume,
-            device=target,
-            licence=licence,
-            report=report,
-        )
+        try:
+            model = run_training(
+                resolved,
+                train_scenes,
+                val_scenes,
+                out=out,
+                resume=resume,
+                device=target,
+                licence=licence,
+                report=report,
+            )
+        except KeyboardInterrupt:
+            bar.stop()
+            console.print(
+                f"autosam: interrupted; add --resume to go on from the last checkpoint in {out}", markup=False
+            )
+            raise typer.Exit(130) from None
     console.print(f"wrote {model}; use it with: autosam segment IMAGE --model {model} -o RESULTS", markup=False)

@@ -226,9 +226,15 @@ class _Check:
         types = Counter(item.dtype for item in self.store.items)
         if len(types) > 1:
             self._warn("mixed types", "", ", ".join(f"{count} {dtype}" for dtype, count in types.most_common()))
-        ids = [row.objects.ids for row in self.rows if row.objects is not None and row.objects.ids.size]
-        if len(ids) > 1 and all(found.size == 1 for found in ids) and len({int(found[0]) for found in ids}) == 1:
-            text = f"the only id anywhere is {ids[0][0]}: are these instances? import with --instances components"
+        self._warn_of_masks()
+
+    def _warn_of_masks(self) -> None:
+        """Images with a single object of id 1 are no masks, unless it lies in pieces."""
+        counted = list(self.volumes.values()) if self._ids_3d else [row.objects for row in self.rows]
+        known = [objects for objects in counted if objects is not None and objects.ids.size]
+        ids = {int(number) for objects in known for number in objects.ids[-2:]}
+        if ids == {255} or (len(ids) == 1 and any(objects.pieces[0] > 1 for objects in known)):
+            text = f"the only id anywhere is {ids.pop()}, as in a mask: import it as components"
             self._warn("semantic labels", "", text)
 
 

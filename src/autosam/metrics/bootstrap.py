@@ -122,7 +122,7 @@ def _draws(images: int, resamples: int, seed: int, level: float) -> Iterator[lis
         yield rng.integers(0, images, images).tolist()
 
 
-def _intervals(value: _Row, drawn: list[_Row], level: float) -> dict[str, Interval]:
+def _intervals(value: _Row, drawn: Sequence[_Row], level: float) -> dict[str, Interval]:
     intervals = {}
     for column, score in value.items():
         values: NDArray[np.float64] = np.array([row[column] for row in drawn], np.float64)

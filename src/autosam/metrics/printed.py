@@ -83,11 +83,11 @@ def print_results(
 
 def _columns(protocol: Protocol, dsb: bool, wide: bool) -> dict[str, str]:
     columns = {c: t for c, t in _PRINTED.items() if dsb or c not in ("ap50", "ap75", "mean_ap")}
-    for name in protocol.ranked:
+    for ranked in protocol.ranked:
         columns |= {
-            f"{name}_ap50": f"{name} AP@.5",
-            f"{name}_ap75": f"{name} AP@.75",
-            f"{name}_mean_ap": f"{name} mean AP",
+            f"{ranked}_ap50": f"{ranked} AP@.5",
+            f"{ranked}_ap75": f"{ranked} AP@.75",
+            f"{ranked}_mean_ap": f"{ranked} mean AP",
         }
     conventions: list[AveragePrecisionConvention] = [*(("dsb",) if dsb else ()), *protocol.ranked]
     for convention in conventions:

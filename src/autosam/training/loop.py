@@ -18,6 +18,7 @@ from autosam.config import Config
 from autosam.data import Scene
 from autosam.errors import AutosamError, ConfigError, InputError
 from autosam.models.checkpoint import ModelHeader, save_model
+from autosam.models.parameters import parameter_table
 from autosam.models.precision import use_bfloat16
 from autosam.models.variants import image_size
 from autosam.networks import Networks, build_networks, network_tensors
@@ -69,7 +70,7 @@ def train(
     licence : str
         Licence of the weights, written into the model file.
     report : callable, optional
-        Called after every step.
+        Called before the first step, with a message about the parameters, and after every step.
 
     Returns
     -------
@@ -134,6 +135,8 @@ def train(
         generator=torch.Generator().manual_seed(config.seed),
     )
     batches = iter(loader)
+    if report is not None:
+        report(Progress(start, settings.steps, float("nan"), trainable_parameters(model)))
 
     for step in range(start, settings.steps):
         began = time.perf_counter()
@@ -199,6 +202,12 @@ def train(
         if report is not None:
             report(Progress(done, settings.steps, row["loss"], message))
     return out / MODEL
+
+
+def trainable_parameters(model: JointModel) -> str:
+    """Say how many parameters of each part are trained."""
+    rows = [*parameter_table(model.sam), *parameter_table(nn.ModuleDict({"generator": model.generator}))]
+    return "trained parameters: " + ", ".join(f"{row.part} {row.trainable:,} of {row.total:,}" for row in rows)
 
 
 @contextmanager

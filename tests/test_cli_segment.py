@@ -1,0 +1,304 @@
+"""`autosam segment` as a user runs it; the networks answer by rule, so that the objects are known."""
+
+import csv
+import errno
+import json
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+import tifffile
+from fake_networks import BrightPixels, build_small_sam, draw_ellipses, use_component_sam
+
+from autosam import cli
+from autosam.config import load_config
+from autosam.images import read_image, read_labels
+from autosam.images import write as writing
+from autosam.networks import Networks
+from autosam.pipeline import Segmenter
+
+SPOTS, TRUTH = draw_ellipses((100, 150), [(20, 30, 9, 12), (50, 100, 14, 10), (80, 40, 8, 16)])
+
+
+@pytest.fixture
+def autosam(tmp_path, monkeypatch, capsys):
+    """Run the program in its own folder; gives exit status, stdout and stderr."""
+    use_component_sam(monkeypatch)
+    networks = Networks(build_small_sam(), BrightPixels())  # type: ignore[arg-type]
+
+    def from_model(model, *, config=None, overrides=(), device="auto"):
+        return Segmenter(networks, load_config(config, overrides=overrides), name=str(model))
+
+    monkeypatch.setattr(Segmenter, "from_model", from_model)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"stands for the weights")
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["autosam", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        status = stop.value.code or 0
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run
+
+
+def segment(autosam, *arguments):
+    return autosam("segment", *arguments, "-m", "model.safetensors")
+
+
+def refused(autosam, *arguments):
+    """Give the one line of a run that ends with exit status 2."""
+    status, out, err = segment(autosam, *arguments)
+    assert (status, out) == (2, "")
+    (line,) = err.strip().splitlines()
+    assert line.startswith("autosam: ")
+    return line
+
+
+def save(path, image=SPOTS):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tifffile.imwrite(path, image, photometric="minisblack")
+    return path
+
+
+def table(path):
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+# What a run leaves behind
+
+
+def test_labels_overlay_table_and_record(autosam, tmp_path):
+    save(tmp_path / "in" / "a.tif")
+    status, out, _ = segment(autosam, "in", "-o", "out", "--pixel-size", "10")
+    assert status == 0
+    assert "1 image segmented, 3 objects found" in out
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "a_instances.csv",
+        "a_labels.tif",
+        "a_overlay.png",
+        "autosam_run.json",
+    ]
+    labels = read_labels(tmp_path / "out" / "a_labels.tif")
+    assert labels.dtype == np.uint8
+    assert np.array_equal(labels, TRUTH)
+    overlay = read_image(tmp_path / "out" / "a_overlay.png")
+    assert overlay.shape == (100, 150, 3)
+    rows = table(tmp_path / "out" / "a_instances.csv")
+    assert [int(row["area_px"]) for row in rows] == np.bincount(TRUTH.ravel())[1:].tolist()
+    # 10 nm pixels: 1 px is 1e-4 µm²
+    assert float(rows[0]["area_um2"]) == pytest.approx(int(rows[0]["area_px"]) * 1e-4)
+    record = json.loads((tmp_path / "out" / "autosam_run.json").read_text(encoding="utf-8"))
+    assert record["images"]["a"]["instances"] == 3
+    assert record["settings"]["merge"]["min_size"] == 50
+    assert record["options"]["pixel_size_nm"] == 10
+    assert len(record["model_sha256"]) == 64
+
+
+def test_pages_datasets_and_suffixes(autosam, tmp_path):
+    save(tmp_path / "stack.tif", np.stack([SPOTS, SPOTS[::-1], np.full_like(SPOTS, 9)]))
+    with h5py.File(tmp_path / "v.h5", "w") as file:
+        file["raw"] = SPOTS
+        file["other"] = SPOTS
+    status, out, _ = segment(autosam, "stack.tif", "v.h5:/raw", "-o", "out", "--format", "h5")
+    assert status == 0
+    assert "4 images segmented, 9 objects found" in out
+    assert "Nothing was found in stack_p2." in out
+    for name, expected in (("stack_p0", TRUTH), ("stack_p1", TRUTH[::-1]), ("v_raw", TRUTH)):
+        labels = read_labels(tmp_path / "out" / f"{name}_labels.h5")
+        assert np.array_equal(labels > 0, expected > 0)
+    assert not read_labels(tmp_path / "out" / "stack_p2_labels.h5").any()
+    assert table(tmp_path / "out" / "stack_p2_instances.csv") == []
+
+
+def test_saved_prompts_come_back_as_manual_ones(autosam, tmp_path):
+    save(tmp_path / "a.tif")
+    assert segment(autosam, "a.tif", "-o", "auto", "--save-prompts", "--draw-prompts")[0] == 0
+    prompts = tmp_path / "auto" / "a_prompts.csv"
+    assert len(table(prompts)) == 6  # a point and a box for each of three objects
+    lines = prompts.read_text(encoding="utf-8").splitlines()
+    prompts.write_text("\n".join(lines[:3]) + "\n", encoding="utf-8")
+    status, out, _ = segment(autosam, "a.tif", "-o", "manual", "--prompts", prompts)
+    assert status == 0
+    assert "1 object found" in out
+    assert np.array_equal(read_labels(tmp_path / "manual" / "a_labels.tif") > 0, TRUTH == 1)
+
+
+# Going on
+
+
+def test_finished_images_are_skipped_and_unfinished_ones_done(autosam, tmp_path):
+    save(tmp_path / "in" / "a.tif")
+    save(tmp_path / "in" / "b.tif")
+    segment(autosam, "in", "-o", "out")
+    (tmp_path / "out" / "b_labels.tif").unlink()
+    before = (tmp_path / "out" / "a_labels.tif").stat().st_mtime_ns
+    status, out, _ = segment(autosam, "in", "-o", "out")
+    assert status == 0
+    assert "1 image segmented" in out
+    assert "1 image skipped" in out
+    assert (tmp_path / "out" / "a_labels.tif").stat().st_mtime_ns == before
+    assert (tmp_path / "out" / "b_labels.tif").exists()
+    status, out, _ = segment(autosam, "in", "-o", "out", "--overwrite")
+    assert "2 images segmented" in out
+    assert "skipped" not in out
+
+
+def test_results_that_the_record_does_not_know_are_made_again(autosam, tmp_path):
+    save(tmp_path / "a.tif")
+    segment(autosam, "a.tif", "-o", "out")
+    record = tmp_path / "out" / "autosam_run.json"
+    content = json.loads(record.read_text(encoding="utf-8"))
+    record.write_text(json.dumps(content | {"images": {}}), encoding="utf-8")
+    assert "1 image segmented" in segment(autosam, "a.tif", "-o", "out")[1]
+    record.unlink()
+    assert "1 image segmented" in segment(autosam, "a.tif", "-o", "out")[1]
+
+
+def test_results_of_other_settings_are_not_mixed(autosam, tmp_path):
+    save(tmp_path / "a.tif")
+    save(tmp_path / "b.tif")
+    segment(autosam, "a.tif", "-o", "out")
+    for more in (["--set", "merge.min_size=200"], ["--pixel-size", "5"], ["--draw-prompts"]):
+        assert "other settings" in refused(autosam, "a.tif", "-o", "out", *more)
+    (tmp_path / "model.safetensors").write_bytes(b"other weights")
+    assert "another model" in refused(autosam, "a.tif", "-o", "out")
+    assert "1 image segmented" in segment(autosam, "b.tif", "-o", "out", "--overwrite")[1]
+    # The result of a.tif is still that of the old weights, and must not pass for one of the new.
+    assert "1 image segmented" in segment(autosam, "a.tif", "-o", "out")[1]
+
+
+def test_another_image_of_the_same_name_is_not_taken_for_done(autosam, tmp_path):
+    save(tmp_path / "day1" / "a.tif")
+    save(tmp_path / "day2" / "a.tif", SPOTS[::-1])
+    segment(autosam, "day1", "-o", "out")
+    assert "come from" in refused(autosam, "day2", "-o", "out")
+    assert segment(autosam, "day2", "-o", "out", "--overwrite")[0] == 0
+    assert np.array_equal(read_labels(tmp_path / "out" / "a_labels.tif") > 0, TRUTH[::-1] > 0)
+
+
+# What goes wrong
+
+
+def test_one_bad_file_does_not_stop_the_others(autosam, tmp_path):
+    save(tmp_path / "in" / "a.tif")
+    whole = save(tmp_path / "in" / "b.tif").read_bytes()
+    (tmp_path / "in" / "b.tif").write_bytes(whole[: len(whole) // 2])
+    save(tmp_path / "in" / "c.tif", np.where(TRUTH == 1, np.nan, SPOTS).astype(np.float32))
+    save(tmp_path / "in" / "d.tif")
+    status, out, err = segment(autosam, "in", "-o", "out")
+    assert status == 1
+    assert "2 images segmented, 6 objects found" in out
+    assert "2 images failed" in err
+    assert "b.tif" in err
+    assert f"c.tif: {np.count_nonzero(TRUTH == 1)} of 15000 pixels" in err
+    assert not list((tmp_path / "out").glob("[bc]_*"))
+    status, out, _ = segment(autosam, "in", "-o", "out")
+    assert status == 1
+    assert "2 images skipped" in out
+
+
+def test_bad_pixels_can_be_background(autosam, tmp_path):
+    image = SPOTS.astype(np.float32)
+    image[:3, :3] = np.inf
+    save(tmp_path / "a.tif", image)
+    assert "--set images.non_finite=background" in refused(autosam, "a.tif", "-o", "out")
+    status, out, _ = segment(autosam, "a.tif", "-o", "out", "--set", "images.non_finite=background", "--overwrite")
+    assert status == 0
+    assert "3 objects found" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nowhere.tif"], ["nowhere.tif"]),
+        (["empty"], ["empty"]),
+        (["a.tif", "--format", "jpg"], ["jpg", "tif, png, h5, zarr"]),
+        (["a.tif", "--prompts", "distanse"], ["distanse", "distance"]),
+        (["a.tif", "--set", "merge.minsize=3", "--set", "prompts.points=x"], ["merge.minsize", "prompts.points"]),
+        (["a.tif", "--config", "nosuch"], ["nosuch"]),
+        (["a.tif", "--prompts", "grid", "--set", "decode.sam=false"], ["decode.sam=false"]),
+        (["two.tif"], ["2 channels"]),
+    ],
+)
+def test_one_line_and_nothing_written(autosam, tmp_path, arguments, words):
+    save(tmp_path / "a.tif")
+    tifffile.imwrite(tmp_path / "two.tif", np.zeros((20, 30, 2), np.uint8), planarconfig="contig")
+    (tmp_path / "empty").mkdir()
+    line = refused(autosam, *arguments, "-o", "out")
+    for word in words:
+        assert word in line
+    assert not list((tmp_path / "out").glob("*_*s.*"))
+
+
+def test_results_do_not_go_among_the_images(autosam, tmp_path):
+    save(tmp_path / "in" / "a.tif")
+    assert "another folder" in refused(autosam, "in", "-o", "in")
+    assert [path.name for path in (tmp_path / "in").iterdir()] == ["a.tif"]
+
+
+def test_a_folder_that_cannot_be_written(autosam, tmp_path):
+    save(tmp_path / "a.tif")
+    (tmp_path / "file").write_text("no folder", encoding="utf-8")
+    assert "file" in refused(autosam, "a.tif", "-o", "file/out")
+
+
+def test_a_full_disk_stops_the_batch_and_leaves_no_part(autosam, tmp_path, monkeypatch):
+    save(tmp_path / "in" / "a.tif")
+    save(tmp_path / "in" / "b.tif")
+
+    def full(path, labels, **_):
+        path.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(writing.tifffile, "imwrite", full)
+    assert "No space left on device" in refused(autosam, "in", "-o", "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["autosam_run.json"]
+
+
+def test_an_interrupted_run_says_how_to_go_on(autosam, tmp_path, monkeypatch):
+    save(tmp_path / "in" / "a.tif")
+    save(tmp_path / "in" / "b.tif")
+    whole = Segmenter.segment
+
+    def interrupted(self, image, *, prompts=None, progress=None):
+        if (tmp_path / "out" / "a_labels.tif").exists():
+            raise KeyboardInterrupt
+        return whole(self, image, prompts=prompts, progress=progress)
+
+    monkeypatch.setattr(Segmenter, "segment", interrupted)
+    status, _, err = segment(autosam, "in", "-o", "out")
+    assert status == 130
+    assert "goes on where it stopped" in err
+    monkeypatch.setattr(Segmenter, "segment", whole)
+    status, out, _ = segment(autosam, "in", "-o", "out")
+    assert status == 0
+    assert "1 image segmented" in out
+    assert "1 image skipped" in out
+
+
+# The program itself
+
+
+def test_help_needs_no_torch():
+    code = "import sys, autosam.cli; print(sorted({'torch', 'numpy', 'scipy', 'skimage'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_an_unknown_model_is_not_replaced(tmp_path, monkeypatch, capsys):
+    tifffile.imwrite(tmp_path / "a.tif", SPOTS)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["autosam", "segment", "a.tif", "-o", "out", "--model", "mitto"])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "mitto" in line
+    assert "mito" in line.replace("mitto", "")
+    assert not (tmp_path / "out").exists()
