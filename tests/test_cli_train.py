@@ -71,11 +71,10 @@ def test_a_run_from_folders_to_a_model(command: Command, data: Path, tmp_path: P
     assert "\r" not in printed
     assert "bfloat16" not in printed
     assert lines[0] == "2 training and 1 validation images, 18 objects to learn from; on cpu"
-    assert [line.partition(":")[0] for line in lines if line.startswith("step")] == [
-        f"step {n}" for n in range(1, 5)
-    ]
-    assert lines[1].startswith("step 1: loss ")
-    assert lines[2].startswith("step 2: ap50 ")
+    assert [line.partition(":")[0] for line in lines if line.startswith("step")] == [f"step {n}" for n in range(5)]
+    assert lines[1].startswith("step 0: trained parameters: image_encoder ")
+    assert lines[2].startswith("step 1: loss ")
+    assert lines[3].startswith("step 2: ap50 ")
     assert "4/4" in lines[-2]
     assert lines[-1] == f"wrote {out / MODEL}; use it with: autosam segment IMAGE --model {out / MODEL} -o RESULTS"
 
@@ -98,6 +97,8 @@ def test_stopped_and_resumed(
         status, printed = command.train(data, tmp_path / "parts")
     assert status == 130
     assert "Traceback" not in printed
+    says = f"autosam: interrupted; add --resume to go on from the last checkpoint in {tmp_path / 'parts'}"
+    assert says in printed.splitlines()
     assert (tmp_path / "parts" / CHECKPOINT).is_file()
     before = {path.name: path.read_bytes() for path in (tmp_path / "parts").iterdir()}
 
@@ -108,7 +109,7 @@ def test_stopped_and_resumed(
 
     assert command.train(data, tmp_path / "parts", flags=("--resume",))[0] == 0
     log = (tmp_path / "parts" / TRAIN_LOG).read_text().splitlines()[1:]
-    assert [line.partition(",")[0] for line in log] == ["0", "1", "2", "3"]
+    assert [line.partition(",")[0] for line in log] == ["1", "2", "3", "4"]
     load_networks(tmp_path / "parts" / MODEL)
 
 
@@ -138,7 +139,9 @@ def test_bad_settings(command: Command, data: Path, tmp_path: Path) -> None:
     )
     assert "decoder_channels has 3 entries for depth 4" in command.fault(data, out, "model.generator.depth=4")
     assert "random weights cannot stay frozen" in command.fault(data, out, "model.sam.encoder=frozen")
-    assert "unknown generator encoder 'resnet19'" in command.fault(data, out, "model.generator.encoder=resnet19")
+    assert "no generator can be built on encoder 'resnet19'" in command.fault(
+        data, out, "model.generator.encoder=resnet19"
+    )
     assert "no config file or name 'mitoo'; did you mean mito?" in command.fault(
         data, out, flags=("--config", "mitoo")
     )

@@ -68,12 +68,16 @@ def test_labels_shifted_along_a_stack_of_lone_images_are_named(sections):
 
 
 def test_alignment_of_what_tells_nothing():
-    blank = slice_edges(np.zeros((64, 64), np.uint8), square())
-    there = slice_edges(noise(0), square())
+    # Outlines count on both sides: 140 px along four sides, twice, less the corners.
+    labels = square((200, 200), 20, 160)
+    blank, there = (slice_edges(image, labels) for image in (np.zeros((200, 200), np.uint8), noise(0, (200, 200))))
     assert not blank.strength.any()
-    assert advantage(blank, blank).t == 0
-    empty = slice_edges(noise(0), np.zeros((64, 64), np.uint8))
-    for own, other in ((empty, there), (there, slice_edges(noise(0, (32, 64)), square((32, 64))))):
+    assert blank.outline.size == 4 * 139 + 4 * 140
+    assert (advantage(blank, blank).difference, advantage(blank, blank).t) == (0, 0)
+    short = slice_edges(noise(0, (200, 200)), square((200, 200), 20, 40))
+    empty = slice_edges(noise(0, (200, 200)), np.zeros((200, 200), np.uint8))
+    narrow = slice_edges(noise(0, (200, 180)), labels[:, :180])
+    for own, other in ((short, there), (empty, there), (there, narrow)):
         assert np.isnan(advantage(own, other).difference)
         assert not advantage(own, other).is_clear
     with pytest.raises(InputError, match="same rows and columns"):
@@ -260,6 +264,18 @@ def test_class_balance_and_sizes():
     assert np.isnan(rest.foreground)
     assert np.isnan(rest.sizes).all()
     assert (everything.name, everything.images) == ("all", 3)
+
+
+def test_groups_are_summed_up_where_there_are_several():
+    items = [Item(f"i{n}", "ab"[n // 2], None, None, (64, 64), "uint8", "uint8") for n in range(3)]
+    report = check_store(memory_store(items, lambda item: (noise(int(item.name[1:])), square())))
+    assert [(s.name, s.images) for s in shares(report.rows)] == [
+        ("no part", 3),
+        ("group a", 2),
+        ("group b", 1),
+        ("all", 3),
+    ]
+    assert [s.name for s in shares(report.rows, most_groups=1)] == ["no part", "all"]
 
 
 def test_no_images():

@@ -67,8 +67,19 @@ def test_written_patches_are_what_was_there(tmp_path):
     assert [item.name for item in cut.items][:2] == ["a_r0000_c0000", "a_r0000_c0032"]
     assert {item.split for item in cut.items} == {"val"}
     np.testing.assert_array_equal(cut.image("a_r0032_c0064"), pairs["a"][0][32:64, 64:96])
-    np.testing.assert_array_equal(cut.labels("a_r0000_c0000"), pairs["a"][1][:32, :32])
-    assert "patches of 32 × 32 px every 32 px; ids are those of the whole images" in cut.manifest.notes
+    # The only id, 300, is numbered anew.
+    np.testing.assert_array_equal(cut.labels("a_r0000_c0000"), square((32, 32)))
+    assert cut.manifest.notes == ("patches of 32 × 32 px every 32 px; ids numbered anew in each",)
+
+
+def test_ids_are_numbered_anew_in_their_order_unless_they_hold_across_slices():
+    labels = np.array([[9, 9, 0, 7], [2, 9, 7, 7]], np.uint16)
+    pairs = {"a": (noise(1, (2, 4)), labels)}
+    for ids, left, right in (("2d", [[2, 2], [1, 2]], [[0, 1], [1, 1]]), ("3d", labels[:, :2], labels[:, 2:])):
+        found = list(cut_patches(store_of(pairs, volume="v", ids=ids), size=2))
+        np.testing.assert_array_equal(found[0].labels, left)
+        np.testing.assert_array_equal(found[1].labels, right)
+        assert found[0].labels.dtype == np.uint16
 
 
 def test_patches_of_a_volume_stay_volumes(tmp_path):

@@ -134,6 +134,11 @@ def test_faults_are_named(tmp_path):
     zarr.open_group(tmp_path / "empty.zarr", mode="w")
     with pytest.raises(InputError, match="no array 'labels'"), open_labels(tmp_path / "empty.zarr"):
         pass
+    tifffile.imwrite(tmp_path / "last.tif", volume, compression="zlib", photometric="minisblack")
+    whole = (tmp_path / "last.tif").read_bytes()
+    (tmp_path / "last.tif").write_bytes(whole[: len(whole) * 3 // 4])
+    with pytest.raises(InputError, match=r"last\.tif"), open_labels(tmp_path / "last.tif") as labels:
+        labels.whole()
     (tmp_path / "cut.tif").write_bytes(b"II*\x00")
     with pytest.raises(InputError, match=r"cut\.tif"), open_labels(tmp_path / "cut.tif"):
         pass

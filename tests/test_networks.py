@@ -170,7 +170,7 @@ def test_a_base_that_is_missing_or_does_not_fit(
 
 
 def test_an_unknown_encoder_is_named() -> None:
-    with pytest.raises(ModelError, match="unknown generator encoder 'resnet17'") as error:
+    with pytest.raises(ModelError, match="no generator can be built on encoder 'resnet17'") as error:
         build_networks(model_of("model.generator.encoder=resnet17"))
     message(error)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from autosam.errors import InputError
-from autosam.report.contact_sheet import Panel, contact_sheet, thumbnail
+from autosam.report.contact_sheet import Panel, contact_sheet, legible_crop, thumbnail
 
 
 def plain(value: int, rows: int = 20, cols: int = 30) -> np.ndarray:
@@ -61,6 +61,16 @@ def test_thumbnail_shrinks_by_means_and_keeps_ids_apart():
     assert not small[:4, :20].any()
     assert thumbnail(image, None, side=400).shape == (100, 200, 3)
     assert (thumbnail(image, np.zeros_like(labels), side=50) == thumbnail(image, None, side=50)).all()
+
+
+def test_thumbnail_shows_the_middle():
+    image = np.zeros((100, 200), np.uint8)
+    image[40:60, 90:110] = 255
+    assert (thumbnail(image, None, crop=20) == 255).all()
+    assert thumbnail(image, image, crop=150).shape == (100, 150, 3)
+    # Normalized as a whole: what is shown would be constant otherwise, and dark.
+    assert legible_crop((768, 1024), np.array([], np.int64)) is None
+    assert legible_crop((1000, 1000), np.array([4, 4, 90_000])) == 300
 
 
 def test_thumbnail_of_unfit_things():

@@ -17,7 +17,9 @@ def colour(kind, dim=False):
 
 
 def test_every_kind_has_its_colour():
-    picture = draw_errors(PRED, TRUTH)
+    # With a gap between the objects, as touching ones are parted by a line.
+    pred, truth = (np.kron(labels, np.diag([1, 0])).astype(int) for labels in (PRED, TRUTH))
+    picture = draw_errors(pred, truth)[::2, ::2]
     assert picture.shape == (4, 4, 3)
     assert picture[3, 0].tolist() == colour(ErrorKind.HIT)
     assert picture[3, 2].tolist() == colour(ErrorKind.HIT, dim=True)  # of a hit, but not predicted
@@ -28,6 +30,12 @@ def test_every_kind_has_its_colour():
     row = [picture[1, 0].tolist(), picture[1, 2].tolist()]
     assert sorted(row) == sorted([colour(ErrorKind.HIT), colour(ErrorKind.MERGED)])
     assert len({tuple(c) for c in COLOURS.values()}) == 5
+
+
+def test_touching_objects_are_parted():
+    labels = np.array([[1, 1, 2, 2], [1, 1, 2, 2], [3, 3, 3, 3]])
+    picture = draw_errors(labels, labels).any(axis=2)
+    assert picture.tolist() == [[True, True, False, True], [True, True, False, True], [False] * 4]
 
 
 def test_background_is_black_and_ids_may_be_huge():

@@ -57,7 +57,9 @@ def prompts_for(kind: str, logits: Tensor) -> TilePrompts:
     foreground, (_, labels) = logits.sigmoid().numpy(), discs(0, 64)
     rng = np.random.default_rng(0)
     if kind == "truth":
-        return truth_prompts(labels, foreground, count=16, min_size=1, box_margin=0.3, rng=rng)
+        return truth_prompts(
+            labels, foreground, count=16, min_size=1, points=1, negatives=0, box_margin=0.3, rng=rng
+        )
     return emitted_prompts(
         labels,
         foreground,
@@ -67,6 +69,8 @@ def prompts_for(kind: str, logits: Tensor) -> TilePrompts:
         boundary_threshold=0.5,
         min_size=1,
         method="distance",
+        points=1,
+        negatives=0,
         box_margin=0.3,
         rng=rng,
     )
@@ -200,7 +204,7 @@ def test_one_tile_with_and_one_without_objects() -> None:
 
 
 @pytest.mark.parametrize("channel", ["foreground", "boundary"])
-@pytest.mark.parametrize("method", ["distance", "centroid", "grid", "manual"])
+@pytest.mark.parametrize("method", ["distance", "centroid"])
 def test_generators_of_one_channel(channel: str, method: str) -> None:
     model, networks, _ = joint(
         f"model.generator.channels=[{channel}]", f"prompts.method={method}", "prompts.min_size=1"

@@ -97,12 +97,12 @@ def test_what_a_run_leaves(finished: Path) -> None:
     assert {path.name for path in finished.iterdir()} == names
     assert load_config(finished / SETTINGS) == short()
     log = rows(finished / TRAIN_LOG)
-    assert [row["step"] for row in log] == [str(step) for step in range(6)]
+    assert [row["step"] for row in log] == [str(step) for step in range(1, 7)]
     for row in log:
         parts = sum(float(row[name]) for name in ("generator", "mask", "iou"))
         assert float(row["loss"]) == pytest.approx(parts, abs=1e-4)
     validation = rows(finished / VALIDATION_LOG)
-    assert [row["step"] for row in validation] == ["2", "5"]
+    assert [row["step"] for row in validation] == ["3", "6"]
     assert all(0 <= float(value) <= 1 for row in validation for name, value in row.items() if name != "step")
 
 
@@ -110,7 +110,7 @@ def test_the_model_is_the_best_average_and_knows_its_training(finished: Path) ->
     networks, header = load_networks(finished / MODEL)
     validation = rows(finished / VALIDATION_LOG)
     best = max(validation, key=lambda row: float(row["mean_ap"]))
-    assert header.training["step"] == int(best["step"]) + 1
+    assert header.training["step"] == int(best["step"])
     assert header.training["mean_ap"] == float(best["mean_ap"])
     assert header.training["sources"] == ["data"]
     assert header.training["steps"] == 6
@@ -158,7 +158,8 @@ def test_a_resumed_run_ends_with_the_same_bytes(finished: Path, tmp_path: Path, 
         licence="CC0",
         report=lambda progress: seen.append(progress.step),
     )
-    assert seen == [5, 6]
+    # where it goes on, then every step
+    assert seen == [4, 5, 6]
     assert_same(checkpoint(finished), checkpoint(tmp_path))
     assert (tmp_path / MODEL).read_bytes() == (finished / MODEL).read_bytes()
     assert rows(tmp_path / TRAIN_LOG) == rows(finished / TRAIN_LOG)
@@ -168,10 +169,17 @@ def test_a_resumed_run_ends_with_the_same_bytes(finished: Path, tmp_path: Path, 
 def test_a_finished_run_is_resumed_to_nothing(finished: Path) -> None:
     before = {path.name: path.read_bytes() for path in finished.iterdir()}
 
-    def never(progress: Progress) -> None:
-        raise AssertionError(f"trained step {progress.step}")
-
-    assert train(short(), SCENES, VALIDATION, out=finished, resume=True, report=never) == finished / MODEL
+    seen: list[int] = []
+    model = train(
+        short(),
+        SCENES,
+        VALIDATION,
+        out=finished,
+        resume=True,
+        report=lambda progress: seen.append(progress.step),
+    )
+    assert model == finished / MODEL
+    assert seen == [6], "it trained"
     assert {path.name: path.read_bytes() for path in finished.iterdir()} == before
 
 
@@ -322,6 +330,13 @@ def test_nothing_to_learn_from(tmp_path: Path, scenes: list[Scene]) -> None:
         InputError, match=f"none of the {len(scenes)} training images has an object; check the labels"
     ):
         train(short(), scenes, VALIDATION, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("method", ["grid", "manual"])
+def test_prompts_that_no_generator_emits_are_refused(tmp_path: Path, method: str) -> None:
+    with pytest.raises(ConfigError, match=f"prompts.method={method} asks no generator"):
+        train(short(f"prompts.method={method}"), SCENES, VALIDATION, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 

@@ -31,7 +31,9 @@ def rng(seed: int = 0) -> np.random.Generator:
 
 def from_truth(labels: np.ndarray, seed: int = 0, count: int = 16, min_size: int = 30) -> TilePrompts:
     foreground = np.where(labels > 0, 0.9, 0.1).astype(np.float32)
-    return truth_prompts(labels, foreground, count=count, min_size=min_size, box_margin=0.05, rng=rng(seed))
+    return truth_prompts(
+        labels, foreground, count=count, min_size=min_size, points=1, negatives=0, box_margin=0.05, rng=rng(seed)
+    )
 
 
 # Prompts of the truth
@@ -71,8 +73,21 @@ def test_without_objects_there_are_no_truth_prompts() -> None:
     assert tile.targets.dtype == np.int64
 
 
+def test_several_points_and_negatives() -> None:
+    labels = blocks()
+    tile = truth_prompts(labels, None, count=4, min_size=30, points=3, negatives=2, box_margin=0.0, rng=rng())
+    assert tile.targets.tolist() == [1, 2]
+    for prompt, target in zip(tile.prompts, tile.targets, strict=True):
+        at = labels[tuple(prompt.points.astype(int).T)]
+        assert prompt.point_labels.tolist()[:3] == [1, 1, 1]
+        assert (at[prompt.point_labels == 1] == target).all()
+        assert ((at[prompt.point_labels == 0] != target) & (at[prompt.point_labels == 0] > 0)).all()
+    # object 4 is near object 1, and gives it a negative
+    assert (tile.prompts[0].point_labels == 0).sum() >= 1
+
+
 def test_without_a_foreground_map_there_is_no_mask() -> None:
-    tile = truth_prompts(blocks(), None, count=4, min_size=1, box_margin=0.0, rng=rng())
+    tile = truth_prompts(blocks(), None, count=4, min_size=1, points=1, negatives=0, box_margin=0.0, rng=rng())
     assert [prompt.mask for prompt in tile.prompts] == [None] * 3
 
 
@@ -89,6 +104,8 @@ def emitted(foreground: np.ndarray, labels: np.ndarray, count: int = 16, seed: i
         boundary_threshold=0.5,
         min_size=1,
         method="distance",
+        points=1,
+        negatives=0,
         box_margin=0.0,
         rng=rng(seed),
     )

@@ -59,8 +59,8 @@ def import_data(
         str | None,
         typer.Option(
             metavar="HOW",
-            help="published: ids as they are · components-2d, components-3d: connected components of all that is not "
-            "0. By default components-2d for sources with semantic masks, else published.",
+            help="published: ids as they are · components-2d, components-3d: connected components of all that is "
+            "not 0. By default components-2d for sources with semantic masks, else published.",
         ),
     ] = None,
     min_size: Annotated[

@@ -58,36 +58,47 @@ def check(
 def _panels(store: "Store", report: "CheckReport", most: int) -> "list[Panel]":
     """Choose images for the sheet: up to half of it those with findings, the others evenly from the store."""
     from autosam.errors import InputError
-    from autosam.report.contact_sheet import Panel, thumbnail
+    from autosam.report.contact_sheet import Panel, legible_crop, thumbnail
 
     kinds: dict[str, list[str]] = {}
+    by_kind: dict[str, list[int]] = {}
     faulty: set[str] = set()
+    positions = {item.name: number for number, item in enumerate(store.items)}
     for finding in report.findings:
         kinds.setdefault(finding.item, []).append(finding.kind)
         faulty.update({finding.item} if finding.level == "fault" else ())
-    positions = {item.name: number for number, item in enumerate(store.items)}
-    flagged = [name for name in kinds if name in positions]
-    flagged.sort(key=lambda name: name not in faulty)
-    chosen = {positions[name] for name in flagged[: max(1, most // 2)]}
-    others = [number for number in range(len(store)) if number not in chosen]
-    room = min(most - len(chosen), len(others))
-    chosen |= {others[number * len(others) // room] for number in range(room)}
+        if finding.item in positions:
+            by_kind.setdefault(finding.kind, []).append(positions[finding.item])
+    chosen: set[int] = set()
+    for numbers in by_kind.values():
+        chosen.update(_evenly(sorted(set(numbers) - chosen), max(1, most // 2 // len(by_kind))))
+    # There may be more kinds than panels; faults came first.
+    chosen = set(sorted(chosen, key=lambda number: store.items[number].name not in faulty)[:most])
+    chosen |= set(_evenly([n for n in range(len(store)) if n not in chosen], most - len(chosen)))
     panels = []
     for number in sorted(chosen, key=lambda number: (store.items[number].name not in kinds, number)):
         item, row = store.items[number], report.rows[number]
         try:
             labels = None if item.labels_dtype is None else store.labels(item.name)
-            picture = thumbnail(store.image(item.name), labels)
+            crop = None if row.objects is None else legible_crop(item.shape, row.objects.sizes)
+            picture = thumbnail(store.image(item.name), labels, crop=crop)
         except InputError:
             # It is among the faults.
             continue
         objects = "no labels" if row.objects is None else count(row.objects.ids.size, "object")
-        lines = [item.name, f"{item.split or 'no part'} · {objects}"]
+        shown = "" if crop is None else f" · the middle {crop} px"
+        lines = [item.name, f"{item.split or 'no part'} · {objects}{shown}"]
         if item.name in kinds:
             lines.append(", ".join(dict.fromkeys(kinds[item.name])))
         mark: Literal["fault", "warning"] = "fault" if item.name in faulty else "warning"
         panels.append(Panel(picture, tuple(lines), mark if item.name in kinds else None))
     return panels
+
+
+def _evenly(numbers: list[int], most: int) -> list[int]:
+    """Choose at most so many, evenly spread."""
+    room = min(most, len(numbers))
+    return [numbers[i * len(numbers) // room] for i in range(room)]
 
 
 def _print_check(store: "Store", report: "CheckReport") -> None:
@@ -105,14 +116,16 @@ def _print_check(store: "Store", report: "CheckReport") -> None:
     common = ", ".join(f"{count} of {size}" for size, count in sizes.most_common(4))
     more = f" and {len(sizes) - 4} more sizes" if len(sizes) > 4 else ""
     manifest = store.manifest
-    voxel = "not known" if manifest.voxel_size_nm is None else " × ".join(f"{n:g}" for n in manifest.voxel_size_nm)
+    # Lone images have no depth.
+    size = tuple(n for n in manifest.voxel_size_nm or () if n > 0)
+    voxel = f"voxels of {' × '.join(f'{n:g}' for n in size)} nm" if size else "voxel size not known"
     types = (
         ", ".join(sorted({item.labels_dtype for item in store.items if item.labels_dtype is not None})) or "none"
     )
     images = count(len(store), "image")
     where = f" in {count(len(store.volumes), 'volume')}" if store.volumes else ""
     console.print(Text(f"{store.path}: {images}{where}: {common}{more}"))
-    console.print(Text(f"source {manifest.source}; voxels (z, y, x) in nm {voxel}; licence {manifest.licence}"))
+    console.print(Text(f"source {manifest.source}; {voxel}; licence {manifest.licence}"))
     console.print(Text(f"labels {types}; ids hold in {manifest.ids}; instances: {manifest.instances}"))
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("")

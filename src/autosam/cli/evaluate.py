@@ -265,5 +265,7 @@ def _draw(
             pred, truth, where = middle_slice(pair, truth_size=truth_size, pred_size=pred_size)
             save_figure(inner / "errors" / f"{pair.name}.png", error_map(pred, truth, title=f"{pair.name}{where}"))
         save_figure(inner / "size_iou.png", size_and_iou(scored[place].sizes, scored[place].ious))
-    save_figure(folder / "ap_threshold.png", ap_curves({place: s.pool for place, s in summaries.items()}))
+    short = {place: Path(place).name for place in summaries}
+    names = short if len(set(short.values())) == len(short) else {place: place for place in summaries}
+    save_figure(folder / "ap_threshold.png", ap_curves({names[place]: s.pool for place, s in summaries.items()}))
     typer.echo(f"Drawn: {folder}")

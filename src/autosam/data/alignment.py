@@ -11,7 +11,7 @@ from autosam.errors import InputError
 from autosam.images import normalize
 
 # Shorter outlines say nothing for certain: their mean edge is a matter of chance.
-MIN_OUTLINE = 100
+MIN_OUTLINE = 400
 
 
 # Pixels of an outline are no independent samples: it is two wide, and edges run smoothly along it.

@@ -25,7 +25,8 @@ class Patch:
         volume are a volume of their own, with the z of their slices; group and part are those of the image.
     image : ndarray, shape (size, size) or (size, size, 3)
     labels : ndarray of unsigned integers or None, shape (size, size)
-        Ids as they were: objects are cut at the border, and not all ids are in every patch.
+        Objects are cut at the border. Ids that hold in one image alone are numbered anew, 1 to n in the old order;
+        those that hold across the slices of a volume are kept.
     """
 
     item: Item
@@ -137,25 +138,32 @@ def cut_patches(
         if windows:
             image = store.image(item.name)
             labels = None if item.labels_dtype is None else store.labels(item.name)
-            yield from (_cut(item, image, labels, window, min_foreground) for window in windows)
+            for window in windows:
+                place = np.s_[window.row : window.row + size, window.col : window.col + size]
+                ids = None if labels is None else labels[place]
+                if ids is not None and np.count_nonzero(ids) < min_foreground:
+                    yield None
+                    continue
+                if ids is not None and store.manifest.ids == "2d" and ids.any():
+                    ids = _renumbered(ids)
+                yield Patch(_item(item, window), image[place], ids)
         tick()
 
 
-def _cut(
-    item: Item, image: NDArray[Any], labels: NDArray[Any] | None, window: Window, min_foreground: int
-) -> Patch | None:
-    place = (slice(window.row, window.row + window.height), slice(window.col, window.col + window.width))
-    ids = None if labels is None else labels[place]
-    if ids is not None and min_foreground and np.count_nonzero(ids) < min_foreground:
-        return None
+def _item(item: Item, window: Window) -> Item:
     where = f"_r{window.row:04d}_c{window.col:04d}"
-    cut = replace(
+    return replace(
         item,
         name=item.name + where,
         volume=None if item.volume is None else item.volume + where,
         shape=(window.height, window.width, *item.shape[2:]),
     )
-    return Patch(cut, image[place], ids)
+
+
+def _renumbered(ids: NDArray[Any]) -> NDArray[Any]:
+    present, numbers = np.unique(ids, return_inverse=True)
+    first = int(present[0] != 0)
+    return np.asarray(numbers.reshape(ids.shape) + first).astype(ids.dtype)
 
 
 def write_patches(
@@ -199,7 +207,8 @@ def write_patches(
         )
     how = f"patches of {size} × {size} px every {stride or size} px" + ", the rest covered" * cover
     how += f", those with less than {min_foreground} px of foreground dropped" * (min_foreground > 0)
-    notes = (*store.manifest.notes, f"{how}; ids are those of the whole images")
+    how += "; ids numbered anew in each" if store.manifest.ids == "2d" else "; ids of the whole volumes"
+    notes = (*store.manifest.notes, how)
     kept = dropped = 0
     writer = Store.create(path, replace(store.manifest, items=(), notes=notes), restart=restart)
     for patch in cut_patches(

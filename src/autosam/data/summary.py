@@ -16,7 +16,7 @@ class Share:
     Attributes
     ----------
     name : str
-        "train", "val", "test", "no part", the group's name or "all".
+        "train", "val", "test", "no part", "group " and its name, "no group", or "all".
     images : int
     empty : int
         Images whose labels are empty.
@@ -79,7 +79,7 @@ def shares(rows: Sequence[ImageRow], *, most_groups: int = 12) -> list[Share]:
         Parts in the order train, val, test, no part, as far as they hold images; then groups by name; "all" last.
     """
     by_part = _gathered(rows, lambda row: row.item.split or "no part")
-    by_group = _gathered(rows, lambda row: row.item.group or "no group")
+    by_group = _gathered(rows, lambda row: f"group {row.item.group}" if row.item.group else "no group")
     found = [share(part, by_part[part]) for part in (*SPLITS, "no part") if part in by_part]
     if 1 < len(by_group) <= most_groups:
         found += [share(group, by_group[group]) for group in sorted(by_group)]

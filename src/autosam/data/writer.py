@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from autosam.data.backends import Kind, choose_backend
 from autosam.data.manifest import Item, Manifest, Split, check_items, is_name
+from autosam.data.parts import describe_part, read_part, write_part
 from autosam.errors import InputError, OutputError
 from autosam.images import atomic_path, ensure_folder, smallest_unsigned, write_text
 from autosam.images.files import reading
@@ -49,6 +49,9 @@ class StoreWriter:
         self._tops: dict[str, int] = {}
         if path.exists() and not restart:
             raise InputError(f"{path} exists already; choose another name, or replace it with --restart.")
+        if path.exists():
+            # Only a store may be replaced: a folder of someone's images is none.
+            choose_backend(path).read_manifest()
         if restart:
             shutil.rmtree(self.folder, ignore_errors=True)
         self._journal(json.dumps([origin, self._manifest.dumps()]))
@@ -112,14 +115,8 @@ class StoreWriter:
         file = self._file(name)
         new = not file.exists()
         if new:
-            image, labels = read()
-            _write_pair(file, name, image, labels)
-            shape, dtype = image.shape, _as_stored(image).dtype.name
-            top = None if labels is None else int(labels.max())
-        else:
-            with reading(file), np.load(file) as part:
-                shape, dtype = tuple(int(n) for n in part["shape"]), str(part["dtype"])
-                top = int(part["top"]) if "top" in part else None
+            write_part(file, name, *read())
+        shape, dtype, top = describe_part(file)
         labels_dtype = None if top is None else smallest_unsigned(top).name
         item = Item(name, group, volume, z, shape, dtype, labels_dtype, split)
         self._check(item)
@@ -130,7 +127,7 @@ class StoreWriter:
 
     def labels(self, name: str) -> NDArray[Any]:
         """Read back the labels of an item that was appended."""
-        return self._read(name, "labels")
+        return read_part(self._file(name), "labels")
 
     def finish(
         self,
@@ -177,7 +174,7 @@ class StoreWriter:
         manifest = replace(self._manifest, items=items, notes=(*self._manifest.notes, *notes))
 
         def read(item: Item, kind: Kind) -> NDArray[Any]:
-            array = self._read(item.name, kind)
+            array = read_part(self._file(item.name), kind)
             if kind == "image":
                 return array
             return (array if relabel is None else relabel(item, array)).astype(item.labels_dtype)
@@ -196,12 +193,6 @@ class StoreWriter:
 
     def _file(self, name: str) -> Path:
         return self.folder / "slices" / f"{name}.npz"
-
-    def _read(self, name: str, kind: Kind) -> NDArray[Any]:
-        file = self._file(name)
-        with reading(file), np.load(file) as part:
-            array: NDArray[Any] = part[kind]
-        return array
 
     def _check(self, item: Item) -> None:
         before = None if item.volume is None else self._last.get(item.volume)
@@ -229,31 +220,6 @@ class StoreWriter:
                 f"{self.path} needs about {size / 1e9:.1f} GB and the disk has less; "
                 "free space and repeat the command: it goes on where it stopped."
             )
-
-
-def _write_pair(file: Path, name: str, image: NDArray[Any], labels: NDArray[Any] | None) -> None:
-    if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] != 3) or image.size == 0:
-        raise InputError(f"the image {name} has shape {image.shape}; wanted (H, W) or (H, W, 3), not empty.")
-    if image.dtype.kind not in "biuf":
-        raise InputError(f"the image {name} holds {image.dtype} values; wanted numbers.")
-    parts: dict[str, NDArray[Any]] = {"image": _as_stored(image), "shape": np.array(image.shape)}
-    parts["dtype"] = np.array(parts["image"].dtype.name)
-    if labels is not None:
-        if labels.shape != image.shape[:2]:
-            raise InputError(f"{name} has an image of {image.shape[:2]} and labels of {labels.shape}.")
-        if labels.dtype.kind not in "biu":
-            raise InputError(f"the labels of {name} are {labels.dtype}; wanted ids: integers, 0 for background.")
-        if labels.dtype.kind == "i" and labels.min() < 0:
-            raise InputError(f"the labels of {name} hold the negative id {labels.min()}; wanted 0 and above.")
-        top = int(labels.max())
-        parts["labels"] = labels.astype(smallest_unsigned(top))
-        parts["top"] = np.array(top, np.uint64)
-    with atomic_path(file) as temporary, temporary.open("wb") as stream:
-        np.savez_compressed(stream, allow_pickle=False, **parts)
-
-
-def _as_stored(image: NDArray[Any]) -> NDArray[Any]:
-    return np.ascontiguousarray(image, np.uint8 if image.dtype == bool else image.dtype.newbyteorder("="))
 
 
 def _typed(item: Item, labels_dtype: str | None) -> Item:

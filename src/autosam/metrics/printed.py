@@ -1,6 +1,5 @@
 """The results of an evaluation as tables for the terminal."""
 
-import sys
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -69,8 +68,8 @@ def print_results(
     resamples : int
         Of the intervals, for the legend.
     """
-    # Into a file or a pipe nothing is cut to the 80 columns that rich then assumes.
-    console = Console(width=None if sys.stdout.isatty() else 240, highlight=False)
+    # Wider than any table: rich would cut numbers to fit a narrow terminal, which can wrap the lines itself.
+    console = Console(width=1000, highlight=False)
     console.print(header, *(f"note: {note}" for note in notes), sep="\n", markup=False)
     columns = _columns(protocol, dsb, wide)
     first = next(iter(summaries.values()))

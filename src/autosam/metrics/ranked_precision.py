@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from math import nan
 from typing import Literal, Self
 
@@ -58,8 +59,7 @@ class RankedPrecision:
         Precision is made monotone from the right, read off at the recalls 0, .01, … 1, and averaged; recalls
         that are never reached count 0.
         """
-        areas = [self._curve(row).mean() for row in range(len(self.thresholds))]
-        return np.array(areas, np.float64)
+        return np.asarray(self._curves.mean(axis=1), np.float64)
 
     @property
     def recall(self) -> NDArray[np.float64]:
@@ -81,7 +81,7 @@ class RankedPrecision:
         InputError
             If the threshold is not among those that were evaluated.
         """
-        return float(self._curve(position_of(threshold, self.thresholds)).mean())
+        return float(self.curve(threshold).mean())
 
     def curve(self, threshold: float | Fraction) -> NDArray[np.float64]:
         """Return the precision at the recalls 0, .01, … 1, shape (101,).
@@ -91,7 +91,7 @@ class RankedPrecision:
         InputError
             If the threshold is not among those that were evaluated.
         """
-        return self._curve(position_of(threshold, self.thresholds))
+        return np.asarray(self._curves[position_of(threshold, self.thresholds)], np.float64)
 
     @classmethod
     def pooled(cls, results: Iterable[Self]) -> Self:
@@ -121,14 +121,19 @@ class RankedPrecision:
             empty_value=first.empty_value,
         )
 
-    def _curve(self, row: int) -> NDArray[np.float64]:
+    @cached_property
+    def _curves(self) -> NDArray[np.float64]:
+        """Precision at each recall of the grid, shape (N, 101)."""
+        curves = np.full((len(self.thresholds), len(RECALL_GRID)), self.empty_value)
         if not self.n_truth:
-            return np.full(len(RECALL_GRID), self.empty_value)
+            return curves
         order = np.argsort(-self.scores, kind="stable")
-        counted = ~self.ignored[row, order]
-        hits = np.cumsum(self.hit[row, order] & counted)
-        falses = np.cumsum(~self.hit[row, order] & counted)
+        hit, counted = self.hit[:, order], ~self.ignored[:, order]
+        hits = np.cumsum(hit & counted, axis=1)
+        falses = np.cumsum(~hit & counted, axis=1)
         precision = hits / np.maximum(hits + falses, 1)
-        best_from_here = np.maximum.accumulate(precision[::-1])[::-1]
-        reached = np.searchsorted(hits / self.n_truth, RECALL_GRID, side="left")
-        return np.append(best_from_here, 0.0)[reached]
+        best_from_here = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+        for row, recall in enumerate(hits / self.n_truth):
+            reached = np.searchsorted(recall, RECALL_GRID, side="left")
+            curves[row] = np.append(best_from_here[row], 0.0)[reached]
+        return curves

@@ -24,6 +24,7 @@ from autosam.images.files import (
 )
 from autosam.images.read import read_labels
 from autosam.images.source import split_dataset
+from autosam.images.tiff import count_tiff_images
 from autosam.metrics.contingency import Contingency, ContingencyTable, check_shapes
 
 # Of 64-bit ids two such blocks are 256 MB.
@@ -44,22 +45,38 @@ class LabelVolume:
         (H, W) or (Z, Y, X).
     chunks : tuple of int
         What is stored together; blocks of its multiples are read without waste.
-    read : callable
-        Gives the labels of a tuple of slices, one for each axis.
+    load : callable
+        Gives the labels of a tuple of slices, one for each axis, as stored.
     """
 
     name: str
     shape: tuple[int, ...]
     chunks: tuple[int, ...]
-    read: Callable[[_Region], NDArray[Any]]
+    load: Callable[[_Region], NDArray[Any]]
 
     @property
     def size(self) -> int:
         """Number of voxels."""
         return prod(self.shape)
 
+    def read(self, region: _Region) -> NDArray[Any]:
+        """Read a part, given as one slice for each axis.
+
+        Raises
+        ------
+        InputError
+            If the file is damaged or an id is negative.
+        """
+        with reading(self.name):
+            labels = self.load(region)
+        if labels.dtype.kind == "i" and labels.size and labels.min() < 0:
+            raise InputError(
+                f"{self.name} holds the negative id {labels.min()}; wanted 0 for background and ids above."
+            )
+        return labels
+
     def whole(self) -> NDArray[Any]:
-        """Read everything."""
+        """Read everything; errors as of `read`."""
         return self.read(tuple(slice(0, n) for n in self.shape))
 
 
@@ -133,12 +150,9 @@ def contingency_of_volumes(
     chunks = tuple(map(max, pred.chunks, truth.chunks))
     contingency, done = Contingency(), 0
     for region in blocks(pred.shape, chunks, block_voxels):
-        pair = []
-        for side in (pred, truth):
-            with reading(side.name):
-                pair.append(side.read(region))
-        contingency.update(pair[0], pair[1])
-        done += pair[0].size
+        block = pred.read(region)
+        contingency.update(block, truth.read(region))
+        done += block.size
         if progress is not None:
             progress(done, pred.size)
     return contingency.table()
@@ -199,13 +213,15 @@ def _open_zarr(path: Path) -> LabelVolume | None:
             return None
     if isinstance(node, zarr.Group):
         arrays = dict(node.arrays())
-        node = arrays.get("labels") or (next(iter(arrays.values())) if len(arrays) == 1 else None)
+        node = next(iter(arrays.values())) if len(arrays) == 1 else arrays.get("labels")
     if node is None or not _fits(str(path), tuple(node.shape), node.dtype):
         return None
     return LabelVolume(str(path), tuple(node.shape), tuple(node.chunks), lambda region: np.asarray(node[region]))
 
 
 def _open_tiff(path: Path, stack: ExitStack) -> LabelVolume | None:
+    # Of a file that was cut short tifffile would give the pages that are left; this refuses it.
+    count_tiff_images(path)
     with reading(path):
         series = stack.enter_context(tifffile.TiffFile(path)).series
         if len(series) != 1 or "".join(series[0].axes)[-2:] != "YX":
@@ -221,11 +237,11 @@ def _open_tiff(path: Path, stack: ExitStack) -> LabelVolume | None:
             mapped = only.asarray(out="memmap").reshape(shape)
             return LabelVolume(str(path), shape, (1, *shape[1:]), lambda region: np.asarray(mapped[region]))
 
-    def read(region: _Region) -> NDArray[Any]:
+    def load(region: _Region) -> NDArray[Any]:
         first = region[0]
         pages = [only.pages[number] for number in range(first.start, first.stop)]
         if None in pages:
             raise ValueError("one of its pages is missing")
         return np.stack([page.asarray()[region[1:]] for page in pages if page is not None])
 
-    return LabelVolume(str(path), shape, (1, *shape[1:]), read)
+    return LabelVolume(str(path), shape, (1, *shape[1:]), load)

@@ -42,18 +42,20 @@ class Panel:
 
 
 def thumbnail(
-    image: NDArray[Any], labels: NDArray[np.integer[Any]] | None, *, side: int = 300
+    image: NDArray[Any], labels: NDArray[np.integer[Any]] | None, *, side: int = 300, crop: int | None = None
 ) -> NDArray[np.uint8]:
     """Shrink an image with its labels and draw the outlines.
 
     Parameters
     ----------
     image : ndarray, shape (H, W) or (H, W, 3)
-        As read; normalized here, NaN and infinity as background.
+        As read; normalized here as a whole, NaN and infinity as background.
     labels : ndarray of integers, shape (H, W), or None
         Taken at the nearest pixels, never mixed; None draws the image alone.
     side : int
         Longest side of the thumbnail; a smaller image stays as it is.
+    crop : int, optional
+        Show no more than this many rows and columns, the middle ones.
 
     Returns
     -------
@@ -66,7 +68,8 @@ def thumbnail(
     """
     if labels is not None and labels.shape != image.shape[:2]:
         raise InputError(f"image {image.shape} and labels {labels.shape}; wanted the same rows and columns.")
-    picture = to_uint8(normalize(image, non_finite="background"))
+    middle = tuple(_middle(length, crop) for length in image.shape[:2])
+    picture = to_uint8(normalize(image, non_finite="background")[middle])
     height, width = picture.shape[:2]
     scale = min(1.0, side / max(height, width))
     rows, cols = max(1, round(height * scale)), max(1, round(width * scale))
@@ -77,7 +80,41 @@ def thumbnail(
         return picture.copy()
     row_index = ((np.arange(rows) + 0.5) * height / rows).astype(np.intp)
     col_index = ((np.arange(cols) + 0.5) * width / cols).astype(np.intp)
-    return draw_overlay(picture, labels[np.ix_(row_index, col_index)], fill=0.15, thickness=1)
+    return draw_overlay(picture, labels[middle][np.ix_(row_index, col_index)], fill=0.15, thickness=1)
+
+
+def legible_crop(shape: tuple[int, ...], areas: NDArray[np.integer[Any]], *, side: int = 300) -> int | None:
+    """Choose how much of an image a thumbnail shows, so that the median object is about 12 pixels wide there.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Rows and columns of the image.
+    areas : ndarray of integers
+        Sizes of its objects in pixels; may be empty.
+    side : int
+        That of the thumbnail.
+
+    Returns
+    -------
+    int or None
+        Rows and columns to show, never fewer than `side`; None for the whole image.
+
+    Examples
+    --------
+    >>> legible_crop((1000, 1000), np.array([400])), legible_crop((1000, 1000), np.array([4000]))
+    (500, None)
+    """
+    if not areas.size:
+        return None
+    wanted = max(side, round(side * float(np.sqrt(np.median(areas))) / 12))
+    return wanted if wanted < max(shape[:2]) else None
+
+
+def _middle(length: int, crop: int | None) -> slice:
+    if crop is None or crop >= length:
+        return slice(0, length)
+    return slice((length - crop) // 2, (length - crop) // 2 + crop)
 
 
 def contact_sheet(panels: Sequence[Panel], *, columns: int = 6, side: int = 300) -> NDArray[np.uint8]:

@@ -38,7 +38,8 @@ def draw_errors(pred: NDArray[Any], truth: NDArray[Any]) -> NDArray[np.uint8]:
     ndarray of uint8, shape (H, W, 3)
         Black background; hit green, missed blue, spurious orange, split yellow, merged pink. A pixel that only
         one of the two sides calls an object has the colour of that object at half brightness where it is a
-        hit. Where two objects lie over each other, the one that is no hit is shown, the prediction first.
+        hit. Where two objects lie over each other, the one that is no hit is shown, the prediction first. True
+        objects that touch are parted by a black line.
 
     Raises
     ------
@@ -55,6 +56,9 @@ def draw_errors(pred: NDArray[Any], truth: NDArray[Any]) -> NDArray[np.uint8]:
     picture = colours[shown]  # -1, the background, is the last colour
     rim = (shown == ErrorKind.HIT) & ((pred_kind < 0) | (truth_kind < 0))
     picture[rim] //= 2
+    for axis in (0, 1):
+        before, after = (slice(None, -1), slice(1, None)) if axis == 0 else (np.s_[:, :-1], np.s_[:, 1:])
+        picture[after][(truth[after] != truth[before]) & (truth[after] != 0) & (truth[before] != 0)] = 0
     return picture
 
 

@@ -30,12 +30,12 @@ class Dsb2018:
         path = request.path
         if child(path, "stage1_train") is not None or path.name == "stage1_train":
             return True
-        return all(child(path, name) for name in ("images", "labels")) and "modality" in _columns(path)
+        return all(child(path, name) for name in ("images", "labels")) and bool(_modalities(path))
 
     def open(self, request: Request) -> Release:
         """See `Source.open`."""
         root = child(request.path, "stage1_train") or request.path
-        official = [folder for folder in sorted(root.iterdir()) if (folder / "masks").is_dir()]
+        official = [folder for folder in sorted(root.glob("*/")) if (folder / "masks").is_dir()]
         if official:
             slices = [_official(folder) for folder in official]
             notes: tuple[str, ...] = (OVERLAP_RULE.replace("the file", "the order of file names"),)
@@ -93,18 +93,15 @@ def paired_slices(root: Path, source: str) -> list[Slice]:
 
 
 def _modalities(root: Path) -> dict[str, str]:
-    if not {"id", "modality"} <= set(_columns(root)):
-        return {}
-    with (root / "index.csv").open(newline="", encoding="utf-8-sig") as stream:
-        return {row["id"]: row["modality"] or "" for row in csv.DictReader(stream)}
-
-
-def _columns(root: Path) -> list[str]:
+    """Read `id` and `modality` of `index.csv`; empty where there is none."""
     path = root / "index.csv"
     if not path.is_file():
-        return []
+        return {}
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
-            return next(csv.reader(stream), [])
+            rows = csv.DictReader(stream)
+            if not {"id", "modality"} <= set(rows.fieldnames or ()):
+                return {}
+            return {row["id"]: row["modality"] or "" for row in rows}
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} cannot be read: {error}.") from error

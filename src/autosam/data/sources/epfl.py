@@ -1,18 +1,13 @@
 """EPFL ("Lucchi"): FIB-SEM of hippocampus CA1, mitochondria, a training and a testing stack of 165 slices."""
 
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import Any
-
-from numpy.typing import NDArray
 
 from autosam.data.manifest import Split
-from autosam.data.sources.files import by_number, child, image_files, pair_up, read_mask
-from autosam.data.sources.release import Pair, Release, Request, Slice, no_slices
+from autosam.data.sources.files import child, image_files
+from autosam.data.sources.release import Release, Request, Slice, no_slices
+from autosam.data.sources.slice_folders import folder_slices
 from autosam.data.sources.stack import Stack, stack_slices
 from autosam.errors import InputError
-from autosam.images import read_image
 
 _STACKS: tuple[tuple[str, Split], ...] = (("training", "train"), ("testing", "test"))
 
@@ -66,58 +61,6 @@ class Epfl:
             voxel_size_nm=(5.0, 5.0, 5.0),
             made="semantic mask of mitochondria, drawn by hand",
         )
-
-
-def folder_slices(
-    volume: str,
-    images: Path,
-    masks: Path,
-    *,
-    group: str = "",
-    split: Split | None = None,
-    read: Callable[[Path], NDArray[Any]] = read_mask,
-) -> list[Slice]:
-    """List the slices of a volume in two folders of images, paired by the last number in their names, which is z.
-
-    Parameters
-    ----------
-    volume : str
-        Its name.
-    images, masks : Path
-        The folders. Where both number their files without gaps but from different starts,
-        they are paired by order.
-    group, split
-        Those of `Slice`.
-    read : callable
-        Reads a mask.
-
-    Raises
-    ------
-    InputError
-        If a slice has no partner.
-    """
-    raw, truth = by_number(images), by_number(masks)
-    if set(raw) != set(truth) and len(raw) == len(truth) and _gapless(raw) and _gapless(truth):
-        truth = dict(zip(raw, truth.values(), strict=True))
-
-    def reader(image: Path, mask: Path) -> Pair:
-        return read_image(image), read(mask)
-
-    return [
-        Slice(
-            f"{volume}_z{z:04d}",
-            partial(reader, image, mask),
-            group=group or volume,
-            volume=volume,
-            z=z,
-            split=split,
-        )
-        for z, image, mask in pair_up(raw, truth, source=volume)
-    ]
-
-
-def _gapless(numbers: dict[int, Path]) -> bool:
-    return bool(numbers) and max(numbers) - min(numbers) + 1 == len(numbers)
 
 
 def _find(folder: Path, stem: str) -> Path | None:

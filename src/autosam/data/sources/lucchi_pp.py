@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from autosam.data.manifest import Split
-from autosam.data.sources.epfl import folder_slices
 from autosam.data.sources.files import child
 from autosam.data.sources.release import Release, Request, Slice, no_slices
+from autosam.data.sources.slice_folders import folder_slices
 from autosam.errors import InputError
 
 _PARTS: tuple[tuple[str, Split], ...] = (("train", "train"), ("test", "test"))

@@ -52,7 +52,11 @@ class MoNuSeg:
             citation="Kumar et al. 2020, IEEE Trans. Med. Imaging 39(5), 1380-1391, doi:10.1109/TMI.2019.2947628",
             voxel_size_nm=size,
             made="outlines of nuclei, filled; a pixel is inside if its centre is",
-            notes=(OVERLAP_RULE, "regions of fewer than 3 points and negative regions are left out"),
+            notes=(
+                OVERLAP_RULE,
+                "regions of fewer than 3 points and negative regions are left out",
+                "the pixel size is the mean of those in the XML files",
+            ),
         )
 
 
@@ -106,18 +110,19 @@ def _root(path: Path) -> ET.Element:
 
 
 def _pixel_size(paths: list[Path]) -> tuple[float, float, float] | None:
-    """Mean of the pixel sizes that the files name; None where one names none or they differ by more than 5 %."""
+    """Mean of the pixel sizes that files name; None where none does, or they differ by more than 5 %."""
     sizes = []
     for path in paths:
         try:
             # The attribute is in the first tag; the rest of the file is not parsed.
             with path.open("rb") as stream:
                 _, root = next(iter(ET.iterparse(stream, events=("start",))))
-            sizes.append(1000 * float(root.get("MicronsPerPixel") or 0))
+            size = root.get("MicronsPerPixel")
+            sizes += [] if size is None else [1000 * float(size)]
         except (OSError, ValueError, ET.ParseError, StopIteration):
             # What is wrong with the file is said when it is read.
             return None
-    if min(sizes) <= 0 or max(sizes) > 1.05 * min(sizes):
+    if not sizes or min(sizes) <= 0 or max(sizes) > 1.05 * min(sizes):
         return None
     mean = round(sum(sizes) / len(sizes), 2)
     return 0.0, mean, mean

@@ -36,7 +36,7 @@ class QuPath:
     def open(self, request: Request) -> Release:
         """See `Source.open`."""
         path, place = request.path, Path(request.labels) if request.labels is not None else request.path
-        if path.is_file() and place.is_file():
+        if path.is_file() and place.is_file() and request.labels is not None:
             pairs = [(path.stem, path, place)]
         else:
             if not path.is_dir() or not place.is_dir():

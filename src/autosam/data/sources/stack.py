@@ -12,7 +12,7 @@ from autosam.data.manifest import Split
 from autosam.data.sources.release import Pair, Slice
 from autosam.errors import InputError
 from autosam.images import Source, read_image
-from autosam.images.files import TIFF_SUFFIXES, choose_dataset, count_images, read_hdf5
+from autosam.images.files import TIFF_SUFFIXES, choose_dataset, count_images, looks_like_colour, read_hdf5
 from autosam.images.tiff import count_tiff_images
 
 STACK_SUFFIXES = (*TIFF_SUFFIXES, ".h5", ".hdf5", ".hdf")
@@ -54,7 +54,7 @@ class Stack:
             count = count_tiff_images(path)
             return cls(path, None, count, lone=count == 1)
         name, shape = choose_dataset(path, dataset)
-        return cls(path, name, count_images(shape), lone=count_images(shape) == 1 and len(shape) != 3)
+        return cls(path, name, count_images(shape), lone=len(shape) == (3 if looks_like_colour(shape) else 2))
 
     def read(self, position: int) -> NDArray[Any]:
         """Read one image as stored."""

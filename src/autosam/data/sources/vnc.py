@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autosam.data.sources.epfl import folder_slices
 from autosam.data.sources.files import by_number, child
 from autosam.data.sources.release import Pair, Release, Request, Slice, no_slices
+from autosam.data.sources.slice_folders import folder_slices
 from autosam.errors import InputError
 from autosam.images import read_image, read_labels
 

@@ -1,0 +1,71 @@
+"""The journal of an import: one file per slice, with all that the manifest needs to know of it."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autosam.data.backends import Kind
+from autosam.errors import InputError
+from autosam.images import atomic_path, smallest_unsigned
+from autosam.images.files import reading
+
+
+def write_part(file: Path, name: str, image: NDArray[Any], labels: NDArray[Any] | None) -> None:
+    """Write an image and its labels, whole or not at all.
+
+    Parameters
+    ----------
+    file : Path
+        To be written, `.npz`.
+    name : str
+        The image, for messages.
+    image : ndarray, shape (H, W) or (H, W, 3)
+        Numbers of any type.
+    labels : ndarray of integers, shape (H, W), or None
+        Kept in the smallest unsigned type that holds them.
+
+    Raises
+    ------
+    InputError
+        If the two are no such arrays or differ in size.
+    OutputError
+        If the file cannot be written.
+    """
+    if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] != 3) or image.size == 0:
+        raise InputError(f"the image {name} has shape {image.shape}; wanted (H, W) or (H, W, 3), not empty.")
+    if image.dtype.kind not in "biuf":
+        raise InputError(f"the image {name} holds {image.dtype} values; wanted numbers.")
+    parts: dict[str, NDArray[Any]] = {"image": _as_stored(image), "shape": np.array(image.shape)}
+    parts["dtype"] = np.array(parts["image"].dtype.name)
+    if labels is not None:
+        if labels.shape != image.shape[:2]:
+            raise InputError(f"{name} has an image of {image.shape[:2]} and labels of {labels.shape}.")
+        if labels.dtype.kind not in "biu":
+            raise InputError(f"the labels of {name} are {labels.dtype}; wanted ids: integers, 0 for background.")
+        if labels.dtype.kind == "i" and labels.min() < 0:
+            raise InputError(f"the labels of {name} hold the negative id {labels.min()}; wanted 0 and above.")
+        top = int(labels.max())
+        parts["labels"] = labels.astype(smallest_unsigned(top))
+        parts["top"] = np.array(top, np.uint64)
+    with atomic_path(file) as temporary, temporary.open("wb") as stream:
+        np.savez_compressed(stream, allow_pickle=False, **parts)
+
+
+def read_part(file: Path, kind: Kind) -> NDArray[Any]:
+    """Read back the image or the labels; the other is not unpacked."""
+    with reading(file), np.load(file) as part:
+        array: NDArray[Any] = part[kind]
+    return array
+
+
+def describe_part(file: Path) -> tuple[tuple[int, ...], str, int | None]:
+    """Read shape and type of the image and the highest id, None where there are no labels."""
+    with reading(file), np.load(file) as part:
+        shape = tuple(int(n) for n in part["shape"])
+        return shape, str(part["dtype"]), int(part["top"]) if "top" in part else None
+
+
+def _as_stored(image: NDArray[Any]) -> NDArray[Any]:
+    return np.ascontiguousarray(image, np.uint8 if image.dtype == bool else image.dtype.newbyteorder("="))
