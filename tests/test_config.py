@@ -148,7 +148,7 @@ def test_configs_are_found_by_path_and_by_name(tmp_path: Path, monkeypatch: pyte
     assert find_config("mito") == config_folder() / "mito.yaml"
     with pytest.raises(ConfigError, match=r"no config file or name 'mitoo'; did you mean mito\?") as error:
         find_config("mitoo")
-    assert "Known names: " in message(error)
+    assert "known names: " in message(error)
     with pytest.raises(ConfigError, match=r"no config file or name 'gone/far\.yaml'"):
         find_config("gone/far.yaml")
 

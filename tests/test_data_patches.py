@@ -101,7 +101,25 @@ def test_nothing_left_is_said(tmp_path):
         write_patches(store, tmp_path / "p.h5", size=32, min_foreground=1)
     with pytest.raises(InputError, match="a has no labels"):
         list(cut_patches(store_of({"a": (noise(1), None)}), size=32, min_foreground=1))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupted_run_goes_on(tmp_path):
+    store = store_of({name: (noise(n), square()) for n, name in enumerate("abc")})
+    ticks = []
+
+    def interrupt() -> None:
+        ticks.append(1)
+        if len(ticks) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_patches(store, tmp_path / "p.h5", size=32, tick=interrupt)
     assert not (tmp_path / "p.h5").exists()
+    with pytest.raises(InputError, match="another source or other settings"):
+        write_patches(store, tmp_path / "p.h5", size=16)
+    assert write_patches(store, tmp_path / "p.h5", size=32).kept == 12
+    assert len(Store.open(tmp_path / "p.h5")) == 12
 
 
 def test_images_without_labels_are_cut_too():

@@ -4,6 +4,7 @@ import sys
 
 import typer
 
+from autosam.cli.data import data
 from autosam.cli.evaluate import evaluate
 from autosam.cli.models import models
 from autosam.cli.segment import segment
@@ -20,6 +21,7 @@ app = typer.Typer(
 app.command()(segment)
 app.command()(train)
 app.command()(evaluate)
+app.add_typer(data, name="data")
 app.add_typer(models, name="models")
 
 

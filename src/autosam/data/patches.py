@@ -1,5 +1,6 @@
 """Small square images cut out of large ones, each with its labels."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from autosam.data.manifest import Item
 from autosam.data.store import Store
+from autosam.data.writer import StoreWriter
 from autosam.errors import ConfigError, InputError
 from autosam.images import Window
 
@@ -210,7 +212,8 @@ def write_patches(
     how += "; ids numbered anew in each" if store.manifest.ids == "2d" else "; ids of the whole volumes"
     notes = (*store.manifest.notes, how)
     kept = dropped = 0
-    writer = Store.create(path, replace(store.manifest, items=(), notes=notes), restart=restart)
+    manifest = replace(store.manifest, items=(), notes=notes)
+    writer = StoreWriter(path, manifest, origin=str(store.path.resolve()), restart=restart)
     for patch in cut_patches(
         store, size=size, stride=stride, cover=cover, min_foreground=min_foreground, tick=tick
     ):
@@ -229,6 +232,8 @@ def write_patches(
         )
         kept += 1
     if not kept:
+        # Nothing is there to go on with.
+        shutil.rmtree(writer.folder, ignore_errors=True)
         raise InputError(f"none of the {dropped} patches of {store.path} has foreground; keep the empty ones too.")
     writer.finish()
     return PatchCount(sum(map(bool, cuts)), kept, dropped, sum(not cut for cut in cuts))

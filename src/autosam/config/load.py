@@ -1,0 +1,168 @@
+"""From a YAML file and single values to settings, with every fault reported at once."""
+
+import re
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from autosam.config.sections import Config
+from autosam.errors import ConfigError
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2's floats and unique keys: PyYAML by itself reads 1e-3 as a word and drops a repeated section."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    problem=f"{key.value} is there twice", problem_mark=key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep=deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
+
+
+def config_folder() -> Path:
+    """Folder of the YAML files that come with autosam: in the wheel, or beside `src` in a checkout."""
+    package = Path(__file__).parents[1]
+    packed = package / "configs"
+    return packed if packed.is_dir() else package.parents[1] / "configs"
+
+
+def find_config(name: str) -> Path:
+    """Find a YAML file by path, or by the name of one that comes with autosam.
+
+    Raises
+    ------
+    ConfigError
+        If there is none; the message lists those that exist.
+    """
+    for candidate in (Path(name), config_folder() / f"{name}.yaml"):
+        if candidate.is_file():
+            return candidate
+    known = sorted(path.stem for path in config_folder().glob("*.yaml"))
+    near = get_close_matches(name, known, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    raise ConfigError(f"no config file or name {name!r}{hint}; known names: {', '.join(known) or 'none'}")
+
+
+def load_config(
+    name: str | Path | None = None,
+    *,
+    overrides: Sequence[str] = (),
+    defaults: Mapping[str, Any] | None = None,
+) -> Config:
+    """Resolve settings and report every fault at once.
+
+    Parameters
+    ----------
+    name : str or Path, optional
+        A YAML file, or the name of one that comes with autosam.
+    overrides : sequence of str
+        ``section.key=value``; the value is read as YAML.
+    defaults : mapping, optional
+        Settings below the file, such as those that a model was trained with.
+
+    Returns
+    -------
+    Config
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing or no YAML mapping, or any setting is unknown, of the wrong type or out of range:
+        one line with every fault and its dotted path.
+    """
+    values: dict[str, Any] = _merged({}, defaults or {})
+    if name is not None:
+        path = find_config(str(name))
+        try:
+            content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # a SafeLoader
+        except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+            raise ConfigError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from error
+        if content is not None and not isinstance(content, Mapping):
+            raise ConfigError(f"{path} holds {type(content).__name__}; a mapping of sections was wanted")
+        values = _merged(values, content or {})
+    for override in overrides:
+        values = _merged(values, _parse_override(override))
+    return make_config(values)
+
+
+def make_config(values: Mapping[str, Any]) -> Config:
+    """Validate a nested mapping; every fault is named in one ConfigError."""
+    try:
+        # Through JSON rules, where a list is as good as a tuple, while numbers and strings stay apart.
+        return Config.model_validate(_tuples(values))
+    except ValidationError as error:
+        faults = [_describe(fault) for fault in error.errors()]
+        raise ConfigError(f"{len(faults)} wrong setting{'s' * (len(faults) > 1)}: {'; '.join(faults)}") from error
+
+
+def _describe(fault: Any) -> str:
+    path = ".".join(str(part) for part in fault["loc"]) or "config"
+    if fault["type"] == "extra_forbidden":
+        return f"{path} is unknown{_near(fault['loc'])}"
+    if fault["type"] == "missing":
+        return f"{path} is missing"
+    if fault["type"] == "value_error":
+        return f"{path}: {fault['ctx']['error']}"
+    return f"{path}={fault['input']!r}: {fault['msg']}"
+
+
+def _near(location: tuple[Any, ...]) -> str:
+    section: Any = Config
+    for part in location[:-1]:
+        field = section.model_fields.get(part) if _is_section(section) else None
+        if field is None:
+            return ""
+        section = field.annotation
+    if not _is_section(section):
+        return ""
+    near = get_close_matches(str(location[-1]), list(section.model_fields), n=1)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def _is_section(value: Any) -> bool:
+    return isinstance(value, type) and issubclass(value, BaseModel)
+
+
+def _parse_override(text: str) -> Mapping[str, Any]:
+    key, separator, value = text.partition("=")
+    if not separator or not key.strip() or not all(key.strip().split(".")):
+        raise ConfigError(
+            f"--set {text!r} was not understood; write section.key=value, such as merge.min_size=100"
+        )
+    try:
+        parsed: Any = yaml.load(value, Loader=_Loader) if value else ""
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {text!r}: the value is no YAML: {' '.join(str(error).split())}") from error
+    for part in reversed(key.strip().split(".")):
+        parsed = {part: parsed}
+    mapping: Mapping[str, Any] = parsed
+    return mapping
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    result = dict(below)
+    for key, value in above.items():
+        old = result.get(key)
+        result[key] = _merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return result
+
+
+def _tuples(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _tuples(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return tuple(_tuples(entry) for entry in value)
+    return value
