@@ -1,9 +1,9 @@
-"""Put a trained model into the package, with the pipeline settings of a config.
+"""Put a trained model into the package, with the settings that it segments with.
 
     python scripts/bundle_model.py runs/mito/model.safetensors mito
 
-Settings that only inference reads (images, tiles, prompts, decode, merge) can be tuned after training; this writes
-those of the config into the model file's header. The networks must be the ones that the config describes.
+The settings that it segments with can be tuned after training: this writes those of configs/NAME_tuned.yaml, over
+those of configs/NAME.yaml that it was trained with, into the model file's header.
 """
 
 import argparse
@@ -24,7 +24,9 @@ def main() -> None:
     args = parser.parse_args()
 
     tensors, header = load_model(args.model)
-    settings = load_config(args.name).model_dump(mode="json", include=SECTIONS)
+    trained = load_config(args.name).model_dump(mode="json")
+    tuned = load_config(f"{args.name}_tuned", defaults=trained)
+    settings = tuned.model_dump(mode="json", include=SECTIONS)
     if settings["model"] != header.settings["model"]:
         parser.error(f"{args.model} was trained with other model settings than configs/{args.name}.yaml has")
     out = BUNDLED[args.name].path
