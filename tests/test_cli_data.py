@@ -62,6 +62,9 @@ def test_import_says_what_it_did(pair: Path) -> None:
         "cite        Us 2026",
     ):
         assert line in output
+    single = ("import", pair / "image.tif", pair / "labels.tif", "-o", pair / "flat", "--voxel-size", "0,250,250")
+    assert "voxel size  250 × 250 nm (y, x)" in run(*single)
+    assert "voxel size  not known" in run(*single[:3], "-o", pair / "unknown")
     store = Store.open(pair / "out.h5")
     assert np.unique(store.volume("image").labels()).tolist() == [0, 7, 300]
     assert store.image(2).dtype == np.float32

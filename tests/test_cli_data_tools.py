@@ -93,6 +93,33 @@ def test_split_file_that_is_none(pictures, tmp_path):
     assert not any(item.split for item in Store.open(pictures).items)
 
 
+def test_split_from_the_lists_of_a_release(stack, tmp_path):
+    file = tmp_path / "splits.json"
+    file.write_text('{"a": {"train": ["x"]}, "b": {"train": ["00", "01"], "gap": ["02"], "val": ["s3", "4"]}}')
+    with pytest.raises(InputError, match="has no source test; name one of a, b"):
+        run("split", stack, "--from", file)
+    with pytest.raises(InputError, match=r"1 fault in the lists of .*:a: x of train is no one image"):
+        run("split", stack, "--from", f"{file}:a")
+    assert not any(item.split for item in Store.open(stack).items)
+    output = " ".join(run("split", stack, "--from", f"{file}:b", "-o", tmp_path / "out.json").split())
+    assert f"is split as b in {file}: train 2, val 2, test 0; 6 in no part." in output
+    assert [item.split for item in Store.open(stack).items][:6] == ["train", "train", None, "val", "val", None]
+    assert json.loads((tmp_path / "out.json").read_text()) == {
+        "test": {"train": ["s0", "s1"], "val": ["s3", "s4"], "test": []}
+    }
+    with pytest.raises(InputError, match="is split already"):
+        run("split", stack, "--from", f"{file}:b")
+    # The lists that a split wrote are read back.
+    run("split", stack, "--from", tmp_path / "out.json", "--overwrite")
+    assert [item.split for item in Store.open(stack).items][:6] == ["train", "train", None, "val", "val", None]
+
+
+@pytest.mark.parametrize("option", ["--by=random", "--fractions=80/20/0", "--gap=2", "--seed=3", "--force"])
+def test_split_from_lists_knows_no_other_settings(stack, tmp_path, option):
+    with pytest.raises(ConfigError, match="came but has no effect: it needs another method than --from"):
+        run("split", stack, "--from", tmp_path / "splits.json", option)
+
+
 def test_patches(pictures, tmp_path):
     output = run("patches", pictures, tmp_path / "out.h5", "--size", 32, "--drop-empty")
     # The square lies in the upper left quarter of each image.

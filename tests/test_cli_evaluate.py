@@ -292,3 +292,211 @@ def test_large_volumes_are_read_block_by_block(tmp_path, monkeypatch):
 def test_options_that_nothing_would_read(places):
     assert "--max-dets came without" in fault(*places, "--max-dets", 5)
     assert "--scores came without" in fault(*places, "--scores", "size")
+
+
+def test_pairs_of_a_list(places, tmp_path):
+    pred, _ = places
+    listed = tmp_path / "pairs.csv"
+    listed.write_text(
+        "pred,truth,name\npred/a_labels.tif,truth/a.png,first\npred/b_labels.tif,truth/a.png,\n", encoding="utf-8"
+    )
+    result = run("--pairs", listed, "-o", tmp_path / "o", "--figures", "--bootstrap", 0)
+    assert result.exit_code == 0, result.output
+    assert table_row(result.stdout, "first ")[1:4] == ["2", "1", "0.500"]
+    assert table_row(result.stdout, "b ")[1:4] == ["2", "2", "1.000"]
+    assert (tmp_path / "o" / "figures" / "errors" / "first.png").is_file()
+    assert "--pairs came with PRED TRUTH" in fault(*places, "--pairs", listed)
+    assert "--pairs came with --compare and --list" in fault("--pairs", listed, "--compare", "--list", "x")
+    listed.write_text("pred,truth\npred,truth/a.png\nnot.tif,truth/b.png\n,truth/a.png\n", encoding="utf-8")
+    message = fault("--pairs", listed)
+    assert message.startswith(f"3 faults in {listed}: line 2: {pred} is a folder")
+    assert f"line 3: no file {tmp_path / 'not.tif'}" in message
+    assert message.endswith("line 4: no pred")
+
+
+def test_a_comparison_names_the_faults_of_all_predictions_at_once(places, tmp_path):
+    pred, truth = places
+    other, third = tmp_path / "other", tmp_path / "third"
+    for folder, images in ((other, {"a": TWO, "b": TWO}), (third, {"a": TWO[:-1], "b": TWO, "empty": NONE})):
+        folder.mkdir()
+        for name, labels in images.items():
+            write_labels(folder / f"{name}.tif", labels)
+    (pred / "b_labels.tif").unlink()
+    message = fault("--compare", pred, other, third, truth)
+    assert f"no prediction for b in {pred}; no prediction for empty in {other}: add the files" in message
+    assert f"{third}: a: the prediction has shape (15, 16) and the truth (16, 16)" in message
+    write_labels(pred / "b_labels.tif", TWO[:, :-1])
+    write_labels(other / "empty.tif", NONE)
+    message = fault("--compare", pred, other, third, truth, "-o", tmp_path / "out")
+    assert f"{pred}: 1 of 3 images cannot be compared: b: the prediction has shape (16, 15)" in message
+    assert f"{third}: 1 of 3 images cannot be compared: a: the prediction has shape (15, 16)" in message
+    assert f"{tmp_path / 'nowhere'} does not exist" in fault("--compare", pred, tmp_path / "nowhere", truth)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def release(tmp_path):
+    """A volume of three slices, its images and ids that hold in 3D."""
+    import tifffile
+
+    volume = np.stack([TWO, TWO, ONE]).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "raw.tif", volume.astype(np.uint8), photometric="minisblack")
+    tifffile.imwrite(tmp_path / "ids.tif", volume, photometric="minisblack")
+    return tmp_path, volume
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".zarr", ""])
+def test_a_store_is_a_truth(release, suffix):
+    from autosam.data.importing import import_release
+    from autosam.data.sources import open_release
+
+    folder, volume = release
+    place = folder / f"store{suffix}"
+    store, _ = import_release(open_release(str(folder / "raw.tif"), str(folder / "ids.tif")), place)
+    (name,) = store.volumes
+
+    # One volume against one volume, whatever their names: as a whole.
+    for file in (folder / "mine.tif", folder / f"{name}.tif"):
+        write_labels(file, np.where(volume == 2, 0, volume))
+        result = run(file, place, "--bootstrap", 0)
+        assert result.exit_code == 0, result.output
+        assert table_row(result.stdout, f"{file.stem} ")[1:4] == ["2", "1", "0.500"]
+    # Slices by the names of their items, as `autosam segment` on a folder leaves them.
+    (folder / "pred").mkdir()
+    for item, labels in zip(store.items, volume, strict=True):
+        write_labels(folder / "pred" / f"{item.name}_labels.tif", labels)
+    slices = run(folder / "pred", place, "--bootstrap", 0)
+    assert slices.exit_code == 0, slices.output
+    assert table_row(slices.stdout, "pooled (3 images)")[1:4] == ["5", "5", "1.000"]
+    one = run(folder / "pred" / f"{store.items[1].name}_labels.tif", place)
+    assert table_row(one.stdout, f"{store.items[1].name} ")[1:4] == ["2", "2", "1.000"]
+    # It may be the prediction too.
+    assert table_row(run(place, place).stdout, f"{name} ")[1:4] == ["2", "2", "1.000"]
+    (folder / "pred" / f"{store.items[1].name}_labels.tif").unlink()
+    assert f"no prediction for {store.items[1].name} in" in fault(folder / "pred", place)
+
+
+def test_a_volume_of_a_store_is_read_block_by_block(release, monkeypatch):
+    from autosam.data.importing import import_release
+    from autosam.data.sources import open_release
+    from autosam.metrics import scoring
+
+    folder, volume = release
+    import_release(open_release(str(folder / "raw.tif"), str(folder / "ids.tif")), folder / "s.h5")
+    write_labels(folder / "mine.tif", np.roll(volume, 1, 2))
+    whole = run(folder / "mine.tif", folder / "s.h5")
+    monkeypatch.setattr(scoring, "IN_MEMORY_VOXELS", 100)
+    assert run(folder / "mine.tif", folder / "s.h5").stdout == whole.stdout
+    assert whole.exit_code == 0, whole.output
+
+
+def test_one_item_or_volume_of_a_store(release):
+    from autosam.data.importing import import_release
+    from autosam.data.sources import open_release
+
+    folder, volume = release
+    store, _ = import_release(open_release(str(folder / "raw.tif"), str(folder / "ids.tif")), folder / "s.h5")
+    write_labels(folder / "slice.tif", volume[2])
+    (folder / "pairs.csv").write_text(
+        f"pred,truth\nids.tif,s.h5:{store.volumes[0]}\nslice.tif,s.h5:{store.items[2].name}\n", encoding="utf-8"
+    )
+    result = run("--pairs", folder / "pairs.csv", "--bootstrap", 0)
+    assert result.exit_code == 0, result.output
+    assert table_row(result.stdout, "ids ")[1:4] == ["2", "2", "1.000"]
+    assert table_row(result.stdout, "slice ")[1:4] == ["1", "1", "1.000"]
+    assert "(3, 16, 16) and the truth (16, 16)" in fault(
+        folder / "ids.tif", f"{folder}/s.h5:{store.items[2].name}"
+    )
+    (folder / "pairs.csv").write_text("pred,truth\nids.tif,s.h5\nids.tif,s.zip\n", encoding="utf-8")
+    assert "line 3: no file" in fault("--pairs", folder / "pairs.csv")
+
+
+def test_the_folder_of_a_data_set_is_a_truth(release):
+    folder, volume = release
+    for z, labels in enumerate(volume):
+        for name, pixels in (("raw", labels), ("mitochondria", np.where(labels > 0, 255, 0))):
+            (folder / "epfl" / name).mkdir(parents=True, exist_ok=True)
+            write_labels(folder / "epfl" / name / f"{z:04d}.png", pixels.astype(np.uint8))
+    write_labels(folder / "training.tif", np.where(volume > 0, 5, 0))
+    # Objects 1 and 2 touch in the mask: one component in 3D.
+    result = run(folder / "training.tif", folder / "epfl", "--components", "--figures", "-o", folder / "o")
+    assert result.exit_code == 0, (result.output, result.exception)
+    assert table_row(result.stdout, "training ")[1:4] == ["1", "1", "1.000"]
+    write_labels(folder / "training_z0002.tif", volume[2])
+    one = run(folder / "training_z0002.tif", folder / "epfl", "--components")
+    assert table_row(one.stdout, "training_z0002 ")[1:4] == ["1", "1", "1.000"]
+
+
+def test_cellpose_files(places, tmp_path):
+    pred, truth = places
+    segs = tmp_path / "segs"
+    segs.mkdir()
+    for name, labels in (("a", TWO), ("b", TWO), ("empty", NONE)):
+        np.save(segs / f"{name}_seg.npy", {"masks": labels, "filename": f"{name}.tif"})
+        write_labels(segs / f"{name}.tif", np.ones((16, 16), np.uint8))  # the image, not labels
+    for place in (segs, segs / "*_seg.npy"):
+        result = run(pred, place, "--bootstrap", 0)
+        assert result.exit_code == 0, result.output
+        assert table_row(result.stdout, "pooled (3 images)")[1:4] == ["4", "3", "0.750"]
+    # As a prediction too; a single file whatever its name, and in a list of pairs.
+    assert table_row(run(segs, truth).stdout, "pooled (3 images)")[3] == "1.000"
+    assert table_row(run(segs / "a_seg.npy", truth / "b.png").stdout, "a ")[3] == "1.000"
+    (tmp_path / "pairs.csv").write_text(f"pred,truth\n{pred}/a_labels.tif,segs/a_seg.npy\n", encoding="utf-8")
+    assert table_row(run("--pairs", tmp_path / "pairs.csv").stdout, "a ")[3] == "0.500"
+    # Mask files beside the images are the labels, and go before the _seg.npy.
+    for name, labels in (("a", ONE), ("b", TWO), ("empty", NONE)):
+        write_labels(segs / f"{name}_cp_masks.png", labels)
+    assert table_row(run(segs, truth).stdout, "pooled (3 images)")[3] == "0.750"
+    (segs / "a_seg.npy").write_bytes(b"no numpy")
+    assert "_seg.npy" in fault(segs / "a_seg.npy", truth / "a.png")
+
+
+def outline(top, left, bottom, right):
+    return [[left, top], [right, top], [right, bottom], [left, bottom]]
+
+
+def test_coco_and_qupath_are_truths(tmp_path):
+    images, pred = tmp_path / "data" / "images", tmp_path / "pred"
+    images.mkdir(parents=True)
+    pred.mkdir()
+    write_labels(images / "x 1.png", np.ones((16, 16), np.uint8))
+    write_labels(pred / "x 1.tif", TWO)
+    rings = [outline(0, 0, 8, 8), outline(0, 8, 8, 12)]  # the second object is half of TWO's
+    coco = tmp_path / "data" / "annotations" / "instances.json"
+    coco.parent.mkdir()
+    annotations = [
+        {"id": n, "image_id": 7, "segmentation": [[v for point in ring for v in point]]}
+        for n, ring in enumerate(rings, 1)
+    ]
+    document = {"images": [{"id": 7, "file_name": "x 1.png"}], "annotations": annotations}
+    coco.write_text(json.dumps(document), encoding="utf-8")
+    features = [
+        {"type": "Feature", "properties": {}, "geometry": {"type": "Polygon", "coordinates": [ring]}}
+        for ring in rings
+    ]
+    qupath = tmp_path / "q"
+    qupath.mkdir()
+    write_labels(qupath / "x 1.png", np.ones((16, 16), np.uint8))
+    (qupath / "x 1.geojson").write_text(json.dumps(features), encoding="utf-8")
+    for place in (tmp_path / "data", coco, qupath, qupath / "x 1.geojson"):
+        result = run(pred, place)
+        assert result.exit_code == 0, (place, result.output, result.exception)
+        # IoU 1 and 32 / 64: both match at .5, one at .75.
+        assert table_row(result.stdout, "x_1 ")[1:5] == ["2", "2", "1.000", "0.333"]
+        assert "the first in the file keeps the pixel" in result.stdout
+    (qupath / "x 1.png").unlink()
+    assert "has no image x 1 beside it" in fault(pred, qupath / "x 1.geojson")
+
+
+def test_what_cannot_be_read_is_told_what_can(places, tmp_path):
+    pred, _ = places
+    (tmp_path / "a.xml").write_text("<a/>", encoding="utf-8")
+    message = fault(pred, tmp_path / "a.xml")
+    assert "unknown suffix '.xml'" in message
+    (tmp_path / "none").mkdir()
+    for text in (message, fault(pred, tmp_path / "none")):
+        for readable in (".tif", ".h5", ".zarr", "autosam data import", "_seg.npy", "COCO", "QuPath"):
+            assert readable in text
+    both = fault("--compare", tmp_path / "a.xml", tmp_path / "none", pred)
+    assert f"{tmp_path / 'a.xml'} has the unknown suffix" in both
+    assert f"{tmp_path / 'none'} holds no labels" in both

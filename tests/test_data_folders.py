@@ -75,7 +75,7 @@ def test_missing_partners_are_all_named(pair: tuple[Path, Path]) -> None:
 def test_many_faults_are_counted(pair: tuple[Path, Path]) -> None:
     for index in range(13):
         put(pair[0], f"{index:02}.tif", GRAY)
-    with pytest.raises(InputError, match=r"^13 faults in s: .*no labels 09 in .*; and 3 more$"):
+    with pytest.raises(InputError, match=r"^13 faults in s: .*no labels 09 in .*; and 3 more\.$"):
         load_scenes(*pair, source="s")
 
 

@@ -82,6 +82,92 @@ def test_epfl_stacks(tmp_path: Path, raw: np.ndarray, mask: np.ndarray) -> None:
     assert "Lucchi" in manifest.citation
 
 
+def test_epfl_official_folders_of_slices(tmp_path: Path, raw: np.ndarray, mask: np.ndarray) -> None:
+    for part, first in (("training", 0), ("testing", 5)):
+        for z in range(3):
+            tif(tmp_path / "in" / part / f"{part}{z + 1:04d}.tif", raw[first + z])
+            tif(tmp_path / "in" / f"{part}_groundtruth" / f"{part}_groundtruth{z + 1:04d}.tif", mask[first + z])
+    store = imported(tmp_path / "in", "epfl", tmp_path)
+    assert store.volumes == ("training", "testing")
+    assert store.volume("training").z == (1, 2, 3)
+    check_volume(store, "training", raw[:3], each_slice(mask[:3]))
+    check_volume(store, "testing", raw[5:8], each_slice(mask[5:8]))
+    assert [item.split for item in store.items] == ["train"] * 3 + ["test"] * 3
+    # One part as a stack, the other as slices.
+    tif(tmp_path / "mixed/training.tif", raw[:3])
+    for z in range(3):
+        tif(tmp_path / f"mixed/training_groundtruth/{z}.tif", mask[z])
+    with pytest.raises(InputError, match="are not both files or both folders"):
+        open_release(str(tmp_path / "mixed"))
+    # A mask that is missing is named.
+    (tmp_path / "in/testing_groundtruth/testing_groundtruth0002.tif").unlink()
+    with pytest.raises(InputError, match=r"1 fault in testing: .*testing0002.tif has no labels"):
+        open_release(str(tmp_path / "in"))
+
+
+@pytest.mark.parametrize("form", ["s.h5", "s.zarr", "s"])
+def test_a_volume_with_3d_ids_in_each_form(tmp_path: Path, raw: np.ndarray, ids: np.ndarray, form: str) -> None:
+    for name, volume in (("image", raw), ("labels", ids)):
+        tif(tmp_path / f"{name}.tif", volume)
+    release = open_release(str(tmp_path / "image.tif"), str(tmp_path / "labels.tif"))
+    store, notes = import_release(release, tmp_path / form)
+    assert notes == []
+    store = Store.open(tmp_path / form)
+    check_volume(store, "image", raw, ids)
+    assert store.manifest.ids == "3d"
+    labels = store.volume("image").labels()
+    assert labels.dtype == np.uint32
+    assert labels.max() == 100_000
+    assert np.unique(labels).tolist() == np.unique(ids).tolist()
+    # An object that spans slices has one id in all of them.
+    spanning = next(i for i in np.unique(ids)[1:] if len(np.unique(np.nonzero(ids == i)[0])) > 1)
+    for z in np.unique(np.nonzero(ids == spanning)[0]):
+        np.testing.assert_array_equal(store.labels(f"image_z{z:04d}") == spanning, ids[z] == spanning)
+
+
+@pytest.mark.parametrize("form", ["s.h5", "s.zarr", "s"])
+@pytest.mark.parametrize("instances", ["components-2d", "components-3d"])
+def test_an_import_that_breaks_in_the_middle(
+    tmp_path: Path, raw: np.ndarray, mask: np.ndarray, form: str, instances: str
+) -> None:
+    """Broken while reading and again while packing, it ends with the bytes of one that was not."""
+    tif(tmp_path / "in/training.tif", raw)
+    tif(tmp_path / "in/training_groundtruth.tif", mask)
+    for name in ("whole", "broken"):
+        (tmp_path / name).mkdir()
+
+    class BrokenError(Exception):
+        pass
+
+    ticks: list[str] = []
+
+    def run(folder: str, stop: str = "", at: int = 0) -> None:
+        ticks.clear()
+
+        def tick(step: str) -> None:
+            ticks.append(step)
+            if step == stop and ticks.count(stop) == at:
+                raise BrokenError
+
+        release = open_release(str(tmp_path / "in"))
+        import_release(release, tmp_path / folder / form, instances=instances, min_size=20, tick=tick)
+
+    run("whole")
+    assert ticks == ["read"] * 8 + ["pack"] * 8
+    for stop in ("read", "pack"):
+        with pytest.raises(BrokenError):
+            run("broken", stop, 4)
+        assert [path.name for path in (tmp_path / "broken").iterdir()] == [f".{form}.importing"]
+    run("broken")
+
+    def contents(folder: str) -> dict[str, bytes]:
+        root = tmp_path / folder
+        return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+    assert contents("broken") == contents("whole")
+    assert Store.open(tmp_path / "broken" / form).volume("training").shape == raw.shape
+
+
 def test_epfl_in_3d(tmp_path: Path, raw: np.ndarray, mask: np.ndarray) -> None:
     tif(tmp_path / "in/training.tif", raw)
     tif(tmp_path / "in/training_groundtruth.tif", mask)

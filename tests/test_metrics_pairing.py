@@ -3,7 +3,8 @@ import json
 import pytest
 
 from autosam.errors import InputError
-from autosam.metrics.pairing import Pair, pair_files, read_stems
+from autosam.metrics.lists import read_stems
+from autosam.metrics.pairing import Pair, pair_files
 
 
 def touch(folder, *names):

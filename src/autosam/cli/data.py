@@ -112,10 +112,14 @@ def import_data(
         )
     volumes = f" in {len(store.volumes)} volume(s)" if store.volumes else ""
     manifest = store.manifest
-    size = "not known" if manifest.voxel_size_nm is None else " × ".join(f"{n:g}" for n in manifest.voxel_size_nm)
+    # Lone images have no depth.
+    size = tuple(n for n in manifest.voxel_size_nm or () if n > 0)
+    axes = "z, y, x" if len(size) == 3 else "y, x"
     typer.echo(f"{store.path}: {len(store)} image(s){volumes} from {manifest.source}.")
     typer.echo(f"instances   {manifest.instances}; ids hold in {manifest.ids}")
-    typer.echo(f"voxel size  {size} nm (z, y, x)" if manifest.voxel_size_nm else "voxel size  not known")
+    typer.echo(
+        f"voxel size  {' × '.join(f'{n:g}' for n in size)} nm ({axes})" if size else "voxel size  not known"
+    )
     typer.echo(f"licence     {manifest.licence}")
     if manifest.citation:
         typer.echo(f"cite        {manifest.citation}")

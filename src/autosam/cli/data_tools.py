@@ -9,6 +9,7 @@ from autosam.cli.data_check import check
 from autosam.cli.progress import count, image_progress
 
 if TYPE_CHECKING:
+    from autosam.data.split import Splits
     from autosam.data.store import Store
 
 __all__ = ["check", "patches", "show", "split"]
@@ -28,7 +29,9 @@ def split(
             "random: single images, group by group. By default blocks where there are volumes, else random.",
         ),
     ] = None,
-    fractions: Annotated[str, typer.Option(metavar="A/B/C", help="Shares of train, val and test.")] = "80/10/10",
+    fractions: Annotated[
+        str | None, typer.Option(metavar="A/B/C", help="Shares of train, val and test. [80/10/10]")
+    ] = None,
     gap: Annotated[
         int | None,
         typer.Option(
@@ -41,6 +44,14 @@ def split(
     force: Annotated[
         bool, typer.Option("--force", help="With random: deal out single slices of a volume nevertheless.")
     ] = False,
+    given: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="FILE.json[:SOURCE]",
+            help="Take the parts from lists of names, {source: {train: [...], val: [...]}}, instead.",
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -55,43 +66,68 @@ def split(
     ] = False,
 ) -> None:
     """Put every image into train, val or test, so that no part has seen another one's scene."""
-    from autosam.data.split import as_lists, default_gap, default_method, parse_fractions, split_items
+    from autosam.data.split import as_lists, default_method
     from autosam.data.store import Store
     from autosam.errors import ConfigError, InputError
 
-    shares = parse_fractions(fractions)
     opened = Store.open(store)
-    method = by or default_method(opened.items)
-    for option, given, fits in (
+    method = "--from" if given is not None else by or default_method(opened.items)
+    for option, came, fits in (
+        ("--by", by is not None, given is None),
+        ("--fractions", fractions is not None, given is None),
         ("--gap", gap is not None, method == "blocks"),
-        ("--seed", seed is not None, method != "blocks"),
+        ("--seed", seed is not None, method not in ("blocks", "--from")),
         ("--force", force, method == "random"),
         ("--source", source is not None, output is not None),
     ):
-        if given and not fits:
+        if came and not fits:
             wanted = "-o FILE.json" if option == "--source" else f"another method than {method}"
             raise ConfigError(f"{option} came but has no effect: it needs {wanted}; leave it out.")
     before = as_lists(opened.items, {item.name: item.split for item in opened.items})
     if any(before.values()) and not overwrite:
         counts = ", ".join(f"{len(names)} {part}" for part, names in before.items())
         raise InputError(f"{store} is split already ({counts}); add --overwrite to split it anew.")
-    width = default_gap(opened.manifest.voxel_size_nm) if gap is None else gap
-    # split_items refuses an unknown method.
-    splits = split_items(opened.items, method, fractions=shares, gap=width, seed=seed or 0, force=force)  # type: ignore[arg-type]
+    if given is not None:
+        splits, how = _given(opened, given)
+    else:
+        splits, how = _divided(opened, method, fractions, gap, seed or 0, force)
     lists = as_lists(opened.items, splits)
     if output is not None:
         _write_lists(output, source or opened.manifest.source, lists)
     opened.with_splits(splits)
-    how = f"a gap of {width}" if method == "blocks" else f"seed {seed or 0}"
     left = len(splits) - sum(map(len, lists.values()))
+    where = "in no part" if given is not None else "in the gaps, in no part"
     typer.echo(
-        f"{store} is split by {method} ({how}): "
+        f"{store} is split {how}: "
         + ", ".join(f"{part} {len(names)}" for part, names in lists.items())
-        + (f"; {left} in the gaps, in no part" if left else "")
+        + (f"; {left} {where}" if left else "")
         + "."
     )
     if output is not None:
         typer.echo(f"The lists are in {output}.")
+
+
+def _given(store: "Store", text: str) -> "tuple[Splits, str]":
+    """Take the parts from a file; a colon divides its name from the source's."""
+    from autosam.data.given_split import given_splits, read_lists
+
+    file, colon, source = text.rpartition(":")
+    if not colon or Path(text).exists():
+        file, source = text, ""
+    name, lists = read_lists(Path(file), source or None, default=store.manifest.source)
+    return given_splits(store.items, lists, name=f"{file}:{name}"), f"as {name} in {file}"
+
+
+def _divided(
+    store: "Store", method: str, fractions: str | None, gap: int | None, seed: int, force: bool
+) -> "tuple[Splits, str]":
+    from autosam.data.split import default_gap, parse_fractions, split_items
+
+    shares = parse_fractions(fractions or "80/10/10")
+    width = default_gap(store.manifest.voxel_size_nm) if gap is None else gap
+    # split_items refuses an unknown method.
+    splits = split_items(store.items, method, fractions=shares, gap=width, seed=seed, force=force)  # type: ignore[arg-type]
+    return splits, f"by {method} ({f'a gap of {width}' if method == 'blocks' else f'seed {seed}'})"
 
 
 def patches(

@@ -8,7 +8,6 @@ import typer
 
 if TYPE_CHECKING:
     from autosam.metrics.pairing import Pair
-    from autosam.metrics.results import Summary
     from autosam.metrics.scores import Protocol
     from autosam.metrics.scoring import Scored
 
@@ -40,14 +39,14 @@ class ScoresFrom(StrEnum):
 
 def evaluate(
     places: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="PRED TRUTH",
-            help="Predicted and true labels: files, folders (such as segment's -o) or quoted patterns. "
-            "With --compare: A B C ... TRUTH.",
+            help="Predicted and true labels: files, folders (such as segment's -o), quoted patterns, or stores of "
+            "autosam data import. With --compare: A B C ... TRUTH. With --pairs: none.",
             show_default=False,
         ),
-    ],
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", metavar="OUT", help="Folder for evaluation.csv and evaluation.json."),
@@ -79,6 +78,15 @@ def evaluate(
             help="Compare these stems alone: a text file or splits.json:epfl.val.",
         ),
     ] = None,
+    pairs: Annotated[
+        Path | None,
+        typer.Option(
+            "--pairs",
+            metavar="FILE.csv",
+            help="Compare these files, instead of PRED TRUTH: columns pred, truth and, if wanted, name. Relative "
+            "paths start at the folder of FILE.csv.",
+        ),
+    ] = None,
     ap: Annotated[
         list[Ap] | None,
         typer.Option(help="Average precisions to print; may be given several times. [dsb]", show_default=False),
@@ -106,22 +114,15 @@ def evaluate(
     wide: Annotated[bool, typer.Option("--wide", help="Print VOI, CREMI score, PQ, AJI and AJI+, too.")] = False,
 ) -> None:
     """Score predicted labels against the truth, paired by name."""
+    from autosam.cli.evaluation_tables import print_results
     from autosam.errors import InputError, OutputError
     from autosam.metrics.bootstrap import paired_differences
     from autosam.metrics.definitions import definitions
-    from autosam.metrics.pairing import pair_files, read_stems
-    from autosam.metrics.printed import print_results
     from autosam.metrics.ranked_precision import RankedConvention
     from autosam.metrics.results import count_of, summarize, write_results
     from autosam.metrics.scores import Protocol
 
-    preds, truth = places[:-1], places[-1]
-    if not preds or (len(preds) > 1 and not compare):
-        raise InputError(
-            f"{len(places)} place(s) came: give PRED TRUTH, or --compare A B ... TRUTH for several predictions"
-        )
-    if compare and (len(preds) < 2 or len(set(preds)) < len(preds)):
-        raise InputError(f"--compare got {', '.join(preds)} and the truth {truth}: name two or more predictions")
+    _check_places(places or [], compare, pairs, lists)
     if min_size is not None and not (components or pred_components):
         raise InputError("--min-size came without --components or --pred-components: add one or leave it out")
     chosen = list(dict.fromkeys(ap or [Ap.DSB]))
@@ -140,20 +141,20 @@ def evaluate(
     protocol.size_classes("dsb")  # refuses bounds that do not ascend before anything is read
     size = 50 if min_size is None else min_size
     truth_size, pred_size = size if components else None, size if pred_components else None
-    stems = [stem for source in lists for stem in read_stems(source)] if lists else None
-
-    pairs = {place: pair_files(place, truth, stems=stems) for place in preds}
-    _require_the_same_images(pairs)
+    paired, said = _listed(pairs) if pairs is not None else _paired(places or [], lists)
     ranking = (scores or ScoresFrom.AUTO).value
-    scored = {place: _score(listed, protocol, truth_size, pred_size, ranking) for place, listed in pairs.items()}
-    names = [pair.name for pair in pairs[preds[0]]]
+    scored = _score(paired, protocol, truth_size, pred_size, ranking)
+    preds = list(paired)
+    names = [pair.name for pair in paired[preds[0]]]
     summaries = {
         place: summarize(names, found.scores, resamples=bootstrap, seed=seed) for place, found in scored.items()
     }
 
     images = count_of(len(names))
-    header = f"{', '.join(preds)} against {truth}: {images}"
-    notes = list(dict.fromkeys(note for found in scored.values() for note in found.notes))
+    header = (
+        f"{pairs}: {images}" if pairs is not None else f"{', '.join(preds)} against {(places or [])[-1]}: {images}"
+    )
+    notes = [*said, *dict.fromkeys(note for found in scored.values() for note in found.notes)]
     made = [side for side, wanted in (("truth", components), ("prediction", pred_components)) if wanted]
     if made:
         how = f"connected components (8 neighbours, 26 in 3D) of at least {size} px"
@@ -191,7 +192,9 @@ def evaluate(
         written = write_results(output, about, summaries, differences)
         typer.echo(f"Written: {', '.join(map(str, written))}")
         if figures:
-            _draw(output / "figures", pairs, scored, summaries, truth_size, pred_size)
+            from autosam.cli.evaluation_figures import draw_results
+
+            draw_results(output / "figures", paired, scored, summaries, truth_size, pred_size)
 
 
 def _size_bounds(text: str | None) -> tuple[int, ...]:
@@ -203,40 +206,72 @@ def _size_bounds(text: str | None) -> tuple[int, ...]:
         raise InputError(f"--sizes is {text!r}: give whole numbers of voxels, such as 1000,5000") from None
 
 
-def _require_the_same_images(pairs: "dict[str, list[Pair]]") -> None:
+def _check_places(places: list[str], compare: bool, pairs: Path | None, lists: list[str] | None) -> None:
     from autosam.errors import InputError
 
-    truths = {place: [pair.truth for pair in listed] for place, listed in pairs.items()}
+    if pairs is not None:
+        others = {"PRED TRUTH": places, "--compare": compare, "--list": lists}
+        given = [name for name, value in others.items() if value]
+        if given:
+            raise InputError(f"--pairs came with {' and '.join(given)}: the pairs in {pairs} stand alone")
+        return
+    preds = places[:-1]
+    if not preds or (len(preds) > 1 and not compare):
+        raise InputError(
+            f"{len(places)} place(s) came: give PRED TRUTH, --compare A B ... TRUTH for several predictions, or "
+            "--pairs FILE.csv"
+        )
+    if compare and (len(preds) < 2 or len(set(preds)) < len(preds)):
+        raise InputError(
+            f"--compare got {', '.join(preds)} and the truth {places[-1]}: name two or more predictions"
+        )
+
+
+def _listed(file: Path) -> "tuple[dict[str, list[Pair]], list[str]]":
+    from autosam.cli.label_places import open_pairs
+    from autosam.metrics.lists import read_pairs
+
+    return {str(file): open_pairs(read_pairs(file))}, []
+
+
+def _paired(places: list[str], lists: list[str] | None) -> "tuple[dict[str, list[Pair]], list[str]]":
+    from autosam.cli.label_places import find_all_labels
+    from autosam.errors import InputError
+    from autosam.metrics.lists import read_stems
+    from autosam.metrics.pairing import pair_predictions
+
+    stems = [stem for source in lists for stem in read_stems(source)] if lists else None
+    found = find_all_labels(places)
+    preds = {place: found[place] for place in places[:-1]}
+    paired = pair_predictions(preds, found[places[-1]], stems=stems)
+    truths = {place: [pair.truth for pair in listed] for place, listed in paired.items()}
     first, expected = next(iter(truths.items()))
-    for place, found in truths.items():
-        if found != expected:
-            raise InputError(
-                f"{first} and {place} are compared with different truths ({len(expected)} and {len(found)} "
-                "images): give predictions of the same images, or --list with those they share"
-            )
+    others = {place: len(listed) for place, listed in truths.items() if listed != expected}
+    if others:
+        counts = ", ".join(f"{place} with {number}" for place, number in others.items())
+        raise InputError(
+            f"{first} is compared with {len(expected)} truths, and with different truths {counts}: give "
+            "predictions of the same images, or --list with those they share"
+        )
+    return paired, [note for place in found.values() if not isinstance(place, str) for note in place.notes]
 
 
 def _score(
-    pairs: "list[Pair]", protocol: "Protocol", truth_size: int | None, pred_size: int | None, ranking: Any
-) -> "Scored":
-    from rich.console import Console
+    pairs: "dict[str, list[Pair]]",
+    protocol: "Protocol",
+    truth_size: int | None,
+    pred_size: int | None,
+    ranking: Any,
+) -> "dict[str, Scored]":
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-    from autosam.metrics.scoring import score_files
+    from autosam.cli.console import console
+    from autosam.metrics.scoring import score_predictions
 
-    console = Console(stderr=True)
-    bar = Progress(
-        TextColumn("Evaluating"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
-    with bar:
-        task = bar.add_task("", total=len(pairs))
-        return score_files(
+    columns = (TextColumn("Evaluating"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=sum(map(len, pairs.values())))
+        return score_predictions(
             pairs,
             protocol=protocol,
             truth_size=truth_size,
@@ -244,28 +279,3 @@ def _score(
             ranking=ranking,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
-
-
-def _draw(
-    folder: Path,
-    pairs: "dict[str, list[Pair]]",
-    scored: "dict[str, Scored]",
-    summaries: "dict[str, Summary]",
-    truth_size: int | None,
-    pred_size: int | None,
-) -> None:
-    from autosam.images import ensure_folder
-    from autosam.metrics.scoring import middle_slice
-    from autosam.report.figures import ap_curves, error_map, save_figure, size_and_iou
-
-    for number, (place, listed) in enumerate(pairs.items(), 1):
-        inner = folder if len(pairs) == 1 else folder / f"{number}_{Path(place).stem}"
-        ensure_folder(inner / "errors")
-        for pair in listed:
-            pred, truth, where = middle_slice(pair, truth_size=truth_size, pred_size=pred_size)
-            save_figure(inner / "errors" / f"{pair.name}.png", error_map(pred, truth, title=f"{pair.name}{where}"))
-        save_figure(inner / "size_iou.png", size_and_iou(scored[place].sizes, scored[place].ious))
-    short = {place: Path(place).name for place in summaries}
-    names = short if len(set(short.values())) == len(short) else {place: place for place in summaries}
-    save_figure(folder / "ap_threshold.png", ap_curves({names[place]: s.pool for place, s in summaries.items()}))
-    typer.echo(f"Drawn: {folder}")

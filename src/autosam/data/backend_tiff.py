@@ -8,15 +8,15 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
+from autosam.data.backend_folder import FolderBackend
 from autosam.data.backends import Kind, ReadSlice, kinds
 from autosam.data.manifest import Item, Manifest
-from autosam.errors import InputError
-from autosam.images import read_image, read_labels, write_text
+from autosam.images import read_image, read_labels
 
 _FOLDER: dict[Kind, str] = {"image": "images", "labels": "labels"}
 
 
-class TiffBackend:
+class TiffBackend(FolderBackend):
     """A folder of TIFF pairs, deflate-compressed, that any other program opens too.
 
     Parameters
@@ -24,9 +24,6 @@ class TiffBackend:
     path : Path
         The folder.
     """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
 
     def pack(self, manifest: Manifest, read: ReadSlice, tick: Callable[[], None]) -> None:
         """Write a whole store; see `Backend.pack`."""
@@ -36,28 +33,12 @@ class TiffBackend:
             for kind in kinds(item):
                 _write(self._file(item, kind), read(item, kind), manifest.voxel_size_nm)
             tick()
-        write_text(self.path / "manifest.json", manifest.dumps())
+        self.replace_manifest(manifest.dumps())
 
     def read(self, item: Item, position: int, kind: Kind) -> NDArray[Any]:
         """Read one slice; see `Backend.read`."""
         file = self._file(item, kind)
         return read_image(file) if kind == "image" else read_labels(file)
-
-    def read_manifest(self) -> str:
-        """Read the manifest's text."""
-        file = self.path / "manifest.json"
-        if not file.is_file():
-            raise InputError(
-                f"{self.path} is no store of autosam: it has no manifest.json; make one with autosam data import."
-            )
-        try:
-            return file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{file} cannot be read: {' '.join(str(error).split())}.") from error
-
-    def replace_manifest(self, text: str) -> None:
-        """Put another manifest in the place of the old one."""
-        write_text(self.path / "manifest.json", text)
 
     def _file(self, item: Item, kind: Kind) -> Path:
         return self.path / _FOLDER[kind] / f"{item.name}.tif"

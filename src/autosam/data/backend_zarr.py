@@ -2,24 +2,22 @@
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import zarr
 from numpy.typing import NDArray
 
+from autosam.data.backend_folder import FolderBackend
 from autosam.data.backends import Kind, ReadSlice, kinds, stacks
 from autosam.data.manifest import Item, Manifest
-from autosam.errors import InputError
-from autosam.images import write_text
 from autosam.images.files import reading
 
 _CHUNK = 512
 _ARRAY: dict[Kind, str] = {"image": "0", "labels": "labels/instances/0"}
 
 
-class ZarrBackend:
+class ZarrBackend(FolderBackend):
     """A folder in Zarr format 3; `manifest.json` lies beside the root's `zarr.json`.
 
     Parameters
@@ -27,9 +25,6 @@ class ZarrBackend:
     path : Path
         The folder.
     """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
 
     def pack(self, manifest: Manifest, read: ReadSlice, tick: Callable[[], None]) -> None:
         """Write a whole store; see `Backend.pack`."""
@@ -44,7 +39,7 @@ class ZarrBackend:
                     pixels = np.moveaxis(pixels, -1, 0) if pixels.ndim == 3 else pixels
                     array[_where(item, position, pixels.ndim)] = pixels
                 tick()
-        write_text(self.path / "manifest.json", manifest.dumps())
+        self.replace_manifest(manifest.dumps())
 
     def read(self, item: Item, position: int, kind: Kind) -> NDArray[Any]:
         """Read one slice; see `Backend.read`."""
@@ -54,22 +49,6 @@ class ZarrBackend:
             array = zarr.open_array(self.path / name, mode="r")
             pixels: NDArray[Any] = np.asarray(array[_where(item, position, 3 if colour else 2)])
         return np.ascontiguousarray(np.moveaxis(pixels, 0, -1)) if colour else pixels
-
-    def read_manifest(self) -> str:
-        """Read the manifest's text."""
-        file = self.path / "manifest.json"
-        if not file.is_file():
-            raise InputError(
-                f"{self.path} is no store of autosam: it has no manifest.json; make one with autosam data import."
-            )
-        try:
-            return file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{file} cannot be read: {' '.join(str(error).split())}.") from error
-
-    def replace_manifest(self, text: str) -> None:
-        """Put another manifest in the place of the old one."""
-        write_text(self.path / "manifest.json", text)
 
 
 def _where(item: Item, position: int, ndim: int) -> Any:

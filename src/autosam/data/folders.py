@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from autosam.data.refusal import refuse_faults
 from autosam.errors import InputError
 from autosam.images import normalize, read_image, read_labels, to_uint8
 from autosam.metrics import components
@@ -84,7 +85,7 @@ def load_scenes(
         raise _no_image(images)
     faults = [f"no image {stem} in {images}" for stem in wanted if stem not in image_files]
     faults += [f"no labels {stem} in {labels}" for stem in wanted if stem not in label_files]
-    _refuse(faults, source)
+    refuse_faults(faults, source)
     scenes = []
     for stem in wanted:
         try:
@@ -100,9 +101,9 @@ def load_scenes(
         if truth.shape != image.shape[:2]:
             faults.append(f"{stem} has an image of {image.shape[:2]} and labels of {truth.shape}")
             continue
-        instances = components(truth, min_size=min_size) if as_components else _renumbered(truth)
+        instances = components(truth, min_size=min_size) if as_components else renumbered(truth)
         scenes.append(Scene(f"{source}/{stem}", source, image, instances))
-    _refuse(faults, source)
+    refuse_faults(faults, source)
     if not as_components and scenes and all(_like_a_mask(scene.labels) for scene in scenes):
         raise InputError(
             f"every label image of {source} holds one id in several pieces, like a mask of all objects; set "
@@ -170,18 +171,12 @@ def _no_image(folder: Path) -> InputError:
     return InputError(f"{folder} holds no image; wanted files ending in {', '.join(_SUFFIXES)}")
 
 
-def _refuse(faults: list[str], source: str) -> None:
-    if faults:
-        more = f"; and {len(faults) - 10} more" if len(faults) > 10 else ""
-        count = f"{len(faults)} fault{'s' * (len(faults) > 1)}"
-        raise InputError(f"{count} in {source}: {'; '.join(faults[:10])}{more}")
-
-
 def _like_a_mask(labels: NDArray[np.int32]) -> bool:
     return int(labels.max(initial=0)) == 1 and int(components(labels, min_size=1).max()) > 1
 
 
-def _renumbered(labels: NDArray[np.generic]) -> NDArray[np.int32]:
+def renumbered(labels: NDArray[np.generic]) -> NDArray[np.int32]:
+    """Give the ids the numbers 1 to n in their order; 0 stays background."""
     _, inverse = np.unique(labels, return_inverse=True)
     numbers = inverse.reshape(labels.shape).astype(np.int32)
     # np.unique sorts, so 0 is the first id exactly where there is background.

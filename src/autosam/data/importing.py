@@ -104,14 +104,18 @@ def import_release(
     tell = tick or (lambda step: None)
 
     writer = Store.create(output, _manifest(release, how, size, terms or Terms()), origin=origin, restart=restart)
-    suspect = 0
+    suspect = clear = 0
     for piece in slices:
         look = _Reader(piece, how, size)
         writer.append(piece.name, look.read, group=piece.group, volume=piece.volume, z=piece.z, split=piece.split)
         suspect += look.semantic
+        clear += look.clear
         tell("read")
     relabel = _linked(writer, size) if how == "components-3d" else None
     path = writer.finish(relabel=relabel, tick=lambda: tell("pack"))
+    # One object of a volume may well be alone in a slice, in two branches: all slices must look so.
+    if clear and release.labels == "ids-3d":
+        suspect = 0
     return Store.open(path), _notes(release, slices, suspect)
 
 
@@ -123,6 +127,7 @@ class _Reader:
         self._how = how
         self._min_size = min_size
         self.semantic = False
+        self.clear = False
 
     def read(self) -> Pair:
         image, labels = self._piece.read()
@@ -130,6 +135,7 @@ class _Reader:
             return image, None
         if self._how == "published":
             self.semantic = labels.dtype.kind in "biu" and looks_semantic(labels)
+            self.clear = not self.semantic and bool(labels.any())
             return image, labels
         # In 3D, pieces of a slice may be small: the size is that of the whole.
         return image, components(labels, min_size=self._min_size if self._how == "components-2d" else 1)

@@ -1,21 +1,19 @@
 """The aggregated Jaccard index of MoNuSeg, AJI, and its one-to-one variant, AJI+."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from math import nan
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
-from autosam.errors import InputError
 from autosam.metrics.contingency import ContingencyTable, Labels, require_table
+from autosam.metrics.pooling import Summed
 
 
 @dataclass(frozen=True)
-class AggregatedJaccard:
+class AggregatedJaccard(Summed):
     """Voxels of the intersections and of the unions of all paired objects.
 
     Attributes
@@ -36,24 +34,6 @@ class AggregatedJaccard:
     def score(self) -> float:
         """Intersection over union, 0 to 1."""
         return self.intersection / self.union if self.union else self.empty_value
-
-    @classmethod
-    def pooled(cls, results: Iterable[Self]) -> Self:
-        """Add up the voxels of several images.
-
-        Raises
-        ------
-        InputError
-            If there are no results.
-        """
-        results = list(results)
-        if not results:
-            raise InputError("no results came to put together: give those of at least one image")
-        return cls(
-            intersection=sum(r.intersection for r in results),
-            union=sum(r.union for r in results),
-            empty_value=results[0].empty_value,
-        )
 
 
 def aggregated_jaccard(

@@ -10,6 +10,7 @@ from autosam.metrics.contingency import ContingencyTable, Labels, require_table
 from autosam.metrics.error_kinds import ErrorKind, classify_errors
 from autosam.metrics.overlap import ForegroundOverlap, foreground_overlap
 from autosam.metrics.panoptic import PanopticQuality, panoptic_quality
+from autosam.metrics.pooling import comparable
 from autosam.metrics.precision_counts import AveragePrecision
 from autosam.metrics.rand import AdaptedRand, adapted_rand
 from autosam.metrics.ranked_precision import RankedPrecision
@@ -148,10 +149,9 @@ def mean_of_rows(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
     InputError
         If there are no rows.
     """
-    if not rows:
-        raise InputError("no results came to put together: give those of at least one image")
+    listed = comparable(rows)
     means = {}
-    for column in rows[0]:
-        values = [r[column] for r in rows if not isnan(r[column])]
+    for column in listed[0]:
+        values = [r[column] for r in listed if not isnan(r[column])]
         means[column] = sum(values) / len(values) if values else nan
     return means

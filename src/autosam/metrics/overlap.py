@@ -1,16 +1,14 @@
 """Overlap of the foreground, all objects together: Dice, IoU and F1."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from math import nan
-from typing import Self
 
-from autosam.errors import InputError
 from autosam.metrics.contingency import ContingencyTable, Labels, require_table
+from autosam.metrics.pooling import Summed
 
 
 @dataclass(frozen=True)
-class ForegroundOverlap:
+class ForegroundOverlap(Summed):
     """Foreground voxels of both sides, and the scores that follow from them.
 
     Attributes
@@ -52,25 +50,6 @@ class ForegroundOverlap:
     def f1(self) -> float:
         """Harmonic mean of precision and recall; of binary masks it is the Dice coefficient."""
         return self.dice
-
-    @classmethod
-    def pooled(cls, results: Iterable[Self]) -> Self:
-        """Add up the voxels of several images, so that every voxel weighs the same.
-
-        Raises
-        ------
-        InputError
-            If there are no results.
-        """
-        results = list(results)
-        if not results:
-            raise InputError("no results came to put together: give those of at least one image")
-        return cls(
-            intersection=sum(r.intersection for r in results),
-            pred=sum(r.pred for r in results),
-            truth=sum(r.truth for r in results),
-            empty_value=results[0].empty_value,
-        )
 
     def _ratio(self, part: int, whole: int) -> float:
         if not self.pred and not self.truth:

@@ -1,18 +1,17 @@
 """Panoptic quality: how well objects are outlined, times how well they are detected."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from math import nan
-from typing import Self
+from typing import ClassVar
 
-from autosam.errors import InputError
 from autosam.metrics.contingency import ContingencyTable, Labels, require_table
 from autosam.metrics.matching import exact_threshold, match_objects
+from autosam.metrics.pooling import Summed
 
 
 @dataclass(frozen=True)
-class PanopticQuality:
+class PanopticQuality(Summed):
     """Hits and misses at one IoU threshold, and the panoptic quality.
 
     Attributes
@@ -28,6 +27,8 @@ class PanopticQuality:
     empty_value : float
         What the scores are where there are neither true nor predicted objects.
     """
+
+    settings: ClassVar[tuple[str, ...]] = ("threshold", "strict")
 
     tp: int
     fp: int
@@ -51,32 +52,6 @@ class PanopticQuality:
     def pq(self) -> float:
         """Panoptic quality, SQ × DQ."""
         return self._ratio(2 * self.iou_sum, 2 * self.tp + self.fp + self.fn)
-
-    @classmethod
-    def pooled(cls, results: Iterable[Self]) -> Self:
-        """Add up the counts of several images, so that every object weighs the same.
-
-        Raises
-        ------
-        InputError
-            If there are no results, or they differ in threshold or in ``strict``.
-        """
-        results = list(results)
-        if not results:
-            raise InputError("no results came to put together: give those of at least one image")
-        if len({(r.threshold, r.strict) for r in results}) > 1:
-            raise InputError(
-                "the results differ in threshold or in `strict`: evaluate all images with the same settings"
-            )
-        return cls(
-            tp=sum(r.tp for r in results),
-            fp=sum(r.fp for r in results),
-            fn=sum(r.fn for r in results),
-            iou_sum=sum(r.iou_sum for r in results),
-            threshold=results[0].threshold,
-            strict=results[0].strict,
-            empty_value=results[0].empty_value,
-        )
 
     def _ratio(self, part: float, whole: int) -> float:
         if not self.tp + self.fp + self.fn:

@@ -4,19 +4,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from math import nan
-from typing import Self, TypeVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from autosam.errors import InputError
 from autosam.metrics.matching import exact_threshold
-
-_Result = TypeVar("_Result", bound="AveragePrecision")
+from autosam.metrics.pooling import Summed, comparable
 
 
 @dataclass(frozen=True, eq=False)
-class AveragePrecision:
+class AveragePrecision(Summed):
     """Hits and misses at each IoU threshold, and the scores that follow from them.
 
     Where a size range was asked for, only objects of that size are counted. Counts of several
@@ -35,6 +34,8 @@ class AveragePrecision:
     empty_value : float
         What the scores are where there are neither true nor predicted objects.
     """
+
+    settings: ClassVar[tuple[str, ...]] = ("thresholds", "strict")
 
     thresholds: tuple[Fraction, ...]
     tp: NDArray[np.int64]
@@ -94,27 +95,6 @@ class AveragePrecision:
         """
         return position_of(threshold, self.thresholds)
 
-    @classmethod
-    def pooled(cls, results: Iterable[Self]) -> Self:
-        """Add up the counts of several images, so that every object weighs the same.
-
-        Raises
-        ------
-        InputError
-            If there are no results, or they differ in thresholds or in `strict`.
-        """
-        results = _comparable(results)
-        first = results[0]
-        return cls(
-            thresholds=first.thresholds,
-            tp=np.sum([r.tp for r in results], axis=0),
-            fp=np.sum([r.fp for r in results], axis=0),
-            fn=np.sum([r.fn for r in results], axis=0),
-            iou_sum=np.sum([r.iou_sum for r in results], axis=0),
-            strict=first.strict,
-            empty_value=first.empty_value,
-        )
-
     @staticmethod
     def averaged(results: "Iterable[AveragePrecision]") -> NDArray[np.float64]:
         """Average `accuracy` over images, so that every image weighs the same.
@@ -129,7 +109,7 @@ class AveragePrecision:
         InputError
             If there are no results, or they differ in thresholds or in `strict`.
         """
-        scores = np.array([r.accuracy for r in _comparable(results)])
+        scores = np.array([r.accuracy for r in comparable(results, settings=AveragePrecision.settings)])
         known = ~np.isnan(scores)
         n = known.sum(axis=0)
         total = np.where(known, scores, 0).sum(axis=0)
@@ -144,17 +124,6 @@ class AveragePrecision:
         ratio = np.where(empty, self.empty_value, 0.0)
         np.divide(part, whole, out=ratio, where=whole > 0)
         return ratio
-
-
-def _comparable(results: Iterable[_Result]) -> list[_Result]:
-    listed = list(results)
-    if not listed:
-        raise InputError("no results came to put together: give those of at least one image")
-    if len({(r.thresholds, r.strict) for r in listed}) > 1:
-        raise InputError(
-            "the results differ in thresholds or in `strict`: evaluate all images with the same settings"
-        )
-    return listed
 
 
 def position_of(threshold: float | Fraction, thresholds: tuple[Fraction, ...]) -> int:

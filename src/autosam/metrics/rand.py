@@ -1,24 +1,27 @@
 """The adapted Rand error, in the four readings of it that the field uses."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from math import nan
-from typing import Literal, Self, get_args
+from typing import ClassVar, Literal, get_args
 
 import numpy as np
 
 from autosam.errors import InputError
 from autosam.metrics.contingency import ContingencyTable, Labels, require_table
+from autosam.metrics.pooling import Summed
 
 RandConvention = Literal["snemi3d", "skimage", "foreground", "singletons"]
 
 
 @dataclass(frozen=True)
-class AdaptedRand:
+class AdaptedRand(Summed):
     """Adapted Rand error, precision and recall, and the sums that they come from.
 
     Only voxels of true objects count: p_ij are those that true object i and predicted object j share, a_i is
     the size of true object i, b_j = Σ_i p_ij, and p_i0 are the voxels of i that are predicted as background.
+    `pooled` scores several images as one volume in which no two images share an object, which is that of the
+    images laid side by side, with their ids made distinct: pairs of voxels are added up, so an image weighs by
+    the squares of its objects' sizes.
 
     Attributes
     ----------
@@ -35,6 +38,8 @@ class AdaptedRand:
     empty_value : float
         What stands where a score is 0 / 0.
     """
+
+    settings: ClassVar[tuple[str, ...]] = ("convention",)
 
     n_voxels: int
     foreground: int
@@ -78,38 +83,6 @@ class AdaptedRand:
             self.shared_sq + self.missed_sq - itself,
             self.pred_sq + float(self.missed) ** 2 - itself,
             self.truth_sq - itself,
-        )
-
-    @classmethod
-    def pooled(cls, results: Iterable[Self]) -> Self:
-        """Score several images as one volume in which no two images share an object.
-
-        The result is that of the images laid side by side, with their ids made distinct: pairs of voxels are
-        added up, so an image weighs by the squares of its objects' sizes.
-
-        Raises
-        ------
-        InputError
-            If there are no results, or they differ in convention.
-        """
-        results = list(results)
-        if not results:
-            raise InputError("no results came to put together: give those of at least one image")
-        conventions = sorted({r.convention for r in results})
-        if len(conventions) > 1:
-            raise InputError(
-                f"the results follow the conventions {', '.join(conventions)}: evaluate all images with one"
-            )
-        return cls(
-            n_voxels=sum(r.n_voxels for r in results),
-            foreground=sum(r.foreground for r in results),
-            missed=sum(r.missed for r in results),
-            shared_sq=sum(r.shared_sq for r in results),
-            truth_sq=sum(r.truth_sq for r in results),
-            pred_sq=sum(r.pred_sq for r in results),
-            missed_sq=sum(r.missed_sq for r in results),
-            convention=results[0].convention,
-            empty_value=results[0].empty_value,
         )
 
 

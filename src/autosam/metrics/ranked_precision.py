@@ -10,7 +10,7 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from autosam.errors import InputError
+from autosam.metrics.pooling import comparable
 from autosam.metrics.precision_counts import position_of
 
 RankedConvention = Literal["coco", "mitoem2020"]
@@ -102,13 +102,7 @@ class RankedPrecision:
         InputError
             If there are no results, or they differ in thresholds, convention or ``max_dets``.
         """
-        results = list(results)
-        if not results:
-            raise InputError("no results came to put together: give those of at least one image")
-        if len({(r.thresholds, r.convention, r.max_dets) for r in results}) > 1:
-            raise InputError(
-                "the results differ in thresholds, convention or `max_dets`: evaluate all images with the same"
-            )
+        results = comparable(results, settings=("thresholds", "convention", "max_dets"))
         first = results[0]
         return cls(
             thresholds=first.thresholds,

@@ -1,7 +1,7 @@
 """Scores of pairs of files."""
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -17,8 +17,9 @@ from autosam.metrics.contingency import ContingencyTable, check_shapes, continge
 from autosam.metrics.evaluation import evaluate_pair
 from autosam.metrics.matching import best_ious
 from autosam.metrics.pairing import Pair
+from autosam.metrics.places import Labelled, open_place
 from autosam.metrics.scores import Protocol, Scores
-from autosam.metrics.volumes import contingency_of_volumes, open_labels
+from autosam.metrics.volumes import contingency_of_volumes
 
 Ranking = Literal["auto", "table", "size"]
 
@@ -91,7 +92,8 @@ def score_files(
     for number, pair in enumerate(pairs):
         try:
             table, masks = _table_of(pair, truth_size, pred_size, number, len(pairs), progress)
-            confidence = read_scores(instances_table(pair.pred)) if use_table else None
+            path = instances_table(pair.pred) if use_table else None
+            confidence = read_scores(path) if path is not None else None
             scores.append(evaluate_pair(table=table, protocol=protocol, scores=confidence))
         except InputError as error:
             faults.append(f"{pair.name}: {error}")
@@ -112,11 +114,14 @@ def score_files(
     return Scored(scores, np.concatenate(sizes), np.concatenate(ious), notes)
 
 
-def instances_table(pred: str) -> Path:
-    """Return where ``autosam segment`` would have put the table of instances of a label file."""
+def instances_table(pred: Labelled) -> Path | None:
+    """Find the table of instances that ``autosam segment`` puts beside a label file; None if it is not there."""
+    if not isinstance(pred, str):
+        return None
     path = split_dataset(pred)[0]
     stem = path.name.split(".")[0] if path.name.lower().endswith((".ome.tif", ".ome.tiff")) else path.stem
-    return path.with_name(f"{stem.removesuffix('_labels')}_instances.csv")
+    table = path.with_name(f"{stem.removesuffix('_labels')}_instances.csv")
+    return table if table.is_file() else None
 
 
 def read_scores(path: Path) -> dict[int, float]:
@@ -141,7 +146,7 @@ def read_scores(path: Path) -> dict[int, float]:
 def _choose_ranking(pairs: Sequence[Pair], protocol: Protocol, ranking: Ranking) -> tuple[bool, list[str]]:
     if not protocol.ranked:
         return False, []
-    lacking = [pair.name for pair in pairs if not instances_table(pair.pred).is_file()]
+    lacking = [pair.name for pair in pairs if instances_table(pair.pred) is None]
     if ranking == "table" and lacking:
         raise InputError(
             f"no table of scores NAME_instances.csv beside the labels of {', '.join(lacking)}: "
@@ -166,7 +171,7 @@ def _table_of(
         if progress is not None:
             progress(number + done / of, total)
 
-    with open_labels(pair.pred) as pred, open_labels(pair.truth) as truth:
+    with open_place(pair.pred) as pred, open_place(pair.truth) as truth:
         check_shapes(pred.shape, truth.shape)
         if truth_size is pred_size is None and prod(truth.shape) > IN_MEMORY_VOXELS:
             table = contingency_of_volumes(pred, truth, progress=show)
@@ -178,6 +183,63 @@ def _table_of(
             masks.append(size is None and looks_semantic(labels))
             whole.append(labels if size is None else components(labels, min_size=size))
         return contingency_table(whole[1], whole[0]), (masks[0], masks[1])
+
+
+def score_predictions(
+    pairs: Mapping[str, Sequence[Pair]],
+    *,
+    protocol: Protocol,
+    truth_size: int | None = None,
+    pred_size: int | None = None,
+    ranking: Ranking = "auto",
+    progress: Callable[[float, int], None] | None = None,
+) -> dict[str, Scored]:
+    """Score several predictions, each as `score_files` does; the parameters are the same.
+
+    Parameters
+    ----------
+    pairs : mapping of str to sequence of Pair
+        By the name of the prediction.
+    protocol, truth_size, pred_size, ranking
+        Those of `score_files`.
+    progress : callable, optional
+        Called with the pairs of all predictions that are done, in parts of one, and their number.
+
+    Returns
+    -------
+    dict of str to Scored
+        By the name of the prediction.
+
+    Raises
+    ------
+    InputError
+        One error that names every pair of every prediction that cannot be compared, and why.
+    """
+    total = sum(len(listed) for listed in pairs.values())
+    before = 0
+
+    def show(done: float, _: int) -> None:
+        if progress is not None:
+            progress(before + done, total)
+
+    found: dict[str, Scored] = {}
+    faults = []
+    for name, listed in pairs.items():
+        try:
+            found[name] = score_files(
+                listed,
+                protocol=protocol,
+                truth_size=truth_size,
+                pred_size=pred_size,
+                ranking=ranking,
+                progress=show,
+            )
+        except InputError as error:
+            faults.append(f"{name}: {error}" if len(pairs) > 1 else str(error))
+        before += len(listed)
+    if faults:
+        raise InputError("; ".join(faults))
+    return found
 
 
 def middle_slice(
@@ -204,7 +266,7 @@ def middle_slice(
     InputError
         If a file cannot be read.
     """
-    with open_labels(pair.pred) as pred, open_labels(pair.truth) as truth:
+    with open_place(pair.pred) as pred, open_place(pair.truth) as truth:
         middle = truth.shape[0] // 2
         first = slice(middle, middle + 1) if len(truth.shape) == 3 else slice(0, truth.shape[0])
         region = (first, *(slice(0, n) for n in truth.shape[1:]))

@@ -1,24 +1,24 @@
 """The variation of information, in its split and its merge part, and the CREMI score."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from math import log2, nan, sqrt
-from typing import Self
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from autosam.errors import InputError
 from autosam.metrics.contingency import ContingencyTable, Labels, require_table
+from autosam.metrics.pooling import Summed
 from autosam.metrics.rand import adapted_rand
 
 
 @dataclass(frozen=True)
-class VariationOfInformation:
+class VariationOfInformation(Summed):
     """Split and merge error in bits, and the sums that they come from.
 
     With x log x of a count x in bits: p_ij are the voxels that true object i and predicted object j share,
-    i = 0 and j = 0 the background.
+    i = 0 and j = 0 the background. `pooled` scores several images as one volume in which no two images share an
+    object; the background is one segment throughout, as in the images laid side by side.
 
     Attributes
     ----------
@@ -36,6 +36,8 @@ class VariationOfInformation:
     empty_value : float
         What the scores are without true objects.
     """
+
+    settings: ClassVar[tuple[str, ...]] = ("ignore_background",)
 
     foreground: int
     missed: int
@@ -68,34 +70,6 @@ class VariationOfInformation:
         voxels = self.foreground + self.spurious + self.both_background
         # Rounding may leave a negative zero of a perfect score.
         return max(0.0, (sizes - self.shared - _xlogx(self.both_background)) / voxels)
-
-    @classmethod
-    def pooled(cls, results: Iterable[Self]) -> Self:
-        """Score several images as one volume in which no two images share an object.
-
-        The background is one segment throughout, as in the images laid side by side.
-
-        Raises
-        ------
-        InputError
-            If there are no results, or they differ in ``ignore_background``.
-        """
-        results = list(results)
-        if not results:
-            raise InputError("no results came to put together: give those of at least one image")
-        if len({r.ignore_background for r in results}) > 1:
-            raise InputError("the results differ in `ignore_background`: evaluate all images with the same")
-        return cls(
-            foreground=sum(r.foreground for r in results),
-            missed=sum(r.missed for r in results),
-            spurious=sum(r.spurious for r in results),
-            both_background=sum(r.both_background for r in results),
-            shared=sum(r.shared for r in results),
-            truth=sum(r.truth for r in results),
-            pred=sum(r.pred for r in results),
-            ignore_background=results[0].ignore_background,
-            empty_value=results[0].empty_value,
-        )
 
 
 def variation_of_information(

@@ -1,42 +1,58 @@
-"""The scenes that a config's `data` section names."""
+"""The scenes that a config's `data` section names, or those of a store."""
 
 from pathlib import Path
 
-from autosam.config import Config
+from autosam.config import Config, DataConfig, SourceConfig
 from autosam.data.folders import Part, Scene, divide, load_scenes, read_split
+from autosam.data.stored_scenes import names_store, stored_scenes
+from autosam.errors import ConfigError
 
 
-def load_part(folder: Path, config: Config, part: Part) -> list[Scene]:
+def load_part(data: Path, config: Config, part: Part) -> list[Scene]:
     """Read all training or all validation scenes.
 
     Parameters
     ----------
-    folder : Path
-        What the sources and the split file are relative to.
+    data : Path
+        A store, or the folder that the sources and the split file are relative to. A source whose `images` and
+        `labels` both name one store is read from there, divided as it is.
     config : Config
     part : {"train", "val"}
 
     Returns
     -------
     list of Scene
-        Source by source, sorted by name.
+        Source by source, sorted by name, or in the order of the store.
 
     Raises
     ------
+    ConfigError
+        If a setting has no effect on a store.
     InputError
-        If a folder, a file or a list of the split is missing.
+        If a folder, a file, a list of the split or a part of the store is missing.
     """
+    if names_store(data):
+        if config.data != DataConfig():
+            raise ConfigError(
+                f"{data} is a store and brings its images and parts itself, so the settings under data have no "
+                f"effect; leave them out, or name the folder {data.parent} and the store in data.sources"
+            )
+        return _stored(data, None, config, part)
     scenes: list[Scene] = []
     for source in config.data.sources:
-        images = folder / source.images
+        images, labels = data / source.images, data / source.labels
+        if names_store(images):
+            _check_stored(source)
+            scenes += _stored(images, source.name, config, part)
+            continue
         stems = (
             divide(images, part)
             if config.data.split is None
-            else read_split(folder / config.data.split, source.name, part)
+            else read_split(data / config.data.split, source.name, part)
         )
         scenes += load_scenes(
             images,
-            folder / source.labels,
+            labels,
             source=source.name,
             stems=stems,
             as_components=source.components,
@@ -46,3 +62,27 @@ def load_part(folder: Path, config: Config, part: Part) -> list[Scene]:
             non_finite=config.images.non_finite,
         )
     return scenes
+
+
+def _stored(path: Path, source: str | None, config: Config, part: Part) -> list[Scene]:
+    return stored_scenes(
+        path,
+        part,
+        source=source,
+        low=config.images.low,
+        high=config.images.high,
+        non_finite=config.images.non_finite,
+    )
+
+
+def _check_stored(source: SourceConfig) -> None:
+    if source.labels != source.images:
+        raise ConfigError(
+            f"source {source.name} has its images in the store {source.images}; name the store as its labels "
+            f"too, not {source.labels}"
+        )
+    if source.components or source.min_size != SourceConfig.model_fields["min_size"].default:
+        raise ConfigError(
+            f"source {source.name} is a store, whose instances are made already; leave components and min_size "
+            "out, or import it anew with --instances"
+        )

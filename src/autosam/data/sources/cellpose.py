@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autosam.data.manifest import as_name
+from autosam.data.refusal import refuse_faults
 from autosam.data.sources.files import SUFFIXES, image_files
-from autosam.data.sources.release import Labels, Pair, Release, Request, Slice, no_slices, refuse_missing
+from autosam.data.sources.release import Labels, Pair, Release, Request, Slice, no_slices
 from autosam.data.sources.stack import Stack, stack_slices
 from autosam.errors import InputError
 from autosam.images import read_image, read_labels
@@ -52,7 +53,7 @@ class Cellpose:
             else:
                 read = read_seg if file.suffix == ".npy" else read_labels
                 slices.append(Slice(as_name(stem), partial(_read, image, file, read)))
-        refuse_missing(faults, self.name)
+        refuse_faults(faults, self.name)
         if not slices:
             raise no_slices(self.name, folder, self.layout)
         kind: Labels = "ids-2d" if all(item.volume is None for item in slices) else "ids-3d"

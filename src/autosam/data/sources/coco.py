@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from autosam.data.manifest import as_name
+from autosam.data.refusal import refuse_faults
 from autosam.data.sources.files import child
-from autosam.data.sources.release import Pair, Release, Request, Slice, refuse_missing
+from autosam.data.sources.release import Pair, Release, Request, Slice
 from autosam.data.sources.shapes import OVERLAP_RULE, as_ring, decode_runs, entry, paint_mask, paint_rings
 from autosam.errors import InputError
 from autosam.images import read_image
@@ -58,7 +59,7 @@ class Coco:
             mine = annotations.pop(entry(image, "id", file), [])
             slices.append(Slice(as_name(str(Path(name).with_suffix(""))), partial(_read, path, mine)))
         faults += [f"{len(rest)} annotations of the unknown image id {key}" for key, rest in annotations.items()]
-        refuse_missing(faults, str(file))
+        refuse_faults(faults, str(file))
         notes: tuple[str, ...] = (OVERLAP_RULE,)
         if crowds:
             notes += (f"{crowds} crowd regions were left out",)

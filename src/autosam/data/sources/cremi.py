@@ -80,7 +80,7 @@ class Cremi:
                 for z in range(sample.shape[0])
             ],
             "ids-3d",
-            licence="not stated here; see https://cremi.org",
+            licence="not verified; see https://cremi.org",
             citation="CREMI: MICCAI challenge on circuit reconstruction from electron microscopy images (2016)",
             voxel_size_nm=next(iter(sizes)),
             made="3D neurons as published",

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from autosam.data.sources.release import refuse_missing
+from autosam.data.refusal import refuse_faults
 from autosam.errors import InputError
 from autosam.images import read_image, read_labels
 from autosam.images.files import PLAIN_SUFFIXES, TIFF_SUFFIXES
@@ -82,7 +82,7 @@ def pair_up(
     """
     faults = [f"{path} has no labels" for key, path in images.items() if key not in labels]
     faults += [f"{path} has no image" for key, path in labels.items() if key not in images]
-    refuse_missing(faults, source)
+    refuse_faults(faults, source)
     return [(key, path, labels[key]) for key, path in images.items()]
 
 

@@ -60,7 +60,7 @@ class Casser:
             slices,
             "semantic",
             licence="not stated; see https://casser.io/connectomics",
-            citation="Casser et al. 2018, arXiv:1812.06024",
+            citation="Casser et al. 2020, MIDL, arXiv:1812.06024",
             voxel_size_nm=self._voxel,
             made="semantic mask of mitochondria; in coloured masks white is foreground",
         )

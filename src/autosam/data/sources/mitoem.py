@@ -4,8 +4,9 @@ import re
 from pathlib import Path
 
 from autosam.data.manifest import Split
+from autosam.data.refusal import refuse_faults
 from autosam.data.sources.files import by_number, image_files, read_pair
-from autosam.data.sources.release import Release, Request, Slice, no_slices, refuse_missing
+from autosam.data.sources.release import Release, Request, Slice, no_slices
 from autosam.data.sources.stack import Stack, stack_slices
 from autosam.images import read_image
 
@@ -56,7 +57,7 @@ class MitoEM:
             self.name,
             slices,
             "ids-3d",
-            licence="not stated here; see https://mitoem.grand-challenge.org",
+            licence="MIT, as tagged at huggingface.co/datasets/pytc/MitoEM; see also https://mitoem.grand-challenge.org",
             citation="Wei et al. 2020, MICCAI, LNCS 12265, 66-76, doi:10.1007/978-3-030-59722-1_7",
             voxel_size_nm=(30.0, 8.0, 8.0),
             made="3D instances as published (v2)",
@@ -76,7 +77,7 @@ def _animal_slices(animal: str, images: Path, labels: Path | None) -> list[Slice
                 faults.append(f"{file} has no image im{z:04d} in {images}")
                 continue
             slices.append(_slice(animal, part, z, raw[z], file, split))
-    refuse_missing(faults, "mitoem")
+    refuse_faults(faults, "mitoem")
     slices += [_slice(animal, "test", z, raw[z], None, "test") for z in raw if z not in labelled]
     return slices
 

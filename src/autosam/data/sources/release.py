@@ -119,11 +119,3 @@ class Source(Protocol):
 def no_slices(source: str, path: Path, layout: str) -> InputError:
     """Word the error for a path that holds nothing of the layout."""
     return InputError(f"{path} holds nothing of {source}; wanted {layout}.")
-
-
-def refuse_missing(faults: list[str], source: str) -> None:
-    """Raise one error for all the faults of a release; return where there is none."""
-    if faults:
-        more = f"; and {len(faults) - 10} more" if len(faults) > 10 else ""
-        count = f"{len(faults)} fault{'s' * (len(faults) > 1)}"
-        raise InputError(f"{count} in {source}: {'; '.join(faults[:10])}{more}.")

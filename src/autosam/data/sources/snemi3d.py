@@ -40,7 +40,7 @@ class Snemi3d:
             self.name,
             slices,
             "ids-3d",
-            licence="CC BY 4.0 (doi:10.5281/zenodo.7142003)",
+            licence="not verified; see doi:10.5281/zenodo.7142003",
             citation="Kasthuri et al. 2015, Cell 162(3), 648-661, doi:10.1016/j.cell.2015.06.054",
             voxel_size_nm=(30.0, 6.0, 6.0),
             made="3D neurites as published; 0 is membrane and unlabelled",

@@ -1,0 +1,51 @@
+"""The figures of `autosam evaluate`."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import typer
+
+from autosam.images import ensure_folder
+from autosam.metrics.pairing import Pair
+from autosam.metrics.results import Summary
+from autosam.metrics.scoring import Scored, middle_slice
+from autosam.report.figures import ap_curves, error_map, save_figure, size_and_iou
+
+
+def draw_results(
+    folder: Path,
+    pairs: Mapping[str, Sequence[Pair]],
+    scored: Mapping[str, Scored],
+    summaries: Mapping[str, Summary],
+    truth_size: int | None,
+    pred_size: int | None,
+) -> None:
+    """Draw an error map of every image, and curves of every prediction.
+
+    Parameters
+    ----------
+    folder : Path
+        Made where it does not exist; of several predictions each has a folder of its own inside.
+    pairs, scored, summaries : dict
+        Files and results by prediction.
+    truth_size, pred_size : int, optional
+        As in `score_files`.
+
+    Raises
+    ------
+    InputError
+        If labels cannot be read again.
+    OutputError
+        If a figure cannot be written.
+    """
+    for number, (place, listed) in enumerate(pairs.items(), 1):
+        inner = folder if len(pairs) == 1 else folder / f"{number}_{Path(place).stem}"
+        ensure_folder(inner / "errors")
+        for pair in listed:
+            pred, truth, where = middle_slice(pair, truth_size=truth_size, pred_size=pred_size)
+            save_figure(inner / "errors" / f"{pair.name}.png", error_map(pred, truth, title=f"{pair.name}{where}"))
+        save_figure(inner / "size_iou.png", size_and_iou(scored[place].sizes, scored[place].ious))
+    short = {place: Path(place).name for place in summaries}
+    names = short if len(set(short.values())) == len(short) else {place: place for place in summaries}
+    save_figure(folder / "ap_threshold.png", ap_curves({names[place]: s.pool for place, s in summaries.items()}))
+    typer.echo(f"Drawn: {folder}")

@@ -1,0 +1,123 @@
+"""Parts that a release or a paper gives: lists of names in a JSON file, as `autosam train` reads them."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from autosam.data.manifest import SPLITS, Item, as_name
+from autosam.data.refusal import refuse_faults
+from autosam.data.split import Splits
+from autosam.errors import InputError
+
+# Lists of images that are kept out of every part.
+GAP = "gap"
+_KNOWN = ", ".join((*SPLITS, GAP))
+
+Lists = dict[str, list[str]]
+
+
+def read_lists(path: Path, source: str | None, *, default: str) -> tuple[str, Lists]:
+    """Read the lists of one source from a JSON file ``{source: {part: [name, ...]}}``.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    source : str or None
+        The source; None takes `default` if the file has it, or else its only one.
+    default : str
+        The store's own source.
+
+    Returns
+    -------
+    (str, dict of str to list of str)
+        The source, and its lists: "train", "val", "test" and "gap", as far as they are there.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, has no such source, or what it has are no such lists.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as JSON: {' '.join(str(error).split())}.") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path} is no split file; wanted {{source: {{train: [...], val: [...]}}}}.")
+    name = source
+    if name is None:
+        name = next(iter(content)) if len(content) == 1 else default
+    if name not in content:
+        raise InputError(
+            f"{path} has no source {name}; name one of {', '.join(content) or 'none'} as {path}:SOURCE."
+        )
+    lists = content[name]
+    if not isinstance(lists, dict) or not all(
+        isinstance(names, list) and all(isinstance(entry, str) for entry in names) for names in lists.values()
+    ):
+        raise InputError(f"{path}: {name} is no set of lists of names; wanted {{train: [...], val: [...]}}.")
+    unknown = sorted(set(lists) - {*SPLITS, GAP})
+    if unknown:
+        raise InputError(f"{path}: {name} has the unknown part {', '.join(unknown)}; wanted {_KNOWN}.")
+    return name, lists
+
+
+def given_splits(items: Sequence[Item], lists: Mapping[str, Sequence[str]], *, name: str) -> Splits:
+    """Find the images that lists name.
+
+    Parameters
+    ----------
+    items : sequence of Item
+        Those of the store.
+    lists : mapping of part to sequence of str
+        Each entry is an image's name, or the stem of the file that it came from: where no image has that name,
+        the last number in it is the z of a slice, if just one slice has it.
+    name : str
+        Of the lists, for messages.
+
+    Returns
+    -------
+    dict of item name to part
+        Every image; None for those in no list, and those of the list "gap".
+
+    Raises
+    ------
+    InputError
+        Naming every entry that fits no image or several, and every image that is listed twice.
+
+    Examples
+    --------
+    >>> slices = [Item(f"v_z000{z}", "", "v", z, (4, 4), "uint8", None) for z in range(3)]
+    >>> given_splits(slices, {"train": ["0000"], "val": ["0002"]}, name="v")
+    {'v_z0000': 'train', 'v_z0001': None, 'v_z0002': 'val'}
+    """
+    names = {item.name for item in items}
+    by_z: dict[int, list[str]] = {}
+    for item in items:
+        if item.z is not None:
+            by_z.setdefault(item.z, []).append(item.name)
+    splits: Splits = dict.fromkeys(item.name for item in items)
+    faults: list[str] = []
+    times: Counter[str] = Counter()
+    for part, entries in lists.items():
+        for entry in entries:
+            found = _find(entry, names, by_z)
+            if len(found) != 1:
+                many = f" but {len(found)}: {', '.join(found[:3])}" if found else ""
+                faults.append(f"{entry} of {part} is no one image{many}")
+                continue
+            times[found[0]] += 1
+            splits[found[0]] = None if part == GAP else part  # type: ignore[assignment]
+    faults += [f"{image} is listed {count} times" for image, count in times.items() if count > 1]
+    refuse_faults(faults, f"the lists of {name}")
+    return splits
+
+
+def _find(entry: str, names: set[str], by_z: Mapping[int, list[str]]) -> list[str]:
+    for candidate in (entry, as_name(entry)):
+        if candidate in names:
+            return [candidate]
+    digits = re.findall(r"\d+", entry)
+    return by_z.get(int(digits[-1]), []) if digits else []

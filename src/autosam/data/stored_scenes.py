@@ -1,0 +1,93 @@
+"""Training images out of a store: those of one part, with the instances that the store has."""
+
+from pathlib import Path
+from typing import Literal
+
+from autosam.data.backend_folder import MANIFEST
+from autosam.data.folders import Part, Scene, renumbered
+from autosam.data.manifest import FORMAT, SPLITS
+from autosam.data.refusal import refuse_faults
+from autosam.data.store import Store
+from autosam.errors import InputError
+from autosam.images import normalize, to_uint8
+from autosam.images.files import HDF5_SUFFIXES
+
+
+def names_store(path: Path) -> bool:
+    """Tell whether a path is meant as a store: `.h5`, `.hdf5`, `.zarr`, or a folder with a store's manifest.
+
+    Examples
+    --------
+    >>> names_store(Path("epfl.h5")), names_store(Path("epfl/raw"))
+    (True, False)
+    """
+    if path.suffix.lower() in (*HDF5_SUFFIXES, ".zarr"):
+        return True
+    try:
+        with (path / MANIFEST).open("rb") as file:
+            # Others have manifests too; the format stands first in a store's.
+            return FORMAT.encode() in file.read(200)
+    except OSError:
+        return False
+
+
+def stored_scenes(
+    path: Path,
+    part: Part,
+    *,
+    source: str | None = None,
+    low: float = 0.5,
+    high: float = 99.5,
+    non_finite: Literal["error", "background"] = "error",
+) -> list[Scene]:
+    """Read the images of one part of a store, and their labels, into memory.
+
+    Parameters
+    ----------
+    path : Path
+        The store.
+    part : {"train", "val"}
+        Images in other parts or in none are left out.
+    source : str, optional
+        Name of the source; the manifest's by default.
+    low, high, non_finite
+        Those of `images.normalize`.
+
+    Returns
+    -------
+    list of Scene
+        In the order of the store.
+
+    Raises
+    ------
+    InputError
+        If there is no store, the part is empty, or images of it have no labels or cannot be read: all the faults
+        in one line.
+    """
+    store = Store.open(path)
+    items = [item for item in store.items if item.split == part]
+    if not items:
+        raise _empty(store, part)
+    name = source or store.manifest.source
+    scenes, faults = [], []
+    for item in items:
+        try:
+            pixels, labels = store.image(item.name), store.labels(item.name)
+            image = to_uint8(normalize(pixels, low=low, high=high, non_finite=non_finite))
+        except InputError as error:
+            faults.append(f"{item.name}: {str(error).removesuffix('.')}")
+            continue
+        scenes.append(Scene(f"{name}/{item.name}", name, image, renumbered(labels)))
+    refuse_faults(faults, str(path))
+    return scenes
+
+
+def _empty(store: Store, part: Part) -> InputError:
+    counts = {name: sum(item.split == name for item in store.items) for name in SPLITS}
+    if not any(counts.values()):
+        return InputError(f"{store.path} is not split; divide it with `autosam data split {store.path}`.")
+    there = ", ".join(f"{count} {name}" for name, count in counts.items())
+    return InputError(
+        f"{store.path} has no image in the part {part} ({there}); divide it anew with "
+        f"`autosam data split {store.path} --overwrite`, or with --from and lists of your own."
+    )
