@@ -178,6 +178,7 @@ def _base_path(base: str, *, beside: Path | None = None) -> Path:
     if base in BASES:
         return base_weights(base)
     places = [Path(base), *([] if beside is None else [beside.parent / Path(base).name]), home() / Path(base).name]
+    places = list(dict.fromkeys(places))
     for place in places:
         if place.is_file():
             return place

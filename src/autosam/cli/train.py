@@ -7,7 +7,12 @@ import typer
 
 
 def train(
-    data: Annotated[Path, typer.Argument(help="Folder of the training data; `data.sources` says what is in it.")],
+    data: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder of images and labels (see data.sources), or a store that `autosam data import` made."
+        ),
+    ],
     out: Annotated[Path, typer.Option("--output", "--out", "-o", help="Folder of the run.")],
     config: Annotated[
         str | None, typer.Option("--config", "-c", help="YAML file, or a name such as joint or mito.")
