@@ -4,10 +4,19 @@ import numpy as np
 import pytest
 import torch
 from blobs import discs, scene
+from scipy import ndimage
 from torch.utils.data import DataLoader
 
 from autosam.data import Scene
-from autosam.training.tiles import OBJECT_SHARE, Augmentation, TileDataset, change_intensity, cut_tile
+from autosam.training.prompting import match_regions
+from autosam.training.tiles import (
+    OBJECT_SHARE,
+    Augmentation,
+    TileDataset,
+    change_intensity,
+    cut_tile,
+    part_mirrored,
+)
 
 STRONG = Augmentation(scale=(0.5, 2.0), contrast=0.3, brightness=0.15, noise=0.06, blur=1.2)
 
@@ -45,7 +54,8 @@ def test_magnified_labels_keep_their_ids_and_place(scale: float) -> None:
     image, labels = discs(0)
     ids = set(np.unique(labels)) | {0}
     tile, cut = cut_tile(Scene("s/a", "s", image, labels), 64, (scale, scale), rng(3))
-    assert set(np.unique(cut)) <= ids
+    # At 0.5 the window is larger than the image, and mirror images get ids of their own.
+    assert scale < 1 or set(np.unique(cut)) <= ids
     # discs are 200 on 50: thresholding the tile gives the labels but for the rim
     assert ((tile[..., 0] > 125 / 255) == (cut > 0)).mean() > 0.97
     # a disc's area grows with the square
@@ -60,11 +70,32 @@ def test_images_smaller_than_a_tile(shape: tuple[int, int], scale: tuple[float, 
     for seed in range(5):
         image, cut = cut_tile(of_labels(labels), 64, scale, rng(seed))
         assert image.shape == (64, 64, 3)
-        assert set(np.unique(cut)) <= {0, 1}
         assert np.isfinite(image).all()
         if scale == (1.0, 1.0):
             # mirrored, not padded with background: the image still agrees with the labels
-            np.testing.assert_allclose(image[..., 0], cut * 20 / 255, atol=1e-6)
+            np.testing.assert_allclose(image[..., 0], (cut > 0) * 20 / 255, atol=1e-6)
+
+
+def test_the_mirror_image_of_an_object_is_another_object() -> None:
+    labels = np.zeros((24, 24), dtype=np.int32)
+    labels[4:9, 5:12] = 1
+    labels[14:20, 10:15] = 2
+    for seed in range(5):
+        cut = cut_tile(of_labels(labels), 64, (1, 1), rng(seed))[1]
+        boxes = ndimage.find_objects(cut)
+        assert len(boxes) > 4
+        # Whole or cut by the tile's border, none is larger than the objects are.
+        assert max(max(s.stop - s.start for s in box) for box in boxes) <= 7
+        # A generator that finds them all is told that it did.
+        basins, count = ndimage.label(cut > 0)
+        assert count == len(boxes)
+        assert (match_regions(basins.astype(np.int32), cut)[1:] > 0).all()
+
+
+def test_an_object_that_touches_its_mirror_image_stays_one() -> None:
+    labels = np.array([[1, 1, 0, 0], [0, 0, 2, 2]], dtype=np.int32)
+    mirrored = np.concatenate([labels, labels[:, ::-1]], axis=1)
+    assert part_mirrored(mirrored).tolist() == [[1, 1, 0, 0, 0, 0, 2, 2], [0, 0, 3, 3, 3, 3, 0, 0]]
 
 
 def test_most_tiles_have_an_object_in_the_middle() -> None:
