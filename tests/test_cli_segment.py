@@ -129,6 +129,38 @@ def test_saved_prompts_come_back_as_manual_ones(autosam, tmp_path):
     assert np.array_equal(read_labels(tmp_path / "manual" / "a_labels.tif") > 0, TRUTH == 1)
 
 
+def test_a_folder_of_saved_prompts_serves_a_batch(autosam, tmp_path):
+    save(tmp_path / "in" / "a.tif")
+    save(tmp_path / "in" / "b.tif", SPOTS[::-1])
+    segment(autosam, "in", "-o", "auto", "--save-prompts")
+    status, out, _ = segment(autosam, "in", "-o", "manual", "--prompts", "auto")
+    assert status == 0
+    assert "6 objects found" in out
+    (tmp_path / "auto" / "b_prompts.csv").unlink()
+    assert "b_prompts.csv" in refused(autosam, "in", "-o", "again", "--prompts", "auto")
+
+
+def test_a_table_without_images_serves_one_image_alone(autosam, tmp_path):
+    save(tmp_path / "in" / "a.tif")
+    save(tmp_path / "in" / "b.tif", SPOTS[::-1])
+    (tmp_path / "mine.csv").write_text("object,row,col,label\n1,20,30,1\n", encoding="utf-8")
+    assert "column image" in refused(autosam, "in", "-o", "out", "--prompts", "mine.csv")
+    assert "1 object found" in segment(autosam, "in/a.tif", "-o", "out", "--prompts", "mine.csv")[1]
+    (tmp_path / "none.csv").write_text("object,row,col,label\n", encoding="utf-8")
+    assert "holds no prompt" in refused(autosam, "in/a.tif", "-o", "none", "--prompts", "none.csv")
+
+
+def test_an_object_asked_for_by_hand_is_not_dropped_for_its_score(autosam, tmp_path):
+    save(tmp_path / "a.tif")
+    lines = ["object,row,col,label", "1,20,30,1", "2,50,100,1", "3,51,101,1"]
+    (tmp_path / "mine.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    strict = ["--set", "merge.min_score=1", "--set", "merge.fallback=1"]
+    status, out, _ = segment(autosam, "a.tif", "-o", "out", "--prompts", "mine.csv", *strict)
+    assert status == 0
+    assert "2 objects found" in out
+    assert "1 of your 3 prompts gave no object of their own" in out
+
+
 # Going on
 
 
@@ -164,8 +196,13 @@ def test_results_of_other_settings_are_not_mixed(autosam, tmp_path):
     save(tmp_path / "a.tif")
     save(tmp_path / "b.tif")
     segment(autosam, "a.tif", "-o", "out")
-    for more in (["--set", "merge.min_size=200"], ["--pixel-size", "5"], ["--draw-prompts"]):
-        assert "other settings" in refused(autosam, "a.tif", "-o", "out", *more)
+    for more, named in (
+        (["--set", "merge.min_size=200"], "settings.merge.min_size"),
+        (["--pixel-size", "5"], "options.pixel_size_nm"),
+        (["--draw-prompts"], "options.draw_prompts"),
+    ):
+        line = refused(autosam, "a.tif", "-o", "out", *more)
+        assert f"other settings ({named})" in line
     (tmp_path / "model.safetensors").write_bytes(b"other weights")
     assert "another model" in refused(autosam, "a.tif", "-o", "out")
     assert "1 image segmented" in segment(autosam, "b.tif", "-o", "out", "--overwrite")[1]
@@ -203,12 +240,27 @@ def test_one_bad_file_does_not_stop_the_others(autosam, tmp_path):
     assert "2 images skipped" in out
 
 
+def test_a_single_image_that_fails_leaves_nothing_and_binds_nobody(autosam, tmp_path):
+    save(tmp_path / "a.tif", np.full((20, 30), np.nan, np.float32))
+    refused(autosam, "a.tif", "-o", "out")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_bad_page_is_named(autosam, tmp_path):
+    pages = np.stack([SPOTS, SPOTS]).astype(np.float32)
+    pages[1, 0, 0] = np.nan
+    save(tmp_path / "stack.tif", pages)
+    status, _, err = segment(autosam, "stack.tif", "-o", "out")
+    assert status == 1
+    assert "stack.tif[1]: 1 of 15000 pixels" in err
+
+
 def test_bad_pixels_can_be_background(autosam, tmp_path):
     image = SPOTS.astype(np.float32)
     image[:3, :3] = np.inf
     save(tmp_path / "a.tif", image)
     assert "--set images.non_finite=background" in refused(autosam, "a.tif", "-o", "out")
-    status, out, _ = segment(autosam, "a.tif", "-o", "out", "--set", "images.non_finite=background", "--overwrite")
+    status, out, _ = segment(autosam, "a.tif", "-o", "out", "--set", "images.non_finite=background")
     assert status == 0
     assert "3 objects found" in out
 
@@ -258,7 +310,7 @@ def test_a_full_disk_stops_the_batch_and_leaves_no_part(autosam, tmp_path, monke
 
     monkeypatch.setattr(writing.tifffile, "imwrite", full)
     assert "No space left on device" in refused(autosam, "in", "-o", "out")
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["autosam_run.json"]
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_an_interrupted_run_says_how_to_go_on(autosam, tmp_path, monkeypatch):

@@ -132,7 +132,11 @@ def test_bad_settings(command: Command, data: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     text = command.fault(data, out, "training.step=3", "training.batch_size=0", "seed=x")
     assert "3 wrong settings: " in text
-    for path in ("training.step is unknown (did you mean steps?)", "training.batch_size=0: ", "seed='x': "):
+    for path in (
+        "training.step is unknown (did you mean training.steps?)",
+        "training.batch_size=0: ",
+        "seed='x': ",
+    ):
         assert path in text
     assert "model.sam.image_size=70: Input should be a multiple of 16" in command.fault(
         data, out, "model.sam.image_size=70"

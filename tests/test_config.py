@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from blobs import small_config
 
-from autosam.config import Config, config_folder, find_config, load_config, make_config
+from autosam.config import Config, config_folder, different_settings, find_config, load_config, make_config
 from autosam.errors import ConfigError
 
 
@@ -29,7 +29,7 @@ def test_every_fault_is_reported_at_once_with_its_path() -> None:
         "nonsense=1",
     )
     assert text.startswith("5 wrong settings: ")
-    assert "training.stepz is unknown (did you mean steps?)" in text
+    assert "training.stepz is unknown (did you mean training.steps?)" in text
     assert "merge.min_size='big': " in text
     assert "tiles.overlap=0.95: Input should be less than 0.9" in text
     assert "model.generator: decoder_channels has 4 entries for depth 3" in text
@@ -166,3 +166,24 @@ def test_written_and_read_again() -> None:
 def test_settings_are_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Config().training.steps = 3  # type: ignore[misc]
+
+
+def test_malformed_values_are_named_beside_the_others() -> None:
+    with pytest.raises(ConfigError) as error:
+        load_config(overrides=["foo", "merge.min_size=x", "prompts.foreground=9"])
+    for part in ("'foo' was not understood", "merge.min_size='x'", "prompts.foreground=9"):
+        assert part in message(error)
+
+
+def test_aliases_and_empty_sections(tmp_path: Path) -> None:
+    (tmp_path / "loop.yaml").write_text("a: &a [*a]\n")
+    with pytest.raises(ConfigError, match=r"loop\.yaml cannot be read as YAML: an alias"):
+        load_config(tmp_path / "loop.yaml")
+    (tmp_path / "empty.yaml").write_text("merge:\nseed: 4\n")
+    assert load_config(tmp_path / "empty.yaml") == load_config(overrides=["seed=4"])
+
+
+def test_differences_are_dotted_paths() -> None:
+    before, now = {"a": {"b": 1, "c": 2}, "d": 3}, {"a": {"b": 1, "c": 5}, "e": 3}
+    assert different_settings(before, now) == ["a.c", "d", "e"]
+    assert different_settings(now, now) == []

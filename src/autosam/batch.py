@@ -50,8 +50,8 @@ class Outcome:
     source : Source
     state : {"done", "skipped", "failed"}
         Skipped images had their results already.
-    instances : int
-        Number of objects; 0 unless done.
+    instances, prompts : int
+        Number of objects and of prompts that SAM was asked; 0 unless done.
     seconds : float
         Reading, segmenting and writing.
     message : str
@@ -61,6 +61,7 @@ class Outcome:
     source: Source
     state: Literal["done", "skipped", "failed"]
     instances: int = 0
+    prompts: int = 0
     seconds: float = 0.0
     message: str = ""
 
@@ -153,18 +154,28 @@ def segment_batch(
                     prompts=prompts,
                     progress=None if progress is None else lambda done, todo: progress(done / todo),
                 )
-                _write(outputs, image, result, draw_prompts, save_prompts, pixel_size_nm)
+                _write(source, outputs, image, result, draw_prompts, save_prompts, pixel_size_nm)
             except InputError as error:
-                message = str(error) if str(source.path) in str(error) else f"{source}: {error}"
+                message = _naming(source, str(error))
                 record.add(source.name, {"input": origin, "error": message})
                 yield Outcome(source, "failed", seconds=time.perf_counter() - began, message=message)
                 continue
             seconds = time.perf_counter() - began
             record.add(source.name, {"input": origin, **_entry(result), "seconds": round(seconds, 3)})
-            yield Outcome(source, "done", len(result.scores), seconds)
+            yield Outcome(source, "done", len(result.scores), len(result.prompts), seconds)
+
+
+def _naming(source: Source, message: str) -> str:
+    """Let a message name the image, with its page, once."""
+    if str(source) in message:
+        return message
+    if str(source.path) in message:
+        return message.replace(str(source.path), str(source), 1)
+    return f"{source}: {message}"
 
 
 def _write(
+    source: Source,
     outputs: Outputs,
     image: NDArray[Any],
     result: Segmentation,
@@ -176,7 +187,7 @@ def _write(
     write_labels(outputs.labels, result.labels)
     write_png(outputs.overlay, picture)
     if save_prompts:
-        write_prompts(outputs.prompts, result.prompts)
+        write_prompts(outputs.prompts, {source.image: result.prompts})
     rows = measure_instances(result.labels, image, result.scores, pixel_size_nm=pixel_size_nm)
     write_table(outputs.table, rows)
 

@@ -9,7 +9,7 @@ from segment_anything.modeling import Sam
 from torch import Tensor, nn
 
 from autosam.config import ModelConfig, make_config
-from autosam.errors import ModelError
+from autosam.errors import ConfigError, ModelError
 from autosam.models.checkpoint import ModelHeader, join_parts, load_model, split_parts
 from autosam.models.generator import Generator
 from autosam.models.lora import add_lora, load_lora_state_dict, lora_state_dict, merge_lora
@@ -119,8 +119,13 @@ def load_networks(path: Path) -> tuple[Networks, ModelHeader]:
         If the file is damaged, its base is missing or another one, or its tensors do not fit its settings.
     """
     tensors, header = load_model(path)
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
+        raise ModelError(f"{path} holds weights that are not numbers: it is damaged; get it again")
     parts = split_parts(tensors)
-    model = make_config({"model": header.settings.get("model", {})}).model
+    try:
+        model = make_config(header.settings).model
+    except ConfigError as error:
+        raise ModelError(f"{path} has settings that autosam does not know ({error}); upgrade autosam") from error
     settings = model.sam
     whole = not header.base_sha256 or settings.encoder == "full"
     if parts.keys() != (wanted := _part_names(model, whole=whole)):
@@ -192,5 +197,8 @@ def _load_part(module: nn.Module, parts: dict[str, dict[str, Any]], part: str, p
     try:
         module.load_state_dict(parts[part], strict=True)
     except RuntimeError as error:
-        fault = " ".join(str(error).split())[:300]
-        raise ModelError(f"{path}: the tensors of {part!r} do not fit the file's own settings: {fault}") from error
+        fault = " ".join(str(error).split())[:160]
+        raise ModelError(
+            f"{path}: the tensors of {part!r} do not fit the file's own settings ({fault} ...): it is damaged; "
+            "get it again"
+        ) from error

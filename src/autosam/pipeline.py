@@ -245,7 +245,8 @@ class Segmenter:
         # One slot per mask, so that `kept` still counts in the caller's list.
         index_of, cleaned = [], []
         for index, mask in enumerate(masks):
-            if mask.score < settings.min_score:
+            # What a person asked for is not held against a threshold.
+            if mask.score < settings.min_score and self.config.prompts.method != "manual":
                 continue
             prompt = asked[mask.prompt]
             clean = clean_mask(

@@ -13,7 +13,7 @@ from autosam.errors import AutosamError
 
 app = typer.Typer(
     name="autosam",
-    help="Find every mitochondrion or nucleus in a microscopy image, without clicking.",
+    help="Find every mitochondrion in electron micrographs, or what a model of your own knows, without clicking.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -40,4 +40,10 @@ def main() -> None:
         app()
     except AutosamError as error:
         typer.echo(f"autosam: {error}", err=True)
+        sys.exit(2)
+    except OSError as error:
+        # What the commands do not expect themselves, such as stdout on a full disk.
+        typer.echo(
+            f"autosam: {error.strerror or error}{f': {error.filename}' if error.filename else ''}", err=True
+        )
         sys.exit(2)

@@ -40,7 +40,7 @@ def segment(
     prompts: Annotated[
         str | None,
         typer.Option(
-            metavar="METHOD|FILE.csv",
+            metavar="METHOD|FILE.csv|FOLDER",
             help="distance, centroid, probability or grid; or your own prompts in a table.",
         ),
     ] = None,
@@ -50,7 +50,8 @@ def segment(
     ] = False,
     file_format: Annotated[str, typer.Option("--format", help="Of the labels: tif, png, h5 or zarr.")] = "tif",
     pixel_size: Annotated[
-        float | None, typer.Option(min=1e-6, metavar="NM", help="Side of a pixel in nm, for areas in µm².")
+        float | None,
+        typer.Option(min=1e-6, max=1e9, metavar="NM", help="Side of a pixel in nm, for areas in µm²."),
     ] = None,
     draw_prompts: Annotated[
         bool, typer.Option("--draw-prompts", help="Draw the prompts on the overlays.")
@@ -67,6 +68,7 @@ def segment(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from autosam.cli.console import console
+    from autosam.config import find_config
     from autosam.errors import ConfigError, OutputError
     from autosam.images import find_sources
 
@@ -79,6 +81,8 @@ def segment(
             "choose another folder with --output"
         )
     overrides, prompts_for, prompts_sha256 = _prompting(prompts, settings or [], sources)
+    if config is not None:
+        find_config(config)
 
     # Slow imports only now: a mistyped path is answered at once.
     from autosam.batch import segment_batch
@@ -96,6 +100,7 @@ def segment(
         TimeRemainingColumn(),
         console=console,
         transient=True,
+        disable=not console.is_terminal,
     ) as bar:
         task = bar.add_task("segmenting", total=len(sources))
         batch = segment_batch(
@@ -124,7 +129,7 @@ def segment(
             bar.stop()
             typer.echo("autosam: interrupted; the same command goes on where it stopped", err=True)
             raise typer.Exit(130) from None
-    _summarize(outcomes, out)
+    _summarize(outcomes, out, manual=prompts_for is not None)
 
 
 def _prompting(
@@ -141,25 +146,43 @@ def _prompting(
     methods = ("distance", "centroid", "probability", "grid")
     if prompts in methods:
         return [f"prompts.method={prompts}", *settings], None, ""
-    if not Path(prompts).is_file():
+    place = Path(prompts)
+    if not place.exists():
         raise ConfigError(
-            f"--prompts {prompts}: no such table of prompts, and no method; methods are {', '.join(methods)}"
+            f"--prompts {prompts}: no such table or folder, and no method; methods are {', '.join(methods)}"
         )
-    table = Path(prompts)
 
-    def name(source: "Source") -> str:
-        return source.path.name if source.page is None and source.dataset is None else source.name
+    def table_of(source: "Source") -> Path:
+        return place / f"{source.name}_prompts.csv" if place.is_dir() else place
 
+    digest = sha256()
+    for table in dict.fromkeys(map(table_of, sources)):
+        if not table.is_file():
+            raise ConfigError(
+                f"--prompts {place} holds no {table.name}; wanted one for each image, as --save-prompts"
+            )
+        content = table.read_bytes()
+        lines = [line for line in content.decode("utf-8-sig", errors="replace").splitlines() if line.strip()]
+        if len(lines) < 2:
+            raise ConfigError(
+                f"--prompts {table} holds no prompt below its header; add a row for each point or box"
+            )
+        if len(sources) > 1 and not place.is_dir() and "image" not in lines[0].split(","):
+            raise ConfigError(
+                f"--prompts {table} has no column image, and {len(sources)} images came; add the column, or give "
+                "one image"
+            )
+        digest.update(content)
     for source in sources:
-        read_prompts(table, image=name(source))
+        read_prompts(table_of(source), image=source.image)
     return (
         ["prompts.method=manual", *settings],
-        lambda source, shape: read_prompts(table, image=name(source), shape=shape),
-        sha256(table.read_bytes()).hexdigest(),
+        lambda source, shape: read_prompts(table_of(source), image=source.image, shape=shape),
+        digest.hexdigest(),
     )
 
 
-def _summarize(outcomes: "list[Outcome]", out: Path) -> None:
+def _summarize(outcomes: "list[Outcome]", out: Path, *, manual: bool) -> None:
     """Say what was done; raise the error of a single image, exit with 1 if some of several failed."""
     from autosam.errors import InputError
 
@@ -177,6 +200,12 @@ def _summarize(outcomes: "list[Outcome]", out: Path) -> None:
             f"{_count(len(done), 'image')} segmented, {_count(objects, 'object')} found, "
             f"{seconds / len(done):.1f} s per image."
         )
+        asked = sum(outcome.prompts for outcome in done)
+        if manual and objects < asked:
+            typer.echo(
+                f"{asked - objects} of your {_count(asked, 'prompt')} gave no object of their own: too small "
+                "(merge.min_size), or the same as another's."
+            )
         empty = [outcome.source.name for outcome in done if not outcome.instances]
         if empty:
             typer.echo(f"Nothing was found in {_listed(empty)}.")

@@ -38,11 +38,15 @@ def train(
     from autosam.models.precision import choose_device
     from autosam.training.loop import Progress as Report
     from autosam.training.loop import train as run_training
+    from autosam.training.run import SETTINGS
     from autosam.training.scenes import load_part
 
     # Fabric announces its precision, which the settings say already, in the name of either package.
     for package in ("lightning.fabric", "lightning.pytorch"):
         logging.getLogger(package).setLevel(logging.WARNING)
+    if resume and config is None and not settings and (out / SETTINGS).is_file():
+        # The run knows its own settings.
+        config = str(out / SETTINGS)
     resolved = load_config(config, overrides=settings or ())
     target = choose_device(device)
     train_scenes = load_part(data, resolved, "train")

@@ -4,7 +4,7 @@ A setting comes from, in rising order: the defaults in `sections`, the model fil
 (``--config``) and single values (``--set section.key=value``).
 """
 
-from autosam.config.load import config_folder, find_config, load_config, make_config
+from autosam.config.load import config_folder, different_settings, find_config, load_config, make_config
 from autosam.config.sections import (
     AugmentConfig,
     Config,
@@ -36,6 +36,7 @@ __all__ = [
     "TilesConfig",
     "TrainingConfig",
     "config_folder",
+    "different_settings",
     "find_config",
     "load_config",
     "make_config",

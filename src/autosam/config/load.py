@@ -14,7 +14,18 @@ from autosam.errors import ConfigError
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.2's floats and unique keys: PyYAML by itself reads 1e-3 as a word and drops a repeated section."""
+    """YAML 1.2's floats, unique keys and no aliases.
+
+    PyYAML by itself reads 1e-3 as a word, drops a repeated section, and follows a section that contains itself.
+    """
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()  # type: ignore[no-untyped-call]
+            raise yaml.composer.ComposerError(
+                problem="an alias (*name) is not read; write the values out", problem_mark=event.start_mark
+            )
+        return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
@@ -92,10 +103,21 @@ def load_config(
             raise ConfigError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from error
         if content is not None and not isinstance(content, Mapping):
             raise ConfigError(f"{path} holds {type(content).__name__}; a mapping of sections was wanted")
-        values = _merged(values, content or {})
+        # A section whose lines are all comments is empty, and null for YAML.
+        values = _merged(values, {key: part for key, part in (content or {}).items() if part is not None})
+    faults = []
     for override in overrides:
-        values = _merged(values, _parse_override(override))
-    return make_config(values)
+        try:
+            values = _merged(values, _parse_override(override))
+        except ConfigError as error:
+            faults.append(str(error))
+    try:
+        config = make_config(values)
+    except ConfigError as error:
+        raise ConfigError("; ".join([*faults, str(error)])) from error
+    if faults:
+        raise ConfigError("; ".join(faults))
+    return config
 
 
 def make_config(values: Mapping[str, Any]) -> Config:
@@ -116,6 +138,8 @@ def _describe(fault: Any) -> str:
         return f"{path} is missing"
     if fault["type"] == "value_error":
         return f"{path}: {fault['ctx']['error']}"
+    if fault["type"] == "model_type":
+        return f"{path}={fault['input']!r}: a section of settings was wanted"
     return f"{path}={fault['input']!r}: {fault['msg']}"
 
 
@@ -129,7 +153,8 @@ def _near(location: tuple[Any, ...]) -> str:
     if not _is_section(section):
         return ""
     near = get_close_matches(str(location[-1]), list(section.model_fields), n=1)
-    return f" (did you mean {near[0]}?)" if near else ""
+    above = "".join(f"{part}." for part in location[:-1])
+    return f" (did you mean {above}{near[0]}?)" if near else ""
 
 
 def _is_section(value: Any) -> bool:
@@ -150,6 +175,17 @@ def _parse_override(text: str) -> Mapping[str, Any]:
         parsed = {part: parsed}
     mapping: Mapping[str, Any] = parsed
     return mapping
+
+
+def different_settings(before: Any, now: Any, path: str = "") -> list[str]:
+    """Give the dotted paths at which two dumped settings differ, sorted; none for equal ones."""
+    if isinstance(before, Mapping) and isinstance(now, Mapping):
+        return sorted(
+            fault
+            for key in before.keys() | now.keys()
+            for fault in different_settings(before.get(key), now.get(key), f"{path}.{key}".lstrip("."))
+        )
+    return [] if before == now else [path]
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -48,6 +48,11 @@ class Source:
             stem += f"_p{self.page:0{len(str(self.pages - 1))}d}"
         return stem
 
+    @property
+    def image(self) -> str:
+        """What tables of prompts call the image: its file name, or `name` where the file holds several."""
+        return self.path.name if self.page is None and self.dataset is None else self.name
+
     def __str__(self) -> str:
         dataset = "" if self.dataset is None else f":{self.dataset}"
         page = "" if self.page is None else f"[{self.page}]"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from autosam import __version__
+from autosam.config import different_settings
 from autosam.errors import ConfigError
 from autosam.images import write_json
 
@@ -69,24 +70,24 @@ class RunRecord:
         path = folder / NAME
         images: dict[str, Any] = {}
         if path.exists():
+            now = {"settings": settings, "options": options, "model_sha256": model_sha256}
             try:
                 before = json.loads(path.read_text(encoding="utf-8"))
-                same = (before["settings"], before["options"], before["model_sha256"]) == (
-                    settings,
-                    options,
-                    model_sha256,
-                )
-                images = dict(before["images"]) if same else {}
-            except (OSError, ValueError, KeyError, TypeError) as error:
+                changed = different_settings({key: before[key] for key in now}, now)
+                # Images that failed bind nobody to the settings that they failed with.
+                if all("error" in entry for entry in before["images"].values()):
+                    changed = []
+                images = {} if changed else dict(before["images"])
+            except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
                 if keep:
                     raise ConfigError(
                         f"the run record {path} is damaged; choose another folder, or add --overwrite"
                     ) from error
-                same = True
-            if keep and not same:
+                changed = []
+            if keep and changed:
                 raise ConfigError(
-                    f"{folder} holds results of another model or of other settings (see {NAME}); choose another "
-                    "folder, or add --overwrite"
+                    f"{folder} holds results of another model or of other settings ({', '.join(changed)}); choose "
+                    "another folder, or add --overwrite"
                 )
         content = {
             "autosam": __version__,
@@ -98,14 +99,19 @@ class RunRecord:
             "images": images,
         }
         record = cls(path, content)
-        record._write()
+        if path.exists():
+            # From here on the results are no longer those that the old record speaks of.
+            record._write()
         return record
 
     def __enter__(self) -> "RunRecord":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._write()
+        # A single image that failed leaves nothing behind.
+        entries = self._content["images"].values()
+        if len(entries) > 1 or any("error" not in entry for entry in entries):
+            self._write()
 
     def is_done(self, name: str, origin: str) -> bool:
         """Tell whether the results of a name are there, and come from this image.

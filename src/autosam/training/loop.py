@@ -184,7 +184,7 @@ def train(
             scores = validate(averaged_networks(averaged, networks), config, val_scenes)
             run.append(VALIDATION_LOG, {"step": done, **scores})
             message = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
-            if scores["mean_ap"] > best:
+            if scores["mean_ap"] >= best:
                 best = scores["mean_ap"]
                 save_trained(out / MODEL, averaged, networks, config, {"step": done, **scores}, licence)
         elif not val_scenes and done == settings.steps:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 import yaml
 
-from autosam.config import Config, make_config
+from autosam.config import Config, different_settings, make_config
 from autosam.errors import ConfigError, InputError, OutputError
 from autosam.images import atomic_path, ensure_folder, write_text
 
@@ -160,19 +160,9 @@ def _check_same(path: Path, config: Config) -> None:
         raise ConfigError(f"the run's settings {path} cannot be read: they are no mapping of sections")
     # A setting that a later autosam has and the run's did not know counts as its default.
     before = make_config(before).model_dump(mode="json")
-    different = sorted(set(_differences(before, config.model_dump(mode="json"))) - set(CHANGEABLE))
+    different = sorted(set(different_settings(before, config.model_dump(mode="json"))) - set(CHANGEABLE))
     if different:
         raise ConfigError(
             f"the run in {path.parent} has other settings for {', '.join(different)}; "
             "resume with the same --config and --set"
         )
-
-
-def _differences(before: Any, now: Any, path: str = "") -> list[str]:
-    if isinstance(before, dict) and isinstance(now, dict):
-        return [
-            fault
-            for key in before.keys() | now.keys()
-            for fault in _differences(before.get(key), now.get(key), f"{path}.{key}".lstrip("."))
-        ]
-    return [] if before == now else [path]
