@@ -463,3 +463,11 @@ def test_a_zarr_without_labels_is_refused(tmp_path: Path) -> None:
     (tmp_path / "b.zarr").mkdir()
     with pytest.raises(InputError, match=r"b\.zarr: no Zarr array or group"):
         read_labels(tmp_path / "b.zarr")
+
+
+def test_a_dataset_that_is_no_image_is_described(tmp_path):
+    with h5py.File(tmp_path / "g.h5", "w") as file:
+        file["raw"] = np.zeros((4, 5), np.uint8)
+        file["five"] = np.zeros((2, 2, 3, 4, 5), np.uint8)
+    with pytest.raises(InputError, match=r"/five as \(2, 2, 3, 4, 5\) of uint8; wanted .* Images: /raw \(4, 5\)"):
+        find_sources([f"{tmp_path / 'g.h5'}:/five"])

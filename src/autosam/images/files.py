@@ -132,6 +132,13 @@ def choose_dataset(path: Path, wanted: str | None) -> tuple[str, tuple[int, ...]
     if wanted is not None:
         name = "/" + wanted.strip("/")
         if name not in there:
+            with reading(path), h5py.File(path, "r") as file:
+                item = file.get(name)
+                what = f"{item.shape} of {item.dtype}" if isinstance(item, h5py.Dataset) else ""
+            if what:
+                raise InputError(
+                    f"{path} has {name} as {what}; wanted numbers of (H, W), (H, W, 3) or (Z, H, W). Images: {listed}."
+                )
             raise InputError(f"{path} has no image dataset {name}; those it has: {listed}.")
         return name, there[name]
     if not there:

@@ -243,7 +243,7 @@ def _diverged(what: str, step: int, run: RunFolder) -> AutosamError:
 
 
 def make_optimizer(model: JointModel, *, weight_decay: float) -> AdamW:
-    """AdamW over what is trainable; biases, scales and position codes do not decay."""
+    """AdamW over what is trainable; biases, scales, tokens, position codes and patch embeddings do not decay."""
     groups: dict[tuple[str, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
