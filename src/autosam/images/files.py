@@ -137,7 +137,7 @@ def choose_dataset(path: Path, wanted: str | None) -> tuple[str, tuple[int, ...]
                 what = f"{item.shape} of {item.dtype}" if isinstance(item, h5py.Dataset) else ""
             if what:
                 raise InputError(
-                    f"{path} has {name} as {what}; wanted numbers of (H, W), (H, W, 3) or (Z, H, W). Images: {listed}."
+                    f"{path} has {name} as {what}; wanted (H, W), (H, W, 3) or (Z, H, W). Images: {listed}."
                 )
             raise InputError(f"{path} has no image dataset {name}; those it has: {listed}.")
         return name, there[name]
