@@ -75,7 +75,7 @@ def test_a_run_from_folders_to_a_model(command: Command, data: Path, tmp_path: P
     assert lines[1].startswith("step 0: trained parameters: image_encoder ")
     assert lines[2].startswith("step 1: loss ")
     assert lines[3].startswith("step 2: ap50 ")
-    assert "4/4" in lines[-2]
+    assert lines[-2].startswith("step 4: ap50 ")
     assert lines[-1] == f"wrote {out / MODEL}; use it with: autosam segment IMAGE --model {out / MODEL} -o RESULTS"
 
 

@@ -317,7 +317,8 @@ def test_a_full_disk_leaves_a_run_that_can_go_on(
     ) as error:
         train(short(), SCENES, VALIDATION, out=tmp_path, licence="CC0")
     message(error)
-    assert torch.load(tmp_path / CHECKPOINT, weights_only=True)["step"] == 2
+    # The one that was kept with the validation of step 3.
+    assert torch.load(tmp_path / CHECKPOINT, weights_only=True)["step"] == 3
     monkeypatch.undo()
     train(short(), SCENES, VALIDATION, out=tmp_path, licence="CC0", resume=True)
     assert (tmp_path / MODEL).read_bytes() == (finished / MODEL).read_bytes()
@@ -387,3 +388,24 @@ def test_training_leaves_torchs_own_randomness_alone(tmp_path: Path) -> None:
     state = torch.get_rng_state()
     train(short("training.steps=1"), SCENES, [], out=tmp_path)
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_the_licence_belongs_to_the_run(tmp_path: Path) -> None:
+    def stop(progress: Progress) -> None:
+        if progress.step == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(short(), SCENES, VALIDATION, out=tmp_path, licence="CC0", report=stop)
+    with pytest.raises(ConfigError, match="was started with licence 'CC0'"):
+        train(short(), SCENES, VALIDATION, out=tmp_path, licence="MIT", resume=True)
+    train(short(), SCENES, VALIDATION, out=tmp_path, resume=True)
+    assert load_networks(tmp_path / MODEL)[1].licence == "CC0"
+
+
+def test_a_finished_run_without_its_model_does_not_claim_one(finished: Path, tmp_path: Path) -> None:
+    for path in finished.iterdir():
+        if path.name != MODEL:
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+    with pytest.raises(AutosamError, match=r"finished, but its model\.safetensors is gone"):
+        train(short(), SCENES, VALIDATION, out=tmp_path, resume=True)

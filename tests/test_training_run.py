@@ -33,6 +33,7 @@ def state(step: int) -> dict[str, object]:
     return {
         "step": step,
         "best": 0.25,
+        "licence": "",
         "model": model.state_dict(),
         "averaged": model.state_dict(),
         "optimizer": optimizer.state_dict(),

@@ -108,7 +108,10 @@ def evaluate(
         typer.Option(metavar="N,N", help="AP by size too, in classes bounded by these numbers of voxels."),
     ] = None,
     bootstrap: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Resamples of the images for 95 % intervals; 0 for none.")
+        int,
+        typer.Option(
+            min=0, max=100_000, metavar="N", help="Resamples of the images for 95 % intervals; 0 for none."
+        ),
     ] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Of the resamples.")] = 0,
     wide: Annotated[bool, typer.Option("--wide", help="Print VOI, CREMI score, PQ, AJI and AJI+, too.")] = False,

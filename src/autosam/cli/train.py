@@ -38,56 +38,67 @@ def train(
     from autosam.models.precision import choose_device
     from autosam.training.loop import Progress as Report
     from autosam.training.loop import train as run_training
-    from autosam.training.run import SETTINGS
+    from autosam.training.run import CHECKPOINT, SETTINGS, check_resumable
     from autosam.training.scenes import load_part
 
     # Fabric announces its precision, which the settings say already, in the name of either package.
     for package in ("lightning.fabric", "lightning.pytorch"):
         logging.getLogger(package).setLevel(logging.WARNING)
-    if resume and config is None and not settings and (out / SETTINGS).is_file():
+    if resume:
+        check_resumable(out)
         # The run knows its own settings.
-        config = str(out / SETTINGS)
+        config = config or str(out / SETTINGS)
     resolved = load_config(config, overrides=settings or ())
     target = choose_device(device)
     train_scenes = load_part(data, resolved, "train")
     val_scenes = load_part(data, resolved, "val")
-    console.print(
-        f"{len(train_scenes)} training and {len(val_scenes)} validation images, "
-        f"{sum(int(scene.labels.max()) for scene in train_scenes)} objects to learn from; on {target}"
-    )
-    with Progress(
+    bar = Progress(
         TextColumn("training"),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("loss {task.fields[loss]:.3f}"),
         TimeRemainingColumn(),
         console=console,
-    ) as bar:
-        task = bar.add_task("training", total=resolved.training.steps, loss=float("nan"))
-        # In a log file there is no bar to look at.
-        every = 0 if console.is_terminal else max(1, resolved.training.steps // 20)
+        disable=not console.is_terminal,
+    )
+    task = bar.add_task("training", total=resolved.training.steps, loss=float("nan"))
+    # In a log file there is no bar to look at.
+    every = 0 if console.is_terminal else max(1, resolved.training.steps // 20)
+    begun = False
 
-        def report(progress: Report) -> None:
-            bar.update(task, completed=progress.step, loss=progress.loss)
-            if progress.message or (every and progress.step % every == 0):
-                news = progress.message or f"loss {progress.loss:.3f}"
-                bar.console.print(f"step {progress.step}: {news}", markup=False)
-
-        try:
-            model = run_training(
-                resolved,
-                train_scenes,
-                val_scenes,
-                out=out,
-                resume=resume,
-                device=target,
-                licence=licence,
-                report=report,
-            )
-        except KeyboardInterrupt:
-            bar.stop()
+    def report(progress: Report) -> None:
+        nonlocal begun
+        if not begun:
+            # Only now is it sure that there is something to do: a refusal stays one line.
             console.print(
-                f"autosam: interrupted; add --resume to go on from the last checkpoint in {out}", markup=False
+                f"{len(train_scenes)} training and {len(val_scenes)} validation images, "
+                f"{sum(int(scene.labels.max()) for scene in train_scenes)} objects to learn from; on {target}"
             )
-            raise typer.Exit(130) from None
+            bar.start()
+            begun = True
+        bar.update(task, completed=progress.step, loss=progress.loss)
+        if progress.message or (every and progress.step % every == 0):
+            news = progress.message or f"loss {progress.loss:.3f}"
+            console.print(f"step {progress.step}: {news}", markup=False)
+
+    try:
+        model = run_training(
+            resolved,
+            train_scenes,
+            val_scenes,
+            out=out,
+            resume=resume,
+            device=target,
+            licence=licence,
+            report=report,
+        )
+    except KeyboardInterrupt:
+        kept = (out / CHECKPOINT).is_file()
+        then = (
+            f"add --resume to go on from the last checkpoint in {out}" if kept else "the same command starts again"
+        )
+        console.print(f"autosam: interrupted; {then}", markup=False)
+        raise typer.Exit(130) from None
+    finally:
+        bar.stop()
     console.print(f"wrote {model}; use it with: autosam segment IMAGE --model {model} -o RESULTS", markup=False)

@@ -25,4 +25,4 @@ def refuse_faults(faults: Sequence[str], source: str, *, most: int = 10) -> None
     if faults:
         more = f"; and {len(faults) - most} more" if len(faults) > most else ""
         count = f"{len(faults)} fault{'s' * (len(faults) > 1)}"
-        raise InputError(f"{count} in {source}: {'; '.join(faults[:most])}{more}.")
+        raise InputError(f"{count} in {source}: {'; '.join(fault.rstrip('.') for fault in faults[:most])}{more}.")

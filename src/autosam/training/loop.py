@@ -115,6 +115,11 @@ def train(
         averaged.load_state_dict(state["averaged"])
         optimizer.load_state_dict(state["optimizer"])
         start, best = int(state["step"]), float(state["best"])
+        if licence and licence != state["licence"]:
+            raise ConfigError(
+                f"the run in {out} was started with licence {state['licence']!r}; leave --licence away"
+            )
+        licence = str(state["licence"])
         for log in (TRAIN_LOG, VALIDATION_LOG):
             run.cut_log(log, start)
 
@@ -180,20 +185,24 @@ def train(
         }
         run.append(TRAIN_LOG, row)
         done, message = step + 1, ""
-        if val_scenes and (done % settings.validate_every == 0 or done == settings.steps):
+        last = done == settings.steps
+        validated = bool(val_scenes) and (last or done % settings.validate_every == 0)
+        if validated:
             scores = validate(averaged_networks(averaged, networks), config, val_scenes)
             run.append(VALIDATION_LOG, {"step": done, **scores})
             message = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
             if scores["mean_ap"] >= best:
                 best = scores["mean_ap"]
                 save_trained(out / MODEL, averaged, networks, config, {"step": done, **scores}, licence)
-        elif not val_scenes and done == settings.steps:
+        elif last:
             save_trained(out / MODEL, averaged, networks, config, {"step": done}, licence)
-        if done % settings.checkpoint_every == 0 or done == settings.steps:
+        # Also where a model was kept: it must not be left without the checkpoint that it belongs to.
+        if validated or last or done % settings.checkpoint_every == 0:
             run.save_checkpoint(
                 {
                     "step": done,
                     "best": best,
+                    "licence": licence,
                     "model": model.state_dict(),
                     "averaged": averaged.state_dict(),
                     "optimizer": optimizer.state_dict(),
@@ -201,6 +210,8 @@ def train(
             )
         if report is not None:
             report(Progress(done, settings.steps, row["loss"], message))
+    if not (out / MODEL).is_file():
+        raise AutosamError(f"the run in {out} is finished, but its {MODEL} is gone; start again in another folder")
     return out / MODEL
 
 

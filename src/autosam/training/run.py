@@ -24,7 +24,13 @@ VALIDATION_LOG = "validation.csv"
 CHANGEABLE = ("training.precision", "training.workers")
 """Settings that may differ on resuming: for another machine, or as the way out of an overflow in bfloat16."""
 
-_STATE = {"step", "best", "model", "averaged", "optimizer"}
+_STATE = {"step", "best", "licence", "model", "averaged", "optimizer"}
+
+
+def check_resumable(path: Path) -> None:
+    """Raise a ConfigError unless the folder holds a checkpoint."""
+    if not (path / CHECKPOINT).is_file():
+        raise ConfigError(f"{path} holds no {CHECKPOINT} to resume; leave --resume away to start a run")
 
 
 class RunFolder:
@@ -52,8 +58,7 @@ class RunFolder:
         self.path = path
         checkpoint = path / CHECKPOINT
         if resume:
-            if not checkpoint.is_file():
-                raise ConfigError(f"{path} holds no {CHECKPOINT} to resume; leave --resume away to start a run")
+            check_resumable(path)
             _check_same(path / SETTINGS, config)
         else:
             if checkpoint.exists():
@@ -86,10 +91,12 @@ class RunFolder:
                 # torch's writer trips over its own position where the disk is full.
                 cause = error.__context__
                 reason = cause.strerror if isinstance(cause, OSError) else str(error).splitlines()[0]
-                raise OutputError(
-                    f"{path} cannot be written ({reason}); the checkpoint before it is kept: free space, then "
-                    "add --resume"
-                ) from error
+                then = (
+                    "the checkpoint before it is kept: free space, then add --resume"
+                    if self.has_checkpoint()
+                    else "it was the first one: free space, then start again"
+                )
+                raise OutputError(f"{path} cannot be written ({reason}); {then}") from error
 
     def has_checkpoint(self) -> bool:
         """Tell whether there is something to resume."""
