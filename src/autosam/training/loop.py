@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from lightning.fabric import Fabric
 from torch import nn
-from torch.optim import AdamW
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, Subset
 
@@ -18,12 +17,12 @@ from autosam.config import Config
 from autosam.data import Scene
 from autosam.errors import AutosamError, ConfigError, InputError
 from autosam.models.checkpoint import ModelHeader, save_model
-from autosam.models.parameters import parameter_table
 from autosam.models.precision import use_bfloat16
 from autosam.models.variants import image_size
 from autosam.networks import Networks, build_networks, network_tensors
 from autosam.training.average import exponential_average
 from autosam.training.joint import JointLoss, JointModel
+from autosam.training.optimizer import make_optimizer, trainable_parameters
 from autosam.training.run import MODEL, TRAIN_LOG, VALIDATION_LOG, RunFolder
 from autosam.training.schedule import emitted_share, learning_rate
 from autosam.training.tiles import Augmentation, TileDataset
@@ -215,12 +214,6 @@ def train(
     return out / MODEL
 
 
-def trainable_parameters(model: JointModel) -> str:
-    """Say how many parameters of each part are trained."""
-    rows = [*parameter_table(model.sam), *parameter_table(nn.ModuleDict({"generator": model.generator}))]
-    return "trained parameters: " + ", ".join(f"{row.part} {row.trainable:,} of {row.total:,}" for row in rows)
-
-
 @contextmanager
 def reproducible(seed: int, step: int, device: torch.device) -> Iterator[None]:
     """Seed what some encoders draw from torch's global generators (dropped paths), and put these back."""
@@ -250,26 +243,6 @@ def _diverged(what: str, step: int, run: RunFolder) -> AutosamError:
     return AutosamError(
         f"the {what} at step {step}; the last checkpoint is kept in {run.path}: resume with --set "
         f"training.precision=float32, or start again in another folder with a {lower}"
-    )
-
-
-def make_optimizer(model: JointModel, *, weight_decay: float) -> AdamW:
-    """AdamW over what is trainable; biases, scales, tokens, position codes and patch embeddings do not decay."""
-    groups: dict[tuple[str, bool], list[nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            decays = parameter.ndim > 1 and "embed" not in name and "rel_pos" not in name and "token" not in name
-            groups.setdefault((name.partition(".")[0], decays), []).append(parameter)
-    if not groups:
-        raise ConfigError("nothing is trainable; set one of model.sam.encoder, mask_decoder or prompt_encoder")
-    return AdamW(
-        [
-            {"params": parameters, "part": part, "weight_decay": weight_decay if decays else 0.0}
-            for (part, decays), parameters in groups.items()
-        ],
-        # Set at every step, from the schedule.
-        lr=0.0,
-        betas=(0.9, 0.98),
     )
 
 
