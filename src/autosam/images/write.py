@@ -14,6 +14,8 @@ import numpy as np
 import tifffile
 import zarr
 from numpy.typing import NDArray
+from zarr.core.buffer import Buffer
+from zarr.storage import MemoryStore
 
 from autosam.errors import InputError, OutputError
 
@@ -154,7 +156,7 @@ def write_labels(path: str | Path, labels: NDArray[np.integer[Any]]) -> None:
         if suffix == ".png":
             temporary.write_bytes(imagecodecs.png_encode(data))
         elif suffix == ".zarr":
-            zarr.open_group(temporary, mode="w").create_array("labels", data=data)
+            _write_zarr(temporary, data)
         elif suffix in (".h5", ".hdf5"):
             _write_hdf5(temporary, data)
         else:
@@ -176,6 +178,17 @@ def _write_hdf5(path: Path, labels: NDArray[Any]) -> None:
         file.flush()
         image = file.id.get_file_image()
     path.write_bytes(image)
+
+
+def _write_zarr(path: Path, labels: NDArray[Any]) -> None:
+    # In memory first: zarr's threads go on writing after the first of them has failed, also into a folder that
+    # was removed in the meantime.
+    contents: dict[str, Buffer] = {}
+    zarr.open_group(MemoryStore(contents), mode="w").create_array("labels", data=labels)
+    for key, content in contents.items():
+        file = path / key
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content.to_bytes())
 
 
 def write_png(path: str | Path, rgb: NDArray[np.uint8]) -> None:
