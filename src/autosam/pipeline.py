@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from skimage.transform import resize
 
 from autosam.config import Config, load_config
 from autosam.errors import ConfigError, InputError
-from autosam.images import normalize, to_uint8
+from autosam.images import magnify, normalize, resize_nearest, to_uint8
 from autosam.instances import MaskCrop, Merged, fill_from_basins, merge_masks
 from autosam.instances.clean import clean_mask
 from autosam.models.maps import predict_maps
@@ -19,7 +20,7 @@ from autosam.models.precision import choose_device
 from autosam.models.variants import image_size
 from autosam.models.zoo import resolve_model
 from autosam.networks import Networks, load_networks
-from autosam.prompts import Prompt, emit_prompts, find_basins, grid_prompts
+from autosam.prompts import Prompt, emit_prompts, find_basins, grid_prompts, scale_prompts
 
 DEFAULT_MODEL = "mito"
 
@@ -153,10 +154,26 @@ class Segmenter:
             ``images.non_finite``), or if ``method=manual`` came without prompts or with prompts that say
             nothing or lie outside the image.
         """
+        settings = self.config.images
+        pixels = normalize(image, low=settings.low, high=settings.high, non_finite=settings.non_finite)
+        if prompts is not None:
+            _check_prompts(prompts, (pixels.shape[0], pixels.shape[1]))
+        if settings.scale == 1:
+            return self._segment(pixels, prompts, progress)
+        shape = (pixels.shape[0], pixels.shape[1])
+        scaled = magnify(pixels, settings.scale)
+        factors = (scaled.shape[0] / shape[0], scaled.shape[1] / shape[1])
+        asked = None if prompts is None else scale_prompts(prompts, factors)
+        return _unscaled(self._segment(scaled, asked, progress), to_uint8(pixels), factors)
+
+    def _segment(
+        self,
+        pixels: NDArray[np.float32],
+        prompts: Sequence[Prompt] | None,
+        progress: Callable[[int, int], None] | None,
+    ) -> Segmentation:
+        """Find objects in normalized pixels, (H, W, 3), at the scale that the networks work at."""
         settings = self.config
-        pixels = normalize(
-            image, low=settings.images.low, high=settings.images.high, non_finite=settings.images.non_finite
-        )
         shape = (pixels.shape[0], pixels.shape[1])
         picture = to_uint8(pixels)
         method = settings.prompts.method
@@ -168,7 +185,6 @@ class Segmenter:
                     "prompts.method=manual came without prompts; give a table with --prompts FILE.csv"
                 )
             asked = list(prompts)
-            _check_prompts(asked, shape)
         elif prompts is not None:
             raise InputError(f"prompts came with prompts.method={method}; set prompts.method=manual to use them")
         elif not pixels.any():
@@ -270,6 +286,32 @@ class Segmenter:
 
     def _tile_size(self) -> int:
         return self.config.tiles.size or image_size(self.networks.sam)
+
+
+def _unscaled(
+    result: Segmentation, picture: NDArray[np.uint8], factors: tuple[float, float]
+) -> Segmentation:
+    """Bring a segmentation of a magnified image back to the image's own grid."""
+    shape = (picture.shape[0], picture.shape[1])
+    labels = resize_nearest(result.labels, shape)
+    # Where the image was magnified, an object can have been smaller than one of its pixels.
+    left = np.unique(labels[labels > 0])
+    numbers = np.zeros(len(result.scores) + 1, dtype=np.int32)
+    numbers[left] = np.arange(1, len(left) + 1)
+    back = scale_prompts(result.prompts, (1 / factors[0], 1 / factors[1]))
+    maps = {
+        name: np.asarray(resize(values, shape, order=1, mode="edge", anti_aliasing=factors[0] > 1), np.float32)
+        for name, values in result.maps.items()
+    }
+    return Segmentation(
+        labels=numbers[labels],
+        scores=result.scores[left - 1],
+        prompts=back,
+        prompt_of=result.prompt_of[left - 1],
+        basins=resize_nearest(result.basins, shape),
+        maps=maps,
+        picture=picture,
+    )
 
 
 def _check_prompts(prompts: Sequence[Prompt], shape: tuple[int, int]) -> None:

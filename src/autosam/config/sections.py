@@ -22,6 +22,13 @@ class ImagesConfig(Section):
     non_finite: Literal["error", "background"] = Field(
         "error", description="NaN and infinite pixels: refuse the image, or give them its low percentile"
     )
+    scale: float = Field(
+        1.0,
+        ge=0.05,
+        le=20,
+        description="magnification at which the networks see the image; other sizes in pixels (min_size, tiles) "
+        "are counted after it, results come back on the image's own grid",
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> "ImagesConfig":

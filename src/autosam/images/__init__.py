@@ -2,6 +2,7 @@
 
 from autosam.images.normalize import normalize, to_uint8
 from autosam.images.read import read_image, read_labels
+from autosam.images.scale import magnify, resize_nearest
 from autosam.images.source import Source, find_sources
 from autosam.images.tile import Window, blend, read_window, tile_windows
 from autosam.images.write import (
@@ -21,10 +22,12 @@ __all__ = [
     "blend",
     "ensure_folder",
     "find_sources",
+    "magnify",
     "normalize",
     "read_image",
     "read_labels",
     "read_window",
+    "resize_nearest",
     "smallest_unsigned",
     "tile_windows",
     "to_uint8",

@@ -7,6 +7,7 @@ from autosam.prompts.manual import read_prompts, write_prompts
 from autosam.prompts.negatives import find_negatives
 from autosam.prompts.points import place_points
 from autosam.prompts.prompt import ABSENT, MaskPrompt, Prompt
+from autosam.prompts.scale import scale_prompts
 
 __all__ = [
     "ABSENT",
@@ -18,5 +19,6 @@ __all__ = [
     "grid_prompts",
     "place_points",
     "read_prompts",
+    "scale_prompts",
     "write_prompts",
 ]

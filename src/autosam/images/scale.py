@@ -1,0 +1,73 @@
+"""Images at another magnification, and labels back on the original grid."""
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage.transform import resize
+
+from autosam.errors import InputError
+
+
+def magnify(image: NDArray[np.float32], scale: float) -> NDArray[np.float32]:
+    """Resize an image, so that an object of d pixels has ``scale`` × d.
+
+    Parameters
+    ----------
+    image : ndarray of float32, shape (H, W) or (H, W, C)
+    scale : float
+        Above 1 magnifies (bilinear), below 1 shrinks (after a Gaussian filter against aliasing); 1 returns the
+        image as it is.
+
+    Returns
+    -------
+    ndarray of float32, shape (round(scale H), round(scale W)[, C])
+        At least one pixel on each side; within the range of the input.
+
+    Raises
+    ------
+    InputError
+        If the scale is not above 0.
+    """
+    if not scale > 0:
+        raise InputError(f"the scale is {scale}; it must be above 0")
+    if scale == 1:
+        return image
+    shape = scaled_shape((image.shape[0], image.shape[1]), scale)
+    resized = resize(image, (*shape, *image.shape[2:]), order=1, mode="edge", anti_aliasing=scale < 1)
+    return np.asarray(resized, dtype=np.float32)
+
+
+def scaled_shape(shape: tuple[int, int], scale: float) -> tuple[int, int]:
+    """Rows and columns of an image of this shape after `magnify`.
+
+    Examples
+    --------
+    >>> scaled_shape((256, 3), 0.1)
+    (26, 1)
+    """
+    return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
+
+
+def resize_nearest(labels: NDArray[np.int32], shape: tuple[int, int]) -> NDArray[np.int32]:
+    """Bring labels to another grid without making new ids: every pixel takes the id at its centre.
+
+    Parameters
+    ----------
+    labels : ndarray of int32, shape (h, w)
+    shape : tuple of int
+        Rows and columns wanted.
+
+    Returns
+    -------
+    ndarray of int32, shape `shape`
+        An object that covers no pixel's centre is lost.
+
+    Examples
+    --------
+    >>> resize_nearest(np.array([[1, 2]], dtype=np.int32), (2, 4)).tolist()
+    [[1, 1, 2, 2], [1, 1, 2, 2]]
+    """
+    rows, columns = (
+        ((np.arange(wanted) + 0.5) * there / wanted).astype(np.intp)
+        for wanted, there in zip(shape, labels.shape, strict=True)
+    )
+    return np.ascontiguousarray(labels[np.ix_(rows, columns)])
