@@ -288,9 +288,7 @@ class Segmenter:
         return self.config.tiles.size or image_size(self.networks.sam)
 
 
-def _unscaled(
-    result: Segmentation, picture: NDArray[np.uint8], factors: tuple[float, float]
-) -> Segmentation:
+def _unscaled(result: Segmentation, picture: NDArray[np.uint8], factors: tuple[float, float]) -> Segmentation:
     """Bring a segmentation of a magnified image back to the image's own grid."""
     shape = (picture.shape[0], picture.shape[1])
     labels = resize_nearest(result.labels, shape)

@@ -1,27 +1,25 @@
 """Settings.
 
-A setting comes from, in rising order: the defaults in `sections`, the model file's own settings, a YAML file
+A setting comes from, in rising order: the defaults in the sections, the model file's own settings, a YAML file
 (``--config``) and single values (``--set section.key=value``).
 """
 
 from autosam.config.load import config_folder, different_settings, find_config, load_config, make_config
+from autosam.config.model_section import SAM_ENCODER, GeneratorConfig, ModelConfig, SamConfig
 from autosam.config.sections import (
-    AugmentConfig,
     Config,
     DataConfig,
     DecodeConfig,
-    GeneratorConfig,
     ImagesConfig,
     MergeConfig,
-    ModelConfig,
     PromptsConfig,
-    SamConfig,
     SourceConfig,
     TilesConfig,
-    TrainingConfig,
 )
+from autosam.config.training_section import AugmentConfig, SimulateConfig, TrainingConfig
 
 __all__ = [
+    "SAM_ENCODER",
     "AugmentConfig",
     "Config",
     "DataConfig",
@@ -32,6 +30,7 @@ __all__ = [
     "ModelConfig",
     "PromptsConfig",
     "SamConfig",
+    "SimulateConfig",
     "SourceConfig",
     "TilesConfig",
     "TrainingConfig",

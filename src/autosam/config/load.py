@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -149,7 +149,8 @@ def _near(location: tuple[Any, ...]) -> str:
         field = section.model_fields.get(part) if _is_section(section) else None
         if field is None:
             return ""
-        section = field.annotation
+        # A section that may be null has two types.
+        section = next((kind for kind in get_args(field.annotation) if _is_section(kind)), field.annotation)
     if not _is_section(section):
         return ""
     near = get_close_matches(str(location[-1]), list(section.model_fields), n=1)
