@@ -3,17 +3,17 @@
 import numpy as np
 import pytest
 
-from autosam.prompts import ABSENT, Prompt
+from autosam.prompts import ABSENT, MaskPrompt, Prompt
 from autosam.training.prompting import (
-    BOX_JITTER,
-    MAX_JITTER,
+    Matching,
     TilePrompts,
     emitted_prompts,
-    jitter_box,
+    expert_prompts,
     match_regions,
     truth_prompts,
     vary,
 )
+from autosam.training.simulate import Sampling
 
 
 def blocks() -> np.ndarray:
@@ -29,10 +29,34 @@ def rng(seed: int = 0) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-def from_truth(labels: np.ndarray, seed: int = 0, count: int = 16, min_size: int = 30) -> TilePrompts:
-    foreground = np.where(labels > 0, 0.9, 0.1).astype(np.float32)
+def from_truth(
+    labels: np.ndarray,
+    seed: int = 0,
+    *,
+    count: int = 16,
+    min_size: int = 30,
+    points: int = 1,
+    negatives: int = 0,
+    box_margin: float = 0.05,
+    how: Sampling = "uniform",
+    jitter: float = 0.1,
+    max_jitter: float = 20.0,
+    mask: bool = True,
+    generator: bool = True,
+) -> TilePrompts:
     return truth_prompts(
-        labels, foreground, count=count, min_size=min_size, points=1, negatives=0, box_margin=0.05, rng=rng(seed)
+        labels,
+        np.where(labels > 0, 0.9, 0.1).astype(np.float32) if generator else None,
+        count=count,
+        min_size=min_size,
+        points=points,
+        negatives=negatives,
+        box_margin=box_margin,
+        how=how,
+        jitter=jitter,
+        max_jitter=max_jitter,
+        mask=mask,
+        rng=rng(seed),
     )
 
 
@@ -75,7 +99,7 @@ def test_without_objects_there_are_no_truth_prompts() -> None:
 
 def test_several_points_and_negatives() -> None:
     labels = blocks()
-    tile = truth_prompts(labels, None, count=4, min_size=30, points=3, negatives=2, box_margin=0.0, rng=rng())
+    tile = from_truth(labels, count=4, points=3, negatives=2)
     assert tile.targets.tolist() == [1, 2]
     for prompt, target in zip(tile.prompts, tile.targets, strict=True):
         at = labels[tuple(prompt.points.astype(int).T)]
@@ -86,15 +110,76 @@ def test_several_points_and_negatives() -> None:
     assert (tile.prompts[0].point_labels == 0).sum() >= 1
 
 
-def test_without_a_foreground_map_there_is_no_mask() -> None:
-    tile = truth_prompts(blocks(), None, count=4, min_size=1, points=1, negatives=0, box_margin=0.0, rng=rng())
+def test_negatives_lie_in_the_nearest_neighbours_first() -> None:
+    labels = np.zeros((9, 50), dtype=np.int32)
+    labels[:, :9], labels[:, 9:18], labels[:, 24:33], labels[:, 40:] = 1, 2, 3, 4
+    for count, expected in ((0, []), (1, [2]), (2, [2, 3]), (9, [2, 3, 4])):
+        prompt = from_truth(labels, negatives=count).prompts[0]
+        beside = prompt.points[prompt.point_labels == 0].astype(int)
+        assert labels[tuple(beside.T)].tolist() == expected
+    alone = from_truth(np.where(labels == 3, 1, 0).astype(np.int32), negatives=4).prompts[0]
+    assert alone.point_labels.tolist() == [1]
+
+
+def test_the_core_of_an_object_that_the_border_cuts() -> None:
+    labels = np.zeros((30, 40), dtype=np.int32)
+    labels[:, :9], labels[10:19, 20:29] = 1, 2
+    tile = from_truth(labels, points=4000, how="core")
+    cut, whole = (prompt.points.mean(axis=0) for prompt in tile.prompts)
+    # weights 9, 8, ..., 1 from the border inwards: mean column (0 · 9 + ... + 8 · 1) / 45
+    assert cut == pytest.approx([14.5, 120 / 45], abs=0.6)
+    assert whole == pytest.approx([14, 24], abs=0.2)
+    uniform = from_truth(labels, points=4000, how="uniform").prompts[1].points
+    assert uniform[:, 0].std() == pytest.approx(np.sqrt(80 / 12), rel=0.05)
+    # square rings of 1, 8, 16, 24 and 32 pixels weigh 5, 4, 3, 2 and 1 per pixel: variance of the row 792 / 165
+    assert tile.prompts[1].points[:, 0].std() == pytest.approx(np.sqrt(4.8), rel=0.05)
+
+
+def test_boxes_are_jittered_as_asked() -> None:
+    labels = blocks()
+    exact = from_truth(labels, box_margin=0.1, jitter=0.0)
+    assert [prompt.box.tolist() for prompt in exact.prompts] == [[4, 4, 15, 15], [19, 39, 30, 50]]
+    moved = np.array(
+        [from_truth(labels, seed, box_margin=0.1, max_jitter=2).prompts[0].box for seed in range(200)]
+    )
+    shift = moved - [4, 4, 15, 15]
+    np.testing.assert_allclose(shift.std(axis=0), 1.1, rtol=0.2)  # a tenth of 12, less the cut tails
+    assert np.abs(shift).max() == 2
+
+
+def test_masks_of_the_truth_where_no_generator_speaks() -> None:
+    labels = blocks()
+    tile = from_truth(labels, generator=False)
+    for prompt, target in zip(tile.prompts, tile.targets, strict=True):
+        assert prompt.mask is not None
+        assert prompt.foreground == 1
+        rows, cols = prompt.mask.logits.shape
+        crop = labels[prompt.mask.row : prompt.mask.row + rows, prompt.mask.col : prompt.mask.col + cols]
+        positive = prompt.mask.logits > 0
+        assert (positive & (crop == target)).sum() / (positive | (crop == target)).sum() > 0.4
+        assert (prompt.mask.logits.min(), prompt.mask.logits.max() > 1) == (ABSENT, True)
+    differ = [from_truth(labels, seed, generator=False).prompts[0].mask.logits.sum() for seed in range(3)]
+    assert len(set(differ)) == 3
+
+
+@pytest.mark.parametrize("generator", [True, False])
+def test_no_masks_where_none_are_asked_for(generator: bool) -> None:
+    tile = from_truth(blocks(), mask=False, generator=generator, min_size=1)
     assert [prompt.mask for prompt in tile.prompts] == [None] * 3
 
 
 # Emitted prompts
 
 
-def emitted(foreground: np.ndarray, labels: np.ndarray, count: int = 16, seed: int = 0) -> TilePrompts:
+def emitted(
+    foreground: np.ndarray,
+    labels: np.ndarray,
+    count: int = 16,
+    seed: int = 0,
+    *,
+    matching: Matching = "hungarian",
+    unmatched: bool = True,
+) -> TilePrompts:
     return emitted_prompts(
         labels,
         foreground.astype(np.float32),
@@ -107,6 +192,8 @@ def emitted(foreground: np.ndarray, labels: np.ndarray, count: int = 16, seed: i
         points=1,
         negatives=0,
         box_margin=0.0,
+        matching=matching,
+        unmatched=unmatched,
         rng=rng(seed),
     )
 
@@ -141,6 +228,29 @@ def test_a_subset_of_the_emitted_prompts_keeps_its_objects() -> None:
     assert seen == {1, 2, 4}
 
 
+def test_prompts_without_an_object_are_left_out_before_the_choice() -> None:
+    labels = blocks()
+    foreground = np.where((labels == 1) | (labels == 2), 0.9, 0.1)
+    foreground[0:3, 20:60:4] = 0.9  # ten specks
+    assert emitted(foreground, labels).targets.tolist() == [0] * 10 + [1, 2]
+    for seed in range(5):
+        tile = emitted(foreground, labels, count=2, seed=seed, unmatched=False)
+        assert tile.targets.tolist() == [1, 2]
+        assert [int(tile.basins[tuple(p.points[0].astype(int))]) for p in tile.prompts] == [11, 12]
+    nothing = emitted(np.where(labels == 0, 0.9, 0.1), np.zeros_like(labels), unmatched=False)
+    assert nothing.prompts == []
+    assert nothing.targets.dtype == np.int64
+
+
+def test_two_halves_of_an_object() -> None:
+    labels = np.zeros((20, 30), dtype=np.int32)
+    labels[5:15, 5:25] = 1
+    foreground = np.where(labels > 0, 0.9, 0.1)
+    foreground[:, 14] = 0.1
+    assert emitted(foreground, labels).targets.tolist() == [0, 1]
+    assert emitted(foreground, labels, matching="overlap").targets.tolist() == [1, 1]
+
+
 def test_a_generator_that_sees_nothing_or_everything() -> None:
     labels = blocks()
     nothing = emitted(np.zeros(labels.shape), labels)
@@ -173,33 +283,103 @@ def test_iou_must_lie_above_the_limit() -> None:
     assert match_regions(basins, labels, min_iou=0.24).tolist() == [0, 1]
 
 
-def test_nothing_to_match() -> None:
+def test_overlap_gives_every_basin_its_best_object() -> None:
+    basins = np.array([[2] * 4 + [1] * 12 + [0] * 4], dtype=np.int32)
+    labels = np.array([[1] * 11 + [2] * 9], dtype=np.int32)
+    # as above: 7/16 is the largest IoU of basin 1, 4/11 the only one of basin 2
+    assert match_regions(basins, labels, matching="overlap").tolist() == [0, 1, 1]
+    assert match_regions(basins, labels, matching="overlap", min_iou=0.4).tolist() == [0, 1, 0]
+    # the most shared pixels are not the highest IoU: 10 of 30, 6 of 16
+    wide = np.array([[1] * 16], dtype=np.int32)
+    many = np.array([[1] * 10 + [2] * 6], dtype=np.int32)
+    assert match_regions(np.pad(wide, ((0, 0), (0, 14))), np.pad(many, ((0, 0), (0, 14)))).tolist() == [0, 1]
+    many = np.pad(many, ((0, 0), (0, 14)), constant_values=1)
+    assert match_regions(np.pad(wide, ((0, 0), (0, 14))), many, matching="overlap").tolist() == [0, 2]
+
+
+@pytest.mark.parametrize("matching", ["hungarian", "overlap"])
+def test_nothing_to_match(matching: Matching) -> None:
     empty, one = np.zeros((3, 3), dtype=np.int32), np.ones((3, 3), dtype=np.int32)
-    assert match_regions(empty, empty).tolist() == [0]
-    assert match_regions(empty, one).tolist() == [0]
-    assert match_regions(one, empty).tolist() == [0, 0]
+    assert match_regions(empty, empty, matching=matching).tolist() == [0]
+    assert match_regions(empty, one, matching=matching).tolist() == [0]
+    assert match_regions(one, empty, matching=matching).tolist() == [0, 0]
 
 
-# Boxes and variation
+# An expert's prompts
 
 
-def test_jitter_goes_with_the_boxs_own_sides_and_stays_inside() -> None:
-    box = np.array([100.0, 100.0, 109.0, 199.0])  # 10 rows, 100 columns
-    moved = np.array([jitter_box(box, (1000, 1000), rng(seed)) for seed in range(400)]) - box
-    np.testing.assert_allclose(moved.std(axis=0), BOX_JITTER * np.array([10, 100, 10, 100]), rtol=0.2)
-    assert np.abs(moved).max() <= MAX_JITTER
-    for seed in range(50):
-        row, col, last_row, last_col = jitter_box(np.array([0.0, 0.0, 29.0, 0.0]), (30, 40), rng(seed))
-        assert 0 <= row <= last_row <= 29
-        assert 0 <= col <= last_col <= 39
-    assert jitter_box(None, (10, 10), rng()) is None
+def said(
+    *points: tuple[float, float], beside: tuple[tuple[float, float], ...] = (), box: list[float] | None = None
+) -> Prompt:
+    places = [*points, *beside]
+    return Prompt(
+        points=np.array(places, dtype=np.float64).reshape(-1, 2),
+        point_labels=np.array([1] * len(points) + [0] * len(beside), dtype=np.int64),
+        box=None if box is None else np.array(box, dtype=np.float64),
+    )
+
+
+@pytest.mark.parametrize(
+    ("prompt", "target"),
+    [
+        (said((6, 6)), 1),
+        (said((14.4, 4.6)), 1),  # nearest pixel
+        (said((14.6, 4.6)), 0),
+        (said((0, 0)), 0),
+        (said((6, 6), (21, 41), (22, 42)), 2),
+        (said((0, 0), (0, 1), (35, 6)), 4),  # background has no vote
+        (said((-3, 6), (6, 80), (21, 41)), 2),  # nor has what lies outside
+        (said((-3, 6)), 0),
+        (said((6, 6), box=[20, 40, 29, 49]), 1),  # points before boxes
+        (said((6, 6), beside=((21, 41), (22, 42))), 1),
+        (said(box=[20, 40, 29, 49]), 2),
+        (said(beside=((6, 6),), box=[20, 40, 29, 49]), 2),
+        (said(box=[20, 40, 39, 58]), 2),  # 100 / 380
+        (said(box=[20, 40, 39, 59]), 0),  # 100 / 400
+        (said(box=[33, 3, 38, 8]), 0),  # 4 / 36
+        (said(box=[34, 4, 37, 7]), 0),  # 4 / 16
+        (said(box=[34, 4, 37, 6]), 4),  # 4 / 12
+    ],
+)
+def test_what_an_expert_means(prompt: Prompt, target: int) -> None:
+    tile = expert_prompts(blocks(), [prompt])
+    assert tile.prompts == [prompt]
+    assert tile.targets.tolist() == [target]
+    assert tile.targets.dtype == np.int64
+    assert not tile.basins.any()
+    assert (tile.basins.shape, tile.basins.dtype) == ((40, 60), np.int32)
+
+
+def test_a_box_of_which_the_tile_shows_a_part() -> None:
+    labels = np.zeros((20, 20), dtype=np.int32)
+    labels[:, 15:] = 7
+    assert expert_prompts(labels, [said(box=[-30, 15, 60, 90])]).targets.tolist() == [7]
+    assert expert_prompts(labels, [said(box=[30, 30, 60, 90])]).targets.tolist() == [0]
+
+
+def test_prompts_that_say_nothing_of_an_object_are_left_out() -> None:
+    first, second = said((6, 6)), said(box=[20, 40, 29, 49])
+    tile = expert_prompts(blocks(), [first, said(beside=((21, 41),)), second])
+    assert tile.prompts == [first, second]
+    assert tile.targets.tolist() == [1, 2]
+
+
+def test_an_expert_without_prompts_or_objects() -> None:
+    nothing = expert_prompts(blocks(), [])
+    assert nothing.prompts == []
+    assert (nothing.targets.shape, nothing.targets.dtype) == ((0,), np.int64)
+    empty = expert_prompts(np.zeros((9, 9), dtype=np.int32), [said((2, 2)), said(box=[0, 0, 4, 4])])
+    assert empty.targets.tolist() == [0, 0]
+
+
+# Variation
 
 
 def test_every_kind_of_prompt_comes_up_and_none_is_empty() -> None:
     prompts = from_truth(blocks()).prompts
     kinds: dict[tuple[int, bool, bool], int] = {}
     for seed in range(2000):
-        varied = vary(prompts, mask_share=0.5, rng=rng(seed))
+        varied = vary(prompts, mask_share=0.5, box_only=0.3, point_only=0.2, rng=rng(seed))
         ((points, box, mask),) = {(len(p.points), p.box is not None, p.mask is not None) for p in varied}
         assert all(len(p.points) == len(p.point_labels) for p in varied)
         kinds[points, box, mask] = kinds.get((points, box, mask), 0) + 1
@@ -210,15 +390,59 @@ def test_every_kind_of_prompt_comes_up_and_none_is_empty() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("box_only", "point_only", "kinds"),
+    [
+        (1.0, 0.0, {(0, True)}),
+        (0.0, 1.0, {(1, False)}),
+        (0.0, 0.0, {(1, True)}),
+        (0.7, 0.3, {(0, True), (1, False)}),
+    ],
+)
+def test_shares_of_all_or_nothing(box_only: float, point_only: float, kinds: set[tuple[int, bool]]) -> None:
+    prompts = from_truth(blocks()).prompts
+    seen = set()
+    for seed in range(200):
+        for prompt in vary(prompts, mask_share=0.5, box_only=box_only, point_only=point_only, rng=rng(seed)):
+            seen.add((len(prompt.points), prompt.box is not None))
+    assert seen == kinds
+
+
+@pytest.mark.parametrize(("box_only", "point_only"), [(1.0, 0.0), (0.0, 1.0), (0.3, 0.2)])
+def test_a_prompt_never_ends_up_saying_nothing(box_only: float, point_only: float) -> None:
+    mask = MaskPrompt(row=0, col=0, logits=np.zeros((4, 4), dtype=np.float32))
+    whole = said((6, 6), box=[5, 5, 14, 14])
+    pointed, boxed = said((6, 6), beside=((21, 41),)), said(beside=((6, 6),), box=[20, 40, 29, 49])
+    masked = Prompt(points=np.zeros((0, 2)), point_labels=np.zeros(0, dtype=np.int64), mask=mask)
+    for seed in range(50):
+        varied = vary(
+            [whole, pointed, boxed, masked],
+            mask_share=0.0,
+            box_only=box_only,
+            point_only=point_only,
+            rng=rng(seed),
+        )
+        assert varied[1].points.tolist() == pointed.points.tolist()
+        assert varied[1].point_labels.tolist() == [1, 0]
+        assert varied[2].box is boxed.box
+        assert varied[3].mask is mask
+        if box_only == 1:
+            assert [len(prompt.points) for prompt in varied] == [0, 2, 0, 0]
+        if point_only == 1:
+            assert [prompt.box is None for prompt in varied] == [True, True, False, True]
+
+
 def test_variation_leaves_the_rest_of_a_prompt() -> None:
     prompts = from_truth(blocks()).prompts
+    shares = {"box_only": 0.3, "point_only": 0.2}
     for seed in range(10):
-        for before, after in zip(prompts, vary(prompts, mask_share=1.0, rng=rng(seed)), strict=True):
+        for before, after in zip(prompts, vary(prompts, mask_share=1.0, **shares, rng=rng(seed)), strict=True):
             assert (after.basin, after.foreground) == (before.basin, before.foreground)
             assert after.mask is before.mask
             assert after.box is None or after.box is before.box
-    assert all(p.mask is None for seed in range(20) for p in vary(prompts, mask_share=0.0, rng=rng(seed)))
-    assert vary([], mask_share=0.5, rng=rng()) == []
+    for seed in range(20):
+        assert all(p.mask is None for p in vary(prompts, mask_share=0.0, **shares, rng=rng(seed)))
+    assert vary([], mask_share=0.5, **shares, rng=rng()) == []
 
 
 def test_masks_hide_the_other_objects() -> None:

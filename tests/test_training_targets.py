@@ -1,11 +1,16 @@
 """Targets, by hand."""
 
 import numpy as np
+import pytest
 import torch
+from scipy import ndimage
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from autosam.training.targets import generator_targets, mask_targets
 
 BOTH = ("foreground", "boundary")
+AFFINITIES = ("affinity_row", "affinity_col")
 
 
 def test_the_boundary_is_two_pixels_on_each_side() -> None:
@@ -33,9 +38,51 @@ def test_channels_come_in_the_order_asked_for() -> None:
     np.testing.assert_array_equal(generator_targets(labels, ("boundary",)), both[1:])
 
 
-def test_without_objects_all_is_zero() -> None:
-    targets = generator_targets(np.zeros((5, 7), dtype=np.int32), BOTH)
-    assert targets.shape == (2, 5, 7)
+def test_affinities_by_hand() -> None:
+    labels = np.array([[1, 1, 2], [0, 1, 2], [3, 0, 0], [3, 3, 0]], dtype=np.int32)
+    row, col = generator_targets(labels, AFFINITIES)
+    assert row.dtype == np.float32
+    # The first row has its own foreground; 0 beside 0 is no object.
+    assert row.tolist() == [[1, 1, 1], [0, 1, 1], [0, 0, 0], [1, 0, 0]]
+    assert col.tolist() == [[1, 1, 0], [0, 0, 0], [1, 0, 0], [1, 1, 0]]
+    four = generator_targets(labels, ("affinity_col", "boundary", "affinity_row", "foreground"))
+    np.testing.assert_array_equal(four[[0, 2]], [col, row])
+    np.testing.assert_array_equal(four[3], labels > 0)
+    assert labels.tolist() == [[1, 1, 2], [0, 1, 2], [3, 0, 0], [3, 3, 0]]
+
+
+def objects_of(row: np.ndarray, col: np.ndarray) -> np.ndarray:
+    """Join the pixels between which there is an affinity; give every object a number, alone pixels too."""
+    index = np.arange(row.size).reshape(row.shape)
+    down, right = row[1:] > 0, col[:, 1:] > 0
+    ones = np.concatenate([index[1:][down], index[:, 1:][right]])
+    others = np.concatenate([index[:-1][down], index[:, :-1][right]])
+    graph = coo_array((np.ones(len(ones)), (ones, others)), shape=(row.size, row.size))
+    return connected_components(graph, directed=False)[1].reshape(row.shape)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_affinities_of_touching_objects_tell_them_apart(seed: int) -> None:
+    # Voronoi cells: all touch. Only what is 4-connected can be found again.
+    rows, cols = np.indices((40, 50))
+    seeds = np.random.default_rng(seed).uniform(0, 50, (12, 2))
+    cells = np.argmin([(rows - r) ** 2 + (cols - c) ** 2 for r, c in seeds], axis=0) + 1
+    labels = np.zeros((40, 50), dtype=np.int32)
+    for cell in range(1, 11):  # two are background
+        pieces, count = ndimage.label(cells == cell)
+        labels[pieces > 0] = pieces[pieces > 0] + labels.max() if count else 0
+    found = objects_of(*generator_targets(labels, AFFINITIES))
+    pairs = np.unique(np.stack([labels[labels > 0], found[labels > 0]]), axis=1)
+    assert len(np.unique(labels)) > 6
+    # One object found for each true one, and the other way round.
+    assert len(np.unique(pairs[0])) == len(np.unique(pairs[1])) == pairs.shape[1]
+
+
+@pytest.mark.parametrize("shape", [(5, 7), (1, 1), (0, 4)])
+def test_without_objects_all_is_zero(shape: tuple[int, int]) -> None:
+    channels = BOTH + AFFINITIES if min(shape) else AFFINITIES
+    targets = generator_targets(np.zeros(shape, dtype=np.int32), channels)
+    assert targets.shape == (len(channels), *shape)
     assert not targets.any()
 
 

@@ -1,4 +1,4 @@
-"""The two networks of a model: built from settings, written to and read from one file."""
+"""The networks of a model: built from settings, written to and read from one file."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,36 +8,45 @@ import torch
 from segment_anything.modeling import Sam
 from torch import Tensor, nn
 
-from autosam.config import ModelConfig, make_config
+from autosam.config import SAM_ENCODER, ModelConfig, SamConfig, make_config
 from autosam.errors import ConfigError, ModelError
+from autosam.models.adapter import adapter_state_dict, add_adapters, load_adapter_state_dict
 from autosam.models.checkpoint import ModelHeader, join_parts, load_model, split_parts
 from autosam.models.generator import Generator
 from autosam.models.lora import add_lora, load_lora_state_dict, lora_state_dict, merge_lora
+from autosam.models.sam_generator import SamGenerator
 from autosam.models.variants import build_sam
 from autosam.models.weights import file_sha256, load_sam_weights, load_state_dict_file
-from autosam.models.zoo import BASES, base_weights, home
+from autosam.models.zoo import BASES, BUNDLED, base_weights, home, resolve_model
 
 
 @dataclass(frozen=True, eq=False)
 class Networks:
-    """A prompt generator and the SAM that answers its prompts.
+    """A prompt generator and the SAM that answers its prompts; either may be missing.
 
     Attributes
     ----------
-    sam : Sam
-    generator : Generator
+    sam : Sam or None
+        None where nothing answers prompts: the generator's own segmentation is the result.
+    generator : Generator, SamGenerator or None
+        None for a SAM that is prompted by hand or by a grid. A `SamGenerator` holds SAM's image encoder.
     base_name, base_sha256 : str
-        The published weights that SAM started from; empty where it was trained from scratch.
+        The weights that SAM started from; empty where it was trained from scratch.
     """
 
-    sam: Sam
-    generator: Generator
+    sam: Sam | None
+    generator: Generator | SamGenerator | None
     base_name: str = ""
     base_sha256: str = ""
 
+    @property
+    def parts(self) -> list[nn.Module]:
+        """The networks that are there."""
+        return [network for network in (self.sam, self.generator) if network is not None]
+
 
 def build_networks(model: ModelConfig, *, seed: int = 0) -> Networks:
-    """Build both networks for training: base weights loaded, adapter added, frozen parts frozen.
+    """Build the networks for training: base weights loaded, adapters added, frozen parts frozen.
 
     Parameters
     ----------
@@ -56,62 +65,59 @@ def build_networks(model: ModelConfig, *, seed: int = 0) -> Networks:
     ModelError
         If the base is missing or does not fit, or a part without a base were to stay frozen.
     """
-    settings = model.sam
-    modes = {name: getattr(settings, name) for name in ("encoder", "prompt_encoder", "mask_decoder")}
-    frozen = [f"model.sam.{name}" for name, mode in modes.items() if mode != "full"]
-    if settings.base is None and frozen:
-        raise ModelError(
-            f"model.sam.base is null and {', '.join(frozen)} not full: random weights cannot stay frozen; "
-            f"name a base, such as vit_b, or set {' and '.join(f'{name}=full' for name in frozen)}"
-        )
     base_name = base_sha256 = ""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        sam = build_sam(settings.variant, image_size=settings.image_size)
-        generator = Generator(
-            encoder=model.generator.encoder,
-            channels=model.generator.channels,
-            depth=model.generator.depth,
-            decoder_channels=model.generator.decoder_channels,
-        )
-        if settings.base is not None:
-            path = _base_path(settings.base)
-            load_sam_weights(sam, load_state_dict_file(path), variant=settings.variant, source=str(path))
-            base_name, base_sha256 = settings.base, file_sha256(path)
+        if model.sam is None:
+            return Networks(None, _build_generator(model, None))
+        _check_frozen(model.sam)
+        sam = build_sam(model.sam.variant, image_size=model.sam.image_size)
+        generator = _build_generator(model, sam)
+        if model.sam.base is not None:
+            path = _base_path(model.sam.base)
+            load_sam_weights(sam, _base_state(path), variant=model.sam.variant, source=str(path))
+            base_name, base_sha256 = model.sam.base, file_sha256(path)
         for part, mode in (
-            (sam.image_encoder, settings.encoder),
-            (sam.prompt_encoder, settings.prompt_encoder),
-            (sam.mask_decoder, settings.mask_decoder),
+            (sam.image_encoder, model.sam.encoder),
+            (sam.prompt_encoder, model.sam.prompt_encoder),
+            (sam.mask_decoder, model.sam.mask_decoder),
         ):
             part.requires_grad_(mode == "full")
-        if settings.encoder == "lora":
-            add_lora(
-                sam.image_encoder,
-                rank=settings.lora_rank,
-                alpha=settings.lora_alpha,
-                blocks=settings.lora_blocks,
-            )
-    return Networks(sam, generator, base_name, base_sha256)
+        _adapt(sam, model.sam)
+    return Networks(sam if model.prompted else None, generator, base_name, base_sha256)
 
 
 def network_tensors(networks: Networks, model: ModelConfig) -> dict[str, Tensor]:
     """Collect the tensors of a model file: what training can have changed, or all where there is no base."""
-    sam, generator = networks.sam, networks.generator
-    parts: dict[str, dict[str, Tensor]] = {"generator": generator.state_dict()}
-    if not networks.base_sha256 or model.sam.encoder == "full":
+    parts: dict[str, dict[str, Tensor]] = {}
+    generator, sam, settings = networks.generator, networks.sam, model.sam
+    encoder: nn.Module | None = None if sam is None else sam.image_encoder
+    if isinstance(generator, SamGenerator):
+        parts["generator"] = generator.decoder_state_dict()
+        encoder = generator.image_encoder
+    elif generator is not None:
+        parts["generator"] = generator.state_dict()
+    if settings is None or encoder is None:
+        return join_parts(parts)
+    whole = _is_whole(settings, networks.base_sha256)
+    if not whole and settings.encoder == "lora":
+        parts["adapter"] = lora_state_dict(encoder)
+    if not whole and settings.encoder == "adapter":
+        parts["adapter"] = adapter_state_dict(encoder)
+    if whole and sam is None:
+        parts["encoder"] = encoder.state_dict()
+    elif whole and sam is not None:
         parts["sam"] = sam.state_dict()
-    else:
-        if model.sam.encoder == "lora":
-            parts["adapter"] = lora_state_dict(sam.image_encoder)
-        if model.sam.mask_decoder == "full":
+    elif sam is not None:
+        if settings.mask_decoder == "full":
             parts["decoder"] = sam.mask_decoder.state_dict()
-        if model.sam.prompt_encoder == "full":
+        if settings.prompt_encoder == "full":
             parts["prompts"] = sam.prompt_encoder.state_dict()
     return join_parts(parts)
 
 
 def load_networks(path: Path) -> tuple[Networks, ModelHeader]:
-    """Read a model file for inference: adapter merged, evaluation mode, on the CPU.
+    """Read a model file for inference: LoRA merged, evaluation mode, on the CPU.
 
     Raises
     ------
@@ -126,71 +132,144 @@ def load_networks(path: Path) -> tuple[Networks, ModelHeader]:
         model = make_config(header.settings).model
     except ConfigError as error:
         raise ModelError(f"{path} has settings that autosam does not know ({error}); upgrade autosam") from error
-    settings = model.sam
-    whole = not header.base_sha256 or settings.encoder == "full"
+    whole = model.sam is not None and _is_whole(model.sam, header.base_sha256)
     if parts.keys() != (wanted := _part_names(model, whole=whole)):
         raise ModelError(
             f"{path} holds the parts {', '.join(sorted(parts))}; its settings want {', '.join(sorted(wanted))}: "
             "it is damaged; get it again"
         )
-    sam = build_sam(settings.variant, image_size=settings.image_size)
-    if not whole:
+    sam = None if model.sam is None else build_sam(model.sam.variant, image_size=model.sam.image_size)
+    if sam is not None and model.sam is not None and not whole:
         base = _base_path(header.base_name, beside=path)
-        state = load_state_dict_file(base, sha256=header.base_sha256)
-        load_sam_weights(sam, state, variant=settings.variant, source=str(base))
-        if settings.encoder == "lora":
-            add_lora(
-                sam.image_encoder,
-                rank=settings.lora_rank,
-                alpha=settings.lora_alpha,
-                blocks=settings.lora_blocks,
-            )
+        state = _base_state(base, sha256=header.base_sha256)
+        load_sam_weights(sam, state, variant=model.sam.variant, source=str(base))
+        _adapt(sam, model.sam)
+        if model.sam.encoder == "lora":
             load_lora_state_dict(sam.image_encoder, parts["adapter"])
             merge_lora(sam.image_encoder)
-    generator = Generator(
-        encoder=model.generator.encoder,
-        channels=model.generator.channels,
-        depth=model.generator.depth,
-        decoder_channels=model.generator.decoder_channels,
-    )
-    _load_part(generator, parts, "generator", path)
-    if whole:
-        _load_part(sam, parts, "sam", path)
-    if "decoder" in parts:
-        _load_part(sam.mask_decoder, parts, "decoder", path)
-    if "prompts" in parts:
-        _load_part(sam.prompt_encoder, parts, "prompts", path)
-    networks = Networks(sam.eval(), generator.eval(), header.base_name, header.base_sha256)
-    for network in (networks.sam, networks.generator):
-        network.requires_grad_(False)
+        elif model.sam.encoder == "adapter":
+            load_adapter_state_dict(sam.image_encoder, parts["adapter"])
+    if sam is not None:
+        for part, module in (
+            ("sam", sam),
+            ("encoder", sam.image_encoder),
+            ("decoder", sam.mask_decoder),
+            ("prompts", sam.prompt_encoder),
+        ):
+            if part in parts:
+                _load_part(module, parts, part, path)
+    generator = _build_generator(model, sam)
+    if isinstance(generator, SamGenerator):
+        generator.load_decoder_state_dict(parts["generator"])
+    elif generator is not None:
+        _load_part(generator, parts, "generator", path)
+    networks = Networks(sam if model.prompted else None, generator, header.base_name, header.base_sha256)
+    for network in networks.parts:
+        network.eval().requires_grad_(False)
     return networks, header
+
+
+def _check_frozen(settings: SamConfig) -> None:
+    """Refuse random weights that would stay as they are."""
+    trained = ("full", "none")
+    frozen = [
+        f"model.sam.{name}"
+        for name in ("encoder", "prompt_encoder", "mask_decoder")
+        if getattr(settings, name) not in trained
+    ]
+    if settings.base is None and frozen:
+        raise ModelError(
+            f"model.sam.base is null and {', '.join(frozen)} not full: random weights cannot stay frozen; "
+            f"name a base, such as vit_b, or set {' and '.join(f'{name}=full' for name in frozen)}"
+        )
+
+
+def _build_generator(model: ModelConfig, sam: Sam | None) -> Generator | SamGenerator | None:
+    settings = model.generator
+    if settings is None:
+        return None
+    if settings.encoder == SAM_ENCODER and sam is not None:
+        return SamGenerator(
+            sam.image_encoder,
+            channels=settings.channels,
+            decoder_channels=settings.decoder_channels,
+            skips=settings.skips,
+        )
+    return Generator(
+        encoder=settings.encoder,
+        channels=settings.channels,
+        depth=settings.depth,
+        decoder_channels=settings.decoder_channels,
+    )
+
+
+def _adapt(sam: Sam, settings: SamConfig) -> None:
+    """Add the adapters that the settings name, with their initial weights."""
+    if settings.encoder == "lora":
+        add_lora(
+            sam.image_encoder,
+            rank=settings.lora_rank,
+            alpha=settings.lora_alpha,
+            blocks=settings.lora_blocks,
+        )
+    elif settings.encoder == "adapter":
+        add_adapters(sam.image_encoder, ratio=settings.adapter_ratio)
+
+
+def _is_whole(settings: SamConfig, base_sha256: str) -> bool:
+    """Whether a model file holds all of SAM that the model uses, so that it needs no base."""
+    return not base_sha256 or settings.encoder == "full"
 
 
 def _part_names(model: ModelConfig, *, whole: bool) -> set[str]:
     """Name the parts of a model file, as `network_tensors` collects them."""
+    names = set() if model.generator is None else {"generator"}
+    if model.sam is None:
+        return names
     if whole:
-        return {"generator", "sam"}
+        return names | {"sam" if model.prompted else "encoder"}
     tuned = {
-        "adapter": model.sam.encoder == "lora",
+        "adapter": model.sam.encoder in ("lora", "adapter"),
         "decoder": model.sam.mask_decoder == "full",
         "prompts": model.sam.prompt_encoder == "full",
     }
-    return {"generator", *(part for part, there in tuned.items() if there)}
+    return names | {part for part, there in tuned.items() if there}
 
 
 def _base_path(base: str, *, beside: Path | None = None) -> Path:
-    """Find base weights: published ones by name, otherwise a file, which may have moved with the model."""
+    """Find base weights: published or bundled ones by name, otherwise a file, which may have moved with the model."""
     if base in BASES:
         return base_weights(base)
+    if base in BUNDLED:
+        return resolve_model(base)
     places = [Path(base), *([] if beside is None else [beside.parent / Path(base).name]), home() / Path(base).name]
     places = list(dict.fromkeys(places))
     for place in places:
         if place.is_file():
             return place
     raise ModelError(
-        f"the base weights {base} are not at {' or '.join(map(str, places))}, and no published weights are named "
-        f"so ({', '.join(BASES)}); put the file at one of these places"
+        f"the base weights {base} are not at {' or '.join(map(str, places))}, and neither published weights nor a "
+        f"bundled model are named so ({', '.join((*BASES, *BUNDLED))}); put the file at one of these places"
     )
+
+
+def _base_state(path: Path, *, sha256: str | None = None) -> dict[str, Tensor]:
+    """Read a SAM's weights: a published file, or the SAM inside a model of autosam's own."""
+    state = load_state_dict_file(path, sha256=sha256)
+    parts = split_parts(state)
+    # Nobody else's file has these two parts; its other names begin with SAM's own parts.
+    if "generator" not in parts and "decoder" not in parts:
+        return {name: _as_float32(tensor) for name, tensor in state.items()}
+    if "sam" not in parts:
+        raise ModelError(
+            f"{path} is a model without a whole SAM in it ({', '.join(sorted(parts))}), so it cannot be a base; "
+            "give the base that it was trained on"
+        )
+    return {name: _as_float32(tensor) for name, tensor in parts["sam"].items()}
+
+
+def _as_float32(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.is_floating_point() else tensor
 
 
 def _load_part(module: nn.Module, parts: dict[str, dict[str, Any]], part: str, path: Path) -> None:

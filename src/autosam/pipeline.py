@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.transform import resize
 
-from autosam.config import Config, load_config
+from autosam.config import Config, load_config, make_config
 from autosam.errors import ConfigError, InputError
 from autosam.images import magnify, normalize, resize_nearest, to_uint8
 from autosam.instances import MaskCrop, Merged, fill_from_basins, merge_masks
@@ -20,9 +20,11 @@ from autosam.models.precision import choose_device
 from autosam.models.variants import image_size
 from autosam.models.zoo import resolve_model
 from autosam.networks import Networks, load_networks
-from autosam.prompts import Prompt, emit_prompts, find_basins, grid_prompts, scale_prompts
+from autosam.prompts import Prompt, emit_prompts, find_basins, grid_prompts, scale_prompts, unclaimed
 
 DEFAULT_MODEL = "mito"
+WITHOUT_SAM = 512
+"""Side of the generator's tiles where no SAM sets one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +77,12 @@ class Segmenter:
     """
 
     def __init__(self, networks: Networks, config: Config, *, name: str = "") -> None:
+        fixed = None if networks.generator is None else networks.generator.tile_size
+        if fixed is not None and config.tiles.size not in (None, fixed):
+            raise ConfigError(
+                f"tiles.size is {config.tiles.size}; this model's generator is SAM's image encoder, which takes tiles "
+                f"of {fixed} pixels only: leave tiles.size out"
+            )
         self.networks = networks
         self.config = config
         self.name = name
@@ -115,14 +123,13 @@ class Segmenter:
         networks, header = load_networks(path)
         own: Mapping[str, Any] = header.settings
         resolved = load_config(config, overrides=overrides, defaults=own)
-        trained = load_config(defaults={"model": own.get("model", {})})
-        if resolved.model != trained.model:
+        if resolved.model != make_config(own).model:
             raise ConfigError(
                 f"model.* settings are fixed by the model file {path.name}; take them out of --config and --set, "
                 "or train another model"
             )
-        networks.sam.to(target)
-        networks.generator.to(target)
+        for network in networks.parts:
+            network.to(target)
         return cls(networks, resolved, name=str(model))
 
     def segment(
@@ -139,7 +146,8 @@ class Segmenter:
         image : ndarray, shape (H, W) or (H, W, 3)
             Any numeric type, any size from one pixel.
         prompts : sequence of Prompt, optional
-            What to ask SAM, for ``prompts.method=manual``; it then finds just these objects.
+            A person's own. With ``prompts.method=manual`` just these objects are found, otherwise these too: an
+            automatic prompt makes way where one of them speaks of the same object. No threshold drops them.
         progress : callable, optional
             Called with the number of SAM's windows done and to do; the latter can grow on the way.
 
@@ -151,8 +159,8 @@ class Segmenter:
         ------
         InputError
             If the image has another shape, no pixel, or pixels that are no numbers (see
-            ``images.non_finite``), or if ``method=manual`` came without prompts or with prompts that say
-            nothing or lie outside the image.
+            ``images.non_finite``), if ``method=manual`` came without prompts, or if prompts say nothing or lie
+            outside the image.
         """
         settings = self.config.images
         pixels = normalize(image, low=settings.low, high=settings.high, non_finite=settings.non_finite)
@@ -185,22 +193,26 @@ class Segmenter:
                     "prompts.method=manual came without prompts; give a table with --prompts FILE.csv"
                 )
             asked = list(prompts)
-        elif prompts is not None:
-            raise InputError(f"prompts came with prompts.method={method}; set prompts.method=manual to use them")
         elif not pixels.any():
             # A constant image: whatever the networks say of it, there is no object to see.
-            asked = []
+            asked = list(prompts or ())
         elif method == "grid":
-            asked = grid_prompts(shape, settings.prompts.grid)
+            asked = [*grid_prompts(shape, settings.prompts.grid), *(prompts or ())]
         else:
             maps = self.predict_maps(pixels)
             basins = self.find_basins(maps)
             asked = self._emit(basins, maps)
+            if prompts:
+                asked = [*unclaimed(asked, basins, prompts), *prompts]
+        by_hand = len(asked) - len(prompts or ())
         if not settings.decode.sam:
             scores = np.array([prompt.foreground for prompt in asked], dtype=np.float64)
             return Segmentation(basins, scores, asked, np.full(len(asked), -1), basins, maps, picture)
+        sam = self.networks.sam
+        # `Config` refuses decode.sam for a model without one.
+        assert sam is not None
         masks = decode_masks(
-            self.networks.sam,
+            sam,
             picture,
             asked,
             tile_size=self._tile_size(),
@@ -210,7 +222,7 @@ class Segmenter:
             precision=settings.decode.precision,
             progress=progress,
         )
-        merged = self._merge(masks, asked, shape)
+        merged = self._merge(masks, asked, shape, by_hand=by_hand)
         if "foreground" in maps:
             merged = fill_from_basins(
                 merged,
@@ -224,8 +236,11 @@ class Segmenter:
 
     def predict_maps(self, pixels: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
         """Run the generator on normalized pixels, (H, W, 3); gives its maps by channel."""
+        generator = self.networks.generator
+        if generator is None:
+            raise ConfigError("the model has no generator, so it predicts no maps; prompt it by hand or by a grid")
         return predict_maps(
-            self.networks.generator,
+            generator,
             pixels,
             tile_size=self._tile_size(),
             overlap=self.config.tiles.overlap,
@@ -241,6 +256,7 @@ class Segmenter:
             threshold=settings.foreground,
             boundary_threshold=settings.boundary,
             min_size=settings.min_size,
+            affinities=affinities(maps),
         )
 
     def _emit(self, basins: NDArray[np.int32], maps: Mapping[str, NDArray[np.float32]]) -> list[Prompt]:
@@ -256,13 +272,15 @@ class Segmenter:
             mask=settings.mask and "foreground" in maps,
         )
 
-    def _merge(self, masks: list[MaskCrop], asked: Sequence[Prompt], shape: tuple[int, int]) -> Merged:
+    def _merge(
+        self, masks: list[MaskCrop], asked: Sequence[Prompt], shape: tuple[int, int], *, by_hand: int
+    ) -> Merged:
         settings = self.config.merge
         # One slot per mask, so that `kept` still counts in the caller's list.
         index_of, cleaned = [], []
         for index, mask in enumerate(masks):
             # What a person asked for is not held against a threshold.
-            if mask.score < settings.min_score and self.config.prompts.method != "manual":
+            if mask.score < settings.min_score and mask.prompt < by_hand:
                 continue
             prompt = asked[mask.prompt]
             clean = clean_mask(
@@ -285,7 +303,16 @@ class Segmenter:
         return merged._replace(kept=np.array([index_of[index] for index in merged.kept], dtype=np.int64))
 
     def _tile_size(self) -> int:
-        return self.config.tiles.size or image_size(self.networks.sam)
+        if self.config.tiles.size is not None:
+            return self.config.tiles.size
+        return WITHOUT_SAM if self.networks.sam is None else image_size(self.networks.sam)
+
+
+def affinities(
+    maps: Mapping[str, NDArray[np.float32]],
+) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
+    """Give the two maps of affinities where a generator has them."""
+    return (maps["affinity_row"], maps["affinity_col"]) if "affinity_row" in maps else None
 
 
 def _unscaled(result: Segmentation, picture: NDArray[np.uint8], factors: tuple[float, float]) -> Segmentation:

@@ -8,7 +8,9 @@ from autosam.cli.data import data
 from autosam.cli.evaluate import evaluate
 from autosam.cli.models import models
 from autosam.cli.segment import segment
+from autosam.cli.sweep import sweep
 from autosam.cli.train import train
+from autosam.cli.tune import tune
 from autosam.errors import AutosamError
 
 app = typer.Typer(
@@ -21,6 +23,8 @@ app = typer.Typer(
 app.command()(segment)
 app.command()(train)
 app.command()(evaluate)
+app.command()(sweep)
+app.command()(tune)
 app.add_typer(data, name="data")
 app.add_typer(models, name="models")
 

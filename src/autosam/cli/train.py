@@ -1,9 +1,12 @@
-"""`autosam train`: train generator and SAM jointly on labelled images."""
+"""`autosam train`: train generator and SAM on labelled images, by any recipe."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from autosam.training.estimate import Estimate
 
 
 def train(
@@ -13,7 +16,9 @@ def train(
             help="Folder of images and labels (see data.sources), or a store that `autosam data import` made."
         ),
     ],
-    out: Annotated[Path, typer.Option("--output", "--out", "-o", help="Folder of the run.")],
+    out: Annotated[
+        Path | None, typer.Option("--output", "--out", "-o", help="Folder of the run; not needed by --dry-run.")
+    ] = None,
     config: Annotated[
         str | None, typer.Option("--config", "-c", help="YAML file, or a name such as joint or mito.")
     ] = None,
@@ -21,37 +26,58 @@ def train(
         list[str] | None, typer.Option("--set", help="section.key=value; may be given several times.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
+    devices: Annotated[
+        int, typer.Option(min=1, help="How many GPUs, or processes on a CPU; training.batch_size is for each.")
+    ] = 1,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Check everything, say what would be trained and how much memory it needs."
+        ),
+    ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in OUT.")] = False,
     licence: Annotated[str, typer.Option(help="Licence of the weights, written into the model file.")] = "",
 ) -> None:
-    """Train a prompt generator and SAM jointly.
+    """Train a prompt generator, SAM, or both together, on labelled images.
+
+    The recipe is a --config: joint, sac, adapter, decoder, medsam, em_sam or generator.
 
     DATA holds one folder of images and one of labels with the same file names: `images` and `labels`, or
     what the config's data.sources names.
     """
     import logging
+    import os
 
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from autosam.cli.console import console
     from autosam.config import load_config
+    from autosam.errors import ConfigError
     from autosam.models.precision import choose_device
+    from autosam.training.estimate import estimate
     from autosam.training.loop import Progress as Report
     from autosam.training.loop import train as run_training
     from autosam.training.run import CHECKPOINT, SETTINGS, check_resumable
     from autosam.training.scenes import load_part
 
+    if out is None and not dry_run:
+        raise ConfigError("no folder for the run; give one with --output RUN")
     # Fabric announces its precision, which the settings say already, in the name of either package.
     for package in ("lightning.fabric", "lightning.pytorch"):
         logging.getLogger(package).setLevel(logging.WARNING)
-    if resume:
+    if resume and out is not None:
         check_resumable(out)
         # The run knows its own settings.
         config = config or str(out / SETTINGS)
     resolved = load_config(config, overrides=settings or ())
     target = choose_device(device)
+    # Fabric starts the other processes by running this command again; they have nothing to say.
+    first = os.environ.get("LOCAL_RANK", "0") == "0"
     train_scenes = load_part(data, resolved, "train")
     val_scenes = load_part(data, resolved, "val")
+    if out is None or dry_run:
+        _show_estimate(estimate(resolved, train_scenes, device=target), resolved.training.batch_size)
+        return
     bar = Progress(
         TextColumn("training"),
         BarColumn(),
@@ -89,10 +115,13 @@ def train(
             out=out,
             resume=resume,
             device=target,
+            devices=devices,
             licence=licence,
             report=report,
         )
     except KeyboardInterrupt:
+        if not first:
+            raise typer.Exit(130) from None
         kept = (out / CHECKPOINT).is_file()
         then = (
             f"add --resume to go on from the last checkpoint in {out}" if kept else "the same command starts again"
@@ -101,4 +130,35 @@ def train(
         raise typer.Exit(130) from None
     finally:
         bar.stop()
-    console.print(f"wrote {model}; use it with: autosam segment IMAGE --model {model} -o RESULTS", markup=False)
+    if not first:
+        return
+    use = f"autosam segment IMAGE --model {model} -o RESULTS"
+    if resolved.prompts.method == "manual":
+        use += " --prompts TABLE.csv"
+    console.print(f"wrote {model}; use it with: {use}", markup=False)
+
+
+def _show_estimate(estimate: "Estimate", batch_size: int) -> None:
+    """Print the table of parameters and the memory of a step."""
+    from rich.table import Table
+
+    from autosam.cli.console import console
+
+    table = Table("part", "parameters", "trained", box=None, pad_edge=False)
+    for row in estimate.parts:
+        table.add_row(row.part, f"{row.total:,}", f"{row.trainable:,}")
+    total, trained = (sum(getattr(row, column) for row in estimate.parts) for column in ("total", "trainable"))
+    table.add_row("all", f"{total:,}", f"{trained:,}")
+    console.print(table)
+    memory = Table("memory of a step", "MB", box=None, pad_edge=False)
+    for name, size in (
+        ("weights", estimate.weights),
+        ("their average", estimate.average),
+        ("gradients", estimate.gradients),
+        ("optimizer", estimate.optimizer),
+        (f"activations of {batch_size} tiles", estimate.activations),
+        ("together, beside the program itself", estimate.total),
+    ):
+        memory.add_row(name, f"{size / 1e6:,.0f}")
+    console.print(memory)
+    console.print("nothing was trained or written: --dry-run")

@@ -57,7 +57,7 @@ class GeneratorConfig(Section):
     )
     skips: tuple[Annotated[int, Field(ge=0)], ...] | None = Field(
         None,
-        description="with encoder=sam: the three blocks whose tokens the decoder sees, from 0; null spaces them evenly",
+        description="with encoder=sam: three blocks, from 0, whose tokens the decoder sees; null spaces them evenly",
     )
 
     @model_validator(mode="after")

@@ -140,7 +140,7 @@ class Config(Section):
             raise ValueError("prompts.method=probability needs foreground among model.generator.channels")
         if self.decode.sam and not self.model.prompted:
             raise ValueError(
-                "the model has no SAM that answers prompts; set decode.sam=false, which keeps the generator's basins"
+                "the model has no SAM that answers prompts; set decode.sam=false, to keep the generator's basins"
             )
         if not self.decode.sam and method in ("grid", "manual"):
             raise ValueError(

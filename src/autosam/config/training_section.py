@@ -89,6 +89,9 @@ class TrainingConfig(Section):
     unmatched: bool = Field(
         True, description="prompts without an object teach the IoU head 0; false leaves them out"
     )
+    expert: Literal["add", "instead"] = Field(
+        "add", description="prompts of people (data.sources.prompts): beside the others of their tile, or instead"
+    )
     corrections: Annotated[int, Field(ge=0)] = Field(
         1, description="rounds in which a click from the error region is added and SAM asked again"
     )

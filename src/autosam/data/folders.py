@@ -1,9 +1,10 @@
 """Folder pairs: images in one folder, labels of the same names in another."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,10 @@ from autosam.data.refusal import refuse_faults
 from autosam.errors import InputError
 from autosam.images import normalize, read_image, read_labels, to_uint8
 from autosam.metrics import components
+from autosam.prompts.manual import read_prompts
+from autosam.prompts.prompt import Prompt
 
+_Item = TypeVar("_Item")
 Part = Literal["train", "val"]
 _SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
 
@@ -31,12 +35,15 @@ class Scene:
         Normalized over the whole image.
     labels : ndarray of int32, shape (H, W)
         0 for background, 1..n for the instances.
+    prompts : tuple of Prompt
+        An expert's prompts in whole-image pixels; empty where there are none.
     """
 
     name: str
     source: str
     image: NDArray[np.uint8]
     labels: NDArray[np.int32]
+    prompts: tuple[Prompt, ...] = ()
 
 
 def load_scenes(
@@ -50,6 +57,7 @@ def load_scenes(
     low: float = 0.5,
     high: float = 99.5,
     non_finite: Literal["error", "background"] = "error",
+    prompts: Path | None = None,
 ) -> list[Scene]:
     """Read the images and labels of one folder pair into memory.
 
@@ -67,6 +75,8 @@ def load_scenes(
         Smallest component in pixels.
     low, high, non_finite
         Those of `images.normalize`.
+    prompts : Path, optional
+        A folder of an expert's prompts: see `table_prompts`.
 
     Returns
     -------
@@ -77,7 +87,7 @@ def load_scenes(
     ------
     InputError
         If a folder or a partner is missing, a file cannot be read or sizes differ: all the faults of the pair in
-        one line.
+        one line. If there is a folder of prompts and none of the images has any there.
     """
     image_files, label_files = _by_stem(images), _by_stem(labels)
     wanted = sorted(image_files) if stems is None else sorted(stems)
@@ -86,6 +96,8 @@ def load_scenes(
     faults = [f"no image {stem} in {images}" for stem in wanted if stem not in image_files]
     faults += [f"no labels {stem} in {labels}" for stem in wanted if stem not in label_files]
     refuse_faults(faults, source)
+    if prompts is not None:
+        check_tables(prompts, wanted, source=source)
     scenes = []
     for stem in wanted:
         try:
@@ -102,7 +114,13 @@ def load_scenes(
             faults.append(f"{stem} has an image of {image.shape[:2]} and labels of {truth.shape}")
             continue
         instances = components(truth, min_size=min_size) if as_components else renumbered(truth)
-        scenes.append(Scene(f"{source}/{stem}", source, image, instances))
+        asked: tuple[Prompt, ...] = ()
+        if prompts is not None:
+            try:
+                asked = table_prompts(prompts, stem, image=image_files[stem].name, shape=instances.shape)
+            except InputError as error:
+                faults.append(str(error))
+        scenes.append(Scene(f"{source}/{stem}", source, image, instances, asked))
     refuse_faults(faults, source)
     if not as_components and scenes and all(_like_a_mask(scene.labels) for scene in scenes):
         raise InputError(
@@ -151,6 +169,65 @@ def divide(folder: Path, part: Part) -> list[str]:
     if len(stems) < 2:
         return stems
     return stems[-n_val:] if part == "val" else stems[:-n_val]
+
+
+def evenly_spaced(items: Sequence[_Item], fraction: float) -> list[_Item]:
+    """Take a share of the items, at least one, evenly spaced.
+
+    Neighbouring slices look alike, so a share of them that lies together would show less of the volume.
+
+    Examples
+    --------
+    >>> evenly_spaced(range(10), 0.3), evenly_spaced(range(10), 0.001), evenly_spaced([], 0.5)
+    ([1, 5, 8], [5], [])
+    """
+    count = min(len(items), max(1, round(fraction * len(items))))
+    return [items[(2 * number + 1) * len(items) // (2 * count)] for number in range(count)]
+
+
+def check_tables(folder: Path, names: Sequence[str], *, source: str) -> None:
+    """Refuse a folder of prompt tables that has none for any of the images; no images need none.
+
+    Raises
+    ------
+    InputError
+        If the folder is missing, or has no table for any image.
+    """
+    if not folder.is_dir():
+        raise InputError(f"no folder {folder} of prompts; correct prompts of the source {source} in data.sources")
+    if names and not any((folder / f"{name}.csv").is_file() for name in names):
+        raise InputError(
+            f"none of the {len(names)} training images of {source} has a table in {folder}; call the table of an "
+            "image NAME.csv, or leave prompts out of data.sources"
+        )
+
+
+def table_prompts(folder: Path, name: str, *, image: str, shape: tuple[int, int]) -> tuple[Prompt, ...]:
+    """Read an expert's prompts for one image.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds a table as `prompts.manual.read_prompts` reads it for each image that has prompts.
+    name : str
+        The table is ``name.csv``.
+    image : str
+        What a column of images calls it.
+    shape : tuple of int
+        Height and width of the image.
+
+    Returns
+    -------
+    tuple of Prompt
+        Empty without a table.
+
+    Raises
+    ------
+    InputError
+        If the table has faults.
+    """
+    path = folder / f"{name}.csv"
+    return tuple(read_prompts(path, image=image, shape=shape)) if path.is_file() else ()
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:

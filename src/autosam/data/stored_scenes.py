@@ -4,13 +4,14 @@ from pathlib import Path
 from typing import Literal
 
 from autosam.data.backend_folder import MANIFEST
-from autosam.data.folders import Part, Scene, renumbered
+from autosam.data.folders import Part, Scene, check_tables, evenly_spaced, renumbered, table_prompts
 from autosam.data.manifest import FORMAT, SPLITS
 from autosam.data.refusal import refuse_faults
 from autosam.data.store import Store
 from autosam.errors import InputError
 from autosam.images import normalize, to_uint8
 from autosam.images.files import HDF5_SUFFIXES
+from autosam.prompts.prompt import Prompt
 
 
 def names_store(path: Path) -> bool:
@@ -39,6 +40,8 @@ def stored_scenes(
     low: float = 0.5,
     high: float = 99.5,
     non_finite: Literal["error", "background"] = "error",
+    fraction: float = 1.0,
+    prompts: Path | None = None,
 ) -> list[Scene]:
     """Read the images of one part of a store, and their labels, into memory.
 
@@ -52,6 +55,10 @@ def stored_scenes(
         Name of the source; the manifest's by default.
     low, high, non_finite
         Those of `images.normalize`.
+    fraction : float
+        Share of the images that is read, as `folders.evenly_spaced` takes it.
+    prompts : Path, optional
+        A folder of an expert's prompts: see `folders.table_prompts`.
 
     Returns
     -------
@@ -62,22 +69,28 @@ def stored_scenes(
     ------
     InputError
         If there is no store, the part is empty, or images of it have no labels or cannot be read: all the faults
-        in one line.
+        in one line. If there is a folder of prompts and none of the images has any there.
     """
     store = Store.open(path)
     items = [item for item in store.items if item.split == part]
     if not items:
         raise _empty(store, part)
     name = source or store.manifest.source
+    items = evenly_spaced(items, fraction)
+    if prompts is not None:
+        check_tables(prompts, [item.name for item in items], source=name)
     scenes, faults = [], []
     for item in items:
         try:
             pixels, labels = store.image(item.name), store.labels(item.name)
             image = to_uint8(normalize(pixels, low=low, high=high, non_finite=non_finite))
+            asked: tuple[Prompt, ...] = ()
+            if prompts is not None:
+                asked = table_prompts(prompts, item.name, image=item.name, shape=(item.shape[0], item.shape[1]))
         except InputError as error:
             faults.append(f"{item.name}: {str(error).removesuffix('.')}")
             continue
-        scenes.append(Scene(f"{name}/{item.name}", name, image, renumbered(labels)))
+        scenes.append(Scene(f"{name}/{item.name}", name, image, renumbered(labels), asked))
     refuse_faults(faults, str(path))
     return scenes
 

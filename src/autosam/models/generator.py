@@ -1,4 +1,4 @@
-"""The prompt generator: a UNet that turns an image into maps of foreground and boundary."""
+"""The prompt generator: a UNet that turns an image into maps of foreground, boundary and affinities."""
 
 from collections.abc import Sequence
 from typing import Literal, get_args
@@ -8,18 +8,20 @@ from torch import Tensor, nn
 
 from autosam.errors import ModelError
 
-Channel = Literal["foreground", "boundary"]
+Channel = Literal["foreground", "boundary", "affinity_row", "affinity_col"]
 CHANNELS: tuple[Channel, ...] = get_args(Channel)
 
 
 class Generator(nn.Module):
     """A segmentation-models-pytorch UNet whose output channels have names.
 
+    Its ``tile_size`` is None: it takes tiles of any size.
+
     Parameters
     ----------
     encoder : str
         Any encoder name of segmentation-models-pytorch, such as ``resnet18``.
-    channels : sequence of {"foreground", "boundary"}
+    channels : sequence of {"foreground", "boundary", "affinity_row", "affinity_col"}
         Maps to predict, in this order; at least one, none twice.
     depth : int
         Down-sampling stages, 3 to 5; the input's sides must be multiples of 2 to this power.
@@ -43,7 +45,7 @@ class Generator(nn.Module):
         super().__init__()
         if not channels or len(set(channels)) < len(channels) or not set(channels) <= set(CHANNELS):
             raise ModelError(
-                f"the generator's channels are {list(channels)}; name one or both of {', '.join(CHANNELS)}"
+                f"the generator's channels are {list(channels)}; name one or more of {', '.join(CHANNELS)}, each once"
             )
         if len(decoder_channels) != depth:
             raise ModelError(
@@ -52,6 +54,7 @@ class Generator(nn.Module):
             )
         self.channels = tuple(channels)
         self.stride = 2**depth
+        self.tile_size: int | None = None
         try:
             self.unet = smp.Unet(
                 encoder_name=encoder,

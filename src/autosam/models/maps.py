@@ -10,12 +10,13 @@ from autosam.errors import AutosamError
 from autosam.images import blend, read_window, tile_windows
 from autosam.models.generator import Generator
 from autosam.models.precision import Precision, autocast
+from autosam.models.sam_generator import SamGenerator
 from autosam.models.variants import parameter_device
 
 
 @torch.no_grad()
 def predict_maps(
-    generator: Generator,
+    generator: Generator | SamGenerator,
     image: NDArray[np.float32],
     *,
     tile_size: int,
@@ -26,12 +27,13 @@ def predict_maps(
 
     Parameters
     ----------
-    generator : Generator
+    generator : Generator or SamGenerator
         In evaluation mode.
     image : ndarray of float32, shape (H, W, 3)
         Normalized over the whole image, 0 to 1.
     tile_size : int
-        Side of a tile in pixels; rounded up to a multiple of the generator's stride.
+        Side of a tile in pixels; rounded up to a multiple of the generator's stride. A generator that takes only
+        one size (its ``tile_size``) gets that.
     overlap : float
         Fraction of the side that neighbours share.
     precision : {"auto", "float32", "bfloat16"}
@@ -47,7 +49,7 @@ def predict_maps(
         If the GPU's memory does not hold one tile.
     """
     device = parameter_device(generator)
-    size = -(-tile_size // generator.stride) * generator.stride
+    size = generator.tile_size or -(-tile_size // generator.stride) * generator.stride
     shape = (image.shape[0], image.shape[1])
     windows = tile_windows(shape, size=size, overlap=int(overlap * size))
 

@@ -65,14 +65,19 @@ def part_of(name: str) -> str:
     Returns
     -------
     str
-        What stands before the first dot, with ` (LoRA)` behind it for an adapter's parameter.
+        What stands before the first dot, with ` (LoRA)` or ` (adapter)` behind it for a parameter of one.
 
     Examples
     --------
     >>> part_of("image_encoder.blocks.0.attn.qkv.lora_A")
     'image_encoder (LoRA)'
+    >>> part_of("image_encoder.blocks.0.mlp_adapter.down.weight")
+    'image_encoder (adapter)'
     """
-    part, dot, _ = name.partition(".")
+    part, dot, rest = name.partition(".")
     if not dot:
-        part = "(own)"
-    return f"{part} (LoRA)" if name.endswith((".lora_A", ".lora_B")) else part
+        return "(own)"
+    if rest.endswith((".lora_A", ".lora_B")):
+        return f"{part} (LoRA)"
+    # The end of the names that autosam.models.adapter gives its layers.
+    return f"{part} (adapter)" if any(layer.endswith("_adapter") for layer in rest.split(".")) else part

@@ -8,7 +8,7 @@ import torch
 
 from autosam.errors import ConfigError
 
-Precision = Literal["auto", "float32", "bfloat16"]
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
 Kind = Literal["cpu", "cuda", "mps", "xpu"]
 KINDS: tuple[Kind, ...] = get_args(Kind)

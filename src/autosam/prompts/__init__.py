@@ -8,6 +8,7 @@ from autosam.prompts.negatives import find_negatives
 from autosam.prompts.points import place_points
 from autosam.prompts.prompt import ABSENT, MaskPrompt, Prompt
 from autosam.prompts.scale import scale_prompts
+from autosam.prompts.unclaimed import unclaimed
 
 __all__ = [
     "ABSENT",
@@ -20,5 +21,6 @@ __all__ = [
     "place_points",
     "read_prompts",
     "scale_prompts",
+    "unclaimed",
     "write_prompts",
 ]

@@ -6,17 +6,21 @@ from scipy import ndimage
 from skimage.segmentation import watershed
 
 from autosam.errors import ConfigError, InputError
+from autosam.prompts.affinities import Affinities, grow_along, strongest, weakest
 
 BACKGROUND_BORDER = 0.25
 """Without a foreground map, a region that holds this share of the image's border is background."""
 
 _EIGHT = np.ones((3, 3), dtype=bool)
+_FOUR = ndimage.generate_binary_structure(2, 1)
+_AFFINITIES = ("affinity_row", "affinity_col")
 
 
 def find_basins(
     foreground: ArrayLike | None,
     boundary: ArrayLike | None = None,
     *,
+    affinities: tuple[ArrayLike, ArrayLike] | None = None,
     threshold: float = 0.5,
     boundary_threshold: float = 0.5,
     min_size: int = 30,
@@ -31,16 +35,25 @@ def find_basins(
     background, which is every region that holds at least ``BACKGROUND_BORDER`` of the image's border pixels;
     object and background share the boundary between them.
 
+    With affinities, what parts objects is the larger of the boundary and 1 − the smallest affinity of a pixel to
+    its four neighbours, and the seeds grow over the foreground across the largest affinity first [1]_, so that
+    objects which touch without a gap are cut between their pixels. Without a foreground map a pixel is foreground
+    by its largest affinity. Everything is 4-connected then, as the affinities are.
+
     Parameters
     ----------
     foreground : array_like, shape (H, W), or None
         Probability, 0 to 1, that a pixel belongs to an object.
     boundary : array_like, shape (H, W), or None
         Probability, 0 to 1, that a pixel lies on an object's outline.
+    affinities : two of array_like, shape (H, W), optional
+        Probability, 0 to 1, that a pixel and the one above it, and a pixel and the one left of it, belong to one
+        object: 0 where either is background. The first map's first row and the second's first column are not
+        read.
     threshold : float
         A pixel is foreground above this probability.
     boundary_threshold : float
-        A pixel is no boundary below this probability.
+        A pixel is no boundary below this probability, and tied to a neighbour where 1 − their affinity is.
     min_size : int
         Smaller basins, in pixels, are dropped.
     min_seed_size : int
@@ -56,9 +69,14 @@ def find_basins(
     Raises
     ------
     InputError
-        If both maps are missing, differ in shape, are not 2D or hold values that are no probabilities.
+        If all maps are missing, or they differ in shape, are not 2D or hold values that are no probabilities.
     ConfigError
         If a threshold lies outside 0 to 1.
+
+    References
+    ----------
+    .. [1] Cousty J, Bertrand G, Najman L, Couprie M (2009). Watershed cuts: minimum spanning forests and the drop
+       of water principle. IEEE TPAMI 31, 1362-1374. doi:10.1109/TPAMI.2008.173
 
     Examples
     --------
@@ -71,26 +89,48 @@ def find_basins(
             raise ConfigError(f"{name} is {value}, wanted a probability: give a number from 0 to 1")
     inner = None if foreground is None else _probability_map("foreground", foreground)
     edge = None if boundary is None else _probability_map("boundary", boundary)
-    if inner is not None and edge is not None and inner.shape != edge.shape:
-        raise InputError(
-            f"foreground is {inner.shape} and boundary {edge.shape}, wanted one shape: give maps of one image"
+    ties = None
+    if affinities is not None:
+        ties = _probability_map("affinity_row", affinities[0]), _probability_map("affinity_col", affinities[1])
+    shapes = {
+        name: values.shape
+        for name, values in (
+            ("foreground", inner),
+            ("boundary", edge),
+            *zip(_AFFINITIES, ties or (), strict=False),
         )
+        if values is not None
+    }
+    if len(set(shapes.values())) > 1:
+        listed = ", ".join(f"{name} is {shape}" for name, shape in shapes.items())
+        raise InputError(f"the maps differ in shape ({listed}), wanted one shape: give maps of one image")
+    if ties is not None:
+        inner = strongest(ties) if inner is None else inner
+        cut = 1 - weakest(ties)
+        edge = cut if edge is None else np.maximum(edge, cut)
     if inner is not None and edge is not None:
-        labels = _from_both(inner > threshold, edge, boundary_threshold, min_seed_size)
+        labels = _from_seeds(inner > threshold, edge, ties, boundary_threshold, min_seed_size)
     elif inner is not None:
         labels, _ = ndimage.label(inner > threshold, structure=_EIGHT, output=np.int32)
     elif edge is not None:
         labels = _from_boundary(edge, boundary_threshold)
     else:
-        raise InputError("neither a foreground nor a boundary map came, wanted at least one: give one of them")
+        raise InputError(
+            "neither a foreground nor a boundary map came, nor affinities, wanted at least one: give one of them"
+        )
     return _number(labels, min_size)
 
 
-def _from_both(
-    mask: NDArray[np.bool_], boundary: NDArray[np.floating], boundary_threshold: float, min_seed_size: int
+def _from_seeds(
+    mask: NDArray[np.bool_],
+    boundary: NDArray[np.floating],
+    affinities: Affinities | None,
+    boundary_threshold: float,
+    min_seed_size: int,
 ) -> NDArray[np.int32]:
     """Grow the seeds of every foreground component until they fill it."""
-    components, n_components = ndimage.label(mask, structure=_EIGHT, output=np.int32)
+    structure = _EIGHT if affinities is None else _FOUR
+    components, n_components = ndimage.label(mask, structure=structure, output=np.int32)
     seeds, n_seeds = ndimage.label(mask & (boundary < boundary_threshold), output=np.int32)
     if n_components == 0:
         return np.asarray(components, dtype=np.int32)
@@ -114,7 +154,11 @@ def _from_both(
     for component in np.flatnonzero(n_standing > 1):
         box = boxes[component - 1]
         own = components[box] == component
-        grown = _grow(boundary[box], np.where(own, new_id[seeds[box]], 0), own)
+        own_seeds = np.where(own, new_id[seeds[box]], 0)
+        if affinities is None:
+            grown = _grow(boundary[box], own_seeds, own)
+        else:
+            grown = grow_along((affinities[0][box], affinities[1][box]), own_seeds, own)
         labels[box][own] = grown[own]
     return np.asarray(labels, dtype=np.int32)
 

@@ -33,7 +33,7 @@ def scale_prompts(prompts: Sequence[Prompt], factors: tuple[float, float]) -> li
     for prompt in prompts:
         box = prompt.box
         if box is not None:
-            # The outline of the box's pixels scales, not their centres: a box of one pixel covers `factor` of them.
+            # The outline of the box's pixels scales, not their centres: a pixel becomes `factor` pixels.
             first, last = box[:2] * factor, (box[2:] + 1) * factor - 1
             box = np.concatenate([first, np.maximum(first, last)])
         moved.append(

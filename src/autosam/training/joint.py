@@ -1,5 +1,6 @@
-"""One model of two networks: from tiles and labels to the joint loss."""
+"""One model of up to two networks: from tiles and labels to the loss."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -9,72 +10,98 @@ from segment_anything.modeling import Sam
 from torch import Tensor, nn
 
 from autosam.config import PromptsConfig, TrainingConfig
+from autosam.models.encoder import encode_tokens
 from autosam.models.generator import Generator
-from autosam.models.sam import LOW_RES_STRIDE, Embedding, dense_position, embed_prompts, preprocess
+from autosam.models.sam import LOW_RES_STRIDE, Embedding, preprocess
+from autosam.models.sam_generator import SamGenerator
 from autosam.models.variants import image_size
-from autosam.prompts import ABSENT, Prompt
-from autosam.training.losses import bce_dice, mask_bce_dice, mask_iou
-from autosam.training.prompting import TilePrompts, emitted_prompts, truth_prompts, vary
-from autosam.training.targets import generator_targets, mask_targets
+from autosam.networks import Networks
+from autosam.pipeline import affinities
+from autosam.prompts import Prompt
+from autosam.training.answers import Answers, by_kind, learn
+from autosam.training.losses import GENERATOR_LOSSES
+from autosam.training.prompting import TilePrompts, emitted_prompts, expert_prompts, truth_prompts, vary
+from autosam.training.targets import generator_targets
 
 
-class JointLoss(NamedTuple):
-    """The loss of one batch, in parts; each a scalar with gradient except the last two.
+class BatchLoss(NamedTuple):
+    """The loss of one batch in parts, as sums with their counts, so that batches of several devices can be joined.
 
-    A named tuple, because Fabric walks through a model's output and refuses frozen dataclasses.
+    A named tuple of tensors, because Fabric and DistributedDataParallel walk through a model's output.
 
     Attributes
     ----------
-    generator, mask, iou : Tensor
-        Generator BCE + Dice; mask BCE + Dice; squared error of the predicted IoU. Mask and IoU are 0 where the
-        batch has no prompt.
-    mask_iou : float
-        Mean IoU of the masks with their objects; NaN where there is none.
-    matched : float
-        Share of the prompts that have an object; NaN without prompts.
+    generator : Tensor
+        Sum over the tiles of the generator's loss; 0 without a generator.
+    mask, iou : Tensor
+        Sums over the answers of the mask loss and of the squared error of the predicted IoU; 0 where the batch
+        has no prompt.
+    tiles, masks, answers : Tensor
+        How many terms these three sums have, without gradient.
+    mask_iou : Tensor
+        Sum of the IoUs of the first masks with their objects, for the log; ``masks`` many.
+    matched : Tensor
+        How many prompts have an object, of ``prompts``.
+    prompts : Tensor
+        How many prompts SAM was first asked.
     """
 
     generator: Tensor
     mask: Tensor
     iou: Tensor
-    mask_iou: float
-    matched: float
+    tiles: Tensor
+    masks: Tensor
+    answers: Tensor
+    mask_iou: Tensor
+    matched: Tensor
+    prompts: Tensor
 
 
 class JointModel(nn.Module):
-    """Generator and SAM, trained together.
+    """Generator and SAM, trained together, or one of them alone.
 
-    The mask loss reaches the generator through the mask prompt, which is made of its logits; points and boxes
-    carry no gradient.
+    The mask loss reaches the generator through the mask prompt, which is made of its logits, and through the
+    first point by a soft-argmax, as far as these are switched on; boxes carry no gradient.
 
     Parameters
     ----------
-    sam : Sam
-        At the tile's size: a tile is one input of SAM.
-    generator : Generator
+    networks : Networks
+        SAM at the tile's size: a tile is one input of SAM.
     prompts : PromptsConfig
         How prompts are emitted.
     training : TrainingConfig
     """
 
-    def __init__(
-        self, sam: Sam, generator: Generator, *, prompts: PromptsConfig, training: TrainingConfig
-    ) -> None:
+    sam: Sam | None
+    generator: Generator | SamGenerator | None
+
+    def __init__(self, networks: Networks, *, prompts: PromptsConfig, training: TrainingConfig) -> None:
         super().__init__()
-        self.sam = sam
-        self.generator = generator
+        self.sam = networks.sam
+        self.generator = networks.generator
         self._prompts = prompts
         self._training = training
+        if isinstance(self.generator, SamGenerator):
+            self.generator.checkpointed = training.checkpoint_blocks
 
     def train(self, mode: bool = True) -> "JointModel":
         """Switch the mode; what is frozen keeps the running statistics that it came with."""
         super().train(mode)
-        for layer in self.sam.modules():
+        for layer in self.modules():
             if isinstance(layer, nn.BatchNorm2d) and not layer.weight.requires_grad:
                 layer.eval()
         return self
 
-    def forward(self, images: Tensor, labels: Tensor, *, emitted_share: float, seed: tuple[int, int]) -> JointLoss:
+    def forward(
+        self,
+        images: Tensor,
+        labels: Tensor,
+        *,
+        experts: Sequence[Sequence[Prompt]],
+        emitted_share: float,
+        seed: tuple[int, int],
+        first: int = 0,
+    ) -> BatchLoss:
         """Compute the loss of a batch.
 
         Parameters
@@ -82,54 +109,116 @@ class JointModel(nn.Module):
         images : Tensor of float32, shape (B, 3, S, S)
             0 to 1; S is SAM's input size.
         labels : Tensor of int32, shape (B, S, S)
+        experts : sequence of B sequences of Prompt
+            The prompts of people in each tile, in pixels of the tile.
         emitted_share : float
-            Probability that a tile is prompted by the generator and not by the truth.
+            Probability that a tile is prompted by the generator and not by the truth; without a generator there
+            is only the truth.
         seed : tuple of int
-            Everything random in this step follows from it.
+            Everything random in this step follows from it and from the tile's number in the step.
+        first : int
+            That number of the batch's first tile.
 
         Returns
         -------
-        JointLoss
+        BatchLoss
         """
         label_maps = labels.cpu().numpy()
-        channels = self.generator.channels
-        targets = torch.from_numpy(np.stack([generator_targets(tile, channels) for tile in label_maps]))
-        logits = self.generator(images).float()
-        generator_loss = bce_dice(logits, targets.to(logits.device)).mean()
-        if not bool(torch.isfinite(generator_loss)):
-            # No prompts can be made of such maps; the loop says what to do.
-            nothing = torch.zeros_like(generator_loss)
-            return JointLoss(generator_loss, nothing, nothing, float("nan"), float("nan"))
-
-        features = self.sam.image_encoder(preprocess(self.sam, images * 255)).float()
-        probabilities = logits.detach().sigmoid().cpu().numpy()
-        mask_losses, iou_losses, ious, matched = [], [], [], []
-        for index, tile_labels in enumerate(label_maps):
-            rng = np.random.default_rng((*seed, index))
-            maps = dict(zip(channels, probabilities[index], strict=True))
-            tile = self._prompt_tile(tile_labels, maps, emitted=rng.random() < emitted_share, rng=rng)
-            if not tile.prompts:
-                continue
-            prompts = vary(tile.prompts, mask_share=self._training.mask_prompt, rng=rng)
-            for members in by_number_of_points(prompts):
-                ids = torch.from_numpy(tile.targets[members]).to(labels.device)
-                asked = [prompts[member] for member in members]
-                answer, predicted_iou = self._answer(asked, tile.basins, features[index], logits[index])
-                mask_loss, iou_loss, iou = tile_losses(
-                    answer, predicted_iou, mask_targets(labels[index], ids, LOW_RES_STRIDE), ids > 0
+        zero = images.new_zeros((), dtype=torch.float32)
+        generator_loss, logits = zero, None
+        maps: list[dict[str, NDArray[np.float32]]] = [{} for _ in label_maps]
+        if self.generator is not None:
+            channels = self.generator.channels
+            targets = torch.from_numpy(np.stack([generator_targets(tile, channels) for tile in label_maps]))
+            logits = self.generator(images).float()
+            loss_of = GENERATOR_LOSSES[self._training.generator_loss]
+            generator_loss = loss_of(logits, targets.to(logits.device)).mean(dim=1).sum()
+            probabilities = logits.detach().sigmoid().cpu().numpy()
+            maps = [dict(zip(channels, tile, strict=True)) for tile in probabilities]
+        answers = Answers.none(zero)
+        # No prompts can be made of maps that are no numbers; the loop says what to do.
+        if self.sam is not None and bool(torch.isfinite(generator_loss)):
+            pixels = preprocess(self.sam, images * 255)
+            features, _ = encode_tokens(
+                self.sam.image_encoder, pixels, checkpointed=self._training.checkpoint_blocks and self.training
+            )
+            for index, tile_labels in enumerate(label_maps):
+                rng = np.random.default_rng((*seed, first + index))
+                answers = answers.joined(
+                    self._learn_tile(
+                        tile_labels,
+                        labels[index],
+                        maps[index],
+                        features[index].float(),
+                        None if logits is None else logits[index],
+                        experts[index],
+                        emitted=rng.random() < emitted_share and self.generator is not None,
+                        rng=rng,
+                    )
                 )
-                mask_losses.append(mask_loss)
-                iou_losses.append(iou_loss)
-                ious.append(iou)
-                matched.append(ids > 0)
-        found = torch.cat(matched).float() if matched else torch.zeros(0)
-        return JointLoss(
+        return BatchLoss(
             generator=generator_loss,
-            mask=torch.cat(mask_losses).mean() if any(len(part) for part in mask_losses) else logits.sum() * 0,
-            iou=torch.cat(iou_losses).mean() if iou_losses else logits.sum() * 0,
-            mask_iou=float(torch.cat(ious).mean()) if any(len(part) for part in ious) else float("nan"),
-            matched=float(found.mean()) if len(found) else float("nan"),
+            mask=answers.mask,
+            iou=answers.iou,
+            tiles=zero + len(label_maps),
+            masks=zero + answers.masks,
+            answers=zero + answers.answers,
+            mask_iou=zero + answers.mask_iou,
+            matched=zero + answers.matched,
+            prompts=zero + answers.prompts,
         )
+
+    def _learn_tile(
+        self,
+        labels: NDArray[np.int32],
+        label_tensor: Tensor,
+        maps: dict[str, NDArray[np.float32]],
+        features: Tensor,
+        logits: Tensor | None,
+        experts: Sequence[Prompt],
+        *,
+        emitted: bool,
+        rng: np.random.Generator,
+    ) -> Answers:
+        """Prompt SAM in one tile and compare its answers with the objects."""
+        assert self.sam is not None
+        settings = self._training
+        sets = []
+        if not experts or settings.expert == "add":
+            tile = self._prompt_tile(labels, maps, emitted=emitted, rng=rng)
+            prompts = vary(
+                tile.prompts,
+                mask_share=settings.mask_prompt,
+                box_only=settings.simulate.box_only,
+                point_only=settings.simulate.point_only,
+                rng=rng,
+            )
+            sets.append((tile, prompts))
+        if experts:
+            own = expert_prompts(labels, experts)
+            sets.append((own, own.prompts))
+        foreground = None
+        if logits is not None and self.generator is not None and "foreground" in self.generator.channels:
+            foreground = logits[self.generator.channels.index("foreground")]
+        side = image_size(self.sam)
+        total = Answers.none(features.new_zeros(()))
+        for tile, prompts in sets:
+            for members in by_kind(prompts):
+                total = total.joined(
+                    learn(
+                        self.sam,
+                        Embedding(features[None], (side, side), (side, side)),
+                        [prompts[member] for member in members],
+                        label_tensor,
+                        torch.from_numpy(tile.targets[members]).to(features.device),
+                        basins=tile.basins,
+                        foreground=foreground,
+                        settings=settings,
+                        stride=LOW_RES_STRIDE,
+                        rng=rng,
+                    )
+                )
+        return total
 
     def _prompt_tile(
         self,
@@ -139,7 +228,7 @@ class JointModel(nn.Module):
         emitted: bool,
         rng: np.random.Generator,
     ) -> TilePrompts:
-        settings = self._prompts
+        settings, training = self._prompts, self._training
         # `vary` drops points, boxes and masks again, so SAM learns prompts with and without each of them.
         points = max(1, settings.points)
         if emitted:
@@ -147,119 +236,31 @@ class JointModel(nn.Module):
                 labels,
                 maps.get("foreground"),
                 maps.get("boundary"),
-                count=self._training.prompts_per_tile,
+                affinities=affinities(maps),
+                count=training.prompts_per_tile,
                 threshold=settings.foreground,
                 boundary_threshold=settings.boundary,
                 min_size=settings.min_size,
+                # A model that is to be prompted by hand or by a grid emits nothing.
                 method=settings.method,
                 points=points,
                 negatives=settings.negatives,
                 box_margin=settings.box_margin,
+                matching=training.matching,
+                unmatched=training.unmatched,
                 rng=rng,
             )
         return truth_prompts(
             labels,
             maps.get("foreground"),
-            count=self._training.prompts_per_tile,
+            count=training.prompts_per_tile,
             min_size=settings.min_size,
             points=points,
             negatives=settings.negatives,
             box_margin=settings.box_margin,
+            how=training.simulate.points,
+            jitter=training.simulate.box_jitter,
+            max_jitter=training.simulate.max_jitter,
+            mask=training.mask_prompt > 0,
             rng=rng,
         )
-
-    def _answer(
-        self, prompts: list[Prompt], basins: NDArray[np.int32], features: Tensor, logits: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Ask SAM; with a single point, all four of its masks, otherwise only the first."""
-        side = image_size(self.sam)
-        embedding = Embedding(features[None], (side, side), (side, side))
-        soft = None
-        if prompts[0].mask is not None:
-            foreground = logits[self.generator.channels.index("foreground")]
-            if not self._training.soft_mask:
-                foreground = foreground.detach()
-            soft = soft_mask_prompts(prompts, basins, foreground)
-        sparse, dense = embed_prompts(self.sam, prompts, embedding, mask_logits=soft)
-        answer, predicted_iou = self.sam.mask_decoder.predict_masks(
-            image_embeddings=embedding.features,
-            image_pe=dense_position(self.sam),
-            sparse_prompt_embeddings=sparse,
-            dense_prompt_embeddings=dense,
-        )
-        ambiguous = len(prompts[0].points) == 1 and prompts[0].box is None and prompts[0].mask is None
-        kept = slice(None) if ambiguous else slice(0, 1)
-        return answer[:, kept].float(), predicted_iou[:, kept].float()
-
-
-def by_number_of_points(prompts: list[Prompt]) -> list[list[int]]:
-    """Group prompts that SAM can answer in one batch; small objects have fewer points."""
-    groups: dict[int, list[int]] = {}
-    for index, prompt in enumerate(prompts):
-        groups.setdefault(len(prompt.points), []).append(index)
-    return [groups[number] for number in sorted(groups)]
-
-
-def soft_mask_prompts(prompts: list[Prompt], basins: NDArray[np.int32], foreground: Tensor) -> Tensor:
-    """Draw the mask prompts of a tile from logits that carry a gradient.
-
-    Equal to `models.sam.render_mask_prompt` of the same prompts.
-
-    Parameters
-    ----------
-    prompts : list of Prompt
-        Each with a mask, which says where its crop lies.
-    basins : ndarray of int32, shape (S, S)
-    foreground : Tensor, shape (S, S)
-        The generator's foreground logits.
-
-    Returns
-    -------
-    Tensor, shape (n, 1, S / 4, S / 4)
-    """
-    own = np.zeros((len(prompts), *basins.shape), dtype=bool)
-    for index, prompt in enumerate(prompts):
-        if prompt.mask is None:
-            raise ValueError(f"prompt {index} has no mask")
-        height, width = prompt.mask.logits.shape
-        crop = (
-            slice(prompt.mask.row, prompt.mask.row + height),
-            slice(prompt.mask.col, prompt.mask.col + width),
-        )
-        own[index][crop] = (basins[crop] == prompt.basin) | (basins[crop] == 0)
-    inside = torch.from_numpy(own).to(foreground.device)
-    masks = torch.where(inside, foreground.clamp(ABSENT, -ABSENT), ABSENT)
-    return nn.functional.avg_pool2d(masks[:, None], LOW_RES_STRIDE)
-
-
-def tile_losses(
-    answer: Tensor, predicted_iou: Tensor, target: Tensor, matched: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Compare SAM's answers in one tile with their objects.
-
-    The first mask always learns; of the three alternatives (where there are any) the best one does, so that each
-    can specialise (Kirillov et al., "Segment Anything", ICCV 2023, section 3). The IoU head learns the IoU of
-    every mask, which is 0 for a prompt without an object.
-
-    Parameters
-    ----------
-    answer : Tensor, shape (n, m, h, w)
-        Mask logits; m is 1 or 4.
-    predicted_iou : Tensor, shape (n, m)
-    target : Tensor, shape (n, 1, h, w)
-    matched : Tensor of bool, shape (n,)
-
-    Returns
-    -------
-    mask_loss : Tensor, shape (matched,)
-    iou_loss : Tensor, shape (n,)
-    iou : Tensor, shape (matched,)
-        IoU of the first mask.
-    """
-    losses = mask_bce_dice(answer, target.expand_as(answer))
-    loss = losses[:, 0]
-    if losses.shape[1] > 1:
-        loss = loss + losses[:, 1:].amin(dim=1)
-    true_iou = mask_iou(answer, target) * matched[:, None]
-    iou_loss = (predicted_iou - true_iou).square().mean(dim=1)
-    return loss[matched], iou_loss, true_iou[matched, 0]

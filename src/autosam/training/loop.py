@@ -1,31 +1,34 @@
-"""The joint training loop, on one page."""
+"""The training loop, on one page."""
 
+import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.fabric import Fabric
-from torch import nn
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, Subset
 
 from autosam.config import Config
 from autosam.data import Scene
 from autosam.errors import AutosamError, ConfigError, InputError
-from autosam.models.checkpoint import ModelHeader, save_model
-from autosam.models.precision import use_bfloat16
+from autosam.images import ensure_folder, write_png
 from autosam.models.variants import image_size
-from autosam.networks import Networks, build_networks, network_tensors
+from autosam.networks import Networks, build_networks
+from autosam.pipeline import WITHOUT_SAM
 from autosam.training.average import exponential_average
-from autosam.training.joint import JointLoss, JointModel
+from autosam.training.devices import clip_gradients, make_fabric, memory_advice, prepare, reproducible
+from autosam.training.joint import BatchLoss, JointModel
 from autosam.training.optimizer import make_optimizer, trainable_parameters
-from autosam.training.run import MODEL, TRAIN_LOG, VALIDATION_LOG, RunFolder
+from autosam.training.run import MODEL, PREVIEWS, TENSORBOARD, TRAIN_LOG, VALIDATION_LOG, RunFolder
+from autosam.training.saving import averaged_networks, save_trained
 from autosam.training.schedule import emitted_share, learning_rate
-from autosam.training.tiles import Augmentation, TileDataset
+from autosam.training.step import StepLoss, step_loss
+from autosam.training.tensorboard import TensorBoardLog
+from autosam.training.tiles import Augmentation, TileBatch, TileDataset, collate_tiles
 from autosam.training.validation import validate
 
 
@@ -47,10 +50,11 @@ def train(
     out: Path,
     resume: bool = False,
     device: torch.device | None = None,
+    devices: int = 1,
     licence: str = "",
     report: Callable[[Progress], None] | None = None,
 ) -> Path:
-    """Train generator and SAM jointly.
+    """Train generator and SAM jointly, or what of them the settings name.
 
     Everything random follows from ``config.seed`` and the step, so that a resumed run ends with the weights of an
     uninterrupted one.
@@ -66,10 +70,13 @@ def train(
         Go on from the run's checkpoint.
     device : torch.device, optional
         The CPU by default.
+    devices : int
+        How many; with several, Fabric starts this program again for each of the others.
     licence : str
         Licence of the weights, written into the model file.
     report : callable, optional
-        Called before the first step, with a message about the parameters, and after every step.
+        Called by the first process before the first step, with a message about the parameters, and after every
+        step.
 
     Returns
     -------
@@ -85,154 +92,202 @@ def train(
     AutosamError
         If the loss is no number.
     """
-    if not any(scene.labels.any() for scene in train_scenes):
-        raise InputError(f"none of the {len(train_scenes)} training images has an object; check the labels")
+    check_trainable(config, train_scenes)
     settings = config.training
-    if config.prompts.method in ("grid", "manual"):
-        raise ConfigError(
-            f"prompts.method={config.prompts.method} asks no generator, so there is none to train; choose "
-            "distance, centroid or probability"
-        )
     device = device or torch.device("cpu")
 
     # Build
     networks = build_networks(config.model, seed=config.seed)
-    run = RunFolder(out, config, resume=resume)
-    model = JointModel(networks.sam, networks.generator, prompts=config.prompts, training=settings)
-    model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = make_optimizer(model, weight_decay=settings.weight_decay)
-    precision = "bf16-mixed" if use_bfloat16(device, settings.precision) else "32-true"
-    # A GPU is named by its number, a CPU counted.
-    devices = [device.index] if device.type != "cpu" and device.index is not None else 1
-    fabric = Fabric(accelerator=device.type, devices=devices, precision=precision)
+    fabric = make_fabric(device, devices=devices, precision=settings.precision)
+    # Only the first process writes, and refuses before it starts the others.
+    run = RunFolder(out, config, resume=resume, first=fabric.is_global_zero)
+    fabric.launch()
+    model = JointModel(networks, prompts=config.prompts, training=settings)
+    prepare(model, device=fabric.device, compiled=settings.compile)
+    optimizer = make_optimizer(model, name=settings.optimizer, weight_decay=settings.weight_decay)
     averaged = AveragedModel(model, multi_avg_fn=exponential_average(settings.ema), use_buffers=True)
     wrapped, optimizer = fabric.setup(model, optimizer)
-    start, best = 0, -1.0
+    start, best, fruitless = 0, -1.0, 0
     if resume:
         state = run.load_checkpoint()
         model.load_state_dict(state["model"])
         averaged.load_state_dict(state["averaged"])
         optimizer.load_state_dict(state["optimizer"])
-        start, best = int(state["step"]), float(state["best"])
+        fabric.strategy.precision.load_state_dict(state["precision"])
+        start, best, fruitless = int(state["step"]), float(state["best"]), int(state["fruitless"])
         if licence and licence != state["licence"]:
             raise ConfigError(
                 f"the run in {out} was started with licence {state['licence']!r}; leave --licence away"
             )
         licence = str(state["licence"])
-        for log in (TRAIN_LOG, VALIDATION_LOG):
-            run.cut_log(log, start)
-
-    # Data
-    tiles = TileDataset(
-        train_scenes,
-        size=image_size(networks.sam),
-        length=settings.steps * settings.batch_size,
-        seed=config.seed,
-        augmentation=Augmentation(**settings.augment.model_dump()),
-    )
-    todo = Subset(tiles, range(start * settings.batch_size, len(tiles)))
-    loader = DataLoader(
-        todo,
-        batch_size=settings.batch_size,
-        num_workers=settings.workers,
-        # Its own, although tiles need none: by default torch's global one is moved.
-        generator=torch.Generator().manual_seed(config.seed),
-    )
-    batches = iter(loader)
-    if report is not None:
+        run.cut_log(TRAIN_LOG, start)
+        run.cut_log(VALIDATION_LOG, start)
+    board = TensorBoardLog(out / TENSORBOARD) if fabric.is_global_zero and TensorBoardLog.available() else None
+    batches = make_batches(config, train_scenes, tile_size(networks), fabric, start=start)
+    if report is not None and fabric.is_global_zero:
         report(Progress(start, settings.steps, float("nan"), trainable_parameters(model)))
 
     for step in range(start, settings.steps):
-        began = time.perf_counter()
-        images, labels = next(batches)
-        waited = time.perf_counter() - began
-        images, labels = images.to(device, memory_format=torch.channels_last), labels.to(device)
-
-        # Step
+        began, waited = time.perf_counter(), 0.0
         model.train()
         for group in optimizer.param_groups:
             peak = settings.generator_learning_rate if group["part"] == "generator" else settings.learning_rate
-            group["lr"] = learning_rate(step, steps=settings.steps, warmup=settings.warmup, peak=peak)
+            group["lr"] = learning_rate(
+                step, steps=settings.steps, warmup=settings.warmup, peak=peak, schedule=settings.schedule
+            )
         share = emitted_share(step, steps=settings.steps, between=settings.emitted, final=settings.emitted_share)
-        with reproducible(config.seed, step, device), memory_advice(settings.batch_size):
-            loss: JointLoss = wrapped(images, labels, emitted_share=share, seed=(config.seed, step))
-            total = loss.generator + settings.mask_weight * (loss.mask + loss.iou)
-            if not bool(torch.isfinite(total)):
-                raise _diverged(f"loss is {float(total.detach())}", step, run)
-            fabric.backward(total)
-        for part in (model.generator, model.sam):
-            norm = nn.utils.clip_grad_norm_(part.parameters(), settings.clip)
-            if not bool(torch.isfinite(norm)):
-                raise _diverged(f"gradient's norm is {float(norm)}", step, run)
+
+        # Step
+        parts: list[StepLoss] = []
+        for number in range(settings.accumulate):
+            asked_at = time.perf_counter()
+            batch = next(batches)
+            waited += time.perf_counter() - asked_at
+            images = batch.images.to(fabric.device, memory_format=torch.channels_last)
+            last_part = number == settings.accumulate - 1
+            with (
+                reproducible(config.seed, step, fabric.device),
+                memory_advice(settings.batch_size),
+                fabric.no_backward_sync(wrapped, enabled=not last_part),
+            ):
+                loss: BatchLoss = wrapped(
+                    images,
+                    batch.labels.to(fabric.device),
+                    experts=batch.prompts,
+                    emitted_share=share,
+                    seed=(config.seed, step),
+                    first=(number * fabric.world_size + fabric.global_rank) * settings.batch_size,
+                )
+                part = step_loss(loss, mask_weight=settings.mask_weight, fabric=fabric)
+                if not math.isfinite(part.total):
+                    raise _diverged(f"loss is {part.total}", step, run)
+                fabric.backward(part.objective / settings.accumulate)
+            parts.append(part)
+        norm = clip_gradients(fabric, optimizer, (model.generator, model.sam), settings.clip)
+        # Under float16 such a step is left out, and the scale lowered.
+        if not math.isfinite(norm) and settings.precision != "float16":
+            raise _diverged(f"gradient's norm is {norm}", step, run)
         optimizer.step()
         optimizer.zero_grad()
         averaged.update_parameters(model)
 
         # Log, validate, save
+        seconds = time.perf_counter() - began
+        tiles = settings.batch_size * settings.accumulate * fabric.world_size
         row = {
             "step": step + 1,
-            "loss": round(float(total.detach()), 5),
-            "generator": round(float(loss.generator.detach()), 5),
-            "mask": round(float(loss.mask.detach()), 5),
-            "iou": round(float(loss.iou.detach()), 5),
-            "mask_iou": round(loss.mask_iou, 4),
-            "matched": round(loss.matched, 4),
+            **StepLoss.mean(parts).row(),
             "emitted_share": round(share, 4),
             "learning_rate": round(optimizer.param_groups[0]["lr"], 8),
             "waited_s": round(waited, 4),
-            "seconds": round(time.perf_counter() - began, 3),
+            "seconds": round(seconds, 3),
+            "tiles_per_second": round(tiles / seconds, 3),
         }
         run.append(TRAIN_LOG, row)
-        done, message = step + 1, ""
+        if board is not None:
+            board.scalars(step + 1, {f"train/{name}": value for name, value in row.items() if name != "step"})
+        done, message, ends = step + 1, "", False
         last = done == settings.steps
         validated = bool(val_scenes) and (last or done % settings.validate_every == 0)
-        if validated:
-            scores = validate(averaged_networks(averaged, networks), config, val_scenes)
+        if validated and fabric.is_global_zero:
+            validation = validate(averaged_networks(averaged, networks), config, val_scenes)
+            scores = validation.scores
             run.append(VALIDATION_LOG, {"step": done, **scores})
             message = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
-            if scores["mean_ap"] >= best:
-                best = scores["mean_ap"]
+            for name, picture in validation.previews:
+                write_png(ensure_folder(out / PREVIEWS) / f"step_{done:06d}_{name.replace('/', '_')}.png", picture)
+                if board is not None:
+                    board.image(done, name, picture)
+            if board is not None:
+                board.scalars(done, {f"val/{name}": value for name, value in scores.items()})
+            fruitless += 1
+            if validation.score >= best:
+                best, fruitless = validation.score, 0
                 save_trained(out / MODEL, averaged, networks, config, {"step": done, **scores}, licence)
-        elif last:
+            ends = 0 < settings.patience <= fruitless
+        elif last and fabric.is_global_zero and not val_scenes:
             save_trained(out / MODEL, averaged, networks, config, {"step": done}, licence)
+        if validated and settings.patience:
+            ends = bool(fabric.broadcast(ends))
         # Also where a model was kept: it must not be left without the checkpoint that it belongs to.
         if validated or last or done % settings.checkpoint_every == 0:
             run.save_checkpoint(
                 {
-                    "step": done,
+                    # A run that has ended early has nothing to go on with.
+                    "step": settings.steps if ends else done,
                     "best": best,
+                    "fruitless": fruitless,
                     "licence": licence,
                     "model": model.state_dict(),
                     "averaged": averaged.state_dict(),
                     "optimizer": optimizer.state_dict(),
+                    "precision": fabric.strategy.precision.state_dict(),
                 }
             )
-        if report is not None:
+        if report is not None and fabric.is_global_zero:
+            if ends and not last:
+                message += f"; no better for {fruitless} validations, so the run ends here"
             report(Progress(done, settings.steps, row["loss"], message))
+        if ends:
+            break
+    fabric.barrier()
+    if board is not None:
+        board.close()
     if not (out / MODEL).is_file():
         raise AutosamError(f"the run in {out} is finished, but its {MODEL} is gone; start again in another folder")
     return out / MODEL
 
 
-@contextmanager
-def reproducible(seed: int, step: int, device: torch.device) -> Iterator[None]:
-    """Seed what some encoders draw from torch's global generators (dropped paths), and put these back."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed * 1_000_003 + step)
-        yield
+def check_trainable(config: Config, train_scenes: Sequence[Scene]) -> None:
+    """Raise an InputError or a ConfigError where there is nothing to learn from, or no way to."""
+    if not any(scene.labels.any() for scene in train_scenes):
+        raise InputError(f"none of the {len(train_scenes)} training images has an object; check the labels")
+    if config.model.generator is not None and config.prompts.method in ("grid", "manual"):
+        raise ConfigError(
+            f"prompts.method={config.prompts.method} asks no generator, so there is none to train; choose "
+            "distance, centroid or probability, or set model.generator to null"
+        )
 
 
-@contextmanager
-def memory_advice(batch_size: int) -> Iterator[None]:
-    """Say what to set when a GPU's memory does not hold a step."""
-    try:
-        yield
-    except torch.cuda.OutOfMemoryError as error:
-        smaller = f"training.batch_size below {batch_size} or " if batch_size > 1 else ""
-        raise AutosamError(
-            f"the GPU's memory does not hold a training step; set {smaller}training.prompts_per_tile to less in "
-            "a new run"
-        ) from error
+def tile_size(networks: Networks) -> int:
+    """Side of a training tile: what SAM, or a generator with its encoder, takes."""
+    if networks.sam is not None:
+        return image_size(networks.sam)
+    fixed = None if networks.generator is None else networks.generator.tile_size
+    return fixed or WITHOUT_SAM
+
+
+def make_batches(
+    config: Config, scenes: Sequence[Scene], size: int, fabric: Fabric, *, start: int
+) -> Iterator[TileBatch]:
+    """Give the batches of this process from a step on: of every round of batches, its own one."""
+    settings = config.training
+    per_step = settings.batch_size * settings.accumulate * fabric.world_size
+    tiles = TileDataset(
+        scenes,
+        size=size,
+        length=settings.steps * per_step,
+        seed=config.seed,
+        augmentation=Augmentation(**settings.augment.model_dump()),
+        scale=config.images.scale,
+        object_share=settings.object_tiles,
+    )
+    todo = range(start * per_step, len(tiles))
+    offset, world = fabric.global_rank * settings.batch_size, fabric.world_size
+    own = [
+        index
+        for first in range(todo.start + offset, todo.stop, settings.batch_size * world)
+        for index in range(first, first + settings.batch_size)
+    ]
+    loader: DataLoader[Any] = DataLoader(
+        Subset(tiles, own),
+        batch_size=settings.batch_size,
+        num_workers=settings.workers,
+        collate_fn=collate_tiles,
+        # Its own, although tiles need none: by default torch's global one is moved.
+        generator=torch.Generator().manual_seed(config.seed),
+    )
+    return iter(loader)
 
 
 def _diverged(what: str, step: int, run: RunFolder) -> AutosamError:
@@ -244,37 +299,3 @@ def _diverged(what: str, step: int, run: RunFolder) -> AutosamError:
         f"the {what} at step {step}; the last checkpoint is kept in {run.path}: resume with --set "
         f"training.precision=float32, or start again in another folder with a {lower}"
     )
-
-
-def averaged_networks(averaged: AveragedModel, networks: Networks) -> Networks:
-    """Give the averaged weights as networks in evaluation mode; they share memory with the average."""
-    model: Any = averaged.module
-    model.eval()
-    return Networks(model.sam, model.generator, networks.base_name, networks.base_sha256)
-
-
-def save_trained(
-    path: Path,
-    averaged: AveragedModel,
-    networks: Networks,
-    config: Config,
-    summary: Mapping[str, Any],
-    licence: str,
-) -> None:
-    """Write the model file: averaged weights in float16, and the settings that it is to be used with."""
-    trained = averaged_networks(averaged, networks)
-    used = {"images", "model", "tiles", "prompts", "decode", "merge"}
-    header = ModelHeader(
-        settings=config.model_dump(mode="json", include=used),
-        base_name=networks.base_name,
-        base_sha256=networks.base_sha256,
-        training={
-            **summary,
-            "steps": config.training.steps,
-            "batch_size": config.training.batch_size,
-            "seed": config.seed,
-            "sources": [source.name for source in config.data.sources],
-        },
-        licence=licence,
-    )
-    save_model(path, tensors=network_tensors(trained, config.model), metadata=header, half=True)

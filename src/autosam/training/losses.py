@@ -1,8 +1,31 @@
 """Losses on logits. Targets may lie between 0 and 1, where a coarse pixel is partly covered."""
 
+from collections.abc import Callable, Mapping
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+MaskLoss = Callable[[Tensor, Tensor], Tensor]
+"""From logits and targets of one shape (..., H, W) to a loss per mask, (...)."""
+
+SMOOTH = 1e-5
+"""What `squared_dice_ce` adds above and below the line, as MONAI does."""
+
+
+def bce(logits: Tensor, target: Tensor) -> Tensor:
+    """Binary cross entropy, averaged over the pixels of each mask.
+
+    Parameters
+    ----------
+    logits, target : Tensor, shape (..., H, W)
+        Target values of 0 to 1.
+
+    Returns
+    -------
+    Tensor, shape (...)
+    """
+    return F.binary_cross_entropy_with_logits(logits, target, reduction="none").mean(dim=(-2, -1))
 
 
 def bce_dice(logits: Tensor, target: Tensor) -> Tensor:
@@ -23,12 +46,37 @@ def bce_dice(logits: Tensor, target: Tensor) -> Tensor:
     ----------
     Milletari et al., "V-Net", 3DV 2016, for soft Dice (with plain sums below the line).
     """
-    cross_entropy = F.binary_cross_entropy_with_logits(logits, target, reduction="none").mean(dim=(-2, -1))
     probability = logits.sigmoid()
     shared = (probability * target).sum(dim=(-2, -1))
     total = probability.sum(dim=(-2, -1)) + target.sum(dim=(-2, -1))
     dice: Tensor = (2 * shared + 1) / (total + 1)
-    return cross_entropy + 1 - dice
+    return bce(logits, target) + 1 - dice
+
+
+def squared_dice_ce(logits: Tensor, target: Tensor) -> Tensor:
+    """Binary cross entropy plus soft Dice loss with squares below the line, per mask.
+
+    Parameters
+    ----------
+    logits, target : Tensor, shape (..., H, W)
+        Target values of 0 to 1.
+
+    Returns
+    -------
+    Tensor, shape (...)
+        BCE averaged over the pixels plus 1 − Dice, where Dice = (2 Σ p t + s) / (Σ p² + Σ t² + s) and s is
+        ``SMOOTH``. For an empty target the Dice loss is close to 1 as soon as Σ p² is much larger than s.
+
+    References
+    ----------
+    Milletari et al., "V-Net", 3DV 2016; MONAI's ``DiceLoss(sigmoid=True, squared_pred=True)``, which MedSAM's
+    code adds to the mean BCE (Ma et al., "Segment anything in medical images", Nature Communications 2024).
+    """
+    probability = logits.sigmoid()
+    shared = (probability * target).sum(dim=(-2, -1))
+    total = probability.square().sum(dim=(-2, -1)) + target.square().sum(dim=(-2, -1))
+    dice: Tensor = (2 * shared + SMOOTH) / (total + SMOOTH)
+    return bce(logits, target) + 1 - dice
 
 
 def mask_bce_dice(logits: Tensor, target: Tensor, *, weight: float = 20.0) -> Tensor:
@@ -46,8 +94,18 @@ def mask_bce_dice(logits: Tensor, target: Tensor, *, weight: float = 20.0) -> Te
     -------
     Tensor, shape (...)
     """
-    cross_entropy = F.binary_cross_entropy_with_logits(logits, target, reduction="none").mean(dim=(-2, -1))
-    return bce_dice(logits, target) + (weight - 1) * cross_entropy
+    return bce_dice(logits, target) + (weight - 1) * bce(logits, target)
+
+
+MASK_LOSSES: Mapping[str, MaskLoss] = {
+    "weighted": mask_bce_dice,
+    "dice_ce": bce_dice,
+    "squared_dice_ce": squared_dice_ce,
+}
+"""SAM's losses by the name of the setting ``training.mask_loss``."""
+
+GENERATOR_LOSSES: Mapping[str, MaskLoss] = {"bce": bce, "bce_dice": bce_dice}
+"""The generator's losses by the name of the setting ``training.generator_loss``."""
 
 
 @torch.no_grad()

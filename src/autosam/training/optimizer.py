@@ -1,23 +1,47 @@
 """What is trained, and how its weights are stepped."""
 
+from typing import Literal
+
 from torch import nn
-from torch.optim import AdamW
+from torch.optim import Adam, AdamW, Optimizer
 
 from autosam.errors import ConfigError
-from autosam.models.parameters import parameter_table
+from autosam.models.parameters import PartParameters, parameter_table
+from autosam.models.sam_generator import SamGenerator
 from autosam.training.joint import JointModel
 
 
-def make_optimizer(model: JointModel, *, weight_decay: float) -> AdamW:
-    """AdamW over what is trainable; biases, scales, tokens, position codes and patch embeddings do not decay."""
+def make_optimizer(model: JointModel, *, name: Literal["adamw", "adam"], weight_decay: float) -> Optimizer:
+    """Step what is trainable; biases, scales, tokens, position codes and patch embeddings do not decay.
+
+    Parameters
+    ----------
+    model : JointModel
+    name : {"adamw", "adam"}
+    weight_decay : float
+        Decoupled for AdamW, added to the gradient for Adam.
+
+    Returns
+    -------
+    Optimizer
+        Every parameter group has its ``part`` of the model, "generator" or "sam"; rates are set at every step.
+
+    Raises
+    ------
+    ConfigError
+        If nothing is trainable.
+    """
     groups: dict[tuple[str, bool], list[nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
+    for parameter_name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            decays = parameter.ndim > 1 and "embed" not in name and "rel_pos" not in name and "token" not in name
-            groups.setdefault((name.partition(".")[0], decays), []).append(parameter)
+            decays = parameter.ndim > 1 and not any(
+                word in parameter_name for word in ("embed", "rel_pos", "token")
+            )
+            groups.setdefault((_part(parameter_name), decays), []).append(parameter)
     if not groups:
         raise ConfigError("nothing is trainable; set one of model.sam.encoder, mask_decoder or prompt_encoder")
-    return AdamW(
+    kind: type[Adam] | type[AdamW] = AdamW if name == "adamw" else Adam
+    return kind(
         [
             {"params": parameters, "part": part, "weight_decay": weight_decay if decays else 0.0}
             for (part, decays), parameters in groups.items()
@@ -28,7 +52,22 @@ def make_optimizer(model: JointModel, *, weight_decay: float) -> AdamW:
     )
 
 
+def _part(name: str) -> str:
+    """Whose learning rate a parameter has; SAM's image encoder keeps SAM's inside a generator, too."""
+    return "sam" if ".image_encoder." in name else name.partition(".")[0]
+
+
+def part_table(model: JointModel) -> list[PartParameters]:
+    """Count parameters by part: those of SAM one by one, then the generator."""
+    rows = [] if model.sam is None else parameter_table(model.sam)
+    if isinstance(model.generator, SamGenerator):
+        rows += parameter_table(model.generator)
+    elif model.generator is not None:
+        rows += parameter_table(nn.ModuleDict({"generator": model.generator}))
+    return rows
+
+
 def trainable_parameters(model: JointModel) -> str:
     """Say how many parameters of each part are trained."""
-    rows = [*parameter_table(model.sam), *parameter_table(nn.ModuleDict({"generator": model.generator}))]
+    rows = part_table(model)
     return "trained parameters: " + ", ".join(f"{row.part} {row.trainable:,} of {row.total:,}" for row in rows)

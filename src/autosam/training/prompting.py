@@ -1,23 +1,24 @@
-"""The prompts that SAM is trained on: made of the truth, or emitted by the generator and matched to the truth."""
+"""The prompts of a training tile and their objects: made of the truth, by the generator or by an expert."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.optimize import linear_sum_assignment
 
+from autosam.models.sam import LOW_RES_STRIDE
 from autosam.prompts import Prompt, emit_prompts, find_basins
+from autosam.prompts.unclaimed import box_iou
+from autosam.training.simulate import Sampling, jitter_box, low_resolution_mask, mask_box, sample_points
+
+Matching = Literal["hungarian", "overlap"]
+"""How basins get their objects, see `match_regions`."""
 
 MATCH_IOU = 0.25
 """An emitted prompt whose basin overlaps no object by more than this teaches the IoU head 0."""
-
-BOX_JITTER = 0.1
-"""Standard deviation of a simulated box's corners, as a fraction of its side (SAM's own training: 10 %)."""
-
-MAX_JITTER = 20.0
-"""Largest shift of a corner in pixels, as in SAM's training."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +31,7 @@ class TilePrompts:
     targets : ndarray of int64, shape (n,)
         Id of each prompt's object in the labels; 0 where there is none.
     basins : ndarray of int32, shape (H, W)
-        The regions that ``Prompt.basin`` refers to.
+        The regions that ``Prompt.basin`` refers to; all 0 where the prompts do not come from regions.
     """
 
     prompts: list[Prompt]
@@ -47,15 +48,19 @@ def truth_prompts(
     points: int,
     negatives: int,
     box_margin: float,
+    how: Sampling,
+    jitter: float,
+    max_jitter: float,
+    mask: bool,
     rng: np.random.Generator,
 ) -> TilePrompts:
-    """Simulate prompts for randomly chosen objects: a jittered box, random pixels and the generator's logits.
+    """Simulate prompts for randomly chosen objects: a jittered box, random pixels and a mask.
 
     Parameters
     ----------
     labels : ndarray of int32, shape (H, W)
     foreground : ndarray of float32, shape (H, W), or None
-        The generator's probabilities, for the mask prompt; None gives prompts without masks.
+        The generator's probabilities, for the mask prompt; where there are none, it is made of the truth.
     count : int
         Most prompts.
     min_size : int
@@ -64,12 +69,18 @@ def truth_prompts(
         Points on each object, and most points in its neighbours.
     box_margin : float
         As in `emit_prompts`; jitter is added to it.
+    how : {"uniform", "core"}
+        As in `sample_points`.
+    jitter, max_jitter : float
+        ``sigma`` and ``limit`` of `jitter_box`.
+    mask : bool
+        Whether prompts bring a mask.
     rng : numpy.random.Generator
 
     Returns
     -------
     TilePrompts
-        Empty lists where no object is large enough.
+        In order of object id. Empty lists where no object is large enough.
     """
     sizes = np.bincount(labels.ravel())
     ids = np.flatnonzero(sizes >= max(min_size, 1))
@@ -77,25 +88,35 @@ def truth_prompts(
     chosen = np.sort(rng.permutation(ids)[:count])
     # The objects that were not chosen stay in: their pixels are absent in the others' mask prompts.
     emitted = emit_prompts(
-        labels, foreground, points=1, negatives=negatives, box_margin=box_margin, mask=foreground is not None
+        labels,
+        foreground,
+        points=1,
+        negatives=negatives,
+        box_margin=box_margin,
+        mask=mask and foreground is not None,
     )
     regions = ndimage.find_objects(labels)
     by_id = {prompt.basin: prompt for prompt in emitted}
     prompts = []
     for object_id in chosen:
         prompt = by_id[int(object_id)]
-        crop = regions[object_id - 1]
-        pixels = np.argwhere(labels[crop] == object_id) + (crop[0].start, crop[1].start)
-        places = pixels[rng.integers(len(pixels), size=points)].astype(np.float64)
+        # One pixel more on every side shows where the outline is, except at the image's border.
+        crop = tuple(slice(max(side.start - 1, 0), side.stop + 1) for side in regions[object_id - 1])
+        places = sample_points(labels[crop] == object_id, points, how=how, rng=rng)
+        places += [side.start for side in crop]
         beside = prompt.points[prompt.point_labels == 0]
-        prompts.append(
-            replace(
-                prompt,
-                points=np.concatenate([places, beside]),
-                point_labels=np.repeat(np.array([1, 0], dtype=np.int64), [len(places), len(beside)]),
-                box=jitter_box(prompt.box, labels.shape, rng),
-            )
+        simulated = replace(
+            prompt,
+            points=np.concatenate([places, beside]),
+            point_labels=np.repeat(np.array([1, 0], dtype=np.int64), [len(places), len(beside)]),
+            box=None
+            if prompt.box is None
+            else jitter_box(prompt.box, labels.shape, sigma=jitter, limit=max_jitter, rng=rng),
         )
+        if mask and foreground is None:
+            coarse = low_resolution_mask(labels == object_id, stride=LOW_RES_STRIDE, rng=rng)
+            simulated = replace(simulated, mask=coarse)
+        prompts.append(simulated)
     return TilePrompts(prompts, chosen.astype(np.int64), labels)
 
 
@@ -112,19 +133,28 @@ def emitted_prompts(
     points: int,
     negatives: int,
     box_margin: float,
+    matching: Matching,
+    unmatched: bool,
     rng: np.random.Generator,
+    affinities: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None,
 ) -> TilePrompts:
     """Let the generator prompt as it will when it works, and match its prompts to the objects.
 
-    Parameters are those of `find_basins`, `emit_prompts` and `truth_prompts`.
+    Parameters are those of `find_basins`, `emit_prompts`, `truth_prompts` and `match_regions`, and ``unmatched``:
+    whether prompts without an object are kept. Those that are not take no place among the ``count``.
 
     Returns
     -------
     TilePrompts
-        Basins and objects are matched one to one for the largest total IoU (Hungarian method).
+        In order of basin id. Empty lists where the generator sees nothing.
     """
     basins = find_basins(
-        foreground, boundary, threshold=threshold, boundary_threshold=boundary_threshold, min_size=min_size
+        foreground,
+        boundary,
+        threshold=threshold,
+        boundary_threshold=boundary_threshold,
+        min_size=min_size,
+        affinities=affinities,
     )
     emitted = emit_prompts(
         basins,
@@ -135,7 +165,9 @@ def emitted_prompts(
         box_margin=box_margin,
         mask=foreground is not None,
     )
-    partner = match_regions(basins, labels)
+    partner = match_regions(basins, labels, matching=matching)
+    if not unmatched:
+        emitted = [prompt for prompt in emitted if partner[prompt.basin]]
     chosen = np.sort(rng.permutation(len(emitted))[:count])
     prompts = [emitted[index] for index in chosen]
     targets = np.array([partner[prompt.basin] for prompt in prompts], dtype=np.int64)
@@ -143,9 +175,21 @@ def emitted_prompts(
 
 
 def match_regions(
-    basins: NDArray[np.int32], labels: NDArray[np.int32], *, min_iou: float = MATCH_IOU
+    basins: NDArray[np.int32],
+    labels: NDArray[np.int32],
+    *,
+    matching: Matching = "hungarian",
+    min_iou: float = MATCH_IOU,
 ) -> NDArray[np.int64]:
-    """Match basins to objects one to one.
+    """Match basins to objects by IoU.
+
+    Parameters
+    ----------
+    basins, labels : ndarray of int32, shape (H, W)
+    matching : {"hungarian", "overlap"}
+        One to one for the largest total IoU (Hungarian method), or each basin to the object that it overlaps
+        most in IoU, so that two basins may have the same object; equals by id.
+    min_iou : float
 
     Returns
     -------
@@ -160,43 +204,98 @@ def match_regions(
     table = np.bincount(pairs, minlength=(n_basins + 1) * (n_objects + 1)).reshape(n_basins + 1, n_objects + 1)
     union = table.sum(axis=1, keepdims=True) + table.sum(axis=0, keepdims=True) - table
     iou = (table / np.maximum(union, 1))[1:, 1:]
-    rows, columns = linear_sum_assignment(iou, maximize=True)
+    if matching == "hungarian":
+        rows, columns = linear_sum_assignment(iou, maximize=True)
+    else:
+        rows, columns = np.arange(n_basins), iou.argmax(axis=1)
     good = iou[rows, columns] > min_iou
     partner[rows[good] + 1] = columns[good] + 1
     return partner
 
 
-def jitter_box(
-    box: NDArray[np.float64] | None, shape: Sequence[int], rng: np.random.Generator
-) -> NDArray[np.float64] | None:
-    """Shift every corner by noise in proportion to the box's own height and width; clipped to the image."""
-    if box is None:
-        return None
-    sides = np.tile(box[2:] - box[:2] + 1, 2)
-    shift = np.clip(rng.normal(0, BOX_JITTER, 4) * sides, -MAX_JITTER, MAX_JITTER)
-    limits = np.tile(np.array(shape[:2]) - 1.0, 2)
-    moved = np.clip(box + shift, 0, limits)
-    # A jitter larger than a thin box must not turn it over.
-    return np.concatenate([np.minimum(moved[:2], moved[2:]), np.maximum(moved[:2], moved[2:])])
+def expert_prompts(labels: NDArray[np.int32], prompts: Sequence[Prompt]) -> TilePrompts:
+    """Match an expert's own prompts of one tile to its objects.
+
+    Parameters
+    ----------
+    labels : ndarray of int32, shape (H, W)
+    prompts : sequence of Prompt
+        In the tile's pixels; they may reach over its border. Their masks do not count.
+
+    Returns
+    -------
+    TilePrompts
+        The prompts that have a positive point or a box, in the order that they came in; those with neither say
+        nothing of an object and are left out. The target is the object under most of the positive points; without
+        positive points, the one whose bounding box has the highest IoU, above ``MATCH_IOU``, with the
+        prompt's; equals by id.
+    """
+    said = [prompt for prompt in prompts if _points_at(prompt) or prompt.box is not None]
+    boxes = {int(object_id): mask_box(labels == object_id) for object_id in np.unique(labels[labels > 0])}
+    targets = np.zeros(len(said), dtype=np.int64)
+    for index, prompt in enumerate(said):
+        if _points_at(prompt):
+            targets[index] = _object_under(labels, prompt.points[prompt.point_labels == 1])
+        elif prompt.box is not None:
+            # The objects' boxes end at the tile's border too.
+            shown = np.clip(prompt.box, 0, np.tile(np.array(labels.shape) - 1.0, 2))
+            overlaps = {object_id: box_iou(shown, box) for object_id, box in boxes.items()}
+            best = max(overlaps, key=overlaps.__getitem__, default=0)
+            targets[index] = best if overlaps.get(best, 0.0) > MATCH_IOU else 0
+    return TilePrompts(said, targets, np.zeros_like(labels))
 
 
-def vary(prompts: Sequence[Prompt], *, mask_share: float, rng: np.random.Generator) -> list[Prompt]:
+def vary(
+    prompts: Sequence[Prompt], *, mask_share: float, box_only: float, point_only: float, rng: np.random.Generator
+) -> list[Prompt]:
     """Drop parts of the prompts, the same for all of a tile, so that SAM learns every combination.
 
-    Half of the tiles keep point and box, three tenths the box, the rest the point; the mask stays in
-    ``mask_share`` of the tiles.
+    Parameters
+    ----------
+    prompts : sequence of Prompt
+    mask_share : float
+        Share of the tiles whose prompts keep their masks.
+    box_only, point_only : float
+        Shares of the tiles whose prompts keep the box or the points; the rest keeps both. A prompt without a box
+        keeps its points all the same, one without positive points its box, one with neither its mask.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    list of Prompt
+        In the same order.
     """
     kind = rng.random()
-    keep_points, keep_box = kind < 0.5 or kind >= 0.8, kind < 0.8
+    keep_points = kind < 1 - box_only - point_only or kind >= 1 - point_only
+    keep_box = kind < 1 - point_only
     keep_mask = rng.random() < mask_share
     none = np.zeros((0, 2)), np.zeros(0, dtype=np.int64)
-    return [
-        replace(
-            prompt,
-            points=prompt.points if keep_points else none[0],
-            point_labels=prompt.point_labels if keep_points else none[1],
-            box=prompt.box if keep_box else None,
-            mask=prompt.mask if keep_mask else None,
+    varied = []
+    for prompt in prompts:
+        pointing = _points_at(prompt)
+        with_points = keep_points or prompt.box is None
+        with_mask = keep_mask or (prompt.box is None and not pointing)
+        varied.append(
+            replace(
+                prompt,
+                points=prompt.points if with_points else none[0],
+                point_labels=prompt.point_labels if with_points else none[1],
+                box=prompt.box if keep_box or not pointing else None,
+                mask=prompt.mask if with_mask else None,
+            )
         )
-        for prompt in prompts
-    ]
+    return varied
+
+
+def _points_at(prompt: Prompt) -> bool:
+    """Tell whether a prompt has a positive point."""
+    return bool((prompt.point_labels == 1).any())
+
+
+def _object_under(labels: NDArray[np.int32], points: NDArray[np.float64]) -> int:
+    """Find the object under most of the points; 0 where there is none under any."""
+    at = np.rint(points).astype(np.int64)
+    at = at[((at >= 0) & (at < labels.shape)).all(axis=1)]
+    votes = np.bincount(labels[at[:, 0], at[:, 1]], minlength=1)
+    votes[0] = 0
+    return int(votes.argmax())

@@ -20,11 +20,13 @@ SETTINGS = "config.yaml"
 MODEL = "model.safetensors"
 TRAIN_LOG = "log.csv"
 VALIDATION_LOG = "validation.csv"
+PREVIEWS = "previews"
+TENSORBOARD = "tensorboard"
 
 CHANGEABLE = ("training.precision", "training.workers")
 """Settings that may differ on resuming: for another machine, or as the way out of an overflow in bfloat16."""
 
-_STATE = {"step", "best", "licence", "model", "averaged", "optimizer"}
+_STATE = {"step", "best", "fruitless", "licence", "model", "averaged", "optimizer", "precision"}
 
 
 def check_resumable(path: Path) -> None:
@@ -45,6 +47,8 @@ class RunFolder:
     resume : bool
         Go on with the run that is there; without it, a folder that holds a checkpoint or a model is refused. Logs
         of a run that ended before its first checkpoint make way.
+    first : bool
+        Of several processes of one run only the first one writes.
 
     Raises
     ------
@@ -54,8 +58,11 @@ class RunFolder:
         If the folder cannot be written.
     """
 
-    def __init__(self, path: Path, config: Config, *, resume: bool) -> None:
+    def __init__(self, path: Path, config: Config, *, resume: bool, first: bool = True) -> None:
         self.path = path
+        self._first = first
+        if not first:
+            return
         checkpoint = path / CHECKPOINT
         if resume:
             check_resumable(path)
@@ -80,6 +87,8 @@ class RunFolder:
         OutputError
             If it cannot be written, as on a full disk.
         """
+        if not self._first:
+            return
         path = self.path / CHECKPOINT
         with atomic_path(path) as temporary:
             try:
@@ -122,6 +131,8 @@ class RunFolder:
 
     def append(self, name: str, row: Mapping[str, Any]) -> None:
         """Add a row to a CSV log, with a header if it is the first."""
+        if not self._first:
+            return
         path = self.path / name
         try:
             new = not path.exists()
@@ -139,7 +150,7 @@ class RunFolder:
         A last row without its line end was torn by whatever killed the run, and goes too.
         """
         path = self.path / name
-        if not path.exists():
+        if not self._first or not path.exists():
             return
         content = path.read_bytes()
         whole = content[: content.rfind(b"\n") + 1].decode("utf-8")

@@ -3,13 +3,15 @@
 from pathlib import Path
 
 from autosam.config import Config, DataConfig, SourceConfig
-from autosam.data.folders import Part, Scene, divide, load_scenes, read_split
+from autosam.data.folders import Part, Scene, divide, evenly_spaced, load_scenes, read_split
 from autosam.data.stored_scenes import names_store, stored_scenes
 from autosam.errors import ConfigError
 
 
 def load_part(data: Path, config: Config, part: Part) -> list[Scene]:
-    """Read all training or all validation scenes.
+    """Read the training or the validation scenes.
+
+    `data.fraction` and an expert's prompts are for training: validation has all its images and no prompts.
 
     Parameters
     ----------
@@ -32,18 +34,20 @@ def load_part(data: Path, config: Config, part: Part) -> list[Scene]:
         If a folder, a file, a list of the split or a part of the store is missing.
     """
     if names_store(data):
-        if config.data != DataConfig():
+        if config.data != DataConfig(fraction=config.data.fraction):
             raise ConfigError(
                 f"{data} is a store and brings its images and parts itself, so the settings under data have no "
-                f"effect; leave them out, or name the folder {data.parent} and the store in data.sources"
+                f"effect but fraction; leave the others out, or name the folder {data.parent} and the store in "
+                "data.sources"
             )
-        return _stored(data, None, config, part)
+        return _stored(data, None, config, part, None)
     scenes: list[Scene] = []
     for source in config.data.sources:
         images, labels = data / source.images, data / source.labels
+        prompts = data / source.prompts if source.prompts is not None and part == "train" else None
         if names_store(images):
             _check_stored(source)
-            scenes += _stored(images, source.name, config, part)
+            scenes += _stored(images, source.name, config, part, prompts)
             continue
         stems = (
             divide(images, part)
@@ -54,17 +58,22 @@ def load_part(data: Path, config: Config, part: Part) -> list[Scene]:
             images,
             labels,
             source=source.name,
-            stems=stems,
+            stems=evenly_spaced(sorted(stems), _fraction(config, part)),
             as_components=source.components,
             min_size=source.min_size,
             low=config.images.low,
             high=config.images.high,
             non_finite=config.images.non_finite,
+            prompts=prompts,
         )
     return scenes
 
 
-def _stored(path: Path, source: str | None, config: Config, part: Part) -> list[Scene]:
+def _fraction(config: Config, part: Part) -> float:
+    return config.data.fraction if part == "train" else 1.0
+
+
+def _stored(path: Path, source: str | None, config: Config, part: Part, prompts: Path | None) -> list[Scene]:
     return stored_scenes(
         path,
         part,
@@ -72,6 +81,8 @@ def _stored(path: Path, source: str | None, config: Config, part: Part) -> list[
         low=config.images.low,
         high=config.images.high,
         non_finite=config.images.non_finite,
+        fraction=_fraction(config, part),
+        prompts=prompts,
     )
 
 

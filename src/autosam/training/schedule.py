@@ -1,10 +1,19 @@
 """What changes from step to step."""
 
 import math
+from typing import Literal
 
 
-def learning_rate(step: int, *, steps: int, warmup: float, peak: float, floor: float = 0.01) -> float:
-    """Linear warm-up, then half a cosine down to ``floor`` × ``peak``.
+def learning_rate(
+    step: int,
+    *,
+    steps: int,
+    warmup: float,
+    peak: float,
+    schedule: Literal["cosine", "constant"] = "cosine",
+    floor: float = 0.01,
+) -> float:
+    """Linear warm-up, then half a cosine down to ``floor`` × ``peak``, or ``peak`` to the end.
 
     Parameters
     ----------
@@ -13,7 +22,9 @@ def learning_rate(step: int, *, steps: int, warmup: float, peak: float, floor: f
     steps : int
     warmup : float
         Fraction of the steps.
-    peak, floor : float
+    peak : float
+    schedule : {"cosine", "constant"}
+    floor : float
 
     Returns
     -------
@@ -22,6 +33,8 @@ def learning_rate(step: int, *, steps: int, warmup: float, peak: float, floor: f
     rising = max(1, round(warmup * steps))
     if step < rising:
         return peak * (step + 1) / rising
+    if schedule == "constant":
+        return peak
     progress = (step - rising) / max(1, steps - rising)
     return peak * (floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * progress)))
 

@@ -1,5 +1,8 @@
 """What the generator and SAM are asked to predict, made of instance labels."""
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -19,22 +22,39 @@ def generator_targets(labels: NDArray[np.int32], channels: tuple[str, ...]) -> N
     ----------
     labels : ndarray of int32, shape (H, W)
         0 for background.
-    channels : tuple of {"foreground", "boundary"}
+    channels : tuple of {"foreground", "boundary", "affinity_row", "affinity_col"}
 
     Returns
     -------
     ndarray of float32, shape (channels, H, W)
-        0 or 1; foreground is every object pixel, boundary the band of ``BOUNDARY_WIDTH`` pixels on each side of
-        every outline, also of that between two touching objects. All 0 without objects.
+        0 or 1. Foreground is every object pixel. Boundary is the band of ``BOUNDARY_WIDTH`` pixels on each side of
+        every outline, also of that between two touching objects. Affinities are those of nearest neighbours
+        (Turaga et al. 2010, "Convolutional networks can learn to generate affinity graphs for image
+        segmentation"; Lee et al. 2017): 1 where a pixel and the one a row above (``affinity_row``) or a column to
+        the left (``affinity_col``) are of one object; in the first row or column the pixel's own foreground. All 0
+        without objects.
     """
-    maps = []
-    for channel in channels:
-        if channel == "foreground":
-            maps.append(labels > 0)
-        else:
-            thick = find_boundaries(labels, mode="thick")
-            maps.append(ndimage.binary_dilation(thick, iterations=BOUNDARY_WIDTH - 1))
-    return np.stack(maps).astype(np.float32)
+    return np.stack([_MAPS[channel](labels) for channel in channels]).astype(np.float32)
+
+
+def _boundary(labels: NDArray[np.int32]) -> NDArray[np.bool_]:
+    thick = find_boundaries(labels, mode="thick")
+    return np.asarray(ndimage.binary_dilation(thick, iterations=BOUNDARY_WIDTH - 1))
+
+
+def _affinity(labels: NDArray[np.int32], axis: int) -> NDArray[np.bool_]:
+    joined = labels > 0
+    after = np.moveaxis(joined, axis, 0)[1:]
+    after &= np.diff(np.moveaxis(labels, axis, 0), axis=0) == 0
+    return joined
+
+
+_MAPS: dict[str, Callable[[NDArray[np.int32]], NDArray[np.bool_]]] = {
+    "foreground": lambda labels: labels > 0,
+    "boundary": _boundary,
+    "affinity_row": partial(_affinity, axis=0),
+    "affinity_col": partial(_affinity, axis=1),
+}
 
 
 def mask_targets(labels: Tensor, ids: Tensor, stride: int) -> Tensor:

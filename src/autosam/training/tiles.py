@@ -2,20 +2,35 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from autosam.data.folders import Scene
+from autosam.errors import InputError
 from autosam.images import Window, read_window
-
-OBJECT_SHARE = 0.8
-"""Share of the tiles that are centred on an object; the others lie anywhere."""
+from autosam.prompts.prompt import Prompt
+from autosam.training.deform import (
+    elastic_field,
+    misalign_image,
+    misalign_labels,
+    misalign_points,
+    move_prompts,
+    part_pieces,
+    place_prompts,
+    random_misalignment,
+    visible_prompts,
+    warp_image,
+    warp_labels,
+    warp_points,
+)
+from autosam.training.intensity import change_intensity, lose_content
 
 
 @dataclass(frozen=True)
@@ -27,9 +42,55 @@ class Augmentation:
     brightness: float = 0.0
     noise: float = 0.0
     blur: float = 0.0
+    elastic: float = 0.0
+    misaligned: float = 0.0
+    missing: float = 0.0
 
 
-class TileDataset(Dataset[tuple[Tensor, Tensor]]):
+class Tile(NamedTuple):
+    """What is learned from at a time.
+
+    Attributes
+    ----------
+    image : Tensor of float32, shape (3, S, S)
+        0 to 1.
+    labels : Tensor of int32, shape (S, S)
+        0 for background; ids may have gaps.
+    prompts : tuple of Prompt
+        An expert's prompts, in tile pixels; empty where the scene has none there.
+    """
+
+    image: Tensor
+    labels: Tensor
+    prompts: tuple[Prompt, ...]
+
+
+class TileBatch(NamedTuple):
+    """Several tiles.
+
+    Attributes
+    ----------
+    images : Tensor of float32, shape (B, 3, S, S)
+    labels : Tensor of int32, shape (B, S, S)
+    prompts : tuple of tuples of Prompt
+        Those of each tile.
+    """
+
+    images: Tensor
+    labels: Tensor
+    prompts: tuple[tuple[Prompt, ...], ...]
+
+
+def collate_tiles(tiles: Sequence[Tile]) -> TileBatch:
+    """Make a batch of at least one tile: the `collate_fn` of a DataLoader."""
+    return TileBatch(
+        torch.stack([tile.image for tile in tiles]),
+        torch.stack([tile.labels for tile in tiles]),
+        tuple(tile.prompts for tile in tiles),
+    )
+
+
+class TileDataset(Dataset[Tile]):
     """Tiles of labelled scenes.
 
     Every tile is drawn by a generator seeded with ``(seed, index)``, so a resumed run sees the tiles that an
@@ -45,37 +106,78 @@ class TileDataset(Dataset[tuple[Tensor, Tensor]]):
         Number of tiles in the run.
     seed : int
     augmentation : Augmentation
+    scale : float
+        Magnification at which the networks see the images; that of the augmentation comes on top of it.
+    object_share : float
+        Share of the tiles that are cut around an object; the others lie anywhere. At 1, scenes without an object
+        are never drawn.
+
+    Raises
+    ------
+    InputError
+        If every tile is to have an object, and no scene has one.
     """
 
     def __init__(
-        self, scenes: Sequence[Scene], *, size: int, length: int, seed: int, augmentation: Augmentation
+        self,
+        scenes: Sequence[Scene],
+        *,
+        size: int,
+        length: int,
+        seed: int,
+        augmentation: Augmentation,
+        scale: float = 1.0,
+        object_share: float = 0.8,
     ) -> None:
+        drawn = [scene for scene in scenes if scene.labels.any()] if object_share == 1 else list(scenes)
+        if object_share == 1 and not drawn:
+            raise InputError(
+                f"training.object_tiles=1 cuts every tile around an object, and none of the {len(scenes)} "
+                "training images has one; check the labels, or set it below 1"
+            )
         self._sources = [
-            [scene for scene in scenes if scene.source == name] for name in sorted({s.source for s in scenes})
+            [scene for scene in drawn if scene.source == name] for name in sorted({s.source for s in drawn})
         ]
         self._size = size
         self._length = length
         self._seed = seed
         self._augmentation = augmentation
+        self._magnification = (augmentation.scale[0] * scale, augmentation.scale[1] * scale)
+        self._object_share = object_share
 
     def __len__(self) -> int:
         return self._length
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        """Give a tile: image float32 (3, size, size) of 0..1 and labels int32 (size, size)."""
+    def __getitem__(self, index: int) -> Tile:
+        """Make one tile."""
         if not 0 <= index < self._length:
             raise IndexError(index)
-        rng = np.random.default_rng((self._seed, index))
+        rng, augmentation = np.random.default_rng((self._seed, index)), self._augmentation
         source = self._sources[rng.integers(len(self._sources))]
         scene = source[rng.integers(len(source))]
-        image, labels = cut_tile(scene, self._size, self._augmentation.scale, rng)
-        image = change_intensity(image, self._augmentation, rng)
-        return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))), torch.from_numpy(labels)
+        cut = cut_tile(scene, self._size, self._magnification, rng, object_share=self._object_share)
+        image, labels, prompts = spoil_tile(
+            *cut,
+            rng,
+            elastic=augmentation.elastic,
+            misaligned=augmentation.misaligned,
+            missing=augmentation.missing,
+        )
+        image = change_intensity(
+            image,
+            rng,
+            contrast=augmentation.contrast,
+            brightness=augmentation.brightness,
+            noise=augmentation.noise,
+            blur=augmentation.blur,
+        )
+        planes = np.ascontiguousarray(image.transpose(2, 0, 1))
+        return Tile(torch.from_numpy(planes), torch.from_numpy(labels), tuple(prompts))
 
 
 def cut_tile(
-    scene: Scene, size: int, scale: tuple[float, float], rng: np.random.Generator
-) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    scene: Scene, size: int, scale: tuple[float, float], rng: np.random.Generator, *, object_share: float = 0.8
+) -> tuple[NDArray[np.float32], NDArray[np.int32], list[Prompt]]:
     """Cut a window, bring it to ``size`` and turn it; an image smaller than the window is mirrored at its edges.
 
     Returns
@@ -84,13 +186,15 @@ def cut_tile(
         0 to 1.
     labels : ndarray of int32, shape (size, size)
         The scene's ids, or new ones where the window is mirrored; never interpolated.
+    prompts : list of Prompt
+        The scene's, as far as they lie in the window.
     """
     magnification = float(np.exp(rng.uniform(np.log(scale[0]), np.log(scale[1]))))
     side = max(1, round(size / magnification))
     height, width = scene.labels.shape
     center = np.array([rng.integers(height), rng.integers(width)])
     ids = int(scene.labels.max())
-    if ids and rng.random() < OBJECT_SHARE:
+    if ids and rng.random() < object_share:
         pixels = np.argwhere(scene.labels == rng.integers(1, ids + 1))
         if len(pixels):
             center = pixels[rng.integers(len(pixels))] + rng.integers(-side // 4, side // 4 + 1, size=2)
@@ -105,55 +209,61 @@ def cut_tile(
     nearest = ((np.arange(size) + 0.5) * side / size).astype(np.intp)
     labels = read_window(scene.labels, window)
     if side > min(height, width):
-        labels = part_mirrored(labels)
+        labels = part_pieces(labels)
     labels = labels[np.ix_(nearest, nearest)]
     turned = image[0].permute(1, 2, 0).numpy()
     quarter, flip = int(rng.integers(4)), bool(rng.integers(2))
     turned, labels = np.rot90(turned, quarter), np.rot90(labels, quarter)
     if flip:
         turned, labels = turned[:, ::-1], labels[:, ::-1]
-    return np.ascontiguousarray(turned), np.ascontiguousarray(labels, dtype=np.int32)
+    prompts = place_prompts(scene.prompts, window=window, size=size, quarter=quarter, flip=flip)
+    return np.ascontiguousarray(turned), np.ascontiguousarray(labels, dtype=np.int32), prompts
 
 
-def part_mirrored(labels: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Give the mirror images of an object ids of their own; one that touches its image stays one with it.
-
-    Otherwise an object and its mirror images would be one target, as large as the tile.
+def spoil_tile(
+    image: NDArray[np.float32],
+    labels: NDArray[np.int32],
+    prompts: Sequence[Prompt],
+    rng: np.random.Generator,
+    *,
+    elastic: float = 0.0,
+    misaligned: float = 0.0,
+    missing: float = 0.0,
+) -> tuple[NDArray[np.float32], NDArray[np.int32], list[Prompt]]:
+    """Do to a tile what cutting, mounting and joining do to sections of tissue.
 
     Parameters
     ----------
-    labels : ndarray of int32, shape (H, W)
+    image : ndarray of float32, shape (S, S, 3)
+        0 to 1.
+    labels : ndarray of int32, shape (S, S)
+    prompts : sequence of Prompt
+        In tile pixels.
+    rng : numpy Generator
+        Drawn from only for what is not 0.
+    elastic : float
+        Largest shift of an elastic deformation in pixels.
+    misaligned : float
+        Share of tiles of which a band is shifted sideways.
+    missing : float
+        Share of tiles of which a band or a patch has no content.
 
     Returns
     -------
-    ndarray of int32, shape (H, W)
-        Ids 1..n without gaps; each is one 8-connected component.
+    image, labels, prompts
+        As they came, deformed together; see `deform` and `intensity.lose_content`.
     """
-    parted = np.zeros_like(labels)
-    count = 0
-    for object_id, crop in enumerate(ndimage.find_objects(labels), start=1):
-        if crop is not None:
-            pieces, found = ndimage.label(labels[crop] == object_id, structure=np.ones((3, 3)))
-            parted[crop][pieces > 0] = pieces[pieces > 0] + count
-            count += found
-    return parted
-
-
-def change_intensity(
-    image: NDArray[np.float32], augmentation: Augmentation, rng: np.random.Generator
-) -> NDArray[np.float32]:
-    """Change gamma, contrast, brightness, sharpness and noise; the result stays within 0 to 1."""
-    gamma = np.exp(rng.uniform(-augmentation.contrast, augmentation.contrast))
-    gain = 1 + rng.uniform(-augmentation.contrast, augmentation.contrast)
-    offset = rng.uniform(-augmentation.brightness, augmentation.brightness)
-    sigma = rng.uniform(0, augmentation.blur) if rng.random() < 0.5 else 0.0
-    noise = rng.uniform(0, augmentation.noise)
-    changed = image**gamma if augmentation.contrast else image
-    mean = changed.mean()
-    changed = (changed - mean) * gain + mean + offset
-    if sigma > 0.2:
-        changed = ndimage.gaussian_filter(changed, (sigma, sigma, 0))
-    if noise > 0:
-        # One value for all channels: gray images come as three equal ones.
-        changed = changed + noise * rng.standard_normal((*changed.shape[:2], 1), dtype=np.float32)
-    return np.asarray(np.clip(changed, 0, 1), dtype=np.float32)
+    size, prompts = len(labels), list(prompts)
+    if elastic:
+        field = elastic_field(size, elastic, rng)
+        image, labels = warp_image(image, field), warp_labels(labels, field)
+        prompts = move_prompts(prompts, partial(warp_points, field=field), size=size)
+    if misaligned and rng.random() < misaligned:
+        fault = random_misalignment(size, rng)
+        image, labels = misalign_image(image, fault), misalign_labels(labels, fault)
+        prompts = move_prompts(prompts, partial(misalign_points, fault=fault), size=size)
+    if missing and rng.random() < missing:
+        image, seen = lose_content(image, labels, rng)
+        prompts = visible_prompts(prompts, (labels > 0) & (seen == 0))
+        labels = seen
+    return image, labels, prompts

@@ -1,18 +1,65 @@
-"""Scores of the whole pipeline on validation images."""
+"""Scores and pictures of the whole pipeline on validation images."""
 
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from autosam.config import Config
 from autosam.data import Scene
-from autosam.metrics import AveragePrecision, ForegroundOverlap, average_precision, foreground_overlap
+from autosam.errors import InputError
+from autosam.metrics import AveragePrecision, Scores, average_precision, evaluate_pair, pool
 from autosam.networks import Networks
 from autosam.pipeline import Segmenter
+from autosam.prompts import emit_prompts
+from autosam.report.preview import preview
+
+_Item = TypeVar("_Item")
+
+BOX_PROMPTED = "box_"
+"""What the scores' names begin with where SAM was given the truth's boxes: they say nothing of finding objects."""
+
+_COLUMNS = {
+    "ap50": "ap50",
+    "ap75": "ap75",
+    "mean_ap": "mean_ap",
+    "dice": "dice",
+    "iou": "iou",
+    "f1": "f1_50",
+    "a_rand": "rand_error",
+}
+"""Names of scores, and of the columns of `Scores.row` that they are."""
 
 
-def validate(networks: Networks, config: Config, scenes: Sequence[Scene]) -> dict[str, float]:
+@dataclass(frozen=True, eq=False)
+class Validation:
+    """What came of one validation.
+
+    Attributes
+    ----------
+    scores : dict of str to float
+        By name, in an order that depends on the settings alone; see `validate`.
+    previews : list of (str, ndarray of uint8, shape (h, w, 3))
+        Names of scenes and their results beside the truth.
+    """
+
+    scores: dict[str, float]
+    previews: list[tuple[str, NDArray[np.uint8]]]
+
+    @property
+    def score(self) -> float:
+        """The one by which models are selected: mean AP, with the truth's boxes where nothing else prompts."""
+        return self.scores["mean_ap"] if "mean_ap" in self.scores else self.scores[f"{BOX_PROMPTED}mean_ap"]
+
+
+def validate(networks: Networks, config: Config, scenes: Sequence[Scene]) -> Validation:
     """Segment scenes as a user would and score them, pooled over the scenes.
+
+    Where the settings ask no generator (``prompts.method`` is grid or manual, as for a model without one), SAM is
+    prompted with the bounding boxes of the true objects.
 
     Parameters
     ----------
@@ -20,32 +67,64 @@ def validate(networks: Networks, config: Config, scenes: Sequence[Scene]) -> dic
         In evaluation mode.
     config : Config
     scenes : sequence of Scene
-        At most ``training.validation_images`` of them are used, evenly spaced.
+        At least one. At most ``training.validation_images`` of them are used, evenly spaced, and
+        ``training.previews`` of these are drawn, evenly spaced too.
 
     Returns
     -------
-    dict of str to float
-        ``ap50``, ``ap75`` and ``mean_ap`` of the pipeline, ``generator_ap50``, ``generator_ap75`` and
-        ``generator_mean_ap`` of the generator's basins, and foreground ``iou``. An AP without any object on
-        either side is 0.
+    Validation
+        Scores of the pipeline: ``ap50``, ``ap75``, ``mean_ap`` and ``f1``, that of the objects at IoU .5, all 0
+        without any object on either side; ``dice`` and ``iou`` of the foreground, NaN without any; ``a_rand``, the
+        adapted Rand error as SNEMI3D has it, NaN without true objects. With the truth's boxes each of these names
+        begins with ``box_``. ``generator_ap50``, ``generator_ap75`` and ``generator_mean_ap`` are those of the
+        generator's basins, where they are not the result anyway. ``seconds_per_image`` is the time that segmenting
+        took.
+
+    Raises
+    ------
+    InputError
+        If there are no scenes.
     """
-    count = min(len(scenes), config.training.validation_images)
-    chosen = [scenes[index] for index in np.linspace(0, len(scenes) - 1, count).round().astype(int)]
+    if not scenes:
+        raise InputError("no validation images came, wanted at least one: leave validation out instead")
+    chosen = _spaced(scenes, config.training.validation_images)
+    drawn = _spaced(range(len(chosen)), config.training.previews)
+    boxed = config.prompts.method in ("grid", "manual")
     # Scenes are normalized already; a second clipping would change them.
     images = config.images.model_copy(update={"low": 0.0, "high": 100.0})
-    segmenter = Segmenter(networks, config.model_copy(update={"images": images}))
-    counts: dict[str, list[AveragePrecision]] = {"": [], "generator_": []}
-    overlaps: list[ForegroundOverlap] = []
-    for scene in chosen:
-        result = segmenter.segment(scene.image)
-        counts[""].append(average_precision(result.labels, scene.labels, empty_value=0.0))
-        counts["generator_"].append(average_precision(result.basins, scene.labels, empty_value=0.0))
-        overlaps.append(foreground_overlap(result.labels, scene.labels))
-    scores = {}
-    for prefix, results in counts.items():
-        pooled = AveragePrecision.pooled(results)
-        scores[f"{prefix}ap50"] = round(pooled.at(0.5), 4)
-        scores[f"{prefix}ap75"] = round(pooled.at(0.75), 4)
-        scores[f"{prefix}mean_ap"] = round(pooled.mean, 4)
-    scores["iou"] = round(ForegroundOverlap.pooled(overlaps).iou, 4)
-    return scores
+    prompts = config.prompts.model_copy(update={"method": "manual"}) if boxed else config.prompts
+    segmenter = Segmenter(networks, config.model_copy(update={"images": images, "prompts": prompts}))
+    results: list[Scores] = []
+    basins: list[AveragePrecision] = []
+    previews: list[tuple[str, NDArray[np.uint8]]] = []
+    seconds = 0.0
+    for index, scene in enumerate(chosen):
+        asked = emit_prompts(scene.labels, None, points=0, box_margin=0.0, mask=False) if boxed else None
+        began = time.perf_counter()
+        result = segmenter.segment(scene.image, prompts=asked)
+        seconds += time.perf_counter() - began
+        results.append(evaluate_pair(result.labels, scene.labels))
+        if config.decode.sam and not boxed:
+            basins.append(average_precision(result.basins, scene.labels, empty_value=0.0))
+        if index in drawn:
+            previews.append((scene.name, preview(result.picture, result.labels, scene.labels, maps=result.maps)))
+    pooled = pool(results)
+    # Models are selected by it, so it has to be a number.
+    row = replace(pooled, ap=replace(pooled.ap, empty_value=0.0)).row()
+    prefix = BOX_PROMPTED if boxed else ""
+    scores = {f"{prefix}{name}": row[column] for name, column in _COLUMNS.items()}
+    if basins:
+        generator = AveragePrecision.pooled(basins)
+        scores |= {
+            "generator_ap50": generator.at(0.5),
+            "generator_ap75": generator.at(0.75),
+            "generator_mean_ap": generator.mean,
+        }
+    scores["seconds_per_image"] = seconds / len(chosen)
+    return Validation({name: round(value, 4) for name, value in scores.items()}, previews)
+
+
+def _spaced(items: Sequence[_Item], count: int) -> list[_Item]:
+    """Take at most ``count`` items, evenly spaced, always the same."""
+    places = np.linspace(0, len(items) - 1, min(len(items), count)).round().astype(int)
+    return [items[place] for place in places]

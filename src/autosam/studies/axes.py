@@ -1,0 +1,141 @@
+"""From ``key=v1,v2`` to a grid of settings: its axes, their combinations and names for these."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import product
+
+from autosam.errors import ConfigError
+
+Combination = Mapping[str, str]
+"""One value per key, as it was written."""
+
+_PAIRS = {"[": "]", "{": "}"}
+_LONGEST_NAME = 120
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A setting and the values that it takes.
+
+    Attributes
+    ----------
+    key : str
+        Dotted path, as ``prompts.points``.
+    values : tuple of str
+        YAML, as written; at least one.
+    """
+
+    key: str
+    values: tuple[str, ...]
+
+
+def parse_axes(settings: Sequence[str]) -> tuple[Axis, ...]:
+    """Read settings with one or more values each.
+
+    Parameters
+    ----------
+    settings : sequence of str
+        ``section.key=v1,v2,...``. Commas inside of brackets, braces and quotes do not part values, so that a list
+        in YAML's ``[a, b]`` is one value.
+
+    Returns
+    -------
+    tuple of Axis
+        In the order given.
+
+    Raises
+    ------
+    ConfigError
+        If a key is missing or comes twice, or a value is missing or comes twice: every fault in one line.
+
+    Examples
+    --------
+    >>> parse_axes(["prompts.points=1,5", "training.augment.scale=[0.7,1.4]"])[1].values
+    ('[0.7,1.4]',)
+    """
+    axes: list[Axis] = []
+    faults: list[str] = []
+    for setting in settings:
+        key, separator, text = (part.strip() for part in setting.partition("="))
+        values = split_values(text)
+        if not separator or not key or not all(key.split(".")):
+            faults.append(
+                f"--set {setting!r} was not understood; write section.key=value,value, such as prompts.points=1,5"
+            )
+        elif not all(values):
+            faults.append(f"--set {setting!r} has an empty value; write null for none")
+        elif any(axis.key == key for axis in axes):
+            faults.append(f"{key} is set twice; write its values as one list, {key}=value,value")
+        else:
+            faults += [f"{key} has the value {value} twice" for value, n in Counter(values).items() if n > 1]
+            axes.append(Axis(key, values))
+    if faults:
+        raise ConfigError("; ".join(faults))
+    return tuple(axes)
+
+
+def split_values(text: str) -> tuple[str, ...]:
+    """Split at commas outside of brackets, braces and quotes.
+
+    Examples
+    --------
+    >>> split_values("1, 'a,b', [2,3]")
+    ('1', "'a,b'", '[2,3]')
+    """
+    values, start, awaited = [], 0, ""
+    for place, character in enumerate(text):
+        if awaited and character == awaited[-1]:
+            awaited = awaited[:-1]
+        elif awaited[-1:] in ("'", '"'):
+            continue
+        elif character in ("'", '"'):
+            awaited += character
+        elif character in _PAIRS:
+            awaited += _PAIRS[character]
+        elif character == "," and not awaited:
+            values.append(text[start:place].strip())
+            start = place + 1
+    return (*values, text[start:].strip())
+
+
+def combinations(axes: Sequence[Axis]) -> list[dict[str, str]]:
+    """Give the Cartesian product of the axes, the last one varying fastest; one empty mapping without axes."""
+    keys = [axis.key for axis in axes]
+    return [dict(zip(keys, values, strict=True)) for values in product(*(axis.values for axis in axes))]
+
+
+def overrides(combination: Combination) -> list[str]:
+    """Write a combination as `load_config` wants it.
+
+    Examples
+    --------
+    >>> overrides({"prompts.points": "5"})
+    ['prompts.points=5']
+    """
+    return [f"{key}={value}" for key, value in combination.items()]
+
+
+def name_of(combination: Combination) -> str:
+    """Make a name that can be read and that a file can have; different combinations have different ones.
+
+    Examples
+    --------
+    >>> name_of({"prompts.points": "5", "prompts.method": "centroid"})
+    'points=5_method=centroid'
+    >>> name_of({})
+    'settings'
+    """
+    leaves = Counter(key.rpartition(".")[2] for key in combination)
+    parts = []
+    for key, value in combination.items():
+        leaf = key.rpartition(".")[2]
+        parts.append(f"{leaf if leaves[leaf] == 1 else key}={value}")
+    plain = "_".join(parts) or "settings"
+    name = re.sub(r"[^\w.=+-]", "-", plain, flags=re.ASCII)
+    if name == plain and len(name) <= _LONGEST_NAME:
+        return name
+    # Something was lost, which may have been all that parted two names.
+    return f"{name[: _LONGEST_NAME - 9]}-{sha256(plain.encode()).hexdigest()[:8]}"

@@ -1,0 +1,119 @@
+"""The plot of a sweep: scores against what was varied. Needs matplotlib."""
+
+from collections.abc import Mapping, Sequence
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+from autosam.studies.axes import Axis, Combination
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SCORES = {"mean_ap": "mean AP", "ap50": "AP@.5", "ap75": "AP@.75"}
+
+# Okabe and Ito's colours, which colour-blind readers tell apart.
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+_DASHES = ("-", "--", ":", "-.")
+_LOGARITHMIC = 10
+"""Largest value beside the smallest from which the axis is logarithmic."""
+
+Row = tuple[Combination, Mapping[str, float | int | None]]
+
+
+def draw_sweep(axes: Sequence[Axis], rows: Sequence[Row]) -> "Figure":
+    """Draw mean AP, AP@.5 and AP@.75 of a sweep.
+
+    Parameters
+    ----------
+    axes : sequence of Axis
+        What was varied.
+    rows : sequence of (combination, scores)
+        The combinations that have scores; undefined ones (None) leave a gap.
+
+    Returns
+    -------
+    Figure
+        Where a varied setting is a number, lines against it (against the one with the most values): the three
+        scores in one panel, or, where more was varied, a panel for each score and a line for each combination
+        of the others. Otherwise bars, a group for each combination. Without rows, an empty panel.
+    """
+    numeric = [axis for axis in axes if len(axis.values) > 1 and all(map(_is_number, axis.values))]
+    if not numeric:
+        return _bars(axes, rows)
+    x = max(numeric, key=lambda axis: len(axis.values))
+    others = [axis for axis in axes if axis is not x and len(axis.values) > 1]
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(_label(others, row[0]), []).append(row)
+    figure, panels = _figure(1 if len(groups) < 2 else len(SCORES))
+    for number, (column, title) in enumerate(SCORES.items()):
+        panel = panels[number % len(panels)]
+        for at, (label, members) in enumerate(groups.items()):
+            points = sorted(
+                (float(combination[x.key]), _height(scores[column])) for combination, scores in members
+            )
+            style = number if len(groups) < 2 else at
+            panel.plot(
+                *zip(*points, strict=True),
+                marker="o",
+                color=_COLOURS[style % len(_COLOURS)],
+                linestyle=_DASHES[style // len(_COLOURS) % len(_DASHES)],
+                label=title if len(groups) < 2 else label,
+            )
+        panel.set_title(title if len(groups) > 1 else "")
+    values = sorted(map(float, x.values))
+    for panel in panels:
+        if values[0] > 0 and values[-1] / values[0] >= _LOGARITHMIC:
+            panel.set_xscale("log")
+            panel.minorticks_off()
+        panel.set_xticks(values, [f"{value:g}" for value in values])
+        panel.set_xlabel(x.key)
+        panel.grid(alpha=0.3)
+    panels[0].set_ylabel("average precision")
+    if groups:
+        varied = ", ".join(axis.key for axis in others)
+        panels[-1].legend(frameon=False, title=varied, loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def _bars(axes: Sequence[Axis], rows: Sequence[Row]) -> "Figure":
+    figure, (panel,) = _figure(1, height=1.5 + 0.7 * max(len(rows), 1))
+    thick = 0.8 / len(SCORES)
+    varied = [axis for axis in axes if len(axis.values) > 1]
+    for number, (column, title) in enumerate(SCORES.items()):
+        places = [at + (number - 1) * thick for at in range(len(rows))]
+        heights = [_height(scores[column]) for _, scores in rows]
+        panel.barh(places, heights, height=thick, color=_COLOURS[number], label=title)
+    panel.set_yticks(range(len(rows)), [_label(varied, combination) for combination, _ in rows])
+    panel.invert_yaxis()
+    panel.set(xlabel="average precision", xlim=(0, 1))
+    panel.grid(alpha=0.3, axis="x")
+    panel.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def _label(axes: Sequence[Axis], combination: Combination) -> str:
+    if len(axes) == 1:
+        return combination[axes[0].key]
+    return ", ".join(f"{axis.key.rpartition('.')[2]}={combination[axis.key]}" for axis in axes)
+
+
+def _height(score: float | int | None) -> float:
+    return float("nan") if score is None else float(score)
+
+
+def _is_number(value: str) -> bool:
+    try:
+        return isfinite(float(value))
+    except ValueError:
+        return False
+
+
+def _figure(panels: int, *, height: float = 4.5) -> "tuple[Figure, list[Any]]":
+    # Not pyplot: its state is global, and it may look for a screen.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7 if panels == 1 else 4 * panels + 2, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, list(figure.subplots(1, panels, sharey=True, squeeze=False)[0])

@@ -1,0 +1,276 @@
+"""Score every combination of a grid, with one model or with a model trained for each."""
+
+import csv
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Literal, Protocol
+
+import torch
+
+from autosam.config import Config, DataConfig, ImagesConfig, different_settings, load_config
+from autosam.data import Scene
+from autosam.errors import AutosamError, ConfigError
+from autosam.networks import build_networks
+from autosam.pipeline import Segmenter
+from autosam.studies.results import Result, Results, Training
+from autosam.studies.scoring import Scored, digest_of, row_of, score_scenes
+from autosam.studies.settings import Setup, as_normalized
+from autosam.training.loop import Progress, train
+from autosam.training.run import CHANGEABLE, CHECKPOINT, SETTINGS, TRAIN_LOG
+from autosam.training.scenes import load_part
+
+RUNS = "runs"
+Part = Literal["train", "val"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one combination.
+
+    Attributes
+    ----------
+    setup : Setup
+    state : {"done", "kept", "failed"}
+        ``kept`` is a result of an earlier sweep.
+    result : Result or None
+        None where it failed.
+    message : str
+        Why it failed.
+    """
+
+    setup: Setup
+    state: Literal["done", "kept", "failed"]
+    result: Result | None = None
+    message: str = ""
+
+
+class LabelledData:
+    """The labelled images of a folder or store, as each combination wants them.
+
+    Parameters
+    ----------
+    path : Path
+        As `autosam.training.scenes.load_part` takes it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        # Most combinations differ in other settings, and share their images.
+        self._scenes = lru_cache(maxsize=2)(self._load)
+        self._digest = lru_cache(maxsize=None)(self._hash)
+
+    def scenes(self, config: Config, part: Part) -> list[Scene]:
+        """Give the scenes of a part; errors of `load_part`."""
+        return self._scenes(config.data, config.images, part)
+
+    def digest(self, config: Config, part: Part) -> str:
+        """Give the hash of a part's images and labels."""
+        return self._digest(config.data, config.images, part)
+
+    def _load(self, data: DataConfig, images: ImagesConfig, part: Part) -> list[Scene]:
+        return load_part(self.path, Config(data=data, images=images), part)
+
+    def _hash(self, data: DataConfig, images: ImagesConfig, part: Part) -> str:
+        return digest_of(self._scenes(data, images, part))
+
+
+class Study(Protocol):
+    """How a combination gets its scores."""
+
+    model_sha256: str
+
+    def check(self, setup: Setup) -> None:
+        """Raise an AutosamError if the combination cannot run."""
+
+    def data_sha256(self, setup: Setup) -> str:
+        """Give the hash of all images and labels that the scores depend on."""
+
+    def run(self, setup: Setup, say: Callable[[str], None]) -> Result:
+        """Score a combination; `say` is told how far it is."""
+
+
+class ModelStudy:
+    """One model, scored with different settings.
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+        The model.
+    model_sha256 : str
+        Hash of its file.
+    data : LabelledData
+    """
+
+    def __init__(self, segmenter: Segmenter, model_sha256: str, data: LabelledData) -> None:
+        self.model_sha256 = model_sha256
+        self._segmenter = segmenter
+        self._data = data
+
+    def check(self, setup: Setup) -> None:
+        """Refuse settings that the networks do not go with."""
+        self._with(setup)
+
+    def data_sha256(self, setup: Setup) -> str:
+        """Hash the validation images."""
+        return self._data.digest(setup.config, "val")
+
+    def run(self, setup: Setup, say: Callable[[str], None]) -> Result:
+        """Score the model with the combination."""
+        scenes = self._data.scenes(setup.config, "val")
+        say(f"segmenting {len(scenes)} images")
+        scored = score_scenes(self._with(setup), scenes)
+        return _result(setup, scored, self._segmenter.name, self.model_sha256, self.data_sha256(setup), None)
+
+    def _with(self, setup: Setup) -> Segmenter:
+        return Segmenter(self._segmenter.networks, as_normalized(setup.config))
+
+
+class TrainingStudy:
+    """A model trained for each combination, in a run folder of its own.
+
+    Parameters
+    ----------
+    out : Path
+        Folder of the sweep.
+    data : LabelledData
+    device : torch.device
+    """
+
+    model_sha256 = ""
+
+    def __init__(self, out: Path, data: LabelledData, device: torch.device) -> None:
+        self._runs = out / RUNS
+        self._data = data
+        self._device = device
+
+    def check(self, setup: Setup) -> None:
+        """Refuse a run folder with a run of other settings."""
+        settings = self._runs / setup.name / SETTINGS
+        if not settings.is_file():
+            return
+        before = load_config(settings).model_dump(mode="json")
+        changed = set(different_settings(before, setup.config.model_dump(mode="json"))) - set(CHANGEABLE)
+        if changed:
+            raise ConfigError(
+                f"the run in {settings.parent} has other settings for {', '.join(sorted(changed))}; choose "
+                "another folder with -o, or move that run away"
+            )
+
+    def data_sha256(self, setup: Setup) -> str:
+        """Hash training and validation images."""
+        return f"{self._data.digest(setup.config, 'train')}+{self._data.digest(setup.config, 'val')}"
+
+    def run(self, setup: Setup, say: Callable[[str], None]) -> Result:
+        """Train, or go on training, and score the model."""
+        folder = self._runs / setup.name
+        train_scenes = self._data.scenes(setup.config, "train")
+        val_scenes = self._data.scenes(setup.config, "val")
+
+        def report(progress: Progress) -> None:
+            say(f"training, step {progress.step} of {progress.steps}, loss {progress.loss:.3f}")
+
+        path = train(
+            setup.config,
+            train_scenes,
+            val_scenes,
+            out=folder,
+            resume=(folder / CHECKPOINT).is_file(),
+            device=self._device,
+            report=report,
+        )
+        say(f"segmenting {len(val_scenes)} images")
+        segmenter = Segmenter.from_model(
+            path, overrides=("images.low=0", "images.high=100"), device=str(self._device)
+        )
+        scored = score_scenes(segmenter, val_scenes)
+        training = _training(folder / TRAIN_LOG, setup.config)
+        return _result(setup, scored, str(path), self.model_sha256, self.data_sha256(setup), training)
+
+
+def sweep(
+    setups: Sequence[Setup],
+    study: Study,
+    results: Results,
+    *,
+    begin: Callable[[Setup], None],
+    say: Callable[[str], None],
+) -> Iterator[Outcome]:
+    """Score the combinations that are not finished, one after the other.
+
+    Parameters
+    ----------
+    setups : sequence of Setup
+    study : ModelStudy or TrainingStudy
+    results : Results
+        Where finished ones are found, and new ones written to.
+    begin, say : callable
+        Called when a combination that is not finished begins, and with how far it is.
+
+    Yields
+    ------
+    Outcome
+        For each combination, in order.
+
+    Raises
+    ------
+    ConfigError
+        Before anything runs: if combinations cannot, with every fault in one line.
+    """
+    kept: dict[str, Result] = {}
+    faults = []
+    for setup in setups:
+        try:
+            found = results.find(
+                setup, model_sha256=study.model_sha256, data_sha256=partial(study.data_sha256, setup)
+            )
+            if found is not None:
+                kept[setup.name] = found
+            else:
+                study.check(setup)
+        except ConfigError as error:
+            faults.append(str(error))
+    if faults:
+        raise ConfigError("; ".join(dict.fromkeys(faults)))
+    results.prepare()
+    for setup in setups:
+        if setup.name in kept:
+            yield Outcome(setup, "kept", kept[setup.name])
+            continue
+        begin(setup)
+        try:
+            result = study.run(setup, say)
+        except AutosamError as error:
+            yield Outcome(setup, "failed", message=str(error))
+            continue
+        results.add(setup, result)
+        yield Outcome(setup, "done", result)
+
+
+def _training(log: Path, config: Config) -> Training:
+    with log.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    parts = build_networks(config.model, seed=config.seed).parts
+    trainable = [parameter.numel() for part in parts for parameter in part.parameters() if parameter.requires_grad]
+    return Training(
+        steps=int(rows[-1]["step"]),
+        seconds=round(sum(float(row["seconds"]) for row in rows), 1),
+        trainable_parameters=sum(trainable),
+    )
+
+
+def _result(
+    setup: Setup, scored: Scored, model: str, model_sha256: str, data_sha256: str, training: Training | None
+) -> Result:
+    return Result(
+        config=setup.config,
+        model=model,
+        model_sha256=model_sha256,
+        data_sha256=data_sha256,
+        images=scored.images,
+        scores=row_of(scored.pooled),
+        by_source={source: row_of(scores) for source, scores in scored.by_source.items()},
+        seconds_per_image=round(scored.seconds, 3),
+        training=training,
+    )

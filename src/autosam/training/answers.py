@@ -1,0 +1,220 @@
+"""SAM's answers to prompts of one tile: asked, corrected by clicks, and compared with the objects."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from segment_anything.modeling import Sam
+from torch import Tensor
+
+from autosam.config import TrainingConfig
+from autosam.models.sam import Embedding, dense_position, embed_prompts
+from autosam.prompts import Prompt
+from autosam.training.losses import MASK_LOSSES, mask_iou
+from autosam.training.simulate import correction_clicks
+from autosam.training.soft import soft_mask_prompts, soft_points
+from autosam.training.targets import mask_targets
+
+
+class Answers(NamedTuple):
+    """Sums over SAM's answers, with their counts.
+
+    Attributes
+    ----------
+    mask, iou : Tensor
+        Sums of the mask loss and of the squared error of the predicted IoU.
+    masks, answers : int
+        How many terms these sums have.
+    mask_iou : float
+        Sum of the IoUs of first masks and objects; ``masks`` many.
+    matched, prompts : int
+        How many of the prompts have an object, and how many prompts there are; corrections do not count.
+    """
+
+    mask: Tensor
+    iou: Tensor
+    masks: int
+    answers: int
+    mask_iou: float
+    matched: int
+    prompts: int
+
+    @classmethod
+    def none(cls, zero: Tensor) -> "Answers":
+        """No answer at all."""
+        return cls(zero, zero, 0, 0, 0.0, 0, 0)
+
+    def joined(self, other: "Answers") -> "Answers":
+        """Add the sums and counts of two sets of answers."""
+        return Answers(
+            mask=self.mask + other.mask,
+            iou=self.iou + other.iou,
+            masks=self.masks + other.masks,
+            answers=self.answers + other.answers,
+            mask_iou=self.mask_iou + other.mask_iou,
+            matched=self.matched + other.matched,
+            prompts=self.prompts + other.prompts,
+        )
+
+
+def learn(
+    sam: Sam,
+    embedding: Embedding,
+    prompts: Sequence[Prompt],
+    labels: Tensor,
+    ids: Tensor,
+    *,
+    basins: NDArray[np.int32],
+    foreground: Tensor | None,
+    settings: TrainingConfig,
+    stride: int,
+    rng: np.random.Generator,
+) -> Answers:
+    """Ask SAM, correct it by clicks as it was trained, and compare every answer with the objects.
+
+    Parameters
+    ----------
+    sam : Sam
+    embedding : Embedding
+        The tile.
+    prompts : sequence of Prompt
+        At least one, all of one kind (see `by_kind`).
+    labels : Tensor of int32, shape (S, S)
+    ids : Tensor of int64, shape (n,)
+        The object of each prompt; 0 where there is none.
+    basins : ndarray of int32, shape (S, S)
+        What ``Prompt.basin`` refers to.
+    foreground : Tensor, shape (S, S), or None
+        The generator's foreground logits, for the soft paths.
+    settings : TrainingConfig
+    stride : int
+        Pixels of the tile for one of SAM's low-resolution logits.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    Answers
+
+    References
+    ----------
+    Kirillov et al., "Segment Anything", ICCV 2023, appendix A, for the clicks: each is drawn from the error region
+    of the mask before, which comes along as a mask prompt.
+    """
+    soft = shift = None
+    if foreground is not None and prompts[0].mask is not None and prompts[0].basin > 0:
+        passing = foreground if settings.soft_mask else foreground.detach()
+        soft = soft_mask_prompts(prompts, basins, passing)
+    if foreground is not None and settings.soft_point and len(prompts[0].points):
+        shift = soft_points(prompts, basins, foreground)
+    target = mask_targets(labels, ids, stride)
+    logits, predicted_iou = _ask(sam, embedding, prompts, mask_logits=soft, shift=shift)
+    answers = _compare(logits, predicted_iou, target, ids > 0, settings)._replace(
+        matched=int((ids > 0).sum()), prompts=len(ids)
+    )
+    # A click says where the object is, and a prompt without one has none.
+    chosen = np.flatnonzero(ids.cpu().numpy() > 0)
+    asked, previous = list(prompts), logits
+    for _ in range(settings.corrections if len(chosen) else 0):
+        best = previous[torch.arange(len(asked)), predicted_iou.argmax(dim=1)].detach()
+        clicks, click_labels = correction_clicks(
+            (best[chosen] > 0).cpu().numpy(), (target[chosen, 0] > 0.5).cpu().numpy(), rng=rng
+        )
+        # The centre of a low-resolution pixel, in pixels of the tile.
+        places = (clicks + 0.5) * stride - 0.5
+        asked = [
+            replace(
+                asked[index],
+                points=np.concatenate([asked[index].points, place[None]]),
+                point_labels=np.append(asked[index].point_labels, label),
+                mask=None,
+            )
+            for index, place, label in zip(chosen, places, click_labels, strict=True)
+        ]
+        target, ids = target[chosen], ids[chosen]
+        previous, predicted_iou = _ask(sam, embedding, asked, mask_logits=best[chosen, None])
+        answers = answers.joined(_compare(previous, predicted_iou, target, ids > 0, settings))
+        chosen = np.arange(len(asked))
+    return answers
+
+
+def by_kind(prompts: Sequence[Prompt]) -> list[list[int]]:
+    """Group prompts that SAM can answer in one batch: of as many points, with or without box, mask and basin."""
+    groups: dict[tuple[int, bool, bool, bool], list[int]] = {}
+    for index, prompt in enumerate(prompts):
+        kind = (len(prompt.points), prompt.box is not None, prompt.mask is not None, prompt.basin > 0)
+        groups.setdefault(kind, []).append(index)
+    return [groups[kind] for kind in sorted(groups)]
+
+
+def _ask(
+    sam: Sam,
+    embedding: Embedding,
+    prompts: Sequence[Prompt],
+    *,
+    mask_logits: Tensor | None,
+    shift: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Ask SAM; for a single point, all four of its masks, otherwise only the first."""
+    sparse, dense = embed_prompts(sam, prompts, embedding, mask_logits=mask_logits, shift=shift)
+    logits, predicted_iou = sam.mask_decoder.predict_masks(
+        image_embeddings=embedding.features,
+        image_pe=dense_position(sam),
+        sparse_prompt_embeddings=sparse,
+        dense_prompt_embeddings=dense,
+    )
+    ambiguous = len(prompts[0].points) == 1 and prompts[0].box is None and mask_logits is None
+    kept = slice(None) if ambiguous else slice(0, 1)
+    return logits[:, kept].float(), predicted_iou[:, kept].float()
+
+
+def _compare(
+    logits: Tensor, predicted_iou: Tensor, target: Tensor, matched: Tensor, settings: TrainingConfig
+) -> Answers:
+    mask_loss, iou_loss, iou = tile_losses(logits, predicted_iou, target, matched, loss=settings.mask_loss)
+    return Answers(
+        mask=mask_loss.sum(),
+        iou=iou_loss.sum(),
+        masks=len(mask_loss),
+        answers=len(iou_loss),
+        mask_iou=float(iou.sum()),
+        matched=0,
+        prompts=0,
+    )
+
+
+def tile_losses(
+    answer: Tensor, predicted_iou: Tensor, target: Tensor, matched: Tensor, *, loss: str = "weighted"
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Compare SAM's answers in one tile with their objects.
+
+    The first mask always learns; of the three alternatives (where there are any) the best one does, so that each
+    can specialise (Kirillov et al., "Segment Anything", ICCV 2023, section 3). The IoU head learns the IoU of
+    every mask, which is 0 for a prompt without an object.
+
+    Parameters
+    ----------
+    answer : Tensor, shape (n, m, h, w)
+        Mask logits; m is 1 or 4.
+    predicted_iou : Tensor, shape (n, m)
+    target : Tensor, shape (n, 1, h, w)
+    matched : Tensor of bool, shape (n,)
+    loss : str
+        A name in `losses.MASK_LOSSES`.
+
+    Returns
+    -------
+    mask_loss : Tensor, shape (matched,)
+    iou_loss : Tensor, shape (n,)
+    iou : Tensor, shape (matched,)
+        IoU of the first mask.
+    """
+    losses = MASK_LOSSES[loss](answer, target.expand_as(answer))
+    total = losses[:, 0]
+    if losses.shape[1] > 1:
+        total = total + losses[:, 1:].amin(dim=1)
+    true_iou = mask_iou(answer, target) * matched[:, None]
+    iou_loss = (predicted_iou - true_iou).square().mean(dim=1)
+    return total[matched], iou_loss, true_iou[matched, 0]

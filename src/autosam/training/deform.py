@@ -1,0 +1,296 @@
+"""Tiles bent and misaligned as sections of tissue are, and the prompts that go with them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+from torch.nn import functional as F
+
+from autosam.images import Window
+from autosam.prompts.prompt import Prompt
+from autosam.prompts.scale import scale_prompts
+
+_Pixel = TypeVar("_Pixel", bound=np.generic)
+Points = NDArray[np.float64]
+"""Rows and columns, shape (n, 2); integers are the centres of pixels."""
+
+SHIFT_SHARE = 0.05
+"""Largest shift of a misaligned band as a share of the tile's side."""
+
+# Elastic deformation
+
+
+def elastic_field(size: int, largest: float, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Draw a smooth random displacement (Simard et al. 2003, "Best Practices for CNNs").
+
+    Made as Ronneberger et al. 2015 ("U-Net") do: random vectors on a coarse grid, cubic in between. At the border
+    of the tile the part across it fades, so that the tile is mapped onto itself: nothing from outside is needed,
+    and no prompt gets lost.
+
+    Parameters
+    ----------
+    size : int
+        Side of the tile in pixels.
+    largest : float
+        Pixels; the largest shift of the field is drawn between 0 and this.
+    rng : numpy Generator
+
+    Returns
+    -------
+    ndarray of float64, shape (2, size, size)
+        Pixel (r, c) of the deformed tile shows what was at (r + field[0, r, c], c + field[1, r, c]).
+    """
+    # Nodes 8 shifts apart do not fold the tile over.
+    nodes = max(3, int(size / max(size / 8, 8 * largest)) + 1)
+    coarse = torch.from_numpy(rng.uniform(-1, 1, (1, 2, nodes, nodes)))
+    field = F.interpolate(coarse, (size, size), mode="bicubic", align_corners=True)[0].numpy()
+    field *= rng.uniform(0, largest) / np.hypot(field[0], field[1]).max()
+    ramp = np.minimum(np.arange(size), np.arange(size)[::-1]) / (4 * largest)
+    field[0] *= np.minimum(ramp, 1)[:, None]
+    field[1] *= np.minimum(ramp, 1)
+    return field
+
+
+def warp_image(image: NDArray[np.float32], field: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Deform an image of shape (S, S, 3) with bilinear interpolation."""
+    size = len(image)
+    rows, cols = np.indices((size, size)) + field
+    # torch's own coordinates: x before y, -1 and 1 are the outer edges of the outer pixels.
+    grid = torch.from_numpy((2 * np.stack([cols, rows], axis=-1) + 1) / size - 1).to(torch.float32)
+    planes = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None]
+    warped = F.grid_sample(planes, grid[None], padding_mode="border", align_corners=False)
+    return np.ascontiguousarray(warped[0].permute(1, 2, 0).numpy())
+
+
+def warp_labels(labels: NDArray[np.int32], field: NDArray[np.float64]) -> NDArray[np.int32]:
+    """Deform labels of shape (S, S): every pixel takes the id of the nearest one."""
+    rows, cols = np.rint(np.indices(labels.shape) + field).astype(np.intp)
+    return np.asarray(labels[rows, cols])
+
+
+def warp_points(points: Points, field: NDArray[np.float64]) -> Points:
+    """Give the places at which the deformed tile shows these points.
+
+    The field is inverted by iterating q = p - field(q) (Chen et al. 2008, "A simple fixed-point approach to invert
+    a deformation field").
+    """
+    moved = points
+    for _ in range(20):
+        shift = [ndimage.map_coordinates(part, moved.T, order=1, mode="nearest") for part in field]
+        moved = points - np.stack(shift, axis=1)
+    return moved
+
+
+# Misalignment
+
+
+@dataclass(frozen=True)
+class Misalignment:
+    """A band of a tile that lies sideways of its place.
+
+    Attributes
+    ----------
+    start, stop : int
+        First row of the band, and the row after its last.
+    shift : int
+        Pixels by which it lies too far to the right; negative to the left.
+    columns : bool
+        The band is one of columns, and the shift is downwards.
+    """
+
+    start: int
+    stop: int
+    shift: int
+    columns: bool
+
+
+def random_misalignment(size: int, rng: np.random.Generator) -> Misalignment:
+    """Draw a band between two positions or from one to the edge, and a shift of up to ``SHIFT_SHARE``.
+
+    As MisAlignment of pytorch_connectomics and the slips of Lee et al. 2017 ("Superhuman accuracy on the SNEMI3D
+    connectomics challenge") do with the sections of a stack; here the fault runs through one section.
+    """
+    start = int(rng.integers(size))
+    stop = size if rng.random() < 0.5 else int(rng.integers(start, size)) + 1
+    shift = int(rng.integers(1, max(1, round(SHIFT_SHARE * size)) + 1))
+    return Misalignment(start, stop, shift if rng.random() < 0.5 else -shift, bool(rng.random() < 0.5))
+
+
+def misalign_image(image: NDArray[_Pixel], fault: Misalignment) -> NDArray[_Pixel]:
+    """Shift the band of an array of shape (S, S, ...); what comes in from the side is mirrored."""
+    moved = image.copy()
+    band = (moved.swapaxes(0, 1) if fault.columns else moved)[fault.start : fault.stop]
+    side = band.shape[1]
+    source = np.pad(np.arange(side), abs(fault.shift), mode="symmetric")
+    first = abs(fault.shift) - fault.shift
+    band[:] = band[:, source[first : first + side]]
+    return moved
+
+
+def misalign_labels(labels: NDArray[np.int32], fault: Misalignment) -> NDArray[np.int32]:
+    """Shift the band of labels of shape (S, S).
+
+    Objects that the fault tears apart, and mirror images at the side that do not touch their object, get ids of
+    their own; all other ids stay.
+    """
+    largest = int(labels.max(initial=0))
+
+    def holds(part: NDArray[np.int32]) -> NDArray[np.bool_]:
+        return np.bincount(part.ravel(), minlength=largest + 1) > 0
+
+    across = labels.T if fault.columns else labels
+    band, rest = across[fault.start : fault.stop], np.delete(across, slice(fault.start, fault.stop), axis=0)
+    came_in = band[:, : fault.shift] if fault.shift > 0 else band[:, fault.shift :]
+    affected = (holds(band) & holds(rest)) | holds(came_in)
+    shifted = misalign_image(labels, fault)
+    pieces = part_pieces(np.where(affected[shifted], shifted, 0))
+    return np.where(pieces > 0, pieces + largest, shifted)
+
+
+def misalign_points(points: Points, fault: Misalignment) -> Points:
+    """Give the places to which the band takes these points."""
+    along, sideways = (1, 0) if fault.columns else (0, 1)
+    nearest = np.rint(points[:, along])
+    moved = points.copy()
+    moved[:, sideways] += np.where((nearest >= fault.start) & (nearest < fault.stop), fault.shift, 0)
+    return moved
+
+
+def part_pieces(labels: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Give every piece of an object an id of its own.
+
+    An object and its mirror images would otherwise be one target, as large as the tile; a mirror image that
+    touches the object stays one with it.
+
+    Parameters
+    ----------
+    labels : ndarray of int32, shape (H, W)
+
+    Returns
+    -------
+    ndarray of int32, shape (H, W)
+        Ids 1..n without gaps; each is one 8-connected component.
+    """
+    parted = np.zeros_like(labels)
+    count = 0
+    for object_id, crop in enumerate(ndimage.find_objects(labels), start=1):
+        if crop is not None:
+            pieces, found = ndimage.label(labels[crop] == object_id, structure=np.ones((3, 3)))
+            parted[crop][pieces > 0] = pieces[pieces > 0] + count
+            count += found
+    return parted
+
+
+# Prompts
+
+
+def place_prompts(
+    prompts: Sequence[Prompt], *, window: Window, size: int, quarter: int = 0, flip: bool = False
+) -> list[Prompt]:
+    """Take an image's prompts to a tile that was cut of it.
+
+    Parameters
+    ----------
+    prompts : sequence of Prompt
+        In whole-image pixels.
+    window : Window
+        Square; it was resized to `size`. Where it sticks out of the image, mirror images get no prompts.
+    size : int
+        Side of the tile in pixels.
+    quarter, flip
+        Turns by 90 degrees as those of `numpy.rot90`, and columns reversed after them.
+
+    Returns
+    -------
+    list of Prompt
+        Those that lie in the tile, see `move_prompts`; in tile pixels.
+    """
+    factor = size / window.height
+    corner = np.array([window.row, window.col, window.row, window.col], dtype=np.float64)
+    cut = [
+        replace(prompt, points=prompt.points - corner[:2], box=None if prompt.box is None else prompt.box - corner)
+        for prompt in prompts
+    ]
+
+    def turn(points: Points) -> Points:
+        for _ in range(quarter):
+            points = np.stack([size - 1 - points[:, 1], points[:, 0]], axis=1)
+        return np.stack([points[:, 0], size - 1 - points[:, 1]], axis=1) if flip else points
+
+    return move_prompts(scale_prompts(cut, (factor, factor)), turn, size=size)
+
+
+def move_prompts(prompts: Sequence[Prompt], move: Callable[[Points], Points], *, size: int) -> list[Prompt]:
+    """Move prompts inside a tile and leave out those that leave it.
+
+    Parameters
+    ----------
+    prompts : sequence of Prompt
+    move : callable
+        Gives for points of shape (n, 2), which may be none, the places that they go to.
+    size : int
+        Side of the tile in pixels.
+
+    Returns
+    -------
+    list of Prompt
+        Those with a positive point or the centre of their box in the tile. Other points are left out; a box is
+        the extent of the moved one's outline, clipped to the tile. Mask prompts are not carried along.
+    """
+    kept = []
+    for prompt in prompts:
+        points = move(prompt.points)
+        inside = _inside(points, size)
+        found = bool(inside[prompt.point_labels == 1].any())
+        box = None
+        if prompt.box is not None:
+            outline = move(_outline(prompt.box))
+            first, last = outline.min(axis=0), outline.max(axis=0)
+            found = found or bool(_inside((first + last)[None] / 2, size)[0])
+            if (first < size - 0.5).all() and (last >= -0.5).all():
+                box = np.clip(np.concatenate([first, last]), 0, size - 1)
+        if found:
+            labels = prompt.point_labels[inside]
+            kept.append(replace(prompt, points=points[inside], point_labels=labels, box=box, mask=None))
+    return kept
+
+
+def visible_prompts(prompts: Sequence[Prompt], lost: NDArray[np.bool_]) -> list[Prompt]:
+    """Leave out prompts for objects that are not seen any more.
+
+    Parameters
+    ----------
+    prompts : sequence of Prompt
+        All inside the tile.
+    lost : ndarray of bool, shape (S, S)
+        Pixels whose object is gone.
+
+    Returns
+    -------
+    list of Prompt
+        Those without a positive point on such a pixel; of a box without points, the centre counts.
+    """
+
+    def is_seen(prompt: Prompt) -> bool:
+        asked = prompt.points[prompt.point_labels == 1]
+        if prompt.box is not None and not len(asked):
+            asked = (prompt.box[:2] + prompt.box[2:])[None] / 2
+        rows, cols = np.rint(asked).astype(np.intp).T
+        return not lost[rows, cols].any()
+
+    return [prompt for prompt in prompts if is_seen(prompt)]
+
+
+def _inside(points: Points, size: int) -> NDArray[np.bool_]:
+    return np.asarray(((points >= -0.5) & (points < size - 0.5)).all(axis=1))
+
+
+def _outline(box: NDArray[np.float64]) -> Points:
+    """Give points on the outline, at most a pixel apart."""
+    rows, cols = (np.linspace(box[i], box[i + 2], int(np.ceil(box[i + 2] - box[i])) + 1) for i in (0, 1))
+    sides = np.meshgrid(box[[0, 2]], cols), np.meshgrid(rows, box[[1, 3]])
+    return np.concatenate([np.reshape(side, (2, -1)).T for side in sides])

@@ -1,0 +1,119 @@
+"""What a training step will need, before a run is started."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
+
+from autosam.config import Config
+from autosam.data import Scene
+from autosam.models.parameters import PartParameters
+from autosam.models.precision import autocast
+from autosam.networks import build_networks
+from autosam.training.joint import JointModel
+from autosam.training.loop import check_trainable, tile_size
+from autosam.training.optimizer import make_optimizer, part_table
+from autosam.training.tiles import Augmentation, TileDataset, collate_tiles
+
+OPTIMIZER_COPIES = 2
+"""Adam and AdamW keep the first and the second moment of every gradient."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Parameters and memory of a run, for one device; memory in bytes.
+
+    Attributes
+    ----------
+    parts : list of PartParameters
+    weights : int
+        Parameters and buffers.
+    average : int
+        The averaged weights.
+    gradients, optimizer : int
+        Of what is trained.
+    activations : int
+        What the backward pass needs of the forward pass: counted for one tile, times ``training.batch_size``.
+    """
+
+    parts: list[PartParameters]
+    weights: int
+    average: int
+    gradients: int
+    optimizer: int
+    activations: int
+
+    @property
+    def total(self) -> int:
+        """Sum of the memory, in bytes. The frameworks' own needs come on top."""
+        return self.weights + self.average + self.gradients + self.optimizer + self.activations
+
+
+def estimate(config: Config, scenes: Sequence[Scene], *, device: torch.device) -> Estimate:
+    """Count parameters, and the memory of a training step, by running one tile forward.
+
+    Parameters
+    ----------
+    config : Config
+    scenes : sequence of Scene
+        Training scenes; one tile of them is used.
+    device : torch.device
+        Where the run is to take place: it decides on the precision. The tile itself is run on the CPU.
+
+    Returns
+    -------
+    Estimate
+
+    Raises
+    ------
+    AutosamError
+        As `loop.train` would.
+    """
+    check_trainable(config, scenes)
+    settings = config.training
+    networks = build_networks(config.model, seed=config.seed)
+    model = JointModel(networks, prompts=config.prompts, training=settings)
+    optimizer = make_optimizer(model, name=settings.optimizer, weight_decay=settings.weight_decay)
+    tiles = TileDataset(
+        scenes,
+        size=tile_size(networks),
+        length=1,
+        seed=config.seed,
+        augmentation=Augmentation(**settings.augment.model_dump()),
+        scale=config.images.scale,
+        object_share=1.0,
+    )
+    batch = collate_tiles([tiles[0]])
+    own = {parameter.data_ptr() for parameter in model.parameters()}
+    kept: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    def give(tensor: Any) -> Any:
+        return tensor
+
+    model.train()
+    # The tensors stay alive until the loss goes, so no address is counted twice or reused.
+    with saved_tensors_hooks(keep, give), autocast(torch.device("cpu"), settings.precision):
+        loss = model(
+            batch.images, batch.labels, experts=batch.prompts, emitted_share=0.0, seed=(config.seed, 0), first=0
+        )
+    del loss
+    trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    gradients = sum(parameter.nbytes for parameter in trained)
+    weights = sum(tensor.nbytes for tensor in [*model.parameters(), *model.buffers()])
+    return Estimate(
+        parts=part_table(model),
+        weights=weights,
+        average=weights,
+        gradients=gradients,
+        optimizer=OPTIMIZER_COPIES * gradients,
+        activations=sum(kept.values()) * settings.batch_size,
+    )
