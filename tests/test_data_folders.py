@@ -8,7 +8,7 @@ import pytest
 import tifffile
 from blobs import discs, small_config, write_discs
 
-from autosam.data.folders import divide, load_scenes, read_split
+from autosam.data.folders import divide, evenly_spaced, load_scenes, read_split
 from autosam.errors import InputError
 from autosam.training.scenes import load_part
 
@@ -211,3 +211,83 @@ def test_every_setting_of_the_images_is_obeyed(tmp_path: Path) -> None:
     assert not scene.image[0, 0].any()
     (clipped,) = load_part(tmp_path, small_config("images.non_finite=background", "images.high=60"), "train")
     assert (clipped.image == 255).mean() > (scene.image == 255).mean() + 0.1
+
+
+# Shares
+
+
+@pytest.mark.parametrize(
+    ("count", "fraction", "taken"),
+    [
+        (10, 1.0, list(range(10))),
+        (10, 0.5, [1, 3, 5, 7, 9]),
+        (10, 0.2, [2, 7]),
+        (7, 0.4, [1, 3, 5]),
+        (3, 0.001, [1]),
+        (1, 0.5, [0]),
+        (0, 0.5, []),
+    ],
+)
+def test_a_share_is_spread_evenly(count: int, fraction: float, taken: list[int]) -> None:
+    assert evenly_spaced(range(count), fraction) == taken
+
+
+# An expert's prompts
+
+
+def prompts_in(folder: Path, **tables: str) -> Path:
+    folder.mkdir()
+    for name, rows in tables.items():
+        (folder / f"{name}.csv").write_text(rows)
+    return folder
+
+
+def three(pair: tuple[Path, Path]) -> None:
+    for stem in "abc":
+        put(pair[0], f"{stem}.tif", GRAY)
+        put(pair[1], f"{stem}.tif", (GRAY > 20).astype(np.uint8))
+
+
+def test_prompts_are_read_beside_their_images(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    three(pair)
+    tables = prompts_in(
+        tmp_path / "prompts",
+        a="object,row,col,label\n1,4,5,1\n1,0,0,0\n2,5.5,7,1\n",
+        b="image,object,row_min,col_min,row_max,col_max\nb.tif,1,3,0,5,7\nother.tif,1,0,0,1,1\n",
+        other="not a table",
+    )
+    a, b, c = load_scenes(*pair, source="s", prompts=tables)
+    assert [item.points.tolist() for item in a.prompts] == [[[4, 5], [0, 0]], [[5.5, 7]]]
+    assert [item.box.tolist() for item in b.prompts if item.box is not None] == [[3, 0, 5, 7]]
+    assert c.prompts == ()
+    assert all(scene.prompts == () for scene in load_scenes(*pair, source="s"))
+
+
+def test_no_table_for_any_image(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    three(pair)
+    tables = prompts_in(tmp_path / "prompts", d="object,row,col,label\n")
+    with pytest.raises(
+        InputError, match=r"none of the 3 training images of s has a table in .*prompts; call"
+    ) as error:
+        load_scenes(*pair, source="s", prompts=tables)
+    message(error)
+    with pytest.raises(InputError, match=r"no folder .*gone of prompts; correct prompts of the source s") as error:
+        load_scenes(*pair, source="s", prompts=tmp_path / "gone")
+    message(error)
+    assert load_scenes(*pair, source="s", stems=[], prompts=tables) == []
+
+
+def test_faults_of_tables_are_reported_together(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    three(pair)
+    tables = prompts_in(
+        tmp_path / "prompts",
+        a="object,row,col,label\n1,6,5,1\n",  # the image ends with row 5
+        b="object,row,col,label\n1,4,5,1\n",
+        c="nonsense\n",
+    )
+    with pytest.raises(InputError) as error:
+        load_scenes(*pair, source="s", prompts=tables)
+    text = message(error)
+    assert text.startswith("2 faults in s: ")
+    for says in ("a.csv", "lies outside the image of 6 × 8", "c.csv"):
+        assert says in text

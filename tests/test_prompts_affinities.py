@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from autosam.prompts.affinities import grow_along, strongest, weakest
+from autosam.prompts.affinities import grow_along, join_tied, strongest, weakest
 
 # What the first row and the first column hold is not read.
 UNREAD = 0.123
@@ -110,3 +110,26 @@ def test_the_forest_is_a_largest_one() -> None:
     own = np.select([grown == number for number in widest], list(widest.values()), -1.0)
     np.testing.assert_array_equal(own, best)
     assert set(np.unique(grown)) == {3, 4, 8}
+
+
+def test_basins_are_joined_by_the_mean_along_their_border() -> None:
+    basins = np.array([[4, 7, 0, 9], [4, 7, 0, 9], [2, 2, 2, 2]], np.int32)
+    rows, cols = np.full((3, 4), 0.1, np.float32), np.full((3, 4), 0.1, np.float32)
+    # 0.9 and 0.3 make 0.6 between 4 and 7; what lies beside the background ties nothing.
+    cols[:2, 1] = 0.9, 0.3
+    cols[:, 2:] = rows[2, 2] = 1
+    joined = join_tied((rows, cols), basins, 0.5)
+    assert joined.dtype == np.int32
+    assert len(set(joined[basins > 0].tolist())) == 3
+    assert joined[0, 0] == joined[0, 1]
+    np.testing.assert_array_equal(joined == 0, basins == 0)
+    assert len(set(join_tied((rows, cols), basins, 0.7)[basins > 0].tolist())) == 4
+    # 4 and 9 have no border with each other, but both end in one with 2.
+    rows[2, 1] = rows[2, 3] = 0.8
+    assert len(set(join_tied((rows, cols), basins, 0.5)[basins > 0].tolist())) == 1
+
+
+@pytest.mark.parametrize("shape", [(0, 0), (0, 4), (1, 1), (3, 5)])
+def test_without_basins_nothing_is_joined(shape: tuple[int, int]) -> None:
+    tied, none = np.ones(shape, np.float32), np.zeros(shape, np.int32)
+    np.testing.assert_array_equal(join_tied((tied, tied), none, 0.5), none)

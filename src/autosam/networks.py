@@ -237,7 +237,7 @@ def _part_names(model: ModelConfig, *, whole: bool) -> set[str]:
 
 
 def _base_path(base: str, *, beside: Path | None = None) -> Path:
-    """Find base weights: published or bundled ones by name, otherwise a file, which may have moved with the model."""
+    """Find base weights: published or bundled ones by name, otherwise a file, which may lie beside the model."""
     if base in BASES:
         return base_weights(base)
     if base in BUNDLED:

@@ -80,8 +80,8 @@ class Segmenter:
         fixed = None if networks.generator is None else networks.generator.tile_size
         if fixed is not None and config.tiles.size not in (None, fixed):
             raise ConfigError(
-                f"tiles.size is {config.tiles.size}; this model's generator is SAM's image encoder, which takes tiles "
-                f"of {fixed} pixels only: leave tiles.size out"
+                f"tiles.size is {config.tiles.size}; this model's generator is SAM's image encoder, which takes "
+                f"tiles of {fixed} pixels only: leave tiles.size out"
             )
         self.networks = networks
         self.config = config

@@ -44,6 +44,10 @@ def segment(
             help="distance, centroid, probability or grid; or your own prompts in a table.",
         ),
     ] = None,
+    with_automatic: Annotated[
+        bool,
+        typer.Option("--with-automatic", help="Beside your own prompts in a table: find everything else, too."),
+    ] = False,
     save_prompts: Annotated[
         bool,
         typer.Option("--save-prompts", help="Write NAME_prompts.csv, to correct by hand and give to --prompts."),
@@ -80,7 +84,9 @@ def segment(
             f"{out} holds the images themselves, and the next run would take the results for images; "
             "choose another folder with --output"
         )
-    overrides, prompts_for, prompts_sha256 = _prompting(prompts, settings or [], sources)
+    overrides, prompts_for, prompts_sha256 = _prompting(
+        prompts, settings or [], sources, with_automatic=with_automatic
+    )
     if config is not None:
         find_config(config)
 
@@ -129,21 +135,23 @@ def segment(
             bar.stop()
             typer.echo("autosam: interrupted; the same command goes on where it stopped", err=True)
             raise typer.Exit(130) from None
-    _summarize(outcomes, out, manual=prompts_for is not None)
+    _summarize(outcomes, out, manual=prompts_for is not None and not with_automatic)
 
 
 def _prompting(
-    prompts: str | None, settings: list[str], sources: "Sequence[Source]"
+    prompts: str | None, settings: list[str], sources: "Sequence[Source]", *, with_automatic: bool
 ) -> "tuple[list[str], Callable[[Source, tuple[int, int]], list[Prompt]] | None, str]":
     """Tell a method from a table of prompts, and read the table once to find its faults before the work starts."""
-    if prompts is None:
-        return settings, None, ""
     from hashlib import sha256
 
     from autosam.errors import ConfigError
     from autosam.prompts import read_prompts
 
     methods = ("distance", "centroid", "probability", "grid")
+    if with_automatic and (prompts is None or prompts in methods):
+        raise ConfigError("--with-automatic wants prompts of your own beside it; give a table with --prompts")
+    if prompts is None:
+        return settings, None, ""
     if prompts in methods:
         return [f"prompts.method={prompts}", *settings], None, ""
     place = Path(prompts)
@@ -157,6 +165,8 @@ def _prompting(
 
     digest = sha256()
     for table in dict.fromkeys(map(table_of, sources)):
+        if with_automatic and place.is_dir() and not table.is_file():
+            continue
         if not table.is_file():
             raise ConfigError(
                 f"--prompts {place} holds no {table.name}; wanted one for each image, as --save-prompts"
@@ -173,13 +183,18 @@ def _prompting(
                 "one image"
             )
         digest.update(content)
-    for source in sources:
-        read_prompts(table_of(source), image=source.image)
-    return (
-        ["prompts.method=manual", *settings],
-        lambda source, shape: read_prompts(table_of(source), image=source.image, shape=shape),
-        digest.hexdigest(),
-    )
+
+    def prompts_of(source: "Source", shape: tuple[int, int] | None) -> "list[Prompt]":
+        table = table_of(source)
+        if with_automatic and not table.is_file():
+            return []
+        return read_prompts(table, image=source.image, shape=shape, required=not with_automatic)
+
+    given = [len(prompts_of(source, None)) for source in sources]
+    if with_automatic and not any(given):
+        raise ConfigError(f"--prompts {place} holds no prompt for any of the images; correct its names")
+    method = [] if with_automatic else ["prompts.method=manual"]
+    return [*method, *settings], prompts_of, digest.hexdigest()
 
 
 def _summarize(outcomes: "list[Outcome]", out: Path, *, manual: bool) -> None:

@@ -57,7 +57,7 @@ class GeneratorConfig(Section):
     )
     skips: tuple[Annotated[int, Field(ge=0)], ...] | None = Field(
         None,
-        description="with encoder=sam: three blocks, from 0, whose tokens the decoder sees; null spaces them evenly",
+        description="with encoder=sam: three blocks, from 0, whose tokens join the decoder; null spaces them",
     )
 
     @model_validator(mode="after")

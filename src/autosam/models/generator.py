@@ -45,7 +45,8 @@ class Generator(nn.Module):
         super().__init__()
         if not channels or len(set(channels)) < len(channels) or not set(channels) <= set(CHANNELS):
             raise ModelError(
-                f"the generator's channels are {list(channels)}; name one or more of {', '.join(CHANNELS)}, each once"
+                f"the generator's channels are {list(channels)}; name one or more of {', '.join(CHANNELS)}, "
+                "each once"
             )
         if len(decoder_channels) != depth:
             raise ModelError(

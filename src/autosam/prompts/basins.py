@@ -6,7 +6,7 @@ from scipy import ndimage
 from skimage.segmentation import watershed
 
 from autosam.errors import ConfigError, InputError
-from autosam.prompts.affinities import Affinities, grow_along, strongest, weakest
+from autosam.prompts.affinities import Affinities, grow_along, join_tied, strongest, weakest
 
 BACKGROUND_BORDER = 0.25
 """Without a foreground map, a region that holds this share of the image's border is background."""
@@ -37,8 +37,9 @@ def find_basins(
 
     With affinities, what parts objects is the larger of the boundary and 1 − the smallest affinity of a pixel to
     its four neighbours, and the seeds grow over the foreground across the largest affinity first [1]_, so that
-    objects which touch without a gap are cut between their pixels. Without a foreground map a pixel is foreground
-    by its largest affinity. Everything is 4-connected then, as the affinities are.
+    objects which touch without a gap are cut between their pixels. A boundary also fills an object's narrow necks,
+    so basins whose mean affinity along their common border says that they are one are joined [2]_. Without a
+    foreground map a pixel is foreground by its largest affinity. Everything is 4-connected then, as the affinities.
 
     Parameters
     ----------
@@ -77,6 +78,8 @@ def find_basins(
     ----------
     .. [1] Cousty J, Bertrand G, Najman L, Couprie M (2009). Watershed cuts: minimum spanning forests and the drop
        of water principle. IEEE TPAMI 31, 1362-1374. doi:10.1109/TPAMI.2008.173
+    .. [2] Lee K, Zung J, Li P, Jain V, Seung HS (2017). Superhuman accuracy on the SNEMI3D connectomics challenge.
+       arXiv:1706.00120
 
     Examples
     --------
@@ -110,6 +113,8 @@ def find_basins(
         edge = cut if edge is None else np.maximum(edge, cut)
     if inner is not None and edge is not None:
         labels = _from_seeds(inner > threshold, edge, ties, boundary_threshold, min_seed_size)
+        if ties is not None:
+            labels = join_tied(ties, labels, 1 - boundary_threshold)
     elif inner is not None:
         labels, _ = ndimage.label(inner > threshold, structure=_EIGHT, output=np.int32)
     elif edge is not None:

@@ -50,7 +50,11 @@ class _Object:
 
 
 def read_prompts(
-    path: str | Path, *, image: str | None = None, shape: tuple[int, int] | None = None
+    path: str | Path,
+    *,
+    image: str | None = None,
+    shape: tuple[int, int] | None = None,
+    required: bool = True,
 ) -> list[Prompt]:
     """Read the prompts of one image.
 
@@ -62,6 +66,8 @@ def read_prompts(
         File name of the image whose rows are wanted; needed where the file has a column ``image``.
     shape : tuple of int or None
         Height and width of that image, to check that its prompts lie inside it.
+    required : bool
+        Whether it is a fault that the file says nothing about the image.
 
     Returns
     -------
@@ -92,7 +98,7 @@ def read_prompts(
     if "" in table.by_image:  # no column of images
         return [item.prompt() for item in table.by_image[""].values()]
     wanted = [objects for name, objects in table.by_image.items() if table.is_wanted(name)]
-    if not wanted:
+    if not wanted and required:
         named = ", ".join(sorted(table.by_image)[:5]) + (", …" if len(table.by_image) > 5 else "")
         raise InputError(
             f"prompts {path} were asked for image {image!r} and speak of {named}: "

@@ -79,7 +79,7 @@ def row_of(scores: Scores) -> dict[str, float | int | None]:
 
 
 def digest_of(scenes: Sequence[Scene]) -> str:
-    """Give the SHA-256 of names, images, labels and an expert's prompts, which tells whether scores are of the same ones."""
+    """Give the SHA-256 of names, images, labels and prompts: scores with the same one can be compared."""
     digest = sha256()
     for scene in scenes:
         digest.update(f"{scene.name} {scene.image.shape}".encode())

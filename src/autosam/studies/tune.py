@@ -129,8 +129,9 @@ def tune(
     """Search for the settings with the best mean AP, pooled over images.
 
     One setting after the other takes the candidate that is best while the others stay, round after round until
-    none is better: mean AP only rises, and the start's settings stay where nothing beats them. Networks remember
-    their answers, so that most candidates cost a fraction of a segmentation.
+    none is better: mean AP only rises, and the start's settings stay where nothing beats them. Of candidates that
+    are equally good, the nearest to the value before is taken. Networks remember their answers, so that most
+    candidates cost a fraction of a segmentation.
 
     Parameters
     ----------
@@ -143,7 +144,7 @@ def tune(
     scenes : sequence of Scene
         At least one.
     report : callable, optional
-        Called after each candidate with key, value and what it gave; first with an empty key and value for the
+        Called for all that is scored with key, value and what it gave; first with an empty key and value for the
         start.
 
     Returns
@@ -176,14 +177,15 @@ def tune(
             risen = False
             for axis in axes:
                 here = best
-                for value in axis.values:
+                for value in _nearest_first(axis.values, value_of(here.config, axis.key)):
                     try:
                         config = _with(here.config, axis.key, value)
                     except ConfigError:
                         # It went with the start, and does not go with what is better than that.
                         continue
+                    known = len(scored)
                     tried = score(config)
-                    if report is not None:
+                    if report is not None and len(scored) > known:
                         report(axis.key, value, tried)
                     if tried.mean_ap > best.mean_ap:
                         best, risen = tried, True
@@ -235,6 +237,14 @@ def value_of(config: Config, key: str) -> Any:
     for part in key.split("."):
         values = values[part]
     return values
+
+
+def _nearest_first(values: Sequence[str], now: Any) -> list[str]:
+    """Sort numbers by their distance to the value that stands; other values keep their order."""
+    try:
+        return sorted(values, key=lambda value: abs(float(value) - float(now)))
+    except (TypeError, ValueError):
+        return list(values)
 
 
 def _with(config: Config, key: str, value: str) -> Config:

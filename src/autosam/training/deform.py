@@ -152,7 +152,7 @@ def misalign_labels(labels: NDArray[np.int32], fault: Misalignment) -> NDArray[n
 
 
 def misalign_points(points: Points, fault: Misalignment) -> Points:
-    """Give the places to which the band takes these points."""
+    """Give the places to which the band takes these points; what is mirrored in at the side has none."""
     along, sideways = (1, 0) if fault.columns else (0, 1)
     nearest = np.rint(points[:, along])
     moved = points.copy()

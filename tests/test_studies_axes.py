@@ -1,0 +1,72 @@
+import pytest
+
+from autosam.config import load_config
+from autosam.errors import ConfigError
+from autosam.studies.axes import Axis, combinations, name_of, overrides, parse_axes, split_values
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("1", ("1",)),
+        ("1,5, 10 ", ("1", "5", "10")),
+        ("[0.7,1.4]", ("[0.7,1.4]",)),
+        ("[0.7,1.4],[1,1]", ("[0.7,1.4]", "[1,1]")),
+        ("[{name: a, images: [x,y]}],null", ("[{name: a, images: [x,y]}]", "null")),
+        ("'a,b',c", ("'a,b'", "c")),
+        ("\"a]\",[']',2]", ('"a]"', "[']',2]")),
+        ("", ("",)),
+        ("1,", ("1", "")),
+    ],
+)
+def test_values_are_split_at_top_level_commas(text: str, values: tuple[str, ...]) -> None:
+    assert split_values(text) == values
+
+
+def test_a_grid_in_the_order_given() -> None:
+    axes = parse_axes(["prompts.points=1,5", " prompts.method = centroid,probability"])
+    assert axes == (
+        Axis("prompts.points", ("1", "5")),
+        Axis("prompts.method", ("centroid", "probability")),
+    )
+    grid = combinations(axes)
+    assert [tuple(combination.values()) for combination in grid] == [
+        ("1", "centroid"),
+        ("1", "probability"),
+        ("5", "centroid"),
+        ("5", "probability"),
+    ]
+    assert load_config(overrides=overrides(grid[-1])).prompts.points == 5
+
+
+def test_without_settings_there_is_one_combination() -> None:
+    assert parse_axes([]) == ()
+    assert combinations(()) == [{}]
+    assert name_of({}) == "settings"
+
+
+def test_every_fault_is_named() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_axes(["prompts.points", "=3", "a..b=1", "seed=1,,2", "merge.iou=0.3", "merge.iou=0.5", "seed=4,4"])
+    said = str(caught.value)
+    for fault in (
+        "'prompts.points' was not",
+        "'=3' was not",
+        "'a..b=1' was not",
+        "'seed=1,,2' has an empty value",
+    ):
+        assert fault in said
+    assert "merge.iou is set twice; write its values as one list" in said
+    assert "seed has the value 4 twice" in said
+
+
+def test_names_can_be_read_and_differ() -> None:
+    assert name_of({"prompts.points": "5", "data.fraction": "0.1"}) == "points=5_fraction=0.1"
+    assert name_of({"prompts.min_size": "5", "merge.min_size": "6"}) == "prompts.min_size=5_merge.min_size=6"
+    lists = [name_of({"training.augment.scale": value}) for value in ("[0.7,1.4]", "[0.7;1.4]")]
+    assert lists[0] != lists[1]
+    paths = [name_of({"model.sam.base": "/weights/" + "x" * 300 + end}) for end in "ab"]
+    assert paths[0] != paths[1]
+    for name in (*lists, *paths):
+        assert len(name) <= 120
+        assert not set(name) & set("/\\[]:,* ")

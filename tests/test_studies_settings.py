@@ -1,0 +1,83 @@
+from pathlib import Path
+
+import pytest
+
+from autosam.config import Config, load_config
+from autosam.errors import ConfigError
+from autosam.studies.axes import combinations, parse_axes
+from autosam.studies.settings import Setup, as_normalized, model_setups, trained_setups
+
+OWN = load_config(overrides=["merge.min_score=0.6", "prompts.points=2", "model.sam.image_size=64"]).model_dump(
+    mode="json"
+)
+
+
+def for_model(*settings: str, config: str | None = None) -> list[Setup]:
+    axes = parse_axes(settings)
+    return model_setups(OWN, config, axes, combinations(axes))
+
+
+def for_training(*settings: str, config: str | None = None) -> list[Setup]:
+    return trained_setups(config, combinations(parse_axes(settings)))
+
+
+def test_a_model_keeps_its_own_settings_under_those_of_the_config(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "data: {split: parts.json}\nmerge: {iou: 0.4}\nmodel: {sam: {variant: vit_b}}\ntraining: {steps: 7}\n"
+    )
+    first, second = for_model("merge.fallback=0.8,0.9", config=str(path))
+    assert (first.config.merge.fallback, second.config.merge.fallback) == (0.8, 0.9)
+    assert first.config.merge.min_score == 0.6
+    assert first.config.merge.iou == 0.4
+    assert first.config.prompts.points == 2
+    assert first.config.data.split == "parts.json"
+    assert first.config.model == load_config(defaults=OWN).model
+    assert first.config.training == Config().training
+
+
+def test_what_a_model_fixes_is_refused() -> None:
+    with pytest.raises(ConfigError) as caught:
+        for_model("model.sam.lora_rank=1,2", "training.steps=3", "seed=1", "data.fraction=0.5", "data.split=a,b")
+    said = str(caught.value)
+    for key in ("model.sam.lora_rank", "training.steps", "seed", "data.fraction"):
+        assert f"{key} is fixed by the model; leave --model out" in said
+    assert "data.split says which images are scored, and 2 values came" in said
+    (setup,) = for_model("data.split=parts.json")
+    assert setup.config.data.split == "parts.json"
+
+
+def test_faults_of_all_combinations_are_one_error() -> None:
+    with pytest.raises(ConfigError) as caught:
+        for_training("prompts.points=1,-1,x", "prompts.method=centroid,manual")
+    said = str(caught.value)
+    assert said.count("prompts.points=-1, prompts.method=centroid: ") == 1
+    assert said.count("prompts.points=x, prompts.method=centroid: ") == 1
+    assert "prompts.points=1, prompts.method=manual: prompts.method=manual wants prompts of yours" in said
+    with pytest.raises(ConfigError, match="manual wants prompts of yours"):
+        for_model("prompts.method=manual")
+    with pytest.raises(ConfigError, match="grid asks no generator"):
+        for_training("prompts.method=distance,grid")
+
+
+def test_the_same_settings_twice_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"iou=0\.50 and iou=0\.5 are the same settings"):
+        for_model("merge.iou=0.5,0.50")
+
+
+def test_training_varies_everything() -> None:
+    setups = for_training("model.sam.lora_rank=2,4", "data.fraction=0.1,1", config="mito")
+    assert [setup.name for setup in setups] == [
+        "lora_rank=2_fraction=0.1",
+        "lora_rank=2_fraction=1",
+        "lora_rank=4_fraction=0.1",
+        "lora_rank=4_fraction=1",
+    ]
+    assert setups[2].config.model.sam is not None
+    assert setups[2].config.model.sam.lora_rank == 4
+    assert setups[2].config.data.sources[0].name == "epfl"
+
+
+def test_scenes_are_not_clipped_again() -> None:
+    config = as_normalized(load_config(overrides=["images.low=2", "images.scale=2"]))
+    assert (config.images.low, config.images.high, config.images.scale) == (0, 100, 2)
