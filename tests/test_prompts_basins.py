@@ -277,7 +277,7 @@ def test_perfect_maps_give_neurites_back(wall, choice):
 def test_noisy_maps_of_neurites(wall):
     """Noise of 1.5 in the logits turns 1 pixel in 200 of every map.
 
-    Adapted Rand error over ten tessellations: .0032 to .0066 for every width of the walls; without affinities .036
+    Adapted Rand error over ten tessellations: .0032 to .0064 for every width of the walls; without affinities .036
     to .121 for 0, .012 to .017 for 1 and .004 to .007 for 2 pixels.
     """
     for seed in range(2):

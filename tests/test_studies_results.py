@@ -19,7 +19,7 @@ def setup(**settings: str) -> Setup:
 
 
 def result_of(of: Setup, *, data: str = "d", model: str = "m", training: Training | None = None) -> Result:
-    scores = {column: 0.5 for column in COLUMNS} | {"dice": None, "objects": 3}
+    scores = dict.fromkeys(COLUMNS, 0.5) | {"dice": None, "objects": 3}
     return Result(of.config, "mito", model, data, 2, scores, {"epfl": scores}, 1.25, training)
 
 

@@ -1,5 +1,7 @@
 """The networks of a model: built from settings, written to and read from one file."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -144,11 +146,12 @@ def load_networks(path: Path) -> tuple[Networks, ModelHeader]:
         state = _base_state(base, sha256=header.base_sha256)
         load_sam_weights(sam, state, variant=model.sam.variant, source=str(base))
         _adapt(sam, model.sam)
-        if model.sam.encoder == "lora":
-            load_lora_state_dict(sam.image_encoder, parts["adapter"])
-            merge_lora(sam.image_encoder)
-        elif model.sam.encoder == "adapter":
-            load_adapter_state_dict(sam.image_encoder, parts["adapter"])
+        with _naming(path):
+            if model.sam.encoder == "lora":
+                load_lora_state_dict(sam.image_encoder, parts["adapter"])
+                merge_lora(sam.image_encoder)
+            elif model.sam.encoder == "adapter":
+                load_adapter_state_dict(sam.image_encoder, parts["adapter"])
     if sam is not None:
         for part, module in (
             ("sam", sam),
@@ -160,7 +163,8 @@ def load_networks(path: Path) -> tuple[Networks, ModelHeader]:
                 _load_part(module, parts, part, path)
     generator = _build_generator(model, sam)
     if isinstance(generator, SamGenerator):
-        generator.load_decoder_state_dict(parts["generator"])
+        with _naming(path):
+            generator.load_decoder_state_dict(parts["generator"])
     elif generator is not None:
         _load_part(generator, parts, "generator", path)
     networks = Networks(sam if model.prompted else None, generator, header.base_name, header.base_sha256)
@@ -270,6 +274,15 @@ def _base_state(path: Path, *, sha256: str | None = None) -> dict[str, Tensor]:
 
 def _as_float32(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.is_floating_point() else tensor
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Let a message about tensors name the file that they came from."""
+    try:
+        yield
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
 
 
 def _load_part(module: nn.Module, parts: dict[str, dict[str, Any]], part: str, path: Path) -> None:

@@ -12,7 +12,7 @@ class PartParameters:
     Parameters
     ----------
     part : str
-        Name of the part; adapters have a row of their own, `<part> (LoRA)`.
+        Name of the part; adapters have a row of their own, `<part> (LoRA)` or `<part> (adapter)`.
     total : int
         Number of parameters, buffers not included.
     trainable : int

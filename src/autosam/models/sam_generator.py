@@ -175,7 +175,11 @@ class _Decoder(nn.Module):
             for stage in range(1, _STAGES)
         )
         self.stem = _convolution(3, widths[-1])
-        self.head = nn.Conv2d(widths[-1], maps, kernel_size=1)
+        self.head = nn.Conv2d(widths[-1], maps, kernel_size=3, padding=1)
+        # torch's own start is a third of this; from it the maps learn many times slower.
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
 
     def forward(self, bottleneck: Tensor, skipped: Sequence[Tensor], pixels: Tensor) -> Tensor:
         """Turn (B, C, h, w), three token maps of that size and (B, 3, 16 h, 16 w) pixels into logits."""

@@ -39,7 +39,7 @@ def find_basins(
     its four neighbours, and the seeds grow over the foreground across the largest affinity first [1]_, so that
     objects which touch without a gap are cut between their pixels. A boundary also fills an object's narrow necks,
     so basins whose mean affinity along their common border says that they are one are joined [2]_. Without a
-    foreground map a pixel is foreground by its largest affinity. Everything is 4-connected then, as the affinities.
+    foreground map a pixel is foreground by its largest affinity. Everything is 4-connected then.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def find_basins(
     threshold : float
         A pixel is foreground above this probability.
     boundary_threshold : float
-        A pixel is no boundary below this probability, and tied to a neighbour where 1 − their affinity is.
+        A pixel is no boundary below this probability; two are tied where 1 − their affinity is below it.
     min_size : int
         Smaller basins, in pixels, are dropped.
     min_seed_size : int
