@@ -139,7 +139,7 @@ def test_bad_input_is_one_line(autosam: Run, model: str, tmp_path: Path) -> None
 def test_a_model_is_trained_for_each_combination(autosam: Run, tmp_path: Path) -> None:
     settings = (*SMALL, "training.steps=1", "training.previews=0", "data.fraction=0.5,1")
     given = [part for setting in settings for part in ("--set", setting)]
-    status, out, err = autosam("data", "-o", "out", "--device", "cpu", *given)
+    status, _, err = autosam("data", "-o", "out", "--device", "cpu", *given)
     assert status == 0, err
     table = rows(tmp_path / "out" / "sweep.csv")
     assert [(row["data.fraction"], row["steps"]) for row in table] == [("0.5", "1"), ("1", "1")]

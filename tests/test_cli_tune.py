@@ -74,6 +74,7 @@ def test_nothing_better(autosam: Run, tmp_path: Path) -> None:
     assert "Nothing was better than the settings that it started with." in out
     assert yaml.safe_load((tmp_path / "tuned.yaml").read_text())["merge"] == {
         "iou": 0.5,
+        "overlap": 0.8,
         "min_score": 0.25,
         "min_size": 10,
         "fallback": 0.7,

@@ -94,9 +94,10 @@ def test_a_training_is_resumed_and_scored(tmp_path: Path, monkeypatch: pytest.Mo
     def interrupted(*_: object) -> object:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(loop, "validate", interrupted)
-        run(setups, study, tmp_path / "out")
+        with pytest.raises(KeyboardInterrupt):
+            run(setups, study, tmp_path / "out")
     said: list[str] = []
     (outcome,) = sweep(setups, study, Results(tmp_path / "out"), begin=lambda setup: None, say=said.append)
     assert outcome.state == "done"

@@ -1,5 +1,7 @@
 """Where a run computes: one device or several, in which precision."""
 
+import resource
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -83,6 +85,15 @@ def clip_gradients(
     fabric.strategy.precision.unscale_gradients(getattr(optimizer, "optimizer", optimizer))
     norms = [float(nn.utils.clip_grad_norm_(part.parameters(), limit)) for part in parts if part is not None]
     return float(torch.tensor(norms).max())
+
+
+def peak_memory(device: torch.device) -> int:
+    """Bytes that the run has needed at most: of the GPU, or of this process where there is none."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Linux counts in kilobytes, macOS in bytes.
+    return int(peak) * (1 if sys.platform == "darwin" else 1024)
 
 
 @contextmanager

@@ -20,7 +20,14 @@ from autosam.models.variants import image_size
 from autosam.networks import Networks, build_networks
 from autosam.pipeline import WITHOUT_SAM
 from autosam.training.average import exponential_average
-from autosam.training.devices import clip_gradients, make_fabric, memory_advice, prepare, reproducible
+from autosam.training.devices import (
+    clip_gradients,
+    make_fabric,
+    memory_advice,
+    peak_memory,
+    prepare,
+    reproducible,
+)
 from autosam.training.joint import BatchLoss, JointModel
 from autosam.training.optimizer import make_optimizer, trainable_parameters
 from autosam.training.run import MODEL, PREVIEWS, TENSORBOARD, TRAIN_LOG, VALIDATION_LOG, RunFolder
@@ -128,7 +135,7 @@ def train(
         report(Progress(start, settings.steps, float("nan"), trainable_parameters(model)))
 
     for step in range(start, settings.steps):
-        began, waited = time.perf_counter(), 0.0
+        began, cpu_began, waited = time.perf_counter(), time.process_time(), 0.0
         model.train()
         for group in optimizer.param_groups:
             peak = settings.generator_learning_rate if group["part"] == "generator" else settings.learning_rate
@@ -181,7 +188,9 @@ def train(
             "learning_rate": round(optimizer.param_groups[0]["lr"], 8),
             "waited_s": round(waited, 4),
             "seconds": round(seconds, 3),
+            "cpu_s": round(time.process_time() - cpu_began, 3),
             "tiles_per_second": round(tiles / seconds, 3),
+            "peak_mb": round(peak_memory(fabric.device) / 1e6),
         }
         run.append(TRAIN_LOG, row)
         if board is not None:

@@ -44,6 +44,12 @@ def save_trained(
             "steps": config.training.steps,
             "batch_size": config.training.batch_size,
             "seed": config.seed,
+            "trained_parameters": sum(
+                parameter.numel()
+                for network in networks.parts
+                for parameter in network.parameters()
+                if parameter.requires_grad
+            ),
             "sources": [source.name for source in config.data.sources],
         },
         licence=licence,
