@@ -3,11 +3,16 @@
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from autosam.config import Config, load_config
+from autosam.config import Config, ModelConfig, SamConfig, load_config
 from autosam.data import Scene
 from autosam.images import write_labels, write_png
+from autosam.models.checkpoint import ModelHeader, save_model
+from autosam.networks import build_networks, network_tensors
+from autosam.training.joint import BatchLoss
 
 SMALL = (
     "model.sam.image_size=64",
@@ -45,6 +50,27 @@ def discs(seed: int, side: int = 96) -> tuple[NDArray[np.uint8], NDArray[np.int3
 def scene(seed: int, side: int = 96) -> Scene:
     image, labels = discs(seed, side)
     return Scene(f"discs/{seed}", "discs", image, labels)
+
+
+def disc_tiles(count: int = 2) -> tuple[Tensor, Tensor]:
+    """Give a batch of whole tiles of 64 pixels, each with four discs: images (B, 3, 64, 64) and labels."""
+    images, labels = zip(*(discs(seed, 64) for seed in range(count)), strict=True)
+    pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255
+    return pixels, torch.from_numpy(np.stack(labels))
+
+
+def total_loss(loss: BatchLoss) -> Tensor:
+    """Add up the means of a batch's three losses."""
+    masks, answers = loss.masks.clamp(min=1), loss.answers.clamp(min=1)
+    return loss.generator / loss.tiles + loss.mask / masks + loss.iou / answers
+
+
+def write_base(path: Path, *, seed: int = 0) -> Path:
+    """Write a tiny SAM for 64 pixels, with random weights, as a model file that can be a base."""
+    model = ModelConfig(sam=SamConfig(image_size=64), generator=None)
+    header = ModelHeader(settings={"model": model.model_dump(mode="json")})
+    save_model(path, tensors=network_tensors(build_networks(model, seed=seed), model), metadata=header)
+    return path
 
 
 def write_discs(folder: Path, count: int) -> Path:

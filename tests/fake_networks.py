@@ -24,6 +24,7 @@ class BrightPixels(nn.Module):
     """A generator with any channels: foreground where the first colour is above one half, boundary nowhere."""
 
     stride = 8
+    tile_size = None
 
     def __init__(self, *channels: str) -> None:
         super().__init__()

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from autosam.errors import AutosamError
 from autosam.models.generator import Generator
 from autosam.models.maps import predict_maps
+from autosam.models.sam_generator import SamGenerator
+from autosam.models.variants import build_sam
 
 
 class Pointwise(nn.Module):
@@ -18,6 +20,7 @@ class Pointwise(nn.Module):
 
     channels = ("foreground", "boundary")
     stride = 16
+    tile_size: int | None = None
 
     def __init__(self) -> None:
         super().__init__()
@@ -72,6 +75,28 @@ def test_the_network_sees_multiples_of_its_stride(tile_size, side):
     network = Pointwise()
     maps_of(network, picture(70, 90), tile_size=tile_size)
     assert set(network.seen) == {(1, 3, side, side)}
+
+
+def test_a_generator_of_one_size_gets_that_size():
+    network = Pointwise()
+    network.tile_size = 32
+    image = picture(70, 90)
+    maps = maps_of(network, image, tile_size=64)
+    assert set(network.seen) == {(1, 3, 32, 32)}
+    np.testing.assert_allclose(maps["foreground"], sigmoid(image[..., 0]), atol=2e-6)
+
+
+def test_sams_own_encoder_gives_maps_of_an_image_of_any_size():
+    torch.manual_seed(0)
+    encoder = build_sam("tiny", image_size=64).image_encoder
+    channels = ("foreground", "affinity_row", "affinity_col")
+    network = SamGenerator(encoder, channels=channels, decoder_channels=(16, 8, 8, 8), skips=None).eval()
+    image = picture(40, 70)
+    maps = predict_maps(network, image, tile_size=512, overlap=0.25, precision="float32")
+    assert list(maps) == list(channels)
+    assert all(values.shape == (40, 70) for values in maps.values())
+    assert maps["foreground"].min() >= 0
+    assert maps["foreground"].max() <= 1
 
 
 def test_neighbours_are_blended_and_not_cut():

@@ -291,11 +291,6 @@ def test_manual_without_prompts_is_refused(sam):
         subject.segment(SPOTS)
 
 
-def test_prompts_without_manual_are_refused(sam):
-    with pytest.raises(InputError, match=r"set prompts\.method=manual"):
-        segmenter(sam, small_generator()).segment(SPOTS, prompts=[])
-
-
 @pytest.mark.parametrize(
     ("prompt", "message"),
     [

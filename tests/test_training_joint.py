@@ -1,161 +1,105 @@
-"""The joint loss: its parts by hand, and where its gradient goes."""
+"""The joint loss: its parts and counts, what is asked in which tile, and where its gradient goes."""
 
 import copy
-import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from blobs import discs, small_config
+from blobs import disc_tiles, small_config, total_loss, write_base
 from torch import Tensor
-from torch.nn import functional as F
 
 from autosam.config import Config
+from autosam.models.checkpoint import load_model
 from autosam.models.lora import merge_lora
-from autosam.models.sam import Embedding, render_mask_prompt
-from autosam.models.variants import build_sam
 from autosam.networks import Networks, build_networks
-from autosam.prompts import find_basins
-from autosam.training.joint import JointLoss, JointModel, soft_mask_prompts, tile_losses
-from autosam.training.loop import make_optimizer
-from autosam.training.losses import mask_bce_dice
-from autosam.training.prompting import TilePrompts, emitted_prompts, truth_prompts
+from autosam.prompts import Prompt
+from autosam.training import joint as module
+from autosam.training.joint import BatchLoss, JointModel
+from autosam.training.optimizer import make_optimizer
+from autosam.training.simulate import mask_box
+
+WITHOUT_GENERATOR = ("model.generator=null", "prompts.method=manual", "training.simulate.box_only=1.0")
+WITHOUT_GENERATOR += ("training.simulate.point_only=0.0",)
 
 
 def joint(*overrides: str) -> tuple[JointModel, Networks, Config]:
     config = small_config(*overrides)
     networks = build_networks(config.model)
-    model = JointModel(networks.sam, networks.generator, prompts=config.prompts, training=config.training)
-    return model, networks, config
+    return JointModel(networks, prompts=config.prompts, training=config.training), networks, config
 
 
-def batch(*, objects: bool = True) -> tuple[Tensor, Tensor]:
-    images, labels = zip(*(discs(seed, 64) for seed in (0, 1)), strict=True)
-    return (
-        torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255,
-        torch.from_numpy(np.stack(labels)) * int(objects),
-    )
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_base(tmp_path_factory.mktemp("base") / "base.safetensors", seed=2)
+
+
+def run(
+    model: JointModel,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    share: float = 0.0,
+    seed: tuple[int, int] = (0, 0),
+    experts: Sequence[Sequence[Prompt]] | None = None,
+    first: int = 0,
+) -> BatchLoss:
+    experts = [()] * len(images) if experts is None else experts
+    loss: BatchLoss = model(images, labels, experts=experts, emitted_share=share, seed=seed, first=first)
+    return loss
+
+
+def empty_tiles() -> tuple[Tensor, Tensor]:
+    images, labels = disc_tiles()
+    return images, torch.zeros_like(labels)
 
 
 def gradient(parameters: Sequence[Tensor]) -> float:
     return sum(float(parameter.grad.abs().sum()) for parameter in parameters if parameter.grad is not None)
 
 
-# Mask prompts that carry a gradient
+# Counts and sums
 
 
-def smooth_logits(amplitude: float) -> Tensor:
-    generator = torch.Generator().manual_seed(4)
-    coarse = torch.randn(1, 1, 9, 9, generator=generator)
-    fine = F.interpolate(coarse, (64, 64), mode="bicubic", align_corners=True)[0, 0]
-    return amplitude * fine / fine.abs().max()
-
-
-def prompts_for(kind: str, logits: Tensor) -> TilePrompts:
-    foreground, (_, labels) = logits.sigmoid().numpy(), discs(0, 64)
-    rng = np.random.default_rng(0)
-    if kind == "truth":
-        return truth_prompts(
-            labels, foreground, count=16, min_size=1, points=1, negatives=0, box_margin=0.3, rng=rng
-        )
-    return emitted_prompts(
-        labels,
-        foreground,
-        np.where(np.arange(64) % 16 == 0, 0.9, 0.1).astype(np.float32)[None].repeat(64, 0),
-        count=16,
-        threshold=0.5,
-        boundary_threshold=0.5,
-        min_size=1,
-        method="distance",
-        points=1,
-        negatives=0,
-        box_margin=0.3,
-        rng=rng,
-    )
-
-
-@pytest.mark.parametrize("kind", ["truth", "emitted"])
-# float32 probabilities near 0 and 1 do not hold their logits any closer
-@pytest.mark.parametrize(("amplitude", "tolerance"), [(3.0, 1e-5), (20.0, 1e-3)])
-def test_soft_mask_prompts_are_those_that_inference_draws(kind: str, amplitude: float, tolerance: float) -> None:
-    logits = smooth_logits(amplitude).requires_grad_()
-    tile = prompts_for(kind, logits.detach())
-    assert len(tile.prompts) >= 4
-    soft = soft_mask_prompts(tile.prompts, tile.basins, logits)
-    sam = build_sam("tiny", image_size=64)
-    whole = Embedding(torch.zeros(1, 128, 4, 4), (64, 64), (64, 64))
-    drawn = torch.cat([render_mask_prompt(sam, prompt.mask, whole) for prompt in tile.prompts if prompt.mask])
-    assert soft.shape == drawn.shape == (len(tile.prompts), 1, 16, 16)
-    assert torch.allclose(soft, drawn, atol=tolerance)
-    assert drawn.std() > 1
-    soft.sum().backward()
-    assert logits.grad is not None
-    reached = logits.grad != 0
-    own = torch.from_numpy(np.isin(tile.basins, [prompt.basin for prompt in tile.prompts]))
-    assert (reached[own] | (logits[own].abs() > 8)).all()
-
-
-def test_the_mask_loss_reaches_the_generator_through_the_mask_prompt_alone() -> None:
-    for overrides, reached in (
-        (("training.mask_prompt=1.0",), True),
-        (("training.mask_prompt=1.0", "training.soft_mask=false"), False),
-        (("training.mask_prompt=0.0",), False),
-    ):
-        model, _, _ = joint(*overrides)
-        loss = model(*batch(), emitted_share=0.0, seed=(0, 0))
-        (loss.mask + loss.iou).backward()
-        assert gradient(list(model.sam.mask_decoder.parameters())) > 0
-        assert gradient(list(model.sam.image_encoder.parameters())) > 0
-        assert (gradient(list(model.generator.parameters())) > 0) is reached, overrides
-
-
-# The loss of one tile
-
-
-def test_the_first_mask_and_the_best_alternative_learn() -> None:
-    torch.manual_seed(0)
-    answer, target = torch.randn(3, 4, 8, 8), (torch.rand(3, 1, 8, 8) > 0.5).float()
-    matched = torch.tensor([True, False, True])
-    mask_loss, iou_loss, iou = tile_losses(answer, torch.zeros(3, 4), target, matched)
-    alone = mask_bce_dice(answer, target.expand_as(answer))
-    wanted = [float(alone[index, 0] + alone[index, 1:].min()) for index in (0, 2)]
-    assert mask_loss.tolist() == pytest.approx(wanted)
-    assert iou_loss.shape == (3,)
-    assert iou.shape == (2,)
-    one, _, _ = tile_losses(answer[:, :1], torch.zeros(3, 1), target, matched)
-    assert one.tolist() == pytest.approx(alone[[0, 2], 0].tolist())
-
-
-def test_a_prompt_without_an_object_teaches_the_iou_head_zero() -> None:
-    # A mask that equals the "target" of an unmatched prompt: still worth nothing.
-    target = torch.zeros(2, 1, 4, 4)
-    target[:, :, :2] = 1
-    answer = (target * 2 - 1) * 10
-    predicted = torch.tensor([[0.7], [0.7]])
-    mask_loss, iou_loss, iou = tile_losses(answer, predicted, target, torch.tensor([True, False]))
-    assert len(mask_loss) == 1
-    assert iou.tolist() == [1.0]
-    assert iou_loss.tolist() == pytest.approx([(0.7 - 1) ** 2, 0.7**2])
-
-
-# Whole batches
-
-
-def test_loss_of_a_batch_is_finite_and_reaches_every_part() -> None:
-    model, networks, _ = joint()
-    loss = model(*batch(), emitted_share=0.0, seed=(0, 0))
-    assert isinstance(loss, JointLoss)
-    assert loss.matched == 1.0
-    assert 0 <= loss.mask_iou <= 1
-    for part in (loss.generator, loss.mask, loss.iou):
+@pytest.mark.parametrize("corrections", [0, 1, 2])
+def test_a_batch_in_numbers(corrections: int) -> None:
+    model, networks, _ = joint(f"training.corrections={corrections}")
+    loss = run(model, *disc_tiles())
+    # Two tiles of four objects, four prompts each.
+    assert (loss.tiles, loss.prompts, loss.matched) == (2, 8, 8)
+    assert loss.masks == loss.answers == 8 * (1 + corrections)
+    assert 0 <= loss.mask_iou <= loss.masks
+    for count in loss[3:]:
+        assert count.shape == ()
+        assert not count.requires_grad
+    for part in loss[:3]:
         assert part.shape == ()
         assert torch.isfinite(part)
         assert part.item() > 0
-    (loss.generator + loss.mask + loss.iou).backward()
+    total_loss(loss).backward()
     assert gradient(list(networks.generator.parameters())) > 0
+    assert gradient(list(networks.sam.image_encoder.parameters())) > 0
     assert gradient(list(networks.sam.prompt_encoder.parameters())) > 0
+    assert gradient(list(networks.sam.mask_decoder.parameters())) > 0
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_a_batch_is_the_sum_of_its_tiles(share: float) -> None:
+    # So it makes no difference in how many batches, on how many devices, the tiles of a step are.
+    model, _, _ = joint()
+    model.eval()
+    images, labels = disc_tiles(3)
+    whole = run(model, images, labels, share=share)
+    parts = [
+        run(model, images[at : at + 1], labels[at : at + 1], share=share, first=at) for at in range(len(images))
+    ]
+    for name, both, *alone in zip(BatchLoss._fields, whole, *parts, strict=True):
+        assert both.item() == pytest.approx(sum(part.item() for part in alone), rel=1e-4), name
+    if not share:
+        other = run(model, images[1:2], labels[1:2], share=share)
+        assert other.mask.item() != pytest.approx(parts[1].mask.item(), rel=1e-3)
 
 
 def test_all_that_is_random_follows_from_the_seed() -> None:
@@ -165,40 +109,34 @@ def test_all_that_is_random_follows_from_the_seed() -> None:
     for seed in ((0, 0), (0, 0), (0, 1), (1, 0)):
         torch.rand(1)
         np.random.default_rng().random()
-        losses.append(model(*batch(), emitted_share=0.5, seed=seed).mask.item())
+        losses.append(run(model, *disc_tiles(), share=0.5, seed=seed).mask.item())
     assert losses[0] == losses[1]
     assert len(set(losses)) == 3
 
 
-@pytest.mark.parametrize("emitted_share", [0.0, 1.0])
-def test_tiles_without_objects(emitted_share: float) -> None:
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_tiles_without_objects(share: float) -> None:
     model, networks, _ = joint()
     with torch.no_grad():
         # A generator that is sure of one object as large as the tile.
         head = networks.generator.unet.segmentation_head[0]
         head.weight.zero_()
         head.bias.copy_(torch.tensor([4.0, -4.0]))
-    loss = model(*batch(objects=False), emitted_share=emitted_share, seed=(0, 0))
-    assert math.isnan(loss.mask_iou)
-    total = loss.generator + loss.mask + loss.iou
-    assert torch.isfinite(total)
+    loss = run(model, *empty_tiles(), share=share)
+    assert (loss.tiles, loss.masks, loss.mask_iou, loss.matched) == (2, 0, 0, 0)
     assert loss.mask.item() == 0
-    if emitted_share:
-        assert loss.matched == 0
-        assert loss.iou.item() > 0
-    else:
-        assert math.isnan(loss.matched)
-        assert loss.iou.item() == 0
-    total.backward()
+    assert loss.prompts == loss.answers == (2 if share else 0)
+    assert (loss.iou.item() > 0) is bool(share)
+    total_loss(loss).backward()
     assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
 
 
 def test_one_tile_with_and_one_without_objects() -> None:
-    model, _, _ = joint()
-    images, labels = batch()
+    model, _, _ = joint("training.corrections=0")
+    images, labels = disc_tiles()
     labels[1] = 0
-    loss = model(images, labels, emitted_share=0.0, seed=(0, 0))
-    assert loss.matched == 1.0
+    loss = run(model, images, labels)
+    assert (loss.tiles, loss.masks, loss.matched, loss.prompts) == (2, 4, 4, 4)
     assert torch.isfinite(loss.mask)
     assert loss.mask.item() > 0
 
@@ -213,29 +151,216 @@ def test_generators_of_one_channel(channel: str, method: str) -> None:
     with torch.no_grad():
         networks.generator.unet.segmentation_head[0].bias.zero_()
     for step, share in enumerate((0.0, 1.0, 1.0)):
-        loss = model(*batch(), emitted_share=share, seed=(0, step))
-        total = loss.generator + loss.mask + loss.iou
+        loss = run(model, *disc_tiles(), share=share, seed=(0, step))
+        total = total_loss(loss)
         assert torch.isfinite(total)
         total.backward()
+
+
+# Who prompts
+
+
+def watch(monkeypatch: pytest.MonkeyPatch, name: str) -> list[dict[str, Any]]:
+    """Note the arguments of a function that the model calls."""
+    calls: list[dict[str, Any]] = []
+    wrapped = getattr(module, name)
+
+    def watched(*given: Any, **named: Any) -> Any:
+        calls.append({"given": given, **named})
+        return wrapped(*given, **named)
+
+    monkeypatch.setattr(module, name, watched)
+    return calls
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_a_share_of_the_tiles_is_prompted_by_the_generator(monkeypatch: pytest.MonkeyPatch, share: float) -> None:
+    model, _, _ = joint("training.corrections=0", "training.prompts_per_tile=1")
+    emitted, truth = (watch(monkeypatch, f"{who}_prompts") for who in ("emitted", "truth"))
+    images, labels = disc_tiles(1)
+    with torch.no_grad():
+        for step in range(30):
+            run(model, images, labels, share=share, seed=(0, step))
+    assert len(emitted) + len(truth) == 30
+    assert len(emitted) / 30 == pytest.approx(share, abs=0.2 if 0 < share < 1 else 0)
+
+
+def test_settings_reach_the_prompts(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, _, config = joint(
+        "training.matching=overlap",
+        "training.unmatched=false",
+        "training.simulate={points: core, box_jitter: 0.2, max_jitter: 7, box_only: 0.1, point_only: 0.6}",
+        "training.mask_prompt=0.25",
+        "prompts.points=3",
+        "prompts.negatives=2",
+    )
+    emitted, truth, varied = (watch(monkeypatch, name) for name in ("emitted_prompts", "truth_prompts", "vary"))
+    with torch.no_grad():
+        run(model, *disc_tiles(1), share=1.0)
+        run(model, *disc_tiles(1), share=0.0)
+    assert (emitted[0]["matching"], emitted[0]["unmatched"], emitted[0]["method"]) == (
+        "overlap",
+        False,
+        "distance",
+    )
+    assert (truth[0]["how"], truth[0]["jitter"], truth[0]["max_jitter"]) == ("core", 0.2, 7)
+    assert truth[0]["mask"]
+    for call in (emitted[0], truth[0]):
+        assert (call["points"], call["negatives"], call["count"]) == (3, 2, 4)
+        assert call["min_size"] == config.prompts.min_size
+    for call in varied:
+        assert (call["mask_share"], call["box_only"], call["point_only"]) == (0.25, 0.1, 0.6)
+
+
+def expert(labels: Tensor, ids: Sequence[int]) -> tuple[Prompt, ...]:
+    def boxed(number: int) -> Prompt:
+        box = mask_box((labels == number).numpy())
+        return Prompt(points=np.zeros((0, 2)), point_labels=np.zeros(0, np.int64), box=box)
+
+    return tuple(boxed(number) for number in ids)
+
+
+@pytest.mark.parametrize(("how", "prompts"), [("add", 4 + 3 + 4), ("instead", 3 + 4)])
+def test_prompts_of_an_expert(how: str, prompts: int) -> None:
+    model, _, _ = joint(f"training.expert={how}", "training.corrections=0")
+    images, labels = disc_tiles()
+    loss = run(model, images, labels, experts=[expert(labels[0], [1, 2, 4]), ()])
+    assert loss.prompts == loss.matched == loss.masks == prompts
+
+
+def test_an_experts_prompt_for_nothing_teaches_zero() -> None:
+    model, _, _ = joint("training.expert=instead")
+    nothing = Prompt(np.array([[0.0, 0.0]]), np.array([1]))
+    loss = run(model, *disc_tiles(1), experts=[(nothing,)])
+    assert (loss.prompts, loss.answers, loss.masks, loss.matched) == (1, 1, 0, 0)
+    assert loss.mask.item() == 0
+    assert loss.iou.item() > 0
+
+
+# One network alone
+
+
+def test_a_sam_without_generator_has_the_truth_alone(base: Path) -> None:
+    model, _, _ = joint(*WITHOUT_GENERATOR, f"model.sam.base={base}")
+    model.eval()
+    one, other = (run(model, *disc_tiles(), share=share) for share in (0.0, 1.0))
+    assert one.generator.item() == 0
+    assert (one.tiles, one.prompts, one.matched) == (2, 8, 8)
+    assert [part.item() for part in one] == [part.item() for part in other]
+    total_loss(one).backward()
+    assert gradient(list(model.parameters())) > 0
+
+
+def test_a_mask_prompt_without_generator_is_made_of_the_truth(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, _, _ = joint(*WITHOUT_GENERATOR, "training.mask_prompt=1.0", "training.corrections=0")
+    asked = watch(monkeypatch, "learn")
+    run(model, *disc_tiles(1))
+    assert asked
+    for call in asked:
+        assert call["foreground"] is None
+        assert all(prompt.mask is not None for prompt in call["given"][2])
+
+
+def test_a_generator_alone() -> None:
+    model, _, _ = joint("model.sam=null", "decode.sam=false")
+    loss = run(model, *disc_tiles(), share=0.7)
+    assert loss.tiles == 2
+    assert loss.generator.item() > 0
+    assert not any(loss[index].item() for index in (1, 2, 4, 5, 6, 7, 8))
+    total_loss(loss).backward()
+    assert gradient(list(model.parameters())) > 0
+
+
+def test_the_generators_loss_is_the_one_that_is_named() -> None:
+    values = {}
+    for name in ("bce", "bce_dice"):
+        model, _, _ = joint("model.sam=null", "decode.sam=false", f"training.generator_loss={name}")
+        values[name] = run(model.eval(), *disc_tiles()).generator.item() / 2
+    # Dice lies between 0 and 1.
+    assert values["bce"] < values["bce_dice"] < values["bce"] + 1
+
+
+def test_maps_that_are_no_numbers_prompt_nothing() -> None:
+    model, networks, _ = joint()
+    with torch.no_grad():
+        networks.generator.unet.segmentation_head[0].bias.fill_(float("nan"))
+    loss = run(model, *disc_tiles(), share=1.0)
+    assert torch.isnan(loss.generator)
+    assert (loss.prompts, loss.mask.item()) == (0, 0)
+
+
+# Where the gradient goes
+
+
+@pytest.mark.parametrize(
+    ("overrides", "reached"),
+    [
+        (("training.mask_prompt=1.0",), True),
+        (("training.mask_prompt=1.0", "training.soft_mask=false"), False),
+        (("training.mask_prompt=0.0",), False),
+        (("training.mask_prompt=0.0", "training.soft_point=true"), True),
+        (
+            (
+                "training.mask_prompt=0.0",
+                "training.soft_point=true",
+                "training.simulate={box_only: 1.0, point_only: 0.0}",
+            ),
+            False,
+        ),
+    ],
+)
+@pytest.mark.parametrize("corrections", [0, 1])
+def test_how_the_mask_loss_reaches_the_generator(
+    overrides: tuple[str, ...], reached: bool, corrections: int
+) -> None:
+    if "simulate" not in overrides[-1]:
+        overrides += ("training.simulate={box_only: 0.0, point_only: 0.0}",)
+    model, _, _ = joint(*overrides, f"training.corrections={corrections}")
+    loss = run(model, *disc_tiles())
+    (loss.mask + loss.iou).backward()
+    assert gradient(list(model.sam.mask_decoder.parameters())) > 0
+    assert gradient(list(model.sam.image_encoder.parameters())) > 0
+    assert (gradient(list(model.generator.parameters())) > 0) is reached
+
+
+@pytest.mark.parametrize("recipe", ["sam", "generator"])
+def test_checkpointed_blocks_change_nothing_but_memory(base: Path, recipe: str) -> None:
+    overrides: tuple[str, ...] = (f"model.sam.base={base}", "model.sam.encoder=lora")
+    if recipe == "generator":
+        overrides += ("model.sam.prompt_encoder=none", "model.sam.mask_decoder=none", "decode.sam=false")
+        overrides += ("model.generator={encoder: sam, depth: 4, decoder_channels: [16, 8, 8, 8]}",)
+    else:
+        overrides += ("model.sam.prompt_encoder=frozen",)
+    found = []
+    for checkpointed in ("false", "true"):
+        model, _, _ = joint(*overrides, f"training.checkpoint_blocks={checkpointed}")
+        loss = run(model.train(), *disc_tiles())
+        total_loss(loss).backward()
+        found.append(({name: p.grad for name, p in model.named_parameters() if p.requires_grad}, loss))
+    (plain, loss), (again, same) = found
+    assert [part.item() for part in loss] == [part.item() for part in same]
+    assert any("lora" in name for name in plain)
+    for name, value in plain.items():
+        if value is None:
+            assert again[name] is None
+        else:
+            assert torch.equal(value, again[name]), name
 
 
 # What stays frozen
 
 
-def test_lora_leaves_keys_base_and_statistics_alone(tmp_path: Path) -> None:
-    torch.manual_seed(2)
-    published = build_sam("tiny", image_size=64).state_dict()
-    torch.save(published, tmp_path / "base.pth")
+def test_lora_leaves_keys_base_and_statistics_alone(base: Path) -> None:
+    published = {name.removeprefix("sam."): tensor for name, tensor in load_model(base)[0].items()}
     model, networks, _ = joint(
-        f"model.sam.base={tmp_path / 'base.pth'}", "model.sam.encoder=lora", "model.sam.prompt_encoder=frozen"
+        f"model.sam.base={base}", "model.sam.encoder=lora", "model.sam.prompt_encoder=frozen"
     )
-    optimizer = make_optimizer(model, weight_decay=0.02)
+    optimizer = make_optimizer(model, name="adamw", weight_decay=0.02)
     for group in optimizer.param_groups:
         group["lr"] = 1e-2
     for step in range(3):
         model.train()
-        loss = model(*batch(), emitted_share=0.0, seed=(0, step))
-        (loss.generator + loss.mask + loss.iou).backward()
+        total_loss(run(model, *disc_tiles(), seed=(0, step))).backward()
         optimizer.step()
         optimizer.zero_grad()
 
@@ -258,7 +383,7 @@ def test_lora_leaves_keys_base_and_statistics_alone(tmp_path: Path) -> None:
 def test_statistics_of_what_trains_move() -> None:
     model, networks, _ = joint()
     before = {name: buffer.clone() for name, buffer in networks.sam.named_buffers() if "running_mean" in name}
-    model.train()(*batch(), emitted_share=0.0, seed=(0, 0))
+    run(model.train(), *disc_tiles())
     after = dict(networks.sam.named_buffers())
     assert before
     assert all(not torch.equal(before[name], after[name]) for name in before)
@@ -266,22 +391,18 @@ def test_statistics_of_what_trains_move() -> None:
     assert not any(module.training for module in model.modules())
 
 
-def test_what_decays_and_what_does_not() -> None:
-    model, _, _ = joint()
-    optimizer = make_optimizer(model, weight_decay=0.3)
-    groups = {(group["part"], group["weight_decay"]): group["params"] for group in optimizer.param_groups}
-    assert groups.keys() == {("sam", 0.3), ("sam", 0.0), ("generator", 0.3), ("generator", 0.0)}
-    assert sum(len(params) for params in groups.values()) == len(list(model.parameters()))
-    decaying = {id(parameter) for key, params in groups.items() if key[1] for parameter in params}
-    for name, parameter in model.named_parameters():
-        if name.endswith("bias") or "pos_embed" in name or "rel_pos" in name or "token" in name:
-            assert id(parameter) not in decaying, name
-    assert id(model.sam.image_encoder.blocks[0].attn.qkv.weight) in decaying
-    assert id(model.generator.unet.segmentation_head[0].weight) in decaying
-
-
-def test_basins_of_the_prompts_are_those_of_inference() -> None:
-    logits = smooth_logits(5.0)
-    tile = prompts_for("emitted", logits)
-    boundary = np.where(np.arange(64) % 16 == 0, 0.9, 0.1).astype(np.float32)[None].repeat(64, 0)
-    np.testing.assert_array_equal(tile.basins, find_basins(logits.sigmoid().numpy(), boundary, min_size=1))
+def test_the_tile_is_seen_as_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Pixels of 0 to 1 come to SAM as 0 to 255, and its prompts in the tile's own pixels.
+    model, networks, _ = joint("training.corrections=0")
+    images, labels = disc_tiles(1)
+    asked = watch(monkeypatch, "learn")
+    run(model.eval(), images, labels)
+    sam = networks.sam
+    with torch.no_grad():
+        wanted = sam.image_encoder(sam.preprocess(images * 255))
+    assert asked
+    for call in asked:
+        embedding = call["given"][1]
+        assert torch.equal(embedding.features, wanted)
+        assert embedding.input_size == embedding.original_size == (64, 64)
+        assert call["stride"] == 4

@@ -1,29 +1,35 @@
 """Training as a whole: it learns, it stops without damage and it goes on as if it had not stopped."""
 
 import csv
+import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from blobs import scene, small_config
+from blobs import scene, small_config, write_base
 from torch import Tensor
 
 from autosam.config import Config, load_config
 from autosam.data import Scene
 from autosam.errors import AutosamError, ConfigError, InputError, OutputError
 from autosam.models.checkpoint import load_model
-from autosam.models.variants import build_sam
-from autosam.networks import build_networks, load_networks
+from autosam.networks import Networks, build_networks, load_networks
+from autosam.prompts import Prompt
 from autosam.training import loop
-from autosam.training.joint import JointLoss, JointModel
-from autosam.training.loop import Progress, train
-from autosam.training.run import CHECKPOINT, MODEL, SETTINGS, TRAIN_LOG, VALIDATION_LOG
+from autosam.training.joint import BatchLoss, JointModel
+from autosam.training.loop import Progress, make_batches, tile_size, train
+from autosam.training.run import CHECKPOINT, MODEL, PREVIEWS, SETTINGS, TENSORBOARD, TRAIN_LOG, VALIDATION_LOG
+from autosam.training.tensorboard import TensorBoardLog
+from autosam.training.validation import Validation
 
 SCENES = [scene(0), scene(1)]
 VALIDATION = [scene(2)]
-TIMES = ("waited_s", "seconds")
+TIMES = ("waited_s", "seconds", "cpu_s", "tiles_per_second", "peak_mb", "seconds_per_image")
 
 
 def message(error: pytest.ExceptionInfo[AutosamError]) -> str:
@@ -41,7 +47,14 @@ def checkpoint(path: Path) -> dict[str, Tensor]:
     tensors = {f"{part}.{name}": value for part in ("model", "averaged") for name, value in state[part].items()}
     for index, moments in state["optimizer"]["state"].items():
         tensors |= {f"optimizer.{index}.{name}": value for name, value in moments.items()}
-    return tensors | {"step": torch.tensor(state["step"]), "best": torch.tensor(state["best"])}
+    return tensors | {name: torch.tensor(state[name]) for name in ("step", "best", "fruitless")}
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    """Read all files of a run but for TensorBoard's, which have the time in their names."""
+    return {
+        path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and TENSORBOARD not in str(path)
+    }
 
 
 def assert_same(one: dict[str, Tensor], other: dict[str, Tensor]) -> None:
@@ -61,13 +74,13 @@ def stop_after(step: int) -> Callable[[Progress], None]:
     return report
 
 
-def spoil(monkeypatch: pytest.MonkeyPatch, step: int, change: Callable[[JointLoss], JointLoss]) -> None:
+def spoil(monkeypatch: pytest.MonkeyPatch, step: int, change: Callable[[BatchLoss], BatchLoss]) -> None:
     """Change the loss of one step."""
     forward = JointModel.forward
 
-    def spoilt(self: JointModel, images: Tensor, labels: Tensor, *, emitted_share: float, seed: tuple[int, int]):
-        loss = forward(self, images, labels, emitted_share=emitted_share, seed=seed)
-        return change(loss) if seed[1] == step else loss
+    def spoilt(self: JointModel, images: Tensor, labels: Tensor, **given: Any) -> BatchLoss:
+        loss = forward(self, images, labels, **given)
+        return change(loss) if given["seed"][1] == step else loss
 
     monkeypatch.setattr(JointModel, "forward", spoilt)
 
@@ -93,8 +106,12 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_what_a_run_leaves(finished: Path) -> None:
-    names = {MODEL, CHECKPOINT, SETTINGS, TRAIN_LOG, VALIDATION_LOG}
+    names = {MODEL, CHECKPOINT, SETTINGS, TRAIN_LOG, VALIDATION_LOG, PREVIEWS}
+    names |= {TENSORBOARD} if TensorBoardLog.available() else set()
     assert {path.name for path in finished.iterdir()} == names
+    assert {path.name for path in (finished / PREVIEWS).iterdir()} == {
+        f"step_{step:06d}_discs_2.png" for step in (3, 6)
+    }
     assert load_config(finished / SETTINGS) == short()
     log = rows(finished / TRAIN_LOG)
     assert [row["step"] for row in log] == [str(step) for step in range(1, 7)]
@@ -138,6 +155,8 @@ def test_the_same_run_gives_the_same_bytes(finished: Path, tmp_path: Path) -> No
     train(short(), SCENES, VALIDATION, out=tmp_path, licence="CC0")
     assert (tmp_path / MODEL).read_bytes() == (finished / MODEL).read_bytes()
     assert rows(tmp_path / TRAIN_LOG) == rows(finished / TRAIN_LOG)
+    for path in (finished / PREVIEWS).iterdir():
+        assert (tmp_path / PREVIEWS / path.name).read_bytes() == path.read_bytes()
 
 
 @pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
@@ -168,7 +187,7 @@ def test_a_resumed_run_ends_with_the_same_bytes(finished: Path, tmp_path: Path, 
 
 
 def test_a_finished_run_is_resumed_to_nothing(finished: Path) -> None:
-    before = {path.name: path.read_bytes() for path in finished.iterdir()}
+    before = contents(finished)
 
     seen: list[int] = []
     model = train(
@@ -181,7 +200,7 @@ def test_a_finished_run_is_resumed_to_nothing(finished: Path) -> None:
     )
     assert model == finished / MODEL
     assert seen == [6], "it trained"
-    assert {path.name: path.read_bytes() for path in finished.iterdir()} == before
+    assert contents(finished) == before
 
 
 def test_a_run_is_not_overwritten_nor_resumed_with_other_settings(finished: Path) -> None:
@@ -211,6 +230,8 @@ def test_it_learns(tmp_path: Path) -> None:
         "training.learning_rate=1e-3",
         "training.generator_learning_rate=3e-3",
         "training.mask_prompt=1.0",
+        # The means of the log are then those of first answers.
+        "training.corrections=0",
     )
     train(config, [scene(seed) for seed in range(4)], [], out=tmp_path)
     log = rows(tmp_path / TRAIN_LOG)
@@ -230,11 +251,10 @@ def test_it_learns(tmp_path: Path) -> None:
 
 
 def test_lora_on_a_base_and_resumed(tmp_path: Path) -> None:
-    torch.manual_seed(5)
-    base = build_sam("tiny", image_size=64).state_dict()
-    torch.save(base, tmp_path / "base.pth")
+    path = write_base(tmp_path / "base.safetensors", seed=5)
+    base = {name.removeprefix("sam."): tensor for name, tensor in load_model(path)[0].items()}
     config = small_config(
-        f"model.sam.base={tmp_path / 'base.pth'}",
+        f"model.sam.base={path}",
         "model.sam.encoder=lora",
         "model.sam.prompt_encoder=frozen",
         "training.steps=3",
@@ -254,7 +274,7 @@ def test_lora_on_a_base_and_resumed(tmp_path: Path) -> None:
                 assert torch.equal(trained[part][prefix + name], tensor), name
     tensors, header = load_model(tmp_path / "whole" / MODEL)
     assert {name.partition(".")[0] for name in tensors} == {"adapter", "decoder", "generator"}
-    assert header.base_name == str(tmp_path / "base.pth")
+    assert header.base_name == str(path)
     assert any(bool(tensor.any()) for name, tensor in tensors.items() if name.endswith("lora_B"))
     load_networks(tmp_path / "whole" / MODEL)
 
@@ -272,7 +292,7 @@ def test_lora_on_a_base_and_resumed(tmp_path: Path) -> None:
     ],
 )
 def test_a_run_that_diverges_keeps_its_checkpoint(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[JointLoss], JointLoss], what: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[BatchLoss], BatchLoss], what: str
 ) -> None:
     config = short("training.checkpoint_every=3", "training.steps=4")
     spoil(monkeypatch, 3, change)
@@ -365,22 +385,18 @@ def test_a_generator_of_one_channel(tmp_path: Path, channel: str) -> None:
     assert load_networks(tmp_path / MODEL)[0].generator.channels == (channel,)
 
 
-def test_bfloat16_trains(tmp_path: Path) -> None:
-    train(short("training.steps=2", "training.precision=bfloat16"), SCENES, [], out=tmp_path)
+def expert(one: Scene) -> Scene:
+    """Let somebody have clicked on every object of a scene."""
+    middles = [np.argwhere(one.labels == number).mean(axis=0) for number in range(1, int(one.labels.max()) + 1)]
+    return replace(one, prompts=tuple(Prompt(middle[None], np.array([1])) for middle in middles))
+
+
+@pytest.mark.parametrize("how", ["add", "instead"])
+def test_bfloat16_trains(tmp_path: Path, how: str) -> None:
+    config = short("training.steps=2", "training.precision=bfloat16", f"training.expert={how}")
+    train(config, [expert(one) for one in SCENES], [], out=tmp_path)
     state = torch.load(tmp_path / CHECKPOINT, weights_only=True)
     assert {tensor.dtype for tensor in state["model"].values()} == {torch.float32, torch.int64}
-
-
-def test_nothing_trainable_is_refused(tmp_path: Path) -> None:
-    model = JointModel(
-        build_sam("tiny", image_size=64),
-        build_networks(short().model).generator,
-        prompts=short().prompts,
-        training=short().training,
-    )
-    model.requires_grad_(False)
-    with pytest.raises(ConfigError, match="nothing is trainable"):
-        loop.make_optimizer(model, weight_decay=0.0)
 
 
 def test_training_leaves_torchs_own_randomness_alone(tmp_path: Path) -> None:
@@ -405,7 +421,180 @@ def test_the_licence_belongs_to_the_run(tmp_path: Path) -> None:
 
 def test_a_finished_run_without_its_model_does_not_claim_one(finished: Path, tmp_path: Path) -> None:
     for path in finished.iterdir():
-        if path.name != MODEL:
+        if path.is_file() and path.name != MODEL:
             (tmp_path / path.name).write_bytes(path.read_bytes())
     with pytest.raises(AutosamError, match=r"finished, but its model\.safetensors is gone"):
         train(short(), SCENES, VALIDATION, out=tmp_path, resume=True)
+
+
+# Batches
+
+
+def batches(world: int, rank: int, *, start: int = 0, **settings: int) -> list[Any]:
+    config = short(*(f"training.{name}={value}" for name, value in settings.items()))
+    fabric: Any = SimpleNamespace(world_size=world, global_rank=rank)
+    return list(make_batches(config, SCENES, 64, fabric, start=start))
+
+
+def tiles(*of: list[Any]) -> list[Tensor]:
+    """Put the tiles of rounds of batches one after the other: the first batch of each process, the second ..."""
+    return [image for turn in zip(*of, strict=True) for batch in turn for image in batch.images]
+
+
+@pytest.mark.parametrize("start", [0, 2])
+def test_every_way_to_cut_a_step_has_the_same_tiles_in_the_same_order(start: int) -> None:
+    whole = batches(1, 0, start=start, batch_size=4)
+    assert [len(batch.images) for batch in whole] == [4] * (6 - start)
+    parts = batches(1, 0, start=start, batch_size=2, accumulate=2)
+    assert [len(batch.images) for batch in parts] == [2] * 2 * (6 - start)
+    devices = [batches(2, rank, start=start, batch_size=2) for rank in range(2)]
+    both = [batches(2, rank, start=start, batch_size=1, accumulate=2) for rank in range(2)]
+    wanted = tiles(whole)
+    for other in (tiles(parts), tiles(*devices), tiles(*both)):
+        assert len(other) == len(wanted)
+        assert all(torch.equal(a, b) for a, b in zip(other, wanted, strict=True))
+
+
+def test_a_resumed_run_has_the_tiles_that_come_next() -> None:
+    for settings in ({"batch_size": 2}, {"batch_size": 1, "accumulate": 2}):
+        whole, rest = (tiles(batches(1, 0, start=start, **settings)) for start in (0, 4))
+        assert all(torch.equal(a, b) for a, b in zip(whole[8:], rest, strict=True))
+    assert batches(1, 0, start=6, batch_size=2) == []
+
+
+def test_batches_that_are_added_up_are_one_large_one(tmp_path: Path) -> None:
+    # No network whose batch normalization sees the batch, and four objects in each tile: means of means are means.
+    base = write_base(tmp_path / "base.safetensors")
+    whole_tiles = [scene(seed, 64) for seed in range(3)]
+    logs = []
+    for accumulate, batch_size in ((1, 2), (2, 1)):
+        config = small_config(
+            f"model.sam.base={base}",
+            "model.sam.encoder=lora",
+            "model.sam.prompt_encoder=frozen",
+            "model.generator=null",
+            "prompts.method=manual",
+            "training.steps=2",
+            "training.learning_rate=1e-4",
+            "training.augment={scale: [1.0, 1.0], blur: 0}",
+            f"training.accumulate={accumulate}",
+            f"training.batch_size={batch_size}",
+        )
+        out = tmp_path / str(accumulate)
+        train(config, whole_tiles, [], out=out)
+        logs.append(rows(out / TRAIN_LOG))
+    whole, parts = logs
+    assert [row["step"] for row in parts] == ["1", "2"]
+    for name in ("loss", "mask", "iou", "mask_iou", "matched"):
+        assert float(parts[0][name]) == pytest.approx(float(whole[0][name]), abs=2e-4), name
+        assert float(parts[1][name]) == pytest.approx(float(whole[1][name]), rel=1e-2, abs=2e-3), name
+
+
+def test_the_side_of_a_tile(tmp_path: Path) -> None:
+    both = build_networks(short().model)
+    assert tile_size(both) == tile_size(replace(both, generator=None)) == 64
+    assert tile_size(replace(both, sam=None)) == loop.WITHOUT_SAM
+    base = write_base(tmp_path / "base.safetensors")
+    encoder = small_config(
+        f"model.sam.base={base}",
+        "model.sam.mask_decoder=none",
+        "model.sam.prompt_encoder=none",
+        "model.generator={encoder: sam, depth: 4, decoder_channels: [16, 8, 8, 8]}",
+        "decode.sam=false",
+    )
+    assert tile_size(build_networks(encoder.model)) == 64
+
+
+# The end
+
+
+def scored(monkeypatch: pytest.MonkeyPatch, *scores: float) -> list[int]:
+    """Let validations have these scores, one after the other; the list grows with each of them."""
+    calls: list[int] = []
+
+    def validate(networks: Networks, config: Config, scenes: list[Scene]) -> Validation:
+        calls.append(len(scenes))
+        return Validation({"mean_ap": scores[len(calls) - 1]}, [])
+
+    monkeypatch.setattr(loop, "validate", validate)
+    return calls
+
+
+EARLY = ("training.validate_every=1", "training.patience=2")
+
+
+def test_a_run_that_gets_no_better_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = scored(monkeypatch, 0.1, 0.4, 0.3, 0.2, 0.9, 0.9)
+    said: list[Progress] = []
+    train(short(*EARLY), SCENES, VALIDATION, out=tmp_path, report=said.append)
+    assert len(calls) == 4
+    assert [progress.step for progress in said] == [0, 1, 2, 3, 4]
+    assert said[-1].message == "mean_ap 0.200; no better for 2 validations, so the run ends here"
+    assert [row["step"] for row in rows(tmp_path / TRAIN_LOG)] == ["1", "2", "3", "4"]
+    _, header = load_networks(tmp_path / MODEL)
+    assert (header.training["step"], header.training["mean_ap"]) == (2, 0.4)
+    # It is finished: resumed, it has nothing to go on with, and the logs stay.
+    assert torch.load(tmp_path / CHECKPOINT, weights_only=True)["step"] == 6
+    before = contents(tmp_path)
+    said.clear()
+    assert train(short(*EARLY), SCENES, VALIDATION, out=tmp_path, resume=True, report=said.append).is_file()
+    assert [progress.step for progress in said] == [6]
+    assert len(calls) == 4
+    assert contents(tmp_path) == before
+
+
+def test_equal_scores_are_no_worse_and_patience_is_kept_over_a_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = scored(monkeypatch, 0.4, 0.3, 0.4, 0.3, 0.2, 0.9)
+    with pytest.raises(StopError):
+        train(short(*EARLY), SCENES, VALIDATION, out=tmp_path, report=stop_after(4))
+    assert len(calls) == 4
+    assert torch.load(tmp_path / CHECKPOINT, weights_only=True)["fruitless"] == 1
+    train(short(*EARLY), SCENES, VALIDATION, out=tmp_path, resume=True)
+    assert len(calls) == 5
+    _, header = load_networks(tmp_path / MODEL)
+    assert header.training["step"] == 3
+
+
+def test_without_patience_a_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = scored(monkeypatch, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0)
+    train(short("training.validate_every=1"), SCENES, VALIDATION, out=tmp_path)
+    assert len(calls) == 6
+
+
+def test_a_run_whose_patience_ends_with_it_says_nothing_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scored(monkeypatch, 0.5, 0.4, 0.3)
+    said: list[Progress] = []
+    config = short("training.steps=3", *EARLY)
+    train(config, SCENES, VALIDATION, out=tmp_path, report=said.append)
+    assert said[-1].message == "mean_ap 0.300"
+
+
+# What is logged
+
+
+def test_the_log_knows_rates_shares_and_speed(tmp_path: Path) -> None:
+    config = short(
+        "training.steps=4",
+        "training.schedule=constant",
+        "training.warmup=0.5",
+        "training.learning_rate=2e-4",
+        "training.accumulate=2",
+        "training.batch_size=1",
+        "training.emitted=[0.0, 0.5]",
+        "training.emitted_share=0.8",
+    )
+    train(config, SCENES, [], out=tmp_path)
+    with (tmp_path / TRAIN_LOG).open(newline="", encoding="utf-8") as file:
+        log = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+    assert [row["learning_rate"] for row in log] == [1e-4, 2e-4, 2e-4, 2e-4]
+    assert [row["emitted_share"] for row in log] == [0, 0.4, 0.8, 0.8]
+    for row in log:
+        assert row["tiles_per_second"] == pytest.approx(2 / row["seconds"], rel=0.05)
+        assert row["cpu_s"] > 0
+        assert 0 <= row["waited_s"] < row["seconds"]
+        assert row["peak_mb"] > 50  # the program alone
+        assert math.isfinite(row["loss"])

@@ -33,10 +33,12 @@ def state(step: int) -> dict[str, object]:
     return {
         "step": step,
         "best": 0.25,
+        "fruitless": 1,
         "licence": "",
         "model": model.state_dict(),
         "averaged": model.state_dict(),
         "optimizer": optimizer.state_dict(),
+        "precision": {},
     }
 
 
@@ -135,6 +137,19 @@ def test_settings_that_cannot_be_read(tmp_path: Path, content: bytes | None) -> 
     with pytest.raises(ConfigError, match=r"the run's settings .*config\.yaml cannot be read") as error:
         RunFolder(tmp_path, CONFIG, resume=True)
     message(error)
+
+
+def test_of_several_processes_the_first_one_writes(tmp_path: Path) -> None:
+    other = RunFolder(tmp_path / "run", CONFIG, resume=False, first=False)
+    other.append(TRAIN_LOG, {"step": 1, "loss": 1.0})
+    other.save_checkpoint(state(1))
+    other.cut_log(TRAIN_LOG, 0)
+    assert not (tmp_path / "run").exists()
+    RunFolder(tmp_path / "run", CONFIG, resume=False).save_checkpoint(state(3))
+    # It goes on from what the first one wrote, whatever it finds in its own way.
+    other = RunFolder(tmp_path / "run", small_config("seed=5"), resume=True, first=False)
+    assert other.load_checkpoint()["step"] == 3
+    assert load_config(tmp_path / "run" / SETTINGS) == CONFIG
 
 
 def test_a_file_in_the_way(tmp_path: Path) -> None:

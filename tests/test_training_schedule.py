@@ -32,3 +32,16 @@ def test_emitted_prompts_from_the_beginning_and_at_once() -> None:
     assert [emitted_share(step, steps=10, between=(0.5, 0.5), final=1.0) for step in (4, 5, 6, 9)] == [0, 0, 1, 1]
     assert emitted_share(0, steps=10, between=(0.0, 1.0), final=0.7) == 0
     assert emitted_share(9, steps=10, between=(0.0, 1.0), final=0.7) == pytest.approx(0.63)
+
+
+def test_a_constant_schedule_rises_and_stays() -> None:
+    rates = [learning_rate(step, steps=10, warmup=0.2, peak=4.0, schedule="constant") for step in range(10)]
+    assert rates == [2.0] + [4.0] * 9
+    flat = [learning_rate(step, steps=3, warmup=0.0, peak=1e-5, schedule="constant") for step in range(3)]
+    assert flat == [1e-5] * 3
+
+
+def test_emitted_prompts_in_a_fixed_share_from_the_first_step_on() -> None:
+    # As the recipe sac has it: half of the tiles, all the time but for the very first step.
+    share = [emitted_share(step, steps=10, between=(0.0, 0.0), final=0.5) for step in range(10)]
+    assert share == [0.0] + [0.5] * 9

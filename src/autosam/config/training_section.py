@@ -75,7 +75,7 @@ class TrainingConfig(Section):
     ema: float = Field(0.998, ge=0, lt=1, description="decay of the averaged weights that are kept; 0 is off")
     generator_loss: Literal["bce", "bce_dice"] = "bce_dice"
     mask_loss: Literal["weighted", "dice_ce", "squared_dice_ce"] = Field(
-        "weighted", description="Dice + 20 × BCE; Dice + BCE, as MedSAM; Dice with squares + BCE"
+        "weighted", description="Dice + 20 × BCE; Dice + BCE; Dice with squared sums + BCE"
     )
     mask_weight: float = Field(1.0, ge=0, description="lambda: weight of the mask loss beside the generator's")
     simulate: SimulateConfig = SimulateConfig()

@@ -1,7 +1,7 @@
 """Prompts → masks: each prompt is decoded in a window that holds its object whole."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,6 +12,8 @@ from torch import Tensor
 from autosam.errors import AutosamError
 from autosam.images import Window, read_window, tile_windows
 from autosam.instances import MaskCrop
+from autosam.models.channels import CombineAnswers, combine_decoded
+from autosam.models.oracle import Oracle
 from autosam.models.precision import Precision, autocast
 from autosam.models.sam import Decoded, Embedding, decode, encode, upsample
 from autosam.models.variants import image_size, parameter_device
@@ -28,14 +30,33 @@ STABILITY_OFFSET = 1.0
 """Logits by which the threshold is moved up and down to see whether a mask is stable, as in SAM."""
 
 
+@dataclass(frozen=True, eq=False)
+class _Setup:
+    """What stays the same from window to window; see `decode_masks`."""
+
+    sam: Sam
+    channels: Sequence[NDArray[np.uint8]]
+    combine: CombineAnswers
+    alternatives: bool
+    oracle: Oracle | None
+    batch_size: int
+    precision: Precision
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.channels[0].shape[0], self.channels[0].shape[1]
+
+
 def decode_masks(
     sam: Sam,
-    image: NDArray[np.uint8],
+    image: NDArray[np.uint8] | Sequence[NDArray[np.uint8]],
     prompts: Sequence[Prompt],
     *,
     tile_size: int,
     overlap: float,
+    combine: CombineAnswers = "avg",
     alternatives: bool = False,
+    oracle: Oracle | None = None,
     batch_size: int = 64,
     precision: Precision = "auto",
     progress: Callable[[int, int], None] | None = None,
@@ -53,16 +74,24 @@ def decode_masks(
     ----------
     sam : Sam
         In evaluation mode.
-    image : ndarray of uint8, shape (H, W, 3)
+    image : ndarray of uint8, shape (H, W, 3), or sequence of such
+        Several are the channels of one scene, all of one shape, at least one: every prompt is decoded in each.
     prompts : sequence of Prompt
         In whole-image pixels.
     tile_size : int
         Side of a grid window in pixels.
     overlap : float
         Fraction of the side that neighbouring grid windows share.
+    combine : {"avg", "max"}
+        What becomes of the channels' mask probabilities and predicted IoUs, before anything is chosen or
+        thresholded; see `combine_decoded`. The embeddings of one window are in memory at a time.
     alternatives : bool
         Give all of SAM's masks for every prompt. Otherwise the best of the three by predicted IoU for a
         single point, and SAM's single mask for anything that says more.
+    oracle : Oracle, optional
+        The truth, to choose among SAM's three masks for every prompt that one with the highest IoU with any true
+        object; where none covers one, that with the highest predicted IoU. The score stays that of the mask with
+        the highest predicted IoU. Not with ``alternatives``.
     batch_size : int
         Most prompts at a time; halved when a GPU runs out of memory.
     precision : {"auto", "float32", "bfloat16"}
@@ -81,16 +110,16 @@ def decode_masks(
     AutosamError
         If the GPU's memory does not hold one window with a single prompt.
     """
-    shape = (image.shape[0], image.shape[1])
+    channels = [image] if isinstance(image, np.ndarray) else image
+    setup = _Setup(sam, channels, combine, alternatives, oracle, batch_size, precision)
+    shape = setup.shape
     grid = tile_windows(shape, size=tile_size, overlap=int(overlap * tile_size))
     work = assign_windows(prompts, grid, shape, size=tile_size)
     found: dict[int, list[MaskCrop]] = {}
     again: dict[int, Window] = {}
     anywhere: dict[int, Prompt] = {}
     for done, (window, members) in enumerate(work.items(), start=1):
-        for index, crops in _decode_window(
-            sam, image, window, {i: prompts[i] for i in members}, alternatives, batch_size, precision
-        ).items():
+        for index, crops in _decode_window(setup, window, {i: prompts[i] for i in members}).items():
             found[index] = crops
             whole = [crop for crop in crops if not touches_inner_border(crop, window, shape)]
             if len(whole) < len(crops) and alternatives:
@@ -103,13 +132,13 @@ def decode_masks(
         if progress is not None:
             progress(done, len(work) + len(again) + bool(anywhere))
     if anywhere:
-        wide = _decode_window(sam, image, Window(0, 0, *shape), anywhere, True, batch_size, precision)
+        wide = _decode_window(setup, Window(0, 0, *shape), anywhere)
         found.update({index: found[index] + crops for index, crops in wide.items()})
         done += 1
         if progress is not None:
             progress(done, done)
     for index, window in again.items():
-        whole = _decode_whole(sam, image, window, index, prompts[index], batch_size, precision)
+        whole = _decode_whole(setup, window, index, prompts[index])
         found[index] = whole or found[index]
         done += 1
         if progress is not None:
@@ -129,20 +158,12 @@ def _joined(extent: NDArray[np.float64], crop: MaskCrop) -> NDArray[np.float64]:
     )
 
 
-def _decode_whole(
-    sam: Sam,
-    image: NDArray[np.uint8],
-    window: Window,
-    index: int,
-    prompt: Prompt,
-    batch_size: int,
-    precision: Precision,
-) -> list[MaskCrop]:
+def _decode_whole(setup: _Setup, window: Window, index: int, prompt: Prompt) -> list[MaskCrop]:
     """Decode one prompt again; nothing where its mask is empty now."""
-    shape = (image.shape[0], image.shape[1])
+    shape = setup.shape
     size = window_size = window.height
     while True:
-        crops = _decode_window(sam, image, window, {index: prompt}, False, batch_size, precision)[index]
+        crops = _decode_window(setup, window, {index: prompt})[index]
         sized = prompt.box is not None or prompt.mask is not None
         if sized or not crops or not touches_inner_border(crops[0], window, shape):
             return crops
@@ -153,21 +174,13 @@ def _decode_whole(
         window = object_window(_joined(prompt_extent(prompt), crops[0]), shape, size=size)
 
 
-def _decode_window(
-    sam: Sam,
-    image: NDArray[np.uint8],
-    window: Window,
-    prompts: dict[int, Prompt],
-    alternatives: bool,
-    batch_size: int,
-    precision: Precision,
-) -> dict[int, list[MaskCrop]]:
+def _decode_window(setup: _Setup, window: Window, prompts: dict[int, Prompt]) -> dict[int, list[MaskCrop]]:
     """Encode one window and decode its prompts, with smaller batches while memory runs out."""
-    device = parameter_device(sam)
+    device, batch_size = parameter_device(setup.sam), setup.batch_size
     while True:
         try:
-            with autocast(device, precision):
-                return _answers(sam, image, window, prompts, alternatives, batch_size)
+            with autocast(device, setup.precision):
+                return _answers(setup, window, prompts, batch_size)
         except torch.cuda.OutOfMemoryError as error:
             if batch_size == 1:
                 raise AutosamError(
@@ -180,35 +193,40 @@ def _decode_window(
 
 
 def _answers(
-    sam: Sam,
-    image: NDArray[np.uint8],
-    window: Window,
-    prompts: dict[int, Prompt],
-    alternatives: bool,
-    batch_size: int,
+    setup: _Setup, window: Window, prompts: dict[int, Prompt], batch_size: int
 ) -> dict[int, list[MaskCrop]]:
-    shape = (image.shape[0], image.shape[1])
-    embedding = encode(sam, read_window(image, window))
+    sam, oracle = setup.sam, setup.oracle
+    embeddings = [encode(sam, read_window(channel, window)) for channel in setup.channels]
+    all_three = setup.alternatives or oracle is not None
     numbers = list(prompts)
     local = [_moved(prompts[number], window) for number in numbers]
     single = [i for i, prompt in enumerate(local) if _ambiguous(prompt)]
     clear = [i for i, prompt in enumerate(local) if not _ambiguous(prompt)]
     answers: dict[int, list[MaskCrop]] = {}
-    for chosen, multimask in ((single, True), (clear, alternatives)):
+    for chosen, multimask in ((single, True), (clear, all_three)):
         asked = [local[i] for i in chosen]
-        for batch in decode(sam, embedding, asked, multimask=multimask, batch_size=batch_size):
+        decoded = [
+            decode(sam, embedding, asked, multimask=multimask, batch_size=batch_size) for embedding in embeddings
+        ]
+        for parts in zip(*decoded, strict=True):
+            batch = combine_decoded(parts, setup.combine)
             members = [numbers[chosen[int(i)]] for i in batch.indices]
-            best = batch if alternatives else _best(batch)
+            best = batch if all_three else _best(batch)
             stability = _stability(best.logits)
-            for row, crops in enumerate(_crops(sam, best, embedding, window, shape)):
+            for row, crops in enumerate(_crops(sam, best, embeddings[0], window, setup.shape)):
                 index = members[row]
+                # Which masks are kept, and whose score each gets.
+                kept = [(k, k) for k in range(len(crops))]
+                if oracle is not None:
+                    preferred = int(best.iou[row].argmax())
+                    kept = [(oracle.choose(crops, preferred), preferred)]
                 answers[index] = [
                     replace(
                         crop,
                         prompt=index,
                         score=float(best.iou[row, k].clamp(0, 1) * stability[row, k]) * prompts[index].foreground,
                     )
-                    for k, crop in enumerate(crops)
+                    for crop, k in ((crops[shown], k) for shown, k in kept)
                     if crop is not None
                 ]
     return answers

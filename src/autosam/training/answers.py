@@ -157,7 +157,7 @@ def _ask(
     mask_logits: Tensor | None,
     shift: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Ask SAM; for a single point, all four of its masks, otherwise only the first."""
+    """Ask SAM; for a single point alone, all four of its masks, otherwise only the first."""
     sparse, dense = embed_prompts(sam, prompts, embedding, mask_logits=mask_logits, shift=shift)
     logits, predicted_iou = sam.mask_decoder.predict_masks(
         image_embeddings=embedding.features,
@@ -165,7 +165,8 @@ def _ask(
         sparse_prompt_embeddings=sparse,
         dense_prompt_embeddings=dense,
     )
-    ambiguous = len(prompts[0].points) == 1 and prompts[0].box is None and mask_logits is None
+    alone = len(prompts[0].points) == 1 and prompts[0].box is None and prompts[0].mask is None
+    ambiguous = alone and mask_logits is None
     kept = slice(None) if ambiguous else slice(0, 1)
     return logits[:, kept].float(), predicted_iou[:, kept].float()
 

@@ -57,6 +57,26 @@ class BatchLoss(NamedTuple):
     prompts: Tensor
 
 
+class ExpertPrompts:
+    """The prompts of people in each tile of a batch.
+
+    No sequence, because Fabric walks through a model's input in mixed precision, and refuses a frozen dataclass
+    in it.
+
+    Parameters
+    ----------
+    tiles : sequence of sequences of Prompt
+        Those of each tile, in pixels of the tile.
+    """
+
+    def __init__(self, tiles: Sequence[Sequence[Prompt]]) -> None:
+        self._tiles = tiles
+
+    def __getitem__(self, index: int) -> Sequence[Prompt]:
+        """Give the prompts of one tile."""
+        return self._tiles[index]
+
+
 class JointModel(nn.Module):
     """Generator and SAM, trained together, or one of them alone.
 
@@ -97,7 +117,7 @@ class JointModel(nn.Module):
         images: Tensor,
         labels: Tensor,
         *,
-        experts: Sequence[Sequence[Prompt]],
+        experts: Sequence[Sequence[Prompt]] | ExpertPrompts,
         emitted_share: float,
         seed: tuple[int, int],
         first: int = 0,
@@ -109,7 +129,7 @@ class JointModel(nn.Module):
         images : Tensor of float32, shape (B, 3, S, S)
             0 to 1; S is SAM's input size.
         labels : Tensor of int32, shape (B, S, S)
-        experts : sequence of B sequences of Prompt
+        experts : sequence of B sequences of Prompt, or ExpertPrompts
             The prompts of people in each tile, in pixels of the tile.
         emitted_share : float
             Probability that a tile is prompted by the generator and not by the truth; without a generator there

@@ -28,7 +28,7 @@ from autosam.training.devices import (
     prepare,
     reproducible,
 )
-from autosam.training.joint import BatchLoss, JointModel
+from autosam.training.joint import BatchLoss, ExpertPrompts, JointModel
 from autosam.training.optimizer import make_optimizer, trainable_parameters
 from autosam.training.run import MODEL, PREVIEWS, TENSORBOARD, TRAIN_LOG, VALIDATION_LOG, RunFolder
 from autosam.training.saving import averaged_networks, save_trained
@@ -160,7 +160,7 @@ def train(
                 loss: BatchLoss = wrapped(
                     images,
                     batch.labels.to(fabric.device),
-                    experts=batch.prompts,
+                    experts=ExpertPrompts(batch.prompts),
                     emitted_share=share,
                     seed=(config.seed, step),
                     first=(number * fabric.world_size + fabric.global_rank) * settings.batch_size,

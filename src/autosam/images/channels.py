@@ -1,0 +1,106 @@
+"""Several aligned images of one scene (stains, detectors, phases of a contrast agent) → what the networks see."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autosam.errors import InputError
+from autosam.images.normalize import normalize
+
+Combine = Literal["input", "avg", "max"]
+
+
+def normalize_channels(
+    image: NDArray[Any] | Sequence[NDArray[Any]],
+    *,
+    combine: Combine = "input",
+    low: float = 0.5,
+    high: float = 99.5,
+    non_finite: Literal["error", "background"] = "error",
+) -> list[NDArray[np.float32]]:
+    """Normalize an image, or every channel of a scene on its own.
+
+    Parameters
+    ----------
+    image : ndarray, or sequence of ndarray
+        One image, (H, W) or (H, W, 3); or the channels of a scene, each (H, W), all of one shape and of any
+        numeric types.
+    combine : {"input", "avg", "max"}
+        ``input`` makes two or three channels the red, green and blue of one picture; of two, blue is zero.
+        ``avg`` and ``max`` leave every channel a gray picture of its own, for the networks to answer one by
+        one. One image or channel is the same under all three.
+    low, high, non_finite
+        See `normalize`.
+
+    Returns
+    -------
+    list of ndarray of float32, shape (H, W, 3)
+        What the networks see, 0 to 1: one picture, or one for each channel in their order. With ``avg`` and
+        ``max`` constant channels are left out, since there is nothing to see in them; one is left where all are
+        constant.
+
+    Raises
+    ------
+    InputError
+        If there is no channel, channels differ in shape or have colours, more than three are to be one picture,
+        or a channel is refused by `normalize`.
+
+    Examples
+    --------
+    >>> first, second = np.array([[0, 4]]), np.array([[9, 0]])
+    >>> normalize_channels([first, second], low=0, high=100)[0][0].tolist()
+    [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]
+    >>> [plane[0, :, 0].tolist() for plane in normalize_channels([first, second], combine="max")]
+    [[0.0, 1.0], [1.0, 0.0]]
+    """
+    if isinstance(image, np.ndarray):
+        return [normalize(image, low=low, high=high, non_finite=non_finite)]
+    _check(image, combine)
+    planes = []
+    for number, channel in enumerate(image):
+        try:
+            planes.append(normalize(channel, low=low, high=high, non_finite=non_finite))
+        except InputError as error:
+            raise InputError(f"channel {number}: {error}") from error
+    if len(planes) == 1:
+        return planes
+    if combine == "input":
+        composite = np.zeros(planes[0].shape, dtype=np.float32)
+        for number, plane in enumerate(planes):
+            composite[..., number] = plane[..., 0]
+        return [composite]
+    return [plane for plane in planes if plane[..., 0].any()] or planes[:1]
+
+
+def mean_picture(planes: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Average normalized pictures, all (H, W, 3); one alone comes back as it is."""
+    if len(planes) == 1:
+        return planes[0]
+    total = np.zeros(planes[0].shape[:2], dtype=np.float64)
+    for plane in planes:
+        total += plane[..., 0]
+    mean = (total / len(planes)).astype(np.float32)
+    return np.broadcast_to(mean[:, :, None], (*mean.shape, 3))
+
+
+def _check(channels: Sequence[NDArray[Any]], combine: Combine) -> None:
+    if not len(channels):
+        raise InputError("the scene has no channel; wanted at least one image of shape (H, W).")
+    shapes = [np.shape(channel) for channel in channels]
+    if any(len(shape) != 2 for shape in shapes):
+        number = next(i for i, shape in enumerate(shapes) if len(shape) != 2)
+        raise InputError(
+            f"channel {number} has shape {shapes[number]}; wanted (H, W): give every channel as a gray image."
+        )
+    if len(set(shapes)) > 1:
+        raise InputError(
+            f"the channels have the shapes {', '.join(map(str, shapes))}; wanted one: channels must be aligned, "
+            "so crop or resample them to one grid."
+        )
+    if combine == "input" and len(channels) > 3:
+        raise InputError(
+            f"{len(channels)} channels came, and images.combine=input has room for 3 (red, green, blue); give "
+            "fewer, or combine the answers with --set images.combine=max or avg."
+        )

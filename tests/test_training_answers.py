@@ -1,0 +1,366 @@
+"""SAM's answers to prompts: what it is asked and asked again, and the sums over what it says, by hand."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from blobs import discs
+from fake_networks import build_small_sam
+from numpy.typing import NDArray
+from segment_anything.modeling import Sam
+from torch import Tensor
+
+from autosam.config import TrainingConfig
+from autosam.models.sam import Embedding, decode
+from autosam.prompts import MaskPrompt, Prompt
+from autosam.training import answers as module
+from autosam.training.answers import Answers, by_kind, learn, tile_losses
+from autosam.training.losses import MASK_LOSSES, mask_bce_dice
+
+
+def prompt(
+    *points: tuple[float, float], box: bool = False, mask: bool = False, basin: int = 0, side: int = 16
+) -> Prompt:
+    return Prompt(
+        points=np.array(points, dtype=np.float64).reshape(-1, 2),
+        point_labels=np.ones(len(points), dtype=np.int64),
+        box=np.array([0.0, 0.0, 15.0, 7.0]) if box else None,
+        mask=MaskPrompt(0, 0, np.zeros((side, side), np.float32)) if mask else None,
+        basin=basin,
+    )
+
+
+# The loss of one tile
+
+
+def test_the_first_mask_and_the_best_alternative_learn() -> None:
+    torch.manual_seed(0)
+    answer, target = torch.randn(3, 4, 8, 8), (torch.rand(3, 1, 8, 8) > 0.5).float()
+    matched = torch.tensor([True, False, True])
+    mask_loss, iou_loss, iou = tile_losses(answer, torch.zeros(3, 4), target, matched)
+    alone = mask_bce_dice(answer, target.expand_as(answer))
+    wanted = [float(alone[index, 0] + alone[index, 1:].min()) for index in (0, 2)]
+    assert mask_loss.tolist() == pytest.approx(wanted)
+    assert iou_loss.shape == (3,)
+    assert iou.shape == (2,)
+    one, _, _ = tile_losses(answer[:, :1], torch.zeros(3, 1), target, matched)
+    assert one.tolist() == pytest.approx(alone[[0, 2], 0].tolist())
+
+
+@pytest.mark.parametrize("name", MASK_LOSSES)
+def test_the_loss_is_the_one_that_is_named(name: str) -> None:
+    answer, target = torch.linspace(-2, 2, 16).view(1, 1, 4, 4), torch.eye(4).view(1, 1, 4, 4)
+    mask_loss, _, _ = tile_losses(answer, torch.zeros(1, 1), target, torch.tensor([True]), loss=name)
+    assert mask_loss.tolist() == pytest.approx(MASK_LOSSES[name](answer, target)[0].tolist())
+
+
+def test_a_prompt_without_an_object_teaches_the_iou_head_zero() -> None:
+    # A mask that equals the "target" of an unmatched prompt: still worth nothing.
+    target = torch.zeros(2, 1, 4, 4)
+    target[:, :, :2] = 1
+    answer = (target * 2 - 1) * 10
+    predicted = torch.tensor([[0.7], [0.7]])
+    mask_loss, iou_loss, iou = tile_losses(answer, predicted, target, torch.tensor([True, False]))
+    assert len(mask_loss) == 1
+    assert iou.tolist() == [1.0]
+    assert iou_loss.tolist() == pytest.approx([(0.7 - 1) ** 2, 0.7**2])
+
+
+# Groups
+
+
+def test_prompts_of_one_kind_go_together() -> None:
+    prompts = [
+        prompt((1, 1), box=True),
+        prompt((1, 1)),
+        prompt((2, 2), box=True),
+        prompt(box=True),
+        prompt((1, 1), (2, 2)),
+        prompt((3, 3), mask=True),
+        prompt((4, 4), basin=3),
+        prompt((5, 5)),
+    ]
+    groups = by_kind(prompts)
+    assert sorted(map(tuple, groups)) == [(0, 2), (1, 7), (3,), (4,), (5,), (6,)]
+    assert groups == by_kind(prompts)
+    assert by_kind([]) == []
+
+
+def test_sums_and_counts_are_added() -> None:
+    one = Answers(torch.tensor(1.0), torch.tensor(2.0), 3, 4, 5.0, 6, 7)
+    both = one.joined(one)
+    assert [float(part) for part in both] == [2, 4, 6, 8, 10, 12, 14]
+    assert [float(part) for part in Answers.none(torch.tensor(0.0)).joined(one)] == [1, 2, 3, 4, 5, 6, 7]
+
+
+# Corrections, of a SAM whose answers are written down
+
+
+@dataclass
+class Script:
+    """Gives one answer after the other, and remembers what was asked."""
+
+    replies: list[tuple[Tensor, Tensor]]
+    asked: list[list[Prompt]] = field(default_factory=list)
+    masks: list[Tensor | None] = field(default_factory=list)
+
+    def __call__(
+        self,
+        sam: Sam,
+        embedding: Embedding,
+        prompts: Sequence[Prompt],
+        *,
+        mask_logits: Tensor | None,
+        shift: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        self.asked.append(list(prompts))
+        self.masks.append(mask_logits)
+        return self.replies[len(self.asked) - 1]
+
+
+HALVES = np.zeros((16, 16), dtype=np.int32)
+"""Object 1 is the left half, object 2 the right one; SAM's pixels are 4 × 4 of these."""
+HALVES[:, :8], HALVES[:, 8:] = 1, 2
+
+
+def logits(*objects: int, wrong: tuple[int, int] | None = None) -> Tensor:
+    """Give masks (n, 1, 4, 4) that are surely the object (0: nothing at all), but for one pixel of each."""
+    low = torch.from_numpy(HALVES[::4, ::4].copy())
+    masks = torch.stack([torch.where((low == number) & (number > 0), 30.0, -30.0) for number in objects])
+    if wrong is not None:
+        masks[:, wrong[0], wrong[1]] *= -1
+    return masks[:, None]
+
+
+def run(
+    script: Script, monkeypatch: pytest.MonkeyPatch, prompts: Sequence[Prompt], ids: list[int], corrections: int
+) -> Answers:
+    monkeypatch.setattr(module, "_ask", script)
+    nothing: Any = None
+    return learn(
+        nothing,
+        nothing,
+        prompts,
+        torch.from_numpy(HALVES),
+        torch.tensor(ids),
+        basins=np.zeros_like(HALVES),
+        foreground=None,
+        settings=TrainingConfig(corrections=corrections),
+        stride=4,
+        rng=np.random.default_rng(0),
+    )
+
+
+def test_corrections_ask_again_with_a_click_and_the_mask_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Four masks each. Prompt 0: the third has the highest predicted IoU, and misses pixel (1, 1) of object 1.
+    # Prompt 1 has no object. Prompt 2: the first is the best, and has pixel (2, 0) too much.
+    first = torch.cat([logits(0, 0, 0)] * 4, dim=1)
+    first[0, 2] = logits(1, wrong=(1, 1))[0, 0]
+    first[2, 0] = logits(2, wrong=(2, 0))[0, 0]
+    predicted = torch.tensor([[0.1, 0.2, 0.9, 0.3], [0.9, 0.1, 0.1, 0.1], [0.8, 0.1, 0.2, 0.3]])
+    second = logits(1, 2, wrong=(0, 0))  # misses (0, 0) of object 1; of object 2 it is too much
+    third = logits(1, 2)
+    ones = torch.ones(2, 1)
+    script = Script([(first, predicted), (second, ones), (third, ones)])
+    prompts = [prompt((5, 3), mask=True), prompt((1, 1), mask=True), prompt((5, 11), mask=True)]
+    answers = run(script, monkeypatch, prompts, [1, 0, 2], corrections=2)
+
+    assert [len(asked) for asked in script.asked] == [3, 2, 2]
+    again, last = script.asked[1:]
+    # The middle of low-resolution pixel (r, c) is (4 r + 1.5, 4 c + 1.5).
+    assert again[0].points.tolist() == [[5, 3], [5.5, 5.5]]
+    assert again[0].point_labels.tolist() == [1, 1]
+    assert again[1].points.tolist() == [[5, 11], [9.5, 1.5]]
+    assert again[1].point_labels.tolist() == [1, 0]
+    assert [asked.points.tolist()[-1] for asked in last] == [[1.5, 1.5], [1.5, 1.5]]
+    assert [asked.point_labels.tolist() for asked in last] == [[1, 1, 1], [1, 0, 0]]
+    assert all(asked.mask is None for asked in again + last)
+
+    assert script.masks[0] is None
+    assert script.masks[1] is not None
+    assert torch.equal(script.masks[1], torch.stack([first[0, 2:3], first[2, 0:1]]))
+    assert script.masks[2] is not None
+    assert torch.equal(script.masks[2], second)
+
+    assert (answers.matched, answers.prompts) == (2, 3)
+    assert (answers.masks, answers.answers) == (2 + 2 + 2, 3 + 2 + 2)
+    # First masks: nothing, 8 of 9 pixels; then 7 of 8 and 8 of 9; then all.
+    assert answers.mask_iou == pytest.approx(0 + 8 / 9 + 7 / 8 + 8 / 9 + 1 + 1)
+
+
+def test_sums_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Two right masks, one of nothing without an object: no mask loss, and predicted IoUs .7, .6 and .5.
+    script = Script([(logits(1, 2, 0), torch.tensor([[0.7], [0.6], [0.5]])), (logits(1, 2), torch.ones(2, 1))])
+    prompts = [prompt((5, 3), box=True), prompt((5, 11), box=True), prompt((0, 0), box=True)]
+    answers = run(script, monkeypatch, prompts, [1, 2, 0], corrections=1)
+    assert answers.mask.item() == pytest.approx(0, abs=1e-5)
+    assert answers.iou.item() == pytest.approx(0.3**2 + 0.4**2 + 0.5**2)
+    assert answers.mask_iou == 4
+    # Nothing was wrong: the clicks lie on the objects.
+    for asked, columns in zip(script.asked[1], (range(8), range(8, 16)), strict=True):
+        row, col = asked.points[-1]
+        assert round(row) in range(16)
+        assert round(col) in columns
+        assert asked.point_labels.tolist() == [1, 1]
+        assert asked.box is not None
+
+
+def test_a_wrong_mask_has_a_loss_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = run(Script([(logits(2), torch.zeros(1, 1))]), monkeypatch, [prompt(box=True)], [1], corrections=0)
+    # BCE of logits of 30 on the wrong side is 30, times 20; of 8 + 8 pixels none is shared: Dice 1 / 17.
+    assert answers.mask.item() == pytest.approx(20 * 30 + 1 - 1 / 17, rel=1e-5)
+    assert (answers.iou.item(), answers.mask_iou) == (0, 0)
+    assert (answers.masks, answers.answers, answers.matched, answers.prompts) == (1, 1, 1, 1)
+
+
+def test_prompts_without_objects_are_not_corrected(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = Script([(logits(1, 2), torch.tensor([[0.5], [1.0]]))])
+    answers = run(script, monkeypatch, [prompt(box=True)] * 2, [0, 0], corrections=3)
+    assert len(script.asked) == 1
+    assert (answers.masks, answers.answers, answers.matched, answers.prompts) == (0, 2, 0, 2)
+    assert (answers.mask.item(), answers.iou.item(), answers.mask_iou) == (0, 1.25, 0)
+
+
+def test_no_gradient_passes_from_one_answer_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = logits(1, wrong=(0, 0)).requires_grad_()
+    script = Script([(first, torch.ones(1, 1)), (logits(1), torch.ones(1, 1))])
+    run(script, monkeypatch, [prompt(box=True)], [1], corrections=1)
+    assert script.masks[1] is not None
+    assert not script.masks[1].requires_grad
+
+
+# A real SAM
+
+
+@pytest.fixture(scope="module")
+def sam() -> Sam:
+    return build_small_sam()
+
+
+@pytest.fixture(scope="module")
+def embedding(sam: Sam) -> Embedding:
+    image = torch.from_numpy(discs(0, 64)[0]).permute(2, 0, 1)[None].float()
+    with torch.no_grad():
+        features = sam.image_encoder(sam.preprocess(image))
+    return Embedding(features, (64, 64), (64, 64))
+
+
+LABELS = discs(0, 64)[1]
+
+
+def ask(
+    sam: Sam,
+    embedding: Embedding,
+    prompts: list[Prompt],
+    *,
+    foreground: Tensor | None = None,
+    basins: NDArray[np.int32] = LABELS,
+    **settings: Any,
+) -> Answers:
+    return learn(
+        sam,
+        embedding,
+        prompts,
+        torch.from_numpy(LABELS),
+        torch.arange(1, len(prompts) + 1),
+        basins=basins,
+        foreground=foreground,
+        settings=TrainingConfig(**settings),
+        stride=4,
+        rng=np.random.default_rng(0),
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked", "masks"),
+    [
+        ([prompt((10, 12)), prompt((50, 40))], 4),
+        ([prompt((10, 12), (14, 16))], 1),
+        ([prompt((10, 12), box=True)], 1),
+        ([prompt(box=True)], 1),
+        ([prompt((10, 12), mask=True, side=32)], 1),
+    ],
+)
+def test_answers_are_those_at_work(
+    sam: Sam, embedding: Embedding, asked: list[Prompt], masks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[Tensor, Tensor]] = []
+    compare = module.tile_losses
+
+    def watched(answer: Tensor, predicted: Tensor, *rest: Any, **named: Any) -> Any:
+        seen.append((answer, predicted))
+        return compare(answer, predicted, *rest, **named)
+
+    monkeypatch.setattr(module, "tile_losses", watched)
+    ask(sam, embedding, asked, corrections=0)
+    ((answer, predicted),) = seen
+    assert answer.shape == (len(asked), masks, 16, 16)
+    (single,) = decode(sam, embedding, asked, multimask=False)
+    assert torch.equal(answer[:, :1], single.logits)
+    assert torch.equal(predicted[:, :1], single.iou)
+    if masks == 4:
+        (alternatives,) = decode(sam, embedding, asked, multimask=True)
+        assert torch.equal(answer[:, 1:], alternatives.logits)
+
+
+@pytest.mark.parametrize("corrections", [0, 1, 3])
+def test_every_correction_counts(sam: Sam, embedding: Embedding, corrections: int) -> None:
+    answers = ask(sam, embedding, [prompt((10, 12)), prompt((12, 50))], corrections=corrections)
+    assert (answers.masks, answers.answers) == (2 + 2 * corrections,) * 2
+    assert (answers.matched, answers.prompts) == (2, 2)
+    assert 0 <= answers.mask_iou <= answers.masks
+    assert torch.isfinite(answers.mask)
+
+
+def test_a_gradient_through_the_mask_prompt(sam: Sam, embedding: Embedding) -> None:
+    losses = []
+    for soft_mask, asked, reached in (
+        (True, prompt(box=True, mask=True, basin=1, side=32), True),
+        (False, prompt(box=True, mask=True, basin=1, side=32), False),
+        (True, prompt(box=True, mask=True, basin=0, side=32), False),  # an expert's mask is not the generator's
+        (True, prompt(box=True, basin=1), False),
+    ):
+        foreground = torch.zeros(64, 64, requires_grad=True)
+        answers = ask(sam, embedding, [asked], foreground=foreground, soft_mask=soft_mask, corrections=1)
+        losses.append(answers.mask.item())
+        if answers.mask.requires_grad:
+            answers.mask.backward()
+        got = foreground.grad is not None and bool(foreground.grad.any())
+        assert got is reached, (soft_mask, asked)
+    # Switched off, the loss is the same.
+    assert losses[0] == losses[1]
+    assert losses[3] != losses[0]
+
+
+def test_a_gradient_through_the_first_point(sam: Sam, embedding: Embedding) -> None:
+    losses = []
+    for soft_point, asked, reached in (
+        (True, prompt((10, 12), basin=1), True),
+        (False, prompt((10, 12), basin=1), False),
+        (True, prompt((10, 12)), False),
+        (True, prompt(box=True, basin=1), False),
+    ):
+        foreground = torch.zeros(64, 64, requires_grad=True)
+        answers = ask(sam, embedding, [asked], foreground=foreground, soft_point=soft_point, corrections=1)
+        losses.append(answers.mask.item())
+        if answers.mask.requires_grad:
+            answers.mask.backward()
+        got = foreground.grad is not None and bool(foreground.grad.any())
+        assert got is reached, (soft_point, asked)
+        if got:
+            assert foreground.grad is not None
+            assert not foreground.grad[torch.from_numpy(LABELS != 1)].any()
+    assert losses[0] == losses[1] == losses[2]
+
+
+def test_masks_of_a_generator_stay_beside_an_expert_without(sam: Sam, embedding: Embedding) -> None:
+    # Basins that are all 0: nothing to draw from the logits, so the crop that came is drawn.
+    nowhere = np.zeros_like(LABELS)
+    asked = prompt(box=True, mask=True, side=32)
+    foreground = torch.full((64, 64), 5.0)
+    one = ask(sam, embedding, [asked], foreground=foreground, basins=nowhere, corrections=0)
+    other = ask(sam, embedding, [asked], foreground=None, basins=nowhere, corrections=0)
+    assert one.mask.item() == other.mask.item()

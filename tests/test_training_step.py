@@ -1,0 +1,116 @@
+"""One loss of many devices: sums and counts by hand, and a gradient that is that of one large batch."""
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from autosam.training.joint import BatchLoss
+from autosam.training.step import StepLoss, step_loss
+
+
+class Ranks:
+    """What `step_loss` needs of Fabric: the sums of the other devices are known beforehand."""
+
+    def __init__(self, *others: BatchLoss) -> None:
+        self.world_size = 1 + len(others)
+        self._others = others
+
+    def all_reduce(self, data: Tensor, reduce_op: str) -> Tensor:
+        assert reduce_op == "sum"
+        assert not data.requires_grad
+        return data + sum(torch.stack([part.detach() for part in other]) for other in self._others)
+
+
+def objective(loss: BatchLoss, *others: BatchLoss, mask_weight: float = 1.0) -> StepLoss:
+    fabric: Any = Ranks(*others)
+    return step_loss(loss, mask_weight=mask_weight, fabric=fabric)
+
+
+def sums(generator: Any, mask: Any, iou: Any, *counts: float) -> BatchLoss:
+    """Make a loss; counts are tiles, masks, answers, mask_iou, matched, prompts."""
+    return BatchLoss(*(torch.as_tensor(value, dtype=torch.float32) for value in (generator, mask, iou, *counts)))
+
+
+def joined(*losses: BatchLoss) -> BatchLoss:
+    return BatchLoss(*(sum(parts) for parts in zip(*losses, strict=True)))
+
+
+def batches(weight: Tensor) -> tuple[BatchLoss, BatchLoss]:
+    """Two devices' batches of different numbers of tiles, masks and answers, of the same weight."""
+    one = sums(3 * weight, 2 * weight**2, weight + 1, 2, 4, 5, 2.0, 4, 5)
+    other = sums(weight**3, weight, 4 * weight, 1, 1, 2, 0.5, 1, 2)
+    return one, other
+
+
+def test_one_device_by_hand() -> None:
+    loss = sums(6.0, 8.0, 3.0, 2, 4, 6, 3.0, 4, 5)
+    step = objective(loss, mask_weight=0.5)
+    # 6 / 2 + 0.5 (8 / 4 + 3 / 6)
+    assert step.total == step.objective.item() == 4.25
+    assert (step.generator, step.mask, step.iou) == (3.0, 2.0, 0.5)
+    assert (step.mask_iou, step.matched) == (0.75, pytest.approx(0.8))
+
+
+@pytest.mark.parametrize("mask_weight", [1.0, 0.3, 0.0])
+def test_the_gradient_of_two_devices_is_that_of_one_with_both_batches(mask_weight: float) -> None:
+    def derivative(which: int | None) -> tuple[float, StepLoss]:
+        weight = torch.tensor(1.5, requires_grad=True)
+        one, other = batches(weight)
+        order = [(joined(one, other),), (one, other), (other, one)][0 if which is None else which]
+        step = objective(*order, mask_weight=mask_weight)
+        step.objective.backward()
+        assert weight.grad is not None
+        return float(weight.grad), step
+
+    whole, alone = derivative(None)
+    (first, one), (second, other) = derivative(1), derivative(2)
+    # DistributedDataParallel averages the gradients of the devices.
+    assert (first + second) / 2 == pytest.approx(whole)
+    assert first != pytest.approx(second)
+    for step in (one, other):
+        assert step[1:] == pytest.approx(alone[1:])
+    assert (one.objective + other.objective).item() / 2 == pytest.approx(alone.total)
+
+
+def test_the_mean_is_over_all_masks_not_over_devices() -> None:
+    many, few = sums(0, 9.0, 0, 1, 9, 9, 9.0, 9, 9), sums(0, 11.0, 0, 1, 1, 1, 0.0, 1, 1)
+    step = objective(many, few)
+    assert step.mask == 2.0  # not (1 + 11) / 2
+    assert step.mask_iou == pytest.approx(0.9)
+
+
+def test_a_batch_without_any_prompt() -> None:
+    generator = torch.tensor(4.0, requires_grad=True)
+    step = objective(sums(generator, 0, 0, 2, 0, 0, 0, 0, 0))
+    assert step.total == 2.0
+    assert (step.mask, step.iou) == (0.0, 0.0)
+    assert math.isnan(step.mask_iou)
+    assert math.isnan(step.matched)
+    step.objective.backward()
+    assert generator.grad is not None
+    assert generator.grad.item() == 0.5
+
+
+def test_a_device_without_prompts_beside_one_with() -> None:
+    empty, full = sums(1.0, 0, 0, 1, 0, 0, 0, 0, 0), sums(3.0, 6.0, 1.0, 1, 3, 4, 1.5, 3, 4)
+    for step in (objective(empty, full), objective(full, empty)):
+        assert step.total == pytest.approx(2 + 2 + 0.25)
+        assert step.mask_iou == 0.5
+        assert step.matched == 0.75
+
+
+def test_batches_of_one_step_are_averaged() -> None:
+    first = StepLoss(torch.tensor(1.0), 4.0, 1.0, 2.0, 1.0, 0.5, 1.0)
+    last = StepLoss(torch.tensor(2.0), 6.0, 3.0, 2.0, 1.0, 0.7, 0.0)
+    assert StepLoss.mean([first, last])[1:] == pytest.approx((5.0, 2.0, 2.0, 1.0, 0.6, 0.5))
+    assert StepLoss.mean([last])[1:] == last[1:]
+
+
+def test_the_log_has_every_part() -> None:
+    row = StepLoss(torch.tensor(0.0), 1.234567, 1.0, 0.2, 0.034567, 0.56789, float("nan")).row()
+    assert list(row) == ["loss", "generator", "mask", "iou", "mask_iou", "matched"]
+    assert (row["loss"], row["iou"], row["mask_iou"]) == (1.23457, 0.03457, 0.5679)
+    assert math.isnan(row["matched"])
