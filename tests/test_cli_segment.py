@@ -161,6 +161,76 @@ def test_an_object_asked_for_by_hand_is_not_dropped_for_its_score(autosam, tmp_p
     assert "1 of your 3 prompts gave no object of their own" in out
 
 
+# Prompts by hand beside automatic ones
+
+
+def write(path, *lines):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def test_a_table_beside_the_automatic_prompts(autosam, tmp_path):
+    save(tmp_path / "a.tif")
+    write(tmp_path / "mine.csv", "object,row,col,label", "1,20,30,1")
+    run = ("a.tif", "-o", "out", "--prompts", "mine.csv", "--with-automatic", "--save-prompts")
+    status, out, _ = segment(autosam, *run)
+    assert status == 0
+    assert "3 objects found" in out
+    assert "of your" not in out
+    assert np.array_equal(read_labels(tmp_path / "out" / "a_labels.tif"), TRUTH)
+    # Two automatic prompts of a point and a box, and the point by hand, which comes last.
+    rows = table(tmp_path / "out" / "a_prompts.csv")
+    assert [row["object"] for row in rows] == ["1", "1", "2", "2", "3"]
+    assert (rows[-1]["row"], rows[-1]["col"]) == ("20", "30")
+    assert "skipped" in segment(autosam, *run)[1]
+    write(tmp_path / "mine.csv", "object,row,col,label", "1,21,30,1")
+    assert "options.prompts_sha256" in refused(autosam, *run)
+
+
+def test_a_folder_of_tables_may_miss_images_beside_automatic_prompts(autosam, tmp_path):
+    save(tmp_path / "in" / "a.tif")
+    save(tmp_path / "in" / "b.tif", SPOTS[::-1])
+    write(tmp_path / "tables" / "a_prompts.csv", "object,row,col,label", "1,20,30,1")
+    assert "holds no b_prompts.csv" in refused(autosam, "in", "-o", "out", "--prompts", "tables")
+    status, out, _ = segment(autosam, "in", "-o", "out", "--prompts", "tables", "--with-automatic")
+    assert status == 0
+    assert "6 objects found" in out
+    (tmp_path / "tables" / "a_prompts.csv").rename(tmp_path / "tables" / "c_prompts.csv")
+    line = refused(autosam, "in", "-o", "none", "--prompts", "tables", "--with-automatic")
+    assert "tables holds no prompt for any of the images" in line
+
+
+def test_a_table_may_miss_images_beside_automatic_prompts(autosam, tmp_path):
+    save(tmp_path / "in" / "a.tif")
+    save(tmp_path / "in" / "b.tif", SPOTS[::-1])
+    write(tmp_path / "mine.csv", "image,object,row,col,label", "a.tif,1,20,30,1")
+    assert "speak of a.tif" in refused(autosam, "in", "-o", "out", "--prompts", "mine.csv")
+    status, out, _ = segment(autosam, "in", "-o", "out", "--prompts", "mine.csv", "--with-automatic")
+    assert status == 0
+    assert "6 objects found" in out
+    write(tmp_path / "others.csv", "image,object,row,col,label", "c.tif,1,20,30,1")
+    line = refused(autosam, "in", "-o", "none", "--prompts", "others.csv", "--with-automatic")
+    assert "others.csv holds no prompt for any of the images" in line
+
+
+@pytest.mark.parametrize("prompts", [(), ("--prompts", "grid"), ("--prompts", "distance")])
+def test_automatic_prompts_beside_no_table(autosam, tmp_path, prompts):
+    save(tmp_path / "a.tif")
+    line = refused(autosam, "a.tif", "-o", "out", *prompts, "--with-automatic")
+    assert line == ("autosam: --with-automatic wants prompts of your own beside it; give a table with --prompts")
+    assert not (tmp_path / "out").exists()
+
+
+def test_prompts_by_hand_want_a_sam(autosam, tmp_path):
+    save(tmp_path / "in" / "a.tif")
+    save(tmp_path / "in" / "b.tif")
+    write(tmp_path / "mine.csv", "image,object,row,col,label", "a,1,20,30,1")
+    run = ("in", "-o", "out", "--prompts", "mine.csv", "--with-automatic", "--set", "decode.sam=false")
+    assert "decode.sam=false leaves no SAM to answer them" in refused(autosam, *run)
+    assert not list((tmp_path / "out").glob("*_labels.*"))
+
+
 # Going on
 
 

@@ -1,5 +1,6 @@
 """`autosam train` as a person runs it."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -7,6 +8,8 @@ import pytest
 from blobs import SMALL, write_discs
 
 from autosam.cli import main
+from autosam.cli.train import train
+from autosam.config import load_config
 from autosam.networks import load_networks
 from autosam.training.run import CHECKPOINT, MODEL, TRAIN_LOG, VALIDATION_LOG
 
@@ -45,6 +48,10 @@ class Command:
         last = printed.splitlines()[-1]
         assert last.startswith("autosam: ")
         return last
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.fixture
@@ -100,17 +107,80 @@ def test_stopped_and_resumed(
     says = f"autosam: interrupted; add --resume to go on from the last checkpoint in {tmp_path / 'parts'}"
     assert says in printed.splitlines()
     assert (tmp_path / "parts" / CHECKPOINT).is_file()
-    before = {path.name: path.read_bytes() for path in (tmp_path / "parts").iterdir()}
+    before = contents(tmp_path / "parts")
 
     status, printed = command.train(data, tmp_path / "parts")
     assert status == 2
     assert "already holds a run; add --resume to go on" in printed.splitlines()[-1]
-    assert {path.name: path.read_bytes() for path in (tmp_path / "parts").iterdir()} == before
+    assert contents(tmp_path / "parts") == before
 
     assert command.train(data, tmp_path / "parts", flags=("--resume",))[0] == 0
     log = (tmp_path / "parts" / TRAIN_LOG).read_text().splitlines()[1:]
     assert [line.partition(",")[0] for line in log] == ["1", "2", "3", "4"]
     load_networks(tmp_path / "parts" / MODEL)
+
+
+def test_a_dry_run_says_what_would_be_trained_and_writes_nothing(
+    command: Command, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = contents(tmp_path)
+    sets = [part for override in SMALL for part in ("--set", override)]
+    status, printed = command(data, "--device", "cpu", "--dry-run", *sets)
+    assert status == 0
+    rows = {line.partition("  ")[0].strip(): line.split()[-2:] for line in printed.splitlines()}
+    assert rows["part"] == ["parameters", "trained"]
+    for part in ("image_encoder", "prompt_encoder", "mask_decoder", "all"):
+        total, trained = (int(number.replace(",", "")) for number in rows[part])
+        assert total >= trained > 0
+    memory = ("weights", "gradients", "optimizer", "activations of 2 tiles")
+    sizes = [int(rows[name][-1].replace(",", "")) for name in memory]
+    together = int(rows["together, beside the program itself"][-1].replace(",", ""))
+    assert 0 < sum(sizes) <= together
+    assert printed.splitlines()[-1] == "nothing was trained or written: --dry-run"
+    assert command.train(data, tmp_path / "run", flags=("--dry-run",))[0] == 0
+    assert not (tmp_path / "run").exists()
+    assert contents(tmp_path) == before
+
+
+def test_a_dry_run_finds_the_faults_of_the_run(command: Command, data: Path, tmp_path: Path) -> None:
+    flags = ("--dry-run",)
+    assert "training.steps=0" in command.fault(data, tmp_path / "run", "training.steps=0", flags=flags)
+    assert "no folder" in command.fault(tmp_path / "gone", tmp_path / "run", flags=flags)
+    text = command.fault(data, tmp_path / "run", "model.sam.encoder=frozen", flags=flags)
+    assert "random weights cannot stay frozen" in text
+
+
+def test_a_run_without_a_folder_is_refused(command: Command, data: Path) -> None:
+    assert command(data, "--device", "cpu") == (2, "autosam: no folder for the run; give one with --output RUN\n")
+
+
+def test_no_device_at_all_is_refused(command: Command, data: Path, tmp_path: Path) -> None:
+    status, printed = command.train(data, tmp_path / "run", flags=("--devices", "0"))
+    assert status == 2
+    assert "--devices" in printed
+    assert not (tmp_path / "run").exists()
+
+
+RECIPES = ("joint", "sac", "adapter", "decoder", "medsam", "em_sam", "generator")
+
+
+def test_the_recipes_of_the_help_are_those_that_come_along(command: Command, data: Path, tmp_path: Path) -> None:
+    for name in RECIPES:
+        load_config(name)
+        assert re.search(rf"\b{name}\b", train.__doc__ or "")
+    text = command.fault(data, tmp_path / "run", flags=("--config", "joint_vit_b"))
+    assert "no config file or name 'joint_vit_b'" in text
+    assert all(name in text for name in RECIPES)
+
+
+def test_a_model_that_is_prompted_by_hand_says_so(command: Command, data: Path, tmp_path: Path) -> None:
+    status, printed = command.train(
+        data, tmp_path / "run", "model.generator=null", "prompts.method=manual", "training.emitted_share=0"
+    )
+    assert status == 0, printed
+    assert printed.splitlines()[-1].endswith("-o RESULTS --prompts TABLE.csv")
+    assert load_networks(tmp_path / "run" / MODEL)[0].generator is None
 
 
 def test_bad_data_folders(command: Command, data: Path, tmp_path: Path) -> None:

@@ -72,6 +72,109 @@ def test_settings_that_do_not_fit_together() -> None:
     load_config(overrides=[boundary])
 
 
+NO_ANSWERS = ("model.sam.prompt_encoder=none", "model.sam.mask_decoder=none")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        (("model.sam=null", "model.generator=null"), "model: sam and generator are both null"),
+        (NO_ANSWERS, "model: generator.encoder=sam takes SAM's image encoder for itself"),
+        ((*NO_ANSWERS, "model.generator=null"), "model: generator.encoder=sam takes SAM's image encoder"),
+        (("model.generator.encoder=sam",), "model: generator.encoder=sam takes SAM's image encoder for itself"),
+        (("model.generator.encoder=sam", "model.sam=null"), "model: generator.encoder=sam takes SAM's image"),
+        (NO_ANSWERS[:1], "model.sam: prompt_encoder and mask_decoder are none together, or neither is"),
+        (NO_ANSWERS[1:], "model.sam: prompt_encoder and mask_decoder are none together, or neither is"),
+        (("model.sam.adapter_ratio=0",), "model.sam.adapter_ratio=0: Input should be greater than 0"),
+        (
+            ("model.generator.channels=[foreground, affinity_row]",),
+            "model.generator: channels must name affinity_row and affinity_col together",
+        ),
+        (
+            ("model.generator.channels=[affinity_row, affinity_col]",),
+            "model.generator: channels must name foreground, boundary or both",
+        ),
+        (
+            (
+                "model.generator.encoder=sam",
+                "model.generator.depth=3",
+                "model.generator.decoder_channels=[8, 8, 8]",
+            ),
+            "model.generator: depth is 3; with encoder=sam it is 4",
+        ),
+        (
+            ("model.generator.skips=[1, 3, 5]",),
+            "model.generator: skips are three rising numbers of blocks, and only",
+        ),
+        (
+            ("model.generator.encoder=sam", "model.generator.skips=[1, 3]"),
+            "model.generator: skips are three rising",
+        ),
+        (("model.generator.encoder=sam", "model.generator.skips=[1, 1, 3]"), "model.generator: skips are three"),
+        (("model.generator.encoder=sam", "model.generator.skips=[5, 3, 1]"), "model.generator: skips are three"),
+        (
+            ("model.generator.skips=[-1, 3, 5]",),
+            "model.generator.skips.0=-1: Input should be greater than or equal",
+        ),
+        (("model.sam=null",), "config: the model has no SAM that answers prompts; set decode.sam=false"),
+        ((*NO_ANSWERS, "model.generator.encoder=sam"), "config: the model has no SAM that answers prompts"),
+        (
+            ("model.generator=null",),
+            "config: prompts.method=distance asks a generator, and model.generator is null",
+        ),
+        (
+            ("model.generator=null", "prompts.method=probability"),
+            "config: prompts.method=probability asks a generator, and model.generator is null",
+        ),
+        (
+            ("decode.sam=false", "prompts.method=grid"),
+            "config: decode.sam=false keeps the generator's basins, and prompts.method=grid asks no generator",
+        ),
+        (
+            ("model.generator=null", "decode.sam=false", "prompts.method=manual"),
+            "config: decode.sam=false keeps the generator's basins, and prompts.method=manual asks no generator",
+        ),
+        (("images.scale=0.04",), "images.scale=0.04: Input should be greater than or equal to 0.05"),
+        (("images.scale=21",), "images.scale=21: Input should be less than or equal to 20"),
+        (
+            ("training.simulate.box_only=0.6", "training.simulate.point_only=0.5"),
+            "training.simulate: box_only=0.6 and point_only=0.5 are shares; their sum is at most 1",
+        ),
+        (
+            ("model.sam.lora_rnk=3",),
+            "model.sam.lora_rnk is unknown (did you mean model.sam.lora_rank?)",
+        ),
+        (
+            ("model.generator.chanels=[boundary]",),
+            "model.generator.chanels is unknown (did you mean model.generator.channels?)",
+        ),
+        (
+            ("training.simulate.box_jiter=0.1",),
+            "training.simulate.box_jiter is unknown (did you mean training.simulate.box_jitter?)",
+        ),
+    ],
+)
+def test_networks_and_recipes_that_do_not_fit_together(overrides: tuple[str, ...], says: str) -> None:
+    assert faults(*overrides).startswith(f"1 wrong setting: {says}")
+
+
+def test_either_network_may_be_missing() -> None:
+    assert load_config().model.prompted
+    alone = load_config(overrides=["model.sam=null", "decode.sam=false"]).model
+    assert (alone.sam, alone.prompted) == (None, False)
+    by_hand = load_config(overrides=["model.generator=null", "prompts.method=manual"]).model
+    assert (by_hand.generator, by_hand.prompted) == (None, True)
+    own = [*NO_ANSWERS, "model.generator.encoder=sam", "model.generator.skips=[0, 3, 6]", "decode.sam=false"]
+    encoder_only = load_config(overrides=own)
+    assert not encoder_only.model.prompted
+    assert encoder_only.model.generator is not None
+    assert encoder_only.model.generator.skips == (0, 3, 6)
+    assert make_config(encoder_only.model_dump(mode="json")) == encoder_only
+    # What a model file leaves out can be put back, with the defaults of its section.
+    back = load_config(overrides=["model.sam.image_size=64"], defaults={"model": {"sam": None}})
+    assert back.model.sam == Config().model.sam.model_copy(update={"image_size": 64})  # type: ignore[union-attr]
+
+
 def test_values_of_set() -> None:
     config = load_config(
         overrides=[

@@ -56,7 +56,7 @@ def test_read_only_planes_of_a_gray_image():
 
 @pytest.mark.parametrize("scale", [0, -1, float("nan")])
 def test_a_scale_that_is_none(scale):
-    with pytest.raises(InputError, match="the scale is .*; it must be above 0"):
+    with pytest.raises(InputError, match=r"the scale is .*; it must be above 0"):
         magnify(np.zeros((2, 2), np.float32), scale)
 
 

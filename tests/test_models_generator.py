@@ -49,6 +49,8 @@ def test_stages_and_depth_go_together() -> None:
 
 @pytest.mark.parametrize("encoder", ["resnet17", "tu-resnet17"])
 def test_an_unknown_encoder_is_named(encoder: str) -> None:
-    with pytest.raises(ModelError, match=f"no generator can be built on encoder '{encoder}' with depth 3") as error:
+    with pytest.raises(
+        ModelError, match=f"no generator can be built on encoder '{encoder}' with depth 3"
+    ) as error:
         build(encoder=encoder)
     assert "\n" not in str(error.value)

@@ -1,6 +1,7 @@
 """The two networks: what trains and what stays, and a model file that gives back what was saved."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,10 @@ from autosam.config import ModelConfig
 from autosam.errors import ModelError
 from autosam.models.checkpoint import ModelHeader, load_model, save_model
 from autosam.models.lora import lora_layers
+from autosam.models.sam_generator import SamGenerator
 from autosam.models.variants import build_sam
 from autosam.models.weights import file_sha256
+from autosam.models.zoo import resolve_model
 from autosam.networks import Networks, build_networks, load_networks, network_tensors
 
 
@@ -47,13 +50,14 @@ def disturb(networks: Networks) -> None:
     """Stand in for training: change everything that is trainable, and the running statistics with it."""
     torch.manual_seed(3)
     with torch.no_grad():
-        for network in (networks.sam, networks.generator):
+        for network in networks.parts:
             for parameter in network.parameters():
                 if parameter.requires_grad:
                     parameter += 0.05 * torch.randn_like(parameter)
-    networks.generator.train()(torch.rand(2, 3, 64, 64))
-    networks.generator.eval()
-    networks.sam.eval()
+        if networks.generator is not None:
+            networks.generator.train()(torch.rand(2, 3, 64, 64))
+    for network in networks.parts:
+        network.eval()
 
 
 def save(path: Path, networks: Networks, model: ModelConfig, *, half: bool = False) -> None:
@@ -66,11 +70,13 @@ def save(path: Path, networks: Networks, model: ModelConfig, *, half: bool = Fal
 
 
 @torch.no_grad()
-def answers(networks: Networks) -> tuple[Tensor, Tensor, Tensor]:
-    """Maps, low-resolution mask logits and predicted IoU for one image and one point."""
-    sam: Sam = networks.sam
-    generator = torch.Generator().manual_seed(0)
-    image = torch.rand(1, 3, 64, 64, generator=generator)
+def answers(networks: Networks) -> list[Tensor]:
+    """Maps, low-resolution mask logits and predicted IoU for one image and one point, as far as there are any."""
+    image = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    maps = [] if networks.generator is None else [networks.generator(image)]
+    sam: Sam | None = networks.sam
+    if sam is None:
+        return maps
     features = sam.image_encoder(sam.preprocess(image * 255))
     point = torch.tensor([[[20.0, 30.0]]]), torch.ones(1, 1, dtype=torch.int32)
     sparse, dense = sam.prompt_encoder(points=point, boxes=None, masks=None)
@@ -81,7 +87,7 @@ def answers(networks: Networks) -> tuple[Tensor, Tensor, Tensor]:
         dense_prompt_embeddings=dense,
         multimask_output=False,
     )
-    return networks.generator(image), masks, iou
+    return [*maps, masks, iou]
 
 
 def trainable(module: nn.Module) -> set[str]:
@@ -202,8 +208,9 @@ def test_a_model_from_scratch_comes_back(tmp_path: Path, half: bool) -> None:
         ("model.sam.prompt_encoder=full", "model.sam.lora_blocks=2"),
         ("model.sam.encoder=frozen",),
         ("model.sam.mask_decoder=frozen",),
+        ("model.sam.encoder=adapter", "model.sam.adapter_ratio=0.1"),
     ],
-    ids=["lora", "lora and prompts", "decoder only", "adapter only"],
+    ids=["lora", "lora and prompts", "decoder only", "lora only", "bottleneck adapters"],
 )
 def test_a_model_on_a_base_comes_back(base: Path, tmp_path: Path, overrides: tuple[str, ...]) -> None:
     model = lora(base, *overrides)
@@ -220,6 +227,179 @@ def test_a_model_on_a_base_comes_back(base: Path, tmp_path: Path, overrides: tup
     assert not torch.allclose(untrained, after[1], atol=1e-2)
     tensors, _ = load_model(tmp_path / "m.safetensors")
     assert not any("image_encoder" in name for name in tensors)
+
+
+GENERATOR_ALONE = ("model.sam=null", "decode.sam=false")
+SAM_ALONE = ("model.generator=null", "prompts.method=manual")
+ENCODER_ONLY = (
+    "model.sam.prompt_encoder=none",
+    "model.sam.mask_decoder=none",
+    "model.generator.encoder=sam",
+    "model.generator.depth=4",
+    "model.generator.decoder_channels=[16, 8, 8, 8]",
+    "model.generator.channels=[foreground, boundary, affinity_row, affinity_col]",
+    "decode.sam=false",
+)
+
+
+def round_trip(path: Path, model: ModelConfig) -> tuple[Networks, set[str]]:
+    """Build, change, save and load; give what was loaded and the names of the file's parts."""
+    networks = build_networks(model)
+    for network in networks.parts:
+        network.eval()
+    untrained = answers(networks)
+    disturb(networks)
+    save(path, networks, model)
+    loaded, header = load_networks(path)
+    assert (header.base_name, header.base_sha256) == (networks.base_name, networks.base_sha256)
+    assert (loaded.base_name, loaded.base_sha256) == (networks.base_name, networks.base_sha256)
+    assert (loaded.sam is None, loaded.generator is None) == (networks.sam is None, networks.generator is None)
+    for network in loaded.parts:
+        assert not network.training
+        assert not trainable(network)
+    after = answers(loaded)
+    for one, other in zip(answers(networks), after, strict=True):
+        assert torch.allclose(one, other, atol=1e-4)
+    assert not torch.allclose(untrained[0], after[0], atol=1e-2), "nothing was trained"
+    return loaded, {name.partition(".")[0] for name in load_model(path)[0]}
+
+
+def test_a_generator_alone_comes_back(tmp_path: Path) -> None:
+    loaded, parts = round_trip(tmp_path / "m.safetensors", model_of(*GENERATOR_ALONE))
+    assert loaded.sam is None
+    assert parts == {"generator"}
+
+
+@pytest.mark.parametrize(
+    ("encoder", "parts"),
+    [
+        ("frozen", {"decoder"}),
+        ("lora", {"adapter", "decoder"}),
+        ("adapter", {"adapter", "decoder"}),
+        ("full", {"sam"}),
+    ],
+)
+def test_a_sam_alone_comes_back(base: Path, tmp_path: Path, encoder: str, parts: set[str]) -> None:
+    model = lora(base, *SAM_ALONE, f"model.sam.encoder={encoder}")
+    loaded, there = round_trip(tmp_path / "m.safetensors", model)
+    assert loaded.generator is None
+    assert there == parts
+
+
+@pytest.mark.parametrize(
+    ("encoder", "parts"),
+    [
+        ("frozen", {"generator"}),
+        ("lora", {"adapter", "generator"}),
+        ("adapter", {"adapter", "generator"}),
+        ("full", {"encoder", "generator"}),
+    ],
+)
+def test_sams_encoder_as_generator_comes_back(base: Path, tmp_path: Path, encoder: str, parts: set[str]) -> None:
+    model = model_of(f"model.sam.base={base}", f"model.sam.encoder={encoder}", *ENCODER_ONLY)
+    loaded, there = round_trip(tmp_path / "m.safetensors", model)
+    assert loaded.sam is None
+    assert isinstance(loaded.generator, SamGenerator)
+    assert loaded.generator.skips == (1, 3, 5)
+    assert there == parts
+    names = load_model(tmp_path / "m.safetensors")[0]
+    assert not any(name.startswith("generator.image_encoder") for name in names)
+    weights = loaded.generator.image_encoder.state_dict()
+    before = torch.load(base, weights_only=True)
+    same = [torch.equal(tensor, before.get(f"image_encoder.{name}", tensor)) for name, tensor in weights.items()]
+    assert all(same) == (encoder in ("frozen", "adapter"))
+
+
+def test_sams_encoder_from_scratch_comes_back(tmp_path: Path) -> None:
+    model = model_of("model.sam.encoder=full", *ENCODER_ONLY, "model.generator.skips=[0, 4, 6]")
+    loaded, parts = round_trip(tmp_path / "m.safetensors", model)
+    assert isinstance(loaded.generator, SamGenerator)
+    assert loaded.generator.skips == (0, 4, 6)
+    assert parts == {"encoder", "generator"}
+
+
+def test_what_trains_where_sams_encoder_is_the_generator(base: Path) -> None:
+    frozen = build_networks(
+        model_of(f"model.sam.base={base}", "model.sam.encoder=frozen", *ENCODER_ONLY)
+    ).generator
+    assert isinstance(frozen, SamGenerator)
+    assert trainable(frozen.image_encoder) == set()
+    assert trainable(frozen.decoder) == {name for name, _ in frozen.decoder.named_parameters()}
+    with pytest.raises(ModelError, match="random weights cannot stay frozen") as error:
+        build_networks(model_of("model.sam.encoder=lora", *ENCODER_ONLY))
+    assert re.findall(r"[\w.]+=full", message(error)) == ["model.sam.encoder=full"]
+
+
+@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize("overrides", [(), SAM_ALONE], ids=["with a generator", "SAM alone"])
+def test_another_model_with_a_whole_sam_is_a_base(tmp_path: Path, overrides: tuple[str, ...], half: bool) -> None:
+    whole = model_of(*overrides)
+    first = build_networks(whole, seed=4)
+    own = tmp_path / "first.safetensors"
+    save(own, first, whole, half=half)
+    model = lora(own)
+    networks = build_networks(model)
+    assert (networks.base_name, networks.base_sha256) == (str(own), file_sha256(own))
+    taken = networks.sam.state_dict()
+    for name, tensor in first.sam.state_dict().items():
+        assert taken[name].dtype == tensor.dtype
+        assert torch.allclose(taken[name], tensor, atol=1e-2 if half else 0)
+    if not overrides:
+        before, after = first.generator.state_dict(), networks.generator.state_dict()
+        assert any(not torch.equal(before[name], after[name]) for name in before), "only SAM is the base"
+    _, parts = round_trip(tmp_path / "second.safetensors", model)
+    assert parts == {"adapter", "decoder", "generator"}
+
+
+@pytest.mark.slow
+def test_a_bundled_model_is_a_base_by_its_name(tmp_path: Path) -> None:
+    model = lora(Path("mito"), "model.sam.image_size=null")
+    networks = build_networks(model)
+    path = resolve_model("mito")
+    assert (networks.base_name, networks.base_sha256) == ("mito", file_sha256(path))
+    bundled, _ = load_networks(path)
+    taken = networks.sam.state_dict()
+    assert all(torch.equal(tensor, taken[name]) for name, tensor in bundled.sam.state_dict().items())
+    disturb(networks)
+    save(tmp_path / "m.safetensors", networks, model)
+    loaded, header = load_networks(tmp_path / "m.safetensors")
+    assert header.base_name == "mito"
+    tuned = networks.sam.mask_decoder.state_dict()
+    assert all(torch.equal(tensor, tuned[name]) for name, tensor in loaded.sam.mask_decoder.state_dict().items())
+    with pytest.raises(ModelError, match="build the model with the image size of the weights"):
+        build_networks(lora(Path("mito")))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "held"),
+    [
+        (GENERATOR_ALONE, "generator"),
+        (ENCODER_ONLY, "encoder, generator"),
+        (None, "adapter, decoder, generator"),
+    ],
+    ids=["generator alone", "encoder only", "adapter"],
+)
+def test_a_model_without_a_whole_sam_is_no_base(
+    base: Path, tmp_path: Path, overrides: tuple[str, ...] | None, held: str
+) -> None:
+    own = tmp_path / "own.safetensors"
+    model = lora(base) if overrides is None else model_of(*overrides)
+    save(own, build_networks(model), model)
+    with pytest.raises(
+        ModelError, match=rf"without a whole SAM in it \({held}\), so it cannot be a base"
+    ) as error:
+        build_networks(lora(own))
+    assert str(own) in message(error)
+
+
+def test_a_base_may_lie_beside_the_model(base: Path, tmp_path: Path) -> None:
+    own = tmp_path / "here" / "own.pth"
+    own.parent.mkdir()
+    own.write_bytes(base.read_bytes())
+    model = model_of(f"model.sam.base={own}", "model.sam.encoder=frozen", *ENCODER_ONLY)
+    save(tmp_path / "m.safetensors", build_networks(model), model)
+    own.rename(tmp_path / "own.pth")
+    load_networks(tmp_path / "m.safetensors")
 
 
 def test_a_fully_trained_base_needs_no_base(base: Path, tmp_path: Path) -> None:
@@ -245,10 +425,11 @@ def test_an_adapter_is_small(base: Path) -> None:
     assert all("lora_" in name for name in adapter)
 
 
-def test_another_base_is_refused_with_both_hashes(base: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("overrides", [(), SAM_ALONE, ENCODER_ONLY], ids=["both", "SAM alone", "encoder only"])
+def test_another_base_is_refused_with_both_hashes(base: Path, tmp_path: Path, overrides: tuple[str, ...]) -> None:
     own = tmp_path / "own.pth"
     own.write_bytes(base.read_bytes())
-    model = lora(own)
+    model = lora(own, *overrides)
     save(tmp_path / "m.safetensors", build_networks(model), model)
     torch.save(build_sam("tiny", image_size=64).state_dict(), own)
     with pytest.raises(ModelError) as error:
@@ -280,3 +461,43 @@ def test_files_whose_tensors_do_not_fit_their_settings(base: Path, tmp_path: Pat
     save_file(tensors, path)
     with pytest.raises(ModelError, match="no autosam header"):
         load_networks(path)
+
+
+def test_parts_of_sams_encoder_as_generator_that_do_not_fit(base: Path, tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    model = lora(base, *ENCODER_ONLY)
+    save(path, build_networks(model), model)
+    tensors, header = load_model(path)
+
+    def fault(kept: dict[str, Tensor]) -> str:
+        save_model(path, tensors=kept, metadata=header)
+        with pytest.raises(ModelError) as error:
+            load_networks(path)
+        assert str(path) in message(error)
+        return message(error)
+
+    for part in ("generator", "adapter"):
+        rest = {name: tensor for name, tensor in tensors.items() if not name.startswith(part)}
+        assert "settings want adapter, generator" in fault(rest)
+        first = next(name for name in tensors if name.startswith(part))
+        assert "missing" in fault({name: tensor for name, tensor in tensors.items() if name != first})
+    assert "settings want adapter, generator" in fault(tensors | {"sam.extra": torch.zeros(1)})
+    head = "generator.decoder.head.weight"
+    assert "decoder.head.weight has shape (3, 8, 3, 3)" in fault(tensors | {head: tensors[head][:3].clone()})
+    assert "weights that are not numbers" in fault(tensors | {head: torch.full_like(tensors[head], torch.nan)})
+
+
+def test_a_model_from_other_settings_than_its_parts(tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    model = model_of(*SAM_ALONE)
+    save(path, build_networks(model), model)
+    tensors, header = load_model(path)
+    other = replace(header, settings={"model": model_of().model_dump(mode="json")})
+    save_model(path, tensors=tensors, metadata=other)
+    with pytest.raises(ModelError, match="holds the parts sam; its settings want generator, sam"):
+        load_networks(path)
+    later = replace(header, settings={"model": {"sam": {"encoder": "quantised"}}})
+    save_model(path, tensors=tensors, metadata=later)
+    with pytest.raises(ModelError, match=r"settings that autosam does not know .* upgrade autosam") as error:
+        load_networks(path)
+    message(error)

@@ -19,6 +19,7 @@ from torch.optim.swa_utils import AveragedModel
 from autosam.config import load_config
 from autosam.errors import AutosamError, ConfigError
 from autosam.networks import build_networks
+from autosam.training import devices
 from autosam.training.devices import clip_gradients, make_fabric, memory_advice, peak_memory, prepare, reproducible
 from autosam.training.joint import JointModel
 from autosam.training.loop import train

@@ -9,6 +9,7 @@ from blobs import scene, small_config, write_base
 from autosam.config import Config
 from autosam.errors import ConfigError, InputError
 from autosam.networks import build_networks
+from autosam.training import estimate as module
 from autosam.training.estimate import Estimate, estimate
 from autosam.training.joint import JointModel
 from autosam.training.optimizer import part_table
@@ -71,6 +72,21 @@ def test_checkpointed_blocks_keep_less(base: Path, known: Estimate) -> None:
     checkpointed = of(lora(base, "training.checkpoint_blocks=true"))
     assert 0 < checkpointed.activations < known.activations
     assert checkpointed.weights == known.weights
+
+
+def test_the_device_decides_on_the_precision(base: Path, known: Estimate, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A machine whose GPU multiplies bfloat16 and whose CPU does not.
+    def use_bfloat16(device: torch.device, precision: str) -> bool:
+        return device.type == "cuda" if precision == "auto" else precision == "bfloat16"
+
+    monkeypatch.setattr(module, "use_bfloat16", use_bfloat16)
+    auto, half = lora(base, "training.precision=auto"), lora(base, "training.precision=float16")
+    assert estimate(auto, [scene(0)], device=torch.device("cpu")) == known
+    on_gpu, in_float16 = (estimate(config, [scene(0)], device=torch.device("cuda")) for config in (auto, half))
+    assert on_gpu.activations != known.activations
+    assert on_gpu == in_float16
+    # The weights themselves stay in float32.
+    assert on_gpu.weights == known.weights
 
 
 def test_networks_alone() -> None:

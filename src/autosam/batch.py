@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from numpy.typing import NDArray
 
 from autosam.errors import InputError
 from autosam.images import Source, ensure_folder, read_image, write_labels, write_png
+from autosam.images.scenes import Scene, read_scene
 from autosam.instances import measure_instances, write_table
 from autosam.pipeline import Segmentation, Segmenter
 from autosam.prompts import Prompt, write_prompts
@@ -27,7 +29,7 @@ class Outputs:
     prompts: Path
 
     @classmethod
-    def of(cls, source: Source, out: Path, file_format: str) -> "Outputs":
+    def of(cls, source: Source | Scene, out: Path, file_format: str) -> "Outputs":
         """Name them after the source."""
         return cls(
             out / f"{source.name}_labels.{file_format}",
@@ -47,7 +49,7 @@ class Outcome:
 
     Attributes
     ----------
-    source : Source
+    source : Source or Scene
     state : {"done", "skipped", "failed"}
         Skipped images had their results already.
     instances, prompts : int
@@ -58,7 +60,7 @@ class Outcome:
         Why it failed; empty otherwise.
     """
 
-    source: Source
+    source: Source | Scene
     state: Literal["done", "skipped", "failed"]
     instances: int = 0
     prompts: int = 0
@@ -67,7 +69,7 @@ class Outcome:
 
 
 def segment_batch(
-    sources: Sequence[Source],
+    sources: Sequence[Source | Scene],
     segmenter: Segmenter,
     out: Path,
     *,
@@ -76,8 +78,10 @@ def segment_batch(
     draw_prompts: bool = False,
     save_prompts: bool = False,
     pixel_size_nm: float | None = None,
-    prompts_for: Callable[[Source, tuple[int, int]], Sequence[Prompt]] | None = None,
+    prompts_for: Callable[[Source | Scene, tuple[int, int]], Sequence[Prompt]] | None = None,
     prompts_sha256: str = "",
+    oracle_for: Callable[[Source | Scene], NDArray[np.integer[Any]]] | None = None,
+    oracle_sha256: str | None = None,
     model_sha256: str = "",
     progress: Callable[[float], None] | None = None,
 ) -> Generator[Outcome, None, None]:
@@ -85,8 +89,9 @@ def segment_batch(
 
     Parameters
     ----------
-    sources : sequence of Source
-        From `find_sources`.
+    sources : sequence of Source or Scene
+        From `find_sources`, or scenes of several channels from `find_scenes` or `split_scenes`, whose table has
+        the mean intensity over all channels.
     segmenter : Segmenter
     out : Path
         Folder of the results; created if need be.
@@ -105,6 +110,11 @@ def segment_batch(
         Gives the prompts of an image of a given shape, for ``prompts.method=manual``.
     prompts_sha256 : str
         Hash of the table that ``prompts_for`` reads, for the record.
+    oracle_for : callable, optional
+        Gives the true labels of an image, to choose among SAM's masks; see `Segmenter.segment`. The results are
+        an upper bound, and the record says so by the hash.
+    oracle_sha256 : str, optional
+        Hash of all labels that ``oracle_for`` gives, for the record.
     model_sha256 : str
         Hash of the model file, for the record.
     progress : callable, optional
@@ -132,6 +142,7 @@ def segment_batch(
             "draw_prompts": draw_prompts,
             "save_prompts": save_prompts,
             "prompts_sha256": prompts_sha256,
+            "oracle_mask_sha256": oracle_sha256,
         },
         model=segmenter.name,
         model_sha256=model_sha256,
@@ -141,20 +152,23 @@ def segment_batch(
         for source in sources:
             outputs = Outputs.of(source, out, file_format)
             # With its whole path: two folders can hold images of the same name.
-            origin = str(replace(source, path=source.path.resolve()))
+            origin = str(_resolved(source))
             if not overwrite and record.is_done(source.name, origin) and outputs.complete():
                 yield Outcome(source, "skipped")
                 continue
             began = time.perf_counter()
             try:
-                image = read_image(source)
-                prompts = None if prompts_for is None else prompts_for(source, (image.shape[0], image.shape[1]))
+                image = read_scene(source) if isinstance(source, Scene) else read_image(source)
+                first = image[0] if isinstance(image, list) else image
+                prompts = None if prompts_for is None else prompts_for(source, (first.shape[0], first.shape[1]))
                 result = segmenter.segment(
                     image,
                     prompts=prompts,
+                    oracle=None if oracle_for is None else oracle_for(source),
                     progress=None if progress is None else lambda done, todo: progress(done / todo),
                 )
-                _write(source, outputs, image, result, draw_prompts, save_prompts, pixel_size_nm)
+                measured = np.stack(image, axis=-1) if isinstance(image, list) else image
+                _write(source, outputs, measured, result, draw_prompts, save_prompts, pixel_size_nm)
             except InputError as error:
                 message = _naming(source, str(error))
                 record.add(source.name, {"input": origin, "error": message})
@@ -165,8 +179,14 @@ def segment_batch(
             yield Outcome(source, "done", len(result.scores), len(result.prompts), seconds)
 
 
-def _naming(source: Source, message: str) -> str:
+def _resolved(source: Source | Scene) -> Source | Scene:
+    return source.resolved() if isinstance(source, Scene) else replace(source, path=source.path.resolve())
+
+
+def _naming(source: Source | Scene, message: str) -> str:
     """Let a message name the image, with its page, once."""
+    if isinstance(source, Scene):
+        return message if any(str(part) in message for part in source.sources) else f"{source}: {message}"
     if str(source) in message:
         return message
     if str(source.path) in message:
@@ -175,7 +195,7 @@ def _naming(source: Source, message: str) -> str:
 
 
 def _write(
-    source: Source,
+    source: Source | Scene,
     outputs: Outputs,
     image: NDArray[Any],
     result: Segmentation,

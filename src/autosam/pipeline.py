@@ -11,11 +11,14 @@ from skimage.transform import resize
 
 from autosam.config import Config, load_config, make_config
 from autosam.errors import ConfigError, InputError
-from autosam.images import magnify, normalize, resize_nearest, to_uint8
+from autosam.images import magnify, resize_nearest, to_uint8
+from autosam.images.channels import mean_picture, normalize_channels
 from autosam.instances import MaskCrop, Merged, fill_from_basins, merge_masks
 from autosam.instances.clean import clean_mask
+from autosam.models.channels import CombineAnswers, combine_maps
 from autosam.models.maps import predict_maps
 from autosam.models.masks import decode_masks
+from autosam.models.oracle import Oracle
 from autosam.models.precision import choose_device
 from autosam.models.variants import image_size
 from autosam.models.zoo import resolve_model
@@ -46,7 +49,7 @@ class Segmentation:
     maps : dict of str to ndarray of float32, shape (H, W)
         The generator's probabilities by channel; empty where it was not asked.
     picture : ndarray of uint8, shape (H, W, 3)
-        The normalized image, as SAM saw it.
+        The normalized image, as SAM saw it; the mean of the channels where it saw them one by one.
     """
 
     labels: NDArray[np.int32]
@@ -134,20 +137,28 @@ class Segmenter:
 
     def segment(
         self,
-        image: NDArray[Any],
+        image: NDArray[Any] | Sequence[NDArray[Any]],
         *,
         prompts: Sequence[Prompt] | None = None,
+        oracle: NDArray[np.integer[Any]] | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> Segmentation:
         """Find every object in an image.
 
         Parameters
         ----------
-        image : ndarray, shape (H, W) or (H, W, 3)
-            Any numeric type, any size from one pixel.
+        image : ndarray, shape (H, W) or (H, W, 3), or sequence of ndarray, shape (H, W)
+            Any numeric type, any size from one pixel. A sequence holds the aligned channels of one scene, each
+            normalized on its own, and ``images.combine`` says what becomes of them. With ``avg`` and ``max``
+            prompts are found once, on the mean or maximum of the generator's maps, and every prompt's mask is that
+            of the mean or maximum of the mask probabilities; constant channels are left out.
         prompts : sequence of Prompt, optional
             A person's own. With ``prompts.method=manual`` just these objects are found, otherwise these too: an
             automatic prompt makes way where one of them speaks of the same object. No threshold drops them.
+        oracle : ndarray of integers, shape (H, W), optional
+            The true labels, 0 for background. Every prompt is then answered by that one of SAM's three masks which
+            has the highest IoU with any true object, or the highest predicted IoU where none covers one. What
+            comes out is an upper bound of what a better choice among the masks can give, never a result.
         progress : callable, optional
             Called with the number of SAM's windows done and to do; the latter can grow on the way.
 
@@ -159,31 +170,55 @@ class Segmenter:
         ------
         InputError
             If the image has another shape, no pixel, or pixels that are no numbers (see
-            ``images.non_finite``), if ``method=manual`` came without prompts, or if prompts say nothing or lie
-            outside the image.
+            ``images.non_finite``), if channels do not fit each other or ``images.combine``, if ``method=manual``
+            came without prompts, if prompts say nothing or lie outside the image, or if the oracle holds no labels
+            of this image.
+        ConfigError
+            If prompts or an oracle came and ``decode.sam`` is off: nothing answers prompts, and there are no
+            masks to choose from.
         """
         settings = self.config.images
-        pixels = normalize(image, low=settings.low, high=settings.high, non_finite=settings.non_finite)
+        channels = normalize_channels(
+            image,
+            combine=settings.combine,
+            low=settings.low,
+            high=settings.high,
+            non_finite=settings.non_finite,
+        )
+        shape = (channels[0].shape[0], channels[0].shape[1])
         if prompts is not None:
-            _check_prompts(prompts, (pixels.shape[0], pixels.shape[1]))
+            _check_prompts(prompts, shape)
+        if prompts and not self.config.decode.sam:
+            raise ConfigError(
+                "prompts came, and decode.sam=false leaves no SAM to answer them; leave the prompts out, or use a "
+                "model with a SAM and decode.sam=true"
+            )
+        if oracle is not None and not self.config.decode.sam:
+            raise ConfigError(
+                "an oracle chooses among SAM's masks, and decode.sam=false asks for none; change one"
+            )
+        truth = None if oracle is None else Oracle.of(oracle, shape)
         if settings.scale == 1:
-            return self._segment(pixels, prompts, progress)
-        shape = (pixels.shape[0], pixels.shape[1])
-        scaled = magnify(pixels, settings.scale)
-        factors = (scaled.shape[0] / shape[0], scaled.shape[1] / shape[1])
+            return self._segment(channels, prompts, truth, progress)
+        scaled = [magnify(pixels, settings.scale) for pixels in channels]
+        height, width = scaled[0].shape[:2]
+        factors = (height / shape[0], width / shape[1])
         asked = None if prompts is None else scale_prompts(prompts, factors)
-        return _unscaled(self._segment(scaled, asked, progress), to_uint8(pixels), factors)
+        judge = None if truth is None else truth.resized((height, width))
+        return _unscaled(self._segment(scaled, asked, judge, progress), to_uint8(mean_picture(channels)), factors)
 
     def _segment(
         self,
-        pixels: NDArray[np.float32],
+        channels: Sequence[NDArray[np.float32]],
         prompts: Sequence[Prompt] | None,
+        oracle: Oracle | None,
         progress: Callable[[int, int], None] | None,
     ) -> Segmentation:
-        """Find objects in normalized pixels, (H, W, 3), at the scale that the networks work at."""
+        """Find objects in normalized channels, each (H, W, 3), at the scale that the networks work at."""
         settings = self.config
-        shape = (pixels.shape[0], pixels.shape[1])
-        picture = to_uint8(pixels)
+        how: CombineAnswers = "max" if settings.images.combine == "max" else "avg"
+        shape = (channels[0].shape[0], channels[0].shape[1])
+        picture = to_uint8(mean_picture(channels))
         method = settings.prompts.method
         maps: dict[str, NDArray[np.float32]] = {}
         basins = np.zeros(shape, dtype=np.int32)
@@ -193,13 +228,13 @@ class Segmenter:
                     "prompts.method=manual came without prompts; give a table with --prompts FILE.csv"
                 )
             asked = list(prompts)
-        elif not pixels.any():
+        elif not any(pixels.any() for pixels in channels):
             # A constant image: whatever the networks say of it, there is no object to see.
             asked = list(prompts or ())
         elif method == "grid":
             asked = [*grid_prompts(shape, settings.prompts.grid), *(prompts or ())]
         else:
-            maps = self.predict_maps(pixels)
+            maps = combine_maps((self.predict_maps(pixels) for pixels in channels), how)
             basins = self.find_basins(maps)
             asked = self._emit(basins, maps)
             if prompts:
@@ -213,11 +248,13 @@ class Segmenter:
         assert sam is not None
         masks = decode_masks(
             sam,
-            picture,
+            picture if len(channels) == 1 else [to_uint8(pixels) for pixels in channels],
             asked,
             tile_size=self._tile_size(),
             overlap=settings.tiles.overlap,
-            alternatives=method == "grid",
+            combine=how,
+            alternatives=method == "grid" and oracle is None,
+            oracle=oracle,
             batch_size=settings.decode.batch_size,
             precision=settings.decode.precision,
             progress=progress,
@@ -319,8 +356,10 @@ def _unscaled(result: Segmentation, picture: NDArray[np.uint8], factors: tuple[f
     """Bring a segmentation of a magnified image back to the image's own grid."""
     shape = (picture.shape[0], picture.shape[1])
     labels = resize_nearest(result.labels, shape)
-    # Where the image was magnified, an object can have been smaller than one of its pixels.
-    left = np.unique(labels[labels > 0])
+    ids, firsts = np.unique(labels, return_index=True)
+    # Resampling can lose an object smaller than a pixel, and swap the first pixels of two.
+    left = ids[np.argsort(firsts)]
+    left = left[left > 0]
     numbers = np.zeros(len(result.scores) + 1, dtype=np.int32)
     numbers[left] = np.arange(1, len(left) + 1)
     back = scale_prompts(result.prompts, (1 / factors[0], 1 / factors[1]))

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from autosam.batch import Outcome
     from autosam.images import Source
+    from autosam.images.scenes import Scene
     from autosam.prompts import Prompt
 
 
@@ -52,6 +53,29 @@ def segment(
         bool,
         typer.Option("--save-prompts", help="Write NAME_prompts.csv, to correct by hand and give to --prompts."),
     ] = False,
+    channels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ENDING,...|all",
+            help="Several aligned images are one scene. _dapi,_gfp: NAME_dapi.tif and NAME_gfp.tif; all: a TIFF's "
+            "own channel axis. --set images.combine=input (the default), avg or max combines them.",
+        ),
+    ] = None,
+    oracle_mask: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LABELS",
+            help="True labels, paired by name: of SAM's three masks for a prompt, keep the one closest to the "
+            "truth. What it gives is an upper bound, not a result.",
+        ),
+    ] = None,
+    components: Annotated[
+        bool,
+        typer.Option(
+            "--components",
+            help="The labels of --oracle-mask are semantic: their components of 50 pixels or more are objects.",
+        ),
+    ] = False,
     file_format: Annotated[str, typer.Option("--format", help="Of the labels: tif, png, h5 or zarr.")] = "tif",
     pixel_size: Annotated[
         float | None,
@@ -72,23 +96,28 @@ def segment(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from autosam.cli.console import console
+    from autosam.cli.segment_inputs import find_channels, read_truths
     from autosam.config import find_config
     from autosam.errors import ConfigError, OutputError
     from autosam.images import find_sources
 
     if file_format not in FORMATS:
         raise ConfigError(f"--format {file_format} is unknown; choose one of {', '.join(FORMATS)}")
-    sources = find_sources(inputs)
-    if out.resolve() in {source.path.resolve().parent for source in sources}:
+    if components and oracle_mask is None:
+        raise ConfigError("--components makes objects of the labels of --oracle-mask; add that or leave it out")
+    files = find_sources(inputs)
+    if out.resolve() in {file.path.resolve().parent for file in files}:
         raise OutputError(
             f"{out} holds the images themselves, and the next run would take the results for images; "
             "choose another folder with --output"
         )
+    sources: Sequence[Source | Scene] = files if channels is None else find_channels(files, channels)
     overrides, prompts_for, prompts_sha256 = _prompting(
         prompts, settings or [], sources, with_automatic=with_automatic
     )
     if config is not None:
         find_config(config)
+    truths = None if oracle_mask is None else read_truths(oracle_mask, sources, components=components)
 
     # Slow imports only now: a mistyped path is answered at once.
     from autosam.batch import segment_batch
@@ -120,6 +149,8 @@ def segment(
             pixel_size_nm=pixel_size,
             prompts_for=prompts_for,
             prompts_sha256=prompts_sha256,
+            oracle_for=None if truths is None else truths.of,
+            oracle_sha256=None if truths is None else truths.sha256,
             model_sha256=file_sha256(resolve_model(model)),
             progress=lambda share: bar.update(task, completed=len(outcomes) + share),
         )
@@ -135,12 +166,17 @@ def segment(
             bar.stop()
             typer.echo("autosam: interrupted; the same command goes on where it stopped", err=True)
             raise typer.Exit(130) from None
+    if truths is not None:
+        typer.echo(
+            "--oracle-mask: the truth chose among SAM's three masks for each prompt. This is an upper bound, not "
+            "a result."
+        )
     _summarize(outcomes, out, manual=prompts_for is not None and not with_automatic)
 
 
 def _prompting(
-    prompts: str | None, settings: list[str], sources: "Sequence[Source]", *, with_automatic: bool
-) -> "tuple[list[str], Callable[[Source, tuple[int, int]], list[Prompt]] | None, str]":
+    prompts: str | None, settings: list[str], sources: "Sequence[Source | Scene]", *, with_automatic: bool
+) -> "tuple[list[str], Callable[[Source | Scene, tuple[int, int]], list[Prompt]] | None, str]":
     """Tell a method from a table of prompts, and read the table once to find its faults before the work starts."""
     from hashlib import sha256
 
@@ -160,7 +196,7 @@ def _prompting(
             f"--prompts {prompts}: no such table or folder, and no method; methods are {', '.join(methods)}"
         )
 
-    def table_of(source: "Source") -> Path:
+    def table_of(source: "Source | Scene") -> Path:
         return place / f"{source.name}_prompts.csv" if place.is_dir() else place
 
     digest = sha256()
@@ -184,7 +220,7 @@ def _prompting(
             )
         digest.update(content)
 
-    def prompts_of(source: "Source", shape: tuple[int, int] | None) -> "list[Prompt]":
+    def prompts_of(source: "Source | Scene", shape: tuple[int, int] | None) -> "list[Prompt]":
         table = table_of(source)
         if with_automatic and not table.is_file():
             return []

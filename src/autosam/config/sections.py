@@ -24,6 +24,11 @@ class ImagesConfig(Section):
         description="magnification at which the networks see the image; other sizes in pixels (min_size, tiles) "
         "are counted after it, results come back on the image's own grid",
     )
+    combine: Literal["input", "avg", "max"] = Field(
+        "input",
+        description="several channels of one scene (autosam segment --channels): two or three as red, green and "
+        "blue of the networks' input, or mean or maximum of the answers to each; one image stays as it is",
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> "ImagesConfig":

@@ -1,4 +1,4 @@
-"""Which files are the channels of one scene: `NAME_dapi.tif` and `NAME_gfp.tif`, or one file with a channel axis."""
+"""Which files are the channels of one scene: NAME_dapi.tif and NAME_gfp.tif, or one file with a channel axis."""
 
 import re
 from collections.abc import Sequence
@@ -79,14 +79,15 @@ def find_scenes(sources: Sequence[Source], endings: Sequence[str]) -> FoundScene
 
     Examples
     --------
-    >>> found = find_scenes([Source(Path("a_r.tif")), Source(Path("a_g.png")), Source(Path("b.tif"))], ["_g", "_r"])
+    >>> files = [Source(Path(name)) for name in ("a_r.tif", "a_g.png", "b.tif")]
+    >>> found = find_scenes(files, ["_g", "_r"])
     >>> [(scene.name, str(scene)) for scene in found.scenes], [str(source) for source in found.left_out]
     ([('a', 'a_g.png + a_r.tif')], ['b.tif'])
     """
     if not all(endings) or len(set(endings)) < len(endings) or not endings:
         raise InputError(
-            f"the endings of the channels are {', '.join(map(repr, endings)) or 'missing'}; wanted one or more, all "
-            "different, such as _dapi,_gfp."
+            f"the endings of the channels are {', '.join(map(repr, endings)) or 'missing'}; wanted one or more, "
+            "all different, such as _dapi,_gfp."
         )
     groups: dict[tuple[Path, str, str | None, int | None], dict[str, Source]] = {}
     left_out = []
@@ -100,7 +101,9 @@ def find_scenes(sources: Sequence[Source], endings: Sequence[str]) -> FoundScene
         key = (source.path.parent, stem.removesuffix(ending), source.dataset, source.page)
         other = groups.setdefault(key, {}).setdefault(ending, source)
         if other is not source:
-            raise InputError(f"{other} and {source} are both the channel {ending} of {key[1]}; rename one of them.")
+            raise InputError(
+                f"{other} and {source} are both the channel {ending} of {key[1]}; rename one of them."
+            )
     if not groups:
         raise InputError(
             f"none of the {len(sources)} images has a name that ends in {' or '.join(endings)} before its suffix; "
@@ -180,8 +183,8 @@ def _check_complete(
             where = "" if page is None else f" (page {page})"
             lacking.append(f"{' and '.join(missing)}{where} beside {there}")
     if lacking:
-        more = len(lacking) - MOST_NAMED
+        named, more = "; no ".join(lacking[:MOST_NAMED]), len(lacking) - MOST_NAMED
         raise InputError(
-            f"{len(lacking)} of {len(groups)} scenes lack a channel: there is no {'; no '.join(lacking[:MOST_NAMED])}"
+            f"{len(lacking)} of {len(groups)} scenes lack a channel: there is no {named}"
             f"{f'; and so on for {more} more' if more > 0 else ''}. Add the files, or name fewer channels."
         )

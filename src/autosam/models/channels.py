@@ -1,4 +1,4 @@
-"""The networks' answers to several channels of one scene, combined into one: the mean or the largest probability."""
+"""The networks' answers to several channels of one scene, combined into one: mean or largest probability."""
 
 from collections.abc import Iterable, Sequence
 from typing import Literal
@@ -31,18 +31,17 @@ def combine_maps(
         Those of one channel alone as they are; equal ones give themselves, to the last bit.
     """
     rest = iter(maps)
-    first = next(rest)
-    totals: dict[str, NDArray[np.floating]] = dict(first)
+    totals: dict[str, NDArray[np.floating]] = dict(next(rest))
     count = 1
-    for count, more in enumerate(rest, start=2):
+    for more in rest:
+        count += 1
         for name, values in more.items():
-            if how == "max":
-                totals[name] = np.maximum(totals[name], values)
-            else:
-                totals[name] = totals[name] + values.astype(np.float64)
-    if how == "max" or count == 1:
-        return {name: values.astype(np.float32, copy=False) for name, values in totals.items()}
-    return {name: (values / count).astype(np.float32) for name, values in totals.items()}
+            # In float64, the sum of equal values is exact.
+            totals[name] = (
+                np.maximum(totals[name], values) if how == "max" else totals[name] + values.astype(np.float64)
+            )
+    divisor = count if how == "avg" else 1
+    return {name: (values / divisor).astype(np.float32, copy=False) for name, values in totals.items()}
 
 
 def combine_decoded(parts: Sequence[Decoded], how: CombineAnswers) -> Decoded:
@@ -74,10 +73,10 @@ def combine_decoded(parts: Sequence[Decoded], how: CombineAnswers) -> Decoded:
 def _mean_logit(ascending: Tensor) -> Tensor:
     """Logit of the mean sigmoid over the first axis.
 
-    It is log(Σ σ(x) / Σ σ(-x)). Measured from the largest term of each sum, nothing overflows or vanishes, and
-    where all x are equal all that is added to x is exactly 0.
+    It is log(Σ σ(x)) - log(Σ σ(-x)). Measured from the largest term of each sum, nothing overflows or vanishes,
+    and where all x are equal all that is added to x is exactly 0.
     """
     low, high = ascending[0], ascending[-1]
-    present = (logsigmoid(ascending) - logsigmoid(high)).exp_().mean(dim=0)
-    absent = (logsigmoid(-ascending) - logsigmoid(-low)).exp_().mean(dim=0)
-    return high + (logsigmoid(-high) - logsigmoid(-low)) + present.log_() - absent.log_()
+    present = (logsigmoid(ascending) - logsigmoid(high)).exp_().sum(dim=0)
+    absent = (logsigmoid(-ascending) - logsigmoid(-low)).exp_().sum(dim=0)
+    return high + (logsigmoid(-high) - logsigmoid(-low)) + (present.log_() - absent.log_())

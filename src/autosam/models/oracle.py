@@ -20,12 +20,12 @@ class Oracle:
     ----------
     labels : ndarray of int32, shape (H, W)
         0 for background and 1..n for the objects.
-    sizes : ndarray of int64, shape (n + 1,)
+    sizes : ndarray of intp, shape (n + 1,)
         Pixels of each id.
     """
 
     labels: NDArray[np.int32]
-    sizes: NDArray[np.int64]
+    sizes: NDArray[np.intp]
 
     @classmethod
     def of(cls, truth: NDArray[np.integer[Any]], shape: tuple[int, int]) -> "Oracle":
@@ -37,7 +37,9 @@ class Oracle:
             If they are no such labels.
         """
         if truth.dtype.kind not in "biu" or (truth.dtype.kind == "i" and truth.size and truth.min() < 0):
-            raise InputError(f"the true labels are {truth.dtype} with ids below 0 or no ids; wanted ids from 0 on.")
+            raise InputError(
+                f"the true labels are {truth.dtype}; wanted integers, 0 for background and ids above."
+            )
         if truth.shape != shape:
             raise InputError(f"the true labels have shape {truth.shape}; wanted that of the image, {shape}.")
         ids, codes = np.unique(truth, return_inverse=True)

@@ -11,7 +11,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from autosam.config import Config
 from autosam.data import Scene
 from autosam.models.parameters import PartParameters
-from autosam.models.precision import autocast
+from autosam.models.precision import autocast, use_bfloat16
 from autosam.networks import build_networks
 from autosam.training.joint import JointModel
 from autosam.training.loop import check_trainable, tile_size
@@ -99,9 +99,11 @@ def estimate(config: Config, scenes: Sequence[Scene], *, device: torch.device) -
     def give(tensor: Any) -> Any:
         return tensor
 
+    # Of float16 only the width counts here, and a CPU has bfloat16 for that.
+    half = settings.precision == "float16" or use_bfloat16(device, settings.precision)
     model.train()
     # The tensors stay alive until the loss goes, so no address is counted twice or reused.
-    with saved_tensors_hooks(keep, give), autocast(torch.device("cpu"), settings.precision):
+    with saved_tensors_hooks(keep, give), autocast(torch.device("cpu"), "bfloat16" if half else "float32"):
         loss = model(
             batch.images, batch.labels, experts=batch.prompts, emitted_share=0.0, seed=(config.seed, 0), first=0
         )

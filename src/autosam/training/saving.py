@@ -9,6 +9,7 @@ from torch.optim.swa_utils import AveragedModel
 from autosam.config import Config
 from autosam.models.checkpoint import ModelHeader, save_model
 from autosam.networks import Networks, network_tensors
+from autosam.training.validation import SECONDS
 
 
 def averaged_networks(averaged: AveragedModel, networks: Networks) -> Networks:
@@ -40,7 +41,8 @@ def save_trained(
         base_name=networks.base_name,
         base_sha256=networks.base_sha256,
         training={
-            **summary,
+            # The same run gives the same file, however long it took.
+            **{name: value for name, value in summary.items() if name != SECONDS},
             "steps": config.training.steps,
             "batch_size": config.training.batch_size,
             "seed": config.seed,

@@ -19,6 +19,9 @@ from autosam.report.preview import preview
 
 _Item = TypeVar("_Item")
 
+SECONDS = "seconds_per_image"
+"""The one score that is no property of the weights."""
+
 BOX_PROMPTED = "box_"
 """What the scores' names begin with where SAM was given the truth's boxes: they say nothing of finding objects."""
 
@@ -120,7 +123,7 @@ def validate(networks: Networks, config: Config, scenes: Sequence[Scene]) -> Val
             "generator_ap75": generator.at(0.75),
             "generator_mean_ap": generator.mean,
         }
-    scores["seconds_per_image"] = seconds / len(chosen)
+    scores[SECONDS] = seconds / len(chosen)
     return Validation({name: round(value, 4) for name, value in scores.items()}, previews)
 
 

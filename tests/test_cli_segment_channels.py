@@ -1,0 +1,194 @@
+"""`autosam segment --channels` and `--oracle-mask` as a user runs them; the networks answer by rule."""
+
+import csv
+import json
+import sys
+
+import numpy as np
+import pytest
+import tifffile
+from fake_networks import BrightPixels, build_small_sam, draw_ellipses, use_component_sam
+
+from autosam import cli
+from autosam.config import load_config
+from autosam.images import read_image, read_labels
+from autosam.networks import Networks
+from autosam.pipeline import Segmenter
+
+PLACES = [(15, 15, 8, 9), (42, 40, 10, 8)]
+SPOTS, TRUTH = draw_ellipses((60, 60), PLACES)
+FIRST, _ = draw_ellipses((60, 60), PLACES[:1])
+SECOND, _ = draw_ellipses((60, 60), PLACES[1:])
+MAX = ("--set", "images.combine=max")
+
+
+@pytest.fixture
+def autosam(tmp_path, monkeypatch, capsys):
+    """Run `autosam segment` in its own folder; gives exit status, stdout and stderr."""
+    use_component_sam(monkeypatch)
+    networks = Networks(build_small_sam(), BrightPixels())  # type: ignore[arg-type]
+
+    def from_model(model, *, config=None, overrides=(), device="auto"):
+        return Segmenter(networks, load_config(config, overrides=overrides), name=str(model))
+
+    monkeypatch.setattr(Segmenter, "from_model", from_model)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"stands for the weights")
+
+    def run(*arguments):
+        monkeypatch.setattr(
+            sys, "argv", ["autosam", "segment", *arguments, "-m", "model.safetensors", "-o", "out"]
+        )
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        captured = capsys.readouterr()
+        return stop.value.code or 0, captured.out, captured.err
+
+    return run
+
+
+def save(path, image):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tifffile.imwrite(path, image, photometric="minisblack")
+    return path
+
+
+def record(tmp_path):
+    return json.loads((tmp_path / "out" / "autosam_run.json").read_text(encoding="utf-8"))
+
+
+# Channels
+
+
+def test_files_of_a_folder_are_channels_of_scenes(autosam, tmp_path):
+    for name, channels in (("a", (FIRST, SECOND)), ("b", (SECOND, FIRST[::-1]))):
+        for ending, image in zip(("_dapi", "_gfp"), channels, strict=True):
+            save(tmp_path / "in" / f"{name}{ending}.tif", image)
+    save(tmp_path / "in" / "overview.tif", SPOTS)
+    status, out, _ = autosam("in", "--channels", "_dapi, _gfp", *MAX)
+    assert status == 0
+    assert "1 image is left out, whose names end in none of _dapi, _gfp: overview." in out
+    assert "2 images segmented, 4 objects found" in out
+    np.testing.assert_array_equal(read_labels(tmp_path / "out" / "a_labels.tif"), TRUTH)
+    assert read_image(tmp_path / "out" / "a_overlay.png").shape == (60, 60, 3)
+    with (tmp_path / "out" / "a_instances.csv").open(newline="", encoding="utf-8") as file:
+        # Each object shows in one of the two channels.
+        assert [float(row["mean_intensity"]) for row in csv.DictReader(file)] == [125, 125]
+    entry = record(tmp_path)["images"]["a"]["input"]
+    assert entry == f"{tmp_path / 'in' / 'a_dapi.tif'} + {tmp_path / 'in' / 'a_gfp.tif'}"
+    assert "2 images skipped" in autosam("in", "--channels", "_dapi,_gfp", *MAX)[1]
+    # Other channels of the same names are another input.
+    assert "come from" in autosam("in", "--channels", "_gfp,_dapi", *MAX)[2]
+
+
+def test_the_channel_axis_of_a_tiff(autosam, tmp_path):
+    stack = np.stack([np.zeros_like(FIRST), FIRST, SECOND, FIRST, FIRST])
+    tifffile.imwrite(tmp_path / "a.ome.tif", stack, photometric="minisblack", metadata={"axes": "CYX"})
+    assert "5 channels" in autosam("a.ome.tif")[2]
+    status, _, err = autosam("a.ome.tif", "--channels", "all")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "5 channels came" in err
+    assert "images.combine=max" in err
+    assert autosam("a.ome.tif", "--channels", "all", *MAX)[0] == 0
+    np.testing.assert_array_equal(read_labels(tmp_path / "out" / "a_labels.tif"), TRUTH)
+
+
+def test_a_missing_channel_is_named_before_the_work_starts(autosam, tmp_path):
+    for name in ("a_r", "a_g", "b_r"):
+        save(tmp_path / "in" / f"{name}.tif", SPOTS)
+    status, out, err = autosam("in", "--channels", "_r,_g", *MAX)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert "no b_g beside" in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_channels_of_other_sizes_fail_alone(autosam, tmp_path):
+    for name, image in (("a_r", FIRST), ("a_g", SECOND[:-1]), ("b_r", FIRST), ("b_g", SECOND)):
+        save(tmp_path / f"{name}.tif", image)
+    status, out, err = autosam("a_r.tif", "a_g.tif", "b_r.tif", "b_g.tif", "--channels", "_r,_g", *MAX)
+    assert status == 1
+    assert "1 image segmented, 2 objects found" in out
+    assert "a_r.tif + a_g.tif: the channels have the shapes (60, 60), (59, 60)" in err
+
+
+def test_saved_prompts_of_a_scene_come_back(autosam, tmp_path):
+    save(tmp_path / "a_r.tif", FIRST)
+    save(tmp_path / "a_g.tif", SECOND)
+    scene = ("a_r.tif", "a_g.tif", "--channels", "_r,_g", *MAX)
+    autosam(*scene, "--save-prompts")
+    table = tmp_path / "out" / "a_prompts.csv"
+    lines = table.read_text(encoding="utf-8").splitlines()
+    assert {line.split(",")[0] for line in lines[1:]} == {"a"}
+    # Without the first object's prompts, the automatic ones still find it where they are wanted.
+    kept = [lines[0], *(line for line in lines[1:] if line.split(",")[1] == "2")]
+    mine = tmp_path / "mine.csv"
+    mine.write_text("\n".join(kept) + "\n", encoding="utf-8")
+    assert "1 object found" in autosam(*scene, "--prompts", "mine.csv", "--overwrite")[1]
+    assert "2 objects found" in autosam(*scene, "--prompts", "mine.csv", "--with-automatic", "--overwrite")[1]
+
+
+# The oracle
+
+
+def test_an_upper_bound_says_so(autosam, tmp_path):
+    for name in ("a", "b"):
+        save(tmp_path / "in" / f"{name}.tif", SPOTS)
+        save(tmp_path / "truth" / f"{name}_labels.tif", TRUTH.astype(np.uint16))
+    status, out, _ = autosam("in", "--oracle-mask", "truth")
+    assert status == 0
+    assert "upper bound, not a result" in out
+    assert "semantic" not in out
+    assert len(record(tmp_path)["options"]["oracle_mask_sha256"]) == 64
+    # The results are those of this truth alone.
+    assert "oracle_mask_sha256" in autosam("in")[2]
+    assert "2 images skipped" in autosam("in", "--oracle-mask", "truth")[1]
+    save(tmp_path / "truth" / "b_labels.tif", TRUTH[::-1].astype(np.uint16))
+    assert "oracle_mask_sha256" in autosam("in", "--oracle-mask", "truth")[2]
+
+
+def test_without_an_oracle_nothing_is_said(autosam, tmp_path):
+    save(tmp_path / "a.tif", SPOTS)
+    out = autosam("a.tif")[1]
+    assert "upper bound" not in out
+    assert record(tmp_path)["options"]["oracle_mask_sha256"] is None
+
+
+def test_one_truth_for_one_image_whatever_their_names_and_semantic_ones(autosam, tmp_path, monkeypatch):
+    save(tmp_path / "a.tif", SPOTS)
+    save(tmp_path / "liver.tif", np.where(TRUTH > 0, 255, 0).astype(np.uint8))
+    given = []
+    whole = Segmenter.segment
+
+    def spied(self, image, *, oracle=None, **rest):
+        given.append(oracle)
+        return whole(self, image, oracle=oracle, **rest)
+
+    monkeypatch.setattr(Segmenter, "segment", spied)
+    assert "--components" in autosam("a.tif", "--oracle-mask", "liver.tif")[1]
+    assert "--components" not in autosam("a.tif", "--oracle-mask", "liver.tif", "--components", "--overwrite")[1]
+    assert np.unique(given[0]).tolist() == [0, 255]
+    np.testing.assert_array_equal(given[1], TRUTH)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["in", "--oracle-mask", "truth"], ["no truth for b"]),
+        (["in/a.tif", "--oracle-mask", "nowhere"], ["nowhere"]),
+        (["in/a.tif", "--oracle-mask", "volume.tif"], ["the truth of a in volume.tif", "(4, 60, 60)"]),
+        (["in/a.tif", "--components"], ["--components", "--oracle-mask"]),
+        (["in/a.tif", "--oracle-mask", "truth", "--set", "decode.sam=false"], ["decode.sam=false"]),
+        (["in/a.tif", "--channels", "_r,,_g"], ["''"]),
+        (["in/a.tif", "--channels", "_r,_g"], ["_r or _g"]),
+    ],
+)
+def test_one_line_where_something_is_missing(autosam, tmp_path, arguments, words):
+    for name in ("a", "b"):
+        save(tmp_path / "in" / f"{name}.tif", SPOTS)
+    save(tmp_path / "truth" / "a.tif", TRUTH.astype(np.uint8))
+    save(tmp_path / "volume.tif", np.stack([TRUTH] * 4).astype(np.uint8))
+    status, _, err = autosam(*arguments)
+    assert status == 2
+    assert err.count("\n") == 1
+    for word in words:
+        assert word in err

@@ -1,0 +1,152 @@
+"""The truth chooses among SAM's three masks: known masks, of which SAM itself prefers a wrong one."""
+
+import numpy as np
+import pytest
+import torch
+from fake_networks import BrightPixels, build_small_sam, draw_ellipses, use_component_sam
+
+from autosam import Segmenter
+from autosam.config import make_config
+from autosam.errors import ConfigError, InputError
+from autosam.instances import MaskCrop
+from autosam.models import masks
+from autosam.models.oracle import Oracle
+from autosam.models.sam import Decoded
+from autosam.networks import Networks
+
+SHAPE = (60, 60)
+IMAGE, TRUTH = draw_ellipses(SHAPE, [(15, 15, 9, 9), (42, 40, 10, 8)])
+PREFERRED = 2
+IOUS = (0.3, 0.5, 0.9)
+
+
+@pytest.fixture(scope="module")
+def sam():
+    return build_small_sam()
+
+
+@pytest.fixture
+def three_masks(monkeypatch):
+    """Of three masks the first, which SAM thinks the worst, is the object; the others lack rows at its top."""
+    fake = use_component_sam(monkeypatch)
+    asked = []
+
+    def decode(sam, embedding, prompts, *, multimask, batch_size):
+        asked.append((len(prompts), multimask))
+        for part in fake.decode(sam, embedding, prompts, multimask=multimask, batch_size=batch_size):
+            if not multimask:
+                yield part
+                continue
+            logits = part.logits.clone()
+            for row in range(len(logits)):
+                shown = torch.nonzero((logits[row, 0] > 0).any(dim=1)).flatten()
+                top = int(shown[0]) if len(shown) else 0
+                logits[row, 1, : top + 4] = -10
+                logits[row, 2, : top + 7] = -10
+            yield Decoded(part.indices, logits, torch.tensor(IOUS).expand(len(logits), 3))
+
+    monkeypatch.setattr(masks, "decode", decode)
+    return asked
+
+
+def segmenter(sam, **sections) -> Segmenter:
+    values = {"decode": {"precision": "float32"}}
+    for name, section in sections.items():
+        values[name] = values.get(name, {}) | section
+    return Segmenter(Networks(sam, BrightPixels()), make_config(values))  # type: ignore[arg-type]
+
+
+BY_POINT = {"points": 1, "box": False, "mask": False}
+
+
+def areas(labels):
+    return np.bincount(labels.ravel())[1:].tolist()
+
+
+@pytest.mark.parametrize("prompts", [BY_POINT, {}])
+def test_the_mask_that_is_the_object_is_kept_though_its_predicted_iou_is_the_lowest(sam, three_masks, prompts):
+    subject = segmenter(sam, prompts=prompts)
+    result = subject.segment(IMAGE, oracle=TRUTH)
+    np.testing.assert_array_equal(result.labels, TRUTH)
+    assert all(multimask for count, multimask in three_masks if count)
+    # Its score is that of SAM's own choice, so that no threshold takes it for a bad one.
+    assert result.scores.tolist() == pytest.approx(
+        [IOUS[PREFERRED] * prompt.foreground for prompt in result.prompts]
+    )
+
+
+def test_without_the_truth_sam_keeps_what_it_prefers(sam, three_masks):
+    labels = segmenter(sam, prompts=BY_POINT).segment(IMAGE).labels
+    assert all(found < true for found, true in zip(areas(labels), areas(TRUTH), strict=True))
+
+
+def test_the_best_of_the_three_by_hand(sam, three_masks):
+    # Of the first object the truth lacks as many rows as the second mask does.
+    truth = TRUTH.copy()
+    first = np.flatnonzero((truth == 1).any(axis=1))[0]
+    truth[first : first + 4] = np.where(truth[first : first + 4] == 1, 0, truth[first : first + 4])
+    result = segmenter(sam, prompts=BY_POINT).segment(IMAGE, oracle=truth)
+    np.testing.assert_array_equal(result.labels, truth)
+
+
+@pytest.mark.parametrize("truth", [np.zeros(SHAPE, np.uint8), np.where(TRUTH == 2, 7, 0)])
+def test_where_no_mask_covers_an_object_sam_keeps_what_it_prefers(sam, three_masks, truth):
+    subject = segmenter(sam, prompts=BY_POINT)
+    plain, result = subject.segment(IMAGE), subject.segment(IMAGE, oracle=truth)
+    np.testing.assert_array_equal(result.labels == 1, plain.labels == 1)
+    np.testing.assert_array_equal(result.labels == 2, (TRUTH if truth.any() else plain.labels) == 2)
+
+
+def test_ids_of_any_kind_and_a_magnified_image(sam, three_masks):
+    truth = np.where(TRUTH == 1, 2**40, TRUTH).astype(np.uint64)
+    subject = segmenter(sam, prompts=BY_POINT, images={"scale": 2.0})
+    plain, result = subject.segment(IMAGE).labels, subject.segment(IMAGE, oracle=truth).labels
+    assert all(more > less for more, less in zip(areas(result), areas(plain), strict=True))
+    assert np.count_nonzero((result > 0) != (TRUTH > 0)) < 0.15 * np.count_nonzero(TRUTH)
+
+
+def test_the_grid_keeps_one_mask_for_each_point(sam, three_masks):
+    result = segmenter(sam, prompts={"method": "grid", "grid": 10}).segment(IMAGE, oracle=TRUTH)
+    np.testing.assert_array_equal(result.labels, TRUTH)
+
+
+def test_an_image_without_objects(sam):
+    result = segmenter(sam).segment(np.zeros(SHAPE, np.uint8), oracle=TRUTH)
+    assert not result.labels.any()
+    assert result.scores.shape == (0,)
+
+
+def test_the_oracle_works_with_channels(sam, three_masks):
+    first, second = (np.where(number == TRUTH, 220, 30).astype(np.uint8) for number in (1, 2))
+    subject = segmenter(sam, prompts=BY_POINT, images={"combine": "max"})
+    np.testing.assert_array_equal(subject.segment([first, second], oracle=TRUTH).labels, TRUTH)
+
+
+@pytest.mark.parametrize(
+    ("truth", "message"),
+    [
+        (TRUTH[1:], r"shape \(59, 60\); wanted that of the image, \(60, 60\)"),
+        (TRUTH.astype(np.float32), "float32; wanted integers"),
+        (-TRUTH, "int32; wanted integers, 0 for background"),
+    ],
+)
+def test_what_is_no_truth_is_refused(sam, truth, message):
+    with pytest.raises(InputError, match=message):
+        segmenter(sam).segment(IMAGE, oracle=truth)
+
+
+def test_there_must_be_masks_to_choose_from(sam):
+    with pytest.raises(ConfigError, match=r"decode\.sam=false asks for none"):
+        segmenter(sam, decode={"sam": False}).segment(IMAGE, oracle=TRUTH)
+
+
+def test_iou_counts_the_whole_of_an_object():
+    # Object 1 has 6 pixels, object 2 has 2; the mask covers 2 of the first and 1 of the second.
+    oracle = Oracle.of(np.array([[5, 5, 5, 0], [5, 5, 5, 9], [0, 0, 0, 9]]), (3, 4))
+    crop = MaskCrop(1, 1, np.array([[True, True, True]]), score=0.0, prompt=0)
+    assert oracle.iou(crop) == pytest.approx(2 / 7)
+    assert oracle.iou(MaskCrop(2, 0, np.ones((1, 3), bool), score=0.0, prompt=0)) == 0
+    worse = MaskCrop(0, 0, np.ones((1, 1), bool), score=0.0, prompt=0)
+    assert oracle.choose([worse, None, crop], preferred=1) == 2
+    assert oracle.choose([crop, crop, worse], preferred=1) == 1
+    assert oracle.choose([None, None, None], preferred=2) == 2

@@ -1,0 +1,160 @@
+"""The networks at another magnification: results come back in pixels of the image."""
+
+import numpy as np
+import pytest
+from fake_networks import BrightPixels, build_small_sam, use_component_sam
+from test_pipeline import (
+    ONE,
+    SPOT_LABELS,
+    SPOTS,
+    check,
+    crowd,
+    noise,
+    same_bytes,
+    segmenter,
+    shared_objects,
+    small_generator,
+)
+
+from autosam import Segmentation, pipeline
+from autosam.errors import InputError
+from autosam.prompts import Prompt
+
+SMALLER = {"min_size": 8}
+"""Smallest basin and instance, counted after shrinking."""
+
+
+@pytest.fixture(scope="module")
+def sam():
+    return build_small_sam()
+
+
+def scaled(sam, scale, generator=None, **sections):
+    sections = {"prompts": {}, "merge": {}} | sections
+    for name in ("prompts", "merge"):
+        sections[name] = SMALLER | sections[name]
+    return segmenter(sam, generator or BrightPixels(), images={"scale": scale}, **sections)
+
+
+def at(labels, place) -> int:
+    row, col = np.rint(place).astype(int)
+    return int(labels[row, col])
+
+
+@pytest.mark.parametrize(("scale", "overlap"), [(2.0, 0.999), (1.3, 0.95), (0.5, 0.85)])
+def test_objects_prompts_and_maps_lie_in_pixels_of_the_image(sam, monkeypatch, scale, overlap):
+    fake = use_component_sam(monkeypatch)
+    result = scaled(sam, scale).segment(SPOTS)
+    check(result, SPOTS.shape)
+    assert shared_objects(result.labels, SPOT_LABELS, overlap) == 3
+    assert result.labels.max() == result.basins.max() == len(result.prompts) == 3
+    assert sorted(result.prompt_of.tolist()) == [0, 1, 2]
+    for number, index in enumerate(result.prompt_of, start=1):
+        prompt = result.prompts[index]
+        assert at(result.labels, prompt.points[0]) == number
+        assert at(result.basins, prompt.points[0]) == prompt.basin
+        rows, cols = np.nonzero(result.labels == number)
+        assert prompt.box is not None
+        corners = np.array([rows.min(), cols.min(), rows.max(), cols.max()])
+        np.testing.assert_allclose(prompt.box, corners, atol=4)
+        mask = prompt.mask
+        assert mask is not None
+        inside = mask.logits[int(rows.mean()) - mask.row, int(cols.mean()) - mask.col]
+        assert inside > 0
+    assert np.mean((result.maps["foreground"] > 0.5) == (result.basins > 0)) > 0.98
+    expected = segmenter(sam, BrightPixels()).segment(SPOTS)
+    np.testing.assert_array_equal(result.picture, expected.picture)
+    assert max(max(window) for window in fake.windows) == 64, "tiles are counted after scaling"
+
+
+def test_scores_follow_their_objects(sam, monkeypatch):
+    use_component_sam(monkeypatch)
+    shade = np.where(SPOT_LABELS == 1, 0.55, np.where(SPOT_LABELS == 2, 1.0, 0.6))
+    image = np.where(SPOT_LABELS > 0, 255 * shade, 0).astype(np.uint8)
+    plain = segmenter(sam, BrightPixels(), images={"low": 0.0, "high": 100.0}).segment(image)
+    large = segmenter(sam, BrightPixels(), images={"low": 0.0, "high": 100.0, "scale": 2.0}).segment(image)
+    assert plain.scores.argsort().tolist() == [0, 2, 1]
+    np.testing.assert_allclose(large.scores, plain.scores, atol=0.1)
+    assert large.scores.argsort().tolist() == [0, 2, 1]
+
+
+def test_without_sam_scores_and_ids_are_those_of_the_basins(sam):
+    result = scaled(sam, 2.0, decode={"sam": False}).segment(SPOTS)
+    check(result, SPOTS.shape)
+    np.testing.assert_array_equal(result.labels, SPOT_LABELS)
+    assert result.prompt_of.tolist() == [-1, -1, -1]
+    assert (result.scores > 0.9).all()
+
+
+@pytest.mark.parametrize("scale", [0.6, 1.3, 2.0])
+def test_ids_of_a_crowd_have_no_gaps_and_rise_in_raster_order(sam, scale):
+    check(scaled(sam, scale, decode={"sam": False}).segment(crowd()[0]), (300, 420))
+
+
+def test_ids_rise_in_raster_order_where_resampling_swaps_the_first_pixels(sam, monkeypatch):
+    # At twice the size object 1 begins a row above object 2; in the image both begin in row 0, 2 on the left.
+    # Object 3 is smaller than a pixel of the image.
+    found = np.zeros((4, 8), dtype=np.int32)
+    found[0:4, 6:8], found[1:4, 0:2], found[2, 4] = 1, 2, 3
+    asked = [Prompt(np.array([[float(row), 3.5]]), ONE) for row in range(3)]
+    large = Segmentation(
+        found, np.array([0.1, 0.2, 0.3]), asked, np.array([1, 0, 2]), found, {}, np.zeros((4, 8, 3), np.uint8)
+    )
+    subject = scaled(sam, 2.0)
+    monkeypatch.setattr(subject, "_segment", lambda *_: large)
+    result = subject.segment(noise(2, 4))
+    np.testing.assert_array_equal(result.labels, [[1, 0, 0, 2], [1, 0, 0, 2]])
+    assert result.scores.tolist() == [0.2, 0.1]
+    assert result.prompt_of.tolist() == [0, 1]
+    assert len(result.prompts) == 3
+    places = [prompt.points[0] for prompt in result.prompts]
+    np.testing.assert_allclose(places, [[-0.25, 1.5], [0.25, 1.5], [0.75, 1.5]])
+
+
+def test_scale_1_changes_no_byte_and_resamples_nothing(sam, monkeypatch):
+    def never(*_: object) -> None:
+        raise AssertionError("nothing is resampled at scale 1")
+
+    image = noise(70, 90)
+    before = segmenter(sam, small_generator()).segment(image)
+    for name in ("magnify", "resize_nearest", "resize", "scale_prompts"):
+        monkeypatch.setattr(pipeline, name, never)
+    assert same_bytes(before, segmenter(sam, small_generator(), images={"scale": 1.0}).segment(image))
+
+
+@pytest.mark.parametrize("scale", [0.5, 2.0, 3.0])
+def test_prompts_by_hand_are_in_pixels_of_the_image(sam, monkeypatch, scale):
+    use_component_sam(monkeypatch)
+    box = Prompt(np.zeros((0, 2)), np.zeros(0, dtype=np.int64), box=np.array([70.0, 20, 90, 60]))
+    point = Prompt(np.array([[20.0, 30.0]]), ONE)
+    result = scaled(sam, scale, prompts={"method": "manual"}).segment(SPOTS, prompts=[box, point])
+    check(result, SPOTS.shape)
+    assert result.prompt_of.tolist() == [1, 0]
+    wanted = np.where(SPOT_LABELS == 2, 0, SPOT_LABELS)
+    assert shared_objects(result.labels, wanted, 0.85) == result.labels.max() == 2
+    np.testing.assert_allclose(result.prompts[0].box, box.box, atol=1e-9)
+    np.testing.assert_allclose(result.prompts[1].points, point.points, atol=1e-9)
+
+
+def test_a_prompt_is_checked_against_the_image_and_not_its_magnification(sam):
+    subject = scaled(sam, 2.0, prompts={"method": "manual"})
+    with pytest.raises(InputError, match="prompt 0 lies outside the image of 100 × 150 pixels"):
+        subject.segment(SPOTS, prompts=[Prompt(np.array([[120.0, 20.0]]), ONE)])
+
+
+@pytest.mark.parametrize("scale", [0.05, 0.5, 2.0])
+@pytest.mark.parametrize("shape", [(1, 1), (70, 45, 3)])
+def test_a_blank_image_holds_nothing(sam, scale, shape):
+    result = scaled(sam, scale, small_generator()).segment(np.full(shape, 7, dtype=np.uint8))
+    check(result, shape[:2])
+    assert not result.labels.any()
+    assert result.prompts == []
+    assert result.picture.shape == (*shape[:2], 3)
+
+
+@pytest.mark.parametrize(("shape", "scale"), [((1, 1), 20.0), ((1, 9), 0.05), ((3, 2), 0.3)])
+def test_an_image_of_a_few_pixels(sam, shape, scale):
+    subject = scaled(sam, scale, prompts={"method": "manual"})
+    result = subject.segment(noise(*shape), prompts=[Prompt(np.zeros((1, 2)), ONE)])
+    check(result, shape)
+    np.testing.assert_allclose(result.prompts[0].points, [[0, 0]], atol=1e-9)
