@@ -55,7 +55,12 @@ def disturb(networks: Networks) -> None:
                 if parameter.requires_grad:
                     parameter += 0.05 * torch.randn_like(parameter)
         if networks.generator is not None:
-            networks.generator.train()(torch.rand(2, 3, 64, 64))
+            networks.generator.train()
+            for layer in networks.generator.modules():
+                # As training does: a frozen part keeps its statistics.
+                if isinstance(layer, nn.BatchNorm2d) and not layer.weight.requires_grad:
+                    layer.eval()
+            networks.generator(torch.rand(2, 3, 64, 64))
     for network in networks.parts:
         network.eval()
 

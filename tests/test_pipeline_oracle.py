@@ -98,7 +98,7 @@ def test_where_no_mask_covers_an_object_sam_keeps_what_it_prefers(sam, three_mas
 
 
 def test_ids_of_any_kind_and_a_magnified_image(sam, three_masks):
-    truth = np.where(TRUTH == 1, 2**40, TRUTH).astype(np.uint64)
+    truth = np.where(TRUTH == 1, np.uint64(2**40), TRUTH.astype(np.uint64))
     subject = segmenter(sam, prompts=BY_POINT, images={"scale": 2.0})
     plain, result = subject.segment(IMAGE).labels, subject.segment(IMAGE, oracle=truth).labels
     assert all(more > less for more, less in zip(areas(result), areas(plain), strict=True))

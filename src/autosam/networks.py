@@ -261,8 +261,8 @@ def _base_state(path: Path, *, sha256: str | None = None) -> dict[str, Tensor]:
     """Read a SAM's weights: a published file, or the SAM inside a model of autosam's own."""
     state = load_state_dict_file(path, sha256=sha256)
     parts = split_parts(state)
-    # Nobody else's file has these two parts; its other names begin with SAM's own parts.
-    if "generator" not in parts and "decoder" not in parts:
+    # Nobody else's file has these parts: its names begin with SAM's own.
+    if not {"generator", "adapter", "decoder", "prompts"} & parts.keys():
         return {name: _as_float32(tensor) for name, tensor in state.items()}
     if "sam" not in parts:
         raise ModelError(

@@ -13,10 +13,10 @@ from autosam.data import Scene
 from autosam.models.parameters import PartParameters
 from autosam.models.precision import autocast, use_bfloat16
 from autosam.networks import build_networks
+from autosam.training.batches import check_trainable, tile_size
 from autosam.training.joint import JointModel
-from autosam.training.loop import check_trainable, tile_size
 from autosam.training.optimizer import make_optimizer, part_table
-from autosam.training.tiles import Augmentation, TileDataset, collate_tiles
+from autosam.training.tiles import Augmentation, Tile, TileDataset, collate_tiles
 
 OPTIMIZER_COPIES = 2
 """Adam and AdamW keep the first and the second moment of every gradient."""
@@ -36,7 +36,8 @@ class Estimate:
     gradients, optimizer : int
         Of what is trained.
     activations : int
-        What the backward pass needs of the forward pass: counted for one tile, times ``training.batch_size``.
+        What the backward pass needs of the forward pass: counted for one tile and for two, and from there to
+        ``training.batch_size``.
     """
 
     parts: list[PartParameters]
@@ -53,15 +54,15 @@ class Estimate:
 
 
 def estimate(config: Config, scenes: Sequence[Scene], *, device: torch.device) -> Estimate:
-    """Count parameters, and the memory of a training step, by running one tile forward.
+    """Count parameters, and the memory of a training step, by running a tile or two forward.
 
     Parameters
     ----------
     config : Config
     scenes : sequence of Scene
-        Training scenes; one tile of them is used.
+        Training scenes; two tiles of them are used.
     device : torch.device
-        Where the run is to take place: it decides on the precision. The tile itself is run on the CPU.
+        Where the run is to take place: it decides on the precision. The tiles themselves are run on the CPU.
 
     Returns
     -------
@@ -80,13 +81,33 @@ def estimate(config: Config, scenes: Sequence[Scene], *, device: torch.device) -
     tiles = TileDataset(
         scenes,
         size=tile_size(networks),
-        length=1,
+        length=2,
         seed=config.seed,
         augmentation=Augmentation(**settings.augment.model_dump()),
         scale=config.images.scale,
         object_share=1.0,
     )
-    batch = collate_tiles([tiles[0]])
+    # Of float16 only the width counts here, and a CPU has bfloat16 for that.
+    half = settings.precision == "float16" or use_bfloat16(device, settings.precision)
+    model.train()
+    # Copies of the weights in 16 bits are kept too, once for the whole batch: only the difference grows with it.
+    one, two = (_activations(model, [tiles[i] for i in range(n)], half=half, seed=config.seed) for n in (1, 2))
+    trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    gradients = sum(parameter.nbytes for parameter in trained)
+    weights = sum(tensor.nbytes for tensor in [*model.parameters(), *model.buffers()])
+    return Estimate(
+        parts=part_table(model),
+        weights=weights,
+        average=weights,
+        gradients=gradients,
+        optimizer=OPTIMIZER_COPIES * gradients,
+        activations=one + max(0, two - one) * (settings.batch_size - 1),
+    )
+
+
+def _activations(model: JointModel, tiles: Sequence[Tile], *, half: bool, seed: int) -> int:
+    """Count the bytes that a forward pass keeps for the backward pass, parameters not included."""
+    batch = collate_tiles(tiles)
     own = {parameter.data_ptr() for parameter in model.parameters()}
     kept: dict[int, int] = {}
 
@@ -99,23 +120,8 @@ def estimate(config: Config, scenes: Sequence[Scene], *, device: torch.device) -
     def give(tensor: Any) -> Any:
         return tensor
 
-    # Of float16 only the width counts here, and a CPU has bfloat16 for that.
-    half = settings.precision == "float16" or use_bfloat16(device, settings.precision)
-    model.train()
     # The tensors stay alive until the loss goes, so no address is counted twice or reused.
     with saved_tensors_hooks(keep, give), autocast(torch.device("cpu"), "bfloat16" if half else "float32"):
-        loss = model(
-            batch.images, batch.labels, experts=batch.prompts, emitted_share=0.0, seed=(config.seed, 0), first=0
-        )
+        loss = model(batch.images, batch.labels, experts=batch.prompts, emitted_share=0.0, seed=(seed, 0))
     del loss
-    trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    gradients = sum(parameter.nbytes for parameter in trained)
-    weights = sum(tensor.nbytes for tensor in [*model.parameters(), *model.buffers()])
-    return Estimate(
-        parts=part_table(model),
-        weights=weights,
-        average=weights,
-        gradients=gradients,
-        optimizer=OPTIMIZER_COPIES * gradients,
-        activations=sum(kept.values()) * settings.batch_size,
-    )
+    return sum(kept.values())

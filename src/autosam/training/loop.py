@@ -2,24 +2,20 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-from lightning.fabric import Fabric
 from torch.optim.swa_utils import AveragedModel
-from torch.utils.data import DataLoader, Subset
 
 from autosam.config import Config
 from autosam.data import Scene
-from autosam.errors import AutosamError, ConfigError, InputError
+from autosam.errors import AutosamError, ConfigError
 from autosam.images import ensure_folder, write_png
-from autosam.models.variants import image_size
-from autosam.networks import Networks, build_networks
-from autosam.pipeline import WITHOUT_SAM
+from autosam.networks import build_networks
 from autosam.training.average import exponential_average
+from autosam.training.batches import check_trainable, make_batches, tile_size
 from autosam.training.devices import (
     clip_gradients,
     make_fabric,
@@ -35,7 +31,6 @@ from autosam.training.saving import averaged_networks, save_trained
 from autosam.training.schedule import emitted_share, learning_rate
 from autosam.training.step import StepLoss, step_loss
 from autosam.training.tensorboard import TensorBoardLog
-from autosam.training.tiles import Augmentation, TileBatch, TileDataset, collate_tiles
 from autosam.training.validation import validate
 
 
@@ -245,58 +240,6 @@ def train(
     if not (out / MODEL).is_file():
         raise AutosamError(f"the run in {out} is finished, but its {MODEL} is gone; start again in another folder")
     return out / MODEL
-
-
-def check_trainable(config: Config, train_scenes: Sequence[Scene]) -> None:
-    """Raise an InputError or a ConfigError where there is nothing to learn from, or no way to."""
-    if not any(scene.labels.any() for scene in train_scenes):
-        raise InputError(f"none of the {len(train_scenes)} training images has an object; check the labels")
-    if config.model.generator is not None and config.prompts.method in ("grid", "manual"):
-        raise ConfigError(
-            f"prompts.method={config.prompts.method} asks no generator, so there is none to train; choose "
-            "distance, centroid or probability, or set model.generator to null"
-        )
-
-
-def tile_size(networks: Networks) -> int:
-    """Side of a training tile: what SAM, or a generator with its encoder, takes."""
-    if networks.sam is not None:
-        return image_size(networks.sam)
-    fixed = None if networks.generator is None else networks.generator.tile_size
-    return fixed or WITHOUT_SAM
-
-
-def make_batches(
-    config: Config, scenes: Sequence[Scene], size: int, fabric: Fabric, *, start: int
-) -> Iterator[TileBatch]:
-    """Give the batches of this process from a step on: of every round of batches, its own one."""
-    settings = config.training
-    per_step = settings.batch_size * settings.accumulate * fabric.world_size
-    tiles = TileDataset(
-        scenes,
-        size=size,
-        length=settings.steps * per_step,
-        seed=config.seed,
-        augmentation=Augmentation(**settings.augment.model_dump()),
-        scale=config.images.scale,
-        object_share=settings.object_tiles,
-    )
-    todo = range(start * per_step, len(tiles))
-    offset, world = fabric.global_rank * settings.batch_size, fabric.world_size
-    own = [
-        index
-        for first in range(todo.start + offset, todo.stop, settings.batch_size * world)
-        for index in range(first, first + settings.batch_size)
-    ]
-    loader: DataLoader[Any] = DataLoader(
-        Subset(tiles, own),
-        batch_size=settings.batch_size,
-        num_workers=settings.workers,
-        collate_fn=collate_tiles,
-        # Its own, although tiles need none: by default torch's global one is moved.
-        generator=torch.Generator().manual_seed(config.seed),
-    )
-    return iter(loader)
 
 
 def _diverged(what: str, step: int, run: RunFolder) -> AutosamError:

@@ -42,6 +42,8 @@ def learning_rate(
 def emitted_share(step: int, *, steps: int, between: tuple[float, float], final: float) -> float:
     """Share of tiles that the generator prompts: 0 before ``between``, then rising linearly to ``final``."""
     start, end = between[0] * steps, between[1] * steps
+    if step >= end:
+        return final
     if step <= start:
         return 0.0
-    return final * min(1.0, (step - start) / max(1e-9, end - start))
+    return final * (step - start) / (end - start)
