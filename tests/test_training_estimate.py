@@ -58,7 +58,10 @@ def test_memory_in_bytes(known: Estimate) -> None:
 
 def test_activations_grow_with_the_batch_and_nothing_else_does(base: Path, known: Estimate) -> None:
     larger = of(lora(base, "training.batch_size=6"))
-    assert larger.activations == 3 * known.activations
+    middle = of(lora(base, "training.batch_size=4"))
+    # Each tile more costs the same; what is kept once for the batch is not counted again.
+    assert larger.activations - known.activations == 2 * (middle.activations - known.activations) > 0
+    assert larger.activations < 3 * known.activations
     assert (larger.weights, larger.gradients, larger.optimizer) == (
         known.weights,
         known.gradients,

@@ -17,16 +17,8 @@ STEPS = 12
 
 
 def command(data: Path, out: Path, *more: str) -> list[str]:
-    return [
-        sys.executable,
-        "-c",
-        "from autosam.cli import main; main()",
-        "train",
-        str(data),
-        "-o",
-        str(out),
-        *more,
-    ]
+    program = "from autosam.cli import main; main()"
+    return [sys.executable, "-c", program, "train", str(data), "-o", str(out), *more]
 
 
 def settings() -> list[str]:
@@ -46,6 +38,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def logged(log: Path) -> int:
+    return len(log.read_text(encoding="utf-8").splitlines()) - 1 if log.is_file() else 0
+
+
 @pytest.mark.slow
 def test_killed_and_resumed(data: Path, tmp_path: Path) -> None:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -56,9 +52,7 @@ def test_killed_and_resumed(data: Path, tmp_path: Path) -> None:
     for more, rows in ((settings(), 3), (["--resume"], 9)):
         with subprocess.Popen(command(data, killed, *more), env=environment, stdout=subprocess.DEVNULL) as process:
             until = time.monotonic() + 240
-            while (
-                not (killed / TRAIN_LOG).is_file() or len((killed / TRAIN_LOG).read_text().splitlines()) < rows + 1
-            ):
+            while logged(killed / TRAIN_LOG) < rows:
                 assert process.poll() is None, "the run ended before it could be killed"
                 assert time.monotonic() < until
                 time.sleep(0.01)

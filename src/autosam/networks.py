@@ -10,7 +10,7 @@ import torch
 from segment_anything.modeling import Sam
 from torch import Tensor, nn
 
-from autosam.config import SAM_ENCODER, ModelConfig, SamConfig, make_config
+from autosam.config import SAM_ENCODER, ModelConfig, SamConfig, make_model
 from autosam.errors import ConfigError, ModelError
 from autosam.models.adapter import adapter_state_dict, add_adapters, load_adapter_state_dict
 from autosam.models.checkpoint import ModelHeader, join_parts, load_model, split_parts
@@ -131,7 +131,7 @@ def load_networks(path: Path) -> tuple[Networks, ModelHeader]:
         raise ModelError(f"{path} holds weights that are not numbers: it is damaged; get it again")
     parts = split_parts(tensors)
     try:
-        model = make_config(header.settings).model
+        model = make_model(header.settings)
     except ConfigError as error:
         raise ModelError(f"{path} has settings that autosam does not know ({error}); upgrade autosam") from error
     whole = model.sam is not None and _is_whole(model.sam, header.base_sha256)

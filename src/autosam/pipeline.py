@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.transform import resize
 
-from autosam.config import Config, load_config, make_config
+from autosam.config import Config, load_config, make_model
 from autosam.errors import ConfigError, InputError
 from autosam.images import magnify, resize_nearest, to_uint8
 from autosam.images.channels import mean_picture, normalize_channels
@@ -126,7 +126,7 @@ class Segmenter:
         networks, header = load_networks(path)
         own: Mapping[str, Any] = header.settings
         resolved = load_config(config, overrides=overrides, defaults=own)
-        if resolved.model != make_config(own).model:
+        if resolved.model != make_model(own):
             raise ConfigError(
                 f"model.* settings are fixed by the model file {path.name}; take them out of --config and --set, "
                 "or train another model"

@@ -4,7 +4,14 @@ A setting comes from, in rising order: the defaults in the sections, the model f
 (``--config``) and single values (``--set section.key=value``).
 """
 
-from autosam.config.load import config_folder, different_settings, find_config, load_config, make_config
+from autosam.config.load import (
+    config_folder,
+    different_settings,
+    find_config,
+    load_config,
+    make_config,
+    make_model,
+)
 from autosam.config.model_section import SAM_ENCODER, GeneratorConfig, ModelConfig, SamConfig
 from autosam.config.sections import (
     Config,
@@ -39,4 +46,5 @@ __all__ = [
     "find_config",
     "load_config",
     "make_config",
+    "make_model",
 ]

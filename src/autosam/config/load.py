@@ -9,6 +9,7 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from autosam.config.model_section import ModelConfig
 from autosam.config.sections import Config
 from autosam.errors import ConfigError
 
@@ -127,6 +128,21 @@ def make_config(values: Mapping[str, Any]) -> Config:
         return Config.model_validate(_tuples(values))
     except ValidationError as error:
         faults = [_describe(fault) for fault in error.errors()]
+        raise ConfigError(f"{len(faults)} wrong setting{'s' * (len(faults) > 1)}: {'; '.join(faults)}") from error
+
+
+def make_model(settings: Mapping[str, Any]) -> ModelConfig:
+    """Validate the ``model`` section alone of settings, such as those of a model file.
+
+    Raises
+    ------
+    ConfigError
+        With every fault of the section.
+    """
+    try:
+        return ModelConfig.model_validate(_tuples(settings.get("model", {})))
+    except ValidationError as error:
+        faults = [_describe({**fault, "loc": ("model", *fault["loc"])}) for fault in error.errors()]
         raise ConfigError(f"{len(faults)} wrong setting{'s' * (len(faults) > 1)}: {'; '.join(faults)}") from error
 
 
