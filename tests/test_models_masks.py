@@ -278,7 +278,7 @@ def test_batches_are_halved_until_they_fit_the_gpu(sam, monkeypatch, fits, sizes
 def test_when_one_prompt_is_too_much_the_message_says_what_to_set(sam, monkeypatch):
     tried = []
 
-    def full(sam, image, window, prompts, alternatives, batch_size):
+    def full(setup, window, prompts, batch_size):
         tried.append(batch_size)
         raise torch.cuda.OutOfMemoryError("CUDA out of memory.\nTried to allocate 2 GiB")
 

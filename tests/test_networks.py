@@ -506,3 +506,37 @@ def test_a_model_from_other_settings_than_its_parts(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"settings that autosam does not know .* upgrade autosam") as error:
         load_networks(path)
     message(error)
+
+
+# A generator to start from
+
+
+def test_a_generator_starts_from_another_models(tmp_path: Path) -> None:
+    model = model_of()
+    path = tmp_path / "m.safetensors"
+    there = build_networks(model, seed=3)
+    header = ModelHeader(settings={"model": model.model_dump(mode="json")})
+    save_model(path, tensors=network_tensors(there, model), metadata=header)
+    new = build_networks(model_of(f"model.generator.base={path}"), seed=4)
+    assert new.generator is not None
+    assert there.generator is not None
+    wanted = there.generator.state_dict()
+    assert all(torch.equal(value, wanted[name]) for name, value in new.generator.state_dict().items())
+    fresh = build_networks(model, seed=4)
+    assert new.sam is not None
+    assert fresh.sam is not None
+    # SAM starts as it would without.
+    mine = new.sam.state_dict()
+    assert all(torch.equal(value, mine[name]) for name, value in fresh.sam.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    "other", ["model.generator.channels=[foreground]", "model.generator.decoder_channels=[8, 8, 8]"]
+)
+def test_a_generator_of_another_shape_is_no_start(tmp_path: Path, other: str) -> None:
+    model = model_of(other)
+    path = tmp_path / "m.safetensors"
+    header = ModelHeader(settings={"model": model.model_dump(mode="json")})
+    save_model(path, tensors=network_tensors(build_networks(model), model), metadata=header)
+    with pytest.raises(ModelError, match="cannot be started from: it is tu-resnet10t"):
+        build_networks(model_of(f"model.generator.base={path}"))

@@ -10,7 +10,7 @@ import torch
 from segment_anything.modeling import Sam
 from torch import Tensor, nn
 
-from autosam.config import SAM_ENCODER, ModelConfig, SamConfig, make_model
+from autosam.config import SAM_ENCODER, GeneratorConfig, ModelConfig, SamConfig, make_model
 from autosam.errors import ConfigError, ModelError
 from autosam.models.adapter import adapter_state_dict, add_adapters, load_adapter_state_dict
 from autosam.models.checkpoint import ModelHeader, join_parts, load_model, split_parts
@@ -71,7 +71,9 @@ def build_networks(model: ModelConfig, *, seed: int = 0) -> Networks:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if model.sam is None:
-            return Networks(None, _build_generator(model, None))
+            generator = _build_generator(model, None)
+            _start_generator(generator, model)
+            return Networks(None, generator)
         _check_frozen(model.sam)
         sam = build_sam(model.sam.variant, image_size=model.sam.image_size)
         generator = _build_generator(model, sam)
@@ -86,6 +88,7 @@ def build_networks(model: ModelConfig, *, seed: int = 0) -> Networks:
         ):
             part.requires_grad_(mode == "full")
         _adapt(sam, model.sam)
+    _start_generator(generator, model)
     return Networks(sam if model.prompted else None, generator, base_name, base_sha256)
 
 
@@ -204,6 +207,34 @@ def _build_generator(model: ModelConfig, sam: Sam | None) -> Generator | SamGene
         channels=settings.channels,
         depth=settings.depth,
         decoder_channels=settings.decoder_channels,
+    )
+
+
+def _start_generator(generator: Generator | SamGenerator | None, model: ModelConfig) -> None:
+    """Copy the generator of another model into a new one, where the settings name one."""
+    if generator is None or model.generator is None or model.generator.base is None:
+        return
+    path = resolve_model(model.generator.base)
+    tensors, header = load_model(path)
+    parts, theirs = split_parts(tensors), make_model(header.settings).generator
+    shape = {"encoder", "depth", "decoder_channels", "channels", "skips"}
+    if theirs is None or theirs.model_dump(include=shape) != model.generator.model_dump(include=shape):
+        raise ModelError(
+            f"the generator of {path} cannot be started from: it is {_described(theirs)}, wanted "
+            f"{_described(model.generator)}; set model.generator alike, or its base to null"
+        )
+    if isinstance(generator, SamGenerator):
+        with _naming(path):
+            generator.load_decoder_state_dict(parts["generator"])
+    else:
+        _load_part(generator, parts, "generator", path)
+
+
+def _described(settings: GeneratorConfig | None) -> str:
+    if settings is None:
+        return "missing"
+    return (
+        f"{settings.encoder} with decoder_channels {list(settings.decoder_channels)} and {list(settings.channels)}"
     )
 
 

@@ -55,6 +55,11 @@ class GeneratorConfig(Section):
         "foreground",
         "boundary",
     )
+    base: str | None = Field(
+        None,
+        description="a model, bundled or a file, whose generator to start from: with the same encoder, "
+        "decoder_channels and channels; null starts from random weights",
+    )
     skips: tuple[Annotated[int, Field(ge=0)], ...] | None = Field(
         None,
         description="with encoder=sam: three blocks, from 0, whose tokens join the decoder; null spaces them",
