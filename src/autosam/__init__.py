@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from autosam.config import load_config as load_config
     from autosam.errors import AutosamError as AutosamError
     from autosam.images import read_image as read_image
-    from autosam.pipeline import Segmentation as Segmentation
     from autosam.pipeline import Segmenter as Segmenter
+    from autosam.segmentation import Segmentation as Segmentation
 
 __version__ = "0.1.0"
 
@@ -17,7 +17,7 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "AutosamError": "autosam.errors",
     "Config": "autosam.config",
-    "Segmentation": "autosam.pipeline",
+    "Segmentation": "autosam.segmentation",
     "Segmenter": "autosam.pipeline",
     "load_config": "autosam.config",
     "read_image": "autosam.images",

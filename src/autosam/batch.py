@@ -13,10 +13,11 @@ from autosam.errors import InputError
 from autosam.images import Source, ensure_folder, read_image, write_labels, write_png
 from autosam.images.scenes import Scene, read_scene
 from autosam.instances import measure_instances, write_table
-from autosam.pipeline import Segmentation, Segmenter
+from autosam.pipeline import Segmenter
 from autosam.prompts import Prompt, write_prompts
 from autosam.report import draw_overlay
 from autosam.report.record import RunRecord
+from autosam.segmentation import Segmentation
 
 
 @dataclass(frozen=True)

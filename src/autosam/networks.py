@@ -13,13 +13,14 @@ from torch import Tensor, nn
 from autosam.config import SAM_ENCODER, GeneratorConfig, ModelConfig, SamConfig, make_model
 from autosam.errors import ConfigError, ModelError
 from autosam.models.adapter import adapter_state_dict, add_adapters, load_adapter_state_dict
+from autosam.models.bases import base_state, find_base
 from autosam.models.checkpoint import ModelHeader, join_parts, load_model, split_parts
 from autosam.models.generator import Generator
 from autosam.models.lora import add_lora, load_lora_state_dict, lora_state_dict, merge_lora
 from autosam.models.sam_generator import SamGenerator
 from autosam.models.variants import build_sam
-from autosam.models.weights import file_sha256, load_sam_weights, load_state_dict_file
-from autosam.models.zoo import BASES, BUNDLED, base_weights, home, resolve_model
+from autosam.models.weights import file_sha256, load_sam_weights
+from autosam.models.zoo import resolve_model
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,8 +79,8 @@ def build_networks(model: ModelConfig, *, seed: int = 0) -> Networks:
         sam = build_sam(model.sam.variant, image_size=model.sam.image_size)
         generator = _build_generator(model, sam)
         if model.sam.base is not None:
-            path = _base_path(model.sam.base)
-            load_sam_weights(sam, _base_state(path), variant=model.sam.variant, source=str(path))
+            path = find_base(model.sam.base)
+            load_sam_weights(sam, base_state(path), variant=model.sam.variant, source=str(path))
             base_name, base_sha256 = model.sam.base, file_sha256(path)
         for part, mode in (
             (sam.image_encoder, model.sam.encoder),
@@ -145,8 +146,8 @@ def load_networks(path: Path) -> tuple[Networks, ModelHeader]:
         )
     sam = None if model.sam is None else build_sam(model.sam.variant, image_size=model.sam.image_size)
     if sam is not None and model.sam is not None and not whole:
-        base = _base_path(header.base_name, beside=path)
-        state = _base_state(base, sha256=header.base_sha256)
+        base = find_base(header.base_name, beside=path)
+        state = base_state(base, sha256=header.base_sha256)
         load_sam_weights(sam, state, variant=model.sam.variant, source=str(base))
         _adapt(sam, model.sam)
         with _naming(path):
@@ -269,42 +270,6 @@ def _part_names(model: ModelConfig, *, whole: bool) -> set[str]:
         "prompts": model.sam.prompt_encoder == "full",
     }
     return names | {part for part, there in tuned.items() if there}
-
-
-def _base_path(base: str, *, beside: Path | None = None) -> Path:
-    """Find base weights: published or bundled ones by name, otherwise a file, which may lie beside the model."""
-    if base in BASES:
-        return base_weights(base)
-    if base in BUNDLED:
-        return resolve_model(base)
-    places = [Path(base), *([] if beside is None else [beside.parent / Path(base).name]), home() / Path(base).name]
-    places = list(dict.fromkeys(places))
-    for place in places:
-        if place.is_file():
-            return place
-    raise ModelError(
-        f"the base weights {base} are not at {' or '.join(map(str, places))}, and neither published weights nor a "
-        f"bundled model are named so ({', '.join((*BASES, *BUNDLED))}); put the file at one of these places"
-    )
-
-
-def _base_state(path: Path, *, sha256: str | None = None) -> dict[str, Tensor]:
-    """Read a SAM's weights: a published file, or the SAM inside a model of autosam's own."""
-    state = load_state_dict_file(path, sha256=sha256)
-    parts = split_parts(state)
-    # Nobody else's file has these parts: its names begin with SAM's own.
-    if not {"generator", "adapter", "decoder", "prompts"} & parts.keys():
-        return {name: _as_float32(tensor) for name, tensor in state.items()}
-    if "sam" not in parts:
-        raise ModelError(
-            f"{path} is a model without a whole SAM in it ({', '.join(sorted(parts))}), so it cannot be a base; "
-            "give the base that it was trained on"
-        )
-    return {name: _as_float32(tensor) for name, tensor in parts["sam"].items()}
-
-
-def _as_float32(tensor: Tensor) -> Tensor:
-    return tensor.float() if tensor.is_floating_point() else tensor
 
 
 @contextmanager

@@ -1,17 +1,15 @@
 """The way of one image: normalize, generate maps, emit prompts, ask SAM, merge."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.transform import resize
 
 from autosam.config import Config, load_config, make_model
 from autosam.errors import ConfigError, InputError
-from autosam.images import magnify, resize_nearest, to_uint8
+from autosam.images import magnify, to_uint8
 from autosam.images.channels import mean_picture, normalize_channels
 from autosam.instances import MaskCrop, Merged, fill_from_basins, merge_masks
 from autosam.instances.clean import clean_mask
@@ -23,42 +21,21 @@ from autosam.models.precision import choose_device
 from autosam.models.variants import image_size
 from autosam.models.zoo import resolve_model
 from autosam.networks import Networks, load_networks
-from autosam.prompts import Prompt, emit_prompts, find_basins, grid_prompts, scale_prompts, unclaimed
+from autosam.prompts import (
+    Prompt,
+    affinity_maps,
+    check_prompts,
+    emit_prompts,
+    find_basins,
+    grid_prompts,
+    scale_prompts,
+    unclaimed,
+)
+from autosam.segmentation import Segmentation, unscaled
 
 DEFAULT_MODEL = "mito"
 WITHOUT_SAM = 512
 """Side of the generator's tiles where no SAM sets one."""
-
-
-@dataclass(frozen=True, eq=False)
-class Segmentation:
-    """The instances of one image and what they were made of.
-
-    Attributes
-    ----------
-    labels : ndarray of int32, shape (H, W)
-        0 for background, 1..n for the instances in raster order; all 0 where nothing was found.
-    scores : ndarray of float64, shape (n,)
-        Confidence of each instance, 0 to 1, in order of id.
-    prompts : list of Prompt
-        What SAM was asked, or would have been with ``decode.sam``.
-    prompt_of : ndarray of int64, shape (n,)
-        Index of the prompt that each instance answers; -1 where the generator's own basin was kept.
-    basins : ndarray of int32, shape (H, W)
-        The generator's own segmentation; all 0 where it was not asked.
-    maps : dict of str to ndarray of float32, shape (H, W)
-        The generator's probabilities by channel; empty where it was not asked.
-    picture : ndarray of uint8, shape (H, W, 3)
-        The normalized image, as SAM saw it; the mean of the channels where it saw them one by one.
-    """
-
-    labels: NDArray[np.int32]
-    scores: NDArray[np.float64]
-    prompts: list[Prompt]
-    prompt_of: NDArray[np.int64]
-    basins: NDArray[np.int32]
-    maps: dict[str, NDArray[np.float32]]
-    picture: NDArray[np.uint8]
 
 
 class Segmenter:
@@ -187,7 +164,7 @@ class Segmenter:
         )
         shape = (channels[0].shape[0], channels[0].shape[1])
         if prompts is not None:
-            _check_prompts(prompts, shape)
+            check_prompts(prompts, shape)
         if prompts and not self.config.decode.sam:
             raise ConfigError(
                 "prompts came, and decode.sam=false leaves no SAM to answer them; leave the prompts out, or use a "
@@ -205,7 +182,7 @@ class Segmenter:
         factors = (height / shape[0], width / shape[1])
         asked = None if prompts is None else scale_prompts(prompts, factors)
         judge = None if truth is None else truth.resized((height, width))
-        return _unscaled(self._segment(scaled, asked, judge, progress), to_uint8(mean_picture(channels)), factors)
+        return unscaled(self._segment(scaled, asked, judge, progress), to_uint8(mean_picture(channels)), factors)
 
     def _segment(
         self,
@@ -293,7 +270,7 @@ class Segmenter:
             threshold=settings.foreground,
             boundary_threshold=settings.boundary,
             min_size=settings.min_size,
-            affinities=affinities(maps),
+            affinities=affinity_maps(maps),
         )
 
     def _emit(self, basins: NDArray[np.int32], maps: Mapping[str, NDArray[np.float32]]) -> list[Prompt]:
@@ -343,56 +320,3 @@ class Segmenter:
         if self.config.tiles.size is not None:
             return self.config.tiles.size
         return WITHOUT_SAM if self.networks.sam is None else image_size(self.networks.sam)
-
-
-def affinities(
-    maps: Mapping[str, NDArray[np.float32]],
-) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
-    """Give the two maps of affinities where a generator has them."""
-    return (maps["affinity_row"], maps["affinity_col"]) if "affinity_row" in maps else None
-
-
-def _unscaled(result: Segmentation, picture: NDArray[np.uint8], factors: tuple[float, float]) -> Segmentation:
-    """Bring a segmentation of a magnified image back to the image's own grid."""
-    shape = (picture.shape[0], picture.shape[1])
-    labels = resize_nearest(result.labels, shape)
-    ids, firsts = np.unique(labels, return_index=True)
-    # Resampling can lose an object smaller than a pixel, and swap the first pixels of two.
-    left = ids[np.argsort(firsts)]
-    left = left[left > 0]
-    numbers = np.zeros(len(result.scores) + 1, dtype=np.int32)
-    numbers[left] = np.arange(1, len(left) + 1)
-    back = scale_prompts(result.prompts, (1 / factors[0], 1 / factors[1]))
-    maps = {
-        name: np.asarray(resize(values, shape, order=1, mode="edge", anti_aliasing=factors[0] > 1), np.float32)
-        for name, values in result.maps.items()
-    }
-    return Segmentation(
-        labels=numbers[labels],
-        scores=result.scores[left - 1],
-        prompts=back,
-        prompt_of=result.prompt_of[left - 1],
-        basins=resize_nearest(result.basins, shape),
-        maps=maps,
-        picture=picture,
-    )
-
-
-def _check_prompts(prompts: Sequence[Prompt], shape: tuple[int, int]) -> None:
-    """Refuse prompts that nothing can be decoded from. The image ends half a pixel after its last row."""
-    for number, prompt in enumerate(prompts):
-        if not len(prompt.points) and prompt.box is None and prompt.mask is None:
-            raise InputError(f"prompt {number} says nothing; give it a point, a box or a mask")
-        places = np.concatenate(
-            [prompt.points.reshape(-1, 2), np.reshape([] if prompt.box is None else prompt.box, (-1, 2))]
-        )
-        if not ((places >= -0.5) & (places <= np.array(shape) - 0.5)).all():
-            raise InputError(
-                f"prompt {number} lies outside the image of {shape[0]} × {shape[1]} pixels; give rows and columns "
-                "of this image"
-            )
-        if prompt.box is not None and (prompt.box[:2] > prompt.box[2:]).any():
-            raise InputError(
-                f"the box of prompt {number} is {prompt.box.tolist()}; wanted first row, first column, last row, "
-                "last column"
-            )

@@ -1,6 +1,8 @@
 """Maps → prompts: where the objects are, in the words that SAM understands."""
 
+from autosam.prompts.affinities import affinity_maps
 from autosam.prompts.basins import find_basins
+from autosam.prompts.check import check_prompts
 from autosam.prompts.emit import emit_prompts
 from autosam.prompts.grid import grid_prompts
 from autosam.prompts.manual import read_prompts, write_prompts
@@ -14,6 +16,8 @@ __all__ = [
     "ABSENT",
     "MaskPrompt",
     "Prompt",
+    "affinity_maps",
+    "check_prompts",
     "emit_prompts",
     "find_basins",
     "find_negatives",

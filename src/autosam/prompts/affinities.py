@@ -1,5 +1,7 @@
 """Nearest-neighbour affinities: where they part objects, and basins that grow along them and join by them."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
@@ -130,3 +132,8 @@ def _around(affinities: Affinities, *, missing: float) -> NDArray[np.floating]:
     around[0, 1:] = around[1, :-1] = above[1:]
     around[2, :, 1:] = around[3, :, :-1] = left[:, 1:]
     return around
+
+
+def affinity_maps(maps: Mapping[str, NDArray[np.float32]]) -> Affinities | None:
+    """Take the two affinities out of a generator's maps by channel; None where it predicts none."""
+    return (maps["affinity_row"], maps["affinity_col"]) if "affinity_row" in maps else None

@@ -16,8 +16,7 @@ from autosam.models.sam import LOW_RES_STRIDE, Embedding, preprocess
 from autosam.models.sam_generator import SamGenerator
 from autosam.models.variants import image_size
 from autosam.networks import Networks
-from autosam.pipeline import affinities
-from autosam.prompts import Prompt
+from autosam.prompts import Prompt, affinity_maps
 from autosam.training.answers import Answers, by_kind, learn
 from autosam.training.losses import GENERATOR_LOSSES
 from autosam.training.prompting import TilePrompts, emitted_prompts, expert_prompts, truth_prompts, vary
@@ -256,7 +255,7 @@ class JointModel(nn.Module):
                 labels,
                 maps.get("foreground"),
                 maps.get("boundary"),
-                affinities=affinities(maps),
+                affinities=affinity_maps(maps),
                 count=training.prompts_per_tile,
                 threshold=settings.foreground,
                 boundary_threshold=settings.boundary,

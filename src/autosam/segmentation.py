@@ -1,0 +1,67 @@
+"""What comes out of the pipeline for one image."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage.transform import resize
+
+from autosam.images import resize_nearest
+from autosam.prompts import Prompt, scale_prompts
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """The instances of one image and what they were made of.
+
+    Attributes
+    ----------
+    labels : ndarray of int32, shape (H, W)
+        0 for background, 1..n for the instances in raster order; all 0 where nothing was found.
+    scores : ndarray of float64, shape (n,)
+        Confidence of each instance, 0 to 1, in order of id.
+    prompts : list of Prompt
+        What SAM was asked, or would have been with ``decode.sam``.
+    prompt_of : ndarray of int64, shape (n,)
+        Index of the prompt that each instance answers; -1 where the generator's own basin was kept.
+    basins : ndarray of int32, shape (H, W)
+        The generator's own segmentation; all 0 where it was not asked.
+    maps : dict of str to ndarray of float32, shape (H, W)
+        The generator's probabilities by channel; empty where it was not asked.
+    picture : ndarray of uint8, shape (H, W, 3)
+        The normalized image, as SAM saw it; the mean of the channels where it saw them one by one.
+    """
+
+    labels: NDArray[np.int32]
+    scores: NDArray[np.float64]
+    prompts: list[Prompt]
+    prompt_of: NDArray[np.int64]
+    basins: NDArray[np.int32]
+    maps: dict[str, NDArray[np.float32]]
+    picture: NDArray[np.uint8]
+
+
+def unscaled(result: Segmentation, picture: NDArray[np.uint8], factors: tuple[float, float]) -> Segmentation:
+    """Bring a segmentation of a magnified image back to the image's own grid."""
+    shape = (picture.shape[0], picture.shape[1])
+    labels = resize_nearest(result.labels, shape)
+    ids, firsts = np.unique(labels, return_index=True)
+    # Resampling can lose an object smaller than a pixel, and swap the first pixels of two.
+    left = ids[np.argsort(firsts)]
+    left = left[left > 0]
+    numbers = np.zeros(len(result.scores) + 1, dtype=np.int32)
+    numbers[left] = np.arange(1, len(left) + 1)
+    back = scale_prompts(result.prompts, (1 / factors[0], 1 / factors[1]))
+    maps = {
+        name: np.asarray(resize(values, shape, order=1, mode="edge", anti_aliasing=factors[0] > 1), np.float32)
+        for name, values in result.maps.items()
+    }
+    return Segmentation(
+        labels=numbers[labels],
+        scores=result.scores[left - 1],
+        prompts=back,
+        prompt_of=result.prompt_of[left - 1],
+        basins=resize_nearest(result.basins, shape),
+        maps=maps,
+        picture=picture,
+    )
