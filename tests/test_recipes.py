@@ -20,7 +20,7 @@ from autosam.models.weights import file_sha256
 from autosam.networks import build_networks, load_networks
 from autosam.pipeline import Segmenter
 from autosam.prompts import Prompt, emit_prompts
-from autosam.training import loop
+from autosam.training import batches
 from autosam.training.joint import BatchLoss, JointModel
 from autosam.training.loop import train
 from autosam.training.run import CHECKPOINT
@@ -102,7 +102,7 @@ def make(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Make]
 
     with pytest.MonkeyPatch.context() as patch:
         # Without a SAM tiles are 512 pixels wide.
-        patch.setattr(loop, "WITHOUT_SAM", 64)
+        patch.setattr(batches, "WITHOUT_SAM", 64)
         yield made
 
 

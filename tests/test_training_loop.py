@@ -19,10 +19,12 @@ from autosam.data import Scene
 from autosam.errors import AutosamError, ConfigError, InputError, OutputError
 from autosam.models.checkpoint import load_model
 from autosam.networks import Networks, build_networks, load_networks
+from autosam.pipeline import WITHOUT_SAM
 from autosam.prompts import Prompt
 from autosam.training import loop
+from autosam.training.batches import make_batches, tile_size
 from autosam.training.joint import BatchLoss, JointModel
-from autosam.training.loop import Progress, make_batches, tile_size, train
+from autosam.training.loop import Progress, train
 from autosam.training.run import CHECKPOINT, MODEL, PREVIEWS, SETTINGS, TENSORBOARD, TRAIN_LOG, VALIDATION_LOG
 from autosam.training.tensorboard import TensorBoardLog
 from autosam.training.validation import Validation
@@ -493,7 +495,7 @@ def test_batches_that_are_added_up_are_one_large_one(tmp_path: Path) -> None:
 def test_the_side_of_a_tile(tmp_path: Path) -> None:
     both = build_networks(short().model)
     assert tile_size(both) == tile_size(replace(both, generator=None)) == 64
-    assert tile_size(replace(both, sam=None)) == loop.WITHOUT_SAM
+    assert tile_size(replace(both, sam=None)) == WITHOUT_SAM
     base = write_base(tmp_path / "base.safetensors")
     encoder = small_config(
         f"model.sam.base={base}",
