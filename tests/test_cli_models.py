@@ -47,7 +47,6 @@ def test_list_says_what_is_present(tmp_path, package):
     output = run("list")
     assert row(output, "name") == ["name", "kind", "size", "licence", "present"]
     assert row(output, "mito") == ["mito", "model", "?", "CC", "BY-NC-SA", "3.0", "no"]
-    assert row(output, "nuclei") == ["nuclei", "model", "?", "CC", "BY-NC-SA", "4.0", "no"]
     assert row(output, "vit_b") == ["vit_b", "base", "375.0", "MB", "Apache-2.0", "no"]
     assert row(output, "vit_l") == ["vit_l", "base", "?", "Apache-2.0", "no"]
     (tmp_path / "home").mkdir()

@@ -176,22 +176,20 @@ def test_a_bundled_model_is_found_by_name_even_beside_a_file_of_that_name(tmp_pa
 
 
 def test_the_bundled_folder_is_in_the_package():
-    for name in ("mito", "nuclei"):
-        assert BUNDLED[name].path == Path(zoo.__file__).parent / "bundled" / f"{name}.safetensors"
-        assert BUNDLED[name].path.is_file()
+    assert BUNDLED["mito"].path == Path(zoo.__file__).parent / "bundled" / "mito.safetensors"
 
 
 def test_a_mistyped_name_or_path_is_never_replaced(tmp_path):
     (tmp_path / "mine.safetensors").write_bytes(b"")
-    with pytest.raises(ModelError, match=r"named 'mitto' and .*known: mito, nuclei; did you mean mito\?"):
+    with pytest.raises(ModelError, match=r"named 'mitto' and .*known: mito; did you mean mito\?"):
         resolve_model("mitto")
-    with pytest.raises(ModelError, match=rf"known: mito, nuclei; did you mean {tmp_path}/mine\.safetensors\?"):
+    with pytest.raises(ModelError, match=rf"known: mito; did you mean {tmp_path}/mine\.safetensors\?"):
         resolve_model(tmp_path / "mien.safetensors")
-    with pytest.raises(ModelError, match=r"known: mito, nuclei$"):
+    with pytest.raises(ModelError, match=r"known: mito$"):
         resolve_model(tmp_path / "nowhere" / "x.safetensors")
     with pytest.raises(ModelError, match="is a folder"):
         resolve_model(tmp_path)
-    with pytest.raises(ModelError, match="vit_b is base weights to train on, not a model: use one of mito, nuclei"):
+    with pytest.raises(ModelError, match="vit_b is base weights to train on, not a model: use one of mito"):
         resolve_model("vit_b")
-    with pytest.raises(ModelError, match="no model is named '' and no such file exists; known: mito, nuclei"):
+    with pytest.raises(ModelError, match="no model is named '' and no such file exists; known: mito"):
         resolve_model("")

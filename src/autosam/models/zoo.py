@@ -89,10 +89,7 @@ BASES = {
         ),
     )
 }
-BUNDLED = {
-    "mito": BundledModel("mito", "CC BY-NC-SA 3.0"),
-    "nuclei": BundledModel("nuclei", "CC BY-NC-SA 4.0"),
-}
+BUNDLED = {"mito": BundledModel("mito", "CC BY-NC-SA 3.0")}
 
 
 def home() -> Path:
