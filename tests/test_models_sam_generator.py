@@ -240,7 +240,7 @@ def test_loading_is_strict_and_changes_nothing_on_an_error(encoder):
             saved | {"image_encoder.pos_embed": encoder.pos_embed},
             "0 missing, 1 unknown, first image_encoder.pos_embed",
         ),
-        ({}, "are 0 tensors, the generator wants"),
+        ({}, "weights: 0 tensors, the generator wants"),
         (
             saved | {head: torch.zeros(4, 8, 1, 1)},
             r"head.weight has shape \(4, 8, 1, 1\), the generator wants \(2, 8",

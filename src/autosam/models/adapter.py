@@ -6,12 +6,12 @@ key of its state dict and gains the adapters' beside them. Base weights are load
 
 from collections.abc import Mapping
 
-import torch
 from segment_anything.modeling import ImageEncoderViT
 from segment_anything.modeling.image_encoder import Block, window_partition, window_unpartition
 from torch import Tensor, nn
 
 from autosam.errors import ModelError
+from autosam.models.strict import copy_tensors
 
 _MLP_SCALE = 0.5
 
@@ -160,23 +160,14 @@ def load_adapter_state_dict(image_encoder: ImageEncoderViT, tensors: Mapping[str
     ModelError
         If a tensor is missing, unknown or of another shape.
     """
-    own = adapter_state_dict(image_encoder)
-    missing, unknown = sorted(own.keys() - tensors.keys()), sorted(tensors.keys() - own.keys())
-    if missing or unknown:
-        raise ModelError(
-            f"the adapters have {len(tensors)} tensors, the encoder wants {len(own)} "
-            f"({len(missing)} missing, {len(unknown)} unknown, first {(missing + unknown)[0]}): "
-            "build it with adapters and the variant that they were trained with"
-        )
-    for name, tensor in own.items():
-        if tensor.shape != tensors[name].shape:
-            raise ModelError(
-                f"the adapters' {name} has shape {tuple(tensors[name].shape)}, the encoder wants "
-                f"{tuple(tensor.shape)}: build it with the ratio and the variant that they were trained with"
-            )
-    with torch.no_grad():
-        for name, tensor in own.items():
-            tensor.copy_(tensors[name])
+    copy_tensors(
+        adapter_state_dict(image_encoder),
+        tensors,
+        what="adapters",
+        wants="the encoder",
+        names="build it with adapters and the variant that they were trained with",
+        shapes="build it with the ratio and the variant that they were trained with",
+    )
 
 
 def adapter_layers(image_encoder: ImageEncoderViT) -> dict[str, Adapter]:

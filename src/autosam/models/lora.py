@@ -13,6 +13,7 @@ from loralib import MergedLinear
 from torch import Tensor, nn
 
 from autosam.errors import ModelError
+from autosam.models.strict import copy_tensors
 
 _QUERY_KEY_VALUE = [True, False, True]
 
@@ -153,23 +154,14 @@ def load_lora_state_dict(image_encoder: nn.Module, tensors: Mapping[str, Tensor]
     ModelError
         If a tensor is missing, unknown or of another shape.
     """
-    own = lora_state_dict(image_encoder)
-    missing, unknown = sorted(own.keys() - tensors.keys()), sorted(tensors.keys() - own.keys())
-    if missing or unknown:
-        raise ModelError(
-            f"the adapter has {len(tensors)} tensors, the encoder wants {len(own)} "
-            f"({len(missing)} missing, {len(unknown)} unknown, first {(missing + unknown)[0]}): "
-            "build it with the number of LoRA blocks that the adapter was trained with"
-        )
-    for name, tensor in own.items():
-        if tensor.shape != tensors[name].shape:
-            raise ModelError(
-                f"the adapter's {name} has shape {tuple(tensors[name].shape)}, the encoder wants "
-                f"{tuple(tensor.shape)}: build it with the LoRA rank and the variant that it was trained with"
-            )
-    with torch.no_grad():
-        for name, tensor in own.items():
-            tensor.copy_(tensors[name])
+    copy_tensors(
+        lora_state_dict(image_encoder),
+        tensors,
+        what="LoRA adapter",
+        wants="the encoder",
+        names="build it with the number of LoRA blocks that the adapter was trained with",
+        shapes="build it with the LoRA rank and the variant that the adapter was trained with",
+    )
 
 
 def lora_layers(image_encoder: nn.Module) -> dict[str, MergedLinear]:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from autosam.errors import ModelError
 from autosam.models.encoder import encode_tokens
 from autosam.models.generator import CHANNELS
+from autosam.models.strict import copy_tensors
 from autosam.models.variants import PATCH
 
 # Of RGB from 0 to 255, as in segment_anything.build_sam.
@@ -143,24 +144,14 @@ class SamGenerator(nn.Module):
         ModelError
             If a tensor is missing, unknown or of another shape.
         """
-        own = self.decoder_state_dict()
-        missing, unknown = sorted(own.keys() - tensors.keys()), sorted(tensors.keys() - own.keys())
-        if missing or unknown:
-            raise ModelError(
-                f"the decoder's weights are {len(tensors)} tensors, the generator wants {len(own)} "
-                f"({len(missing)} missing, {len(unknown)} unknown, first {(missing + unknown)[0]}): "
-                "they are of another kind of generator, or damaged"
-            )
-        for name, tensor in own.items():
-            if tensor.shape != tensors[name].shape:
-                raise ModelError(
-                    f"the decoder's {name} has shape {tuple(tensors[name].shape)}, the generator wants "
-                    f"{tuple(tensor.shape)}: build it with the channels, decoder_channels and SAM variant that it "
-                    "was trained with"
-                )
-        with torch.no_grad():
-            for name, tensor in own.items():
-                tensor.copy_(tensors[name])
+        copy_tensors(
+            self.decoder_state_dict(),
+            tensors,
+            what="the decoder's weights",
+            wants="the generator",
+            names="they are of another kind of generator, or damaged",
+            shapes="build it with the channels, decoder_channels and SAM variant that they were trained with",
+        )
 
 
 class _Decoder(nn.Module):
