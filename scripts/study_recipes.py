@@ -43,7 +43,7 @@ ABLATIONS = {
     "no_soft_mask": ["training.soft_mask=false"],
     "soft_point": ["training.soft_point=true"],
 }
-ABLATION_STEPS = 80
+ABLATION_STEPS = 60
 AT_ONCE = 2
 SCORES = ("dice", "iou", "f1", "ap50", "ap75", "mean_ap", "a_rand")
 
@@ -148,7 +148,9 @@ def summary(run: Path) -> dict[str, Any]:
 
 def write_tables(out: Path, docs: Path) -> None:
     """Write the table, draw the curves, print both tables in Markdown."""
-    runs = [name for name in (*STEPS, *ABLATIONS) if rows_of(out / name / "validation.csv")]
+    # Runs that somebody started by hand beside these come last.
+    others = sorted(path.name for path in out.iterdir() if path.name not in {*STEPS, *ABLATIONS})
+    runs = [name for name in (*STEPS, *ABLATIONS, *others) if rows_of(out / name / "validation.csv")]
     if not runs:
         sys.exit(f"{out} holds no run with a validation: train first")
     table = [summary(out / name) for name in runs]
@@ -158,7 +160,7 @@ def write_tables(out: Path, docs: Path) -> None:
         writer.writeheader()
         writer.writerows(table)
     columns = [column for column in table[0] if column not in ("steps", "waited_percent")]
-    for group in (STEPS, ABLATIONS):
+    for group in (STEPS, ABLATIONS, others):
         print("| " + " | ".join(columns) + " |\n" + "|---" * len(columns) + "|")
         for row in table:
             if row["run"] in group:
@@ -179,7 +181,7 @@ def draw_curves(out: Path, names: list[str], path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(13, 4.2), layout="constrained")
     for name in names:
         log, validation = rows_of(out / name / "log.csv"), rows_of(out / name / "validation.csv")
         minutes, spent = {}, 0.0
@@ -202,7 +204,7 @@ def draw_curves(out: Path, names: list[str], path: Path) -> None:
         )
     left.set(xlabel="CPU minutes", ylabel="training loss / its first value", ylim=(0, 1.1))
     right.set(xlabel="CPU minutes", ylabel="mean AP on val", ylim=(0, None))
-    right.legend(fontsize=8)
+    figure.legend(*right.get_legend_handles_labels(), loc="outside right upper", fontsize=8)
     figure.savefig(path, dpi=110)
 
 

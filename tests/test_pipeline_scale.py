@@ -119,7 +119,7 @@ def test_scale_1_changes_no_byte_and_resamples_nothing(sam, monkeypatch):
 
     image = noise(70, 90)
     before = segmenter(sam, small_generator()).segment(image)
-    for name in ("magnify", "resize_nearest", "resize", "scale_prompts"):
+    for name in ("magnify", "unscaled", "scale_prompts"):
         monkeypatch.setattr(pipeline, name, never)
     assert same_bytes(before, segmenter(sam, small_generator(), images={"scale": 1.0}).segment(image))
 
