@@ -43,7 +43,7 @@ ABLATIONS = {
     "no_soft_mask": ["training.soft_mask=false"],
     "soft_point": ["training.soft_point=true"],
 }
-ABLATION_STEPS = 60
+ABLATION_STEPS = 40
 AT_ONCE = 2
 SCORES = ("dice", "iou", "f1", "ap50", "ap75", "mean_ap", "a_rand")
 
