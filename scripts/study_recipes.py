@@ -159,7 +159,7 @@ def write_tables(out: Path, docs: Path) -> None:
         writer = csv.DictWriter(file, list(table[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(table)
-    columns = [column for column in table[0] if column not in ("steps", "waited_percent")]
+    columns = [column for column in table[0] if column != "waited_percent"]
     for group in (STEPS, ABLATIONS, others):
         print("| " + " | ".join(columns) + " |\n" + "|---" * len(columns) + "|")
         for row in table:
