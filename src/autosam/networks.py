@@ -1,6 +1,6 @@
 """The networks of a model: built from settings, written to and read from one file."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,9 @@ from autosam.models.sam_generator import SamGenerator
 from autosam.models.variants import build_sam
 from autosam.models.weights import file_sha256, load_sam_weights
 from autosam.models.zoo import resolve_model
+
+_HEADS = ("unet.segmentation_head.", "decoder.head.")
+"""Where the last layers of both kinds of generator are in their weights."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,17 +221,35 @@ def _start_generator(generator: Generator | SamGenerator | None, model: ModelCon
     path = resolve_model(model.generator.base)
     tensors, header = load_model(path)
     parts, theirs = split_parts(tensors), make_model(header.settings).generator
-    shape = {"encoder", "depth", "decoder_channels", "channels", "skips"}
+    shape = {"encoder", "depth", "decoder_channels", "skips"}
     if theirs is None or theirs.model_dump(include=shape) != model.generator.model_dump(include=shape):
         raise ModelError(
             f"the generator of {path} cannot be started from: it is {_described(theirs)}, wanted "
             f"{_described(model.generator)}; set model.generator alike, or its base to null"
         )
+    own = generator.decoder_state_dict() if isinstance(generator, SamGenerator) else generator.state_dict()
+    start = _with_channels(parts["generator"], own, theirs.channels, generator.channels)
     if isinstance(generator, SamGenerator):
         with _naming(path):
-            generator.load_decoder_state_dict(parts["generator"])
+            generator.load_decoder_state_dict(start)
     else:
-        _load_part(generator, parts, "generator", path)
+        _load_part(generator, {"generator": start}, "generator", path)
+
+
+def _with_channels(
+    theirs: dict[str, Tensor], own: dict[str, Tensor], their_channels: Sequence[str], own_channels: Sequence[str]
+) -> dict[str, Tensor]:
+    """Take over a generator whose maps may be others: its head row by row, what it lacks as it was."""
+    if tuple(their_channels) == tuple(own_channels):
+        return theirs
+    start = dict(theirs)
+    # The head is the only part with a row for each map.
+    for name in (name for name in theirs if name.startswith(_HEADS)):
+        start[name] = own[name].clone()
+        for index, channel in enumerate(own_channels):
+            if channel in their_channels:
+                start[name][index] = theirs[name][their_channels.index(channel)]
+    return start
 
 
 def _described(settings: GeneratorConfig | None) -> str:

@@ -269,6 +269,8 @@ class Segmenter:
             maps.get("boundary"),
             threshold=settings.foreground,
             boundary_threshold=settings.boundary,
+            center=maps.get("center"),
+            center_threshold=settings.center,
             min_size=settings.min_size,
             affinities=affinity_maps(maps),
         )

@@ -51,14 +51,14 @@ class GeneratorConfig(Section):
     )
     depth: int = Field(4, ge=3, le=5)
     decoder_channels: tuple[Positive, ...] = (96, 48, 24, 8)
-    channels: tuple[Literal["foreground", "boundary", "affinity_row", "affinity_col"], ...] = (
+    channels: tuple[Literal["foreground", "boundary", "center", "affinity_row", "affinity_col"], ...] = (
         "foreground",
         "boundary",
     )
     base: str | None = Field(
         None,
-        description="a model, bundled or a file, whose generator to start from: with the same encoder, "
-        "decoder_channels and channels; null starts from random weights",
+        description="a model, bundled or a file, whose generator to start from: with the same encoder and "
+        "decoder_channels; channels that it lacks, and everything where null, start from random weights",
     )
     skips: tuple[Annotated[int, Field(ge=0)], ...] | None = Field(
         None,
@@ -71,6 +71,8 @@ class GeneratorConfig(Section):
             raise ValueError(f"decoder_channels has {len(self.decoder_channels)} entries for depth {self.depth}")
         if not {"foreground", "boundary"} & set(self.channels) or len(set(self.channels)) < len(self.channels):
             raise ValueError("channels must name foreground, boundary or both, and each once")
+        if "center" in self.channels and "foreground" not in self.channels:
+            raise ValueError("channels names center, whose seeds grow over the foreground: name foreground too")
         if ("affinity_row" in self.channels) != ("affinity_col" in self.channels):
             raise ValueError("channels must name affinity_row and affinity_col together")
         if self.encoder == SAM_ENCODER and self.depth != 4:

@@ -57,6 +57,7 @@ class PromptsConfig(Section):
     mask: bool = Field(True, description="give SAM the generator's logits as a mask prompt")
     foreground: Fraction = Field(0.5, description="probability from which a pixel is foreground")
     boundary: Fraction = Field(0.5, description="probability from which a pixel separates two objects")
+    center: Fraction = Field(0.5, description="probability from which a pixel is in an object's center")
     min_size: Annotated[int, Field(ge=0)] = Field(30, description="smallest basin that is prompted, in pixels")
     grid: Positive = Field(32, description="points per side of method=grid")
 
@@ -103,6 +104,9 @@ class SourceConfig(Section):
     )
     components: bool = Field(False, description="labels are masks: make instances by connected components")
     min_size: Annotated[int, Field(ge=0)] = Field(50, description="smallest component, in pixels")
+    weight: Positive = Field(
+        1, description="share of the tiles that come from it, beside the weights of the other sources"
+    )
 
 
 class DataConfig(Section):

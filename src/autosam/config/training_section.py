@@ -17,6 +17,9 @@ class AugmentConfig(Section):
     brightness: Fraction = Field(0.15, description="range of the added intensity")
     noise: Fraction = Field(0.06, description="largest standard deviation of added Gaussian noise")
     blur: float = Field(1.2, ge=0, description="largest Gaussian sigma in pixels, in half of the tiles")
+    color: Fraction = Field(
+        0.0, description="range, in logarithm, by which each channel of a colored image is stained more or less"
+    )
     elastic: float = Field(0.0, ge=0, description="largest shift of an elastic deformation in pixels; 0 is off")
     misaligned: Fraction = Field(
         0.0, description="share of tiles in which a band is shifted sideways, as where a section is torn or joined"

@@ -20,9 +20,11 @@ def find_basins(
     foreground: ArrayLike | None,
     boundary: ArrayLike | None = None,
     *,
+    center: ArrayLike | None = None,
     affinities: tuple[ArrayLike, ArrayLike] | None = None,
     threshold: float = 0.5,
     boundary_threshold: float = 0.5,
+    center_threshold: float = 0.5,
     min_size: int = 30,
     min_seed_size: int = 8,
 ) -> NDArray[np.int32]:
@@ -34,6 +36,9 @@ def find_basins(
     8-connected components of the foreground. Boundary alone: the components between boundaries, less the
     background, which is every region that holds at least ``BACKGROUND_BORDER`` of the image's border pixels;
     object and background share the boundary between them.
+
+    With a center map, seeds are also above ``center_threshold`` in it: two objects stay apart where the boundary
+    between them has a gap. Without a boundary map, 1 − center takes its place.
 
     With affinities, what parts objects is the larger of the boundary and 1 − the smallest affinity of a pixel to
     its four neighbours, and the seeds grow over the foreground across the largest affinity first [1]_, so that
@@ -47,6 +52,8 @@ def find_basins(
         Probability, 0 to 1, that a pixel belongs to an object.
     boundary : array_like, shape (H, W), or None
         Probability, 0 to 1, that a pixel lies on an object's outline.
+    center : array_like, shape (H, W), optional
+        Probability, 0 to 1, that a pixel lies in the inner part of an object; goes with a foreground map only.
     affinities : two of array_like, shape (H, W), optional
         Probability, 0 to 1, that a pixel and the one above it, and a pixel and the one left of it, belong to one
         object: 0 where either is background. The first map's first row and the second's first column are not
@@ -55,6 +62,8 @@ def find_basins(
         A pixel is foreground above this probability.
     boundary_threshold : float
         A pixel is no boundary below this probability; two are tied where 1 − their affinity is below it.
+    center_threshold : float
+        A pixel can be a seed above this probability of being in a center.
     min_size : int
         Smaller basins, in pixels, are dropped.
     min_seed_size : int
@@ -70,7 +79,8 @@ def find_basins(
     Raises
     ------
     InputError
-        If all maps are missing, or they differ in shape, are not 2D or hold values that are no probabilities.
+        If all maps are missing, a center map came without a foreground map, or they differ in shape, are not
+        2D or hold values that are no probabilities.
     ConfigError
         If a threshold lies outside 0 to 1.
 
@@ -87,11 +97,16 @@ def find_basins(
     >>> find_basins(foreground, boundary, min_size=1, min_seed_size=1)
     array([[1, 1, 2, 0, 3]], dtype=int32)
     """
-    for name, value in (("threshold", threshold), ("boundary_threshold", boundary_threshold)):
+    for name, value in (
+        ("threshold", threshold),
+        ("boundary_threshold", boundary_threshold),
+        ("center_threshold", center_threshold),
+    ):
         if not 0 <= value <= 1:
             raise ConfigError(f"{name} is {value}, wanted a probability: give a number from 0 to 1")
     inner = None if foreground is None else _probability_map("foreground", foreground)
     edge = None if boundary is None else _probability_map("boundary", boundary)
+    core = None if center is None else _probability_map("center", center)
     ties = None
     if affinities is not None:
         ties = _probability_map("affinity_row", affinities[0]), _probability_map("affinity_col", affinities[1])
@@ -100,6 +115,7 @@ def find_basins(
         for name, values in (
             ("foreground", inner),
             ("boundary", edge),
+            ("center", core),
             *zip(_AFFINITIES, ties or (), strict=False),
         )
         if values is not None
@@ -111,8 +127,15 @@ def find_basins(
         inner = strongest(ties) if inner is None else inner
         cut = 1 - weakest(ties)
         edge = cut if edge is None else np.maximum(edge, cut)
+    if core is not None:
+        if inner is None:
+            raise InputError("a center map came without a foreground map, over which its seeds grow: give both")
+        edge = 1 - core if edge is None else edge
     if inner is not None and edge is not None:
-        labels = _from_seeds(inner > threshold, edge, ties, boundary_threshold, min_seed_size)
+        apart = edge < boundary_threshold
+        if core is not None:
+            apart &= core > center_threshold
+        labels = _from_seeds(inner > threshold, apart, edge, ties, min_seed_size)
         if ties is not None:
             labels = join_tied(ties, labels, 1 - boundary_threshold)
     elif inner is not None:
@@ -128,15 +151,15 @@ def find_basins(
 
 def _from_seeds(
     mask: NDArray[np.bool_],
+    apart: NDArray[np.bool_],
     boundary: NDArray[np.floating],
     affinities: Affinities | None,
-    boundary_threshold: float,
     min_seed_size: int,
 ) -> NDArray[np.int32]:
-    """Grow the seeds of every foreground component until they fill it."""
+    """Grow the seeds, which are the components of ``apart``, until they fill their foreground components."""
     structure = _EIGHT if affinities is None else _FOUR
     components, n_components = ndimage.label(mask, structure=structure, output=np.int32)
-    seeds, n_seeds = ndimage.label(mask & (boundary < boundary_threshold), output=np.int32)
+    seeds, n_seeds = ndimage.label(mask & apart, output=np.int32)
     if n_components == 0:
         return np.asarray(components, dtype=np.int32)
 

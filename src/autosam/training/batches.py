@@ -48,6 +48,7 @@ def make_batches(
         seed=config.seed,
         augmentation=Augmentation(**settings.augment.model_dump()),
         scale=config.images.scale,
+        weights={source.name: source.weight for source in config.data.sources},
         object_share=settings.object_tiles,
     )
     todo = range(start * per_step, len(tiles))

@@ -19,15 +19,16 @@ def change_intensity(
     brightness: float = 0.0,
     noise: float = 0.0,
     blur: float = 0.0,
+    color: float = 0.0,
 ) -> NDArray[np.float32]:
-    """Change gamma, contrast, brightness, sharpness and noise.
+    """Change gamma, contrast, brightness, color, sharpness and noise.
 
     Parameters
     ----------
     image : ndarray of float32, shape (H, W, 3)
         0 to 1.
     rng : numpy Generator
-    contrast, brightness, noise, blur : float
+    contrast, brightness, noise, blur, color : float
         Ranges as in `tiles.Augmentation`; 0 leaves the image as it is.
 
     Returns
@@ -43,6 +44,9 @@ def change_intensity(
     changed = image**gamma if contrast else image
     mean = changed.mean()
     changed = (changed - mean) * gain + mean + offset
+    # Drawn only where it is asked for, and where there is color: gray images come as three equal channels.
+    if color and np.ptp(image, axis=-1).any():
+        changed = 1 - (1 - changed) * np.exp(rng.uniform(-color, color, size=3))
     if sigma > 0.2:
         changed = ndimage.gaussian_filter(changed, (sigma, sigma, 0))
     if amplitude > 0:

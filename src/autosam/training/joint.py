@@ -255,6 +255,8 @@ class JointModel(nn.Module):
                 labels,
                 maps.get("foreground"),
                 maps.get("boundary"),
+                center=maps.get("center"),
+                center_threshold=settings.center,
                 affinities=affinity_maps(maps),
                 count=training.prompts_per_tile,
                 threshold=settings.foreground,

@@ -136,6 +136,8 @@ def emitted_prompts(
     matching: Matching,
     unmatched: bool,
     rng: np.random.Generator,
+    center: NDArray[np.float32] | None = None,
+    center_threshold: float = 0.5,
     affinities: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None,
 ) -> TilePrompts:
     """Let the generator prompt as it will when it works, and match its prompts to the objects.
@@ -154,6 +156,8 @@ def emitted_prompts(
         threshold=threshold,
         boundary_threshold=boundary_threshold,
         min_size=min_size,
+        center=center,
+        center_threshold=center_threshold,
         affinities=affinities,
     )
     emitted = emit_prompts(

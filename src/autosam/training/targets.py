@@ -22,13 +22,15 @@ def generator_targets(labels: NDArray[np.int32], channels: tuple[str, ...]) -> N
     ----------
     labels : ndarray of int32, shape (H, W)
         0 for background.
-    channels : tuple of {"foreground", "boundary", "affinity_row", "affinity_col"}
+    channels : tuple of {"foreground", "boundary", "center", "affinity_row", "affinity_col"}
 
     Returns
     -------
     ndarray of float32, shape (channels, H, W)
         0 or 1. Foreground is every object pixel. Boundary is the band of ``BOUNDARY_WIDTH`` pixels on each side of
-        every outline, also of that between two touching objects. Affinities are those of nearest neighbours
+        every outline, also of that between two touching objects. Center is where an object is deeper than half of
+        its depth, in Euclidean distance to what is not the object; beyond the tile's border is no outside.
+        Affinities are those of nearest neighbours
         (Turaga et al. 2010, "Convolutional networks can learn to generate affinity graphs for image
         segmentation"; Lee et al. 2017): 1 where a pixel and the one a row above (``affinity_row``) or a column to
         the left (``affinity_col``) are of one object; in the first row or column the pixel's own foreground. All 0
@@ -42,6 +44,18 @@ def _boundary(labels: NDArray[np.int32]) -> NDArray[np.bool_]:
     return np.asarray(ndimage.binary_dilation(thick, iterations=BOUNDARY_WIDTH - 1))
 
 
+def _center(labels: NDArray[np.int32]) -> NDArray[np.bool_]:
+    foreground = labels > 0
+    # From the outermost pixels of each object, so that touching ones end where they touch; those are 1 deep.
+    inside = foreground & ~find_boundaries(labels, mode="inner")
+    # Without anything outside, scipy measures the distance to nothing.
+    depth = np.ones(labels.shape) if inside.all() else ndimage.distance_transform_edt(inside) + 1
+    ids = np.unique(labels[foreground])
+    deepest = np.zeros(int(ids.max(initial=0)) + 1)
+    deepest[ids] = ndimage.maximum(depth, labels, ids)
+    return np.asarray(foreground & (depth > deepest[labels] / 2))
+
+
 def _affinity(labels: NDArray[np.int32], axis: int) -> NDArray[np.bool_]:
     joined = labels > 0
     after = np.moveaxis(joined, axis, 0)[1:]
@@ -52,6 +66,7 @@ def _affinity(labels: NDArray[np.int32], axis: int) -> NDArray[np.bool_]:
 _MAPS: dict[str, Callable[[NDArray[np.int32]], NDArray[np.bool_]]] = {
     "foreground": lambda labels: labels > 0,
     "boundary": _boundary,
+    "center": _center,
     "affinity_row": partial(_affinity, axis=0),
     "affinity_col": partial(_affinity, axis=1),
 }

@@ -1,8 +1,9 @@
 """Random, augmented training tiles: tile i of a run is the same whenever and wherever it is made."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -42,6 +43,7 @@ class Augmentation:
     brightness: float = 0.0
     noise: float = 0.0
     blur: float = 0.0
+    color: float = 0.0
     elastic: float = 0.0
     misaligned: float = 0.0
     missing: float = 0.0
@@ -99,7 +101,7 @@ class TileDataset(Dataset[Tile]):
     Parameters
     ----------
     scenes : sequence of Scene
-        At least one. Sources are drawn with equal shares, whatever their sizes.
+        At least one. Sources are drawn by their weights, whatever their sizes.
     size : int
         Side of a tile in pixels.
     length : int
@@ -108,6 +110,8 @@ class TileDataset(Dataset[Tile]):
     augmentation : Augmentation
     scale : float
         Magnification at which the networks see the images; that of the augmentation comes on top of it.
+    weights : mapping of str to int
+        Weights of sources by name; 1 for the others.
     object_share : float
         Share of the tiles that are cut around an object; the others lie anywhere. At 1, scenes without an object
         are never drawn.
@@ -127,6 +131,7 @@ class TileDataset(Dataset[Tile]):
         seed: int,
         augmentation: Augmentation,
         scale: float = 1.0,
+        weights: Mapping[str, int] = MappingProxyType({}),
         object_share: float = 0.8,
     ) -> None:
         drawn = [scene for scene in scenes if scene.labels.any()] if object_share == 1 else list(scenes)
@@ -136,7 +141,9 @@ class TileDataset(Dataset[Tile]):
                 "training images has one; check the labels, or set it below 1"
             )
         self._sources = [
-            [scene for scene in drawn if scene.source == name] for name in sorted({s.source for s in drawn})
+            [scene for scene in drawn if scene.source == name]
+            for name in sorted({s.source for s in drawn})
+            for _ in range(weights.get(name, 1))
         ]
         self._size = size
         self._length = length
@@ -170,6 +177,7 @@ class TileDataset(Dataset[Tile]):
             brightness=augmentation.brightness,
             noise=augmentation.noise,
             blur=augmentation.blur,
+            color=augmentation.color,
         )
         planes = np.ascontiguousarray(image.transpose(2, 0, 1))
         return Tile(torch.from_numpy(planes), torch.from_numpy(labels), tuple(prompts))
