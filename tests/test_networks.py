@@ -530,11 +530,29 @@ def test_a_generator_starts_from_another_models(tmp_path: Path) -> None:
     assert all(torch.equal(value, mine[name]) for name, value in fresh.sam.state_dict().items())
 
 
-@pytest.mark.parametrize(
-    "other", ["model.generator.channels=[foreground]", "model.generator.decoder_channels=[8, 8, 8]"]
-)
-def test_a_generator_of_another_shape_is_no_start(tmp_path: Path, other: str) -> None:
-    model = model_of(other)
+def test_a_generator_starts_from_one_with_other_maps(tmp_path: Path) -> None:
+    model = model_of("model.generator.channels=[foreground, boundary]")
+    path = tmp_path / "m.safetensors"
+    there = build_networks(model, seed=3)
+    header = ModelHeader(settings={"model": model.model_dump(mode="json")})
+    save_model(path, tensors=network_tensors(there, model), metadata=header)
+    other = "model.generator.channels=[center, boundary, foreground]"
+    new = build_networks(model_of(other, f"model.generator.base={path}"), seed=4)
+    fresh = build_networks(model_of(other), seed=4)
+    assert new.generator is not None
+    assert there.generator is not None
+    assert fresh.generator is not None
+    mine, theirs, random = (part.state_dict() for part in (new.generator, there.generator, fresh.generator))
+    for name, value in mine.items():
+        if "segmentation_head" in name:
+            assert torch.equal(value[1:], theirs[name].flip(0))
+            assert torch.equal(value[0], random[name][0])
+        else:
+            assert torch.equal(value, theirs[name])
+
+
+def test_a_generator_of_another_shape_is_no_start(tmp_path: Path) -> None:
+    model = model_of("model.generator.decoder_channels=[8, 8, 8]")
     path = tmp_path / "m.safetensors"
     header = ModelHeader(settings={"model": model.model_dump(mode="json")})
     save_model(path, tensors=network_tensors(build_networks(model), model), metadata=header)

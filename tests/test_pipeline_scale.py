@@ -17,7 +17,7 @@ from test_pipeline import (
 )
 
 from autosam import Segmentation, pipeline
-from autosam.errors import InputError
+from autosam.errors import ConfigError, InputError
 from autosam.prompts import Prompt
 
 SMALLER = {"min_size": 8}
@@ -160,3 +160,39 @@ def test_an_image_of_a_few_pixels(sam, shape, scale):
     result = subject.segment(noise(*shape), prompts=[Prompt(np.zeros((1, 2)), ONE)])
     check(result, shape)
     np.testing.assert_allclose(result.prompts[0].points, [[0, 0]], atol=1e-9)
+
+
+def test_a_magnification_multiplies_the_models_own(sam):
+    twice = scaled(sam, 2.0).segment(SPOTS)
+    same_bytes(scaled(sam, 1.0).segment(SPOTS, magnification=2.0), twice)
+    same_bytes(scaled(sam, 4.0).segment(SPOTS, magnification=0.5), twice)
+    assert twice.labels.shape == SPOTS.shape
+
+
+@pytest.mark.parametrize(
+    ("known", "image", "wanted"),
+    [
+        ({"pixel_size": 5.0}, {"pixel_size_nm": 10.0}, 2.0),
+        ({"pixel_size": 5.0}, {"pixel_size_nm": 2.5}, 0.5),
+        ({"diameter": 30.0}, {"diameter": 10.0}, 3.0),
+        # What a person says of the objects counts before the file's pixels.
+        ({"pixel_size": 5.0, "diameter": 30.0}, {"pixel_size_nm": 10.0, "diameter": 60.0}, 0.5),
+        # Too little to resample an image for.
+        ({"pixel_size": 5.0}, {"pixel_size_nm": 6.0}, 1.0),
+        ({"pixel_size": 5.0}, {"pixel_size_nm": 4.1}, 1.0),
+        ({"diameter": 30.0}, {"pixel_size_nm": 10.0}, 1.0),
+        ({"pixel_size": 5.0}, {}, 1.0),
+    ],
+)
+def test_the_magnification_brings_an_image_to_the_training_images(sam, known, image, wanted):
+    assert segmenter(sam, BrightPixels(), images=known).magnification(**image) == wanted
+
+
+def test_a_diameter_that_the_model_cannot_compare(sam):
+    with pytest.raises(ConfigError, match="does not say how large the objects were"):
+        segmenter(sam, BrightPixels()).magnification(diameter=10.0)
+
+
+def test_a_scale_that_can_only_be_a_mistake(sam):
+    with pytest.raises(InputError, match="would be magnified 2000 times"):
+        segmenter(sam, BrightPixels(), images={"pixel_size": 5.0}).magnification(pixel_size_nm=10_000)

@@ -43,6 +43,31 @@ def test_boundary_parts_touching_discs():
     assert np.all(basins[only_right & disc((40, 70), 20, 47, 13)] == 2)
 
 
+def test_centers_part_objects_whose_boundary_has_a_gap():
+    foreground, boundary, left, right = touching_discs()
+    boundary[16:25] = 0.1
+    assert find_basins(foreground, boundary).max() == 1
+    center = np.where(disc((40, 70), 20, 20, 7) | disc((40, 70), 20, 47, 7), 0.8, 0.1)
+    for basins in (find_basins(foreground, boundary, center=center), find_basins(foreground, center=center)):
+        assert basins.max() == 2
+        np.testing.assert_array_equal(basins > 0, left | right)
+        assert basins[20, 20] == 1
+        assert basins[20, 47] == 2
+    # An object without a center of its own is kept; so is what the boundary alone has parted.
+    assert find_basins(foreground, boundary, center=np.zeros_like(foreground)).max() == 1
+    assert find_basins(foreground, boundary, center=center, center_threshold=0.05).max() == 1
+
+
+def test_a_center_map_needs_a_foreground_of_its_shape():
+    maps = np.full((10, 10), 0.5)
+    with pytest.raises(InputError, match="without a foreground map"):
+        find_basins(None, maps, center=maps)
+    with pytest.raises(InputError, match="differ in shape"):
+        find_basins(maps, center=maps[:5])
+    with pytest.raises(ConfigError, match="center_threshold is 2"):
+        find_basins(maps, center=maps, center_threshold=2)
+
+
 def test_diagonal_boundary_of_one_pixel_parts():
     foreground = np.ones((12, 12))
     basins = find_basins(foreground, np.eye(12), min_size=1, min_seed_size=1)

@@ -35,6 +35,17 @@ def test_intensities_stay_in_range_and_gray_stays_gray() -> None:
         assert np.isfinite(change_intensity(np.full((4, 4, 3), level, np.float32), rng(), **STRONG)).all()
 
 
+def test_stains_are_stronger_or_weaker_and_gray_has_none() -> None:
+    np.testing.assert_array_equal(change_intensity(gray(), rng(), color=0.5), change_intensity(gray(), rng()))
+    white_and_stained = np.stack([np.ones((4, 4)), np.full((4, 4), 0.6), np.full((4, 4), 0.8)], axis=-1)
+    changed = change_intensity(white_and_stained.astype(np.float32), rng(), color=0.5)
+    absorbed = (1 - changed[0, 0]) / (1 - white_and_stained[0, 0] + 1e-9)
+    assert changed[0, 0, 0] == 1
+    assert not np.isclose(absorbed[1], absorbed[2])
+    assert (np.exp(-0.5) <= absorbed[1:]).all()
+    assert (absorbed[1:] <= np.exp(0.5)).all()
+
+
 def test_a_band_or_a_patch_of_one_level_is_lost() -> None:
     image, levels, shapes = gray(100), [], []
     before = image.copy()

@@ -3,17 +3,19 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from blobs import small_config, write_base
 from torch.optim.swa_utils import AveragedModel
 
 from autosam.config import Config
+from autosam.data import Scene
 from autosam.errors import OutputError
 from autosam.models.checkpoint import load_model
 from autosam.networks import Networks, build_networks, load_networks
 from autosam.training.joint import JointModel
-from autosam.training.saving import averaged_networks, save_trained
+from autosam.training.saving import averaged_networks, median_diameter, save_trained
 
 Saved = tuple[Config, Networks, AveragedModel]
 
@@ -48,7 +50,7 @@ def test_the_average_is_what_is_used(make: Callable[..., Saved]) -> None:
 def test_a_model_file_has_the_averaged_weights_and_a_header(make: Callable[..., Saved], tmp_path: Path) -> None:
     config, networks, averaged = make("seed=4", "training.steps=12", "training.batch_size=3")
     path = tmp_path / "model.safetensors"
-    save_trained(path, averaged, networks, config, {"step": 7, "mean_ap": 0.25}, "CC0")
+    save_trained(path, averaged, networks, config, {"step": 7, "mean_ap": 0.25}, "CC0", diameter=9.5)
     loaded, header = load_networks(path)
     assert header.training == {
         "step": 7,
@@ -61,6 +63,7 @@ def test_a_model_file_has_the_averaged_weights_and_a_header(make: Callable[..., 
     }
     assert (header.licence, header.base_name, header.base_sha256) == ("CC0", "", "")
     assert set(header.settings) == {"images", "model", "tiles", "prompts", "decode", "merge"}
+    assert header.settings["images"]["diameter"] == 9.5
     name = "mask_decoder.iou_token.weight"
     wanted = networks.sam.state_dict()[name] + 0.125
     assert torch.allclose(loaded.sam.state_dict()[name], wanted, rtol=1e-3, atol=1e-3)
@@ -78,7 +81,7 @@ def test_a_frozen_base_is_named_and_not_held(make: Callable[..., Saved], tmp_pat
         "prompts.method=manual",
     )
     path = tmp_path / "model.safetensors"
-    save_trained(path, averaged, networks, config, {}, "")
+    save_trained(path, averaged, networks, config, {}, "", diameter=9.5)
     tensors, header = load_model(path)
     assert {name.partition(".")[0] for name in tensors} == {"decoder"}
     assert header.training["trained_parameters"] == sum(tensor.numel() for tensor in tensors.values())
@@ -86,7 +89,24 @@ def test_a_frozen_base_is_named_and_not_held(make: Callable[..., Saved], tmp_pat
     assert header.base_sha256 == networks.base_sha256 != ""
 
 
+def test_the_diameter_of_the_settings_counts_before_the_measured_one(
+    make: Callable[..., Saved], tmp_path: Path
+) -> None:
+    config, networks, averaged = make("images.diameter=20")
+    path = tmp_path / "model.safetensors"
+    save_trained(path, averaged, networks, config, {}, "", diameter=9.5)
+    assert load_model(path)[1].settings["images"]["diameter"] == 20
+
+
+def test_the_diameter_is_that_of_the_median_object() -> None:
+    labels = np.zeros((40, 40), np.int32)
+    labels[0, 0], labels[2:12, 2:12], labels[20:40, 20:40] = 1, 2, 5
+    empty = Scene("s/b", "s", np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), np.int32))
+    scenes = [Scene("s/a", "s", np.zeros((40, 40, 3), np.uint8), labels), empty]
+    assert median_diameter(scenes) == pytest.approx(2 * np.sqrt(100 / np.pi), abs=0.01)
+
+
 def test_a_folder_that_is_gone(make: Callable[..., Saved], tmp_path: Path) -> None:
     config, networks, averaged = make()
     with pytest.raises(OutputError):
-        save_trained(tmp_path / "gone" / "model.safetensors", averaged, networks, config, {}, "")
+        save_trained(tmp_path / "gone" / "model.safetensors", averaged, networks, config, {}, "", diameter=9.5)

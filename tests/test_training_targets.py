@@ -30,6 +30,29 @@ def test_touching_objects_have_a_boundary_between_them() -> None:
     assert boundary[5].tolist() == [0, 0, 0, 1, 1, 1, 1, 0, 0, 0]
 
 
+def test_a_center_is_the_deeper_half_of_an_object() -> None:
+    labels = np.zeros((9, 23), dtype=np.int32)
+    labels[1:8, 1:8] = 1
+    # Touching it: depths are 1, 2, 3, 4, 3, 2, 1 in both.
+    labels[1:8, 8:15] = 4
+    labels[4, 20] = 2
+    (center,) = generator_targets(labels, ("center",))
+    wanted = np.zeros((9, 23), dtype=int)
+    for first in (3, 10):
+        wanted[3:6, first : first + 3] = 1
+    wanted[4, 20] = 1
+    np.testing.assert_array_equal(center, wanted)
+
+
+def test_beyond_the_tiles_border_is_no_outside() -> None:
+    labels = np.ones((6, 8), dtype=np.int32)
+    np.testing.assert_array_equal(generator_targets(labels, ("center",))[0], labels)
+    labels[:, 4:] = 0
+    # Depths are 4, 3, 2, 1 from the border on.
+    assert generator_targets(labels, ("center",))[0][2].tolist() == [1, 1, 0, 0, 0, 0, 0, 0]
+    assert not generator_targets(np.zeros((6, 8), dtype=np.int32), ("center",)).any()
+
+
 def test_channels_come_in_the_order_asked_for() -> None:
     labels = np.zeros((8, 8), dtype=np.int32)
     labels[2:6, 2:6] = 3

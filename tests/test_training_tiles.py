@@ -292,10 +292,15 @@ def test_what_is_off_draws_nothing_and_what_is_on_comes_in_its_share() -> None:
     assert set(np.unique(seen)) <= set(np.unique(labels))
 
 
-def test_sources_have_equal_shares() -> None:
+def test_sources_have_equal_shares_or_their_weights() -> None:
     def plain(source: str, level: int) -> Scene:
         return Scene(f"{source}/a", source, np.full((64, 64, 3), level, np.uint8), np.zeros((64, 64), np.int32))
 
     many = [plain("many", 0)] * 30 + [plain("few", 255)]
     data = TileDataset(many, size=16, length=300, seed=0, augmentation=Augmentation())
     assert np.mean([float(tile.image.mean()) for tile in data]) == pytest.approx(0.5, abs=0.1)
+
+    weighted = TileDataset(
+        many, size=16, length=300, seed=0, augmentation=Augmentation(), weights={"few": 4, "other": 9}
+    )
+    assert np.mean([float(tile.image.mean()) for tile in weighted]) == pytest.approx(0.8, abs=0.08)

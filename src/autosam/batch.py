@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autosam.errors import InputError
-from autosam.images import Source, ensure_folder, read_image, write_labels, write_png
+from autosam.images import Source, ensure_folder, read_image, read_pixel_size, write_labels, write_png
 from autosam.images.scenes import Scene, read_scene
 from autosam.instances import measure_instances, write_table
 from autosam.pipeline import Segmenter
@@ -79,6 +79,7 @@ def segment_batch(
     draw_prompts: bool = False,
     save_prompts: bool = False,
     pixel_size_nm: float | None = None,
+    diameter: float | None = None,
     prompts_for: Callable[[Source | Scene, tuple[int, int]], Sequence[Prompt]] | None = None,
     prompts_sha256: str = "",
     oracle_for: Callable[[Source | Scene], NDArray[np.integer[Any]]] | None = None,
@@ -106,7 +107,10 @@ def segment_batch(
     save_prompts : bool
         Write the prompts too, as ``NAME_prompts.csv``, to be corrected by hand and used with ``prompts_for``.
     pixel_size_nm : float, optional
-        Side of a pixel, for areas in µm².
+        Side of a pixel; by default what each file says (`read_pixel_size`). Known, it gives areas in µm², and
+        images are brought to the pixel size that the model was trained at (`Segmenter.magnification`).
+    diameter : float, optional
+        Typical diameter of the objects in pixels: images are brought to that of the training objects.
     prompts_for : callable, optional
         Gives the prompts of an image of a given shape, for ``prompts.method=manual``.
     prompts_sha256 : str
@@ -140,6 +144,7 @@ def segment_batch(
         settings=segmenter.config.model_dump(mode="json", exclude={"training", "data"}),
         options={
             "pixel_size_nm": pixel_size_nm,
+            "diameter": diameter,
             "draw_prompts": draw_prompts,
             "save_prompts": save_prompts,
             "prompts_sha256": prompts_sha256,
@@ -162,26 +167,35 @@ def segment_batch(
                 image = read_scene(source) if isinstance(source, Scene) else read_image(source)
                 first = image[0] if isinstance(image, list) else image
                 prompts = None if prompts_for is None else prompts_for(source, (first.shape[0], first.shape[1]))
+                size_nm = _pixel_size(source) if pixel_size_nm is None else pixel_size_nm
+                magnification = segmenter.magnification(pixel_size_nm=size_nm, diameter=diameter)
                 result = segmenter.segment(
                     image,
+                    magnification=magnification,
                     prompts=prompts,
                     oracle=None if oracle_for is None else oracle_for(source),
                     progress=None if progress is None else lambda done, todo: progress(done / todo),
                 )
                 measured = np.stack(image, axis=-1) if isinstance(image, list) else image
-                _write(source, outputs, measured, result, draw_prompts, save_prompts, pixel_size_nm)
+                _write(source, outputs, measured, result, draw_prompts, save_prompts, size_nm)
             except InputError as error:
                 message = _naming(source, str(error))
                 record.add(source.name, {"input": origin, "error": message})
                 yield Outcome(source, "failed", seconds=time.perf_counter() - began, message=message)
                 continue
             seconds = time.perf_counter() - began
-            record.add(source.name, {"input": origin, **_entry(result), "seconds": round(seconds, 3)})
+            scale = {"pixel_size_nm": size_nm, "magnification": magnification}
+            record.add(source.name, {"input": origin, **_entry(result), **scale, "seconds": round(seconds, 3)})
             yield Outcome(source, "done", len(result.scores), len(result.prompts), seconds)
 
 
 def _resolved(source: Source | Scene) -> Source | Scene:
     return source.resolved() if isinstance(source, Scene) else replace(source, path=source.path.resolve())
+
+
+def _pixel_size(source: Source | Scene) -> float | None:
+    """Read the pixel size of an image, or of the first channel of a scene, whose channels are aligned."""
+    return read_pixel_size(source.sources[0] if isinstance(source, Scene) else source)
 
 
 def _naming(source: Source | Scene, message: str) -> str:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from autosam.config import Config, load_config, make_model
 from autosam.errors import ConfigError, InputError
-from autosam.images import magnify, to_uint8
+from autosam.images import magnify, settled, to_uint8
 from autosam.images.channels import mean_picture, normalize_channels
 from autosam.instances import MaskCrop, Merged, fill_from_basins, merge_masks
 from autosam.instances.clean import clean_mask
@@ -116,6 +116,7 @@ class Segmenter:
         self,
         image: NDArray[Any] | Sequence[NDArray[Any]],
         *,
+        magnification: float = 1.0,
         prompts: Sequence[Prompt] | None = None,
         oracle: NDArray[np.integer[Any]] | None = None,
         progress: Callable[[int, int], None] | None = None,
@@ -129,6 +130,8 @@ class Segmenter:
             normalized on its own, and ``images.combine`` says what becomes of them. With ``avg`` and ``max``
             prompts are found once, on the mean or maximum of the generator's maps, and every prompt's mask is that
             of the mean or maximum of the mask probabilities; constant channels are left out.
+        magnification : float
+            How much the networks see this image magnified, on top of ``images.scale``; see `magnification`.
         prompts : sequence of Prompt, optional
             A person's own. With ``prompts.method=manual`` just these objects are found, otherwise these too: an
             automatic prompt makes way where one of them speaks of the same object. No threshold drops them.
@@ -175,14 +178,49 @@ class Segmenter:
                 "an oracle chooses among SAM's masks, and decode.sam=false asks for none; change one"
             )
         truth = None if oracle is None else Oracle.of(oracle, shape)
-        if settings.scale == 1:
+        scale = settings.scale * magnification
+        if scale == 1:
             return self._segment(channels, prompts, truth, progress)
-        scaled = [magnify(pixels, settings.scale) for pixels in channels]
+        scaled = [magnify(pixels, scale) for pixels in channels]
         height, width = scaled[0].shape[:2]
         factors = (height / shape[0], width / shape[1])
         asked = None if prompts is None else scale_prompts(prompts, factors)
         judge = None if truth is None else truth.resized((height, width))
         return unscaled(self._segment(scaled, asked, judge, progress), to_uint8(mean_picture(channels)), factors)
+
+    def magnification(self, *, pixel_size_nm: float | None = None, diameter: float | None = None) -> float:
+        """Say how much an image must be magnified to look as those that the model was trained on.
+
+        Parameters
+        ----------
+        pixel_size_nm : float, optional
+            Side of its pixels.
+        diameter : float, optional
+            Typical diameter of its objects in pixels; counts before the pixel size.
+
+        Returns
+        -------
+        float
+            For `segment`. 1 where nothing is known of the image or of the model, and where both agree to within
+            ``scale.TOLERANCE``.
+
+        Raises
+        ------
+        ConfigError
+            If a diameter came, and the model does not know that of its training objects.
+        """
+        settings = self.config.images
+        if diameter is not None and settings.diameter is None:
+            raise ConfigError(
+                f"the model {self.name} does not say how large the objects were that it was trained on, so a "
+                "diameter is of no use; set images.diameter, or images.scale"
+            )
+        factor = 1.0
+        if diameter is not None and settings.diameter is not None:
+            factor = settings.diameter / diameter
+        elif pixel_size_nm is not None and settings.pixel_size is not None:
+            factor = pixel_size_nm / settings.pixel_size
+        return settled(factor)
 
     def _segment(
         self,
@@ -236,7 +274,7 @@ class Segmenter:
             precision=settings.decode.precision,
             progress=progress,
         )
-        merged = self._merge(masks, asked, shape, by_hand=by_hand)
+        merged = self.merge(masks, asked, shape, by_hand=by_hand)
         if "foreground" in maps:
             merged = fill_from_basins(
                 merged,
@@ -288,9 +326,10 @@ class Segmenter:
             mask=settings.mask and "foreground" in maps,
         )
 
-    def _merge(
+    def merge(
         self, masks: list[MaskCrop], asked: Sequence[Prompt], shape: tuple[int, int], *, by_hand: int
     ) -> Merged:
+        """Make instances of every mask that SAM gave; prompts from ``by_hand`` on are a person's own."""
         settings = self.config.merge
         # One slot per mask, so that `kept` still counts in the caller's list.
         index_of, cleaned = [], []

@@ -79,7 +79,23 @@ def segment(
     file_format: Annotated[str, typer.Option("--format", help="Of the labels: tif, png, h5 or zarr.")] = "tif",
     pixel_size: Annotated[
         float | None,
-        typer.Option(min=1e-6, max=1e9, metavar="NM", help="Side of a pixel in nm, for areas in µm²."),
+        typer.Option(
+            min=1e-6,
+            max=1e9,
+            metavar="NM",
+            help="Side of a pixel in nm, by default what the file says: gives areas in µm², and brings images to "
+            "the scale that the model was trained at.",
+        ),
+    ] = None,
+    diameter: Annotated[
+        float | None,
+        typer.Option(
+            min=1e-6,
+            max=1e9,
+            metavar="PX",
+            help="Typical diameter of the objects in pixels: brings images to the scale that the model was "
+            "trained at.",
+        ),
     ] = None,
     draw_prompts: Annotated[
         bool, typer.Option("--draw-prompts", help="Draw the prompts on the overlays.")
@@ -147,6 +163,7 @@ def segment(
             draw_prompts=draw_prompts,
             save_prompts=save_prompts,
             pixel_size_nm=pixel_size,
+            diameter=diameter,
             prompts_for=prompts_for,
             prompts_sha256=prompts_sha256,
             oracle_for=None if truths is None else truths.of,

@@ -24,6 +24,18 @@ class ImagesConfig(Section):
         description="magnification at which the networks see the image; other sizes in pixels (min_size, tiles) "
         "are counted after it, results come back on the image's own grid",
     )
+    pixel_size: float | None = Field(
+        None,
+        gt=0,
+        description="nm of a pixel of the images that the model was trained on; images whose own is known are "
+        "brought to it",
+    )
+    diameter: float | None = Field(
+        None,
+        gt=0,
+        description="median diameter of the objects that the model was trained on, in pixels of their images; "
+        "training measures it where it is null",
+    )
     combine: Literal["input", "avg", "max"] = Field(
         "input",
         description="several channels of one scene (autosam segment --channels): two or three as red, green and "

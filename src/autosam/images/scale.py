@@ -6,6 +6,33 @@ from skimage.transform import resize
 
 from autosam.errors import InputError
 
+TOLERANCE = 1.25
+"""Magnifications up to this, or down to its inverse, are not worth resampling an image for."""
+
+LARGEST = 8.0
+"""An image is magnified or shrunk by no more than this: what is asked beyond it is a mistake, not a scale."""
+
+
+def settled(factor: float) -> float:
+    """Leave a magnification away that is not worth it.
+
+    Raises
+    ------
+    InputError
+        If it is not from 1 / ``LARGEST`` to ``LARGEST``.
+
+    Examples
+    --------
+    >>> settled(1.2), settled(1.3), settled(0.5)
+    (1.0, 1.3, 0.5)
+    """
+    if not 1 / LARGEST <= factor <= LARGEST:
+        raise InputError(
+            f"the image would be magnified {factor:g} times to look as the training images did, wanted "
+            f"{1 / LARGEST:g} to {LARGEST:g}; correct its pixel size or the diameter of its objects"
+        )
+    return 1.0 if 1 / TOLERANCE <= factor <= TOLERANCE else factor
+
 
 def magnify(image: NDArray[np.float32], scale: float) -> NDArray[np.float32]:
     """Resize an image, so that an object of d pixels has ``scale`` × d.

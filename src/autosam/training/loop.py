@@ -27,7 +27,7 @@ from autosam.training.devices import (
 from autosam.training.joint import BatchLoss, ExpertPrompts, JointModel
 from autosam.training.optimizer import make_optimizer, trainable_parameters
 from autosam.training.run import MODEL, PREVIEWS, TENSORBOARD, TRAIN_LOG, VALIDATION_LOG, RunFolder
-from autosam.training.saving import averaged_networks, save_trained
+from autosam.training.saving import averaged_networks, median_diameter, save_trained
 from autosam.training.schedule import emitted_share, learning_rate
 from autosam.training.step import StepLoss, step_loss
 from autosam.training.tensorboard import TensorBoardLog
@@ -96,6 +96,7 @@ def train(
     """
     check_trainable(config, train_scenes)
     settings = config.training
+    diameter = median_diameter(train_scenes)
     device = device or torch.device("cpu")
 
     # Build
@@ -207,10 +208,11 @@ def train(
             fruitless += 1
             if validation.score >= best:
                 best, fruitless = validation.score, 0
-                save_trained(out / MODEL, averaged, networks, config, {"step": done, **scores}, licence)
+                summary = {"step": done, **scores}
+                save_trained(out / MODEL, averaged, networks, config, summary, licence, diameter=diameter)
             ends = 0 < settings.patience <= fruitless
         elif last and fabric.is_global_zero and not val_scenes:
-            save_trained(out / MODEL, averaged, networks, config, {"step": done}, licence)
+            save_trained(out / MODEL, averaged, networks, config, {"step": done}, licence, diameter=diameter)
         if validated and settings.patience:
             ends = bool(fabric.broadcast(ends))
         # Also where a model was kept: it must not be left without the checkpoint that it belongs to.

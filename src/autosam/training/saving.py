@@ -1,12 +1,14 @@
 """The weights that a run keeps: averaged, in float16, with the settings that they are to be used with."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch.optim.swa_utils import AveragedModel
 
 from autosam.config import Config
+from autosam.data import Scene
 from autosam.models.checkpoint import ModelHeader, save_model
 from autosam.networks import Networks, network_tensors
 from autosam.training.validation import SECONDS
@@ -19,6 +21,22 @@ def averaged_networks(averaged: AveragedModel, networks: Networks) -> Networks:
     return Networks(model.sam, model.generator, networks.base_name, networks.base_sha256)
 
 
+def median_diameter(scenes: Sequence[Scene]) -> float:
+    """Diameter of the circle of an object's area, the median over all objects; in pixels of the images.
+
+    Parameters
+    ----------
+    scenes : sequence of Scene
+        At least one has an object.
+
+    Returns
+    -------
+    float
+    """
+    areas = np.concatenate([np.bincount(scene.labels.ravel())[1:] for scene in scenes])
+    return round(float(np.sqrt(4 * np.median(areas[areas > 0]) / np.pi)), 2)
+
+
 def save_trained(
     path: Path,
     averaged: AveragedModel,
@@ -26,8 +44,10 @@ def save_trained(
     config: Config,
     summary: Mapping[str, Any],
     licence: str,
+    *,
+    diameter: float,
 ) -> None:
-    """Write the model file.
+    """Write the model file; ``diameter`` is that of the training objects, unless the settings name another.
 
     Raises
     ------
@@ -35,6 +55,8 @@ def save_trained(
         If it cannot be written.
     """
     trained = averaged_networks(averaged, networks)
+    if config.images.diameter is None:
+        config = config.model_copy(update={"images": config.images.model_copy(update={"diameter": diameter})})
     used = {"images", "model", "tiles", "prompts", "decode", "merge"}
     header = ModelHeader(
         settings=config.model_dump(mode="json", include=used),

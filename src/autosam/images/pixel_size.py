@@ -1,0 +1,139 @@
+"""How large a pixel is, as far as an image's file says so."""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+from xml.etree import ElementTree
+
+import h5py
+import numpy as np
+import tifffile
+
+from autosam.images.files import HDF5_SUFFIXES, TIFF_SUFFIXES, choose_dataset, reading
+from autosam.images.source import Source
+
+LARGEST = 10_000.0
+"""nm. What is larger was written by a scanner or a paint program: 72 dots per inch are 352,778 nm."""
+
+_NM = {
+    "nm": 1.0,
+    "nanometer": 1.0,
+    "µm": 1e3,
+    "μm": 1e3,
+    "um": 1e3,
+    "micron": 1e3,
+    "micrometer": 1e3,
+    "\\u00b5m": 1e3,
+    "å": 0.1,
+    "angstrom": 0.1,
+    "pm": 1e-3,
+    "mm": 1e6,
+    "cm": 1e7,
+    "inch": 2.54e7,
+    "m": 1e9,
+}
+# Attributes of HDF5 datasets (of Fiji and ilastik, of CREMI, of funlib, of others) and the unit of their numbers.
+_ATTRIBUTES = (("element_size_um", "um"), ("resolution", "nm"), ("voxel_size", "nm"), ("pixel_size", "nm"))
+
+
+def read_pixel_size(source: Source) -> float | None:
+    """Read the side of a pixel from an image's metadata.
+
+    Parameters
+    ----------
+    source : Source
+        From `find_sources`.
+
+    Returns
+    -------
+    float or None
+        nm, the geometric mean of row and column spacing. None where the file says nothing, nothing of use (a
+        spacing of 0, units of pixels, more than ``LARGEST``), or where the two differ by more than a tenth. Known
+        are OME-TIFF (PhysicalSizeX and Y of the first image), ImageJ's and plain TIFF (resolution tags), and the
+        HDF5 attributes ``element_size_um``, ``resolution``, ``voxel_size`` and ``pixel_size`` (nm unless ``unit``
+        or ``units`` beside them say otherwise), of which the last two numbers count.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read.
+    """
+    suffix = source.path.suffix.lower()
+    if suffix in TIFF_SUFFIXES:
+        with reading(source.path), tifffile.TiffFile(source.path) as file:
+            return _ome(file.ome_metadata) if file.ome_metadata else _resolution(file)
+    if suffix in HDF5_SUFFIXES:
+        dataset, _ = choose_dataset(source.path, source.dataset)
+        with reading(source.path), h5py.File(source.path, "r") as file:
+            return _attributes(file[dataset].attrs)
+    return None
+
+
+def _ome(xml: str) -> float | None:
+    try:
+        root = ElementTree.fromstring(xml)
+    except ElementTree.ParseError:
+        return None
+    pixels = root.find(".//{*}Pixels")
+    if pixels is None:
+        return None
+    sides = []
+    for axis in "YX":
+        unit = _NM.get(pixels.get(f"PhysicalSize{axis}Unit", "µm").lower())
+        value = _number(pixels.get(f"PhysicalSize{axis}"))
+        if unit is None or value is None:
+            return None
+        sides.append(value * unit)
+    return _side(sides)
+
+
+def _resolution(file: tifffile.TiffFile) -> float | None:
+    tags = file.pages.first.tags
+    if "XResolution" not in tags or "YResolution" not in tags:
+        return None
+    named = (file.imagej_metadata or {}).get("unit")
+    if named is not None:
+        # ImageJ's own unit counts, whatever the tag says.
+        unit = _NM.get(str(named).lower())
+    else:
+        unit = {2: _NM["inch"], 3: _NM["cm"]}.get(
+            int(tags["ResolutionUnit"].value) if "ResolutionUnit" in tags else 2
+        )
+    if unit is None:
+        return None
+    sides = []
+    for name in ("YResolution", "XResolution"):
+        pixels, lengths = tags[name].value
+        if not pixels or not lengths:
+            return None
+        sides.append(unit * lengths / pixels)
+    return _side(sides)
+
+
+def _attributes(attributes: Any) -> float | None:
+    for name, unit_name in _ATTRIBUTES:
+        if name not in attributes:
+            continue
+        said = next((attributes[key] for key in ("unit", "units") if key in attributes), unit_name)
+        said = said if isinstance(said, (str, bytes)) else np.ravel(said)[-1]
+        unit = _NM.get((said.decode() if isinstance(said, bytes) else str(said)).lower())
+        values = np.ravel(attributes[name])
+        if unit is None or values.dtype.kind not in "iuf" or not values.size:
+            return None
+        return _side(float(value) * unit for value in np.broadcast_to(values[-2:], 2))
+    return None
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return None
+
+
+def _side(sides: Iterable[float]) -> float | None:
+    """Give one number for rows and columns, where there is one."""
+    row, col = sides
+    if not (0 < row <= LARGEST and 0 < col <= LARGEST) or not 1 / 1.1 < row / col < 1.1:
+        return None
+    return math.sqrt(row * col)

@@ -1,0 +1,115 @@
+"""The statistics of training images that a model file keeps, so that the model can tell what is unlike them."""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autosam.config import Config, load_config
+from autosam.data.folders import Scene
+from autosam.errors import InputError
+from autosam.images import Window, magnify, read_window
+from autosam.images.scale import scaled_shape
+from autosam.models.checkpoint import join_parts, load_model, save_model
+from autosam.models.familiarity import PART, Familiarity, describe_tiles, fit_familiarity
+from autosam.networks import Networks, load_networks
+from autosam.pipeline import Segmenter
+from autosam.training.batches import tile_size
+
+TILES = 128
+"""Training tiles that are described, in equal shares of the sources."""
+
+
+def measure_familiarity(networks: Networks, config: Config, scenes: Sequence[Scene]) -> Familiarity | None:
+    """Describe training tiles, without augmentation, as the generator sees them when it segments.
+
+    Parameters
+    ----------
+    networks : Networks
+        In evaluation mode.
+    config : Config
+        Its ``seed`` draws the tiles; ``images.scale`` is what the scenes are magnified by.
+    scenes : sequence of Scene
+        What the networks were trained on, normalized.
+
+    Returns
+    -------
+    Familiarity or None
+        None where there is no generator, or where the tiles are too few or too much alike: see
+        `models.familiarity.fit_familiarity`.
+    """
+    if networks.generator is None:
+        return None
+    segmenter = Segmenter(networks, config)
+    size = config.tiles.size or tile_size(networks)
+    rng = np.random.default_rng(config.seed)
+    sources = sorted({scene.source for scene in scenes})
+    described: list[NDArray[np.float32]] = []
+    for name in sources:
+        own = [scene for scene in scenes if scene.source == name]
+        tiles = _draw_tiles(own, -(-TILES // len(sources)), size=size, scale=config.images.scale, rng=rng)
+        with describe_tiles(networks.generator) as descriptors:
+            for tile in tiles:
+                segmenter.predict_maps(tile)
+        described.append(np.stack(descriptors))
+    return fit_familiarity(described)
+
+
+def add_familiarity(path: Path, scenes: Sequence[Scene], *, seed: int = 0) -> Familiarity:
+    """Put the statistics into a model file that `autosam train` wrote; everything else in it stays as it is.
+
+    Parameters
+    ----------
+    path : Path
+        Replaced when the new file is whole.
+    scenes : sequence of Scene
+        What the model was trained on.
+    seed : int
+        Draws the tiles.
+
+    Returns
+    -------
+    Familiarity
+        What was added, or put in the place of earlier statistics.
+
+    Raises
+    ------
+    ModelError
+        If the file cannot be read.
+    InputError
+        If there are no statistics: see `measure_familiarity`.
+    OutputError
+        If the file cannot be written.
+    """
+    networks, header = load_networks(path)
+    config = load_config(defaults=header.settings, overrides=[f"seed={seed}"])
+    familiarity = measure_familiarity(networks, config, scenes)
+    if familiarity is None:
+        raise InputError(
+            f"{len(scenes)} training images give no statistics for {path}: its generator is missing, or their tiles "
+            "are too few or all alike; name the images that it was trained on"
+        )
+    tensors, header = load_model(path)
+    kept = {name: tensor for name, tensor in tensors.items() if not name.startswith(f"{PART}.")}
+    added = join_parts({PART: familiarity.state_dict()})
+    save_model(path, tensors=kept | added, metadata=header, half=True)
+    return familiarity
+
+
+def _draw_tiles(
+    scenes: Sequence[Scene], count: int, *, size: int, scale: float, rng: np.random.Generator
+) -> Iterator[NDArray[np.float32]]:
+    """Give tiles scene by scene and row by row; fewer than ``count`` where the same one is drawn again."""
+    places = set()
+    for _ in range(count):
+        number = int(rng.integers(len(scenes)))
+        height, width = scaled_shape(scenes[number].image.shape[:2], scale)
+        row, col = (int(rng.integers(max(1, side - size + 1))) for side in (height, width))
+        places.add((number, row, col))
+    for number, corners in groupby(sorted(places), key=itemgetter(0)):
+        pixels = magnify(scenes[number].image.astype(np.float32) / 255, scale)
+        for _, row, col in corners:
+            yield read_window(pixels, Window(row, col, size, size))
