@@ -1,19 +1,53 @@
 #!/usr/bin/env bash
-# Scores of the bundled model on the validation split of epfl and vnc, and of its generator alone:
-#     scripts/score_bundled.sh DATA OUT [MODEL]
-# DATA is the folder with epfl/, vnc/ and splits.json; the tables go to OUT/*/evaluation.{csv,json}.
+# Scores of a bundled model on the validation split of its data sets, and of its generator alone:
+#     scripts/score_bundled.sh NAME DATA OUT [MODEL]
+# NAME is mito or nuclei, DATA the folder with the data sets and splits.json, MODEL another file than the bundled one.
+# The tables go to OUT/*/evaluation.{csv,json}, where each lost object was lost to OUT/*-stages.
 set -euo pipefail
-data=$1 out=$2 model=${3:-mito}
-for source in epfl vnc; do
+name=$1 data=$2 out=$3 model=${4:-$1}
+mkdir -p "$out"
+case $name in
+    mito) sources=(epfl vnc) ;;
+    nuclei) sources=(dsb2018 monuseg) ;;
+    *) echo "NAME is $name; wanted mito or nuclei" >&2; exit 2 ;;
+esac
+
+truth_of() {  # truth and options of a source
+    case $1 in
+        epfl | vnc) echo "$data/$1/mitochondria --components" ;;
+        dsb2018) echo "$data/$1/labels" ;;
+        monuseg) echo "$data/$1" ;;
+    esac
+}
+
+for source in "${sources[@]}"; do
+    folder=$data/$source/raw
+    [ -d "$folder" ] || folder=$data/$source/images
     mapfile -t images < <(python -c '
 import json, sys
-data, source = sys.argv[1:]
-for stem in json.load(open(f"{data}/splits.json"))[source]["val"]:
-    print(f"{data}/{source}/raw/{stem}.png")' "$data" "$source")
+splits, source, folder = sys.argv[1:]
+for stem in json.load(open(splits))[source]["val"]:
+    print(f"{folder}/{stem}.png")' "$data/splits.json" "$source" "$folder")
+    read -r -a truth < <(truth_of "$source")
     for way in sam generator; do
         setting=decode.sam=$([ "$way" = sam ] && echo true || echo false)
         autosam segment "${images[@]}" -o "$out/$source-$way" --model "$model" --set "$setting" --overwrite
-        autosam evaluate "$out/$source-$way" "$data/$source/mitochondria" --components \
-            --list "$data/splits.json:$source.val" -o "$out/$source-$way"
+        autosam evaluate "$out/$source-$way" "${truth[@]}" --list "$data/splits.json:$source.val" \
+            -o "$out/$source-$way"
     done
+    autosam evaluate "$out/$source-sam" "${truth[@]}" --list "$data/splits.json:$source.val" --diagnose \
+        -o "$out/$source-stages"
 done
+
+if [ "$name" = nuclei ]; then
+    python -c '
+import csv, json, sys
+data, out = sys.argv[1:]
+modality = {row["id"]: row["modality"] for row in csv.DictReader(open(f"{data}/dsb2018/index.csv"))}
+names = [name for name in json.load(open(f"{data}/splits.json"))["dsb2018"]["val"] if modality[name] == "fluo"]
+open(f"{out}/fluorescence.txt", "w").write("\n".join(names) + "\n")' "$data" "$out"
+    for way in sam generator; do
+        autosam evaluate "$out/dsb2018-$way" "$data/dsb2018/labels" --list "$out/fluorescence.txt" \
+            -o "$out/fluorescence-$way"
+    done
+fi

@@ -15,6 +15,7 @@ from segment_anything.modeling import Sam
 from torch import Tensor, nn
 
 from autosam.models import masks
+from autosam.models.familiarity import Familiarity
 from autosam.models.sam import Decoded, Embedding
 from autosam.models.variants import build_sam
 from autosam.prompts import Prompt
@@ -35,6 +36,29 @@ class BrightPixels(nn.Module):
         foreground = (image[:, 0] - 0.5) * 40
         known = {"foreground": foreground, "boundary": torch.full_like(foreground, -8.0)}
         return torch.stack([known[channel] for channel in self.channels], dim=1)
+
+
+class DescribedPixels(BrightPixels):
+    """The same, with a deepest feature map: the colours' means over squares of 8 pixels."""
+
+    def __init__(self, *channels: str) -> None:
+        super().__init__(*channels)
+        self.deepest = nn.AvgPool2d(8)
+
+    def forward(self, image: Tensor) -> Tensor:
+        self.deepest(image)
+        return super().forward(image)
+
+
+def colors_of(mean: float, deviation: float, *, limit: float) -> Familiarity:
+    """Make statistics of gray training tiles: the mean and the deviation of each of three equal colours."""
+    return Familiarity(
+        means=np.repeat(np.array([[mean, deviation]], np.float32), 3, axis=1),
+        components=np.zeros((0, 6), np.float32),
+        variances=np.zeros(0, np.float32),
+        rest=np.float32(3),
+        limit=np.float32(limit),
+    )
 
 
 def build_small_sam() -> Sam:

@@ -1,11 +1,19 @@
 """Many images into one folder, as a Python user does it; `autosam segment` is tested in test_cli_segment.py."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import tifffile
-from fake_networks import BrightPixels, build_small_sam, draw_ellipses, use_component_sam
+from fake_networks import (
+    BrightPixels,
+    DescribedPixels,
+    build_small_sam,
+    colors_of,
+    draw_ellipses,
+    use_component_sam,
+)
 
 from autosam.batch import Outputs, segment_batch
 from autosam.config import load_config
@@ -58,6 +66,27 @@ def test_every_image_gives_one_outcome_in_order(segmenter, sources, tmp_path):
         np.testing.assert_array_equal(read_labels(outputs.labels) > 0, truth > 0)
     again = list(segment_batch(sources, segmenter, tmp_path / "out"))
     assert [item.state for item in again] == ["skipped"] * 3
+
+
+def test_images_unlike_the_training_images_are_named(networks, sources, tmp_path, monkeypatch):
+    use_component_sam(monkeypatch)
+    tifffile.imwrite(tmp_path / "d.tif", 255 - SPOTS, photometric="minisblack")
+    sources = find_sources([str(tmp_path / "*.tif")])
+    # Bright spots cover 15 % of a and b.
+    known = replace(networks, generator=DescribedPixels(), familiarity=colors_of(0.15, 0.3, limit=0.2))
+    for number, subject in enumerate((known, networks)):
+        out = tmp_path / str(number)
+        outcomes = list(segment_batch(sources, Segmenter(subject, load_config()), out))
+        assert [item.unfamiliar for item in outcomes] == [False, False, False, subject is known]
+        images = json.loads((out / "autosam_run.json").read_text(encoding="utf-8"))["images"]
+        told = {name: entry.get("unfamiliar") for name, entry in images.items()}
+        # The generator was not asked about c, which is constant.
+        told_of_known = {"a": False, "b": False, "c": None, "d": True}
+        assert told == (told_of_known if subject is known else dict.fromkeys("abcd"))
+        assert ("novelty" in images["d"], "novelty" in images["c"]) == (subject is known, False)
+        if subject is known:
+            assert images["a"]["novelty"] < 0.5
+            assert images["d"]["novelty"] == pytest.approx((0.85 - 0.15) / 0.2, abs=0.2)
 
 
 def test_prompts_by_hand_are_asked_for_each_image_and_its_shape(segmenter, sources, tmp_path):

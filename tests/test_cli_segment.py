@@ -10,7 +10,14 @@ import h5py
 import numpy as np
 import pytest
 import tifffile
-from fake_networks import BrightPixels, build_small_sam, draw_ellipses, use_component_sam
+from fake_networks import (
+    BrightPixels,
+    DescribedPixels,
+    build_small_sam,
+    colors_of,
+    draw_ellipses,
+    use_component_sam,
+)
 
 from autosam import cli
 from autosam.config import load_config
@@ -98,6 +105,27 @@ def test_labels_overlay_table_and_record(autosam, tmp_path):
     assert record["settings"]["merge"]["min_size"] == 50
     assert record["options"]["pixel_size_nm"] == 10
     assert len(record["model_sha256"]) == 64
+
+
+def test_images_unlike_the_training_images_are_said_in_one_line(autosam, tmp_path, monkeypatch):
+    networks = Networks(build_small_sam(), DescribedPixels(), familiarity=colors_of(0.1, 0.2, limit=0.25))
+
+    def from_model(model, *, config=None, overrides=(), device="auto"):
+        return Segmenter(networks, load_config(config, overrides=overrides), name=str(model))
+
+    monkeypatch.setattr(Segmenter, "from_model", from_model)
+    for name, image in (("a", SPOTS), ("b", 255 - SPOTS), ("c", SPOTS), ("d", 255 - SPOTS)):
+        save(tmp_path / "in" / f"{name}.tif", image)
+    said = "of 1 image is unlike what the model was trained on (b): look at the overlays."
+    assert f"1 {said}" in segment(autosam, "in/b.tif", "-o", "one")[1]
+    assert "unlike" not in segment(autosam, "in/a.tif", "-o", "none")[1]
+    out = segment(autosam, "in", "-o", "all")[1]
+    assert "2 of 4 images are unlike what the model was trained on (b, d): look at the overlays." in out
+    assert out.index("unlike") < out.index("Results are in")
+    record = json.loads((tmp_path / "all" / "autosam_run.json").read_text(encoding="utf-8"))
+    told = {name: entry["unfamiliar"] for name, entry in record["images"].items()}
+    assert told == {"a": False, "b": True, "c": False, "d": True}
+    assert record["images"]["a"]["novelty"] < 1 < record["images"]["b"]["novelty"]
 
 
 def test_pages_datasets_and_suffixes(autosam, tmp_path):

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from autosam.errors import ModelError, OutputError
 from autosam.models.checkpoint import (
+    FAMILIARITY,
     FORMAT_VERSION,
     ModelHeader,
     join_parts,
@@ -89,6 +90,12 @@ def test_half_shrinks_weights_and_keeps_what_needs_precision(tensors, path):
         {name: tensor for name, tensor in loaded.items() if name != weight},
         {name: tensor for name, tensor in tensors.items() if name != weight},
     )
+
+
+def test_half_keeps_statistics_of_training_images_exactly(path):
+    statistics = join_parts({FAMILIARITY: {"means": torch.rand(64, 64)}})
+    save_model(path, tensors=statistics, metadata=HEADER, half=True)
+    assert same(load_model(path)[0], statistics)
 
 
 def test_half_keeps_values_that_float16_cannot_hold(path):

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from autosam.errors import AutosamError
+from autosam.errors import AutosamError, ConfigError
 from autosam.models.generator import Generator
 from autosam.models.maps import predict_maps
 from autosam.models.sam_generator import SamGenerator
@@ -140,3 +140,33 @@ def test_out_of_gpu_memory_says_what_to_set():
     with pytest.raises(AutosamError, match=r"64 × 64 pixels; set tiles\.size to less") as caught:
         maps_of(Full(), picture(10, 10))
     assert "\n" not in str(caught.value)
+
+
+class UpperLeft(Pointwise):
+    """Foreground in the upper left quarter of a tile, whatever it shows."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        logits = torch.full((image.shape[0], 2, *image.shape[2:]), -20.0)
+        logits[:, 0, : image.shape[2] // 2, : image.shape[3] // 2] = 20.0
+        return logits
+
+
+def test_mirrored_tiles_are_averaged():
+    image = picture(64, 64)
+    maps = predict_maps(
+        cast(Generator, UpperLeft()), image, tile_size=64, overlap=0, flips=True, precision="float32"
+    )
+    np.testing.assert_allclose(maps["foreground"], 0.25, atol=1e-6)
+    plain = maps_of(Pointwise(), image)
+    seen = Pointwise()
+    mirrored = predict_maps(cast(Generator, seen), image, tile_size=64, overlap=0, flips=True, precision="float32")
+    assert len(seen.seen) == 4
+    # What looks at single pixels sees the same in a mirror.
+    np.testing.assert_allclose(mirrored["foreground"], plain["foreground"], atol=1e-6)
+
+
+def test_affinities_have_a_direction():
+    network = Pointwise()
+    network.channels = ("affinity_row", "affinity_col")
+    with pytest.raises(ConfigError, match="affinities have a direction"):
+        predict_maps(cast(Generator, network), picture(8, 8), tile_size=64, overlap=0, flips=True)

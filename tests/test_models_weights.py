@@ -1,11 +1,13 @@
 import argparse
 import os
 import pickle
+import re
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
+from segment_anything.modeling.image_encoder import get_rel_pos
 from torch import Tensor
 
 from autosam.errors import ModelError
@@ -196,6 +198,55 @@ def test_weights_that_do_not_fit_are_listed_and_nothing_is_changed():
         with pytest.raises(ModelError, match=message) as caught:
             load_sam_weights(sam, wrong, variant="tiny", source="w.pth")
         assert len(one_line(caught)) < 400
-    with pytest.raises(ModelError, match=r"pos_embed is \(1, 8, 8, 192\), wanted \(1, 4, 4, 192\).*image size"):
-        load_sam_weights(sam, build_sam("tiny", image_size=128).state_dict(), variant="tiny", source="w.pth")
+    windowed, token = "image_encoder.blocks.0.attn.rel_pos_h", "mask_decoder.iou_token.weight"
+    for name, shape, wanted in (
+        (windowed, (17, 64), "(15, 64)"),  # a window is no image
+        ("image_encoder.blocks.3.attn.rel_pos_h", (15, 32), "(7, 64)"),
+        ("image_encoder.pos_embed", (16, 192), "(1, 4, 4, 192)"),
+        (token, (2, 128), "(1, 128)"),
+    ):
+        text = f"1 ({name}) of another shape ({name} is {shape}, wanted {wanted})"
+        with pytest.raises(ModelError, match=re.escape(text)):
+            load_sam_weights(sam, whole | {name: torch.zeros(shape)}, variant="tiny", source="w.pth")
     assert same(before, sam.state_dict())
+
+
+def positions(state_dict: dict[str, Tensor]) -> set[str]:
+    return {name for name in state_dict if "pos_embed" in name or "rel_pos" in name}
+
+
+@pytest.mark.parametrize("side", [32, 224])
+def test_position_codes_are_resampled_to_another_image_size(side):
+    torch.manual_seed(0)
+    given = build_sam("tiny", image_size=64).state_dict()
+    # The relative codes start as zeros.
+    given |= {name: torch.randn_like(given[name]) for name in positions(given)}
+    sam, grid = build_sam("tiny", image_size=side), side // 16
+    load_sam_weights(sam, given, variant="tiny", source="w.pth")
+    loaded = sam.state_dict()
+    moved = {name for name in loaded if loaded[name].shape != given[name].shape}
+    relative = {f"image_encoder.blocks.{block}.attn.rel_pos_{axis}" for block in (3, 7) for axis in "hw"}
+    assert moved == relative | {"image_encoder.pos_embed"}
+    assert all(torch.equal(loaded[name], given[name]) for name in loaded.keys() - moved)
+    indices = torch.arange(grid)[:, None] - torch.arange(grid)[None] + grid - 1
+    for name in relative:
+        assert torch.allclose(loaded[name][indices], get_rel_pos(grid, grid, given[name]), atol=1e-6)
+
+
+@pytest.mark.parametrize("side", [32, 128])
+def test_resampled_codes_by_hand(side):
+    given, grid = build_sam("tiny", image_size=64).state_dict(), side // 16
+    rows, distances = torch.linspace(-1, 1, 4), torch.linspace(-1, 1, 7)
+    given["image_encoder.pos_embed"] = rows[None, :, None, None].expand(1, 4, 4, 192).half()
+    given["image_encoder.blocks.3.attn.rel_pos_w"] = distances[:, None].expand(7, 64).half()
+    sam = build_sam("tiny", image_size=side)
+    load_sam_weights(sam, given, variant="tiny", source="w.pth")
+    codes = sam.image_encoder.pos_embed[0]
+    # It rises from row to row, is the same in all columns, and means the same as before.
+    assert (codes.diff(dim=0) > 0).all()
+    assert torch.allclose(codes, codes[:, :1].expand_as(codes), atol=1e-6)
+    assert torch.allclose(codes, -codes.flip(0), atol=1e-3)
+    by_distance = sam.image_encoder.blocks[3].attn.rel_pos_w
+    assert by_distance.shape == (2 * grid - 1, 64)
+    assert (by_distance.diff(dim=0) > 0).all()
+    assert torch.allclose(by_distance[grid - 1], torch.zeros(64), atol=1e-3)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from autosam.config import ModelConfig
 from autosam.errors import ModelError
 from autosam.models.checkpoint import ModelHeader, load_model, save_model
+from autosam.models.familiarity import Familiarity, fit_familiarity
 from autosam.models.lora import lora_layers
 from autosam.models.sam_generator import SamGenerator
 from autosam.models.variants import build_sam
@@ -173,9 +174,11 @@ def test_a_base_that_is_missing_or_does_not_fit(
         ModelError, match=r"the weights of vit_b are not on this machine .*autosam models fetch vit_b"
     ):
         build_networks(model_of("model.sam.base=vit_b"))
-    with pytest.raises(ModelError, match="build the model with the image size of the weights") as error:
-        build_networks(lora(base, "model.sam.image_size=128"))
-    assert str(base) in message(error)
+    state = torch.load(base, weights_only=True)
+    torch.save(state | {"mask_decoder.iou_token.weight": torch.zeros(2, 128)}, tmp_path / "other.pth")
+    with pytest.raises(ModelError, match="these are weights of another architecture") as error:
+        build_networks(lora(tmp_path / "other.pth"))
+    assert str(tmp_path / "other.pth") in message(error)
 
 
 def test_an_unknown_encoder_is_named() -> None:
@@ -214,8 +217,9 @@ def test_a_model_from_scratch_comes_back(tmp_path: Path, half: bool) -> None:
         ("model.sam.encoder=frozen",),
         ("model.sam.mask_decoder=frozen",),
         ("model.sam.encoder=adapter", "model.sam.adapter_ratio=0.1"),
+        ("model.sam.image_size=128",),
     ],
-    ids=["lora", "lora and prompts", "decoder only", "lora only", "bottleneck adapters"],
+    ids=["lora", "lora and prompts", "decoder only", "lora only", "bottleneck adapters", "another image size"],
 )
 def test_a_model_on_a_base_comes_back(base: Path, tmp_path: Path, overrides: tuple[str, ...]) -> None:
     model = lora(base, *overrides)
@@ -273,6 +277,41 @@ def test_a_generator_alone_comes_back(tmp_path: Path) -> None:
     loaded, parts = round_trip(tmp_path / "m.safetensors", model_of(*GENERATOR_ALONE))
     assert loaded.sam is None
     assert parts == {"generator"}
+
+
+@pytest.mark.parametrize("overrides", [(), GENERATOR_ALONE, ENCODER_ONLY], ids=["both", "alone", "SAM's encoder"])
+def test_statistics_of_training_images_come_back_exactly(tmp_path: Path, overrides: tuple[str, ...]) -> None:
+    model = model_of(*overrides)
+    networks = build_networks(model)
+    save(tmp_path / "without.safetensors", networks, model, half=True)
+    assert load_networks(tmp_path / "without.safetensors")[0].familiarity is None
+    known = replace(networks, familiarity=statistics(networks.generator.deepest_channels))
+    save(tmp_path / "with.safetensors", known, model, half=True)
+    loaded = load_networks(tmp_path / "with.safetensors")[0].familiarity
+    assert loaded is not None
+    assert all(
+        torch.equal(loaded.state_dict()[name], value) for name, value in known.familiarity.state_dict().items()
+    )
+
+
+def test_statistics_of_another_network_are_refused(tmp_path: Path) -> None:
+    model, path = model_of(*GENERATOR_ALONE), tmp_path / "m.safetensors"
+    save(path, replace(build_networks(model), familiarity=statistics(7)), model)
+    with pytest.raises(ModelError, match=r"statistics of training images .* do not fit a generator") as error:
+        load_networks(path)
+    assert str(path) in message(error)
+    model = model_of(*SAM_ALONE)
+    save(path, replace(build_networks(model), familiarity=statistics(7)), model)
+    with pytest.raises(ModelError, match="holds the parts familiarity, sam; its settings want sam") as error:
+        load_networks(path)
+    message(error)
+
+
+def statistics(channels: int) -> Familiarity:
+    tiles = torch.rand(40, 2 * channels, generator=torch.Generator().manual_seed(0)).numpy()
+    familiarity = fit_familiarity([tiles])
+    assert familiarity is not None
+    return familiarity
 
 
 @pytest.mark.parametrize(

@@ -164,8 +164,8 @@ def test_an_image_of_a_few_pixels(sam, shape, scale):
 
 def test_a_magnification_multiplies_the_models_own(sam):
     twice = scaled(sam, 2.0).segment(SPOTS)
-    same_bytes(scaled(sam, 1.0).segment(SPOTS, magnification=2.0), twice)
-    same_bytes(scaled(sam, 4.0).segment(SPOTS, magnification=0.5), twice)
+    assert same_bytes(scaled(sam, 1.0).segment(SPOTS, magnification=2.0), twice)
+    assert same_bytes(scaled(sam, 4.0).segment(SPOTS, magnification=0.5), twice)
     assert twice.labels.shape == SPOTS.shape
 
 
@@ -180,8 +180,8 @@ def test_a_magnification_multiplies_the_models_own(sam):
         # Too little to resample an image for.
         ({"pixel_size": 5.0}, {"pixel_size_nm": 6.0}, 1.0),
         ({"pixel_size": 5.0}, {"pixel_size_nm": 4.1}, 1.0),
-        ({"diameter": 30.0}, {"pixel_size_nm": 10.0}, 1.0),
-        ({"pixel_size": 5.0}, {}, 1.0),
+        ({"diameter": 30.0}, {"pixel_size_nm": 10.0}, None),
+        ({"pixel_size": 5.0}, {}, None),
     ],
 )
 def test_the_magnification_brings_an_image_to_the_training_images(sam, known, image, wanted):
@@ -196,3 +196,21 @@ def test_a_diameter_that_the_model_cannot_compare(sam):
 def test_a_scale_that_can_only_be_a_mistake(sam):
     with pytest.raises(InputError, match="would be magnified 2000 times"):
         segmenter(sam, BrightPixels(), images={"pixel_size": 5.0}).magnification(pixel_size_nm=10_000)
+
+
+def test_objects_off_the_scale_of_the_training_are_seen_magnified(sam, monkeypatch):
+    use_component_sam(monkeypatch)
+    image, labels = crowd()
+    median = np.median(np.bincount(labels.ravel())[1:])
+    diameter = 2 * np.sqrt(median / np.pi)
+    subject = segmenter(sam, BrightPixels(), images={"diameter": 2 * diameter})
+    result = subject.segment(image)
+    assert result.magnification == pytest.approx(2.0, abs=0.15)
+    assert same_bytes(result, subject.segment(image, magnification=result.magnification))
+    assert subject.segment(image, magnification=1.0).magnification == 1
+    for images in ({"diameter": 1.2 * diameter}, {"diameter": 2 * diameter, "find_scale": False}, {}):
+        plain = segmenter(sam, BrightPixels(), images=images)
+        assert same_bytes(plain.segment(image), plain.segment(image, magnification=1.0))
+    # Whoever points at objects, or brings the truth, means the image as it is.
+    assert subject.segment(image, prompts=result.prompts[:1]).magnification == 1
+    assert subject.segment(image, oracle=labels).magnification == 1

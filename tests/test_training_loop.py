@@ -136,6 +136,7 @@ def test_the_model_is_the_best_average_and_knows_its_training(finished: Path) ->
     assert header.training["steps"] == 6
     assert header.licence == "CC0"
     assert set(header.settings) == {"images", "model", "tiles", "prompts", "decode", "merge"}
+    assert networks.familiarity is not None
     if header.training["step"] == 6:
         averaged = torch.load(finished / CHECKPOINT, weights_only=True)["averaged"]
         name = "unet.segmentation_head.0.weight"

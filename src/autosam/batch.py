@@ -57,6 +57,8 @@ class Outcome:
         Number of objects and of prompts that SAM was asked; 0 unless done.
     seconds : float
         Reading, segmenting and writing.
+    unfamiliar : bool
+        The image is unlike those that the model was trained on; False where the model cannot tell.
     message : str
         Why it failed; empty otherwise.
     """
@@ -66,6 +68,7 @@ class Outcome:
     instances: int = 0
     prompts: int = 0
     seconds: float = 0.0
+    unfamiliar: bool = False
     message: str = ""
 
 
@@ -80,6 +83,7 @@ def segment_batch(
     save_prompts: bool = False,
     pixel_size_nm: float | None = None,
     diameter: float | None = None,
+    channels: str | None = None,
     prompts_for: Callable[[Source | Scene, tuple[int, int]], Sequence[Prompt]] | None = None,
     prompts_sha256: str = "",
     oracle_for: Callable[[Source | Scene], NDArray[np.integer[Any]]] | None = None,
@@ -111,6 +115,8 @@ def segment_batch(
         images are brought to the pixel size that the model was trained at (`Segmenter.magnification`).
     diameter : float, optional
         Typical diameter of the objects in pixels: images are brought to that of the training objects.
+    channels : str, optional
+        How the scenes were put together, for the record.
     prompts_for : callable, optional
         Gives the prompts of an image of a given shape, for ``prompts.method=manual``.
     prompts_sha256 : str
@@ -145,6 +151,7 @@ def segment_batch(
         options={
             "pixel_size_nm": pixel_size_nm,
             "diameter": diameter,
+            "channels": channels,
             "draw_prompts": draw_prompts,
             "save_prompts": save_prompts,
             "prompts_sha256": prompts_sha256,
@@ -184,9 +191,11 @@ def segment_batch(
                 yield Outcome(source, "failed", seconds=time.perf_counter() - began, message=message)
                 continue
             seconds = time.perf_counter() - began
-            scale = {"pixel_size_nm": size_nm, "magnification": magnification}
+            scale = {"pixel_size_nm": size_nm, "magnification": round(result.magnification, 3)}
             record.add(source.name, {"input": origin, **_entry(result), **scale, "seconds": round(seconds, 3)})
-            yield Outcome(source, "done", len(result.scores), len(result.prompts), seconds)
+            yield Outcome(
+                source, "done", len(result.scores), len(result.prompts), seconds, unfamiliar=result.unfamiliar
+            )
 
 
 def _resolved(source: Source | Scene) -> Source | Scene:
@@ -229,10 +238,14 @@ def _write(
 
 def _entry(result: Segmentation) -> Mapping[str, Any]:
     rows, columns = result.labels.shape
+    known = (
+        {} if result.novelty is None else {"novelty": round(result.novelty, 3), "unfamiliar": result.unfamiliar}
+    )
     return {
         "rows": rows,
         "columns": columns,
         "prompts": len(result.prompts),
         "instances": len(result.scores),
         "instances_of_generator_alone": int((result.prompt_of < 0).sum()),
+        **known,
     }

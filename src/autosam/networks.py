@@ -14,7 +14,8 @@ from autosam.config import SAM_ENCODER, GeneratorConfig, ModelConfig, SamConfig,
 from autosam.errors import ConfigError, ModelError
 from autosam.models.adapter import adapter_state_dict, add_adapters, load_adapter_state_dict
 from autosam.models.bases import base_state, find_base
-from autosam.models.checkpoint import ModelHeader, join_parts, load_model, split_parts
+from autosam.models.checkpoint import FAMILIARITY, ModelHeader, join_parts, load_model, split_parts
+from autosam.models.familiarity import Familiarity
 from autosam.models.generator import Generator
 from autosam.models.lora import add_lora, load_lora_state_dict, lora_state_dict, merge_lora
 from autosam.models.sam_generator import SamGenerator
@@ -38,12 +39,15 @@ class Networks:
         None for a SAM that is prompted by hand or by a grid. A `SamGenerator` holds SAM's image encoder.
     base_name, base_sha256 : str
         The weights that SAM started from; empty where it was trained from scratch.
+    familiarity : Familiarity or None
+        What the training images looked like to the generator; None where that is not known.
     """
 
     sam: Sam | None
     generator: Generator | SamGenerator | None
     base_name: str = ""
     base_sha256: str = ""
+    familiarity: Familiarity | None = None
 
     @property
     def parts(self) -> list[nn.Module]:
@@ -101,6 +105,8 @@ def network_tensors(networks: Networks, model: ModelConfig) -> dict[str, Tensor]
     parts: dict[str, dict[str, Tensor]] = {}
     generator, sam, settings = networks.generator, networks.sam, model.sam
     encoder: nn.Module | None = None if sam is None else sam.image_encoder
+    if networks.familiarity is not None:
+        parts[FAMILIARITY] = networks.familiarity.state_dict()
     if isinstance(generator, SamGenerator):
         parts["generator"] = generator.decoder_state_dict()
         encoder = generator.image_encoder
@@ -142,6 +148,8 @@ def load_networks(path: Path) -> tuple[Networks, ModelHeader]:
     except ConfigError as error:
         raise ModelError(f"{path} has settings that autosam does not know ({error}); upgrade autosam") from error
     whole = model.sam is not None and _is_whole(model.sam, header.base_sha256)
+    # Models of before have none.
+    statistics = None if model.generator is None else parts.pop(FAMILIARITY, None)
     if parts.keys() != (wanted := _part_names(model, whole=whole)):
         raise ModelError(
             f"{path} holds the parts {', '.join(sorted(parts))}; its settings want {', '.join(sorted(wanted))}: "
@@ -174,7 +182,13 @@ def load_networks(path: Path) -> tuple[Networks, ModelHeader]:
             generator.load_decoder_state_dict(parts["generator"])
     elif generator is not None:
         _load_part(generator, parts, "generator", path)
-    networks = Networks(sam if model.prompted else None, generator, header.base_name, header.base_sha256)
+    familiarity = None
+    if statistics is not None and generator is not None:
+        with _naming(path):
+            familiarity = Familiarity.from_state_dict(statistics, channels=generator.deepest_channels)
+    networks = Networks(
+        sam if model.prompted else None, generator, header.base_name, header.base_sha256, familiarity
+    )
     for network in networks.parts:
         network.eval().requires_grad_(False)
     return networks, header

@@ -1,6 +1,7 @@
 """The way of one image: normalize, generate maps, emit prompts, ask SAM, merge."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from autosam.images.channels import mean_picture, normalize_channels
 from autosam.instances import MaskCrop, Merged, fill_from_basins, merge_masks
 from autosam.instances.clean import clean_mask
 from autosam.models.channels import CombineAnswers, combine_maps
+from autosam.models.familiarity import describe_tiles
 from autosam.models.maps import predict_maps
 from autosam.models.masks import decode_masks
 from autosam.models.oracle import Oracle
@@ -31,6 +33,7 @@ from autosam.prompts import (
     scale_prompts,
     unclaimed,
 )
+from autosam.rescaling import segment_at_own_scale
 from autosam.segmentation import Segmentation, unscaled
 
 DEFAULT_MODEL = "mito"
@@ -116,7 +119,7 @@ class Segmenter:
         self,
         image: NDArray[Any] | Sequence[NDArray[Any]],
         *,
-        magnification: float = 1.0,
+        magnification: float | None = None,
         prompts: Sequence[Prompt] | None = None,
         oracle: NDArray[np.integer[Any]] | None = None,
         progress: Callable[[int, int], None] | None = None,
@@ -130,8 +133,10 @@ class Segmenter:
             normalized on its own, and ``images.combine`` says what becomes of them. With ``avg`` and ``max``
             prompts are found once, on the mean or maximum of the generator's maps, and every prompt's mask is that
             of the mean or maximum of the mask probabilities; constant channels are left out.
-        magnification : float
-            How much the networks see this image magnified, on top of ``images.scale``; see `magnification`.
+        magnification : float, optional
+            How much the networks see this image magnified, on top of ``images.scale``; see `magnification`. By
+            default 1 at first; where the objects that are found are off the scale of the training
+            (``images.find_scale``), the image is seen again (`rescaling`), unless prompts or an oracle came.
         prompts : sequence of Prompt, optional
             A person's own. With ``prompts.method=manual`` just these objects are found, otherwise these too: an
             automatic prompt makes way where one of them speaks of the same object. No threshold drops them.
@@ -158,6 +163,14 @@ class Segmenter:
             masks to choose from.
         """
         settings = self.config.images
+        if magnification is None:
+            alone = not prompts and oracle is None and self.config.prompts.method not in ("manual", "grid")
+            if settings.find_scale and settings.diameter is not None and alone:
+                return segment_at_own_scale(
+                    lambda factor: self.segment(image, magnification=factor, progress=progress),
+                    trained=settings.diameter,
+                )
+            magnification = 1.0
         channels = normalize_channels(
             image,
             combine=settings.combine,
@@ -180,15 +193,16 @@ class Segmenter:
         truth = None if oracle is None else Oracle.of(oracle, shape)
         scale = settings.scale * magnification
         if scale == 1:
-            return self._segment(channels, prompts, truth, progress)
+            return replace(self._segment(channels, prompts, truth, progress), magnification=magnification)
         scaled = [magnify(pixels, scale) for pixels in channels]
         height, width = scaled[0].shape[:2]
         factors = (height / shape[0], width / shape[1])
         asked = None if prompts is None else scale_prompts(prompts, factors)
         judge = None if truth is None else truth.resized((height, width))
-        return unscaled(self._segment(scaled, asked, judge, progress), to_uint8(mean_picture(channels)), factors)
+        result = unscaled(self._segment(scaled, asked, judge, progress), to_uint8(mean_picture(channels)), factors)
+        return replace(result, magnification=magnification)
 
-    def magnification(self, *, pixel_size_nm: float | None = None, diameter: float | None = None) -> float:
+    def magnification(self, *, pixel_size_nm: float | None = None, diameter: float | None = None) -> float | None:
         """Say how much an image must be magnified to look as those that the model was trained on.
 
         Parameters
@@ -200,9 +214,9 @@ class Segmenter:
 
         Returns
         -------
-        float
-            For `segment`. 1 where nothing is known of the image or of the model, and where both agree to within
-            ``scale.TOLERANCE``.
+        float or None
+            For `segment`: 1 where image and model agree to within ``scale.TOLERANCE``, None where one of them is
+            not known.
 
         Raises
         ------
@@ -215,12 +229,11 @@ class Segmenter:
                 f"the model {self.name} does not say how large the objects were that it was trained on, so a "
                 "diameter is of no use; set images.diameter, or images.scale"
             )
-        factor = 1.0
         if diameter is not None and settings.diameter is not None:
-            factor = settings.diameter / diameter
-        elif pixel_size_nm is not None and settings.pixel_size is not None:
-            factor = pixel_size_nm / settings.pixel_size
-        return settled(factor)
+            return settled(settings.diameter / diameter)
+        if pixel_size_nm is not None and settings.pixel_size is not None:
+            return settled(pixel_size_nm / settings.pixel_size)
+        return None
 
     def _segment(
         self,
@@ -236,6 +249,7 @@ class Segmenter:
         picture = to_uint8(mean_picture(channels))
         method = settings.prompts.method
         maps: dict[str, NDArray[np.float32]] = {}
+        novelty: float | None = None
         basins = np.zeros(shape, dtype=np.int32)
         if method == "manual":
             if prompts is None:
@@ -249,7 +263,7 @@ class Segmenter:
         elif method == "grid":
             asked = [*grid_prompts(shape, settings.prompts.grid), *(prompts or ())]
         else:
-            maps = combine_maps((self.predict_maps(pixels) for pixels in channels), how)
+            maps, novelty = self._predict_combined(channels, how)
             basins = self.find_basins(maps)
             asked = self._emit(basins, maps)
             if prompts:
@@ -257,7 +271,7 @@ class Segmenter:
         by_hand = len(asked) - len(prompts or ())
         if not settings.decode.sam:
             scores = np.array([prompt.foreground for prompt in asked], dtype=np.float64)
-            return Segmentation(basins, scores, asked, np.full(len(asked), -1), basins, maps, picture)
+            return Segmentation(basins, scores, asked, np.full(len(asked), -1), basins, maps, picture, novelty)
         sam = self.networks.sam
         # `Config` refuses decode.sam for a model without one.
         assert sam is not None
@@ -284,7 +298,7 @@ class Segmenter:
                 min_size=settings.merge.min_size,
             )
         prompt_of = np.array([masks[index].prompt if index >= 0 else -1 for index in merged.kept], dtype=np.int64)
-        return Segmentation(merged.labels, merged.scores, asked, prompt_of, basins, maps, picture)
+        return Segmentation(merged.labels, merged.scores, asked, prompt_of, basins, maps, picture, novelty)
 
     def predict_maps(self, pixels: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
         """Run the generator on normalized pixels, (H, W, 3); gives its maps by channel."""
@@ -296,8 +310,21 @@ class Segmenter:
             pixels,
             tile_size=self._tile_size(),
             overlap=self.config.tiles.overlap,
+            flips=self.config.decode.flips,
             precision=self.config.decode.precision,
         )
+
+    def _predict_combined(
+        self, channels: Sequence[NDArray[np.float32]], how: CombineAnswers
+    ) -> tuple[dict[str, NDArray[np.float32]], float | None]:
+        """Give the maps of all channels together and, where the model can tell, the image's novelty."""
+        generator, familiarity = self.networks.generator, self.networks.familiarity
+        maps = (self.predict_maps(pixels) for pixels in channels)
+        if generator is None or familiarity is None:
+            return combine_maps(maps, how), None
+        with describe_tiles(generator) as tiles:
+            combined = combine_maps(maps, how)
+        return combined, familiarity.novelty(np.stack(tiles))
 
     def find_basins(self, maps: Mapping[str, NDArray[np.float32]]) -> NDArray[np.int32]:
         """Split maps into the generator's own segmentation, int32 (H, W)."""

@@ -30,6 +30,11 @@ class Segmentation:
         The generator's probabilities by channel; empty where it was not asked.
     picture : ndarray of uint8, shape (H, W, 3)
         The normalized image, as SAM saw it; the mean of the channels where it saw them one by one.
+    novelty : float or None
+        How far the image lies from those that the model was trained on; above 1 it is unlike them
+        (`models.familiarity`). None where the generator was not asked, or the model does not know.
+    magnification : float
+        How much the networks saw the image magnified, on top of ``images.scale``.
     """
 
     labels: NDArray[np.int32]
@@ -39,6 +44,13 @@ class Segmentation:
     basins: NDArray[np.int32]
     maps: dict[str, NDArray[np.float32]]
     picture: NDArray[np.uint8]
+    novelty: float | None = None
+    magnification: float = 1.0
+
+    @property
+    def unfamiliar(self) -> bool:
+        """Whether the image is unlike those that the model was trained on, as far as the model can tell."""
+        return self.novelty is not None and self.novelty > 1
 
 
 def unscaled(result: Segmentation, picture: NDArray[np.uint8], factors: tuple[float, float]) -> Segmentation:
@@ -64,4 +76,5 @@ def unscaled(result: Segmentation, picture: NDArray[np.uint8], factors: tuple[fl
         basins=resize_nearest(result.basins, shape),
         maps=maps,
         picture=picture,
+        novelty=result.novelty,
     )

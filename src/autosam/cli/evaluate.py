@@ -58,6 +58,13 @@ def evaluate(
     figures: Annotated[
         bool, typer.Option("--figures", help="Draw error maps and curves into OUT/figures; needs -o.")
     ] = False,
+    diagnose: Annotated[
+        bool,
+        typer.Option(
+            "--diagnose",
+            help="Segment the images of PRED, a folder of segment, again, and say where objects are lost.",
+        ),
+    ] = False,
     components: Annotated[
         bool, typer.Option("--components", help="The truth is semantic: its components are the instances.")
     ] = False,
@@ -117,6 +124,7 @@ def evaluate(
     wide: Annotated[bool, typer.Option("--wide", help="Print VOI, CREMI score, PQ, AJI and AJI+, too.")] = False,
 ) -> None:
     """Score predicted labels against the truth, paired by name."""
+    from autosam.cli.evaluation_diagnosis import diagnose_results, open_diagnosed
     from autosam.cli.evaluation_tables import print_results
     from autosam.errors import InputError, OutputError
     from autosam.metrics.bootstrap import paired_differences
@@ -142,6 +150,8 @@ def evaluate(
         strict=strict, rand=rand.value, ranked=ranked, max_dets=max_dets, size_bounds=_size_bounds(sizes)
     )
     protocol.size_classes("dsb")  # refuses bounds that do not ascend before anything is read
+    alone = {"--compare": compare, "--pairs": pairs, "--pred-components": pred_components, "--strict": strict}
+    run = open_diagnosed(places or [], alone) if diagnose else None
     size = 50 if min_size is None else min_size
     truth_size, pred_size = size if components else None, size if pred_components else None
     paired, said = _listed(pairs) if pairs is not None else _paired(places or [], lists)
@@ -198,6 +208,8 @@ def evaluate(
             from autosam.cli.evaluation_figures import draw_results
 
             draw_results(output / "figures", paired, scored, summaries, truth_size, pred_size)
+    if run is not None:
+        diagnose_results(run, paired[preds[0]], truth_size, output)
 
 
 def _size_bounds(text: str | None) -> tuple[int, ...]:

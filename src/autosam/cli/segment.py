@@ -164,6 +164,7 @@ def segment(
             save_prompts=save_prompts,
             pixel_size_nm=pixel_size,
             diameter=diameter,
+            channels=channels,
             prompts_for=prompts_for,
             prompts_sha256=prompts_sha256,
             oracle_for=None if truths is None else truths.of,
@@ -277,6 +278,12 @@ def _summarize(outcomes: "list[Outcome]", out: Path, *, manual: bool) -> None:
         empty = [outcome.source.name for outcome in done if not outcome.instances]
         if empty:
             typer.echo(f"Nothing was found in {_listed(empty)}.")
+        unfamiliar = [outcome.source.name for outcome in done if outcome.unfamiliar]
+        if unfamiliar:
+            typer.echo(
+                f"{len(unfamiliar)} of {_count(len(done), 'image')} {'is' if len(unfamiliar) == 1 else 'are'} "
+                f"unlike what the model was trained on ({_listed(unfamiliar)}): look at the overlays."
+            )
     if by_state["skipped"]:
         typer.echo(
             f"{_count(len(by_state['skipped']), 'image')} skipped: finished before (--overwrite does them again)."

@@ -36,6 +36,9 @@ class ImagesConfig(Section):
         description="median diameter of the objects that the model was trained on, in pixels of their images; "
         "training measures it where it is null",
     )
+    find_scale: bool = Field(
+        True, description="see an image again magnified where the objects found in it are far from that diameter"
+    )
     combine: Literal["input", "avg", "max"] = Field(
         "input",
         description="several channels of one scene (autosam segment --channels): two or three as red, green and "
@@ -85,6 +88,9 @@ class DecodeConfig(Section):
 
     sam: bool = Field(True, description="false: the generator's own basins are the result")
     batch_size: Positive = Field(64, description="prompts decoded at a time")
+    flips: bool = Field(
+        False, description="average the generator's maps over mirror images, in four times its time"
+    )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="auto is bfloat16 where the hardware multiplies it, otherwise float32"
     )

@@ -73,6 +73,17 @@ class Generator(nn.Module):
                 "segmentation_models_pytorch.encoders.get_encoder_names() lists encoders"
             ) from error
 
+    @property
+    def deepest(self) -> nn.Module:
+        """The layers whose last output is the deepest feature map."""
+        encoder: nn.Module = self.unet.encoder
+        return encoder
+
+    @property
+    def deepest_channels(self) -> int:
+        """Channels of the deepest feature map."""
+        return int(self.unet.encoder.out_channels[-1])
+
     def forward(self, image: Tensor) -> Tensor:
         """Predict logits.
 

@@ -99,6 +99,17 @@ class SamGenerator(nn.Module):
         """Side of the square input in pixels, the only one that the encoder takes."""
         return int(self.image_encoder.img_size)
 
+    @property
+    def deepest(self) -> nn.Module:
+        """The layers whose output is the deepest feature map: those that end SAM's encoder."""
+        neck: nn.Module = self.image_encoder.neck
+        return neck
+
+    @property
+    def deepest_channels(self) -> int:
+        """Channels of the deepest feature map."""
+        return int(self.image_encoder.neck[0].out_channels)
+
     def forward(self, image: Tensor) -> Tensor:
         """Predict logits.
 

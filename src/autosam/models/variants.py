@@ -77,7 +77,7 @@ def build_sam(variant: Variant, *, image_size: int | None = None) -> Sam:
         at 512 pixels.
     image_size : int, optional
         Side of the square input in pixels, a multiple of 16. By default the variant's own (1024 or 512).
-        Published weights fit the default only.
+        Weights of another size fit: `weights.load_sam_weights` resamples their position codes.
 
     Returns
     -------

@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from segment_anything.modeling import Sam
 from torch import Tensor
+from torch.nn import functional as F
 
 from autosam.errors import ModelError
 from autosam.models.variants import Variant
@@ -117,7 +118,8 @@ def detect_variant(state_dict: Mapping[str, Tensor]) -> Variant | None:
 def load_sam_weights(sam: Sam, state_dict: Mapping[str, Tensor], *, variant: Variant, source: str | Path) -> None:
     """Copy weights into a SAM, strictly: every tensor is there, none is left over and every shape fits.
 
-    Adapters are added afterwards. Nothing is changed on an error.
+    Only the position codes may be those of another image size: they are resampled to that of the SAM. Adapters are
+    added afterwards. Nothing is changed on an error.
 
     Parameters
     ----------
@@ -134,6 +136,10 @@ def load_sam_weights(sam: Sam, state_dict: Mapping[str, Tensor], *, variant: Var
     ------
     ModelError
         If the weights are of another variant or do not fit.
+
+    References
+    ----------
+    Dosovitskiy et al., "An image is worth 16x16 words", ICLR 2021, section 3.2, for codes at another resolution.
     """
     found = detect_variant(state_dict)
     if found is not None and found != variant:
@@ -147,14 +153,39 @@ def load_sam_weights(sam: Sam, state_dict: Mapping[str, Tensor], *, variant: Var
             f"{source} does not hold the weights of SAM {variant}: {listed}. "
             "Give a state dict with the names of the segment-anything package"
         )
+    state_dict = {**state_dict, **_resampled_positions(sam, state_dict)}
     misfits = [name for name in own if own[name].shape != state_dict[name].shape]
     if misfits:
         name = misfits[0]
         raise ModelError(
             f"{source}: {_some(misfits)} of another shape ({name} is {tuple(state_dict[name].shape)}, "
-            f"wanted {tuple(own[name].shape)}): build the model with the image size of the weights"
+            f"wanted {tuple(own[name].shape)}): these are weights of another architecture"
         )
     sam.load_state_dict(state_dict, strict=True)
+
+
+def _resampled_positions(sam: Sam, state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Give the position codes whose length follows from the image size, where theirs is another one.
+
+    Those are the absolute codes and, of blocks with global attention, the relative ones; a window's stay.
+    """
+    encoder = sam.image_encoder
+    resampled = {}
+    name = "image_encoder.pos_embed"
+    own, theirs = encoder.pos_embed, state_dict[name]
+    if theirs.ndim == 4 and theirs.shape != own.shape and theirs.shape[3] == own.shape[3]:
+        planes = theirs.float().permute(0, 3, 1, 2)
+        planes = F.interpolate(planes, own.shape[1:3], mode="bicubic", antialias=True)
+        resampled[name] = planes.permute(0, 2, 3, 1)
+    for number, block in enumerate(encoder.blocks):
+        for axis in ("rel_pos_h", "rel_pos_w") if block.window_size == 0 else ():
+            name = f"image_encoder.blocks.{number}.attn.{axis}"
+            own, theirs = getattr(block.attn, axis), state_dict[name]
+            if theirs.ndim == 2 and theirs.shape != own.shape and theirs.shape[1] == own.shape[1]:
+                # As segment_anything's own get_rel_pos does it.
+                rows = F.interpolate(theirs.float().T[None], own.shape[0], mode="linear")
+                resampled[name] = rows[0].T
+    return resampled
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:

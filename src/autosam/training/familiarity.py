@@ -13,10 +13,10 @@ from autosam.data.folders import Scene
 from autosam.errors import InputError
 from autosam.images import Window, magnify, read_window
 from autosam.images.scale import scaled_shape
-from autosam.models.checkpoint import join_parts, load_model, save_model
-from autosam.models.familiarity import PART, Familiarity, describe_tiles, fit_familiarity
+from autosam.models.checkpoint import FAMILIARITY, join_parts, load_model, save_model
+from autosam.models.familiarity import Familiarity, describe_tiles, fit_familiarity
+from autosam.models.maps import predict_maps
 from autosam.networks import Networks, load_networks
-from autosam.pipeline import Segmenter
 from autosam.training.batches import tile_size
 
 TILES = 128
@@ -24,7 +24,10 @@ TILES = 128
 
 
 def measure_familiarity(networks: Networks, config: Config, scenes: Sequence[Scene]) -> Familiarity | None:
-    """Describe training tiles, without augmentation, as the generator sees them when it segments.
+    """Describe training tiles as the generator sees them when it segments.
+
+    They are turned at random, as all training tiles are, since a network's features of an image and of the same
+    image turned differ more than those of two images; nothing else of the augmentation is done to them.
 
     Parameters
     ----------
@@ -43,7 +46,6 @@ def measure_familiarity(networks: Networks, config: Config, scenes: Sequence[Sce
     """
     if networks.generator is None:
         return None
-    segmenter = Segmenter(networks, config)
     size = config.tiles.size or tile_size(networks)
     rng = np.random.default_rng(config.seed)
     sources = sorted({scene.source for scene in scenes})
@@ -53,7 +55,9 @@ def measure_familiarity(networks: Networks, config: Config, scenes: Sequence[Sce
         tiles = _draw_tiles(own, -(-TILES // len(sources)), size=size, scale=config.images.scale, rng=rng)
         with describe_tiles(networks.generator) as descriptors:
             for tile in tiles:
-                segmenter.predict_maps(tile)
+                predict_maps(
+                    networks.generator, tile, tile_size=size, overlap=0.0, precision=config.decode.precision
+                )
         described.append(np.stack(descriptors))
     return fit_familiarity(described)
 
@@ -89,12 +93,12 @@ def add_familiarity(path: Path, scenes: Sequence[Scene], *, seed: int = 0) -> Fa
     familiarity = measure_familiarity(networks, config, scenes)
     if familiarity is None:
         raise InputError(
-            f"{len(scenes)} training images give no statistics for {path}: its generator is missing, or their tiles "
-            "are too few or all alike; name the images that it was trained on"
+            f"{len(scenes)} training images give no statistics for {path}: its generator is missing, or their "
+            "tiles are too few or all alike; name the images that it was trained on"
         )
     tensors, header = load_model(path)
-    kept = {name: tensor for name, tensor in tensors.items() if not name.startswith(f"{PART}.")}
-    added = join_parts({PART: familiarity.state_dict()})
+    kept = {name: tensor for name, tensor in tensors.items() if not name.startswith(f"{FAMILIARITY}.")}
+    added = join_parts({FAMILIARITY: familiarity.state_dict()})
     save_model(path, tensors=kept | added, metadata=header, half=True)
     return familiarity
 
@@ -102,14 +106,15 @@ def add_familiarity(path: Path, scenes: Sequence[Scene], *, seed: int = 0) -> Fa
 def _draw_tiles(
     scenes: Sequence[Scene], count: int, *, size: int, scale: float, rng: np.random.Generator
 ) -> Iterator[NDArray[np.float32]]:
-    """Give tiles scene by scene and row by row; fewer than ``count`` where the same one is drawn again."""
+    """Give turned tiles, scene by scene and row by row; fewer than ``count`` where the same one is drawn again."""
     places = set()
     for _ in range(count):
         number = int(rng.integers(len(scenes)))
         height, width = scaled_shape(scenes[number].image.shape[:2], scale)
         row, col = (int(rng.integers(max(1, side - size + 1))) for side in (height, width))
-        places.add((number, row, col))
-    for number, corners in groupby(sorted(places), key=itemgetter(0)):
+        places.add((number, row, col, int(rng.integers(4)), bool(rng.integers(2))))
+    for number, drawn in groupby(sorted(places), key=itemgetter(0)):
         pixels = magnify(scenes[number].image.astype(np.float32) / 255, scale)
-        for _, row, col in corners:
-            yield read_window(pixels, Window(row, col, size, size))
+        for _, row, col, quarter, flip in drawn:
+            tile = np.rot90(read_window(pixels, Window(row, col, size, size)), quarter)
+            yield tile[:, ::-1] if flip else tile

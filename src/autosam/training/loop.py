@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -96,7 +97,6 @@ def train(
     """
     check_trainable(config, train_scenes)
     settings = config.training
-    diameter = median_diameter(train_scenes)
     device = device or torch.device("cpu")
 
     # Build
@@ -125,6 +125,16 @@ def train(
         licence = str(state["licence"])
         run.cut_log(TRAIN_LOG, start)
         run.cut_log(VALIDATION_LOG, start)
+    keep = partial(
+        save_trained,
+        out / MODEL,
+        averaged,
+        networks,
+        config,
+        licence=licence,
+        diameter=median_diameter(train_scenes),
+        scenes=train_scenes,
+    )
     board = TensorBoardLog(out / TENSORBOARD) if fabric.is_global_zero and TensorBoardLog.available() else None
     batches = make_batches(config, train_scenes, tile_size(networks), fabric, start=start)
     if report is not None and fabric.is_global_zero:
@@ -208,11 +218,10 @@ def train(
             fruitless += 1
             if validation.score >= best:
                 best, fruitless = validation.score, 0
-                summary = {"step": done, **scores}
-                save_trained(out / MODEL, averaged, networks, config, summary, licence, diameter=diameter)
+                keep({"step": done, **scores})
             ends = 0 < settings.patience <= fruitless
         elif last and fabric.is_global_zero and not val_scenes:
-            save_trained(out / MODEL, averaged, networks, config, {"step": done}, licence, diameter=diameter)
+            keep({"step": done})
         if validated and settings.patience:
             ends = bool(fabric.broadcast(ends))
         # Also where a model was kept: it must not be left without the checkpoint that it belongs to.

@@ -1,0 +1,35 @@
+"""Put the statistics of its training images into a model file that has none yet:
+
+    python scripts/add_familiarity.py DATA --config mito src/autosam/models/bundled/mito.safetensors
+
+DATA is what `autosam train` was given, and the config is that of the training: its sources and split say which
+images the model has seen. The weights and the header stay as they are.
+"""
+
+import argparse
+from pathlib import Path
+
+from autosam import load_config
+from autosam.training.familiarity import add_familiarity
+from autosam.training.scenes import load_part
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--config", required=True, help="YAML file of settings, or the name of one")
+    args = parser.parse_args()
+
+    config = load_config(args.config)
+    scenes = load_part(args.data, config, "train")
+    familiarity = add_familiarity(args.model, scenes, seed=config.seed)
+    sources, size = familiarity.means.shape
+    print(
+        f"{args.model}: {sources} sources, {size} features, {len(familiarity.components)} components; training "
+        f"tiles lie within {float(familiarity.limit):.2f}"
+    )
+
+
+if __name__ == "__main__":
+    main()

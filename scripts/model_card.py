@@ -1,0 +1,175 @@
+"""Write the card of a bundled model from its run, its scores and a template.
+
+    python scripts/model_card.py NAME DATA OUT
+
+OUT is what scripts/train_bundled.sh was given: OUT/scores is what scripts/score_bundled.sh wrote, and
+OUT/start/log.csv and OUT/final/log.csv the runs. The template scripts/cards/NAME.md has what people wrote,
+above all the faults that they saw; ${name} stands for what is filled in. The worst images are drawn into
+docs/NAME_failures.png.
+"""
+
+import argparse
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from string import Template
+
+import numpy as np
+
+from autosam import load_config
+from autosam.data import Scene
+from autosam.images import read_labels, write_png, write_text
+from autosam.models.checkpoint import read_header, split_parts
+from autosam.models.weights import file_sha256, load_state_dict_file
+from autosam.models.zoo import BUNDLED
+from autosam.report.contact_sheet import Panel, contact_sheet, thumbnail
+from autosam.report.figures import draw_errors
+from autosam.training.scenes import load_part
+
+SOURCES = {"mito": ("epfl", "vnc"), "nuclei": ("dsb2018", "fluorescence", "monuseg")}
+POOLED = ("epfl", "vnc")
+"""The sources whose objects are pooled over the images; the others' scores are averaged over images."""
+WORST = 4
+"""Failures drawn for each source."""
+SIDE = 360
+"""Of a drawn failure, in pixels."""
+KEYS = ("ap50", "ap75", "mean_ap", "rand_error", "dice", "iou")
+INTERVALS = ("ap50", "ap75", "mean_ap")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", choices=sorted(BUNDLED))
+    parser.add_argument("data", type=Path)
+    parser.add_argument("out", type=Path)
+    args = parser.parse_args()
+
+    model = BUNDLED[args.name].path
+    scores = args.out / "scores"
+    root, config = args.data if args.name == "mito" else args.out / "stores", load_config(args.name)
+    parts = {part: load_part(root, config, part) for part in ("train", "val")}
+    template = Template(Path(f"scripts/cards/{args.name}.md").read_text(encoding="utf-8"))
+    card = template.substitute(
+        size=f"{model.stat().st_size / 1e6:.1f} MB, float16",
+        sha256=file_sha256(model),
+        licence=BUNDLED[args.name].licence,
+        networks=networks(model),
+        data=training_data(parts),
+        recipe=recipe(args.name, args.out),
+        scores=score_table(args.name, scores),
+        stages=stage_table(args.name, scores),
+        diameter=f"{read_header(model).settings['images']['diameter']:.0f}",
+    )
+    write_text(model.with_suffix(".md"), card)
+    draw_failures(
+        args.name,
+        {scene.name: scene for scene in parts["val"]},
+        scores,
+        Path("docs") / f"{args.name}_failures.png",
+    )
+    print(f"wrote {model.with_suffix('.md')} and docs/{args.name}_failures.png")
+
+
+def networks(model: Path) -> str:
+    """Describe both networks by their settings and sizes."""
+    header, parts = read_header(model), split_parts(load_state_dict_file(model))
+    settings = header.settings["model"]
+    count = {part: sum(tensor.numel() for tensor in state.values()) for part, state in parts.items()}
+    encoder = sum(tensor.numel() for name, tensor in parts["sam"].items() if name.startswith("image_encoder."))
+    maps = ", ".join(settings["generator"]["channels"])
+    return (
+        f"prompt generator: UNet, {settings['generator']['encoder'].removeprefix('tu-')} cut at stride "
+        f"{2 ** settings['generator']['depth']}, {maps} ({count['generator'] / 1e6:.1f} M values); SAM "
+        f"`{settings['sam']['variant']}`: 512 px, {encoder / 1e6:.1f} M values in the image encoder"
+    )
+
+
+def training_data(parts: Mapping[str, Sequence[Scene]]) -> str:
+    """Count images and objects of each source in both parts."""
+    counted = []
+    for source in dict.fromkeys(scene.source for scene in parts["train"]):
+        own = {part: [scene for scene in scenes if scene.source == source] for part, scenes in parts.items()}
+        objects = {
+            part: sum(np.unique(scene.labels[scene.labels > 0]).size for scene in scenes)
+            for part, scenes in own.items()
+        }
+        counted.append(
+            f"*{source}*: {len(own['train'])} images with {objects['train']:,} objects, and {len(own['val'])} "
+            f"with {objects['val']:,} to validate"
+        )
+    return "; ".join(counted)
+
+
+def recipe(name: str, out: Path) -> str:
+    """Say what was done for how long."""
+    stages = []
+    for stage, config in (("start", f"{name}_start"), ("final", name)):
+        with (out / stage / "log.csv").open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        minutes = sum(float(row["cpu_s"]) for row in rows) / 60
+        stages.append(f"`configs/{config}.yaml`, {len(rows):,} steps, {minutes:.0f} minutes of CPU")
+    return "joint, in two stages: " + "; then ".join(stages)
+
+
+def score_table(name: str, scores: Path) -> str:
+    """Tabulate what `autosam evaluate` wrote, with its intervals."""
+    lines = ["| data | | AP@.5 | AP@.75 | mean AP | A-Rand | Dice | IoU |", "|" + "---|" * 8]
+    for source in SOURCES[name]:
+        kind = "pooled" if source in POOLED else "mean"
+        for way, title in (("sam", name), ("generator", "its generator alone")):
+            found = json.loads((scores / f"{source}-{way}" / "evaluation.json").read_text(encoding="utf-8"))
+            values = found[kind]
+            cells = [f"{values[key]:.3f}".lstrip("0") for key in KEYS]
+            if way == "sam":
+                cells = [
+                    f"{cell} [{_short(found['intervals'][kind][key])}]" if key in INTERVALS else cell
+                    for cell, key in zip(cells, KEYS, strict=True)
+                ]
+            what = f"{source}, {len(found['images'])} images, {found['pooled']['objects']:,} objects"
+            lines.append(f"| {what if way == 'sam' else ''} | {title} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _short(interval: list[float]) -> str:
+    return ", ".join(f"{value:.2f}".lstrip("0") for value in interval)
+
+
+def stage_table(name: str, scores: Path) -> str:
+    """Tabulate where true objects were lost, and the ceilings."""
+    places = {source: scores / f"{source}-stages" / "diagnosis.json" for source in SOURCES[name]}
+    found = {
+        source: json.loads(place.read_text(encoding="utf-8"))
+        for source, place in places.items()
+        if place.is_file()
+    }
+    lines = ["| | " + " | ".join(found) + " |", "|" + "---|" * (len(found) + 1)]
+    for stage in next(iter(found.values()))["stages"]:
+        shares = [f"{100 * document['stages'][stage]['share']:.1f} %" for document in found.values()]
+        lines.append(f"| {'found' if stage == 'found' else f'lost: {stage}'} | " + " | ".join(shares) + " |")
+    for ceiling in next(iter(found.values()))["average_precision"]:
+        rows = [document["average_precision"][ceiling] for document in found.values()]
+        cells = [" / ".join(f"{row[key]:.3f}".lstrip("0") for key in INTERVALS) for row in rows]
+        lines.append(f"| pooled AP@.5 / AP@.75 / mean AP: {ceiling} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def draw_failures(name: str, scenes: Mapping[str, Scene], scores: Path, path: Path) -> None:
+    """Draw the images with the lowest AP@.5 of each source: what was found, and the error map."""
+    panels = []
+    for source in SOURCES[name]:
+        if source == "fluorescence":
+            continue
+        place = scores / f"{source}-sam"
+        scored = json.loads((place / "evaluation.json").read_text(encoding="utf-8"))["images"]
+        for entry in sorted(scored, key=lambda image: image["ap50"])[:WORST]:
+            stem = entry["image"]
+            scene, found = scenes[f"{source}/{stem}"], read_labels(place / f"{stem}_labels.tif")
+            errors = draw_errors(found, scene.labels)
+            caption = f"{source} {stem[:24]}"
+            counts = (
+                f"AP@.5 {entry['ap50']:.2f}: {entry['fp50']} spurious, {entry['fn50']} lost of {entry['objects']}"
+            )
+            panels.append(Panel(thumbnail(scene.image, found, side=SIDE), (caption, "found")))
+            panels.append(Panel(thumbnail(errors, None, side=SIDE), (caption, counts)))
+    write_png(path, contact_sheet(panels, columns=4, side=SIDE))

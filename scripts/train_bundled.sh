@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Train a bundled model from the data sets, and put it into the package with its scores and its card:
+#     scripts/train_bundled.sh NAME DATA OUT
+# NAME is mito or nuclei, DATA the folder with the data sets and splits.json, OUT a folder for the runs. An interrupted
+# run goes on where it stopped. Run it from the root of the repository, with the package installed in editable mode.
+set -euo pipefail
+name=$1 data=$2 out=$3
+mkdir -p "$out"
+case $name in
+    mito) root=$data ;;
+    nuclei)
+        root=$out/stores
+        mkdir -p "$root"
+        for source in dsb2018 monuseg; do
+            [ -f "$root/$source.h5" ] && continue
+            autosam data import "$data/$source" -o "$root/$source.part.h5"
+            autosam data split "$root/$source.part.h5" --from "$data/splits.json:$source"
+            mv "$root/$source.part.h5" "$root/$source.h5"
+        done
+        ;;
+    *) echo "NAME is $name; wanted mito or nuclei" >&2; exit 2 ;;
+esac
+
+train() {  # folder, then the options of a run that is new
+    local run=$out/$1
+    shift
+    if [ -f "$run/last.pt" ]; then
+        autosam train "$root" -o "$run" --resume
+    else
+        autosam train "$root" -o "$run" "$@"
+    fi
+}
+
+train start --config "${name}_start"
+start=$out/start/model.safetensors
+train final --config "$name" --set "model.sam.base=$start" --set "model.generator.base=$start"
+
+model=$out/final/model.safetensors
+python scripts/bundle_model.py "$model" "$name"
+python scripts/add_familiarity.py "$root" --config "$name" "src/autosam/models/bundled/$name.safetensors"
+scripts/score_bundled.sh "$name" "$data" "$out/scores"
+python scripts/model_card.py "$name" "$data" "$out"

@@ -1,0 +1,155 @@
+"""`autosam evaluate --diagnose`: where the objects of a run were lost, on the screen and in files."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from autosam.diagnosis.recorded import RecordedRun
+    from autosam.diagnosis.run import Diagnosis
+    from autosam.metrics.pairing import Pair
+
+_MEANING = {
+    "found": "matched at IoU ≥ .5",
+    "detection": "no prompt points at it",
+    "prompt": "its prompt is wrong",
+    "mask": "right prompt, no mask of IoU ≥ .5",
+    "merge": "a mask of IoU ≥ .5 was dropped",
+}
+_MEANING_OF_FALSE = {
+    "detection": "prompt on no object",
+    "prompt": "prompt wrong for its object",
+    "mask": "right prompt, mask ran away",
+    "merge": "good mask cut, or one too many",
+}
+
+
+def open_diagnosed(places: Sequence[str], others: Mapping[str, object]) -> "RecordedRun":
+    """Read the record of the run that is to be diagnosed, and load its model.
+
+    Parameters
+    ----------
+    places : sequence of str
+        PRED and TRUTH.
+    others : mapping of str to object
+        Values of the options that --diagnose does not go with.
+
+    Raises
+    ------
+    AutosamError
+        If one of these was given, or as of `open_run`.
+    """
+    from autosam.errors import InputError
+
+    given = [name for name, value in others.items() if value]
+    if given:
+        raise InputError(
+            f"--diagnose came with {' and '.join(given)}: it takes one folder that autosam segment wrote, and its "
+            "truth, at IoU >= .5"
+        )
+    from autosam.diagnosis.recorded import open_run
+
+    return open_run(Path(places[0]))
+
+
+def diagnose_results(
+    run: "RecordedRun", pairs: "Sequence[Pair]", truth_size: int | None, output: Path | None
+) -> None:
+    """Diagnose a run, print the tables, and write and draw them where there is a folder for it.
+
+    Parameters
+    ----------
+    run : RecordedRun
+        From `open_run`.
+    pairs : sequence of Pair
+        Labels in its folder, and their truths.
+    truth_size : int, optional
+        As in `score_files`.
+    output : Path, optional
+        Folder of ``diagnosis.csv``, ``.json`` and ``.png``.
+
+    Raises
+    ------
+    InputError
+        If an image is gone or cannot be read.
+    OutputError
+        If a file cannot be written.
+    """
+    from autosam.cli.progress import count, image_progress
+    from autosam.diagnosis.draw import draw_diagnosis
+    from autosam.diagnosis.run import diagnose_run
+    from autosam.diagnosis.summary import count_stages, groups_of, write_diagnosis
+    from autosam.images import write_png
+
+    with image_progress("diagnosing") as bar:
+        task = bar.add_task("", total=len(pairs))
+        found = diagnose_run(
+            run, pairs, truth_size=truth_size, progress=lambda done, _: bar.update(task, completed=done)
+        )
+    notes = []
+    other = sum(not image.reproduced for image in found.images)
+    if other:
+        notes.append(
+            f"{count(other, 'image')} came out differently than in {run.folder}, on another device or by another "
+            "version; the diagnosis is of what came out now"
+        )
+    _print(run, found, notes)
+    if output is None:
+        return
+    table, record = write_diagnosis(output, run, found, notes)
+    figure = output / "diagnosis.png"
+    groups = {name: count_stages(images) for name, images in groups_of(found.images).items()}
+    write_png(figure, draw_diagnosis(groups, found.examples))
+    typer.echo(f"Written: {table}, {record}, {figure}")
+
+
+def _print(run: "RecordedRun", found: "Diagnosis", notes: Sequence[str]) -> None:
+    from autosam.diagnosis.stages import Stage
+    from autosam.diagnosis.summary import count_false, count_faults, count_stages, precision_row, share
+
+    # Wider than any table, as in `evaluation_tables`.
+    console = Console(width=1000, highlight=False)
+    console.print(
+        "",
+        f"Where {run.model} with the settings of {run.folder} lost true objects, and where false ones come from:",
+        *(f"note: {note}" for note in notes),
+        sep="\n",
+        markup=False,
+    )
+    stages, false = count_stages(found.images), count_false(found.images)
+    faults = ", ".join(f"{count} {fault}" for fault, count in count_faults(found.images).items() if count)
+    table = _table("stage", "true", "share", "", "false", "share", "")
+    for stage, number in stages.items():
+        meaning = _MEANING[stage] + (f" ({faults})" if stage is Stage.PROMPT and faults else "")
+        cells = [str(number), _percent(share(number, sum(stages.values()))), meaning]
+        if stage is Stage.FOUND:
+            cells += ["", "", ""]
+        else:
+            part = share(false[stage], sum(false.values()))
+            cells += [str(false[stage]), _percent(part), _MEANING_OF_FALSE[stage]]
+        table.add_row(stage.value, *cells, end_section=stage is Stage.MERGE)
+    table.add_row("all", str(sum(stages.values())), "", "", str(sum(false.values())), "", "", style="bold")
+    console.print(table)
+    console.print()
+    table = _table("prompts", "AP@.5", "AP@.75", "mean AP")
+    for name, precision in found.pooled().items():
+        table.add_row(
+            name, *("–" if value != value else f"{value:.3f}" for value in precision_row(precision).values())
+        )
+    console.print(table)
+
+
+def _table(*titles: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for number, title in enumerate(titles):
+        text = number == 0 or not title
+        table.add_column(title, justify="left" if text else "right", no_wrap=True)
+    return table
+
+
+def _percent(value: float) -> str:
+    return "–" if value != value else f"{100 * value:.1f} %"

@@ -1,0 +1,85 @@
+"""A segmenter that keeps the masks which SAM gave before any of them was dropped."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autosam.config import Config
+from autosam.instances import MaskCrop, Merged
+from autosam.networks import Networks
+from autosam.pipeline import Segmenter
+from autosam.prompts import Prompt
+from autosam.segmentation import Segmentation
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """A segmentation and the masks that it was merged from.
+
+    Attributes
+    ----------
+    result : Segmentation
+    masks : list of MaskCrop, or None
+        On the image's own grid, in order of prompt; None where there was no SAM.
+    """
+
+    result: Segmentation
+    masks: list[MaskCrop] | None
+
+
+class TracedSegmenter(Segmenter):
+    """A `Segmenter` that gives the masks before merging, too; the parameters are the same."""
+
+    def __init__(self, networks: Networks, config: Config, *, name: str = "") -> None:
+        super().__init__(networks, config, name=name)
+        self._seen: tuple[list[MaskCrop], tuple[int, int]] | None = None
+
+    def trace(self, image: NDArray[Any], *, magnification: float = 1.0) -> Trace:
+        """Segment one image, (H, W) or (H, W, 3), and keep every mask; errors are those of `segment`."""
+        self._seen = None
+        result = self.segment(image, magnification=magnification)
+        if self._seen is None:
+            return Trace(result, None)
+        masks, grid = self._seen
+        self._seen = None
+        shape = (result.labels.shape[0], result.labels.shape[1])
+        moved = (resize_crop(mask, grid, shape) for mask in masks)
+        return Trace(result, [mask for mask in moved if mask is not None])
+
+    def merge(
+        self, masks: list[MaskCrop], asked: Sequence[Prompt], shape: tuple[int, int], *, by_hand: int
+    ) -> Merged:
+        """Remember the masks of the magnified image on the way."""
+        self._seen = masks, shape
+        return super().merge(masks, asked, shape, by_hand=by_hand)
+
+
+def resize_crop(crop: MaskCrop, grid: tuple[int, int], shape: tuple[int, int]) -> MaskCrop | None:
+    """Bring a mask to another grid of the same image, as `resize_nearest` does with labels.
+
+    Parameters
+    ----------
+    crop : MaskCrop
+        On the first grid.
+    grid, shape : tuple of int
+        Rows and columns of the image on the first and on the second grid.
+
+    Returns
+    -------
+    MaskCrop or None
+        In the crop of those pixels of the second grid whose centres lie in the old one; None where no pixel's
+        centre is covered by the mask.
+    """
+    if grid == shape:
+        return crop
+    picked, starts = [], []
+    for start, length, wanted, there in zip((crop.row, crop.col), crop.mask.shape, shape, grid, strict=True):
+        nearest = ((np.arange(wanted) + 0.5) * there / wanted).astype(np.intp)
+        first, last = np.searchsorted(nearest, [start, start + length])
+        picked.append(nearest[first:last] - start)
+        starts.append(int(first))
+    mask = crop.mask[np.ix_(*picked)]
+    return replace(crop, row=starts[0], col=starts[1], mask=mask) if mask.any() else None

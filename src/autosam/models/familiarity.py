@@ -1,0 +1,225 @@
+"""How far an image lies from those that a model was trained on, in the eyes of its own generator.
+
+A tile is described by the mean and the standard deviation of each channel of the generator's deepest feature map.
+Its distance is the Mahalanobis distance to the nearest source's mean, with one covariance for all sources. An
+image's novelty is the median distance of its tiles, divided by what training tiles keep below.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from autosam.errors import ModelError
+from autosam.models.generator import Generator
+from autosam.models.sam_generator import SamGenerator
+
+LEAST_TILES = 16
+"""Fewer training tiles say nothing of how training tiles differ."""
+
+SHRINKAGE = 0.5
+"""Share of the covariance that is taken from the identity, scaled to the mean variance."""
+
+PERCENTILE = 99.0
+"""Percentage of the training tiles, each measured without its half of its source, that sets the limit."""
+
+ALLOWANCE = 1.25
+"""The limit in units of that percentile, chosen from what the model `mito` gives: validation images, turned ones
+too, up to .9; parts of 256 pixels and added noise (deviation .1) .9 to 1.2; at 2/3 or 3/2 of the scale .9 to 1.6;
+inverted ones from 1.45, at a third of the scale from 1.7, blurred by two pixels and stained tissue from 2."""
+
+
+@dataclass(frozen=True, eq=False)
+class Familiarity:
+    """Statistics of the descriptors of training tiles.
+
+    The covariance is V diag(``variances``) Vᵀ + ``rest`` (I - V Vᵀ), with V the transpose of ``components``.
+
+    Attributes
+    ----------
+    means : ndarray of float32, shape (S, D)
+        One for each source of training images; at least one.
+    components : ndarray of float32, shape (K, D)
+        Orthonormal rows.
+    variances : ndarray of float32, shape (K,)
+        Along the components; above 0.
+    rest : float32
+        Variance in every other direction; above 0.
+    limit : float32
+        Distance that a novelty of 1 stands for; above 0.
+
+    References
+    ----------
+    Lee et al., "A simple unified framework for detecting out-of-distribution samples and adversarial attacks",
+    NeurIPS 2018: class means, here of sources, with one covariance, and the smallest Mahalanobis distance.
+    Ledoit and Wolf, "A well-conditioned estimator for large-dimensional covariance matrices", 2004: shrinking the
+    covariance towards a multiple of the identity, as there are fewer tiles than dimensions.
+    """
+
+    means: NDArray[np.float32]
+    components: NDArray[np.float32]
+    variances: NDArray[np.float32]
+    rest: NDArray[np.float32] | np.float32
+    limit: NDArray[np.float32] | np.float32
+
+    def distances(self, descriptors: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Measure each descriptor's distance to the nearest source.
+
+        Parameters
+        ----------
+        descriptors : ndarray of float32, shape (N, D)
+
+        Returns
+        -------
+        ndarray of float64, shape (N,)
+            Mahalanobis distances.
+        """
+        offsets = descriptors[None].astype(np.float64) - self.means[:, None]
+        along = offsets @ self.components.T.astype(np.float64)
+        # What rounding leaves of a direction within the components must not be negative.
+        beside = (offsets**2).sum(axis=-1) - (along**2).sum(axis=-1)
+        squares = (along**2 / self.variances).sum(axis=-1) + np.maximum(beside, 0) / self.rest
+        nearest: NDArray[np.float64] = np.sqrt(squares).min(axis=0)
+        return nearest
+
+    def novelty(self, descriptors: NDArray[np.float32]) -> float:
+        """Score an image by its tiles.
+
+        Parameters
+        ----------
+        descriptors : ndarray of float32, shape (N, D)
+            At least one.
+
+        Returns
+        -------
+        float
+            Median distance in units of the limit: above 1 the image is unlike the training images.
+        """
+        return float(np.median(self.distances(descriptors)) / self.limit)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Give the statistics by name, for a model file."""
+        return {item.name: torch.from_numpy(np.array(getattr(self, item.name))) for item in fields(self)}
+
+    @classmethod
+    def from_state_dict(cls, tensors: Mapping[str, Tensor], *, channels: int) -> "Familiarity":
+        """Take statistics over from a model file.
+
+        Parameters
+        ----------
+        tensors : mapping of str to Tensor
+            As `state_dict` gives them.
+        channels : int
+            Of the generator's deepest feature map.
+
+        Raises
+        ------
+        ModelError
+            If a tensor is missing, unknown or of another shape, or a number is not above 0 that has to be.
+        """
+        names = [item.name for item in fields(cls)]
+        if sorted(tensors) != sorted(names):
+            raise ModelError(f"the statistics of training images are {sorted(tensors)}, wanted {sorted(names)}")
+        values = {name: tensor.numpy().astype(np.float32) for name, tensor in tensors.items()}
+        sources, components = (len(np.atleast_1d(values[name])) for name in ("means", "components"))
+        wanted = {
+            "means": (sources, 2 * channels),
+            "components": (components, 2 * channels),
+            "variances": (components,),
+            "rest": (),
+            "limit": (),
+        }
+        wrong = [name for name, shape in wanted.items() if values[name].shape != shape]
+        wrong += [name for name in ("variances", "rest", "limit") if not (values[name] > 0).all()]
+        if wrong or not sources:
+            raise ModelError(
+                f"the statistics of training images ({', '.join(wrong or ['means'])}) do not fit a generator with "
+                f"{channels} channels in its deepest feature map"
+            )
+        return cls(**values)
+
+
+def fit_familiarity(sources: Sequence[NDArray[np.float32]]) -> Familiarity | None:
+    """Make the statistics of training tiles.
+
+    The limit comes from distances that are honest: each tile's from statistics of the other halves alone.
+
+    Parameters
+    ----------
+    sources : sequence of ndarray of float32, shape (N, D)
+        The tiles' descriptors, source by source, similar ones next to each other: the halves are the first and the
+        second one of each source.
+
+    Returns
+    -------
+    Familiarity or None
+        None where there are fewer than ``LEAST_TILES`` tiles, or a half in which no source has tiles that differ.
+    """
+    if sum(map(len, sources)) < LEAST_TILES:
+        return None
+    halves = [np.array_split(tiles, 2) for tiles in sources]
+    distances = []
+    for own, other in ((0, 1), (1, 0)):
+        without = _fit([half[other] for half in halves if len(half[other])])
+        if without is None:
+            return None
+        distances.append(without.distances(np.concatenate([half[own] for half in halves])))
+    whole = _fit(sources)
+    if whole is None:
+        return None
+    return replace(whole, limit=np.float32(ALLOWANCE * np.percentile(np.concatenate(distances), PERCENTILE)))
+
+
+def _fit(sources: Sequence[NDArray[np.float32]]) -> Familiarity | None:
+    """Give means and shrunk covariance, with a limit of 1; None where no source has tiles that differ."""
+    free = sum(map(len, sources)) - len(sources)
+    if free < 1:
+        return None
+    means = [tiles.mean(axis=0, dtype=np.float64) for tiles in sources]
+    offsets = np.concatenate([tiles - mean for tiles, mean in zip(sources, means, strict=True)])
+    # All alike, but for the rounding of their mean.
+    if np.abs(offsets).max() <= np.finfo(np.float32).eps * np.abs(means).max():
+        return None
+    _, roots, directions = np.linalg.svd(offsets, full_matrices=False)
+    there = roots > roots[0] * np.finfo(np.float32).eps
+    variances = roots[there] ** 2 / free
+    rest = SHRINKAGE * variances.sum() / offsets.shape[1]
+    return Familiarity(
+        means=np.stack(means).astype(np.float32),
+        components=directions[there].astype(np.float32),
+        variances=((1 - SHRINKAGE) * variances + rest).astype(np.float32),
+        rest=np.float32(rest),
+        limit=np.float32(1),
+    )
+
+
+@contextmanager
+def describe_tiles(generator: Generator | SamGenerator) -> Iterator[list[NDArray[np.float32]]]:
+    """Describe every tile that the generator sees while the context is open; its answers stay as they are.
+
+    Parameters
+    ----------
+    generator : Generator or SamGenerator
+
+    Yields
+    ------
+    list of ndarray of float32, shape (2 C,)
+        One for each tile so far: mean and standard deviation, over all pixels, of each of the C channels of the
+        deepest feature map.
+    """
+    seen: list[NDArray[np.float32]] = []
+
+    def describe(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor | list[Tensor]) -> None:
+        features = (output if isinstance(output, Tensor) else output[-1]).detach().float()
+        moments = torch.cat([features.mean(dim=(2, 3)), features.std(dim=(2, 3), correction=0)], dim=1)
+        seen.extend(moments.cpu().numpy())
+
+    handle = generator.deepest.register_forward_hook(describe)
+    try:
+        yield seen
+    finally:
+        handle.remove()

@@ -1,0 +1,210 @@
+"""How far an image is from the training images: distances and limits known by hand, and what the encoder gives."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from scipy.spatial.distance import mahalanobis
+
+from autosam.errors import ModelError
+from autosam.models.familiarity import LEAST_TILES, SHRINKAGE, Familiarity, describe_tiles, fit_familiarity
+from autosam.models.generator import Generator
+from autosam.models.sam_generator import SamGenerator
+from autosam.models.variants import build_sam
+
+
+def single(*values: object) -> tuple[NDArray[np.float32], ...]:
+    return tuple(np.array(value, dtype=np.float32) for value in values)
+
+
+def by_hand(**changes: object) -> Familiarity:
+    """Two sources at (0, 0) and (10, 0); variance 4 along the first axis, 1 along the second; limit 2."""
+    values = {"means": [[0, 0], [10, 0]], "components": [[1, 0]], "variances": [4], "rest": 1, "limit": 2}
+    return Familiarity(**{name: single(value)[0] for name, value in (values | changes).items()})
+
+
+def draw(*shape: int, seed: int = 0) -> NDArray[np.float32]:
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+# Distances
+
+
+def test_distances_known_by_hand() -> None:
+    descriptors = single([[0, 0], [2, 0], [0, 3], [10, 3], [4, 3], [9, 0]])[0]
+    assert by_hand().distances(descriptors) == pytest.approx([0, 1, 3, 3, 13**0.5, 0.5])
+
+
+def test_the_median_tile_speaks_for_the_image() -> None:
+    assert by_hand().novelty(single([[2, 0], [0, 6], [0, 400]])[0]) == pytest.approx(3)
+    assert by_hand().novelty(single([[2, 0]])[0]) == pytest.approx(0.5)
+
+
+def test_without_components_all_directions_are_alike() -> None:
+    sphere = by_hand(components=np.zeros((0, 2)), variances=[], rest=4)
+    assert sphere.distances(single([[0, 4], [13, 4]])[0]) == pytest.approx([2, 2.5])
+
+
+@pytest.mark.parametrize("tiles", [40, 300])
+def test_distances_are_those_of_the_shrunk_covariance(tiles: int) -> None:
+    """With fewer and with more tiles than dimensions, against numpy's covariance and scipy's distance."""
+    training, others = draw(tiles, 60) @ draw(60, 60, seed=1) / 8, draw(5, 60, seed=2)
+    covariance = np.cov(training.T)
+    target = np.eye(60) * np.trace(covariance) / 60
+    inverse = np.linalg.inv((1 - SHRINKAGE) * covariance + SHRINKAGE * target)
+    wanted = [mahalanobis(other, training.mean(axis=0), inverse) for other in others]
+    familiarity = fit_familiarity([training])
+    assert familiarity is not None
+    assert familiarity.distances(others) == pytest.approx(wanted, rel=1e-3)
+
+
+# The statistics of training tiles
+
+
+def test_images_of_the_same_kind_are_familiar_and_others_are_not() -> None:
+    familiarity = fit_familiarity([draw(200, 20)])
+    assert familiarity is not None
+    assert familiarity.novelty(draw(50, 20, seed=1)) < 1
+    assert familiarity.novelty(draw(50, 20, seed=1) + 4) > 1
+    assert familiarity.novelty(draw(50, 20, seed=1) * 5) > 1
+
+
+def test_between_two_sources_is_like_neither() -> None:
+    familiarity = fit_familiarity([draw(60, 8) - 20, draw(60, 8, seed=1) + 20])
+    assert familiarity is not None
+    assert familiarity.means.shape == (2, 8)
+    assert familiarity.novelty(draw(9, 8, seed=2) - 20) < 1
+    assert familiarity.novelty(draw(9, 8, seed=3) + 20) < 1
+    assert familiarity.novelty(draw(9, 8, seed=4)) > 5
+
+
+def test_the_limit_is_that_of_tiles_which_the_statistics_have_not_seen() -> None:
+    """Where the halves of a source differ, an image may differ as much."""
+    drift = np.repeat(single([0, 6])[0], 30)[:, None] * np.ones((1, 8), np.float32)
+    for offset in (np.zeros_like(drift), drift):
+        familiarity = fit_familiarity([draw(60, 8) + offset])
+        assert familiarity is not None
+        seen = np.percentile(familiarity.distances(draw(60, 8) + offset), 99)
+        if offset.any():
+            assert familiarity.limit > 4 * seen
+        else:
+            assert seen < familiarity.limit < 3 * seen
+
+
+def test_too_few_tiles_and_tiles_that_are_all_alike_say_nothing() -> None:
+    assert fit_familiarity([]) is None
+    assert fit_familiarity([draw(LEAST_TILES - 1, 4)]) is None
+    assert fit_familiarity([draw(LEAST_TILES, 4)]) is not None
+    assert fit_familiarity([np.ones((50, 4), np.float32), np.zeros((50, 4), np.float32)]) is None
+    half = np.concatenate([np.ones((20, 4), np.float32), draw(20, 4)])
+    assert fit_familiarity([half]) is None
+    assert fit_familiarity([draw(1, 4, seed=seed) for seed in range(LEAST_TILES)]) is None
+
+
+def test_a_source_of_a_single_tile_stands_beside_another() -> None:
+    familiarity = fit_familiarity([draw(40, 4), draw(1, 4) + 30])
+    assert familiarity is not None
+    assert familiarity.novelty(draw(1, 4) + 30) == pytest.approx(0, abs=1e-6)
+    assert familiarity.limit > 10
+
+
+def test_features_that_training_never_moved_count_when_they_move() -> None:
+    training = np.concatenate([draw(60, 4), np.zeros((60, 4), np.float32)], axis=1)
+    familiarity = fit_familiarity([training])
+    assert familiarity is not None
+    moved = training[:5] + single([0, 0, 0, 0, 9, 9, 9, 9])[0]
+    assert familiarity.novelty(training[:5]) < 1 < familiarity.novelty(moved)
+
+
+# In a model file
+
+
+def test_statistics_come_back_as_they_were() -> None:
+    familiarity = fit_familiarity([draw(40, 12), draw(30, 12) + 3])
+    assert familiarity is not None
+    again = Familiarity.from_state_dict(familiarity.state_dict(), channels=6)
+    others = draw(7, 12, seed=5)
+    assert np.array_equal(again.distances(others), familiarity.distances(others))
+    assert again.novelty(others) == familiarity.novelty(others)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda state: state.pop("rest"),
+        lambda state: state.update(more=torch.ones(1)),
+        lambda state: state.update(means=torch.ones(2, 5)),
+        lambda state: state.update(means=torch.ones(0, 12)),
+        lambda state: state.update(means=torch.tensor(1.0)),
+        lambda state: state.update(variances=torch.ones(1)),
+        lambda state: state.update(limit=torch.tensor(0.0)),
+        lambda state: state.update(rest=torch.ones(1)),
+    ],
+)
+def test_statistics_that_do_not_fit(spoil: Callable[[dict[str, torch.Tensor]], None]) -> None:
+    familiarity = fit_familiarity([draw(40, 12)])
+    assert familiarity is not None
+    state = familiarity.state_dict()
+    spoil(state)
+    with pytest.raises(ModelError, match="statistics of training images") as error:
+        Familiarity.from_state_dict(state, channels=6)
+    assert "\n" not in str(error.value)
+
+
+# What the generator's encoder gives
+
+
+def small() -> Generator:
+    torch.manual_seed(0)
+    return Generator(encoder="resnet18", channels=("foreground",), depth=3, decoder_channels=(16, 8, 8)).eval()
+
+
+def test_tiles_are_described_by_the_deepest_feature_map() -> None:
+    generator, images = small(), torch.rand(2, 3, 32, 48)
+    with torch.no_grad():
+        alone = generator(images)
+        with describe_tiles(generator) as tiles:
+            answers = generator(images)
+            assert len(tiles) == 2
+            generator(images[:1])
+        generator(images)
+        deepest = generator.unet.encoder((images - 0.5) / 0.25)[-1].numpy()
+    assert torch.equal(answers, alone)
+    assert len(tiles) == 3
+    assert deepest.shape == (2, generator.deepest_channels, 4, 6)
+    for tile, features in zip(tiles, deepest[[0, 1, 0]], strict=True):
+        wanted = np.concatenate([features.mean(axis=(1, 2)), features.std(axis=(1, 2))])
+        assert tile.dtype == np.float32
+        np.testing.assert_allclose(tile, wanted, rtol=1e-3, atol=1e-5)
+
+
+def test_a_single_pixel_deep_down_has_no_deviation() -> None:
+    generator = small()
+    with torch.no_grad(), describe_tiles(generator) as tiles:
+        generator(torch.rand(1, 3, 8, 8))
+    mean, deviation = np.split(tiles[0], 2)
+    assert mean.any()
+    assert not deviation.any()
+
+
+def test_an_error_leaves_nothing_hooked() -> None:
+    generator = small()
+    with pytest.raises(ModelError), describe_tiles(generator):
+        raise ModelError("stop")
+    assert not generator.deepest._forward_hooks
+
+
+def test_sams_own_encoder_describes_tiles_too() -> None:
+    torch.manual_seed(0)
+    generator = SamGenerator(
+        build_sam("tiny", image_size=64).image_encoder,
+        channels=("foreground",),
+        decoder_channels=(16, 8, 8, 8),
+        skips=None,
+    ).eval()
+    with torch.no_grad(), describe_tiles(generator) as tiles:
+        generator(torch.rand(2, 3, 64, 64))
+    assert [tile.shape for tile in tiles] == [(2 * generator.deepest_channels,)] * 2
+    assert all(np.isfinite(tile).all() for tile in tiles)

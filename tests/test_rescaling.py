@@ -1,0 +1,89 @@
+"""Images of another scale: how their magnification is found from what is seen in them."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from autosam.rescaling import FEWEST, PASSES, segment_at_own_scale, typical_diameter
+from autosam.segmentation import Segmentation
+
+
+def squares(side: int, count: int) -> NDArray[np.int32]:
+    labels = np.zeros((side + 1, (side + 1) * max(count, 1)), dtype=np.int32)
+    for index in range(count):
+        labels[:side, index * (side + 1) : index * (side + 1) + side] = index + 1
+    return labels
+
+
+def diameter(side: float) -> float:
+    return 2 * side / float(np.sqrt(np.pi))
+
+
+class Eyes:
+    """See squares of a side, at each magnification as many as told, and remember the magnifications."""
+
+    def __init__(self, *seen: tuple[int, int]) -> None:
+        self.seen = seen
+        self.asked: list[float] = []
+
+    def __call__(self, magnification: float) -> Segmentation:
+        side, count = self.seen[len(self.asked)]
+        self.asked.append(magnification)
+        labels, none = squares(side, count), np.zeros((0,))
+        picture = np.zeros((*labels.shape, 3), np.uint8)
+        return Segmentation(
+            labels, none, [], none.astype(np.int64), labels, {}, picture, magnification=magnification
+        )
+
+
+def test_the_typical_diameter_is_that_of_the_median_area() -> None:
+    labels = squares(10, FEWEST)
+    # A gap in the ids, and one giant.
+    labels[labels == 2] = 0
+    giant = np.pad(labels, ((0, 200), (0, 0)))
+    giant[20:200] = FEWEST + 1
+    assert typical_diameter(giant) == pytest.approx(diameter(10))
+    assert typical_diameter(squares(10, FEWEST - 1)) is None
+
+
+@pytest.mark.parametrize("side", [20, 13, 31])
+def test_an_image_at_about_the_right_scale_is_seen_once(side: int) -> None:
+    eyes = Eyes((side, 9))
+    result = segment_at_own_scale(eyes, trained=diameter(20))
+    assert eyes.asked == [result.magnification] == [1.0]
+
+
+def test_few_objects_tell_nothing() -> None:
+    eyes = Eyes((5, FEWEST - 1))
+    assert segment_at_own_scale(eyes, trained=diameter(20)).magnification == 1
+    empty = Eyes((5, 0))
+    assert segment_at_own_scale(empty, trained=diameter(20)).magnification == 1
+
+
+def test_small_objects_are_magnified_until_it_fits() -> None:
+    # First the larger ones of many small ones are found, then all.
+    eyes = Eyes((10, 6), (7, 30), (7, 31))
+    result = segment_at_own_scale(eyes, trained=diameter(21))
+    assert eyes.asked == pytest.approx([1.0, 2.1, 3.0])
+    assert result.labels.max() == 31
+    assert len(eyes.asked) == PASSES
+
+
+def test_once_it_fits_there_is_no_further_pass() -> None:
+    eyes = Eyes((10, 6), (9, 30))
+    assert segment_at_own_scale(eyes, trained=diameter(20)).magnification == pytest.approx(2.0)
+
+
+def test_large_objects_are_shrunk() -> None:
+    eyes = Eyes((40, 6), (40, 7))
+    assert segment_at_own_scale(eyes, trained=diameter(20)).magnification == pytest.approx(0.5)
+
+
+def test_a_pass_that_loses_the_objects_is_given_up() -> None:
+    eyes = Eyes((4, 6), (4, 1))
+    assert segment_at_own_scale(eyes, trained=diameter(20)).magnification == 1
+
+
+def test_there_is_a_largest_magnification() -> None:
+    eyes = Eyes((1, 6), (1, 6), (1, 6))
+    assert segment_at_own_scale(eyes, trained=1000.0).magnification == 8
