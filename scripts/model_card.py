@@ -32,6 +32,9 @@ POOLED = ("epfl", "vnc")
 """The sources whose objects are pooled over the images; the others' scores are averaged over images."""
 WORST = 4
 """Failures drawn for each source."""
+ROWS = 50
+"""Steps of a log that become one row in docs/runs."""
+RUNS = Path("docs/runs")
 SIDE = 360
 """Of a drawn failure, in pixels."""
 KEYS = ("ap50", "ap75", "mean_ap", "rand_error", "dice", "iou")
@@ -102,14 +105,39 @@ def training_data(parts: Mapping[str, Sequence[Scene]]) -> str:
 
 
 def recipe(name: str, out: Path) -> str:
-    """Say what was done for how long."""
+    """Say what was done for how long, and keep the logs, averaged over every ``ROWS`` steps, in docs/runs."""
     stages = []
     for stage, config in (("start", f"{name}_start"), ("final", name)):
-        with (out / stage / "log.csv").open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        minutes = sum(float(row["cpu_s"]) for row in rows) / 60
-        stages.append(f"`configs/{config}.yaml`, {len(rows):,} steps, {minutes:.0f} minutes of CPU")
-    return "joint, in two stages: " + "; then ".join(stages)
+        kept = RUNS / f"{name}_{stage}_log.csv"
+        # The log of a stage that was not trained again is there already.
+        if (out / stage / "log.csv").is_file():
+            write_text(kept, summarized(read_rows(out / stage / "log.csv")))
+            write_text(
+                RUNS / f"{name}_{stage}_validation.csv",
+                (out / stage / "validation.csv").read_text(encoding="utf-8"),
+            )
+        rows = read_rows(kept)
+        lengths = [int(row["last_step"]) - int(row["first_step"]) + 1 for row in rows]
+        minutes = sum(length * float(row["seconds"]) for length, row in zip(lengths, rows, strict=True)) / 60
+        stages.append(f"`configs/{config}.yaml`, {sum(lengths):,} steps in {minutes:.0f} minutes")
+    return "joint, on two CPU cores, in two stages: " + "; then ".join(stages)
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """Read a CSV log."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def summarized(rows: Sequence[Mapping[str, str]]) -> str:
+    """Average a log over every ``ROWS`` steps; undefined values do not count."""
+    columns = [column for column in rows[0] if column != "step"]
+    lines = [",".join(["first_step", "last_step", *columns])]
+    for start in range(0, len(rows), ROWS):
+        part = rows[start : start + ROWS]
+        means = [np.nanmean([float(row[column]) for row in part]) for column in columns]
+        lines.append(",".join([part[0]["step"], part[-1]["step"], *(f"{mean:.6g}" for mean in means)]))
+    return "\n".join(lines) + "\n"
 
 
 def score_table(name: str, scores: Path) -> str:

@@ -181,7 +181,7 @@ def test_the_bundled_folder_is_in_the_package():
 
 def test_a_mistyped_name_or_path_is_never_replaced(tmp_path):
     (tmp_path / "mine.safetensors").write_bytes(b"")
-    with pytest.raises(ModelError, match=r"named 'mitto' and .*known: mito; did you mean mito\?"):
+    with pytest.raises(ModelError, match=r"named 'mitto' and .*known: mito, nuclei; did you mean mito\?"):
         resolve_model("mitto")
     with pytest.raises(ModelError, match=rf"known: mito; did you mean {tmp_path}/mine\.safetensors\?"):
         resolve_model(tmp_path / "mien.safetensors")

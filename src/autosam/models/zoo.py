@@ -89,7 +89,10 @@ BASES = {
         ),
     )
 }
-BUNDLED = {"mito": BundledModel("mito", "CC BY-NC-SA 3.0")}
+BUNDLED = {
+    model.name: model
+    for model in (BundledModel("mito", "CC BY-NC-SA 3.0"), BundledModel("nuclei", "CC BY-NC-SA 4.0"))
+}
 
 
 def home() -> Path:
