@@ -1,4 +1,4 @@
-"""The truth chooses among SAM's three masks: known masks, of which SAM itself prefers a wrong one."""
+"""The truth chooses among SAM's masks: known masks, of which SAM itself prefers a wrong one."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,10 @@ def sam():
 
 @pytest.fixture
 def three_masks(monkeypatch):
-    """Of three masks the first, which SAM thinks the worst, is the object; the others lack rows at its top."""
+    """Of three masks the first, which SAM thinks the worst, is the object; the others lack rows at its top.
+
+    The single mask is the object.
+    """
     fake = use_component_sam(monkeypatch)
     asked = []
 
@@ -68,11 +71,36 @@ def test_the_mask_that_is_the_object_is_kept_though_its_predicted_iou_is_the_low
     subject = segmenter(sam, prompts=prompts)
     result = subject.segment(IMAGE, oracle=TRUTH)
     np.testing.assert_array_equal(result.labels, TRUTH)
-    assert all(multimask for count, multimask in three_masks if count)
+    # What SAM does by itself, and then all three masks.
+    assert [multimask for count, multimask in three_masks if count] == [prompts == BY_POINT, True]
     # Its score is that of SAM's own choice, so that no threshold takes it for a bad one.
-    assert result.scores.tolist() == pytest.approx(
-        [IOUS[PREFERRED] * prompt.foreground for prompt in result.prompts]
-    )
+    own = IOUS[PREFERRED] if prompts == BY_POINT else 1.0
+    assert result.scores.tolist() == pytest.approx([own * prompt.foreground for prompt in result.prompts])
+
+
+def test_the_single_mask_of_a_clear_prompt_is_among_the_choices(sam, monkeypatch):
+    fake = use_component_sam(monkeypatch)
+
+    def decode(sam, embedding, prompts, *, multimask, batch_size):
+        for part in fake.decode(sam, embedding, prompts, multimask=multimask, batch_size=batch_size):
+            logits = part.logits.clone()
+            # The three masks lack both objects' upper halves.
+            if multimask:
+                logits[..., :15, :] = logits[..., 32:42, :] = -10
+            yield Decoded(part.indices, logits, part.iou)
+
+    monkeypatch.setattr(masks, "decode", decode)
+    subject = segmenter(sam)
+    plain, result = subject.segment(IMAGE), subject.segment(IMAGE, oracle=TRUTH)
+    np.testing.assert_array_equal(result.labels, TRUTH)
+    np.testing.assert_array_equal(result.labels, plain.labels)
+    np.testing.assert_array_equal(result.scores, plain.scores)
+
+
+def test_the_progress_of_both_ways_is_one(sam, three_masks):
+    seen = []
+    segmenter(sam).segment(IMAGE, oracle=TRUTH, progress=lambda done, todo: seen.append((done, todo)))
+    assert seen == [(1, 2), (2, 2)]
 
 
 def test_without_the_truth_sam_keeps_what_it_prefers(sam, three_masks):
@@ -150,3 +178,17 @@ def test_iou_counts_the_whole_of_an_object():
     assert oracle.choose([worse, None, crop], preferred=1) == 2
     assert oracle.choose([crop, crop, worse], preferred=1) == 1
     assert oracle.choose([None, None, None], preferred=2) == 2
+
+
+def test_the_better_mask_of_every_prompt():
+    oracle = Oracle.of(np.array([[1, 1, 1, 1, 0, 0]]), (1, 6))
+
+    def crop(start, width, prompt, score):
+        return MaskCrop(0, start, np.ones((1, width), bool), score=score, prompt=prompt)
+
+    usual = [crop(0, 3, 0, 0.9), crop(0, 2, 1, 0.8), crop(4, 1, 2, 0.7), crop(0, 4, 5, 0.6)]
+    others = [crop(0, 2, 0, 0.1), crop(0, 4, 1, 0.2), crop(5, 1, 2, 0.3), crop(0, 1, 3, 0.4), crop(5, 1, 4, 0.5)]
+    kept = [(one.prompt, one.col, one.mask.size, one.score) for one in oracle.better(usual, others)]
+    # The usual is better; the other is; neither covers an object; only the other is there, on an object or not.
+    assert kept == [(0, 0, 3, 0.9), (1, 0, 4, 0.8), (2, 4, 1, 0.7), (3, 0, 1, 0.4), (5, 0, 4, 0.6)]
+    assert oracle.better([], []) == []

@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 
 from autosam.config import Config, load_config, make_model
 from autosam.errors import ConfigError, InputError
-from autosam.images import magnify, settled, to_uint8
+from autosam.images import magnify, to_uint8
 from autosam.images.channels import mean_picture, normalize_channels
-from autosam.instances import MaskCrop, Merged, fill_from_basins, merge_masks
-from autosam.instances.clean import clean_mask
+from autosam.instances import MaskCrop, Merged, fill_from_basins
 from autosam.models.channels import CombineAnswers, combine_maps
 from autosam.models.familiarity import describe_tiles
 from autosam.models.maps import predict_maps
@@ -25,16 +24,14 @@ from autosam.models.zoo import resolve_model
 from autosam.networks import Networks, load_networks
 from autosam.prompts import (
     Prompt,
-    affinity_maps,
     check_prompts,
-    emit_prompts,
-    find_basins,
     grid_prompts,
     scale_prompts,
     unclaimed,
 )
-from autosam.rescaling import segment_at_own_scale
+from autosam.rescaling import known_magnification, segment_at_own_scale
 from autosam.segmentation import Segmentation, unscaled
+from autosam.steps import basins_of, merge_answers, prompts_of
 
 DEFAULT_MODEL = "mito"
 WITHOUT_SAM = 512
@@ -141,9 +138,9 @@ class Segmenter:
             A person's own. With ``prompts.method=manual`` just these objects are found, otherwise these too: an
             automatic prompt makes way where one of them speaks of the same object. No threshold drops them.
         oracle : ndarray of integers, shape (H, W), optional
-            The true labels, 0 for background. Every prompt is then answered by that one of SAM's three masks which
-            has the highest IoU with any true object, or the highest predicted IoU where none covers one. What
-            comes out is an upper bound of what a better choice among the masks can give, never a result.
+            The true labels, 0 for background. Every prompt is then answered by that mask, of the one that it has
+            without an oracle and SAM's three, which has the highest IoU with any true object. What comes out is,
+            prompt by prompt, an upper bound of what a better choice among the masks can give, never a result.
         progress : callable, optional
             Called with the number of SAM's windows done and to do; the latter can grow on the way.
 
@@ -215,8 +212,7 @@ class Segmenter:
         Returns
         -------
         float or None
-            For `segment`: 1 where image and model agree to within ``scale.TOLERANCE``, None where one of them is
-            not known.
+            For `segment`; see `rescaling.known_magnification`.
 
         Raises
         ------
@@ -224,16 +220,12 @@ class Segmenter:
             If a diameter came, and the model does not know that of its training objects.
         """
         settings = self.config.images
-        if diameter is not None and settings.diameter is None:
-            raise ConfigError(
-                f"the model {self.name} does not say how large the objects were that it was trained on, so a "
-                "diameter is of no use; set images.diameter, or images.scale"
-            )
-        if diameter is not None and settings.diameter is not None:
-            return settled(settings.diameter / diameter)
-        if pixel_size_nm is not None and settings.pixel_size is not None:
-            return settled(pixel_size_nm / settings.pixel_size)
-        return None
+        return known_magnification(
+            pixel_size=pixel_size_nm,
+            diameter=diameter,
+            trained_pixel_size=settings.pixel_size,
+            trained_diameter=settings.diameter,
+        )
 
     def _segment(
         self,
@@ -265,7 +257,7 @@ class Segmenter:
         else:
             maps, novelty = self._predict_combined(channels, how)
             basins = self.find_basins(maps)
-            asked = self._emit(basins, maps)
+            asked = prompts_of(basins, maps, self.config.prompts)
             if prompts:
                 asked = [*unclaimed(asked, basins, prompts), *prompts]
         by_hand = len(asked) - len(prompts or ())
@@ -328,61 +320,13 @@ class Segmenter:
 
     def find_basins(self, maps: Mapping[str, NDArray[np.float32]]) -> NDArray[np.int32]:
         """Split maps into the generator's own segmentation, int32 (H, W)."""
-        settings = self.config.prompts
-        return find_basins(
-            maps.get("foreground"),
-            maps.get("boundary"),
-            threshold=settings.foreground,
-            boundary_threshold=settings.boundary,
-            center=maps.get("center"),
-            center_threshold=settings.center,
-            min_size=settings.min_size,
-            affinities=affinity_maps(maps),
-        )
-
-    def _emit(self, basins: NDArray[np.int32], maps: Mapping[str, NDArray[np.float32]]) -> list[Prompt]:
-        settings = self.config.prompts
-        return emit_prompts(
-            basins,
-            maps.get("foreground"),
-            method=settings.method,
-            points=settings.points,
-            negatives=settings.negatives,
-            box=settings.box,
-            box_margin=settings.box_margin,
-            mask=settings.mask and "foreground" in maps,
-        )
+        return basins_of(maps, self.config.prompts)
 
     def merge(
         self, masks: list[MaskCrop], asked: Sequence[Prompt], shape: tuple[int, int], *, by_hand: int
     ) -> Merged:
         """Make instances of every mask that SAM gave; prompts from ``by_hand`` on are a person's own."""
-        settings = self.config.merge
-        # One slot per mask, so that `kept` still counts in the caller's list.
-        index_of, cleaned = [], []
-        for index, mask in enumerate(masks):
-            # What a person asked for is not held against a threshold.
-            if mask.score < settings.min_score and mask.prompt < by_hand:
-                continue
-            prompt = asked[mask.prompt]
-            clean = clean_mask(
-                mask,
-                min_size=settings.min_size,
-                fill_holes=settings.fill_holes,
-                points=prompt.points[prompt.point_labels == 1],
-            )
-            if clean is not None:
-                index_of.append(index)
-                cleaned.append(clean)
-        merged = merge_masks(
-            cleaned,
-            shape,
-            iou_threshold=settings.iou,
-            ios_threshold=settings.overlap,
-            min_size=settings.min_size,
-            fill_holes=settings.fill_holes,
-        )
-        return merged._replace(kept=np.array([index_of[index] for index in merged.kept], dtype=np.int64))
+        return merge_answers(masks, asked, shape, self.config.merge, by_hand=by_hand)
 
     def _tile_size(self) -> int:
         if self.config.tiles.size is not None:

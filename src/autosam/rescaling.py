@@ -1,4 +1,4 @@
-"""Images of another scale than the training images: found out from the objects themselves."""
+"""Images of another scale than the training images: known beforehand, or found out from the objects themselves."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autosam.images.scale import LARGEST, TOLERANCE
+from autosam.errors import ConfigError
+from autosam.images.scale import LARGEST, TOLERANCE, settled
 from autosam.segmentation import Segmentation
 
 OFF_SCALE = 1.6
@@ -19,6 +20,46 @@ FEWEST = 5
 PASSES = 3
 """Most times that an image is seen: networks find mainly the larger of objects that are too small for them, so
 that the first estimate falls short."""
+
+
+def known_magnification(
+    *,
+    pixel_size: float | None,
+    diameter: float | None,
+    trained_pixel_size: float | None,
+    trained_diameter: float | None,
+) -> float | None:
+    """Say how much an image must be magnified to look as those that a model was trained on.
+
+    Parameters
+    ----------
+    pixel_size, trained_pixel_size : float, optional
+        Side of a pixel of the image and of the training images, in nm.
+    diameter, trained_diameter : float, optional
+        Typical diameter of their objects in pixels; counts before the pixel size.
+
+    Returns
+    -------
+    float or None
+        1 where the two agree to within ``scale.TOLERANCE``, None where one of them is not known.
+
+    Raises
+    ------
+    ConfigError
+        If a diameter came, and that of the training objects is not known.
+    InputError
+        If the magnification can only be a mistake, see `settled`.
+    """
+    if diameter is not None and trained_diameter is None:
+        raise ConfigError(
+            "the model does not say how large the objects were that it was trained on, so a diameter is of no "
+            "use; set images.diameter, or images.scale"
+        )
+    if diameter is not None and trained_diameter is not None:
+        return settled(trained_diameter / diameter)
+    if pixel_size is not None and trained_pixel_size is not None:
+        return settled(pixel_size / trained_pixel_size)
+    return None
 
 
 def typical_diameter(labels: NDArray[np.integer[Any]]) -> float | None:

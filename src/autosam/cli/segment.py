@@ -65,7 +65,7 @@ def segment(
         str | None,
         typer.Option(
             metavar="LABELS",
-            help="True labels, paired by name: of SAM's three masks for a prompt, keep the one closest to the "
+            help="True labels, paired by name: of all of SAM's masks for a prompt, keep the one closest to the "
             "truth. What it gives is an upper bound, not a result.",
         ),
     ] = None,
@@ -186,8 +186,8 @@ def segment(
             raise typer.Exit(130) from None
     if truths is not None:
         typer.echo(
-            "--oracle-mask: the truth chose among SAM's three masks for each prompt. This is an upper bound, not "
-            "a result."
+            "--oracle-mask: the truth chose among all of SAM's masks for each prompt. This is an upper bound, "
+            "not a result."
         )
     _summarize(outcomes, out, manual=prompts_for is not None and not with_automatic)
 

@@ -17,7 +17,13 @@ from autosam.models.oracle import Oracle
 from autosam.models.precision import Precision, autocast
 from autosam.models.sam import Decoded, Embedding, decode, encode, upsample
 from autosam.models.variants import image_size, parameter_device
-from autosam.models.windows import assign_windows, object_window, prompt_extent, touches_inner_border
+from autosam.models.windows import (
+    assign_windows,
+    moved_into,
+    object_window,
+    prompt_extent,
+    touches_inner_border,
+)
 from autosam.prompts import Prompt
 
 UPSAMPLE_BUDGET = 2**25
@@ -36,6 +42,8 @@ class _Setup:
 
     sam: Sam
     channels: Sequence[NDArray[np.uint8]]
+    tile_size: int
+    overlap: float
     combine: CombineAnswers
     alternatives: bool
     oracle: Oracle | None
@@ -89,14 +97,14 @@ def decode_masks(
         Give all of SAM's masks for every prompt. Otherwise the best of the three by predicted IoU for a
         single point, and SAM's single mask for anything that says more.
     oracle : Oracle, optional
-        The truth, to choose among SAM's three masks for every prompt that one with the highest IoU with any true
-        object; where none covers one, that with the highest predicted IoU. The score stays that of the mask with
-        the highest predicted IoU. Not with ``alternatives``.
+        The truth, to choose for every prompt, among the mask that would be given without it and SAM's three, that
+        one with the highest IoU with any true object. The first stays where no other is better, and its score
+        stays in any case. Takes twice as long. Not with ``alternatives``.
     batch_size : int
         Most prompts at a time; halved when a GPU runs out of memory.
     precision : {"auto", "float32", "bfloat16"}
     progress : callable, optional
-        Called with the number of windows done and to do; there are more to do when masks are decoded again.
+        Called with the number of windows done and to do; the latter changes when masks are decoded again.
 
     Returns
     -------
@@ -111,9 +119,23 @@ def decode_masks(
         If the GPU's memory does not hold one window with a single prompt.
     """
     channels = [image] if isinstance(image, np.ndarray) else image
-    setup = _Setup(sam, channels, combine, alternatives, oracle, batch_size, precision)
-    shape = setup.shape
-    grid = tile_windows(shape, size=tile_size, overlap=int(overlap * tile_size))
+    setup = _Setup(sam, channels, tile_size, overlap, combine, alternatives, None, batch_size, precision)
+    if oracle is None:
+        return _decode_all(setup, prompts, progress)
+
+    def in_half(half: int) -> Callable[[int, int], None] | None:
+        return None if progress is None else lambda done, todo: progress(half * todo + done, 2 * todo)
+
+    # Twice, so that each way decodes again in windows of its own: the chosen mask is never worse than the usual one.
+    usual = _decode_all(setup, prompts, in_half(0))
+    return oracle.better(usual, _decode_all(replace(setup, oracle=oracle), prompts, in_half(1)))
+
+
+def _decode_all(
+    setup: _Setup, prompts: Sequence[Prompt], progress: Callable[[int, int], None] | None
+) -> list[MaskCrop]:
+    shape, tile_size, alternatives = setup.shape, setup.tile_size, setup.alternatives
+    grid = tile_windows(shape, size=tile_size, overlap=int(setup.overlap * tile_size))
     work = assign_windows(prompts, grid, shape, size=tile_size)
     found: dict[int, list[MaskCrop]] = {}
     again: dict[int, Window] = {}
@@ -199,7 +221,7 @@ def _answers(
     embeddings = [encode(sam, read_window(channel, window)) for channel in setup.channels]
     all_three = setup.alternatives or oracle is not None
     numbers = list(prompts)
-    local = [_moved(prompts[number], window) for number in numbers]
+    local = [moved_into(window, prompts[number]) for number in numbers]
     single = [i for i, prompt in enumerate(local) if _ambiguous(prompt)]
     clear = [i for i, prompt in enumerate(local) if not _ambiguous(prompt)]
     answers: dict[int, list[MaskCrop]] = {}
@@ -234,22 +256,6 @@ def _answers(
 
 def _ambiguous(prompt: Prompt) -> bool:
     return len(prompt.points) == 1 and prompt.box is None and prompt.mask is None
-
-
-def _moved(prompt: Prompt, window: Window) -> Prompt:
-    """Express a prompt in the window's own pixels; points outside the window are left out."""
-    corner = np.array([window.row, window.col], dtype=np.float64)
-    points = prompt.points - corner
-    # Pixels reach half a pixel beyond their centres, and the grid's last points nearly a whole one.
-    inside = ((points >= -0.5) & (points < (window.height, window.width))).all(axis=1)
-    mask = prompt.mask
-    return replace(
-        prompt,
-        points=points[inside],
-        point_labels=prompt.point_labels[inside],
-        box=None if prompt.box is None else prompt.box - np.tile(corner, 2),
-        mask=None if mask is None else replace(mask, row=mask.row - window.row, col=mask.col - window.col),
-    )
 
 
 def _best(batch: Decoded) -> Decoded:

@@ -1,7 +1,7 @@
-"""The truth as a judge among SAM's alternatives: what a perfect choice among them would give, never a result."""
+"""The truth as a judge among SAM's masks: what a perfect choice among them would give, never a result."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -70,3 +70,26 @@ class Oracle:
         """
         ious = np.array([0.0 if crop is None else self.iou(crop) for crop in crops])
         return preferred if ious[preferred] == ious.max() else int(ious.argmax())
+
+    def better(self, usual: Sequence[MaskCrop], others: Sequence[MaskCrop]) -> list[MaskCrop]:
+        """Give, for every prompt, the mask with the higher IoU with any object.
+
+        Parameters
+        ----------
+        usual, others : sequence of MaskCrop
+            At most one per prompt; whichever has none is without a mask there.
+
+        Returns
+        -------
+        list of MaskCrop
+            In order of prompt, each with the score of the usual one where there is one. The usual one stays
+            among equals, and also its lack where the other covers no object.
+        """
+        own, found = ({crop.prompt: crop for crop in crops} for crops in (usual, others))
+        chosen = []
+        for index in sorted(own.keys() | found.keys()):
+            pair = own.get(index), found.get(index)
+            first, crop = pair[0], pair[self.choose(pair, preferred=0)]
+            if crop is not None:
+                chosen.append(crop if first is None else replace(crop, score=first.score))
+        return chosen

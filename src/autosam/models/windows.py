@@ -1,6 +1,7 @@
 """Which part of a large image a prompt is decoded in. Pure numpy: nothing here knows SAM."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,6 +93,22 @@ def object_window(extent: NDArray[np.float64], shape: tuple[int, int], *, size: 
     corner = np.round((extent[:2] + extent[2:] + 1 - side) / 2).astype(int)
     row, col = (int(np.clip(at, 0, max(0, length - side))) for at, length in zip(corner, shape, strict=True))
     return Window(row, col, side, side)
+
+
+def moved_into(window: Window, prompt: Prompt) -> Prompt:
+    """Express a prompt in the window's own pixels; points outside the window are left out."""
+    corner = np.array([window.row, window.col], dtype=np.float64)
+    points = prompt.points - corner
+    # Pixels reach half a pixel beyond their centres, and the grid's last points nearly a whole one.
+    inside = ((points >= -0.5) & (points < (window.height, window.width))).all(axis=1)
+    mask = prompt.mask
+    return replace(
+        prompt,
+        points=points[inside],
+        point_labels=prompt.point_labels[inside],
+        box=None if prompt.box is None else prompt.box - np.tile(corner, 2),
+        mask=None if mask is None else replace(mask, row=mask.row - window.row, col=mask.col - window.col),
+    )
 
 
 def touches_inner_border(crop: MaskCrop, window: Window, shape: tuple[int, int]) -> bool:
