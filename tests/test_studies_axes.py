@@ -2,7 +2,7 @@ import pytest
 
 from autosam.config import load_config
 from autosam.errors import ConfigError
-from autosam.studies.axes import Axis, combinations, name_of, overrides, parse_axes, split_values
+from autosam.studies.axes import Axis, combinations, name_of, overrides, parse_axes, split_values, varied_keys
 
 
 @pytest.mark.parametrize(
@@ -70,3 +70,15 @@ def test_names_can_be_read_and_differ() -> None:
     for name in (*lists, *paths):
         assert len(name) <= 120
         assert not set(name) & set("/\\[]:,* ")
+
+
+def test_what_varies_is_in_the_names_however_much_there_is() -> None:
+    fixed = {f"training.simulate.setting_{number}": "0.25" for number in range(10)}
+    grid = [{**fixed, "data.fraction": value} for value in ("0.1", "0.5")]
+    assert varied_keys(grid) == {"data.fraction"}
+    assert varied_keys([]) == varied_keys(grid[:1]) == set()
+    names = [name_of(combination, varied_keys(grid)) for combination in grid]
+    assert [name.partition("_")[0] for name in names] == ["fraction=0.1", "fraction=0.5"]
+    assert all(len(name) == 120 for name in names)
+    # A name that fits stays in the order given, so that a grid can grow.
+    assert name_of({"seed": "1", "data.fraction": "0.1"}, {"data.fraction"}) == "seed=1_fraction=0.1"

@@ -60,6 +60,14 @@ def test_faults_of_all_combinations_are_one_error() -> None:
         for_training("prompts.method=distance,grid")
 
 
+def test_channels_of_a_scene_have_no_place_in_a_study() -> None:
+    for setups in (for_model, for_training):
+        with pytest.raises(
+            ConfigError, match=r"^images\.combine joins .* one image for each scene; leave it out$"
+        ):
+            setups("images.combine=input,max")
+
+
 def test_the_same_settings_twice_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"iou=0\.50 and iou=0\.5 are the same settings"):
         for_model("merge.iou=0.5,0.50")
@@ -73,6 +81,9 @@ def test_training_varies_everything() -> None:
         "lora_rank=4_fraction=0.1",
         "lora_rank=4_fraction=1",
     ]
+    long = [f"training.simulate.{name}=0.1" for name in ("box_jitter", "max_jitter", "box_only", "point_only")]
+    long += ["training.augment.contrast=0.3", "data.fraction=0.1,1"]
+    assert [setup.name.partition("_")[0] for setup in for_training(*long)] == ["fraction=0.1", "fraction=1"]
     assert setups[2].config.model.sam is not None
     assert setups[2].config.model.sam.lora_rank == 4
     assert setups[2].config.data.sources[0].name == "epfl"

@@ -115,3 +115,17 @@ def test_a_training_is_resumed_and_scored(tmp_path: Path, monkeypatch: pytest.Mo
     other = Setup(setups[0].name, setups[0].combination, changed[0].config)
     with pytest.raises(ConfigError, match=r"has other settings for merge\.iou; choose another folder"):
         study.check(other)
+
+
+def test_networks_that_cannot_be_built_are_found_before_anything_runs(tmp_path: Path) -> None:
+    data = LabelledData(write_discs(tmp_path / "data", 2))
+    study = TrainingStudy(tmp_path / "out", data, torch.device("cpu"))
+    bases = ",".join(f"{tmp_path / name}.pth" for name in ("a", "b"))
+    setups = setups_of(*SMALL, *STEPS, f"model.sam.base=null,{bases}", "decode.sam=true,false")
+    with pytest.raises(ConfigError) as caught:
+        run(setups, study, tmp_path / "out")
+    said = str(caught.value)
+    for name in ("a.pth", "b.pth"):
+        assert said.count(f"the base weights {tmp_path / name} are not at") == 1
+    assert said.count("decode.sam=false leaves the SAM of model.sam without any use") == 1
+    assert not (tmp_path / "out").exists()

@@ -355,7 +355,7 @@ def test_lora_leaves_keys_base_and_statistics_alone(base: Path) -> None:
     model, networks, _ = joint(
         f"model.sam.base={base}", "model.sam.encoder=lora", "model.sam.prompt_encoder=frozen"
     )
-    optimizer = make_optimizer(model, name="adamw", weight_decay=0.02)
+    optimizer = make_optimizer(model, name="adamw", weight_decay=0.02, betas=(0.9, 0.98))
     for group in optimizer.param_groups:
         group["lr"] = 1e-2
     for step in range(3):

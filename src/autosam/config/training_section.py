@@ -67,6 +67,9 @@ class TrainingConfig(Section):
     learning_rate: float = Field(5e-4, gt=0, description="peak rate for SAM")
     generator_learning_rate: float = Field(1e-3, gt=0, description="peak rate for the generator")
     weight_decay: float = Field(0.02, ge=0)
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = Field(
+        (0.9, 0.98), description="decay of Adam's running means of the gradient and of its square"
+    )
     schedule: Literal["cosine", "constant"] = Field("cosine", description="of the rates, after the warm-up")
     warmup: Fraction = Field(0.05, description="fraction of the steps in which the rate rises")
     clip: float = Field(1.0, gt=0, description="largest norm of the gradient, for each network")
@@ -79,6 +82,9 @@ class TrainingConfig(Section):
     generator_loss: Literal["bce", "bce_dice"] = "bce_dice"
     mask_loss: Literal["weighted", "dice_ce", "squared_dice_ce"] = Field(
         "weighted", description="Dice + 20 × BCE; Dice + BCE; Dice with squared sums + BCE"
+    )
+    alternatives: Fraction = Field(
+        0.05, description="share of the loss that all of SAM's three masks for a point get, beside the best one"
     )
     mask_weight: float = Field(1.0, ge=0, description="lambda: weight of the mask loss beside the generator's")
     simulate: SimulateConfig = SimulateConfig()

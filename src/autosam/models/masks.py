@@ -126,7 +126,7 @@ def decode_masks(
     def in_half(half: int) -> Callable[[int, int], None] | None:
         return None if progress is None else lambda done, todo: progress(half * todo + done, 2 * todo)
 
-    # Twice, so that each way decodes again in windows of its own: the chosen mask is never worse than the usual one.
+    # Twice: only so does each way have its own windows, and no mask that is chosen is worse than the usual one.
     usual = _decode_all(setup, prompts, in_half(0))
     return oracle.better(usual, _decode_all(replace(setup, oracle=oracle), prompts, in_half(1)))
 

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import product
@@ -118,8 +118,25 @@ def overrides(combination: Combination) -> list[str]:
     return [f"{key}={value}" for key, value in combination.items()]
 
 
-def name_of(combination: Combination) -> str:
+def varied_keys(combinations: Sequence[Combination]) -> set[str]:
+    """Give the keys that have several values.
+
+    Examples
+    --------
+    >>> varied_keys([{"prompts.points": "1", "seed": "0"}, {"prompts.points": "5", "seed": "0"}])
+    {'prompts.points'}
+    """
+    values: dict[str, set[str]] = {}
+    for combination in combinations:
+        for key, value in combination.items():
+            values.setdefault(key, set()).add(value)
+    return {key for key, seen in values.items() if len(seen) > 1}
+
+
+def name_of(combination: Combination, varied: Collection[str] = ()) -> str:
     """Make a name that can be read and that a file can have; different combinations have different ones.
+
+    One that would be too long is cut, with what is in ``varied`` in front.
 
     Examples
     --------
@@ -129,13 +146,19 @@ def name_of(combination: Combination) -> str:
     'settings'
     """
     leaves = Counter(key.rpartition(".")[2] for key in combination)
-    parts = []
+    parts = {}
     for key, value in combination.items():
         leaf = key.rpartition(".")[2]
-        parts.append(f"{leaf if leaves[leaf] == 1 else key}={value}")
-    plain = "_".join(parts) or "settings"
-    name = re.sub(r"[^\w.=+-]", "-", plain, flags=re.ASCII)
+        parts[key] = f"{leaf if leaves[leaf] == 1 else key}={value}"
+    plain = "_".join(parts.values()) or "settings"
+    name = _readable(plain)
     if name == plain and len(name) <= _LONGEST_NAME:
         return name
+    if len(name) > _LONGEST_NAME:
+        name = _readable("_".join(parts[key] for key in sorted(parts, key=lambda key: key not in varied)))
     # Something was lost, which may have been all that parted two names.
     return f"{name[: _LONGEST_NAME - 9]}-{sha256(plain.encode()).hexdigest()[:8]}"
+
+
+def _readable(name: str) -> str:
+    return re.sub(r"[^\w.=+-]", "-", name, flags=re.ASCII)

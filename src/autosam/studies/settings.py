@@ -6,12 +6,16 @@ from typing import Any
 
 from autosam.config import Config, load_config
 from autosam.errors import ConfigError
-from autosam.studies.axes import Axis, Combination, name_of, overrides
+from autosam.studies.axes import Axis, Combination, name_of, overrides, varied_keys
 
 PIPELINE = ("images", "tiles", "prompts", "decode", "merge")
 """The sections that can be changed after training."""
 
 _BY_HAND = "prompts.method=manual wants prompts of yours, and a study has none; choose another method"
+_ONE_FILE = (
+    "images.combine joins the channels of a scene that come as several images, and labelled data has one image "
+    "for each scene; leave it out"
+)
 _FIXED = ("seed", "model", "training")
 
 
@@ -54,18 +58,19 @@ def trained_setups(config: str | None, combinations: Sequence[Combination]) -> l
         If any cannot be: every fault of all combinations in one line.
     """
     setups, faults = [], []
+    varied = varied_keys(combinations)
     for combination in combinations:
         try:
-            setup = Setup(name_of(combination), combination, load_config(config, overrides=overrides(combination)))
+            resolved = load_config(config, overrides=overrides(combination))
         except ConfigError as error:
             faults.append(_fault(combination, error))
             continue
-        method, generator = setup.config.prompts.method, setup.config.model.generator
+        method, generator = resolved.prompts.method, resolved.model.generator
         if method == "manual":
             faults.append(_fault(combination, _BY_HAND))
         elif method == "grid" and generator is not None:
             faults.append(_fault(combination, "prompts.method=grid asks no generator; set model.generator=null"))
-        setups.append(setup)
+        setups.append(Setup(name_of(combination, varied), combination, resolved))
     return _checked(setups, faults)
 
 
@@ -110,6 +115,7 @@ def model_setups(
     below = {name: {**own.get(name, {}), **given.get(name, {})} for name in PIPELINE}
     below |= {"model": own.get("model", {}), "data": given.get("data", {})}
     setups = []
+    varied = varied_keys(combinations)
     for combination in combinations:
         try:
             resolved = load_config(overrides=overrides(combination), defaults=below)
@@ -118,7 +124,7 @@ def model_setups(
             continue
         if resolved.prompts.method == "manual":
             faults.append(_fault(combination, _BY_HAND))
-        setups.append(Setup(name_of(combination), combination, resolved))
+        setups.append(Setup(name_of(combination, varied), combination, resolved))
     return _checked(setups, faults)
 
 
@@ -135,6 +141,8 @@ def _checked(setups: list[Setup], faults: list[str]) -> list[Setup]:
         if settings in seen:
             faults.append(f"{setup.name} and {seen[settings]} are the same settings")
         seen.setdefault(settings, setup.name)
+        if "images.combine" in setup.combination:
+            faults.append(_ONE_FILE)
     if faults:
         raise ConfigError("; ".join(dict.fromkeys(faults)))
     return setups

@@ -9,14 +9,15 @@ from typing import Literal, Protocol
 
 import torch
 
-from autosam.config import Config, DataConfig, ImagesConfig, different_settings, load_config
+from autosam.config import Config, DataConfig, ImagesConfig, ModelConfig, different_settings, load_config
 from autosam.data import Scene
-from autosam.errors import AutosamError, ConfigError
+from autosam.errors import AutosamError, ConfigError, ModelError
 from autosam.networks import build_networks
 from autosam.pipeline import Segmenter
 from autosam.studies.results import Result, Results, Training
 from autosam.studies.scoring import Scored, digest_of, row_of, score_scenes
 from autosam.studies.settings import Setup, as_normalized
+from autosam.training.batches import check_networks_used
 from autosam.training.loop import Progress, train
 from autosam.training.run import CHANGEABLE, CHECKPOINT, SETTINGS, TRAIN_LOG
 from autosam.training.scenes import load_part
@@ -144,9 +145,13 @@ class TrainingStudy:
         self._runs = out / RUNS
         self._data = data
         self._device = device
+        # Most combinations differ in other settings.
+        self._build = lru_cache(maxsize=None)(_build)
 
     def check(self, setup: Setup) -> None:
-        """Refuse a run folder with a run of other settings."""
+        """Refuse networks that cannot be built or are not used, and a run folder with a run of other settings."""
+        check_networks_used(setup.config)
+        self._build(setup.config.model)
         settings = self._runs / setup.name / SETTINGS
         if not settings.is_file():
             return
@@ -229,7 +234,7 @@ def sweep(
                 kept[setup.name] = found
             else:
                 study.check(setup)
-        except ConfigError as error:
+        except (ConfigError, ModelError) as error:
             faults.append(str(error))
     if faults:
         raise ConfigError("; ".join(dict.fromkeys(faults)))
@@ -246,6 +251,11 @@ def sweep(
             continue
         results.add(setup, result)
         yield Outcome(setup, "done", result)
+
+
+def _build(model: ModelConfig) -> None:
+    """Let what is wrong with a base or an architecture come to light; the networks themselves are not kept."""
+    build_networks(model)
 
 
 def _training(log: Path, config: Config) -> Training:

@@ -174,7 +174,9 @@ def _ask(
 def _compare(
     logits: Tensor, predicted_iou: Tensor, target: Tensor, matched: Tensor, settings: TrainingConfig
 ) -> Answers:
-    mask_loss, iou_loss, iou = tile_losses(logits, predicted_iou, target, matched, loss=settings.mask_loss)
+    mask_loss, iou_loss, iou = tile_losses(
+        logits, predicted_iou, target, matched, loss=settings.mask_loss, alternatives=settings.alternatives
+    )
     return Answers(
         mask=mask_loss.sum(),
         iou=iou_loss.sum(),
@@ -187,13 +189,20 @@ def _compare(
 
 
 def tile_losses(
-    answer: Tensor, predicted_iou: Tensor, target: Tensor, matched: Tensor, *, loss: str = "weighted"
+    answer: Tensor,
+    predicted_iou: Tensor,
+    target: Tensor,
+    matched: Tensor,
+    *,
+    loss: str = "weighted",
+    alternatives: float = 0.0,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Compare SAM's answers in one tile with their objects.
 
     The first mask always learns; of the three alternatives (where there are any) the best one does, so that each
-    can specialise (Kirillov et al., "Segment Anything", ICCV 2023, section 3). The IoU head learns the IoU of
-    every mask, which is 0 for a prompt without an object.
+    can specialise (Kirillov et al., "Segment Anything", ICCV 2023, section 3). One that is never the best would
+    learn nothing, so all three get a small share of the loss (Rupprecht et al., "Learning in an uncertain world",
+    ICCV 2017). The IoU head learns the IoU of every mask, which is 0 for a prompt without an object.
 
     Parameters
     ----------
@@ -204,6 +213,8 @@ def tile_losses(
     matched : Tensor of bool, shape (n,)
     loss : str
         A name in `losses.MASK_LOSSES`.
+    alternatives : float
+        Share of the three masks' mean loss beside that of the best, 0 to 1.
 
     Returns
     -------
@@ -215,7 +226,10 @@ def tile_losses(
     losses = MASK_LOSSES[loss](answer, target.expand_as(answer))
     total = losses[:, 0]
     if losses.shape[1] > 1:
-        total = total + losses[:, 1:].amin(dim=1)
+        best = losses[:, 1:].amin(dim=1)
+        if alternatives > 0:
+            best = (1 - alternatives) * best + alternatives * losses[:, 1:].mean(dim=1)
+        total = total + best
     true_iou = mask_iou(answer, target) * matched[:, None]
     iou_loss = (predicted_iou - true_iou).square().mean(dim=1)
     return total[matched], iou_loss, true_iou[matched, 0]

@@ -20,10 +20,20 @@ def check_trainable(config: Config, train_scenes: Sequence[Scene]) -> None:
     """Raise an InputError or a ConfigError where there is nothing to learn from, or no way to."""
     if not any(scene.labels.any() for scene in train_scenes):
         raise InputError(f"none of the {len(train_scenes)} training images has an object; check the labels")
+    check_networks_used(config)
+
+
+def check_networks_used(config: Config) -> None:
+    """Raise a ConfigError where one of the networks would be built, and not used in training."""
     if config.model.generator is not None and config.prompts.method in ("grid", "manual"):
         raise ConfigError(
             f"prompts.method={config.prompts.method} asks no generator, so there is none to train; choose "
             "distance, centroid or probability, or set model.generator to null"
+        )
+    if config.model.prompted and not config.decode.sam:
+        raise ConfigError(
+            "decode.sam=false leaves the SAM of model.sam without any use, so training it is in vain; set "
+            "model.sam=null or decode.sam=true"
         )
 
 

@@ -2,16 +2,26 @@
 
 import resource
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
 
 import torch
 from lightning.fabric import Fabric
+from lightning.fabric.strategies import DDPStrategy
 from torch import nn
 
 from autosam.errors import AutosamError, ConfigError
 from autosam.models.precision import Precision, use_bfloat16
 from autosam.training.joint import JointModel
+
+PATIENCE = timedelta(days=1)
+"""How long a process waits for the others, which the first one lets wait while it validates."""
+
+GRACE = 5.0
+"""Seconds that a process which fails leaves the first one to say so, where that fails alike."""
 
 
 def make_fabric(device: torch.device, *, devices: int, precision: Precision) -> Fabric:
@@ -46,9 +56,34 @@ def make_fabric(device: torch.device, *, devices: int, precision: Precision) -> 
         accelerator=device.type,
         devices=chosen,
         # In a batch without prompts, or without points, some of SAM's parameters have no part in the loss.
-        strategy="ddp_find_unused_parameters_true" if devices > 1 else "auto",
+        strategy=DDPStrategy(find_unused_parameters=True, timeout=PATIENCE) if devices > 1 else "auto",
         precision="16-mixed" if precision == "float16" else plugin,
     )
+
+
+@contextmanager
+def ends_together(fabric: Fabric) -> Iterator[None]:
+    """Let no process wait for one that has failed; what fails in all of them, the first one alone tells.
+
+    Parameters
+    ----------
+    fabric : Fabric
+        Launched.
+    """
+    try:
+        yield
+    except BaseException:
+        if not fabric.is_global_zero:
+            time.sleep(GRACE)
+        started = getattr(fabric.strategy.launcher, "procs", [])
+        others = list(started)
+        # Fabric watches this list, and would kill the first process before that could tell what happened.
+        started.clear()
+        for process in others:
+            process.kill()
+        for process in others:
+            process.wait()
+        raise
 
 
 def prepare(model: JointModel, *, device: torch.device, compiled: bool) -> None:
@@ -117,3 +152,34 @@ def memory_advice(batch_size: int) -> Iterator[None]:
             f"the GPU's memory does not hold a training step; in a new run set {smaller}"
             "training.checkpoint_blocks=true, or training.prompts_per_tile to less"
         ) from error
+
+
+def diverged(what: str, step: int, fabric: Fabric, *, kept: Path | None) -> AutosamError:
+    """Say what can be done where a loss or gradient is no number.
+
+    Parameters
+    ----------
+    what : str
+        Which one, and what it is.
+    step : int
+    fabric : Fabric
+        Its precision may be the cause.
+    kept : Path or None
+        Folder of the run, where a checkpoint after some step is kept.
+
+    Returns
+    -------
+    AutosamError
+        To be raised.
+    """
+    lower = "a lower training.learning_rate and training.generator_learning_rate"
+    rounded = fabric.strategy.precision.precision != "32-true"
+    exact = "--set training.precision=float32, or"
+    if kept is None:
+        again = f"{exact} {lower}" if rounded else lower
+        return AutosamError(f"the {what} at step {step}, before the first checkpoint; start again with {again}")
+    resume = f"resume with {exact} " if rounded else ""
+    return AutosamError(
+        f"the {what} at step {step}; the last checkpoint is kept in {kept}: {resume}start again in another folder "
+        f"with {lower}"
+    )

@@ -77,7 +77,9 @@ def estimate(config: Config, scenes: Sequence[Scene], *, device: torch.device) -
     settings = config.training
     networks = build_networks(config.model, seed=config.seed)
     model = JointModel(networks, prompts=config.prompts, training=settings)
-    optimizer = make_optimizer(model, name=settings.optimizer, weight_decay=settings.weight_decay)
+    optimizer = make_optimizer(
+        model, name=settings.optimizer, weight_decay=settings.weight_decay, betas=settings.betas
+    )
     tiles = TileDataset(
         scenes,
         size=tile_size(networks),

@@ -8,17 +8,20 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from lightning.fabric import Fabric
 from torch.optim.swa_utils import AveragedModel
 
 from autosam.config import Config
 from autosam.data import Scene
 from autosam.errors import AutosamError, ConfigError
 from autosam.images import ensure_folder, write_png
-from autosam.networks import build_networks
+from autosam.networks import Networks, build_networks
 from autosam.training.average import exponential_average
 from autosam.training.batches import check_trainable, make_batches, tile_size
 from autosam.training.devices import (
     clip_gradients,
+    diverged,
+    ends_together,
     make_fabric,
     memory_advice,
     peak_memory,
@@ -33,6 +36,9 @@ from autosam.training.schedule import emitted_share, learning_rate
 from autosam.training.step import StepLoss, step_loss
 from autosam.training.tensorboard import TensorBoardLog
 from autosam.training.validation import validate
+
+RATES = {"sam": "learning_rate", "generator": "generator_learning_rate"}
+"""Columns of the log by the part of the model whose learning rate they hold."""
 
 
 @dataclass(frozen=True)
@@ -96,21 +102,65 @@ def train(
         If the loss is no number.
     """
     check_trainable(config, train_scenes)
-    settings = config.training
-    device = device or torch.device("cpu")
-
-    # Build
     networks = build_networks(config.model, seed=config.seed)
-    fabric = make_fabric(device, devices=devices, precision=settings.precision)
+    fabric = make_fabric(device or torch.device("cpu"), devices=devices, precision=config.training.precision)
     # Only the first process writes, and refuses before it starts the others.
     run = RunFolder(out, config, resume=resume, first=fabric.is_global_zero)
     fabric.launch()
+    with ends_together(fabric):
+        _train(
+            config,
+            train_scenes,
+            val_scenes,
+            networks=networks,
+            fabric=fabric,
+            run=run,
+            resume=resume,
+            licence=licence,
+            report=report,
+        )
+    return out / MODEL
+
+
+def _train(
+    config: Config,
+    train_scenes: Sequence[Scene],
+    val_scenes: Sequence[Scene],
+    *,
+    networks: Networks,
+    fabric: Fabric,
+    run: RunFolder,
+    resume: bool,
+    licence: str,
+    report: Callable[[Progress], None] | None,
+) -> None:
+    """Train in this process, of however many."""
+    settings, out = config.training, run.path
+
+    # Build
     model = JointModel(networks, prompts=config.prompts, training=settings)
     prepare(model, device=fabric.device, compiled=settings.compile)
-    optimizer = make_optimizer(model, name=settings.optimizer, weight_decay=settings.weight_decay)
+    optimizer = make_optimizer(
+        model, name=settings.optimizer, weight_decay=settings.weight_decay, betas=settings.betas
+    )
     averaged = AveragedModel(model, multi_avg_fn=exponential_average(settings.ema), use_buffers=True)
     wrapped, optimizer = fabric.setup(model, optimizer)
     start, best, fruitless = 0, -1.0, 0
+
+    def save_checkpoint(step: int) -> None:
+        run.save_checkpoint(
+            {
+                "step": step,
+                "best": best,
+                "fruitless": fruitless,
+                "licence": licence,
+                "model": model.state_dict(),
+                "averaged": averaged.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "precision": fabric.strategy.precision.state_dict(),
+            }
+        )
+
     if resume:
         state = run.load_checkpoint()
         model.load_state_dict(state["model"])
@@ -125,6 +175,10 @@ def train(
         licence = str(state["licence"])
         run.cut_log(TRAIN_LOG, start)
         run.cut_log(VALIDATION_LOG, start)
+    else:
+        # From here on there is something to resume, whatever ends the run.
+        save_checkpoint(0)
+    saved = start
     keep = partial(
         save_trained,
         out / MODEL,
@@ -173,13 +227,13 @@ def train(
                 )
                 part = step_loss(loss, mask_weight=settings.mask_weight, fabric=fabric)
                 if not math.isfinite(part.total):
-                    raise _diverged(f"loss is {part.total}", step, run)
+                    raise diverged(f"loss is {part.total}", step, fabric, kept=out if saved else None)
                 fabric.backward(part.objective / settings.accumulate)
             parts.append(part)
         norm = clip_gradients(fabric, optimizer, (model.generator, model.sam), settings.clip)
         # Under float16 such a step is left out, and the scale lowered.
         if not math.isfinite(norm) and settings.precision != "float16":
-            raise _diverged(f"gradient's norm is {norm}", step, run)
+            raise diverged(f"gradient's norm is {norm}", step, fabric, kept=out if saved else None)
         optimizer.step()
         optimizer.zero_grad()
         averaged.update_parameters(model)
@@ -187,11 +241,12 @@ def train(
         # Log, validate, save
         seconds = time.perf_counter() - began
         tiles = settings.batch_size * settings.accumulate * fabric.world_size
+        rates = {group["part"]: round(group["lr"], 8) for group in optimizer.param_groups}
         row = {
             "step": step + 1,
             **StepLoss.mean(parts).row(),
             "emitted_share": round(share, 4),
-            "learning_rate": round(optimizer.param_groups[0]["lr"], 8),
+            **{column: rates[part] for part, column in RATES.items() if part in rates},
             "waited_s": round(waited, 4),
             "seconds": round(seconds, 3),
             "cpu_s": round(time.process_time() - cpu_began, 3),
@@ -226,19 +281,9 @@ def train(
             ends = bool(fabric.broadcast(ends))
         # Also where a model was kept: it must not be left without the checkpoint that it belongs to.
         if validated or last or done % settings.checkpoint_every == 0:
-            run.save_checkpoint(
-                {
-                    # A run that has ended early has nothing to go on with.
-                    "step": settings.steps if ends else done,
-                    "best": best,
-                    "fruitless": fruitless,
-                    "licence": licence,
-                    "model": model.state_dict(),
-                    "averaged": averaged.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                    "precision": fabric.strategy.precision.state_dict(),
-                }
-            )
+            # A run that has ended early has nothing to go on with.
+            saved = settings.steps if ends else done
+            save_checkpoint(saved)
         if report is not None and fabric.is_global_zero:
             if ends and not last:
                 message += f"; no better for {fruitless} validations, so the run ends here"
@@ -250,15 +295,3 @@ def train(
         board.close()
     if not (out / MODEL).is_file():
         raise AutosamError(f"the run in {out} is finished, but its {MODEL} is gone; start again in another folder")
-    return out / MODEL
-
-
-def _diverged(what: str, step: int, run: RunFolder) -> AutosamError:
-    """Say what can be done; the weights before this step are not on disk unless they are a checkpoint."""
-    lower = "lower training.learning_rate and training.generator_learning_rate"
-    if not run.has_checkpoint():
-        return AutosamError(f"the {what} at step {step}, before the first checkpoint; start again with a {lower}")
-    return AutosamError(
-        f"the {what} at step {step}; the last checkpoint is kept in {run.path}: resume with --set "
-        f"training.precision=float32, or start again in another folder with a {lower}"
-    )

@@ -11,7 +11,13 @@ from autosam.models.sam_generator import SamGenerator
 from autosam.training.joint import JointModel
 
 
-def make_optimizer(model: JointModel, *, name: Literal["adamw", "adam"], weight_decay: float) -> Optimizer:
+def make_optimizer(
+    model: JointModel,
+    *,
+    name: Literal["adamw", "adam"],
+    weight_decay: float,
+    betas: tuple[float, float],
+) -> Optimizer:
     """Step what is trainable; biases, scales, tokens, position codes and patch embeddings do not decay.
 
     Parameters
@@ -20,6 +26,8 @@ def make_optimizer(model: JointModel, *, name: Literal["adamw", "adam"], weight_
     name : {"adamw", "adam"}
     weight_decay : float
         Decoupled for AdamW, added to the gradient for Adam.
+    betas : tuple of float
+        Decay of the running means of the gradient and of its square.
 
     Returns
     -------
@@ -48,7 +56,7 @@ def make_optimizer(model: JointModel, *, name: Literal["adamw", "adam"], weight_
         ],
         # Set at every step, from the schedule.
         lr=0.0,
-        betas=(0.9, 0.98),
+        betas=betas,
     )
 
 

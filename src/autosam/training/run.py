@@ -45,8 +45,8 @@ class RunFolder:
     config : Config
         Settings of the run; it is resumed with the same ones, except for those in `CHANGEABLE`.
     resume : bool
-        Go on with the run that is there; without it, a folder that holds a checkpoint or a model is refused. Logs
-        of a run that ended before its first checkpoint make way.
+        Go on with the run that is there; without it, a folder that holds a checkpoint or a model is refused. What
+        a run left that ended before any other checkpoint than that of step 0 makes way.
     first : bool
         Of several processes of one run only the first one writes.
 
@@ -63,20 +63,23 @@ class RunFolder:
         self._first = first
         if not first:
             return
-        checkpoint = path / CHECKPOINT
         if resume:
             check_resumable(path)
             _check_same(path / SETTINGS, config)
         else:
-            if checkpoint.exists():
+            if self.has_checkpoint() and not self._has_only_begun():
                 raise ConfigError(f"{path} already holds a run; add --resume to go on, or choose another folder")
             if (path / MODEL).exists():
                 raise ConfigError(
                     f"{path} already holds a {MODEL} but no {CHECKPOINT} to go on from; choose another folder"
                 )
             ensure_folder(path)
-            for log in (TRAIN_LOG, VALIDATION_LOG):
-                (path / log).unlink(missing_ok=True)
+            for name in (CHECKPOINT, TRAIN_LOG, VALIDATION_LOG):
+                (path / name).unlink(missing_ok=True)
+        for name in (CHECKPOINT, MODEL):
+            # What a writer that was killed had not yet renamed; see `atomic_path`.
+            for left in path.glob(f".{Path(name).stem}.????????{Path(name).suffix}"):
+                left.unlink()
         write_text(path / SETTINGS, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
 
     def save_checkpoint(self, state: Mapping[str, Any]) -> None:
@@ -119,9 +122,16 @@ class RunFolder:
         InputError
             If it is damaged or was not written by `save_checkpoint`.
         """
+        return self._read_checkpoint(mmap=False)
+
+    def _has_only_begun(self) -> bool:
+        """Whether the checkpoint is that of step 0, so that nothing is lost with it."""
+        return not (self.path / MODEL).exists() and self._read_checkpoint(mmap=True)["step"] == 0
+
+    def _read_checkpoint(self, *, mmap: bool) -> dict[str, Any]:
         path = self.path / CHECKPOINT
         try:
-            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
         except (OSError, RuntimeError, EOFError, ValueError, LookupError, pickle.UnpicklingError) as error:
             reason = (str(error).splitlines() or ["cut short"])[0]
             raise InputError(f"checkpoint {path} cannot be read: {reason}") from error
@@ -130,15 +140,18 @@ class RunFolder:
         return state
 
     def append(self, name: str, row: Mapping[str, Any]) -> None:
-        """Add a row to a CSV log, with a header if it is the first."""
+        """Add a row to a CSV log, with a header if it is the first; a log keeps the columns that it began with."""
         if not self._first:
             return
         path = self.path / name
         try:
-            new = not path.exists()
+            columns = list(row)
+            if path.exists():
+                with path.open(newline="", encoding="utf-8") as file:
+                    columns = next(csv.reader(file), columns)
             with path.open("a", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, list(row))
-                if new:
+                writer = csv.DictWriter(file, columns, extrasaction="ignore")
+                if not file.tell():
                     writer.writeheader()
                 writer.writerow(row)
         except OSError as error:
