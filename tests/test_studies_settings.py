@@ -62,9 +62,7 @@ def test_faults_of_all_combinations_are_one_error() -> None:
 
 def test_channels_of_a_scene_have_no_place_in_a_study() -> None:
     for setups in (for_model, for_training):
-        with pytest.raises(
-            ConfigError, match=r"^images\.combine joins .* one image for each scene; leave it out$"
-        ):
+        with pytest.raises(ConfigError, match=r"^images\.combine joins .* for each scene; leave it out$"):
             setups("images.combine=input,max")
 
 
@@ -81,12 +79,20 @@ def test_training_varies_everything() -> None:
         "lora_rank=4_fraction=0.1",
         "lora_rank=4_fraction=1",
     ]
-    long = [f"training.simulate.{name}=0.1" for name in ("box_jitter", "max_jitter", "box_only", "point_only")]
-    long += ["training.augment.contrast=0.3", "data.fraction=0.1,1"]
-    assert [setup.name.partition("_")[0] for setup in for_training(*long)] == ["fraction=0.1", "fraction=1"]
+    long = for_training(f"data.split={'x' * 120}.json", "data.fraction=0.1,1")
+    assert [setup.name.partition("_")[0] for setup in long] == ["fraction=0.1", "fraction=1"]
     assert setups[2].config.model.sam is not None
     assert setups[2].config.model.sam.lora_rank == 4
     assert setups[2].config.data.sources[0].name == "epfl"
+
+
+def test_settings_that_belong_together_vary_as_a_section() -> None:
+    backbones = "model.sam={variant: tiny, base: mito},{variant: vit_b, base: vit_b}"
+    first, second = (setup.config.model.sam for setup in for_training(backbones, config="joint"))
+    assert first is not None
+    assert second is not None
+    assert (first.variant, first.base, first.encoder) == ("tiny", "mito", "lora")
+    assert (second.variant, second.base, second.encoder) == ("vit_b", "vit_b", "lora")
 
 
 def test_scenes_are_not_clipped_again() -> None:

@@ -50,6 +50,31 @@ def test_the_first_mask_and_the_best_alternative_learn() -> None:
     assert one.tolist() == pytest.approx(alone[[0, 2], 0].tolist())
 
 
+@pytest.mark.parametrize("share", [0.0, 0.05, 1.0])
+def test_alternatives_that_never_win_learn_by_their_share(share: float) -> None:
+    torch.manual_seed(0)
+    answer, target = torch.randn(1, 4, 8, 8, requires_grad=True), (torch.rand(1, 1, 8, 8) > 0.5).float()
+    mask_loss, _, _ = tile_losses(answer, torch.zeros(1, 4), target, torch.tensor([True]), alternatives=share)
+    alone = mask_bce_dice(answer, target.expand_as(answer))[0]
+    best = int(alone[1:].argmin()) + 1
+    wanted = alone[0] + (1 - share) * alone[best] + share * alone[1:].mean()
+    assert mask_loss.item() == pytest.approx(wanted.item())
+    mask_loss.sum().backward()
+    assert answer.grad is not None
+    learns = answer.grad[0].abs().amax(dim=(1, 2)) > 0
+    assert learns.tolist() == [True, *(share > 0 or index == best for index in (1, 2, 3))]
+
+
+def test_the_share_of_the_alternatives_is_a_setting(sam: Sam, embedding: Embedding) -> None:
+    point = [prompt((10, 12))]
+    losses = [ask(sam, embedding, point, corrections=0, alternatives=share).mask for share in (0.0, 0.05, 1.0)]
+    assert losses[0] < losses[1] < losses[2]
+    boxes = [
+        ask(sam, embedding, [prompt(box=True)], corrections=0, alternatives=share).mask for share in (0.0, 1.0)
+    ]
+    assert boxes[0] == boxes[1], "a box has one answer"
+
+
 @pytest.mark.parametrize("name", MASK_LOSSES)
 def test_the_loss_is_the_one_that_is_named(name: str) -> None:
     answer, target = torch.linspace(-2, 2, 16).view(1, 1, 4, 4), torch.eye(4).view(1, 1, 4, 4)

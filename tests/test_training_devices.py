@@ -2,9 +2,12 @@
 
 import csv
 import os
+import resource
 import shutil
 import subprocess
+import sys
 import sysconfig
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from blobs import disc_tiles, scene, small_config, total_loss, write_base, write_discs
+from blobs import SMALL, disc_tiles, scene, small_config, total_loss, write_base, write_discs
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
@@ -20,7 +23,16 @@ from autosam.config import load_config
 from autosam.errors import AutosamError, ConfigError
 from autosam.networks import build_networks
 from autosam.training import devices
-from autosam.training.devices import clip_gradients, make_fabric, memory_advice, peak_memory, prepare, reproducible
+from autosam.training.devices import (
+    clip_gradients,
+    diverged,
+    ends_together,
+    make_fabric,
+    memory_advice,
+    peak_memory,
+    prepare,
+    reproducible,
+)
 from autosam.training.joint import JointModel
 from autosam.training.loop import train
 from autosam.training.run import CHECKPOINT, MODEL, TRAIN_LOG
@@ -88,6 +100,19 @@ def test_the_memory_that_was_needed(monkeypatch: pytest.MonkeyPatch, platform: s
     assert peak_memory(CPU) == 3000 * unit
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_advice_where_a_loss_is_no_number(tmp_path: Path, precision: Any) -> None:
+    fabric = make_fabric(CPU, devices=1, precision=precision)
+    early, late = (str(diverged("loss is nan", 7, fabric, kept=kept)) for kept in (None, tmp_path))
+    assert early.startswith("the loss is nan at step 7, before the first checkpoint; start again with ")
+    assert late.startswith(f"the loss is nan at step 7; the last checkpoint is kept in {tmp_path}: ")
+    for text in (early, late):
+        assert text.endswith("a lower training.learning_rate and training.generator_learning_rate")
+        # What the run has already is no way out.
+        assert ("training.precision=float32" in text) is (precision == "bfloat16")
+    assert ("resume" in late) is (precision == "bfloat16")
+
+
 # Gradients and randomness
 
 
@@ -153,6 +178,73 @@ def test_a_compiled_step_has_the_same_loss() -> None:
 
 
 # Two processes
+
+
+def sleeper() -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+
+
+def launched(processes: list[Any], *, first: bool) -> Any:
+    launcher = SimpleNamespace(procs=processes) if first else None
+    return SimpleNamespace(is_global_zero=first, strategy=SimpleNamespace(launcher=launcher))
+
+
+@pytest.mark.parametrize("fault", [ConfigError("so it is"), KeyboardInterrupt()])
+def test_the_first_process_ends_the_others_when_it_fails(fault: BaseException) -> None:
+    other = sleeper()
+    watched = [other]
+    with pytest.raises(type(fault)), ends_together(launched(watched, first=True)):
+        raise fault
+    assert other.returncode is not None
+    assert other.returncode < 0
+    # Fabric kills this process where one that it watches was killed.
+    assert watched == []
+
+
+def test_nothing_ends_where_nothing_fails() -> None:
+    other = sleeper()
+    with ends_together(launched([other], first=True)):
+        pass
+    assert other.poll() is None
+    other.kill()
+    other.wait()
+    with pytest.raises(ConfigError), ends_together(make_fabric(CPU, devices=1, precision="float32")):
+        raise ConfigError("alone")
+
+
+def test_another_process_lets_the_first_one_speak(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(devices.time, "sleep", waited.append)
+    with pytest.raises(ConfigError), ends_together(launched([], first=False)):
+        raise ConfigError("so it is")
+    assert waited == [devices.GRACE]
+
+
+@pytest.mark.slow
+def test_a_full_disk_ends_both_processes_with_one_line(tmp_path: Path) -> None:
+    data = write_discs(tmp_path / "data", 3)
+    sets = [part for override in (*SMALL, "training.steps=3") for part in ("--set", override)]
+    program = str(Path(sysconfig.get_path("scripts"), "autosam"))
+
+    def small_files() -> None:
+        # Enough for the settings, not for a checkpoint.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+    began = time.monotonic()
+    run = subprocess.run(
+        [program, "train", str(data), "-o", str(tmp_path / "run"), "--device", "cpu", "--devices", "2", *sets],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        preexec_fn=small_files,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert run.returncode == 2, run.stderr
+    (line,) = [line for line in run.stderr.splitlines() if line.startswith("autosam: ")]
+    assert "last.pt cannot be written" in line
+    assert "Traceback" not in run.stderr
+    assert time.monotonic() - began < 300
 
 
 def rows(folder: Path) -> list[dict[str, float]]:

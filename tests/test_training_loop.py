@@ -25,7 +25,16 @@ from autosam.training import loop
 from autosam.training.batches import make_batches, tile_size
 from autosam.training.joint import BatchLoss, JointModel
 from autosam.training.loop import Progress, train
-from autosam.training.run import CHECKPOINT, MODEL, PREVIEWS, SETTINGS, TENSORBOARD, TRAIN_LOG, VALIDATION_LOG
+from autosam.training.run import (
+    CHECKPOINT,
+    MODEL,
+    PREVIEWS,
+    SETTINGS,
+    TENSORBOARD,
+    TRAIN_LOG,
+    VALIDATION_LOG,
+    RunFolder,
+)
 from autosam.training.tensorboard import TensorBoardLog
 from autosam.training.validation import Validation
 
@@ -297,10 +306,10 @@ def test_lora_on_a_base_and_resumed(tmp_path: Path) -> None:
 def test_a_run_that_diverges_keeps_its_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[BatchLoss], BatchLoss], what: str
 ) -> None:
-    config = short("training.checkpoint_every=3", "training.steps=4")
     spoil(monkeypatch, 3, change)
+    settings = ("training.checkpoint_every=3", "training.steps=4")
     with pytest.raises(AutosamError) as error:
-        train(config, SCENES, [], out=tmp_path)
+        train(short(*settings, "training.precision=bfloat16"), SCENES, [], out=tmp_path)
     text = message(error)
     assert what in text
     assert f"the last checkpoint is kept in {tmp_path}: resume with --set training.precision=float32" in text
@@ -310,7 +319,7 @@ def test_a_run_that_diverges_keeps_its_checkpoint(
     assert not (tmp_path / MODEL).exists()
     # what the message advises works
     monkeypatch.undo()
-    train(short("training.checkpoint_every=3", "training.steps=4"), SCENES, [], out=tmp_path, resume=True)
+    train(short(*settings), SCENES, [], out=tmp_path, resume=True)
     assert (tmp_path / MODEL).is_file()
 
 
@@ -322,6 +331,38 @@ def test_a_run_that_diverges_before_its_first_checkpoint(tmp_path: Path, monkeyp
     monkeypatch.undo()
     train(short("training.steps=1"), SCENES, [], out=tmp_path)
     assert len(rows(tmp_path / TRAIN_LOG)) == 1
+
+
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+@pytest.mark.parametrize("when", ["before the first step", "after its model was written"])
+def test_a_run_is_resumed_from_before_its_first_checkpoint(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    config = short("training.checkpoint_every=6")
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        if when == "before the first step":
+            patch.setattr(JointModel, "forward", killed)
+        else:
+            saved, write = [], RunFolder.save_checkpoint
+
+            def once(run: RunFolder, state: dict[str, Any]) -> None:
+                saved.append(state["step"])
+                if len(saved) > 1:
+                    raise KeyboardInterrupt
+                write(run, state)
+
+            patch.setattr(RunFolder, "save_checkpoint", once)
+        with pytest.raises(KeyboardInterrupt):
+            train(config, SCENES, VALIDATION, out=tmp_path, licence="CC0")
+    assert (tmp_path / MODEL).exists() is (when != "before the first step")
+    train(config, SCENES, VALIDATION, out=tmp_path, resume=True)
+    assert (tmp_path / MODEL).read_bytes() == (finished / MODEL).read_bytes()
+    assert rows(tmp_path / TRAIN_LOG) == rows(finished / TRAIN_LOG)
+    assert rows(tmp_path / VALIDATION_LOG) == rows(finished / VALIDATION_LOG)
 
 
 def test_a_full_disk_leaves_a_run_that_can_go_on(
@@ -362,6 +403,12 @@ def test_nothing_to_learn_from(tmp_path: Path, scenes: list[Scene]) -> None:
 def test_prompts_that_no_generator_emits_are_refused(tmp_path: Path, method: str) -> None:
     with pytest.raises(ConfigError, match=f"prompts.method={method} asks no generator"):
         train(short(f"prompts.method={method}"), SCENES, VALIDATION, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_sam_that_would_not_be_used_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"any use, so training it is in vain; set model\.sam=null or decode"):
+        train(short("decode.sam=false"), SCENES, VALIDATION, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -585,6 +632,7 @@ def test_the_log_knows_rates_shares_and_speed(tmp_path: Path) -> None:
         "training.schedule=constant",
         "training.warmup=0.5",
         "training.learning_rate=2e-4",
+        "training.generator_learning_rate=6e-4",
         "training.accumulate=2",
         "training.batch_size=1",
         "training.emitted=[0.0, 0.5]",
@@ -594,6 +642,7 @@ def test_the_log_knows_rates_shares_and_speed(tmp_path: Path) -> None:
     with (tmp_path / TRAIN_LOG).open(newline="", encoding="utf-8") as file:
         log = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
     assert [row["learning_rate"] for row in log] == [1e-4, 2e-4, 2e-4, 2e-4]
+    assert [row["generator_learning_rate"] for row in log] == [3e-4, 6e-4, 6e-4, 6e-4]
     assert [row["emitted_share"] for row in log] == [0, 0.4, 0.8, 0.8]
     for row in log:
         assert row["tiles_per_second"] == pytest.approx(2 / row["seconds"], rel=0.05)
@@ -601,3 +650,13 @@ def test_the_log_knows_rates_shares_and_speed(tmp_path: Path) -> None:
         assert 0 <= row["waited_s"] < row["seconds"]
         assert row["peak_mb"] > 50  # the program alone
         assert math.isfinite(row["loss"])
+
+
+def test_the_log_has_the_rates_of_what_is_trained(tmp_path: Path) -> None:
+    for name, rate, overrides in (
+        ("sam", "learning_rate", ("model.generator=null", "prompts.method=manual", "training.emitted_share=0")),
+        ("generator", "generator_learning_rate", ("model.sam=null", "decode.sam=false")),
+    ):
+        train(short("training.steps=1", *overrides), SCENES, [], out=tmp_path / name)
+        (row,) = rows(tmp_path / name / TRAIN_LOG)
+        assert [column for column in row if column.endswith("learning_rate")] == [rate]

@@ -96,6 +96,33 @@ def test_logs_of_a_run_that_never_reached_a_checkpoint_make_way(tmp_path: Path) 
     assert not (tmp_path / VALIDATION_LOG).exists()
 
 
+def test_a_checkpoint_of_before_the_first_step_makes_way(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path, CONFIG, resume=False)
+    run.save_checkpoint(state(0))
+    run.append(TRAIN_LOG, {"step": 1, "loss": 9.0})
+    assert RunFolder(tmp_path, CONFIG, resume=True).load_checkpoint()["step"] == 0
+    RunFolder(tmp_path, small_config("seed=2"), resume=False)
+    assert os.listdir(tmp_path) == [SETTINGS]
+    # With a model beside it, something would be lost.
+    run.save_checkpoint(state(0))
+    (tmp_path / MODEL).touch()
+    with pytest.raises(ConfigError, match="already holds a run; add --resume to go on"):
+        RunFolder(tmp_path, CONFIG, resume=False)
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_what_killed_writers_left_is_taken_away(tmp_path: Path, resume: bool) -> None:
+    RunFolder(tmp_path, CONFIG, resume=False).save_checkpoint(state(3 if resume else 0))
+    left = [tmp_path / ".last.0123abcd.pt", tmp_path / ".model.0123abcd.safetensors"]
+    for path in (*left, tmp_path / ".last.pt", tmp_path / "mine.pt"):
+        path.touch()
+    RunFolder(tmp_path, CONFIG, resume=resume, first=False)
+    assert all(path.exists() for path in left)
+    RunFolder(tmp_path, CONFIG, resume=resume)
+    kept = {SETTINGS, ".last.pt", "mine.pt"} | ({CHECKPOINT} if resume else set())
+    assert set(os.listdir(tmp_path)) == kept
+
+
 def test_nothing_to_resume(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"holds no last\.pt to resume; leave --resume away"):
         RunFolder(tmp_path / "gone", CONFIG, resume=True)
@@ -259,6 +286,14 @@ def test_a_log_with_only_its_header_keeps_it(tmp_path: Path) -> None:
         run.cut_log(TRAIN_LOG, 0)
     run.append(TRAIN_LOG, {"step": 0, "loss": 2})
     assert rows(tmp_path / TRAIN_LOG) == [{"step": "0", "loss": "2"}]
+
+
+def test_a_log_keeps_the_columns_that_it_began_with(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path, CONFIG, resume=False)
+    run.append(TRAIN_LOG, {"step": 1, "gone": 2, "loss": 3})
+    # As a later autosam, that resumes the run, would log.
+    run.append(TRAIN_LOG, {"step": 2, "new": 4, "loss": 5})
+    assert (tmp_path / TRAIN_LOG).read_bytes() == b"step,gone,loss\r\n1,2,3\r\n2,,5\r\n"
 
 
 def test_a_log_of_somebody_else_is_refused(tmp_path: Path) -> None:

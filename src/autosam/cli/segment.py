@@ -66,7 +66,7 @@ def segment(
         typer.Option(
             metavar="LABELS",
             help="True labels, paired by name: of all of SAM's masks for a prompt, keep the one closest to the "
-            "truth. What it gives is an upper bound, not a result.",
+            "truth. What it gives is an upper bound for every prompt, not a result.",
         ),
     ] = None,
     components: Annotated[
