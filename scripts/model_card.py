@@ -120,7 +120,7 @@ def recipe(name: str, out: Path) -> str:
         lengths = [int(row["last_step"]) - int(row["first_step"]) + 1 for row in rows]
         minutes = sum(length * float(row["seconds"]) for length, row in zip(lengths, rows, strict=True)) / 60
         stages.append(f"`configs/{config}.yaml`, {sum(lengths):,} steps in {minutes:.0f} minutes")
-    return "joint, on two CPU cores, in two stages: " + "; then ".join(stages)
+    return "joint, on one or two CPU cores, in two stages: " + "; then ".join(stages)
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
@@ -201,3 +201,7 @@ def draw_failures(name: str, scenes: Mapping[str, Scene], scores: Path, path: Pa
             panels.append(Panel(thumbnail(scene.image, found, side=SIDE), (caption, "found")))
             panels.append(Panel(thumbnail(errors, None, side=SIDE), (caption, counts)))
     write_png(path, contact_sheet(panels, columns=4, side=SIDE))
+
+
+if __name__ == "__main__":
+    main()

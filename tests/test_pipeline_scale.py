@@ -211,6 +211,8 @@ def test_objects_off_the_scale_of_the_training_are_seen_magnified(sam, monkeypat
     for images in ({"diameter": 1.2 * diameter}, {"diameter": 2 * diameter, "find_scale": False}, {}):
         plain = segmenter(sam, BrightPixels(), images=images)
         assert same_bytes(plain.segment(image), plain.segment(image, magnification=1.0))
+    specks = segmenter(sam, BrightPixels(), images={"diameter": 2 * diameter}, decode={"sam": False})
+    assert specks.segment(image).magnification == 1
     # Whoever points at objects, or brings the truth, means the image as it is.
     assert subject.segment(image, prompts=result.prompts[:1]).magnification == 1
     assert subject.segment(image, oracle=labels).magnification == 1

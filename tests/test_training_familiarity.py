@@ -21,7 +21,7 @@ from autosam.models.maps import predict_maps
 from autosam.networks import Networks, build_networks, load_networks, network_tensors
 from autosam.pipeline import Segmenter
 from autosam.training import familiarity
-from autosam.training.familiarity import TILES, add_familiarity, measure_familiarity
+from autosam.training.familiarity import TILES, add_familiarity, complete_familiarity, measure_familiarity
 
 WITHOUT_SAM = ("model.sam=null", "decode.sam=false", "tiles.size=32")
 
@@ -184,3 +184,18 @@ def test_a_model_without_a_generator_gets_none(tmp_path: Path) -> None:
         add_familiarity(path, scenes())
     assert "\n" not in str(error.value)
     assert path.read_bytes() == content
+
+
+def test_a_finished_run_completes_its_model_once(tmp_path: Path) -> None:
+    path = write(tmp_path / "m.safetensors")
+    complete_familiarity(path, scenes(), seed=0)
+    loaded, _ = load_networks(path)
+    assert loaded.familiarity is not None
+    written = path.read_bytes()
+    complete_familiarity(path, scenes(2), seed=5)
+    assert path.read_bytes() == written
+    # Without statistics to be had, the file stays as it is.
+    alone = write(tmp_path / "n.safetensors", "model.generator=null", "prompts.method=manual")
+    before = alone.read_bytes()
+    complete_familiarity(alone, scenes(), seed=0)
+    assert alone.read_bytes() == before

@@ -285,7 +285,7 @@ def test_lora_on_a_base_and_resumed(tmp_path: Path) -> None:
             for part, prefix in (("model", "sam."), ("averaged", "module.sam.")):
                 assert torch.equal(trained[part][prefix + name], tensor), name
     tensors, header = load_model(tmp_path / "whole" / MODEL)
-    assert {name.partition(".")[0] for name in tensors} == {"adapter", "decoder", "generator"}
+    assert {name.partition(".")[0] for name in tensors} == {"adapter", "decoder", "familiarity", "generator"}
     assert header.base_name == str(path)
     assert any(bool(tensor.any()) for name, tensor in tensors.items() if name.endswith("lora_B"))
     load_networks(tmp_path / "whole" / MODEL)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from blobs import scene, small_config, write_base
+from blobs import small_config, write_base
 from torch.optim.swa_utils import AveragedModel
 
 from autosam.config import Config
@@ -14,7 +14,6 @@ from autosam.data import Scene
 from autosam.errors import OutputError
 from autosam.models.checkpoint import load_model
 from autosam.networks import Networks, build_networks, load_networks
-from autosam.training.familiarity import measure_familiarity
 from autosam.training.joint import JointModel
 from autosam.training.saving import averaged_networks, median_diameter, save_trained
 
@@ -105,20 +104,6 @@ def test_the_diameter_is_that_of_the_median_object() -> None:
     empty = Scene("s/b", "s", np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), np.int32))
     scenes = [Scene("s/a", "s", np.zeros((40, 40, 3), np.uint8), labels), empty]
     assert median_diameter(scenes) == pytest.approx(2 * np.sqrt(100 / np.pi), abs=0.01)
-
-
-def test_what_the_training_scenes_look_like_is_kept(make: Callable[..., Saved], tmp_path: Path) -> None:
-    config, networks, averaged = make("tiles.size=32")
-    for name in ("one", "other"):
-        path = tmp_path / f"{name}.safetensors"
-        save_trained(path, averaged, networks, config, {}, "", diameter=9.5, scenes=[scene(0), scene(1)])
-    loaded, _ = load_networks(tmp_path / "one.safetensors")
-    assert loaded.familiarity is not None
-    # The average's, as it is the one in the file.
-    wanted = measure_familiarity(averaged_networks(averaged, networks), config, [scene(0), scene(1)])
-    assert wanted is not None
-    assert np.array_equal(loaded.familiarity.means, wanted.means)
-    assert (tmp_path / "one.safetensors").read_bytes() == (tmp_path / "other.safetensors").read_bytes()
 
 
 def test_a_folder_that_is_gone(make: Callable[..., Saved], tmp_path: Path) -> None:

@@ -133,7 +133,8 @@ class Segmenter:
         magnification : float, optional
             How much the networks see this image magnified, on top of ``images.scale``; see `magnification`. By
             default 1 at first; where the objects that are found are off the scale of the training
-            (``images.find_scale``), the image is seen again (`rescaling`), unless prompts or an oracle came.
+            (``images.find_scale``), the image is seen again (`rescaling`), unless prompts or an oracle came, or
+            there is no SAM that judges objects.
         prompts : sequence of Prompt, optional
             A person's own. With ``prompts.method=manual`` just these objects are found, otherwise these too: an
             automatic prompt makes way where one of them speaks of the same object. No threshold drops them.
@@ -162,7 +163,9 @@ class Segmenter:
         settings = self.config.images
         if magnification is None:
             alone = not prompts and oracle is None and self.config.prompts.method not in ("manual", "grid")
-            if settings.find_scale and settings.diameter is not None and alone:
+            # A generator's specks, which no SAM has judged, say nothing of the scale.
+            judged = alone and self.config.decode.sam
+            if settings.find_scale and settings.diameter is not None and judged:
                 return segment_at_own_scale(
                     lambda factor: self.segment(image, magnification=factor, progress=progress),
                     trained=settings.diameter,

@@ -164,7 +164,8 @@ def segment(
             save_prompts=save_prompts,
             pixel_size_nm=pixel_size,
             diameter=diameter,
-            channels=channels,
+            # The same channels have one spelling in the record.
+            channels=None if channels is None else ",".join(part.strip() for part in channels.split(",")),
             prompts_for=prompts_for,
             prompts_sha256=prompts_sha256,
             oracle_for=None if truths is None else truths.of,

@@ -13,7 +13,7 @@ from autosam.data.folders import Scene
 from autosam.errors import InputError
 from autosam.images import Window, magnify, read_window
 from autosam.images.scale import scaled_shape
-from autosam.models.checkpoint import FAMILIARITY, join_parts, load_model, save_model
+from autosam.models.checkpoint import FAMILIARITY, ModelHeader, join_parts, load_model, save_model
 from autosam.models.familiarity import Familiarity, describe_tiles, fit_familiarity
 from autosam.models.maps import predict_maps
 from autosam.networks import Networks, load_networks
@@ -89,13 +89,30 @@ def add_familiarity(path: Path, scenes: Sequence[Scene], *, seed: int = 0) -> Fa
         If the file cannot be written.
     """
     networks, header = load_networks(path)
-    config = load_config(defaults=header.settings, overrides=[f"seed={seed}"])
-    familiarity = measure_familiarity(networks, config, scenes)
+    familiarity = _add(path, networks, header, scenes, seed)
     if familiarity is None:
         raise InputError(
             f"{len(scenes)} training images give no statistics for {path}: its generator is missing, or their "
             "tiles are too few or all alike; name the images that it was trained on"
         )
+    return familiarity
+
+
+def complete_familiarity(path: Path, scenes: Sequence[Scene], *, seed: int) -> None:
+    """Do the same as `add_familiarity` where the file has no statistics yet and there are some to be had."""
+    networks, header = load_networks(path)
+    if networks.familiarity is None:
+        _add(path, networks, header, scenes, seed)
+
+
+def _add(
+    path: Path, networks: Networks, header: ModelHeader, scenes: Sequence[Scene], seed: int
+) -> Familiarity | None:
+    """Measure and write; None, and nothing written, where there are no statistics."""
+    config = load_config(defaults=dict(header.settings), overrides=[f"seed={seed}"])
+    familiarity = measure_familiarity(networks, config, scenes)
+    if familiarity is None:
+        return None
     tensors, header = load_model(path)
     kept = {name: tensor for name, tensor in tensors.items() if not name.startswith(f"{FAMILIARITY}.")}
     added = join_parts({FAMILIARITY: familiarity.state_dict()})

@@ -28,6 +28,7 @@ from autosam.training.devices import (
     prepare,
     reproducible,
 )
+from autosam.training.familiarity import complete_familiarity
 from autosam.training.joint import BatchLoss, ExpertPrompts, JointModel
 from autosam.training.optimizer import make_optimizer, trainable_parameters
 from autosam.training.run import MODEL, PREVIEWS, TENSORBOARD, TRAIN_LOG, VALIDATION_LOG, RunFolder
@@ -187,7 +188,6 @@ def _train(
         config,
         licence=licence,
         diameter=median_diameter(train_scenes),
-        scenes=train_scenes,
     )
     board = TensorBoardLog(out / TENSORBOARD) if fabric.is_global_zero and TensorBoardLog.available() else None
     batches = make_batches(config, train_scenes, tile_size(networks), fabric, start=start)
@@ -290,8 +290,11 @@ def _train(
             report(Progress(done, settings.steps, row["loss"], message))
         if ends:
             break
+    if not (out / MODEL).is_file():
+        raise AutosamError(f"the run in {out} is finished, but its {MODEL} is gone; start again in another folder")
+    if fabric.is_global_zero:
+        # Once, of the weights that are kept; not each time that weights are better.
+        complete_familiarity(out / MODEL, train_scenes, seed=config.seed)
     fabric.barrier()
     if board is not None:
         board.close()
-    if not (out / MODEL).is_file():
-        raise AutosamError(f"the run in {out} is finished, but its {MODEL} is gone; start again in another folder")

@@ -1,7 +1,6 @@
 """The weights that a run keeps: averaged, in float16, with the settings that they are to be used with."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ from autosam.config import Config
 from autosam.data import Scene
 from autosam.models.checkpoint import ModelHeader, save_model
 from autosam.networks import Networks, network_tensors
-from autosam.training.familiarity import measure_familiarity
 from autosam.training.validation import SECONDS
 
 
@@ -48,11 +46,8 @@ def save_trained(
     licence: str,
     *,
     diameter: float,
-    scenes: Sequence[Scene] = (),
 ) -> None:
     """Write the model file; ``diameter`` is that of the training objects, unless the settings name another.
-
-    Of the training scenes, if they come, it keeps what they look like: see `familiarity.measure_familiarity`.
 
     Raises
     ------
@@ -60,7 +55,6 @@ def save_trained(
         If it cannot be written.
     """
     trained = averaged_networks(averaged, networks)
-    trained = replace(trained, familiarity=measure_familiarity(trained, config, scenes))
     if config.images.diameter is None:
         config = config.model_copy(update={"images": config.images.model_copy(update={"diameter": diameter})})
     used = {"images", "model", "tiles", "prompts", "decode", "merge"}
