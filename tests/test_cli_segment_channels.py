@@ -78,7 +78,7 @@ def test_files_of_a_folder_are_channels_of_scenes(autosam, tmp_path):
     assert entry == f"{tmp_path / 'in' / 'a_dapi.tif'} + {tmp_path / 'in' / 'a_gfp.tif'}"
     assert "2 images skipped" in autosam("in", "--channels", "_dapi,_gfp", *MAX)[1]
     # Other channels of the same names are another input.
-    assert "come from" in autosam("in", "--channels", "_gfp,_dapi", *MAX)[2]
+    assert "options.channels" in autosam("in", "--channels", "_gfp,_dapi", *MAX)[2]
 
 
 def test_the_channel_axis_of_a_tiff(autosam, tmp_path):

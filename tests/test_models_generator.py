@@ -38,7 +38,9 @@ def test_the_encoder_sees_intensities_around_zero() -> None:
     [(), ("foreground", "foreground"), ("foreground", "centre"), ("affinity_row", "affinity_row")],
 )
 def test_channels_that_are_none_twice_or_unknown(channels: tuple[str, ...]) -> None:
-    with pytest.raises(ModelError, match="name one or more of foreground, boundary, affinity_row, affinity_col"):
+    with pytest.raises(
+        ModelError, match="name one or more of foreground, boundary, center, affinity_row, affinity_col"
+    ):
         build(channels=channels)
 
 

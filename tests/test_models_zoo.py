@@ -183,9 +183,9 @@ def test_a_mistyped_name_or_path_is_never_replaced(tmp_path):
     (tmp_path / "mine.safetensors").write_bytes(b"")
     with pytest.raises(ModelError, match=r"named 'mitto' and .*known: mito, nuclei; did you mean mito\?"):
         resolve_model("mitto")
-    with pytest.raises(ModelError, match=rf"known: mito; did you mean {tmp_path}/mine\.safetensors\?"):
+    with pytest.raises(ModelError, match=rf"known: mito, nuclei; did you mean {tmp_path}/mine\.safetensors\?"):
         resolve_model(tmp_path / "mien.safetensors")
-    with pytest.raises(ModelError, match=r"known: mito$"):
+    with pytest.raises(ModelError, match=r"known: mito, nuclei$"):
         resolve_model(tmp_path / "nowhere" / "x.safetensors")
     with pytest.raises(ModelError, match="is a folder"):
         resolve_model(tmp_path)

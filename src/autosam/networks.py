@@ -139,6 +139,12 @@ def load_networks(path: Path) -> tuple[Networks, ModelHeader]:
     ModelError
         If the file is damaged, its base is missing or another one, or its tensors do not fit its settings.
     """
+    # The random weights that are replaced at once are not drawn from torch's own generator.
+    with torch.random.fork_rng(devices=[]):
+        return _load_networks(path)
+
+
+def _load_networks(path: Path) -> tuple[Networks, ModelHeader]:
     tensors, header = load_model(path)
     if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
         raise ModelError(f"{path} holds weights that are not numbers: it is damaged; get it again")
