@@ -319,7 +319,8 @@ class Segmenter:
             return combine_maps(maps, how), None
         with describe_tiles(generator) as tiles:
             combined = combine_maps(maps, how)
-        return combined, familiarity.novelty(np.stack(tiles))
+        # A segmenter that remembers its maps, as `studies.memory`, does not run the generator again.
+        return combined, familiarity.novelty(np.stack(tiles)) if tiles else None
 
     def find_basins(self, maps: Mapping[str, NDArray[np.float32]]) -> NDArray[np.int32]:
         """Split maps into the generator's own segmentation, int32 (H, W)."""
