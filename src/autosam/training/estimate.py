@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, UntypedStorage
 from torch.autograd.graph import saved_tensors_hooks
 
 from autosam.config import Config
@@ -111,19 +111,19 @@ def _activations(model: JointModel, tiles: Sequence[Tile], *, half: bool, seed: 
     """Count the bytes that a forward pass keeps for the backward pass, parameters not included."""
     batch = collate_tiles(tiles)
     own = {parameter.data_ptr() for parameter in model.parameters()}
-    kept: dict[int, int] = {}
+    # Held, so that no address is used again by a later tensor: some of them go before the loss is there.
+    kept: dict[int, UntypedStorage] = {}
 
     def keep(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in own:
-            kept[storage.data_ptr()] = storage.nbytes()
+            kept[storage.data_ptr()] = storage
         return tensor
 
     def give(tensor: Any) -> Any:
         return tensor
 
-    # The tensors stay alive until the loss goes, so no address is counted twice or reused.
     with saved_tensors_hooks(keep, give), autocast(torch.device("cpu"), "bfloat16" if half else "float32"):
         loss = model(batch.images, batch.labels, experts=batch.prompts, emitted_share=0.0, seed=(seed, 0))
     del loss
-    return sum(kept.values())
+    return sum(storage.nbytes() for storage in kept.values())
