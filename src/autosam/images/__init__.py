@@ -3,7 +3,7 @@
 from autosam.images.normalize import normalize, to_uint8
 from autosam.images.pixel_size import read_pixel_size
 from autosam.images.read import read_image, read_labels
-from autosam.images.scale import magnify, resize_nearest, settled
+from autosam.images.scale import magnify, resize_nearest
 from autosam.images.source import Source, find_sources
 from autosam.images.tile import Window, blend, read_window, tile_windows
 from autosam.images.write import (
@@ -30,7 +30,6 @@ __all__ = [
     "read_pixel_size",
     "read_window",
     "resize_nearest",
-    "settled",
     "smallest_unsigned",
     "tile_windows",
     "to_uint8",
