@@ -65,6 +65,9 @@ def test_settings_that_do_not_fit_together() -> None:
     shape = ("model.generator.depth=5", "model.generator.decoder_channels=[8, 8, 8, 8, 8]")
     assert "model: sam.image_size=48 is no multiple of 32" in faults("model.sam.image_size=48", *shape)
     load_config(overrides=["model.sam.image_size=64", *shape])
+    assert "image_size=64 is no multiple of 128, as generator.depth=5 and downsample=4 need it" in faults(
+        "model.sam.image_size=64", *shape, "model.generator.downsample=4"
+    )
     assert "images: low is 60.0 and high 40.0" in faults("images.low=60.0", "images.high=40.0")
     assert "leave no prompt" in faults("prompts.points=0", "prompts.box=false", "prompts.mask=false")
     boundary = "model.generator.channels=[boundary]"
@@ -105,6 +108,10 @@ NO_ANSWERS = ("model.sam.prompt_encoder=none", "model.sam.mask_decoder=none")
                 "model.generator.decoder_channels=[8, 8, 8]",
             ),
             "model.generator: depth is 3; with encoder=sam it is 4",
+        ),
+        (
+            ("model.generator.encoder=sam", "model.generator.downsample=2"),
+            "model.generator: downsample is 2; with encoder=sam it is 1",
         ),
         (
             ("model.generator.skips=[1, 3, 5]",),

@@ -33,6 +33,25 @@ def test_the_encoder_sees_intensities_around_zero() -> None:
     assert seen[0][0, :, 0, 0].tolist() == [-2, 0, 2]
 
 
+def test_downsampled_the_unet_sees_means_and_its_logits_fill_the_image() -> None:
+    generator, whole = build(downsample=2), build()
+    assert (generator.downsample, generator.stride) == (2, 16)
+    image = torch.zeros(1, 3, 16, 32)
+    image[..., ::2, ::2] = 1.0  # one pixel of every 2 × 2: a quarter of the light
+    with torch.no_grad():
+        logits, smaller = generator(image), whole(torch.full((1, 3, 8, 16), 0.25))
+    assert logits.shape == (1, 1, 16, 32)
+    # The image's corners lie beyond the outermost centers of the smaller pixels, which they repeat.
+    assert torch.equal(logits[..., [0, 0, -1, -1], [0, -1, 0, -1]], smaller[..., [0, 0, -1, -1], [0, -1, 0, -1]])
+    between = 0.75 * smaller[0, 0, 0, 3] + 0.25 * smaller[0, 0, 0, 4]
+    torch.testing.assert_close(logits[0, 0, 0, 7], between)
+
+
+def test_an_image_is_seen_once_or_more_times_smaller() -> None:
+    with pytest.raises(ModelError, match="downsample is 0; the image is seen 1 or more times smaller"):
+        build(downsample=0)
+
+
 @pytest.mark.parametrize(
     "channels",
     [(), ("foreground", "foreground"), ("foreground", "centre"), ("affinity_row", "affinity_row")],

@@ -15,6 +15,7 @@ from autosam.config import ModelConfig
 from autosam.errors import ModelError
 from autosam.models.checkpoint import ModelHeader, load_model, save_model
 from autosam.models.familiarity import Familiarity, fit_familiarity
+from autosam.models.generator import Generator
 from autosam.models.lora import lora_layers
 from autosam.models.sam_generator import SamGenerator
 from autosam.models.variants import build_sam
@@ -596,6 +597,26 @@ def test_a_generator_starts_from_one_with_other_maps(tmp_path: Path) -> None:
             assert torch.equal(value[0], random[name][0])
         else:
             assert torch.equal(value, theirs[name])
+
+
+def test_a_generator_starts_and_comes_back_downsampled(tmp_path: Path) -> None:
+    model, path = model_of(), tmp_path / "m.safetensors"
+    there = build_networks(model, seed=3)
+    save(path, there, model)
+    smaller = model_of("model.generator.downsample=2", f"model.generator.base={path}")
+    new = build_networks(smaller, seed=4)
+    save(tmp_path / "new.safetensors", new, smaller)
+    loaded, header = load_networks(tmp_path / "new.safetensors")
+    assert header.settings["model"]["generator"]["downsample"] == 2
+    assert isinstance(there.generator, Generator)
+    assert isinstance(loaded.generator, Generator)
+    assert loaded.generator.downsample == 2
+    image = torch.rand(1, 3, 32, 32).repeat_interleave(2, dim=-1).repeat_interleave(2, dim=-2)
+    there.generator.eval()
+    with torch.no_grad():
+        coarse = there.generator(image[..., ::2, ::2])
+        found = loaded.generator(image)
+    torch.testing.assert_close(found, torch.nn.functional.interpolate(coarse, scale_factor=2, mode="bilinear"))
 
 
 def test_a_generator_of_another_shape_is_no_start(tmp_path: Path) -> None:

@@ -231,6 +231,7 @@ def _build_generator(model: ModelConfig, sam: Sam | None) -> Generator | SamGene
         channels=settings.channels,
         depth=settings.depth,
         decoder_channels=settings.decoder_channels,
+        downsample=settings.downsample,
     )
 
 

@@ -5,6 +5,7 @@ from typing import Literal, get_args
 
 import segmentation_models_pytorch as smp
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from autosam.errors import ModelError
 
@@ -27,6 +28,9 @@ class Generator(nn.Module):
         Down-sampling stages, 3 to 5; the input's sides must be multiples of 2 to this power.
     decoder_channels : sequence of int
         Channels of the decoder's stages, deepest first; one for each stage.
+    downsample : int
+        The UNet sees the image that many times smaller, and its logits are brought back bilinearly: for images
+        that are magnified for SAM's coarse masks, of which a UNet needs nothing.
 
     Raises
     ------
@@ -41,8 +45,11 @@ class Generator(nn.Module):
         channels: Sequence[str],
         depth: int,
         decoder_channels: Sequence[int],
+        downsample: int = 1,
     ) -> None:
         super().__init__()
+        if downsample < 1:
+            raise ModelError(f"downsample is {downsample}; the image is seen 1 or more times smaller")
         if not channels or len(set(channels)) < len(channels) or not set(channels) <= set(CHANNELS):
             raise ModelError(
                 f"the generator's channels are {list(channels)}; name one or more of {', '.join(CHANNELS)}, "
@@ -54,7 +61,8 @@ class Generator(nn.Module):
                 "give one entry of decoder_channels for each stage"
             )
         self.channels = tuple(channels)
-        self.stride = 2**depth
+        self.stride = 2**depth * downsample
+        self.downsample = downsample
         self.tile_size: int | None = None
         try:
             self.unet = smp.Unet(
@@ -98,5 +106,9 @@ class Generator(nn.Module):
             Logits; a sigmoid makes them probabilities.
         """
         # Zero-centred input of about unit spread, as the encoders' first normalisation layers expect.
-        logits: Tensor = self.unet((image - 0.5) / 0.25)
-        return logits
+        image = (image - 0.5) / 0.25
+        if self.downsample == 1:
+            logits: Tensor = self.unet(image)
+            return logits
+        smaller = F.avg_pool2d(image, self.downsample)
+        return F.interpolate(self.unet(smaller), scale_factor=self.downsample, mode="bilinear")
