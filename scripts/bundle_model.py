@@ -1,10 +1,11 @@
 """Put a trained model into the package, with the settings that it segments with.
 
-    python scripts/bundle_model.py runs/mito/model.safetensors mito [--tuned tuned.yaml]
+    python scripts/bundle_model.py runs/mito/model.safetensors mito [--tuned tuned.yaml] [--generator OTHER]
 
 The settings that it segments with can be tuned after training: this writes those of configs/NAME_tuned.yaml (or of
 another file), over those that it was trained with, into the model file's header. A model that holds all its
-weights forgets what it was started from.
+weights forgets what it was started from. With --generator, the prompt generator is that of another model file, of
+the same shape.
 """
 
 import argparse
@@ -12,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from autosam import load_config
-from autosam.models.checkpoint import load_model, save_model, split_parts
+from autosam.models.checkpoint import join_parts, load_model, save_model, split_parts
 from autosam.models.zoo import BUNDLED
 
 SECTIONS = {"images", "model", "tiles", "prompts", "decode", "merge"}
@@ -23,6 +24,9 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     parser.add_argument("name", choices=sorted(BUNDLED), help="bundled model")
     parser.add_argument("--tuned", help="YAML file, or the name of a config; configs/NAME_tuned.yaml by default")
+    parser.add_argument(
+        "--generator", type=Path, help="model file whose generator takes the place of the model's own"
+    )
     args = parser.parse_args()
 
     tensors, header = load_model(args.model)
@@ -34,6 +38,14 @@ def main() -> None:
         parser.error("the tuned settings change model.*, which the weights have settled")
     for part in ("sam", "generator"):
         settings["model"][part]["base"] = None
+    if args.generator is not None:
+        others, other = load_model(args.generator)
+        theirs = {**other.settings["model"]["generator"], "base": None}
+        if theirs != settings["model"]["generator"]:
+            parser.error(f"the generator of {args.generator} is {theirs}, wanted {settings['model']['generator']}")
+        # What the model knows of its training images is in terms of its own generator's features.
+        parts = {"sam": split_parts(tensors)["sam"], "generator": split_parts(others)["generator"]}
+        tensors = join_parts(parts)
     out = BUNDLED[args.name].path
     out.parent.mkdir(parents=True, exist_ok=True)
     kept = replace(header, settings=settings, base_name="", base_sha256="", licence=BUNDLED[args.name].licence)

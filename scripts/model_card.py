@@ -3,7 +3,7 @@
     python scripts/model_card.py NAME DATA OUT
 
 OUT is what scripts/train_bundled.sh was given: OUT/scores is what scripts/score_bundled.sh wrote, and
-OUT/start/log.csv and OUT/final/log.csv the runs. The template scripts/cards/NAME.md has what people wrote,
+OUT/STAGE/log.csv the runs. The template scripts/cards/NAME.md has what people wrote,
 above all the faults that they saw; ${name} stands for what is filled in. The worst images are drawn into
 docs/NAME_failures.png.
 """
@@ -28,6 +28,16 @@ from autosam.report.figures import draw_errors
 from autosam.training.scenes import load_part
 
 SOURCES = {"mito": ("epfl", "vnc"), "nuclei": ("dsb2018", "fluorescence", "monuseg")}
+STAGES = {
+    "mito": {"start": "mito_start", "final": "mito"},
+    "nuclei": {
+        "start": "nuclei_start",
+        "final": "nuclei",
+        "generator": "nuclei_generator",
+        "sam": "nuclei_sam",
+    },
+}
+"""Folders of the runs, in order, and their configs."""
 POOLED = ("epfl", "vnc")
 """The sources whose objects are pooled over the images; the others' scores are averaged over images."""
 WORST = 4
@@ -81,9 +91,11 @@ def networks(model: Path) -> str:
     count = {part: sum(tensor.numel() for tensor in state.values()) for part, state in parts.items()}
     encoder = sum(tensor.numel() for name, tensor in parts["sam"].items() if name.startswith("image_encoder."))
     maps = ", ".join(settings["generator"]["channels"])
+    smaller = settings["generator"].get("downsample", 1)
+    seen = f", on the image {smaller} times smaller than SAM sees it" if smaller > 1 else ""
     return (
         f"prompt generator: UNet, {settings['generator']['encoder'].removeprefix('tu-')} cut at stride "
-        f"{2 ** settings['generator']['depth']}, {maps} ({count['generator'] / 1e6:.1f} M values); SAM "
+        f"{2 ** settings['generator']['depth']}, {maps}{seen} ({count['generator'] / 1e6:.1f} M values); SAM "
         f"`{settings['sam']['variant']}`: 512 px, {encoder / 1e6:.1f} M values in the image encoder"
     )
 
@@ -107,7 +119,7 @@ def training_data(parts: Mapping[str, Sequence[Scene]]) -> str:
 def recipe(name: str, out: Path) -> str:
     """Say what was done for how long, and keep the logs, averaged over every ``ROWS`` steps, in docs/runs."""
     stages = []
-    for stage, config in (("start", f"{name}_start"), ("final", name)):
+    for stage, config in STAGES[name].items():
         kept = RUNS / f"{name}_{stage}_log.csv"
         # The log of a stage that was not trained again is there already.
         if (out / stage / "log.csv").is_file():
@@ -120,7 +132,7 @@ def recipe(name: str, out: Path) -> str:
         lengths = [int(row["last_step"]) - int(row["first_step"]) + 1 for row in rows]
         minutes = sum(length * float(row["seconds"]) for length, row in zip(lengths, rows, strict=True)) / 60
         stages.append(f"`configs/{config}.yaml`, {sum(lengths):,} steps in {minutes:.0f} minutes")
-    return "joint, on one or two CPU cores, in two stages: " + "; then ".join(stages)
+    return f"on one or two CPU cores, in {len(stages)} stages: " + "; then ".join(stages)
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:

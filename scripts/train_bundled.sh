@@ -35,8 +35,16 @@ train start --config "${name}_start"
 start=$out/start/model.safetensors
 train final --config "$name" --set "model.sam.base=$start" --set "model.generator.base=$start"
 
-model=$out/final/model.safetensors
-python scripts/bundle_model.py "$model" "$name"
+final=$out/final/model.safetensors
+if [ "$name" = nuclei ]; then
+    # The generator goes on alone, and SAM with a generator of its own beside it: then each step serves the one that it
+    # is for, and the two runs can be made at the same time.
+    train generator --config nuclei_generator --set "model.generator.base=$final"
+    train sam --config nuclei_sam --set "model.sam.base=$final" --set "model.generator.base=$final"
+    python scripts/bundle_model.py "$out/sam/model.safetensors" "$name" --generator "$out/generator/model.safetensors"
+else
+    python scripts/bundle_model.py "$final" "$name"
+fi
 python scripts/add_familiarity.py "$root" --config "$name" "src/autosam/models/bundled/$name.safetensors"
 scripts/score_bundled.sh "$name" "$data" "$out/scores"
 python scripts/model_card.py "$name" "$data" "$out"
