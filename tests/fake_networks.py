@@ -77,6 +77,9 @@ def build_small_sam() -> Sam:
 class ComponentSam:
     """The places of `encode`, `decode` and `upsample`; remembers how large the windows and the batches were."""
 
+    iou = 1.0
+    """What it predicts for every mask."""
+
     def __init__(self) -> None:
         self.windows: list[tuple[int, int]] = []
         self.batches: list[int] = []
@@ -97,7 +100,7 @@ class ComponentSam:
             shown = np.stack([_shown(components, prompts[index]) for index in members])
             logits = torch.from_numpy(np.where(shown, 10.0, -10.0).astype(np.float32))[:, None]
             count = 3 if multimask else 1
-            yield Decoded(members, logits.expand(-1, count, -1, -1), torch.ones(len(members), count))
+            yield Decoded(members, logits.expand(-1, count, -1, -1), torch.full((len(members), count), self.iou))
 
     def upsample(self, sam: Sam, logits: Tensor, embedding: Embedding) -> Tensor:
         return logits

@@ -1,5 +1,6 @@
 """`autosam tune` as a person runs it; the networks answer by rule, so that the best settings are known."""
 
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from blobs import write_discs
-from fake_networks import BrightPixels, build_small_sam, use_component_sam
+from fake_networks import BrightPixels, ComponentSam, build_small_sam, use_component_sam
 
 from autosam.cli import main
 from autosam.config import load_config
@@ -79,6 +80,20 @@ def test_nothing_better(autosam: Run, tmp_path: Path) -> None:
         "min_size": 10,
         "fallback": 0.7,
     }
+
+
+def test_settings_that_leave_nothing_to_sam_are_named(autosam: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = ("-o", "tuned.yaml", "--overwrite", "--set=merge.min_size=10,20", *(f"--set={key}" for key in KEYS))
+    status, out, err = autosam(*few)
+    assert status == 0
+    assert re.search(r"objects with SAM's outline +100% +100%", out)
+    assert "SAM's outline" not in err
+    monkeypatch.setattr(ComponentSam, "iou", 0.2)
+    status, out, err = autosam(*few)
+    assert status == 0
+    assert re.search(r"objects with SAM's outline +0% +0%", out)
+    assert "with these settings 0% of the objects have SAM's outline" in err
+    assert "lower it" in err
 
 
 def test_a_file_is_replaced_only_on_request(autosam: Run, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import yaml
-from fake_networks import BrightPixels, build_small_sam, draw_ellipses, use_component_sam
+from fake_networks import BrightPixels, ComponentSam, build_small_sam, draw_ellipses, use_component_sam
 
 from autosam.config import load_config
 from autosam.data import Scene
@@ -63,6 +63,14 @@ def test_images_without_objects(segmenter: Segmenter) -> None:
     assert tuned.after == tuned.before
 
 
+def test_whose_outlines_the_objects_have(segmenter: Segmenter, monkeypatch: pytest.MonkeyPatch) -> None:
+    start, axes = load_config(overrides=["merge.min_size=10"]), parse_axes(["merge.iou=0.4,0.6"])
+    assert tune(segmenter, start, axes, SCENES).after.from_sam == 1
+    monkeypatch.setattr(ComponentSam, "iou", 0.2)
+    tuned = tune(segmenter, start, axes, SCENES)
+    assert (tuned.after.mean_ap, tuned.after.from_sam) == (1, 0), "the generator's basins stand in"
+
+
 def test_networks_answer_once(segmenter: Segmenter) -> None:
     generator = segmenter.networks.generator
     assert generator is not None
@@ -118,8 +126,8 @@ def test_the_file_gives_what_was_found_again() -> None:
     start = load_config(overrides=["merge.min_score=0.6", "tiles.overlap=0.3"])
     after = load_config(overrides=["merge.min_score=0.7", "tiles.overlap=0.3"])
     tuned = Tuned(
-        Tried(start, 0, 0, 0),
-        Tried(after, 1, 1, 1),
+        Tried(start, 0, 0, 0, from_sam=0),
+        Tried(after, 1, 1, 1, from_sam=1),
         ("merge.min_score", "merge.iou"),
         tried=2,
         images=1,

@@ -9,6 +9,9 @@ import typer
 if TYPE_CHECKING:
     from autosam.studies.tune import Tried, Tuned
 
+FEW_FROM_SAM = 0.2
+"""Share of objects with SAM's outline below which SAM as good as has no say."""
+
 
 class Part(StrEnum):
     """Which images are tuned on."""
@@ -104,6 +107,13 @@ def tune(
     ]
     if not changed:
         typer.echo("Nothing was better than the settings that it started with.")
+    if tuned.after.config.decode.sam and tuned.after.from_sam < FEW_FROM_SAM:
+        typer.echo(
+            f"autosam: with these settings {tuned.after.from_sam:.0%} of the objects have SAM's outline, the "
+            "others the generator's: merge.min_score drops nearly every mask, which seldom holds on other "
+            "images; lower it",
+            err=True,
+        )
     typer.echo(
         f"autosam: these figures are of the {tuned.images} images tuned on, and so optimistic; score other images "
         "before you quote any",
@@ -137,4 +147,6 @@ def _print_result(tuned: "Tuned") -> None:
         table.add_row(Text(key), Text(str(before)), Text(str(after)), style=None if before == after else "bold")
     for name, old, new in _figures(tuned):
         table.add_row(Text(name), f"{old:.4f}", f"{new:.4f}")
+    if tuned.after.config.decode.sam:
+        table.add_row("objects with SAM's outline", *(f"{t.from_sam:.0%}" for t in (tuned.before, tuned.after)))
     Console(width=1000, highlight=False).print(table)

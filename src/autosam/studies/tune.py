@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from math import isnan
 from typing import Any
 
+import numpy as np
 import yaml
+from numpy.typing import NDArray
 
 from autosam.config import Config, load_config
 from autosam.data import Scene
@@ -39,12 +41,16 @@ class Tried:
     config : Config
     ap50, ap75, mean_ap : float
         Pooled over the images; 0 without an object on either side.
+    from_sam : float
+        Share of the objects found whose outline is SAM's; the others are the generator's own basins. 0 without
+        an object.
     """
 
     config: Config
     ap50: float
     ap75: float
     mean_ap: float
+    from_sam: float
 
 
 @dataclass(frozen=True)
@@ -163,10 +169,15 @@ def tune(
         key = config.model_dump_json()
         if key not in scored:
             candidate = Segmenter(segmenter.networks, as_normalized(config))
-            pooled = AveragePrecision.pooled(
-                average_precision(candidate.segment(scene.image).labels, scene.labels) for scene in scenes
-            )
-            scored[key] = Tried(config, *map(_defined, (pooled.at(0.5), pooled.at(0.75), pooled.mean)))
+            prompt_of: list[NDArray[np.int64]] = []
+            parts: list[AveragePrecision] = []
+            for scene in scenes:
+                found = candidate.segment(scene.image)
+                prompt_of.append(found.prompt_of)
+                parts.append(average_precision(found.labels, scene.labels))
+            pooled, answered = AveragePrecision.pooled(parts), np.concatenate(prompt_of) >= 0
+            scores = map(_defined, (pooled.at(0.5), pooled.at(0.75), pooled.mean))
+            scored[key] = Tried(config, *scores, from_sam=float(answered.mean()) if answered.size else 0.0)
         return scored[key]
 
     with remembered(segmenter.networks):
