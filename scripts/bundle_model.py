@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from autosam import load_config
+from autosam.config import make_model
 from autosam.models.checkpoint import join_parts, load_model, save_model, split_parts
 from autosam.models.zoo import BUNDLED
 
@@ -34,13 +35,14 @@ def main() -> None:
         parser.error(f"{args.model} needs its base; only a model with the whole SAM in it can be bundled")
     tuned = load_config(args.tuned or f"{args.name}_tuned", defaults=dict(header.settings))
     settings = tuned.model_dump(mode="json", include=SECTIONS)
-    if settings["model"] != header.settings["model"]:
+    if tuned.model != make_model(header.settings):
         parser.error("the tuned settings change model.*, which the weights have settled")
     for part in ("sam", "generator"):
         settings["model"][part]["base"] = None
     if args.generator is not None:
         others, other = load_model(args.generator)
-        theirs = {**other.settings["model"]["generator"], "base": None}
+        model = make_model(other.settings).model_dump(mode="json")
+        theirs = model["generator"] and {**model["generator"], "base": None}
         if theirs != settings["model"]["generator"]:
             parser.error(f"the generator of {args.generator} is {theirs}, wanted {settings['model']['generator']}")
         # What the model knows of its training images is in terms of its own generator's features.

@@ -100,6 +100,37 @@ def test_crops_are_the_thresholded_full_size_masks(sam, shape):
     assert some >= 2
 
 
+@pytest.mark.parametrize(("weight", "budget"), [(0.5, 2**25), (2.0, 1)])
+def test_fused_masks_are_of_the_sum_of_both_logits(sam, monkeypatch, weight, budget):
+    monkeypatch.setattr(masks, "UPSAMPLE_BUDGET", budget)
+    image, window = picture(64, 96), Window(0, 32, 64, 64)
+    # The crop begins above the window and ends beside it; in the window it covers rows 0:20 and columns 50:64.
+    logits = np.linspace(-9, 9, 25 * 40, dtype=np.float32).reshape(25, 40)
+    prompt = Prompt(NO_POINTS, NO_LABELS, box=np.array([0.0, 82, 19, 95]), mask=MaskPrompt(-5, 82, logits))
+    embedding = encode(sam, read_window(image, window))
+    local = replace(prompt, box=prompt.box - np.array([0, 32, 0, 32]), mask=MaskPrompt(-5, 50, logits))
+    (batch,) = decode(sam, embedding, [local], multimask=False)
+    opinion = np.full((64, 64), -masks.OPINION)
+    opinion[:20, 50:] = logits[5:, :14].clip(-masks.OPINION, masks.OPINION)
+    expected = np.zeros((64, 96), dtype=bool)
+    expected[:, 32:] = upsample(sam, batch.logits, embedding)[0, 0].numpy() + weight * opinion > 0
+    pointless = boxed(0, 82, 19, 95)
+    fused, other = run(sam, image, [prompt, pointless], fusion=weight)
+    assert expected.any()
+    np.testing.assert_array_equal(pasted(fused, (64, 96)), expected)
+    plain, same = run(sam, image, [prompt, pointless])
+    assert (pasted(plain, (64, 96)) != expected).any()
+    np.testing.assert_array_equal(pasted(other, (64, 96)), pasted(same, (64, 96)))
+    _, iou, stability = whole_answer(sam, image, local, window, multimask=False)
+    assert fused.score == pytest.approx(iou[0] * stability[0], rel=1e-5), "the score is SAM's"
+
+
+def test_a_mask_prompt_beside_the_window_says_that_nothing_is_there(sam):
+    assert masks._opinion(MaskPrompt(70, 3, np.ones((4, 4), np.float32)), (64, 64)).unique().tolist() == [-4]
+    assert masks._opinion(MaskPrompt(3, -9, np.ones((4, 4), np.float32)), (64, 64)).unique().tolist() == [-4]
+    assert not masks._opinion(None, (5, 7)).any()
+
+
 def test_alternatives_are_all_three_masks_of_every_prompt(sam):
     image, window = picture(64, 64), Window(0, 0, 64, 64)
     prompts = [pointed(20, 30), pointed(40, 9), boxed(5, 6, 30, 50)]

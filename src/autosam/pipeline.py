@@ -281,6 +281,7 @@ class Segmenter:
             oracle=oracle,
             batch_size=settings.decode.batch_size,
             precision=settings.decode.precision,
+            fusion=settings.decode.fusion,
             progress=progress,
         )
         merged = self.merge(masks, asked, shape, by_hand=by_hand)

@@ -88,6 +88,13 @@ class DecodeConfig(Section):
 
     sam: bool = Field(True, description="false: the generator's own basins are the result")
     batch_size: Positive = Field(64, description="prompts decoded at a time")
+    fusion: float = Field(
+        0.0,
+        ge=0,
+        le=10,
+        description="weight of the generator's logits (prompts.mask) that are added to SAM's mask; 0 leaves SAM's "
+        "as they are",
+    )
     flips: bool = Field(
         False, description="average the generator's maps over mirror images, in four times its time"
     )

@@ -24,13 +24,17 @@ from autosam.models.windows import (
     prompt_extent,
     touches_inner_border,
 )
-from autosam.prompts import Prompt
+from autosam.prompts import MaskPrompt, Prompt
 
 UPSAMPLE_BUDGET = 2**25
 """Most pixels of full-size mask logits in memory at a time: 128 MiB of float32."""
 
 LARGEST_WINDOW = 4
 """How many times wider than at first the window of a point's mask may become in search of the mask's end."""
+
+OPINION = 4.0
+"""Largest logit, on either side, that a mask prompt brings into the fusion: sigmoid(4) = 0.98. A generator that is
+surer than that must not outvote a SAM that clearly disagrees."""
 
 STABILITY_OFFSET = 1.0
 """Logits by which the threshold is moved up and down to see whether a mask is stable, as in SAM."""
@@ -49,6 +53,7 @@ class _Setup:
     oracle: Oracle | None
     batch_size: int
     precision: Precision
+    fusion: float
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -67,6 +72,7 @@ def decode_masks(
     oracle: Oracle | None = None,
     batch_size: int = 64,
     precision: Precision = "auto",
+    fusion: float = 0.0,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[MaskCrop]:
     """Answer every prompt with a mask.
@@ -103,6 +109,10 @@ def decode_masks(
     batch_size : int
         Most prompts at a time; halved when a GPU runs out of memory.
     precision : {"auto", "float32", "bfloat16"}
+    fusion : float
+        Weight, 0 or more, with which the logits of a mask prompt, from ``-OPINION`` to ``OPINION``, are added to
+        SAM's before the threshold: the product of two opinions, of networks that see the image at other
+        resolutions. Prompts without a mask keep SAM's, and so do all scores.
     progress : callable, optional
         Called with the number of windows done and to do; the latter changes when masks are decoded again.
 
@@ -119,7 +129,7 @@ def decode_masks(
         If the GPU's memory does not hold one window with a single prompt.
     """
     channels = [image] if isinstance(image, np.ndarray) else image
-    setup = _Setup(sam, channels, tile_size, overlap, combine, alternatives, None, batch_size, precision)
+    setup = _Setup(sam, channels, tile_size, overlap, combine, alternatives, None, batch_size, precision, fusion)
     if oracle is None:
         return _decode_all(setup, prompts, progress)
 
@@ -235,7 +245,9 @@ def _answers(
             members = [numbers[chosen[int(i)]] for i in batch.indices]
             best = batch if all_three else _best(batch)
             stability = _stability(best.logits)
-            for row, crops in enumerate(_crops(sam, best, embeddings[0], window, setup.shape)):
+            opinions = [local[chosen[int(i)]].mask for i in batch.indices] if setup.fusion else None
+            found = _crops(sam, best, embeddings[0], window, setup.shape, opinions, setup.fusion)
+            for row, crops in enumerate(found):
                 index = members[row]
                 # Which masks are kept, and whose score each gets.
                 kept = [(k, k) for k in range(len(crops))]
@@ -272,7 +284,13 @@ def _stability(logits: Tensor) -> Tensor:
 
 
 def _crops(
-    sam: Sam, batch: Decoded, embedding: Embedding, window: Window, shape: tuple[int, int]
+    sam: Sam,
+    batch: Decoded,
+    embedding: Embedding,
+    window: Window,
+    shape: tuple[int, int],
+    opinions: Sequence[MaskPrompt | None] | None,
+    fusion: float,
 ) -> list[list[MaskCrop | None]]:
     """Threshold at full size, a few masks at a time, and keep what lies in the image as a crop."""
     top, left = max(window.row, 0), max(window.col, 0)
@@ -285,9 +303,28 @@ def _crops(
     crops: list[list[MaskCrop | None]] = []
     for start in range(0, count, step):
         full = upsample(sam, batch.logits[start : start + step], embedding)
+        if opinions is not None:
+            size = (full.shape[-2], full.shape[-1])
+            added = torch.stack([_opinion(mask, size) for mask in opinions[start : start + step]])
+            full = full + fusion * added[:, None].to(full.device)
         masks = (full > sam.mask_threshold)[..., inside[0], inside[1]].cpu().numpy()
         crops += [[_tight(mask, top, left) for mask in group] for group in masks]
     return crops
+
+
+def _opinion(mask: MaskPrompt | None, shape: tuple[int, int]) -> Tensor:
+    """Draw a mask prompt in a window's own pixels; outside its crop the object is absent. Zeros without one."""
+    canvas = np.zeros(shape, dtype=np.float32)
+    if mask is not None:
+        canvas -= OPINION
+        top, left = max(mask.row, 0), max(mask.col, 0)
+        # A crop that lies wholly outside leaves nothing; a negative end would count from the wrong side.
+        last_row, last_col = max(shape[0] - mask.row, 0), max(shape[1] - mask.col, 0)
+        inside = mask.logits[top - mask.row : last_row, left - mask.col : last_col]
+        if inside.size:
+            rows, cols = inside.shape
+            canvas[top : top + rows, left : left + cols] = np.clip(inside, -OPINION, OPINION)
+    return torch.from_numpy(canvas)
 
 
 def _tight(mask: NDArray[np.bool_], top: int, left: int) -> MaskCrop | None:
