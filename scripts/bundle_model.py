@@ -11,13 +11,20 @@ the same shape.
 import argparse
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from autosam import load_config
 from autosam.config import make_model
-from autosam.models.checkpoint import join_parts, load_model, save_model, split_parts
+from autosam.models.checkpoint import FAMILIARITY, ModelHeader, join_parts, load_model, save_model, split_parts
 from autosam.models.zoo import BUNDLED
 
 SECTIONS = {"images", "model", "tiles", "prompts", "decode", "merge"}
+
+
+def _steps(header: ModelHeader) -> dict[str, Any]:
+    """Say how long a part was trained, on what."""
+    kept = ("steps", "batch_size", "seed", "sources")
+    return {key: header.training[key] for key in kept if key in header.training}
 
 
 def main() -> None:
@@ -45,9 +52,17 @@ def main() -> None:
         theirs = model["generator"] and {**model["generator"], "base": None}
         if theirs != settings["model"]["generator"]:
             parser.error(f"the generator of {args.generator} is {theirs}, wanted {settings['model']['generator']}")
+        seen = {
+            key: (header.settings["images"][key], other.settings["images"][key])
+            for key in ("scale", "low", "high")
+        }
+        if any(mine != its for mine, its in seen.values()):
+            parser.error(f"the generator of {args.generator} was trained on other images.* settings: {seen}")
         # What the model knows of its training images is in terms of its own generator's features.
-        parts = {"sam": split_parts(tensors)["sam"], "generator": split_parts(others)["generator"]}
-        tensors = join_parts(parts)
+        its = {part: state for part, state in split_parts(others).items() if part in ("generator", FAMILIARITY)}
+        tensors = join_parts({"sam": split_parts(tensors)["sam"], **its})
+        # Scores of the run are those of a pipeline that is not this one.
+        header = replace(header, training={"sam": _steps(header), "generator": _steps(other)})
     out = BUNDLED[args.name].path
     out.parent.mkdir(parents=True, exist_ok=True)
     kept = replace(header, settings=settings, base_name="", base_sha256="", licence=BUNDLED[args.name].licence)

@@ -14,7 +14,7 @@ from scipy import ndimage
 from segment_anything.modeling import Sam
 from torch import Tensor, nn
 
-from autosam.models import masks
+from autosam.models import cutting, masks
 from autosam.models.familiarity import Familiarity
 from autosam.models.sam import Decoded, Embedding
 from autosam.models.variants import build_sam
@@ -103,7 +103,7 @@ class ComponentSam:
             yield Decoded(members, logits.expand(-1, count, -1, -1), torch.full((len(members), count), self.iou))
 
     def upsample(self, sam: Sam, logits: Tensor, embedding: Embedding) -> Tensor:
-        return logits
+        return logits.clone()
 
 
 def _shown(components: NDArray[np.int32], prompt: Prompt) -> NDArray[np.bool_]:
@@ -124,8 +124,8 @@ def _shown(components: NDArray[np.int32], prompt: Prompt) -> NDArray[np.bool_]:
 def use_component_sam(monkeypatch: pytest.MonkeyPatch) -> ComponentSam:
     """Let `decode_masks` see components from here to the end of the test."""
     fake = ComponentSam()
-    for name in ("encode", "decode", "upsample"):
-        monkeypatch.setattr(masks, name, getattr(fake, name))
+    for module, name in ((masks, "encode"), (masks, "decode"), (cutting, "upsample")):
+        monkeypatch.setattr(module, name, getattr(fake, name))
     return fake
 
 

@@ -290,6 +290,22 @@ def test_results_that_the_record_does_not_know_are_made_again(autosam, tmp_path)
     assert "1 image segmented" in segment(autosam, "a.tif", "-o", "out")[1]
 
 
+def test_a_record_of_an_autosam_that_did_not_know_a_setting_goes_on(autosam, tmp_path):
+    save(tmp_path / "a.tif")
+    segment(autosam, "a.tif", "-o", "out")
+    record = tmp_path / "out" / "autosam_run.json"
+    content = json.loads(record.read_text(encoding="utf-8"))
+    del content["settings"]["decode"]["fusion"]
+    record.write_text(json.dumps(content), encoding="utf-8")
+    assert "1 image skipped" in segment(autosam, "a.tif", "-o", "out")[1]
+    content["settings"]["decode"]["fusion"] = 2.0
+    record.write_text(json.dumps(content), encoding="utf-8")
+    assert "other settings (settings.decode.fusion)" in refused(autosam, "a.tif", "-o", "out")
+    content["settings"]["decode"]["later"] = True
+    record.write_text(json.dumps(content), encoding="utf-8")
+    assert "settings.decode.later" in refused(autosam, "a.tif", "-o", "out")
+
+
 def test_results_of_other_settings_are_not_mixed(autosam, tmp_path):
     save(tmp_path / "a.tif")
     save(tmp_path / "b.tif")

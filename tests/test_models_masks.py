@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from autosam.errors import AutosamError
 from autosam.images import Window, read_window
 from autosam.instances import MaskCrop
-from autosam.models import masks
+from autosam.models import cutting, masks
 from autosam.models.masks import decode_masks
 from autosam.models.sam import decode, encode, upsample
 from autosam.prompts import MaskPrompt, Prompt
@@ -102,7 +102,7 @@ def test_crops_are_the_thresholded_full_size_masks(sam, shape):
 
 @pytest.mark.parametrize(("weight", "budget"), [(0.5, 2**25), (2.0, 1)])
 def test_fused_masks_are_of_the_sum_of_both_logits(sam, monkeypatch, weight, budget):
-    monkeypatch.setattr(masks, "UPSAMPLE_BUDGET", budget)
+    monkeypatch.setattr(cutting, "UPSAMPLE_BUDGET", budget)
     image, window = picture(64, 96), Window(0, 32, 64, 64)
     # The crop begins above the window and ends beside it; in the window it covers rows 0:20 and columns 50:64.
     logits = np.linspace(-9, 9, 25 * 40, dtype=np.float32).reshape(25, 40)
@@ -110,8 +110,8 @@ def test_fused_masks_are_of_the_sum_of_both_logits(sam, monkeypatch, weight, bud
     embedding = encode(sam, read_window(image, window))
     local = replace(prompt, box=prompt.box - np.array([0, 32, 0, 32]), mask=MaskPrompt(-5, 50, logits))
     (batch,) = decode(sam, embedding, [local], multimask=False)
-    opinion = np.full((64, 64), -masks.OPINION)
-    opinion[:20, 50:] = logits[5:, :14].clip(-masks.OPINION, masks.OPINION)
+    opinion = np.full((64, 64), -cutting.OPINION)
+    opinion[:20, 50:] = logits[5:, :14].clip(-cutting.OPINION, cutting.OPINION)
     expected = np.zeros((64, 96), dtype=bool)
     expected[:, 32:] = upsample(sam, batch.logits, embedding)[0, 0].numpy() + weight * opinion > 0
     pointless = boxed(0, 82, 19, 95)
@@ -123,12 +123,6 @@ def test_fused_masks_are_of_the_sum_of_both_logits(sam, monkeypatch, weight, bud
     np.testing.assert_array_equal(pasted(other, (64, 96)), pasted(same, (64, 96)))
     _, iou, stability = whole_answer(sam, image, local, window, multimask=False)
     assert fused.score == pytest.approx(iou[0] * stability[0], rel=1e-5), "the score is SAM's"
-
-
-def test_a_mask_prompt_beside_the_window_says_that_nothing_is_there(sam):
-    assert masks._opinion(MaskPrompt(70, 3, np.ones((4, 4), np.float32)), (64, 64)).unique().tolist() == [-4]
-    assert masks._opinion(MaskPrompt(3, -9, np.ones((4, 4), np.float32)), (64, 64)).unique().tolist() == [-4]
-    assert not masks._opinion(None, (5, 7)).any()
 
 
 def test_alternatives_are_all_three_masks_of_every_prompt(sam):
@@ -164,7 +158,7 @@ def test_batches_do_not_matter(sam, batch_size, alternatives):
 @pytest.mark.parametrize("budget", [1, 3 * 64 * 64, 2**25])
 def test_upsampling_a_few_at_a_time_does_not_matter(sam, monkeypatch, budget):
     expected = run(sam, picture(64, 64), all_kinds(), alternatives=True)
-    monkeypatch.setattr(masks, "UPSAMPLE_BUDGET", budget)
+    monkeypatch.setattr(cutting, "UPSAMPLE_BUDGET", budget)
     for one, other in zip(run(sam, picture(64, 64), all_kinds(), alternatives=True), expected, strict=True):
         assert (one.row, one.col, one.prompt, one.score) == (other.row, other.col, other.prompt, other.score)
         np.testing.assert_array_equal(one.mask, other.mask)
@@ -177,8 +171,8 @@ def test_the_budget_counts_sam_s_own_pixels_where_the_window_is_smaller(sam, mon
         counts.append(len(logits))
         return upsample(sam, logits, embedding)
 
-    monkeypatch.setattr(masks, "upsample", counting)
-    monkeypatch.setattr(masks, "UPSAMPLE_BUDGET", 4 * 64 * 64)
+    monkeypatch.setattr(cutting, "upsample", counting)
+    monkeypatch.setattr(cutting, "UPSAMPLE_BUDGET", 4 * 64 * 64)
     run(sam, picture(16, 16), [boxed(2, 2, 9, 9 + k / 8) for k in range(10)], tile_size=16)
     assert counts == [4, 4, 2]
 

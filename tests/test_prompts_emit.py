@@ -3,7 +3,7 @@ import pytest
 from scipy import ndimage
 
 from autosam.errors import ConfigError, InputError
-from autosam.prompts import ABSENT, emit_prompts, find_basins, find_negatives
+from autosam.prompts import ABSENT, MaskPrompt, emit_prompts, find_basins, find_negatives
 
 
 def two_basins():
@@ -193,3 +193,14 @@ def test_bad_maps():
         emit_prompts(np.zeros((4, 5), dtype=np.int32), np.zeros((5, 4)))
     with pytest.raises(InputError, match=r"\(3,\)"):
         emit_prompts(np.zeros(3, dtype=np.int32), np.zeros(3))
+
+
+def test_a_mask_prompt_drawn_into_an_image() -> None:
+    # One row above the image and one column right of it are cut off.
+    mask = MaskPrompt(-1, 2, np.array([[9, 9], [1, 9], [2, 9]], dtype=np.float32))
+    drawn = mask.drawn((3, 3))
+    assert drawn.dtype == np.float32
+    assert drawn.tolist() == [[-8, -8, 1], [-8, -8, 2], [-8, -8, -8]]
+    for row, col in ((7, 0), (0, 9), (-5, 0), (0, -4)):
+        assert (MaskPrompt(row, col, np.ones((2, 2), dtype=np.float32)).drawn((3, 3)) == -8).all()
+    assert mask.drawn((0, 4)).shape == (0, 4)

@@ -60,6 +60,7 @@ def test_images_without_objects(segmenter: Segmenter) -> None:
     empty = Scene("a/0", "a", np.zeros((20, 30, 3), np.uint8), np.zeros((20, 30), np.int32))
     tuned = tune(segmenter, load_config(), parse_axes(["merge.iou=0.4,0.6"]), [empty])
     assert tuned.after.mean_ap == 0
+    assert np.isnan(tuned.after.from_sam)
     assert tuned.after == tuned.before
 
 

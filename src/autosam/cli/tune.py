@@ -1,6 +1,7 @@
 """`autosam tune`: the thresholds that suit a model and labelled images best."""
 
 from enum import StrEnum
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -110,8 +111,8 @@ def tune(
     if tuned.after.config.decode.sam and tuned.after.from_sam < FEW_FROM_SAM:
         typer.echo(
             f"autosam: with these settings {tuned.after.from_sam:.0%} of the objects have SAM's outline, the "
-            "others the generator's: merge.min_score drops nearly every mask, which seldom holds on other "
-            "images; lower it",
+            "others the generator's: thresholds such as merge.min_score drop nearly every mask, which seldom "
+            "holds on other images; lower it",
             err=True,
         )
     typer.echo(
@@ -148,5 +149,6 @@ def _print_result(tuned: "Tuned") -> None:
     for name, old, new in _figures(tuned):
         table.add_row(Text(name), f"{old:.4f}", f"{new:.4f}")
     if tuned.after.config.decode.sam:
-        table.add_row("objects with SAM's outline", *(f"{t.from_sam:.0%}" for t in (tuned.before, tuned.after)))
+        shares = (tuned.before.from_sam, tuned.after.from_sam)
+        table.add_row("objects with SAM's outline", *("–" if isnan(part) else f"{part:.0%}" for part in shares))
     Console(width=1000, highlight=False).print(table)

@@ -51,7 +51,7 @@ class GeneratorConfig(Section):
     )
     depth: int = Field(4, ge=3, le=5)
     decoder_channels: tuple[Positive, ...] = (96, 48, 24, 8)
-    downsample: Positive = Field(
+    downsample: Literal[1, 2, 4, 8] = Field(
         1,
         description="how many times smaller the UNet sees the image: 2 saves three quarters of its time where "
         "images.scale magnifies for SAM what the UNet resolves as it is",

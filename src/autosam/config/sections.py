@@ -92,8 +92,8 @@ class DecodeConfig(Section):
         0.0,
         ge=0,
         le=10,
-        description="weight of the generator's logits (prompts.mask) that are added to SAM's mask; 0 leaves SAM's "
-        "as they are",
+        description="weight with which the mask prompt of an object is added to SAM's logits for it; without "
+        "effect on prompts without a mask: by hand, by a grid, with prompts.mask=false",
     )
     flips: bool = Field(
         False, description="average the generator's maps over mirror images, in four times its time"

@@ -25,12 +25,13 @@ class Generator(nn.Module):
     channels : sequence of {"foreground", "boundary", "center", "affinity_row", "affinity_col"}
         Maps to predict, in this order; at least one, none twice.
     depth : int
-        Down-sampling stages, 3 to 5; the input's sides must be multiples of 2 to this power.
+        Down-sampling stages, 3 to 5.
     decoder_channels : sequence of int
         Channels of the decoder's stages, deepest first; one for each stage.
     downsample : int
         The UNet sees the image that many times smaller, and its logits are brought back bilinearly: for images
-        that are magnified for SAM's coarse masks, of which a UNet needs nothing.
+        that are magnified for SAM's coarse masks, of which a UNet needs nothing. The input's sides must be
+        multiples of this times 2 to the power of ``depth``: of ``stride``.
 
     Raises
     ------

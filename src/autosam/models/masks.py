@@ -13,10 +13,11 @@ from autosam.errors import AutosamError
 from autosam.images import Window, read_window, tile_windows
 from autosam.instances import MaskCrop
 from autosam.models.channels import CombineAnswers, combine_decoded
+from autosam.models.cutting import cut_masks
 from autosam.models.oracle import Oracle
 from autosam.models.precision import Precision, autocast
-from autosam.models.sam import Decoded, Embedding, decode, encode, upsample
-from autosam.models.variants import image_size, parameter_device
+from autosam.models.sam import Decoded, decode, encode
+from autosam.models.variants import parameter_device
 from autosam.models.windows import (
     assign_windows,
     moved_into,
@@ -24,17 +25,10 @@ from autosam.models.windows import (
     prompt_extent,
     touches_inner_border,
 )
-from autosam.prompts import MaskPrompt, Prompt
-
-UPSAMPLE_BUDGET = 2**25
-"""Most pixels of full-size mask logits in memory at a time: 128 MiB of float32."""
+from autosam.prompts import Prompt
 
 LARGEST_WINDOW = 4
 """How many times wider than at first the window of a point's mask may become in search of the mask's end."""
-
-OPINION = 4.0
-"""Largest logit, on either side, that a mask prompt brings into the fusion: sigmoid(4) = 0.98. A generator that is
-surer than that must not outvote a SAM that clearly disagrees."""
 
 STABILITY_OFFSET = 1.0
 """Logits by which the threshold is moved up and down to see whether a mask is stable, as in SAM."""
@@ -103,16 +97,16 @@ def decode_masks(
         Give all of SAM's masks for every prompt. Otherwise the best of the three by predicted IoU for a
         single point, and SAM's single mask for anything that says more.
     oracle : Oracle, optional
-        The truth, to choose for every prompt, among the mask that would be given without it and SAM's three, that
+        The truth, to choose for every prompt, among the mask that would be given without it and SAM's three (fused
+        alike), that
         one with the highest IoU with any true object. The first stays where no other is better, and its score
         stays in any case. Takes twice as long. Not with ``alternatives``.
     batch_size : int
         Most prompts at a time; halved when a GPU runs out of memory.
     precision : {"auto", "float32", "bfloat16"}
     fusion : float
-        Weight, 0 or more, with which the logits of a mask prompt, from ``-OPINION`` to ``OPINION``, are added to
-        SAM's before the threshold: the product of two opinions, of networks that see the image at other
-        resolutions. Prompts without a mask keep SAM's, and so do all scores.
+        Weight, 0 or more, with which the logits of a mask prompt are added to each of SAM's masks for it; see
+        `cut_masks`. Prompts without a mask keep SAM's, and so do all scores.
     progress : callable, optional
         Called with the number of windows done and to do; the latter changes when masks are decoded again.
 
@@ -129,7 +123,18 @@ def decode_masks(
         If the GPU's memory does not hold one window with a single prompt.
     """
     channels = [image] if isinstance(image, np.ndarray) else image
-    setup = _Setup(sam, channels, tile_size, overlap, combine, alternatives, None, batch_size, precision, fusion)
+    setup = _Setup(
+        sam=sam,
+        channels=channels,
+        tile_size=tile_size,
+        overlap=overlap,
+        combine=combine,
+        alternatives=alternatives,
+        oracle=None,
+        batch_size=batch_size,
+        precision=precision,
+        fusion=fusion,
+    )
     if oracle is None:
         return _decode_all(setup, prompts, progress)
 
@@ -245,9 +250,9 @@ def _answers(
             members = [numbers[chosen[int(i)]] for i in batch.indices]
             best = batch if all_three else _best(batch)
             stability = _stability(best.logits)
-            opinions = [local[chosen[int(i)]].mask for i in batch.indices] if setup.fusion else None
-            found = _crops(sam, best, embeddings[0], window, setup.shape, opinions, setup.fusion)
-            for row, crops in enumerate(found):
+            opinions = [local[chosen[int(i)]].mask if setup.fusion else None for i in batch.indices]
+            cut = cut_masks(sam, best, embeddings[0], window, setup.shape, opinions=opinions, fusion=setup.fusion)
+            for row, crops in enumerate(cut):
                 index = members[row]
                 # Which masks are kept, and whose score each gets.
                 kept = [(k, k) for k in range(len(crops))]
@@ -281,56 +286,3 @@ def _stability(logits: Tensor) -> Tensor:
     high = (logits > STABILITY_OFFSET).sum(dim=(-2, -1)).float()
     low = (logits > -STABILITY_OFFSET).sum(dim=(-2, -1)).float()
     return high / low.clamp(min=1)
-
-
-def _crops(
-    sam: Sam,
-    batch: Decoded,
-    embedding: Embedding,
-    window: Window,
-    shape: tuple[int, int],
-    opinions: Sequence[MaskPrompt | None] | None,
-    fusion: float,
-) -> list[list[MaskCrop | None]]:
-    """Threshold at full size, a few masks at a time, and keep what lies in the image as a crop."""
-    top, left = max(window.row, 0), max(window.col, 0)
-    bottom, right = min(window.row + window.height, shape[0]), min(window.col + window.width, shape[1])
-    inside = (slice(top - window.row, bottom - window.row), slice(left - window.col, right - window.col))
-    count, alternatives = batch.logits.shape[:2]
-    # On the way to the window's pixels, SAM brings its logits to its own full size.
-    pixels = max(window.height * window.width, image_size(sam) ** 2)
-    step = max(1, UPSAMPLE_BUDGET // (alternatives * pixels))
-    crops: list[list[MaskCrop | None]] = []
-    for start in range(0, count, step):
-        full = upsample(sam, batch.logits[start : start + step], embedding)
-        if opinions is not None:
-            size = (full.shape[-2], full.shape[-1])
-            added = torch.stack([_opinion(mask, size) for mask in opinions[start : start + step]])
-            full = full + fusion * added[:, None].to(full.device)
-        masks = (full > sam.mask_threshold)[..., inside[0], inside[1]].cpu().numpy()
-        crops += [[_tight(mask, top, left) for mask in group] for group in masks]
-    return crops
-
-
-def _opinion(mask: MaskPrompt | None, shape: tuple[int, int]) -> Tensor:
-    """Draw a mask prompt in a window's own pixels; outside its crop the object is absent. Zeros without one."""
-    canvas = np.zeros(shape, dtype=np.float32)
-    if mask is not None:
-        canvas -= OPINION
-        top, left = max(mask.row, 0), max(mask.col, 0)
-        # A crop that lies wholly outside leaves nothing; a negative end would count from the wrong side.
-        last_row, last_col = max(shape[0] - mask.row, 0), max(shape[1] - mask.col, 0)
-        inside = mask.logits[top - mask.row : last_row, left - mask.col : last_col]
-        if inside.size:
-            rows, cols = inside.shape
-            canvas[top : top + rows, left : left + cols] = np.clip(inside, -OPINION, OPINION)
-    return torch.from_numpy(canvas)
-
-
-def _tight(mask: NDArray[np.bool_], top: int, left: int) -> MaskCrop | None:
-    rows = np.flatnonzero(mask.any(axis=1))
-    if not len(rows):
-        return None
-    columns = np.flatnonzero(mask[rows[0] : rows[-1] + 1].any(axis=0))
-    crop = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].copy()
-    return MaskCrop(top + int(rows[0]), left + int(columns[0]), crop, score=0.0, prompt=-1)

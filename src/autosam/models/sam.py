@@ -210,15 +210,7 @@ def render_mask_prompt(sam: Sam, mask: MaskPrompt, embedding: Embedding) -> Tens
     Every low-resolution pixel is the mean of the pixels that it stands for; outside the crop the object is
     absent. A crop that reaches over the image's border is cut there.
     """
-    rows, columns = embedding.original_size
-    canvas = np.full((rows, columns), ABSENT, dtype=np.float32)
-    top, left = max(mask.row, 0), max(mask.col, 0)
-    # A crop that lies wholly outside leaves nothing; a negative end would count from the wrong side.
-    last_row, last_col = max(rows - mask.row, 0), max(columns - mask.col, 0)
-    inside = mask.logits[top - mask.row : last_row, left - mask.col : last_col]
-    if inside.size:
-        canvas[top : top + inside.shape[0], left : left + inside.shape[1]] = inside
-    frame = torch.from_numpy(canvas)[None, None]
+    frame = torch.from_numpy(mask.drawn(embedding.original_size))[None, None]
     if embedding.input_size != embedding.original_size:
         frame = F.interpolate(frame, embedding.input_size, mode="bilinear", antialias=True)
     side = image_size(sam)

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+ABSENT = -8.0
+"""The logit of a pixel where the object certainly is not: sigmoid(-8) = 0.0003."""
+
 
 @dataclass(frozen=True, eq=False)
 class MaskPrompt:
@@ -22,9 +25,19 @@ class MaskPrompt:
     col: int
     logits: NDArray[np.float32]
 
+    def drawn(self, shape: tuple[int, int]) -> NDArray[np.float32]:
+        """Draw the logits into an image of this shape, float32 (H, W); ``ABSENT`` outside the crop.
 
-ABSENT = -8.0
-"""The logit of a pixel where the object certainly is not: sigmoid(-8) = 0.0003."""
+        A crop that reaches over the image's border is cut there.
+        """
+        canvas = np.full(shape, ABSENT, dtype=np.float32)
+        top, left = max(self.row, 0), max(self.col, 0)
+        # A crop that lies wholly outside leaves nothing; a negative end would count from the wrong side.
+        last_row, last_col = max(shape[0] - self.row, 0), max(shape[1] - self.col, 0)
+        inside = self.logits[top - self.row : last_row, left - self.col : last_col]
+        if inside.size:
+            canvas[top : top + inside.shape[0], left : left + inside.shape[1]] = inside
+        return canvas
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from autosam import __version__
-from autosam.config import different_settings
+from autosam.config import different_settings, make_config
 from autosam.errors import ConfigError
 from autosam.images import write_json
 
@@ -73,6 +73,7 @@ class RunRecord:
             now = {"settings": settings, "options": options, "model_sha256": model_sha256}
             try:
                 before = json.loads(path.read_text(encoding="utf-8"))
+                before["settings"] = _completed(before["settings"], settings)
                 changed = different_settings({key: before[key] for key in now}, now)
                 # Images that failed bind nobody to the settings that they failed with.
                 if all("error" in entry for entry in before["images"].values()):
@@ -140,3 +141,11 @@ class RunRecord:
     def _write(self) -> None:
         write_json(self.path, self._content)
         self._written = time.monotonic()
+
+
+def _completed(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """Add the defaults of settings that a later autosam has and the one that wrote the record did not know."""
+    try:
+        return make_config(before).model_dump(mode="json", include=set(now))
+    except ConfigError:
+        return before

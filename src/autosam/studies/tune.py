@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import isnan
+from math import isnan, nan
 from typing import Any
 
 import numpy as np
@@ -42,7 +42,7 @@ class Tried:
     ap50, ap75, mean_ap : float
         Pooled over the images; 0 without an object on either side.
     from_sam : float
-        Share of the objects found whose outline is SAM's; the others are the generator's own basins. 0 without
+        Share of the objects found whose outline is SAM's; the others are the generator's own basins. NaN without
         an object.
     """
 
@@ -177,7 +177,7 @@ def tune(
                 parts.append(average_precision(found.labels, scene.labels))
             pooled, answered = AveragePrecision.pooled(parts), np.concatenate(prompt_of) >= 0
             scores = map(_defined, (pooled.at(0.5), pooled.at(0.75), pooled.mean))
-            scored[key] = Tried(config, *scores, from_sam=float(answered.mean()) if answered.size else 0.0)
+            scored[key] = Tried(config, *scores, from_sam=float(answered.mean()) if answered.size else nan)
         return scored[key]
 
     with remembered(segmenter.networks):
