@@ -45,6 +45,5 @@ if [ "$name" = nuclei ]; then
 else
     python scripts/bundle_model.py "$final" "$name"
 fi
-python scripts/add_familiarity.py "$root" --config "$name" "src/autosam/models/bundled/$name.safetensors"
 scripts/score_bundled.sh "$name" "$data" "$out/scores"
 python scripts/model_card.py "$name" "$data" "$out"
