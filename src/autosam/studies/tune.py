@@ -176,8 +176,13 @@ def tune(
                 prompt_of.append(found.prompt_of)
                 parts.append(average_precision(found.labels, scene.labels))
             pooled, answered = AveragePrecision.pooled(parts), np.concatenate(prompt_of) >= 0
-            scores = map(_defined, (pooled.at(0.5), pooled.at(0.75), pooled.mean))
-            scored[key] = Tried(config, *scores, from_sam=float(answered.mean()) if answered.size else nan)
+            scored[key] = Tried(
+                config,
+                ap50=_defined(pooled.at(0.5)),
+                ap75=_defined(pooled.at(0.75)),
+                mean_ap=_defined(pooled.mean),
+                from_sam=float(answered.mean()) if answered.size else nan,
+            )
         return scored[key]
 
     with remembered(segmenter.networks):
