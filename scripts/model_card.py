@@ -147,7 +147,8 @@ def summarized(rows: Sequence[Mapping[str, str]]) -> str:
     lines = [",".join(["first_step", "last_step", *columns])]
     for start in range(0, len(rows), ROWS):
         part = rows[start : start + ROWS]
-        means = [np.nanmean([float(row[column]) for row in part]) for column in columns]
+        values = [np.array([float(row[column]) for row in part]) for column in columns]
+        means = [column.mean() if np.isnan(column).all() else np.nanmean(column) for column in values]
         lines.append(",".join([part[0]["step"], part[-1]["step"], *(f"{mean:.6g}" for mean in means)]))
     return "\n".join(lines) + "\n"
 
