@@ -116,3 +116,12 @@ def test_a_clash_of_settings_ends_the_batch(networks, sources, tmp_path):
 
 def test_no_image_at_all(segmenter, tmp_path):
     assert list(segment_batch([], segmenter, tmp_path / "out")) == []
+
+
+def test_the_record_says_exactly_how_an_image_was_magnified(networks, sources, tmp_path, monkeypatch):
+    # `autosam evaluate --diagnose` sees the image again at what the record says.
+    use_component_sam(monkeypatch)
+    segmenter = Segmenter(networks, load_config(overrides=["images.diameter=10"]), name="by rule")
+    list(segment_batch(sources, segmenter, tmp_path / "out", diameter=7.0))
+    images = json.loads((tmp_path / "out" / "autosam_run.json").read_text(encoding="utf-8"))["images"]
+    assert images["a"]["magnification"] == 10 / 7

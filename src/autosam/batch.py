@@ -191,7 +191,7 @@ def segment_batch(
                 yield Outcome(source, "failed", seconds=time.perf_counter() - began, message=message)
                 continue
             seconds = time.perf_counter() - began
-            scale = {"pixel_size_nm": size_nm, "magnification": round(result.magnification, 3)}
+            scale = {"pixel_size_nm": size_nm, "magnification": result.magnification}
             record.add(source.name, {"input": origin, **_entry(result), **scale, "seconds": round(seconds, 3)})
             yield Outcome(
                 source, "done", len(result.scores), len(result.prompts), seconds, unfamiliar=result.unfamiliar
