@@ -35,6 +35,7 @@ STAGES = {
         "final": "nuclei",
         "generator": "nuclei_generator",
         "sam": "nuclei_sam",
+        "again": "nuclei_again",
     },
 }
 """Folders of the runs, in order, and their configs."""

@@ -1,10 +1,14 @@
 #!/usr/bin/env bash
 # Train a bundled model from the data sets, and put it into the package with its scores and its card:
-#     scripts/train_bundled.sh NAME DATA OUT
-# NAME is mito or nuclei, DATA the folder with the data sets and splits.json, OUT a folder for the runs. An interrupted
-# run goes on where it stopped. Run it from the root of the repository, with the package installed in editable mode.
+#     scripts/train_bundled.sh NAME DATA OUT [OPTION ...]
+# NAME is mito or nuclei, DATA the folder with the data sets and splits.json, OUT a folder for the runs. Each OPTION goes
+# to every `autosam train`: --set training.steps=2 rehearses the whole way in minutes, --device cuda uses a GPU. An
+# interrupted run goes on where it stopped. Run it from the root of the repository, with the package installed in editable
+# mode: it replaces the bundled model, its scores and its card.
 set -euo pipefail
+[ $# -ge 3 ] || { echo "usage: scripts/train_bundled.sh NAME DATA OUT [OPTION ...]" >&2; exit 2; }
 name=$1 data=$2 out=$3
+options=("${@:4}")
 mkdir -p "$out"
 case $name in
     mito) root=$data ;;
@@ -27,7 +31,7 @@ train() {  # folder, then the options of a run that is new
     if [ -f "$run/last.pt" ]; then
         autosam train "$root" -o "$run" --resume
     else
-        autosam train "$root" -o "$run" "$@"
+        autosam train "$root" -o "$run" "$@" "${options[@]}"
     fi
 }
 
@@ -41,7 +45,8 @@ if [ "$name" = nuclei ]; then
     # is for, and the two runs can be made at the same time.
     train generator --config nuclei_generator --set "model.generator.base=$final"
     train sam --config nuclei_sam --set "model.sam.base=$final" --set "model.generator.base=$final"
-    python scripts/bundle_model.py "$out/sam/model.safetensors" "$name" --generator "$out/generator/model.safetensors"
+    train again --config nuclei_again --devices 2 --set "model.generator.base=$out/generator/model.safetensors"
+    python scripts/bundle_model.py "$out/sam/model.safetensors" "$name" --generator "$out/again/model.safetensors"
 else
     python scripts/bundle_model.py "$final" "$name"
 fi

@@ -16,6 +16,7 @@ from autosam.errors import AutosamError
 from autosam.images import read_image, write_labels, write_png
 from autosam.models.checkpoint import ModelHeader, save_model
 from autosam.networks import build_networks, network_tensors
+from autosam.pipeline import Segmenter
 
 app = typer.Typer()
 app.command()(evaluate)
@@ -66,6 +67,21 @@ def test_tables_on_the_screen(places):
     assert cells(output, "this run")[1] == "0.200"
     assert cells(output, "truth boxes and points")[1] == "0.200"
     assert "note:" not in output
+
+
+def test_device(places, monkeypatch):
+    asked = []
+    plain = Segmenter.from_model
+
+    def from_model(model, **options):
+        asked.append(options.pop("device"))
+        return plain(model, **options)
+
+    monkeypatch.setattr(Segmenter, "from_model", from_model)
+    run("evaluate", *places, "--diagnose", "--device", "cpu")
+    run("evaluate", *places, "--diagnose")
+    assert asked == ["cpu", "auto"]
+    assert "--device came without --diagnose" in fault(*places, "--device", "cpu")
 
 
 def test_files(places, tmp_path):

@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 from diagnosis_runs import STAGES, draw_scene, fake_models, write_run, write_scenes
 
+from autosam.config import PromptsConfig
 from autosam.diagnosis import Stage
 from autosam.diagnosis.recorded import open_run
-from autosam.diagnosis.run import diagnose_run, truth_prompts
+from autosam.diagnosis.run import diagnose_run, truth_basin_prompts, truth_prompts
 from autosam.diagnosis.summary import count_false, count_faults, count_stages, groups_of, write_diagnosis
 from autosam.errors import InputError
 from autosam.images import write_labels
 from autosam.metrics.pairing import pair_files
+from autosam.prompts.prompt import ABSENT
 
 
 @pytest.fixture
@@ -48,6 +50,7 @@ def test_stages_and_ceilings(diagnosed):
         "generator alone": 0.2,
         "truth boxes": 0.2,
         "truth boxes and points": 0.2,
+        "truth basins": 0.2,
     }
     assert count_stages(found.images) == {
         Stage.FOUND: 2,
@@ -74,7 +77,36 @@ def test_perfect_prompts_find_what_the_generator_does_not(diagnosed):
         "generator alone": 0.0,
         "truth boxes": 0.2,
         "truth boxes and points": 0.2,
+        "truth basins": 0.2,
     }
+
+
+def test_truth_basins_part_what_boxes_do_not(diagnosed):
+    """Where the generator has a say in the outline, it is told where one object ends and the next begins."""
+    _, found = diagnosed("decode.fusion=4")
+    # Three hits of three instances and four objects: nobody sees the dark one.
+    assert accuracies(found)["truth basins"] == 0.75
+    assert accuracies(found)["truth boxes and points"] == accuracies(found)["this run"] == 0.2
+
+
+def test_without_mask_prompts_truth_basins_say_nothing_new(diagnosed):
+    _, found = diagnosed("prompts.mask=false")
+    assert list(found.pooled()) == ["this run", "generator alone", "truth boxes", "truth boxes and points"]
+
+
+def test_mask_prompts_of_the_truth_hold_the_generators_logits():
+    truth = np.zeros((20, 20), dtype=np.uint16)
+    truth[2:8, 2:8], truth[2:8, 8:14] = 7, 300
+    foreground = np.full((20, 20), 0.25, dtype=np.float32)
+    first, second = truth_basin_prompts(truth, {"foreground": foreground}, PromptsConfig(box_margin=0.5))
+    assert first.mask is not None
+    row, col = first.mask.row, first.mask.col
+    assert (row, col, first.mask.logits.shape) == (0, 0, (11, 11))
+    # ln(0.25 / 0.75) in the object and beside it, and the other object is out of the question.
+    assert first.mask.logits[4, 4] == first.mask.logits[0, 0] == pytest.approx(-1.0986, abs=1e-4)
+    assert (first.mask.logits[2:8, 8:11] == ABSENT).all()
+    assert (first.basin, second.basin) == (1, 2)
+    assert truth_basin_prompts(np.zeros((20, 20), np.uint8), {"foreground": foreground}, PromptsConfig()) == []
 
 
 def test_a_merge_that_drops_good_masks(diagnosed):

@@ -65,6 +65,10 @@ def evaluate(
             help="Segment the images of PRED, a folder of segment, again, and say where objects are lost.",
         ),
     ] = False,
+    device: Annotated[
+        str | None,
+        typer.Option(help="With --diagnose: auto, cpu, cuda, cuda:1 ... [auto]", show_default=False),
+    ] = None,
     components: Annotated[
         bool, typer.Option("--components", help="The truth is semantic: its components are the instances.")
     ] = False,
@@ -142,6 +146,10 @@ def evaluate(
     for option, value in (("--max-dets", max_dets), ("--scores", scores)):
         if value is not None and not ranked:
             raise InputError(f"{option} came without --ap coco or --ap mitoem2020: add one or leave it out")
+    if device is not None and not diagnose:
+        raise InputError(
+            "--device came without --diagnose, which alone runs a model: add it or leave --device out"
+        )
     if figures and output is None:
         raise InputError("--figures came without -o: give the folder that they go to")
     if output is not None and output.exists() and not output.is_dir():
@@ -151,7 +159,7 @@ def evaluate(
     )
     protocol.size_classes("dsb")  # refuses bounds that do not ascend before anything is read
     alone = {"--compare": compare, "--pairs": pairs, "--pred-components": pred_components, "--strict": strict}
-    run = open_diagnosed(places or [], alone) if diagnose else None
+    run = open_diagnosed(places or [], alone, device=device or "auto") if diagnose else None
     size = 50 if min_size is None else min_size
     truth_size, pred_size = size if components else None, size if pred_components else None
     paired, said = _listed(pairs) if pairs is not None else _paired(places or [], lists)

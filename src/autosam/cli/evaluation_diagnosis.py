@@ -28,7 +28,7 @@ _MEANING_OF_FALSE = {
 }
 
 
-def open_diagnosed(places: Sequence[str], others: Mapping[str, object]) -> "RecordedRun":
+def open_diagnosed(places: Sequence[str], others: Mapping[str, object], *, device: str) -> "RecordedRun":
     """Read the record of the run that is to be diagnosed, and load its model.
 
     Parameters
@@ -37,6 +37,8 @@ def open_diagnosed(places: Sequence[str], others: Mapping[str, object]) -> "Reco
         PRED and TRUTH.
     others : mapping of str to object
         Values of the options that --diagnose does not go with.
+    device : str
+        ``auto``, ``cpu``, ``cuda``, ``cuda:1`` ...
 
     Raises
     ------
@@ -53,7 +55,7 @@ def open_diagnosed(places: Sequence[str], others: Mapping[str, object]) -> "Reco
         )
     from autosam.diagnosis.recorded import open_run
 
-    return open_run(Path(places[0]))
+    return open_run(Path(places[0]), device=device)
 
 
 def diagnose_results(

@@ -1,6 +1,6 @@
 """Segment the images of a run again, find where their objects were lost, and what perfect prompts would give."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autosam.config import PromptsConfig
 from autosam.diagnosis.examples import Example, Gallery
 from autosam.diagnosis.recorded import RecordedRun
 from autosam.diagnosis.stages import ImageStages, find_stages
@@ -22,11 +23,13 @@ from autosam.metrics.places import open_place
 from autosam.metrics.precision_counts import AveragePrecision
 from autosam.pipeline import Segmenter
 from autosam.prompts import Prompt, emit_prompts
+from autosam.steps import prompts_of
 
 THIS_RUN = "this run"
 GENERATOR = "generator alone"
 TRUTH_BOXES = "truth boxes"
 TRUTH_BOXES_AND_POINTS = "truth boxes and points"
+TRUTH_BASINS = "truth basins"
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +138,7 @@ def diagnose_run(
 
 
 def truth_prompts(truth: NDArray[np.integer[Any]], *, points: int, box_margin: float) -> list[Prompt]:
-    """Make the prompts that the pipeline would emit if the true objects were its basins.
+    """Make boxes and points of the true objects.
 
     Parameters
     ----------
@@ -151,12 +154,32 @@ def truth_prompts(truth: NDArray[np.integer[Any]], *, points: int, box_margin: f
     list of Prompt
         By ascending id, none of them with a mask; empty where there are no objects.
     """
-    codes = np.unique(truth[truth != 0], return_inverse=True)[1]
-    objects = np.zeros(truth.shape, dtype=np.int32)
-    objects[truth != 0] = codes + 1
     return emit_prompts(
-        objects, None, method="distance", points=points, box=True, box_margin=box_margin, mask=False
+        _numbered(truth), None, method="distance", points=points, box=True, box_margin=box_margin, mask=False
     )
+
+
+def truth_basin_prompts(
+    truth: NDArray[np.integer[Any]], maps: Mapping[str, NDArray[np.float32]], settings: PromptsConfig
+) -> list[Prompt]:
+    """Make the prompts that the pipeline would emit if the true objects were its basins.
+
+    A mask prompt holds the generator's logits and not the truth's outline: only other objects are cut out of it.
+
+    Parameters
+    ----------
+    truth : ndarray of integers, shape (H, W)
+        True objects of any ids; 0 is background.
+    maps : mapping of str to ndarray of float32, shape (H, W)
+        The generator's probabilities by channel.
+    settings : PromptsConfig
+
+    Returns
+    -------
+    list of Prompt
+        By ascending id; empty where there are no objects.
+    """
+    return prompts_of(_numbered(truth), maps, settings)
 
 
 def _precisions(
@@ -173,11 +196,24 @@ def _precisions(
     if config.decode.sam:
         manual = config.prompts.model_copy(update={"method": "manual"})
         asked = Segmenter(segmenter.networks, config.model_copy(update={"prompts": manual}), name=segmenter.name)
-        for name, points in ((TRUTH_BOXES, 0), (TRUTH_BOXES_AND_POINTS, 1)):
-            prompts = truth_prompts(truth, points=points, box_margin=config.prompts.box_margin)
+        perfect = {
+            name: truth_prompts(truth, points=points, box_margin=config.prompts.box_margin)
+            for name, points in ((TRUTH_BOXES, 0), (TRUTH_BOXES_AND_POINTS, 1))
+        }
+        if config.prompts.method != "grid" and config.prompts.mask:
+            perfect[TRUTH_BASINS] = truth_basin_prompts(truth, trace.result.maps, config.prompts)
+        for name, prompts in perfect.items():
             result = asked.segment(image, magnification=magnification, prompts=prompts)
             found[name] = average_precision(result.labels, truth)
     return found
+
+
+def _numbered(truth: NDArray[np.integer[Any]]) -> NDArray[np.int32]:
+    """Give the objects the numbers 1..n, by ascending id."""
+    codes = np.unique(truth[truth != 0], return_inverse=True)[1]
+    objects = np.zeros(truth.shape, dtype=np.int32)
+    objects[truth != 0] = codes + 1
+    return objects
 
 
 def _whole(place: Any, size: int | None) -> NDArray[np.integer[Any]]:
