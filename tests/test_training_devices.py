@@ -247,6 +247,39 @@ def test_a_full_disk_ends_both_processes_with_one_line(tmp_path: Path) -> None:
     assert time.monotonic() - began < 300
 
 
+@pytest.mark.slow
+def test_the_others_wait_for_the_only_validation(tmp_path: Path) -> None:
+    """The first process alone keeps a model, and the others must not miss it meanwhile."""
+    data = write_discs(tmp_path / "data", 3)
+    sets = [part for override in (*SMALL, "training.steps=1") for part in ("--set", override)]
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import time\n"
+        "from autosam.cli import main\n"
+        "from autosam.training import loop\n"
+        "from autosam.training.devices import GRACE\n"
+        "plain = loop.validate\n"
+        "def slow(*arguments, **options):\n"
+        "    time.sleep(GRACE + 10)\n"
+        "    return plain(*arguments, **options)\n"
+        "loop.validate = slow\n"
+        "main()\n",
+        encoding="utf-8",
+    )
+    out = str(tmp_path / "run")
+    run = subprocess.run(
+        [sys.executable, str(program), "train", str(data), "-o", out, "--device", "cpu", "--devices", "2", *sets],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert (tmp_path / "run" / MODEL).is_file()
+    assert "is gone" not in run.stderr
+
+
 def rows(folder: Path) -> list[dict[str, float]]:
     with (folder / TRAIN_LOG).open(newline="", encoding="utf-8") as file:
         return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]

@@ -290,9 +290,12 @@ def _train(
             report(Progress(done, settings.steps, row["loss"], message))
         if ends:
             break
-    if not (out / MODEL).is_file():
-        raise AutosamError(f"the run in {out} is finished, but its {MODEL} is gone; start again in another folder")
     if fabric.is_global_zero:
+        # The others may be here while this one still validates, before it keeps any model.
+        if not (out / MODEL).is_file():
+            raise AutosamError(
+                f"the run in {out} is finished, but its {MODEL} is gone; start again in another folder"
+            )
         # Once, of the weights that are kept; not each time that weights are better.
         complete_familiarity(out / MODEL, train_scenes, seed=config.seed)
     fabric.barrier()
