@@ -220,6 +220,19 @@ def test_another_process_lets_the_first_one_speak(monkeypatch: pytest.MonkeyPatc
     assert waited == [devices.GRACE]
 
 
+def run_program(arguments: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run a program of several processes to its end, one thread each."""
+    return subprocess.run(
+        arguments,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+        **options,
+    )
+
+
 @pytest.mark.slow
 def test_a_full_disk_ends_both_processes_with_one_line(tmp_path: Path) -> None:
     data = write_discs(tmp_path / "data", 3)
@@ -231,15 +244,19 @@ def test_a_full_disk_ends_both_processes_with_one_line(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 
     began = time.monotonic()
-    run = subprocess.run(
-        [program, "train", str(data), "-o", str(tmp_path / "run"), "--device", "cpu", "--devices", "2", *sets],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        preexec_fn=small_files,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
+    arguments = [
+        program,
+        "train",
+        str(data),
+        "-o",
+        str(tmp_path / "run"),
+        "--device",
+        "cpu",
+        "--devices",
+        "2",
+        *sets,
+    ]
+    run = run_program(arguments, preexec_fn=small_files)
     assert run.returncode == 2, run.stderr
     (line,) = [line for line in run.stderr.splitlines() if line.startswith("autosam: ")]
     assert "last.pt cannot be written" in line
@@ -267,13 +284,8 @@ def test_the_others_wait_for_the_only_validation(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     out = str(tmp_path / "run")
-    run = subprocess.run(
-        [sys.executable, str(program), "train", str(data), "-o", out, "--device", "cpu", "--devices", "2", *sets],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
+    run = run_program(
+        [sys.executable, str(program), "train", str(data), "-o", out, "--device", "cpu", "--devices", "2", *sets]
     )
     assert run.returncode == 0, run.stderr
     assert (tmp_path / "run" / MODEL).is_file()
@@ -308,14 +320,7 @@ def test_two_processes_learn_what_one_does_with_twice_the_batch(tmp_path: Path) 
         "-o",
         str(tmp_path / "two"),
     ]
-    run = subprocess.run(
-        [*command, "--config", "medsam", "--device", "cpu", "--devices", "2", *sets],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
+    run = run_program([*command, "--config", "medsam", "--device", "cpu", "--devices", "2", *sets])
     assert run.returncode == 0, run.stderr
     assert "Traceback" not in run.stderr
     assert run.stderr.count("wrote ") == 1, run.stderr
