@@ -406,3 +406,14 @@ def test_the_tile_is_seen_as_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
         assert torch.equal(embedding.features, wanted)
         assert embedding.input_size == embedding.original_size == (64, 64)
         assert call["stride"] == 4
+
+
+# Batches that teach nothing
+
+
+def test_a_sam_that_is_asked_nothing_can_still_step() -> None:
+    model, _, _ = joint(*WITHOUT_GENERATOR)
+    loss = run(model, *empty_tiles())
+    assert loss.prompts == 0
+    total_loss(loss).backward()
+    assert gradient(list(model.parameters())) == 0

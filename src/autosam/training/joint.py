@@ -175,9 +175,14 @@ class JointModel(nn.Module):
                         rng=rng,
                     )
                 )
+        mask_loss = answers.mask
+        if self.training and not any(part.requires_grad for part in (generator_loss, mask_loss, answers.iou)):
+            # SAM was asked nothing, as in a batch without objects, but a step wants a gradient.
+            trained = next((parameter for parameter in self.parameters() if parameter.requires_grad), zero)
+            mask_loss = mask_loss + 0 * trained.sum()
         return BatchLoss(
             generator=generator_loss,
-            mask=answers.mask,
+            mask=mask_loss,
             iou=answers.iou,
             tiles=zero + len(label_maps),
             masks=zero + answers.masks,
