@@ -36,6 +36,7 @@ STAGES = {
         "generator": "nuclei_generator",
         "sam": "nuclei_sam",
         "again": "nuclei_again",
+        "further": "nuclei_again",
     },
 }
 """Folders of the runs, in order, and their configs."""

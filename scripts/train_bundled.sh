@@ -46,7 +46,9 @@ if [ "$name" = nuclei ]; then
     train generator --config nuclei_generator --set "model.generator.base=$final"
     train sam --config nuclei_sam --set "model.sam.base=$final" --set "model.generator.base=$final"
     train again --config nuclei_again --devices 2 --set "model.generator.base=$out/generator/model.safetensors"
-    python scripts/bundle_model.py "$out/sam/model.safetensors" "$name" --generator "$out/again/model.safetensors"
+    train further --config nuclei_again --devices 2 --set seed=1 \
+        --set "model.generator.base=$out/again/model.safetensors"
+    python scripts/bundle_model.py "$out/sam/model.safetensors" "$name" --generator "$out/further/model.safetensors"
 else
     python scripts/bundle_model.py "$final" "$name"
 fi
