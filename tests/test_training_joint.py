@@ -280,6 +280,27 @@ def test_the_generators_loss_is_the_one_that_is_named() -> None:
     assert values["bce"] < values["bce_dice"] < values["bce"] + 1
 
 
+@pytest.mark.parametrize("frozen", [True, False])
+def test_statistics_of_batch_normalisation_can_stay_as_they_came(frozen: bool) -> None:
+    setting = f"training.freeze_statistics={frozen}"
+    model, networks, _ = joint("model.sam=null", "decode.sam=false", setting)
+    before = {name: value.clone() for name, value in networks.generator.named_buffers()}
+    assert before
+    images, labels = disc_tiles()
+    total_loss(run(model.train(), images, labels)).backward()
+    same = [torch.equal(value, before[name]) for name, value in networks.generator.named_buffers()]
+    assert all(same) if frozen else not any(same)
+    # They normalise, too: a tile's loss does not depend on what else is in the batch.
+    alone = [run(model, images[[index]], labels[[index]]).generator.item() for index in range(2)]
+    together = run(model, images, labels).generator.item()
+    assert (together == pytest.approx(sum(alone), rel=1e-4)) is frozen
+    # The scales and offsets learn all the same.
+    decoder = networks.generator.unet.decoder
+    norms = [layer for layer in decoder.modules() if isinstance(layer, torch.nn.BatchNorm2d)]
+    assert norms
+    assert all(gradient(list(layer.parameters())) > 0 for layer in norms)
+
+
 def test_maps_that_are_no_numbers_prompt_nothing() -> None:
     model, networks, _ = joint()
     with torch.no_grad():

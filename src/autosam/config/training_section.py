@@ -79,6 +79,10 @@ class TrainingConfig(Section):
     )
     compile: bool = Field(False, description="compile the networks with torch.compile")
     ema: float = Field(0.998, ge=0, lt=1, description="decay of the averaged weights that are kept; 0 is off")
+    freeze_statistics: bool = Field(
+        False,
+        description="batch normalisation keeps the statistics that the weights came with: for tiny batches",
+    )
     generator_loss: Literal["bce", "bce_dice"] = "bce_dice"
     mask_loss: Literal["weighted", "dice_ce", "squared_dice_ce"] = Field(
         "weighted", description="Dice + 20 × BCE; Dice + BCE; Dice with squared sums + BCE"

@@ -107,7 +107,9 @@ class JointModel(nn.Module):
         """Switch the mode; what is frozen keeps the running statistics that it came with."""
         super().train(mode)
         for layer in self.modules():
-            if isinstance(layer, nn.BatchNorm2d) and not layer.weight.requires_grad:
+            if isinstance(layer, nn.BatchNorm2d) and (
+                self._training.freeze_statistics or not layer.weight.requires_grad
+            ):
                 layer.eval()
         return self
 
