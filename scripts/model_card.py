@@ -37,6 +37,7 @@ STAGES = {
         "sam": "nuclei_sam",
         "again": "nuclei_again",
         "further": "nuclei_again",
+        "fine": "nuclei_fine",
     },
 }
 """Folders of the runs, in order, and their configs."""

@@ -48,7 +48,8 @@ if [ "$name" = nuclei ]; then
     train again --config nuclei_again --devices 2 --set "model.generator.base=$out/generator/model.safetensors"
     train further --config nuclei_again --devices 2 --set seed=1 \
         --set "model.generator.base=$out/again/model.safetensors"
-    python scripts/bundle_model.py "$out/sam/model.safetensors" "$name" --generator "$out/further/model.safetensors"
+    train fine --config nuclei_fine --devices 2 --set "model.generator.base=$out/further/model.safetensors"
+    python scripts/bundle_model.py "$out/sam/model.safetensors" "$name" --generator "$out/fine/model.safetensors"
 else
     python scripts/bundle_model.py "$final" "$name"
 fi
