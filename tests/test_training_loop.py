@@ -412,6 +412,22 @@ def test_a_sam_that_would_not_be_used_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        (("model.sam=null", "decode.sam=false"), r"model\.generator\.base"),
+        (("model.sam.base=base",), r"model\.generator\.base"),
+        (("model.sam.base=null", "model.generator.base=generator"), r"model\.sam\.base"),
+        (("model.sam.base=null",), r"model\.sam\.base and model\.generator\.base"),
+    ],
+)
+def test_random_weights_have_no_statistics_to_keep(tmp_path: Path, settings: tuple[str, ...], named: str) -> None:
+    config = small_config("training.freeze_statistics=true", *settings)
+    with pytest.raises(ConfigError, match=f"random weights come with none; set {named}, or training"):
+        train(config, [scene(0)], [], out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_images_smaller_than_a_tile(tmp_path: Path) -> None:
     image, labels = scene(0).image[:10, :30], scene(0).labels[:10, :30].copy()
     labels[2:8, 3:12] = 1

@@ -21,6 +21,18 @@ def check_trainable(config: Config, train_scenes: Sequence[Scene]) -> None:
     if not any(scene.labels.any() for scene in train_scenes):
         raise InputError(f"none of the {len(train_scenes)} training images has an object; check the labels")
     check_networks_used(config)
+    check_statistics(config)
+
+
+def check_statistics(config: Config) -> None:
+    """Raise a ConfigError where batch normalisation would keep the statistics of random weights."""
+    parts = {"model.sam.base": config.model.sam, "model.generator.base": config.model.generator}
+    random = [name for name, part in parts.items() if part is not None and part.base is None]
+    if config.training.freeze_statistics and random:
+        raise ConfigError(
+            "training.freeze_statistics=true keeps the statistics that the weights come with, and random weights "
+            f"come with none; set {' and '.join(random)}, or training.freeze_statistics=false"
+        )
 
 
 def check_networks_used(config: Config) -> None:
