@@ -25,6 +25,7 @@ class BrightPixels(nn.Module):
     """A generator with any channels: foreground where the first colour is above one half, boundary nowhere."""
 
     stride = 8
+    downsample = 1
     tile_size = None
 
     def __init__(self, *channels: str) -> None:

@@ -6,7 +6,7 @@ from fake_networks import BrightPixels, build_small_sam, draw_ellipses, use_comp
 
 from autosam.config import make_config
 from autosam.diagnosis.traced import TracedSegmenter, resize_crop
-from autosam.images import resize_nearest
+from autosam.images import resize_labels
 from autosam.instances import MaskCrop
 from autosam.networks import Networks
 
@@ -34,7 +34,7 @@ def test_a_crop_moves_as_the_whole_mask_would(grid, shape):
         height, width = random.integers(1, (grid[0] - row + 1, grid[1] - col + 1))
         crop = MaskCrop(int(row), int(col), random.random((height, width)) < 0.6, score=0.5, prompt=3)
         moved = resize_crop(crop, grid, shape)
-        expected = resize_nearest(painted(crop, grid), shape)
+        expected = resize_labels(painted(crop, grid), shape)
         assert (moved is None) == (not expected.any()) or grid == shape
         if moved is not None:
             assert np.array_equal(painted(moved, shape), expected)

@@ -47,6 +47,13 @@ def test_downsampled_the_unet_sees_means_and_its_logits_fill_the_image() -> None
     torch.testing.assert_close(logits[0, 0, 0, 7], between)
 
 
+def test_an_image_that_is_smaller_already_is_not_shrunk_again() -> None:
+    generator, whole = build(downsample=2), build()
+    image = torch.rand(1, 3, 16, 24)
+    with torch.no_grad():
+        assert torch.equal(generator(image, reduced=True), whole(image))
+
+
 def test_an_image_is_seen_once_or_more_times_smaller() -> None:
     with pytest.raises(ModelError, match="downsample is 0; the image is seen 1 or more times smaller"):
         build(downsample=0)

@@ -124,6 +124,24 @@ def test_a_real_generator_gives_every_channel_by_name():
     assert maps["boundary"].shape == (40, 70)
 
 
+def test_an_image_at_the_networks_own_scale_is_cut_into_smaller_tiles():
+    class Smaller(Pointwise):
+        stride = 32
+        downsample = 2
+
+        def forward(self, image: Tensor, *, reduced: bool = False) -> Tensor:
+            assert reduced
+            return super().forward(image)
+
+    network, image = Smaller(), picture(70, 90)
+    maps = predict_maps(
+        cast(Generator, network), image, tile_size=100, overlap=0.25, reduced=True, precision="float32"
+    )
+    # 100 pixels of the larger image are rounded up to 128, which are 64 of this one.
+    assert set(network.seen) == {(1, 3, 64, 64)}
+    np.testing.assert_allclose(maps["foreground"], sigmoid(image[..., 0]), atol=2e-6)
+
+
 def test_bfloat16_is_near_float32():
     image = picture(80, 80)
     network = cast(Generator, Pointwise())

@@ -211,8 +211,14 @@ def test_objects_off_the_scale_of_the_training_are_seen_magnified(sam, monkeypat
     for images in ({"diameter": 1.2 * diameter}, {"diameter": 2 * diameter, "find_scale": False}, {}):
         plain = segmenter(sam, BrightPixels(), images=images)
         assert same_bytes(plain.segment(image), plain.segment(image, magnification=1.0))
-    specks = segmenter(sam, BrightPixels(), images={"diameter": 2 * diameter}, decode={"sam": False})
-    assert specks.segment(image).magnification == 1
+    # Alone, the generator's word counts where it is sure.
+    alone = {"images": {"diameter": 2 * diameter}, "decode": {"sam": False}}
+    sure = segmenter(sam, BrightPixels(), **alone, merge={"fallback": 0.9}).segment(image)
+    assert sure.magnification == pytest.approx(2.0, abs=0.15)
+    assert segmenter(sam, BrightPixels(), **alone, merge={"fallback": 1.0}).segment(image).magnification == 1
+    # How far off is far.
+    bold = segmenter(sam, BrightPixels(), images={"diameter": 1.5 * diameter, "off_scale": 1.3})
+    assert bold.segment(image).magnification == pytest.approx(1.5, abs=0.15)
     # Whoever points at objects, or brings the truth, means the image as it is.
     assert subject.segment(image, prompts=result.prompts[:1]).magnification == 1
     assert subject.segment(image, oracle=labels).magnification == 1

@@ -84,6 +84,30 @@ def test_a_pass_that_loses_the_objects_is_given_up() -> None:
     assert segment_at_own_scale(eyes, trained=diameter(20)).magnification == 1
 
 
+def test_what_is_far_off_scale_can_be_said() -> None:
+    once = Eyes((14, 9))
+    assert segment_at_own_scale(once, trained=diameter(20)).magnification == 1
+    twice = Eyes((14, 9), (14, 9))
+    result = segment_at_own_scale(twice, trained=diameter(20), off_scale=1.3)
+    assert result.magnification == pytest.approx(20 / 14)
+
+
+def test_objects_that_nobody_is_sure_of_tell_no_scale() -> None:
+    def see(magnification: float) -> Segmentation:
+        labels = np.zeros((60, 100), dtype=np.int32)
+        labels[:20, :] = np.pad(squares(4, FEWEST + 2), ((0, 15), (0, 100 - 5 * (FEWEST + 2))))
+        labels[30:41, : 11 * FEWEST] = np.where(s := squares(10, FEWEST), s + FEWEST + 2, 0)
+        scores = np.concatenate([np.full(FEWEST + 2, 0.3), np.full(FEWEST, 0.8)])
+        none = np.full(len(scores), -1)
+        picture = np.zeros((*labels.shape, 3), np.uint8)
+        return Segmentation(labels, scores, [], none, labels, {}, picture, magnification=magnification)
+
+    assert segment_at_own_scale(see, trained=diameter(10)).magnification > 2
+    assert segment_at_own_scale(see, trained=diameter(10), sure=0.5).magnification == 1
+    # Nobody is sure of any.
+    assert segment_at_own_scale(see, trained=diameter(10), sure=0.9).magnification == 1
+
+
 def test_there_is_a_largest_magnification() -> None:
     eyes = Eyes((1, 6), (1, 6), (1, 6))
     assert segment_at_own_scale(eyes, trained=1000.0).magnification == 8

@@ -558,8 +558,14 @@ def test_batches_that_are_added_up_are_one_large_one(tmp_path: Path) -> None:
 
 def test_the_side_of_a_tile(tmp_path: Path) -> None:
     both = build_networks(short().model)
-    assert tile_size(both) == tile_size(replace(both, generator=None)) == 64
-    assert tile_size(replace(both, sam=None)) == WITHOUT_SAM
+    config = make_config({})
+    assert tile_size(both, config) == tile_size(replace(both, generator=None), config) == 64
+    alone = replace(both, sam=None)
+    assert tile_size(alone, config) == WITHOUT_SAM
+    # A setting that nothing fixes is followed: small tiles make small steps.
+    assert tile_size(alone, make_config({"tiles": {"size": 96}})) == 96
+    with pytest.raises(ConfigError, match=r"tiles.size is 100; .* a multiple of \d+: set it to 112"):
+        tile_size(alone, make_config({"tiles": {"size": 100}}))
     base = write_base(tmp_path / "base.safetensors")
     encoder = small_config(
         f"model.sam.base={base}",
@@ -568,7 +574,7 @@ def test_the_side_of_a_tile(tmp_path: Path) -> None:
         "model.generator={encoder: sam, depth: 4, decoder_channels: [16, 8, 8, 8]}",
         "decode.sam=false",
     )
-    assert tile_size(build_networks(encoder.model)) == 64
+    assert tile_size(build_networks(encoder.model), encoder) == 64
 
 
 # The end

@@ -23,6 +23,14 @@ def test_the_boundary_is_two_pixels_on_each_side() -> None:
         assert row.tolist() == [0, 0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0]
 
 
+@pytest.mark.parametrize("width", [1, 3])
+def test_the_boundary_is_as_wide_as_asked_for(width: int) -> None:
+    labels = np.zeros((9, 12), dtype=np.int32)
+    labels[:, 6:] = 1
+    (boundary,) = generator_targets(labels, ("boundary",), boundary_width=width)
+    assert boundary[4].tolist() == [float(6 - width <= col < 6 + width) for col in range(12)]
+
+
 def test_touching_objects_have_a_boundary_between_them() -> None:
     labels = np.repeat([[1, 1, 1, 1, 1, 2, 2, 2, 2, 2]], 10, axis=0).astype(np.int32)
     foreground, boundary = generator_targets(labels, BOTH)

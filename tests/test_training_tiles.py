@@ -304,3 +304,55 @@ def test_sources_have_equal_shares_or_their_weights() -> None:
         many, size=16, length=300, seed=0, augmentation=Augmentation(), weights={"few": 4, "other": 9}
     )
     assert np.mean([float(tile.image.mean()) for tile in weighted]) == pytest.approx(0.8, abs=0.08)
+
+
+# One diameter
+
+
+def squares(side: int, count: int = 9) -> Scene:
+    """Squares of one size in the middle of cells of 30 pixels."""
+    labels = np.zeros((90, 90), dtype=np.int32)
+    for number in range(count):
+        row, col = 30 * (number // 3) + 5, 30 * (number % 3) + 5
+        labels[row : row + side, col : col + side] = number + 1
+    return replace(of_labels(labels), name=f"s/{side}")
+
+
+def diameters(share: float, *scenes: Scene, scale: float = 1.0) -> list[float]:
+    tiles = TileDataset(
+        scenes,
+        size=64,
+        length=60,
+        seed=0,
+        augmentation=Augmentation(same_diameter=share),
+        scale=scale,
+        object_share=1.0,
+        diameter=10 * 2 / np.sqrt(np.pi),
+    )
+    sides = []
+    for tile in tiles:
+        labels = tile.labels.numpy()
+        inner = set(np.unique(labels)) - set(np.unique(np.concatenate([labels[[0, -1]], labels[:, [0, -1]].T])))
+        if inner:
+            sides.append(float(np.sqrt(max(np.count_nonzero(labels == number) for number in inner))))
+    return sides
+
+
+def test_objects_of_all_scenes_are_brought_to_one_diameter() -> None:
+    sides = diameters(1.0, squares(6), squares(20))
+    assert len(sides) > 30
+    np.testing.assert_allclose(sides, 10, atol=1.0)
+    # As large as the networks see them.
+    np.testing.assert_allclose(diameters(1.0, squares(6), squares(20), scale=1.5), 15, atol=1.5)
+
+
+def test_a_share_of_the_tiles_is_brought_to_it() -> None:
+    sides = np.array(diameters(0.5, squares(6), squares(20)))
+    kept = np.isclose(sides, 6) | np.isclose(sides, 20)
+    assert 0.25 < kept.mean() < 0.75
+    np.testing.assert_allclose(sides[~kept], 10, atol=1.0)
+    assert set(np.round(diameters(0.0, squares(6), squares(20)))) == {6, 20}
+
+
+def test_a_scene_of_a_few_objects_keeps_its_size() -> None:
+    np.testing.assert_allclose(diameters(1.0, squares(6, count=4)), 6)

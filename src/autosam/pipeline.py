@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from autosam.config import Config, load_config, make_model
 from autosam.errors import ConfigError, InputError
-from autosam.images import magnify, to_uint8
+from autosam.images import magnify, resize_map, to_uint8
 from autosam.images.channels import mean_picture, normalize_channels
 from autosam.instances import MaskCrop, Merged, fill_from_basins
 from autosam.models.channels import CombineAnswers, combine_maps
@@ -133,8 +133,8 @@ class Segmenter:
         magnification : float, optional
             How much the networks see this image magnified, on top of ``images.scale``; see `magnification`. By
             default 1 at first; where the objects that are found are off the scale of the training
-            (``images.find_scale``), the image is seen again (`rescaling`), unless prompts or an oracle came, or
-            there is no SAM that judges objects.
+            (``images.find_scale``), the image is seen again (`rescaling`), unless prompts or an oracle came. Where
+            no SAM judges the objects, those alone count of which the generator is sure (``merge.fallback``).
         prompts : sequence of Prompt, optional
             A person's own. With ``prompts.method=manual`` just these objects are found, otherwise these too: an
             automatic prompt makes way where one of them speaks of the same object. No threshold drops them.
@@ -163,12 +163,13 @@ class Segmenter:
         settings = self.config.images
         if magnification is None:
             alone = not prompts and oracle is None and self.config.prompts.method not in ("manual", "grid")
-            # A generator's specks, which no SAM has judged, say nothing of the scale.
-            judged = alone and self.config.decode.sam
-            if settings.find_scale and settings.diameter is not None and judged:
+            if settings.find_scale and settings.diameter is not None and alone:
                 return segment_at_own_scale(
                     lambda factor: self.segment(image, magnification=factor, progress=progress),
                     trained=settings.diameter,
+                    off_scale=settings.off_scale,
+                    # A generator's specks, which no SAM has judged, say nothing of the scale.
+                    sure=0.0 if self.config.decode.sam else self.config.merge.fallback,
                 )
             magnification = 1.0
         channels = normalize_channels(
@@ -192,14 +193,19 @@ class Segmenter:
             )
         truth = None if oracle is None else Oracle.of(oracle, shape)
         scale = settings.scale * magnification
+        generator = self.networks.generator
+        # The UNet sees the image magnified less than SAM does, straight from the image's own pixels.
+        smaller = 1 if generator is None else generator.downsample
+        seen = None if smaller == 1 else [magnify(pixels, scale / smaller) for pixels in channels]
         if scale == 1:
-            return replace(self._segment(channels, prompts, truth, progress), magnification=magnification)
+            return replace(self._segment(channels, prompts, truth, progress, seen), magnification=magnification)
         scaled = [magnify(pixels, scale) for pixels in channels]
         height, width = scaled[0].shape[:2]
         factors = (height / shape[0], width / shape[1])
         asked = None if prompts is None else scale_prompts(prompts, factors)
         judge = None if truth is None else truth.resized((height, width))
-        result = unscaled(self._segment(scaled, asked, judge, progress), to_uint8(mean_picture(channels)), factors)
+        result = self._segment(scaled, asked, judge, progress, seen)
+        result = unscaled(result, to_uint8(mean_picture(channels)), factors)
         return replace(result, magnification=magnification)
 
     def magnification(self, *, pixel_size_nm: float | None = None, diameter: float | None = None) -> float | None:
@@ -236,8 +242,12 @@ class Segmenter:
         prompts: Sequence[Prompt] | None,
         oracle: Oracle | None,
         progress: Callable[[int, int], None] | None,
+        seen: Sequence[NDArray[np.float32]] | None = None,
     ) -> Segmentation:
-        """Find objects in normalized channels, each (H, W, 3), at the scale that the networks work at."""
+        """Find objects in normalized channels, each (H, W, 3), at the scale that SAM works at.
+
+        ``seen`` are the channels at the scale of a generator that sees them smaller.
+        """
         settings = self.config
         how: CombineAnswers = "max" if settings.images.combine == "max" else "avg"
         shape = (channels[0].shape[0], channels[0].shape[1])
@@ -258,7 +268,8 @@ class Segmenter:
         elif method == "grid":
             asked = [*grid_prompts(shape, settings.prompts.grid), *(prompts or ())]
         else:
-            maps, novelty = self._predict_combined(channels, how)
+            maps, novelty = self._predict_combined(channels if seen is None else seen, how)
+            maps = {name: resize_map(values, shape) for name, values in maps.items()}
             basins = self.find_basins(maps)
             asked = prompts_of(basins, maps, self.config.prompts)
             if prompts:
@@ -297,7 +308,7 @@ class Segmenter:
         return Segmentation(merged.labels, merged.scores, asked, prompt_of, basins, maps, picture, novelty)
 
     def predict_maps(self, pixels: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-        """Run the generator on normalized pixels, (H, W, 3); gives its maps by channel."""
+        """Run the generator on normalized pixels, (H, W, 3), at its own scale; gives its maps by channel."""
         generator = self.networks.generator
         if generator is None:
             raise ConfigError("the model has no generator, so it predicts no maps; prompt it by hand or by a grid")
@@ -307,6 +318,7 @@ class Segmenter:
             tile_size=self._tile_size(),
             overlap=self.config.tiles.overlap,
             flips=self.config.decode.flips,
+            reduced=True,
             precision=self.config.decode.precision,
         )
 

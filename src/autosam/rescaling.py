@@ -10,10 +10,6 @@ from autosam.errors import ConfigError
 from autosam.images.scale import LARGEST, TOLERANCE, settled
 from autosam.segmentation import Segmentation
 
-OFF_SCALE = 1.6
-"""An image is seen again only where its objects are this much larger or smaller than those of the training: less
-can be a matter of which objects it shows, and is within what networks learn to bear."""
-
 FEWEST = 5
 """Objects that tell a typical diameter; fewer tell nothing."""
 
@@ -75,7 +71,9 @@ def typical_diameter(labels: NDArray[np.integer[Any]]) -> float | None:
     return None if len(areas) < FEWEST else float(np.sqrt(4 * np.median(areas) / np.pi))
 
 
-def segment_at_own_scale(segment: Callable[[float], Segmentation], *, trained: float) -> Segmentation:
+def segment_at_own_scale(
+    segment: Callable[[float], Segmentation], *, trained: float, off_scale: float = 1.6, sure: float = 0.0
+) -> Segmentation:
     """Segment an image as it is, and again magnified where its objects are off the scale of the training.
 
     Parameters
@@ -84,18 +82,23 @@ def segment_at_own_scale(segment: Callable[[float], Segmentation], *, trained: f
         Segments the image at a magnification; its labels are on the image's own grid.
     trained : float
         Median diameter of the training objects in pixels of their images.
+    off_scale : float
+        An image is seen again only where its objects are this many times larger or smaller: less can be a matter
+        of which objects it shows, and is within what networks learn to bear.
+    sure : float
+        Objects with a lower score do not tell the diameter.
 
     Returns
     -------
     Segmentation
         That of the last pass; its ``magnification`` says how the image was seen. The first one, at 1, where the
-        objects are within a factor of ``OFF_SCALE``, or fewer than ``FEWEST``; afterwards ``scale.TOLERANCE``
+        objects are within a factor of ``off_scale``, or fewer than ``FEWEST``; afterwards ``scale.TOLERANCE``
         counts. A pass that finds fewer than ``FEWEST`` is given up for the one before.
     """
     result = segment(1.0)
-    tolerance = OFF_SCALE
+    tolerance = off_scale
     for _ in range(PASSES - 1):
-        diameter = typical_diameter(result.labels)
+        diameter = _diameter_of(result, sure)
         if diameter is None:
             break
         wanted = float(np.clip(trained / diameter, 1 / LARGEST, LARGEST))
@@ -103,7 +106,12 @@ def segment_at_own_scale(segment: Callable[[float], Segmentation], *, trained: f
             break
         tolerance = TOLERANCE
         again = segment(wanted)
-        if typical_diameter(again.labels) is None:
+        if _diameter_of(again, sure) is None:
             break
         result = again
     return result
+
+
+def _diameter_of(result: Segmentation, sure: float) -> float | None:
+    scores = np.concatenate([[0.0], result.scores])
+    return typical_diameter(np.where(scores[result.labels] >= sure, result.labels, 0) if sure else result.labels)

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.transform import resize
 
-from autosam.images import resize_nearest
+from autosam.images import resize_labels, resize_map
 from autosam.prompts import Prompt, scale_prompts
 
 
@@ -56,7 +55,8 @@ class Segmentation:
 def unscaled(result: Segmentation, picture: NDArray[np.uint8], factors: tuple[float, float]) -> Segmentation:
     """Bring a segmentation of a magnified image back to the image's own grid."""
     shape = (picture.shape[0], picture.shape[1])
-    labels = resize_nearest(result.labels, shape)
+    maps = {name: resize_map(values, shape) for name, values in result.maps.items()}
+    labels = resize_labels(result.labels, shape, foreground=maps.get("foreground"))
     ids, firsts = np.unique(labels, return_index=True)
     # Resampling can lose an object smaller than a pixel, and swap the first pixels of two.
     left = ids[np.argsort(firsts)]
@@ -64,16 +64,12 @@ def unscaled(result: Segmentation, picture: NDArray[np.uint8], factors: tuple[fl
     numbers = np.zeros(len(result.scores) + 1, dtype=np.int32)
     numbers[left] = np.arange(1, len(left) + 1)
     back = scale_prompts(result.prompts, (1 / factors[0], 1 / factors[1]))
-    maps = {
-        name: np.asarray(resize(values, shape, order=1, mode="edge", anti_aliasing=factors[0] > 1), np.float32)
-        for name, values in result.maps.items()
-    }
     return Segmentation(
         labels=numbers[labels],
         scores=result.scores[left - 1],
         prompts=back,
         prompt_of=result.prompt_of[left - 1],
-        basins=resize_nearest(result.basins, shape),
+        basins=resize_labels(result.basins, shape, foreground=maps.get("foreground")),
         maps=maps,
         picture=picture,
         novelty=result.novelty,

@@ -39,6 +39,13 @@ class ImagesConfig(Section):
     find_scale: bool = Field(
         True, description="see an image again magnified where the objects found in it are far from that diameter"
     )
+    off_scale: float = Field(
+        1.6,
+        ge=1.25,
+        le=8,
+        description="far is this many times larger or smaller; a model that was trained with "
+        "training.augment.same_diameter gains from less",
+    )
     combine: Literal["input", "avg", "max"] = Field(
         "input",
         description="several channels of one scene (autosam segment --channels): two or three as red, green and "

@@ -13,6 +13,11 @@ class AugmentConfig(Section):
     scale: tuple[float, float] = Field(
         (0.7, 1.4), description="range of magnification, drawn log-uniformly, on top of images.scale"
     )
+    same_diameter: Fraction = Field(
+        0.0,
+        description="share of tiles in which the scene's objects are first brought to images.diameter, as an image "
+        "is when it is segmented (images.off_scale)",
+    )
     contrast: Fraction = Field(0.3, description="relative range of contrast and gamma")
     brightness: Fraction = Field(0.15, description="range of the added intensity")
     noise: Fraction = Field(0.06, description="largest standard deviation of added Gaussian noise")
@@ -84,6 +89,9 @@ class TrainingConfig(Section):
         description="batch normalisation keeps the statistics that the weights came with: for tiny batches",
     )
     generator_loss: Literal["bce", "bce_dice"] = "bce_dice"
+    boundary_width: Positive = Field(
+        2, description="pixels on each side of an outline that the generator learns as boundary"
+    )
     mask_loss: Literal["weighted", "dice_ce", "squared_dice_ce"] = Field(
         "weighted", description="Dice + 20 × BCE; Dice + BCE; Dice with squared sums + BCE"
     )

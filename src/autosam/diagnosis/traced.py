@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autosam.config import Config
+from autosam.images import read_window
+from autosam.images.scale import coverage_weights, half_covered, mask_coverage
 from autosam.instances import MaskCrop, Merged
 from autosam.networks import Networks
 from autosam.pipeline import Segmenter
@@ -46,7 +48,8 @@ class TracedSegmenter(Segmenter):
         masks, grid = self._seen
         self._seen = None
         shape = (result.labels.shape[0], result.labels.shape[1])
-        moved = (resize_crop(mask, grid, shape) for mask in masks)
+        foreground = result.maps.get("foreground")
+        moved = (resize_crop(mask, grid, shape, foreground=foreground) for mask in masks)
         return Trace(result, [mask for mask in moved if mask is not None])
 
     def merge(
@@ -57,8 +60,14 @@ class TracedSegmenter(Segmenter):
         return super().merge(masks, asked, shape, by_hand=by_hand)
 
 
-def resize_crop(crop: MaskCrop, grid: tuple[int, int], shape: tuple[int, int]) -> MaskCrop | None:
-    """Bring a mask to another grid of the same image, as `resize_nearest` does with labels.
+def resize_crop(
+    crop: MaskCrop,
+    grid: tuple[int, int],
+    shape: tuple[int, int],
+    *,
+    foreground: NDArray[np.float32] | None = None,
+) -> MaskCrop | None:
+    """Bring a mask to another grid of the same image, as `resize_labels` does with labels.
 
     Parameters
     ----------
@@ -66,20 +75,21 @@ def resize_crop(crop: MaskCrop, grid: tuple[int, int], shape: tuple[int, int]) -
         On the first grid.
     grid, shape : tuple of int
         Rows and columns of the image on the first and on the second grid.
+    foreground : ndarray of float32, shape `shape`, optional
+        Probabilities that settle which of the pixels that the mask covers by half are its own.
 
     Returns
     -------
     MaskCrop or None
-        In the crop of those pixels of the second grid whose centres lie in the old one; None where no pixel's
-        centre is covered by the mask.
+        In the crop of those pixels of the second grid which the old one reaches; None where the mask covers half
+        of none of them.
     """
     if grid == shape:
         return crop
-    picked, starts = [], []
-    for start, length, wanted, there in zip((crop.row, crop.col), crop.mask.shape, shape, grid, strict=True):
-        nearest = ((np.arange(wanted) + 0.5) * there / wanted).astype(np.intp)
-        first, last = np.searchsorted(nearest, [start, start + length])
-        picked.append(nearest[first:last] - start)
-        starts.append(int(first))
-    mask = crop.mask[np.ix_(*picked)]
-    return replace(crop, row=starts[0], col=starts[1], mask=mask) if mask.any() else None
+    weights = [coverage_weights(there, wanted) for there, wanted in zip(grid, shape, strict=True)]
+    found = mask_coverage(crop.mask, (crop.row, crop.col), weights)
+    if found is None:
+        return None
+    window, covered = found
+    mask = half_covered(covered, None if foreground is None else read_window(foreground, window))
+    return replace(crop, row=window.row, col=window.col, mask=mask) if mask.any() else None

@@ -3,7 +3,7 @@
 from autosam.images.normalize import normalize, to_uint8
 from autosam.images.pixel_size import read_pixel_size
 from autosam.images.read import read_image, read_labels
-from autosam.images.scale import magnify, resize_nearest
+from autosam.images.scale import magnify, resize_labels, resize_map, resize_nearest
 from autosam.images.source import Source, find_sources
 from autosam.images.tile import Window, blend, read_window, tile_windows
 from autosam.images.write import (
@@ -29,6 +29,8 @@ __all__ = [
     "read_labels",
     "read_pixel_size",
     "read_window",
+    "resize_labels",
+    "resize_map",
     "resize_nearest",
     "smallest_unsigned",
     "tile_windows",

@@ -93,13 +93,16 @@ class Generator(nn.Module):
         """Channels of the deepest feature map."""
         return int(self.unet.encoder.out_channels[-1])
 
-    def forward(self, image: Tensor) -> Tensor:
+    def forward(self, image: Tensor, *, reduced: bool = False) -> Tensor:
         """Predict logits.
 
         Parameters
         ----------
         image : Tensor, shape (B, 3, H, W)
             Intensities of 0 to 1; H and W multiples of ``stride``.
+        reduced : bool
+            The image is as small as the UNet sees it already, H and W multiples of ``stride / downsample``: better
+            than to magnify an image for SAM and to shrink that again, which blurs it.
 
         Returns
         -------
@@ -108,7 +111,7 @@ class Generator(nn.Module):
         """
         # Zero-centred input of about unit spread, as the encoders' first normalisation layers expect.
         image = (image - 0.5) / 0.25
-        if self.downsample == 1:
+        if self.downsample == 1 or reduced:
             logits: Tensor = self.unet(image)
             return logits
         smaller = F.avg_pool2d(image, self.downsample)

@@ -1,6 +1,7 @@
 """The generator's maps of a whole image, tile by tile."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ def predict_maps(
     tile_size: int,
     overlap: float,
     flips: bool = False,
+    reduced: bool = False,
     precision: Precision = "auto",
 ) -> dict[str, NDArray[np.float32]]:
     """Predict probability maps; neighbouring tiles are blended where they overlap.
@@ -41,6 +43,9 @@ def predict_maps(
     flips : bool
         See each tile also mirrored up-down, left-right and both, and average the four answers: test-time
         augmentation, for four times the time.
+    reduced : bool
+        The image is ``generator.downsample`` times smaller already, as the UNet sees it, and so are the tiles cut
+        from it and the maps; ``tile_size`` still counts pixels of the larger one.
     precision : {"auto", "float32", "bfloat16"}
 
     Returns
@@ -62,6 +67,11 @@ def predict_maps(
     device = parameter_device(generator)
     mirrored: tuple[tuple[int, ...], ...] = ((), (-2,), (-1,), (-2, -1)) if flips else ((),)
     size = generator.tile_size or -(-tile_size // generator.stride) * generator.stride
+    network: Callable[[Tensor], Tensor] = generator
+    # A generator with SAM's encoder never sees anything smaller.
+    if reduced and generator.downsample > 1:
+        size //= generator.downsample
+        network = partial(generator, reduced=True)
     shape = (image.shape[0], image.shape[1])
     windows = tile_windows(shape, size=size, overlap=int(overlap * size))
 
@@ -72,7 +82,7 @@ def predict_maps(
             try:
                 with autocast(device, precision):
                     answers = [
-                        _mirror(generator(_mirror(pixels, axes)).float().sigmoid(), axes) for axes in mirrored
+                        _mirror(network(_mirror(pixels, axes)).float().sigmoid(), axes) for axes in mirrored
                     ]
             except torch.cuda.OutOfMemoryError as error:
                 raise AutosamError(

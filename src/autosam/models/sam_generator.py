@@ -81,6 +81,7 @@ class SamGenerator(nn.Module):
             )
         self.channels = tuple(channels)
         self.stride = PATCH
+        self.downsample = 1
         self.checkpointed = False
         self.skips = _skips(skips, depth=len(image_encoder.blocks))
         self.image_encoder = image_encoder

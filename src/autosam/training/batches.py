@@ -13,6 +13,7 @@ from autosam.errors import ConfigError, InputError
 from autosam.models.variants import image_size
 from autosam.networks import Networks
 from autosam.pipeline import WITHOUT_SAM
+from autosam.training.saving import median_diameter
 from autosam.training.tiles import Augmentation, TileBatch, TileDataset, collate_tiles
 
 
@@ -49,12 +50,26 @@ def check_networks_used(config: Config) -> None:
         )
 
 
-def tile_size(networks: Networks) -> int:
-    """Side of a training tile: what SAM, or a generator with its encoder, takes."""
+def tile_size(networks: Networks, config: Config) -> int:
+    """Side of a training tile: what SAM, or a generator with its encoder, takes; otherwise ``tiles.size``.
+
+    Raises
+    ------
+    ConfigError
+        If a generator on its own cannot halve tiles of that size as often as it does.
+    """
     if networks.sam is not None:
         return image_size(networks.sam)
-    fixed = None if networks.generator is None else networks.generator.tile_size
-    return fixed or WITHOUT_SAM
+    generator = networks.generator
+    if generator is None or generator.tile_size is not None:
+        return WITHOUT_SAM if generator is None else generator.tile_size or WITHOUT_SAM
+    size = config.tiles.size or WITHOUT_SAM
+    if size % generator.stride:
+        raise ConfigError(
+            f"tiles.size is {size}; the generator is trained on tiles whose side is a multiple of "
+            f"{generator.stride}: set it to {-(-size // generator.stride) * generator.stride}"
+        )
+    return size
 
 
 def make_batches(
@@ -72,6 +87,7 @@ def make_batches(
         scale=config.images.scale,
         weights={source.name: source.weight for source in config.data.sources},
         object_share=settings.object_tiles,
+        diameter=config.images.diameter or median_diameter(scenes),
     )
     todo = range(start * per_step, len(tiles))
     offset, world = fabric.global_rank * settings.batch_size, fabric.world_size

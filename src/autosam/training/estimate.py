@@ -82,7 +82,7 @@ def estimate(config: Config, scenes: Sequence[Scene], *, device: torch.device) -
     )
     tiles = TileDataset(
         scenes,
-        size=tile_size(networks),
+        size=tile_size(networks, config),
         length=2,
         seed=config.seed,
         augmentation=Augmentation(**settings.augment.model_dump()),

@@ -46,7 +46,7 @@ def measure_familiarity(networks: Networks, config: Config, scenes: Sequence[Sce
     """
     if networks.generator is None:
         return None
-    size = config.tiles.size or tile_size(networks)
+    size = config.tiles.size or tile_size(networks, config)
     rng = np.random.default_rng(config.seed)
     sources = sorted({scene.source for scene in scenes})
     described: list[NDArray[np.float32]] = []

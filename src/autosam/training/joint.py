@@ -150,7 +150,10 @@ class JointModel(nn.Module):
         maps: list[dict[str, NDArray[np.float32]]] = [{} for _ in label_maps]
         if self.generator is not None:
             channels = self.generator.channels
-            targets = torch.from_numpy(np.stack([generator_targets(tile, channels) for tile in label_maps]))
+            width = self._training.boundary_width
+            targets = torch.from_numpy(
+                np.stack([generator_targets(tile, channels, boundary_width=width) for tile in label_maps])
+            )
             logits = self.generator(images).float()
             loss_of = GENERATOR_LOSSES[self._training.generator_loss]
             generator_loss = loss_of(logits, targets.to(logits.device)).mean(dim=1).sum()

@@ -190,7 +190,7 @@ def _train(
         diameter=median_diameter(train_scenes),
     )
     board = TensorBoardLog(out / TENSORBOARD) if fabric.is_global_zero and TensorBoardLog.available() else None
-    batches = make_batches(config, train_scenes, tile_size(networks), fabric, start=start)
+    batches = make_batches(config, train_scenes, tile_size(networks, config), fabric, start=start)
     if report is not None and fabric.is_global_zero:
         report(Progress(start, settings.steps, float("nan"), trainable_parameters(model)))
 

@@ -1,7 +1,6 @@
 """What the generator and SAM are asked to predict, made of instance labels."""
 
 from collections.abc import Callable
-from functools import partial
 
 import numpy as np
 import torch
@@ -11,11 +10,10 @@ from skimage.segmentation import find_boundaries
 from torch import Tensor
 from torch.nn import functional as F
 
-BOUNDARY_WIDTH = 2
-"""Pixels on each side of an outline that count as boundary."""
 
-
-def generator_targets(labels: NDArray[np.int32], channels: tuple[str, ...]) -> NDArray[np.float32]:
+def generator_targets(
+    labels: NDArray[np.int32], channels: tuple[str, ...], *, boundary_width: int = 2
+) -> NDArray[np.float32]:
     """Make the generator's target maps.
 
     Parameters
@@ -23,11 +21,13 @@ def generator_targets(labels: NDArray[np.int32], channels: tuple[str, ...]) -> N
     labels : ndarray of int32, shape (H, W)
         0 for background.
     channels : tuple of {"foreground", "boundary", "center", "affinity_row", "affinity_col"}
+    boundary_width : int
+        Pixels on each side of an outline that count as boundary, at least 1.
 
     Returns
     -------
     ndarray of float32, shape (channels, H, W)
-        0 or 1. Foreground is every object pixel. Boundary is the band of ``BOUNDARY_WIDTH`` pixels on each side of
+        0 or 1. Foreground is every object pixel. Boundary is the band of ``boundary_width`` pixels on each side of
         every outline, also of that between two touching objects. Center is where an object is deeper than half of
         its depth, in Euclidean distance to what is not the object; beyond the tile's border is no outside.
         Affinities are those of nearest neighbours
@@ -36,18 +36,27 @@ def generator_targets(labels: NDArray[np.int32], channels: tuple[str, ...]) -> N
         the left (``affinity_col``) are of one object; in the first row or column the pixel's own foreground. All 0
         without objects.
     """
-    return np.stack([_MAPS[channel](labels) for channel in channels]).astype(np.float32)
+    # What boundary and center are both made of.
+    outline = find_boundaries(labels, mode="thick")
+    maps: dict[str, Callable[[], NDArray[np.bool_]]] = {
+        "foreground": lambda: labels > 0,
+        "boundary": lambda: _boundary(outline, boundary_width),
+        "center": lambda: _center(labels, outline),
+        "affinity_row": lambda: _affinity(labels, axis=0),
+        "affinity_col": lambda: _affinity(labels, axis=1),
+    }
+    return np.stack([maps[channel]() for channel in channels]).astype(np.float32)
 
 
-def _boundary(labels: NDArray[np.int32]) -> NDArray[np.bool_]:
-    thick = find_boundaries(labels, mode="thick")
-    return np.asarray(ndimage.binary_dilation(thick, iterations=BOUNDARY_WIDTH - 1))
+def _boundary(outline: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
+    # scipy takes 0 iterations for as many as change anything.
+    return np.asarray(ndimage.binary_dilation(outline, iterations=width - 1)) if width > 1 else outline
 
 
-def _center(labels: NDArray[np.int32]) -> NDArray[np.bool_]:
+def _center(labels: NDArray[np.int32], outline: NDArray[np.bool_]) -> NDArray[np.bool_]:
     foreground = labels > 0
     # From the outermost pixels of each object, so that touching ones end where they touch; those are 1 deep.
-    inside = foreground & ~find_boundaries(labels, mode="inner")
+    inside = foreground & ~outline
     # Without anything outside, scipy measures the distance to nothing.
     depth = np.ones(labels.shape) if inside.all() else ndimage.distance_transform_edt(inside) + 1
     ids = np.unique(labels[foreground])
@@ -61,15 +70,6 @@ def _affinity(labels: NDArray[np.int32], axis: int) -> NDArray[np.bool_]:
     after = np.moveaxis(joined, axis, 0)[1:]
     after &= np.diff(np.moveaxis(labels, axis, 0), axis=0) == 0
     return joined
-
-
-_MAPS: dict[str, Callable[[NDArray[np.int32]], NDArray[np.bool_]]] = {
-    "foreground": lambda labels: labels > 0,
-    "boundary": _boundary,
-    "center": _center,
-    "affinity_row": partial(_affinity, axis=0),
-    "affinity_col": partial(_affinity, axis=1),
-}
 
 
 def mask_targets(labels: Tensor, ids: Tensor, stride: int) -> Tensor:

@@ -16,7 +16,9 @@ from torch.utils.data import Dataset
 from autosam.data.folders import Scene
 from autosam.errors import InputError
 from autosam.images import Window, read_window
+from autosam.images.scale import LARGEST
 from autosam.prompts.prompt import Prompt
+from autosam.rescaling import typical_diameter
 from autosam.training.deform import (
     elastic_field,
     misalign_image,
@@ -39,6 +41,7 @@ class Augmentation:
     """Ranges of the random changes; see `config.AugmentConfig`."""
 
     scale: tuple[float, float] = (1.0, 1.0)
+    same_diameter: float = 0.0
     contrast: float = 0.0
     brightness: float = 0.0
     noise: float = 0.0
@@ -115,6 +118,9 @@ class TileDataset(Dataset[Tile]):
     object_share : float
         Share of the tiles that are cut around an object; the others lie anywhere. At 1, scenes without an object
         are never drawn.
+    diameter : float, optional
+        Median diameter, in pixels of the images, to which a scene's objects are brought in the share of the tiles
+        that ``augmentation.same_diameter`` says; scenes with too few objects to tell theirs stay as they are.
 
     Raises
     ------
@@ -133,6 +139,7 @@ class TileDataset(Dataset[Tile]):
         scale: float = 1.0,
         weights: Mapping[str, int] = MappingProxyType({}),
         object_share: float = 0.8,
+        diameter: float | None = None,
     ) -> None:
         drawn = [scene for scene in scenes if scene.labels.any()] if object_share == 1 else list(scenes)
         if object_share == 1 and not drawn:
@@ -151,6 +158,11 @@ class TileDataset(Dataset[Tile]):
         self._augmentation = augmentation
         self._magnification = (augmentation.scale[0] * scale, augmentation.scale[1] * scale)
         self._object_share = object_share
+        self._diameter = diameter if augmentation.same_diameter else None
+        # Once, and not at every tile: it takes as long as cutting one.
+        self._diameters = {
+            id(scene): typical_diameter(scene.labels) for scene in (drawn if self._diameter is not None else [])
+        }
 
     def __len__(self) -> int:
         return self._length
@@ -162,7 +174,9 @@ class TileDataset(Dataset[Tile]):
         rng, augmentation = np.random.default_rng((self._seed, index)), self._augmentation
         source = self._sources[rng.integers(len(self._sources))]
         scene = source[rng.integers(len(source))]
-        cut = cut_tile(scene, self._size, self._magnification, rng, object_share=self._object_share)
+        factor = self._scene_factor(scene, rng)
+        low, high = self._magnification
+        cut = cut_tile(scene, self._size, (low * factor, high * factor), rng, object_share=self._object_share)
         image, labels, prompts = spoil_tile(
             *cut,
             rng,
@@ -181,6 +195,13 @@ class TileDataset(Dataset[Tile]):
         )
         planes = np.ascontiguousarray(image.transpose(2, 0, 1))
         return Tile(torch.from_numpy(planes), torch.from_numpy(labels), tuple(prompts))
+
+    def _scene_factor(self, scene: Scene, rng: np.random.Generator) -> float:
+        """Say how much a scene is magnified so that its objects have the diameter of all, where that is drawn."""
+        if self._diameter is None or rng.random() >= self._augmentation.same_diameter:
+            return 1.0
+        own = self._diameters[id(scene)]
+        return 1.0 if own is None else float(np.clip(self._diameter / own, 1 / LARGEST, LARGEST))
 
 
 def cut_tile(
