@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from autosam.config import Config
 from autosam.images import read_window
-from autosam.images.scale import coverage_weights, half_covered, mask_coverage
+from autosam.images.coverage import coverage_weights, half_covered, mask_coverage
 from autosam.instances import MaskCrop, Merged
 from autosam.networks import Networks
 from autosam.pipeline import Segmenter

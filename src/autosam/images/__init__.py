@@ -1,9 +1,10 @@
 """Images in and results out, in plain numpy: find, read, normalize, tile, write."""
 
+from autosam.images.coverage import resize_labels
 from autosam.images.normalize import normalize, to_uint8
 from autosam.images.pixel_size import read_pixel_size
 from autosam.images.read import read_image, read_labels
-from autosam.images.scale import magnify, resize_labels, resize_map, resize_nearest
+from autosam.images.scale import magnify, resize_map, resize_nearest
 from autosam.images.source import Source, find_sources
 from autosam.images.tile import Window, blend, read_window, tile_windows
 from autosam.images.write import (
