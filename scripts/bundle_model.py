@@ -49,14 +49,17 @@ def main() -> None:
     if args.generator is not None:
         others, other = load_model(args.generator)
         model = make_model(other.settings).model_dump(mode="json")
+        mine = settings["model"]["generator"]
         theirs = model["generator"] and {**model["generator"], "base": None}
-        if theirs != settings["model"]["generator"]:
-            parser.error(f"the generator of {args.generator} is {theirs}, wanted {settings['model']['generator']}")
-        seen = {
-            key: (header.settings["images"][key], other.settings["images"][key])
-            for key in ("scale", "low", "high")
-        }
-        if any(mine != its for mine, its in seen.values()):
+        if theirs is None or {**theirs, "downsample": mine["downsample"]} != mine:
+            parser.error(f"the generator of {args.generator} is {theirs}, wanted {mine}")
+        seen = {key: (header.settings["images"][key], other.settings["images"][key]) for key in ("low", "high")}
+        # What the UNet sees of a magnified image that it sees smaller is what it was trained on.
+        seen["scale / downsample"] = (
+            header.settings["images"]["scale"] / mine["downsample"],
+            other.settings["images"]["scale"] / theirs["downsample"],
+        )
+        if any(own != its for own, its in seen.values()):
             parser.error(f"the generator of {args.generator} was trained on other images.* settings: {seen}")
         # What the model knows of its training images is in terms of its own generator's features.
         its = {part: state for part, state in split_parts(others).items() if part in ("generator", FAMILIARITY)}

@@ -38,6 +38,7 @@ STAGES = {
         "again": "nuclei_again",
         "further": "nuclei_again",
         "fine": "nuclei_fine",
+        "sized": "nuclei_sized",
     },
 }
 """Folders of the runs, in order, and their configs."""

@@ -49,7 +49,8 @@ if [ "$name" = nuclei ]; then
     train further --config nuclei_again --devices 2 --set seed=1 \
         --set "model.generator.base=$out/again/model.safetensors"
     train fine --config nuclei_fine --devices 2 --set "model.generator.base=$out/further/model.safetensors"
-    python scripts/bundle_model.py "$out/sam/model.safetensors" "$name" --generator "$out/fine/model.safetensors"
+    train sized --config nuclei_sized --devices 2 --set "model.generator.base=$out/fine/model.safetensors"
+    python scripts/bundle_model.py "$out/sam/model.safetensors" "$name" --generator "$out/sized/model.safetensors"
 else
     python scripts/bundle_model.py "$final" "$name"
 fi

@@ -71,6 +71,11 @@ def typical_diameter(labels: NDArray[np.integer[Any]]) -> float | None:
     return None if len(areas) < FEWEST else float(np.sqrt(4 * np.median(areas) / np.pi))
 
 
+def wanted_magnification(diameter: float, *, trained: float) -> float:
+    """Say how much to magnify objects of a diameter to that of the training, at most ``scale.LARGEST`` times."""
+    return float(np.clip(trained / diameter, 1 / LARGEST, LARGEST))
+
+
 def segment_at_own_scale(
     segment: Callable[[float], Segmentation], *, trained: float, off_scale: float = 1.6, sure: float = 0.0
 ) -> Segmentation:
@@ -101,7 +106,7 @@ def segment_at_own_scale(
         diameter = _diameter_of(result, sure)
         if diameter is None:
             break
-        wanted = float(np.clip(trained / diameter, 1 / LARGEST, LARGEST))
+        wanted = wanted_magnification(diameter, trained=trained)
         if 1 / tolerance <= wanted / result.magnification <= tolerance:
             break
         tolerance = TOLERANCE

@@ -15,8 +15,8 @@ class AugmentConfig(Section):
     )
     same_diameter: Fraction = Field(
         0.0,
-        description="share of tiles whose scene's objects are first brought to images.diameter, as those of an image "
-        "are that is segmented (images.off_scale)",
+        description="share of tiles whose scene's objects are first brought to images.diameter, as an image's are "
+        "where it is segmented (images.off_scale)",
     )
     contrast: Fraction = Field(0.3, description="relative range of contrast and gamma")
     brightness: Fraction = Field(0.15, description="range of the added intensity")

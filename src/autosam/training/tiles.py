@@ -16,9 +16,8 @@ from torch.utils.data import Dataset
 from autosam.data.folders import Scene
 from autosam.errors import InputError
 from autosam.images import Window, read_window
-from autosam.images.scale import LARGEST
 from autosam.prompts.prompt import Prompt
-from autosam.rescaling import typical_diameter
+from autosam.rescaling import typical_diameter, wanted_magnification
 from autosam.training.deform import (
     elastic_field,
     misalign_image,
@@ -201,7 +200,7 @@ class TileDataset(Dataset[Tile]):
         if self._diameter is None or rng.random() >= self._augmentation.same_diameter:
             return 1.0
         own = self._diameters[id(scene)]
-        return 1.0 if own is None else float(np.clip(self._diameter / own, 1 / LARGEST, LARGEST))
+        return 1.0 if own is None else wanted_magnification(own, trained=self._diameter)
 
 
 def cut_tile(
