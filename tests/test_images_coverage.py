@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from autosam.images.coverage import resize_labels
+from autosam.images.coverage import coverage_weights, resize_labels
 from autosam.images.scale import resize_nearest, scaled_shape
 
 
@@ -64,3 +64,16 @@ def test_no_objects_and_one_that_covers_too_little():
     labels = np.zeros((4, 4), dtype=np.int32)
     labels[0, 0] = 5
     assert not resize_labels(labels, (2, 2)).any()
+
+
+@pytest.mark.parametrize(("there", "wanted"), [(7, 7), (12, 5), (5, 12), (9, 1), (1, 9), (40, 39)])
+def test_weights_of_parts_are_those_of_the_whole(there, wanted):
+    start, whole = coverage_weights(there, wanted, first=0, count=there)
+    assert start == 0
+    np.testing.assert_allclose(whole.sum(axis=1), np.ones(wanted))
+    for first in range(there):
+        for count in range(1, there - first + 1):
+            start, part = coverage_weights(there, wanted, first=first, count=count)
+            inside = np.zeros((wanted, count))
+            inside[start : start + len(part)] = part
+            np.testing.assert_allclose(inside, whole[:, first : first + count], atol=1e-12)

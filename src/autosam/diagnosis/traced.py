@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from autosam.config import Config
 from autosam.images import read_window
-from autosam.images.coverage import coverage_weights, half_covered, mask_coverage
+from autosam.images.coverage import half_covered, mask_coverage
 from autosam.instances import MaskCrop, Merged
 from autosam.networks import Networks
 from autosam.pipeline import Segmenter
@@ -86,10 +86,6 @@ def resize_crop(
     """
     if grid == shape:
         return crop
-    weights = [coverage_weights(there, wanted) for there, wanted in zip(grid, shape, strict=True)]
-    found = mask_coverage(crop.mask, (crop.row, crop.col), weights)
-    if found is None:
-        return None
-    window, covered = found
+    window, covered = mask_coverage(crop.mask, (crop.row, crop.col), grid, shape)
     mask = half_covered(covered, None if foreground is None else read_window(foreground, window))
     return replace(crop, row=window.row, col=window.col, mask=mask) if mask.any() else None

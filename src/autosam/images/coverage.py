@@ -1,7 +1,5 @@
 """Labels and masks on another grid: a pixel is an object's where objects cover half of it."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -12,33 +10,41 @@ _ROUNDING = 1e-9
 """Shares of a pixel that differ by less are equal."""
 
 
-def coverage_weights(there: int, wanted: int) -> NDArray[np.float64]:
-    """Weights with which the pixels along one side of an image make those of another grid.
+def coverage_weights(there: int, wanted: int, *, first: int, count: int) -> tuple[int, NDArray[np.float64]]:
+    """Weights with which some pixels along one side of an image make those of another grid.
 
     Parameters
     ----------
     there, wanted : int
         Pixels along the side of the first and of the second grid.
+    first, count : int
+        Which of the first grid's pixels.
 
     Returns
     -------
-    ndarray of float64, shape (wanted, there)
-        Rows sum to 1. Where the second grid is coarser, how much of its pixel each of the first one's covers;
-        where it is finer, linear interpolation at the pixel's centre, which repeats the edge beyond the last one.
+    start : int
+        First pixel of the second grid that they reach.
+    weights : ndarray of float64, shape (n, count)
+        For that one and those after it as far as they reach, which can be none. Where the second grid is coarser,
+        how much of its pixel each of the first one's covers; where it is finer, linear interpolation at the
+        pixel's centre, which repeats the edge beyond the last one. All pixels together have a sum of 1.
     """
     step = there / wanted
-    centers = (np.arange(wanted) + 0.5) * step - 0.5
+    # One more at both ends than can be reached.
+    start, stop = max(0, int((first - 1) / step) - 1), min(wanted, int((first + count + 1) / step) + 2)
+    centers = (np.arange(start, stop) + 0.5) * step - 0.5
     if step < 1:
         centers = np.clip(centers, 0, there - 1)
-    distance = np.abs(centers[:, None] - np.arange(there))
+    distance = np.abs(centers[:, None] - np.arange(first, first + count))
     # Two intervals of lengths `step` and 1 share what their centres are nearer than half of both.
-    shared = (max(step, 1) + 1) / 2 - distance
-    return np.asarray(np.clip(shared, 0, 1) / max(step, 1), dtype=np.float64)
+    weights = np.clip((max(step, 1) + 1) / 2 - distance, 0, 1) / max(step, 1)
+    reached = np.flatnonzero(weights.any(axis=1))
+    return (start + int(reached[0]) if reached.size else start), weights[reached]
 
 
 def mask_coverage(
-    mask: NDArray[np.bool_], corner: tuple[int, int], weights: Sequence[NDArray[np.float64]]
-) -> tuple[Window, NDArray[np.float64]] | None:
+    mask: NDArray[np.bool_], corner: tuple[int, int], grid: tuple[int, int], shape: tuple[int, int]
+) -> tuple[Window, NDArray[np.float64]]:
     """Say how much of the pixels of another grid a mask covers.
 
     Parameters
@@ -47,23 +53,22 @@ def mask_coverage(
         A part of an image.
     corner : tuple of int
         Row and column in the image of its first pixel.
-    weights : two of ndarray
-        Those of the image's rows and columns, see `coverage_weights`.
+    grid, shape : tuple of int
+        Rows and columns of the image on the first and on the second grid.
 
     Returns
     -------
     window : Window
-        The part of the other grid that its pixels reach.
+        The part of the second grid that its pixels reach; of no size where they lie between the centres that linear
+        interpolation asks.
     covered : ndarray of float64, shape (height, width) of the window
         0 to 1.
-    None where they reach no pixel of the other grid, as between the centres that linear interpolation asks.
     """
-    parts = [side[:, at : at + size] for side, at, size in zip(weights, corner, mask.shape, strict=True)]
-    rows, cols = (np.flatnonzero(part.any(axis=1)) for part in parts)
-    if not (rows.size and cols.size):
-        return None
-    window = Window(int(rows[0]), int(cols[0]), len(rows), len(cols))
-    return window, parts[0][rows] @ mask @ parts[1][cols].T
+    (row, rows), (col, cols) = (
+        coverage_weights(there, wanted, first=first, count=count)
+        for there, wanted, first, count in zip(grid, shape, corner, mask.shape, strict=True)
+    )
+    return Window(row, col, len(rows), len(cols)), rows @ mask @ cols.T
 
 
 def half_covered(covered: NDArray[np.float64], foreground: NDArray[np.float32] | None) -> NDArray[np.bool_]:
@@ -103,16 +108,13 @@ def resize_labels(
     """
     if labels.shape == shape:
         return labels
-    weights = [coverage_weights(there, wanted) for there, wanted in zip(labels.shape, shape, strict=True)]
+    grid = (labels.shape[0], labels.shape[1])
     covered, most = np.zeros(shape), np.zeros(shape)
     owner = np.zeros(shape, dtype=np.int32)
     for number, box in enumerate(ndimage.find_objects(labels), start=1):
         if box is None:
             continue
-        found = mask_coverage(labels[box] == number, (box[0].start, box[1].start), weights)
-        if found is None:
-            continue
-        at, own = found
+        at, own = mask_coverage(labels[box] == number, (box[0].start, box[1].start), grid, shape)
         window = np.s_[at.row : at.row + at.height, at.col : at.col + at.width]
         covered[window] += own
         better = own > most[window] + _ROUNDING
