@@ -59,8 +59,8 @@ def mask_coverage(
     Returns
     -------
     window : Window
-        The part of the second grid that its pixels reach; of no size where they lie between the centres that linear
-        interpolation asks.
+        The part of the second grid that its pixels reach; of no size where they lie between the centres that the
+        linear interpolation asks.
     covered : ndarray of float64, shape (height, width) of the window
         0 to 1.
     """
