@@ -1,17 +1,23 @@
 """Put a trained model into the package, with the settings that it segments with.
 
-    python scripts/bundle_model.py runs/mito/model.safetensors mito [--tuned tuned.yaml] [--generator OTHER]
+    python scripts/bundle_model.py runs/mito/model.safetensors mito [--tuned tuned.yaml] [--generator OTHER ...]
 
 The settings that it segments with can be tuned after training: this writes those of configs/NAME_tuned.yaml (or of
 another file), over those that it was trained with, into the model file's header. A model that holds all its
 weights forgets what it was started from. With --generator, the prompt generator is that of another model file, of
-the same shape.
+the same shape; of several, where one went on from the other, the mean of their weights (Wortsman et al. 2022,
+"Robust fine-tuning of zero-shot models"). What the model knows of its training images is then to be measured anew:
+scripts/add_familiarity.py.
 """
 
 import argparse
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import torch
+from torch import Tensor
 
 from autosam import load_config
 from autosam.config import make_model
@@ -27,13 +33,27 @@ def _steps(header: ModelHeader) -> dict[str, Any]:
     return {key: header.training[key] for key in kept if key in header.training}
 
 
+def mean_state(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Average weights and statistics; whole numbers, such as counters, are those of the last."""
+    return {
+        name: torch.stack([state[name].float() for state in states]).mean(dim=0)
+        if last.is_floating_point()
+        else last
+        for name, last in states[-1].items()
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path)
     parser.add_argument("name", choices=sorted(BUNDLED), help="bundled model")
     parser.add_argument("--tuned", help="YAML file, or the name of a config; configs/NAME_tuned.yaml by default")
     parser.add_argument(
-        "--generator", type=Path, help="model file whose generator takes the place of the model's own"
+        "--generator",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="model file whose generator takes the place of the model's own; of several the mean",
     )
     args = parser.parse_args()
 
@@ -46,13 +66,14 @@ def main() -> None:
         parser.error("the tuned settings change model.*, which the weights have settled")
     for part in ("sam", "generator"):
         settings["model"][part]["base"] = None
-    if args.generator is not None:
-        others, other = load_model(args.generator)
+    mine = settings["model"]["generator"]
+    taken = []
+    for path in args.generator:
+        others, other = load_model(path)
         model = make_model(other.settings).model_dump(mode="json")
-        mine = settings["model"]["generator"]
         theirs = model["generator"] and {**model["generator"], "base": None}
         if theirs is None or {**theirs, "downsample": mine["downsample"]} != mine:
-            parser.error(f"the generator of {args.generator} is {theirs}, wanted {mine}")
+            parser.error(f"the generator of {path} is {theirs}, wanted {mine}")
         seen = {key: (header.settings["images"][key], other.settings["images"][key]) for key in ("low", "high")}
         # What the UNet sees of a magnified image that it sees smaller is what it was trained on.
         seen["scale / downsample"] = (
@@ -60,12 +81,18 @@ def main() -> None:
             other.settings["images"]["scale"] / theirs["downsample"],
         )
         if any(own != its for own, its in seen.values()):
-            parser.error(f"the generator of {args.generator} was trained on other images.* settings: {seen}")
+            parser.error(f"the generator of {path} was trained on other images.* settings: {seen}")
+        taken.append((split_parts(others), other))
+    if taken:
         # What the model knows of its training images is in terms of its own generator's features.
-        its = {part: state for part, state in split_parts(others).items() if part in ("generator", FAMILIARITY)}
-        tensors = join_parts({"sam": split_parts(tensors)["sam"], **its})
+        its = {part: state for part, state in taken[-1][0].items() if part == FAMILIARITY and len(taken) == 1}
+        generator = mean_state([parts["generator"] for parts, _ in taken])
+        tensors = join_parts({"sam": split_parts(tensors)["sam"], "generator": generator, **its})
         # Scores of the run are those of a pipeline that is not this one.
-        header = replace(header, training={"sam": _steps(header), "generator": _steps(other)})
+        steps = [_steps(other) for _, other in taken]
+        header = replace(
+            header, training={"sam": _steps(header), "generator": steps[0] if len(steps) == 1 else steps}
+        )
     out = BUNDLED[args.name].path
     out.parent.mkdir(parents=True, exist_ok=True)
     kept = replace(header, settings=settings, base_name="", base_sha256="", licence=BUNDLED[args.name].licence)

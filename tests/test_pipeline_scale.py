@@ -222,3 +222,42 @@ def test_objects_off_the_scale_of_the_training_are_seen_magnified(sam, monkeypat
     # Whoever points at objects, or brings the truth, means the image as it is.
     assert subject.segment(image, prompts=result.prompts[:1]).magnification == 1
     assert subject.segment(image, oracle=labels).magnification == 1
+
+
+def test_maps_are_averaged_over_magnifications(sam):
+    plain, larger, several = (
+        segmenter(sam, BrightPixels(), decode={"sam": False, "scales": scales}).segment(SPOTS)
+        for scales in ((1.0,), (2.0,), (1.0, 2.0))
+    )
+    check(several, SPOTS.shape)
+    assert shared_objects(several.labels, SPOT_LABELS, 0.95) == 3
+    assert np.abs(plain.maps["foreground"] - larger.maps["foreground"]).max() > 0.1
+    mean = (plain.maps["foreground"] + larger.maps["foreground"]) / 2
+    np.testing.assert_allclose(several.maps["foreground"], mean, atol=1e-6)
+
+
+def test_affinities_of_several_magnifications_are_refused(sam):
+    network = BrightPixels("foreground", "affinity_row", "affinity_col")
+    with pytest.raises(ConfigError, match=r"decode\.scales averages maps over magnifications"):
+        segmenter(sam, network, decode={"sam": False, "scales": (1.0, 1.5)}).segment(SPOTS)
+
+
+def test_a_generator_that_sees_the_image_smaller_gets_its_own_pixels(sam):
+    class Smaller(BrightPixels):
+        downsample = 2
+        stride = 16
+
+        def forward(self, image, *, reduced=False):
+            assert reduced
+            self.seen = image
+            return super().forward(image)
+
+    network = Smaller()
+    image = noise(48, 64)
+    result = segmenter(
+        sam, network, images={"scale": 2.0, "low": 0.0, "high": 100.0}, decode={"sam": False}, tiles={"size": 128}
+    ).segment(image)
+    check(result, (48, 64))
+    whole = (image - image.min()) / (image.max() - image.min())
+    np.testing.assert_allclose(network.seen[0, 0, :48, :64], whole, atol=1e-6)
+    assert result.maps["foreground"].shape == (48, 64)

@@ -158,7 +158,7 @@ class Segmenter:
             of this image.
         ConfigError
             If prompts or an oracle came and ``decode.sam`` is off: nothing answers prompts, and there are no
-            masks to choose from.
+            masks to choose from. If maps of affinities were to be averaged over magnifications or mirror images.
         """
         settings = self.config.images
         if magnification is None:
@@ -194,17 +194,21 @@ class Segmenter:
         truth = None if oracle is None else Oracle.of(oracle, shape)
         scale = settings.scale * magnification
         generator = self.networks.generator
-        # The UNet sees the image magnified less than SAM does, straight from the image's own pixels.
+        # The UNet sees the image at magnifications of its own, straight from the image's own pixels.
         smaller = 1 if generator is None else generator.downsample
-        seen = None if smaller == 1 else [magnify(pixels, scale / smaller) for pixels in channels]
+        factors_seen = [scale / smaller * factor for factor in self.config.decode.scales]
+        seen = [
+            channels if factor == 1 else [magnify(pixels, factor) for pixels in channels]
+            for factor in factors_seen
+        ]
         if scale == 1:
-            return replace(self._segment(channels, prompts, truth, progress, seen), magnification=magnification)
+            return replace(self._segment(channels, seen, prompts, truth, progress), magnification=magnification)
         scaled = [magnify(pixels, scale) for pixels in channels]
         height, width = scaled[0].shape[:2]
         factors = (height / shape[0], width / shape[1])
         asked = None if prompts is None else scale_prompts(prompts, factors)
         judge = None if truth is None else truth.resized((height, width))
-        result = self._segment(scaled, asked, judge, progress, seen)
+        result = self._segment(scaled, seen, asked, judge, progress)
         result = unscaled(result, to_uint8(mean_picture(channels)), factors)
         return replace(result, magnification=magnification)
 
@@ -239,14 +243,14 @@ class Segmenter:
     def _segment(
         self,
         channels: Sequence[NDArray[np.float32]],
+        seen: Sequence[Sequence[NDArray[np.float32]]],
         prompts: Sequence[Prompt] | None,
         oracle: Oracle | None,
         progress: Callable[[int, int], None] | None,
-        seen: Sequence[NDArray[np.float32]] | None = None,
     ) -> Segmentation:
         """Find objects in normalized channels, each (H, W, 3), at the scale that SAM works at.
 
-        ``seen`` are the channels at the scale of a generator that sees them smaller.
+        ``seen`` are the channels at each magnification at which the generator sees them.
         """
         settings = self.config
         how: CombineAnswers = "max" if settings.images.combine == "max" else "avg"
@@ -268,8 +272,7 @@ class Segmenter:
         elif method == "grid":
             asked = [*grid_prompts(shape, settings.prompts.grid), *(prompts or ())]
         else:
-            maps, novelty = self._predict_combined(channels if seen is None else seen, how)
-            maps = {name: resize_map(values, shape) for name, values in maps.items()}
+            maps, novelty = self._predict_scales(seen, how, shape)
             basins = self.find_basins(maps)
             asked = prompts_of(basins, maps, self.config.prompts)
             if prompts:
@@ -334,6 +337,26 @@ class Segmenter:
             combined = combine_maps(maps, how)
         # A segmenter that remembers its maps, as `studies.memory`, does not run the generator again.
         return combined, familiarity.novelty(np.stack(tiles)) if tiles else None
+
+    def _predict_scales(
+        self, seen: Sequence[Sequence[NDArray[np.float32]]], how: CombineAnswers, shape: tuple[int, int]
+    ) -> tuple[dict[str, NDArray[np.float32]], float | None]:
+        """Average the maps of all magnifications on the grid of SAM's image; the first one tells the novelty."""
+        generator = self.networks.generator
+        if self.config.decode.scales != (1.0,) and generator is not None and "affinity_row" in generator.channels:
+            raise ConfigError(
+                "decode.scales averages maps over magnifications, and affinities are between pixels of one grid; "
+                "set it to [1.0]"
+            )
+        maps, novelty = self._predict_combined(seen[0], how)
+        maps = {name: resize_map(values, shape) for name, values in maps.items()}
+        for channels in seen[1:]:
+            others, _ = self._predict_combined(channels, how)
+            for name, values in others.items():
+                maps[name] = maps[name] + resize_map(values, shape)
+        if len(seen) > 1:
+            maps = {name: values / np.float32(len(seen)) for name, values in maps.items()}
+        return maps, novelty
 
     def find_basins(self, maps: Mapping[str, NDArray[np.float32]]) -> NDArray[np.int32]:
         """Split maps into the generator's own segmentation, int32 (H, W)."""

@@ -105,6 +105,12 @@ class DecodeConfig(Section):
     flips: bool = Field(
         False, description="average the generator's maps over mirror images, in four times its time"
     )
+    scales: tuple[Annotated[float, Field(ge=0.25, le=4)], ...] = Field(
+        (1.0,),
+        min_length=1,
+        description="average the generator's maps over these magnifications of the image, each on top of the one "
+        "at which SAM sees it",
+    )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="auto is bfloat16 where the hardware multiplies it, otherwise float32"
     )

@@ -48,17 +48,25 @@ def measure_familiarity(networks: Networks, config: Config, scenes: Sequence[Sce
     """
     if networks.generator is None:
         return None
-    size = config.tiles.size or tile_size(networks, config)
+    # What the generator sees smaller than SAM is cut at its own scale, as in segmentation.
+    smaller = networks.generator.downsample
+    size = (config.tiles.size or tile_size(networks, config)) // smaller
     rng = np.random.default_rng(config.seed)
     sources = sorted({scene.source for scene in scenes})
     described: list[NDArray[np.float32]] = []
     for name in sources:
         own = [scene for scene in scenes if scene.source == name]
-        tiles = _draw_tiles(own, -(-TILES // len(sources)), size=size, images=config.images, rng=rng)
+        scales = [_scale_of(scene, config.images) / smaller for scene in own]
+        tiles = _draw_tiles(own, -(-TILES // len(sources)), size=size, scales=scales, rng=rng)
         with describe_tiles(networks.generator) as descriptors:
             for tile in tiles:
                 predict_maps(
-                    networks.generator, tile, tile_size=size, overlap=0.0, precision=config.decode.precision
+                    networks.generator,
+                    tile,
+                    tile_size=size * smaller,
+                    overlap=0.0,
+                    reduced=True,
+                    precision=config.decode.precision,
                 )
         described.append(np.stack(descriptors))
     return fit_familiarity(described)
@@ -123,10 +131,10 @@ def _add(
 
 
 def _draw_tiles(
-    scenes: Sequence[Scene], count: int, *, size: int, images: ImagesConfig, rng: np.random.Generator
+    scenes: Sequence[Scene], count: int, *, size: int, scales: Sequence[float], rng: np.random.Generator
 ) -> Iterator[NDArray[np.float32]]:
     """Give turned tiles, scene by scene and row by row; fewer than ``count`` where the same one is drawn again."""
-    places, scales = set(), [_scale_of(scene, images) for scene in scenes]
+    places = set()
     for _ in range(count):
         number = int(rng.integers(len(scenes)))
         height, width = scaled_shape(scenes[number].image.shape[:2], scales[number])
