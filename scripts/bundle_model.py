@@ -27,10 +27,11 @@ from autosam.models.zoo import BUNDLED
 SECTIONS = {"images", "model", "tiles", "prompts", "decode", "merge"}
 
 
-def _steps(header: ModelHeader) -> dict[str, Any]:
-    """Say how long a part was trained, on what."""
+def _steps(header: ModelHeader, part: str) -> dict[str, Any]:
+    """Say how long a part was trained, on what; a bundled model says it of each part."""
     kept = ("steps", "batch_size", "seed", "sources")
-    return {key: header.training[key] for key in kept if key in header.training}
+    summary = header.training.get(part, header.training)
+    return {key: summary[key] for key in kept if key in summary}
 
 
 def mean_state(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
@@ -89,9 +90,9 @@ def main() -> None:
         generator = mean_state([parts["generator"] for parts, _ in taken])
         tensors = join_parts({"sam": split_parts(tensors)["sam"], "generator": generator, **its})
         # Scores of the run are those of a pipeline that is not this one.
-        steps = [_steps(other) for _, other in taken]
+        steps = [_steps(other, "generator") for _, other in taken]
         header = replace(
-            header, training={"sam": _steps(header), "generator": steps[0] if len(steps) == 1 else steps}
+            header, training={"sam": _steps(header, "sam"), "generator": steps[0] if len(steps) == 1 else steps}
         )
     out = BUNDLED[args.name].path
     out.parent.mkdir(parents=True, exist_ok=True)

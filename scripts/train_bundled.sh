@@ -50,7 +50,9 @@ if [ "$name" = nuclei ]; then
         --set "model.generator.base=$out/again/model.safetensors"
     train fine --config nuclei_fine --devices 2 --set "model.generator.base=$out/further/model.safetensors"
     train sized --config nuclei_sized --devices 2 --set "model.generator.base=$out/fine/model.safetensors"
-    python scripts/bundle_model.py "$out/sam/model.safetensors" "$name" --generator "$out/sized/model.safetensors"
+    python scripts/bundle_model.py "$out/sam/model.safetensors" "$name" \
+        --generator "$out/fine/model.safetensors" "$out/sized/model.safetensors"
+    python scripts/add_familiarity.py "$root" src/autosam/models/bundled/nuclei.safetensors --config nuclei_sized
 else
     python scripts/bundle_model.py "$final" "$name"
 fi
