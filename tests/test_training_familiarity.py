@@ -96,17 +96,15 @@ def test_tiles_are_seen_at_the_scale_of_the_images(monkeypatch: pytest.MonkeyPat
     assert {tile.shape for tile in coarse} == {(32, 32, 3)}
 
 
-def test_scenes_off_scale_are_seen_at_the_diameter_of_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    labels = np.zeros((60, 60), np.int32)
-    for number in range(6):
-        labels[:6, 10 * number : 10 * number + 6] = number + 1
-    stripes = np.zeros((60, 60, 3), np.uint8)
+def test_what_the_generator_sees_smaller_is_cut_at_its_own_scale(monkeypatch: pytest.MonkeyPatch) -> None:
+    stripes = np.zeros((80, 80, 3), np.uint8)
     stripes[:, 1::2] = 255
-    given = [Scene(f"s/{name}", "s", stripes, labels) for name in "abc"]
-    half = f"images.diameter={3 * 2 / np.sqrt(np.pi)}"
-    assert max(tile.std() for tile in seen_tiles(monkeypatch, half, given=given)) < 0.2
-    for near in ((f"images.diameter={5 * 2 / np.sqrt(np.pi)}",), (half, "images.find_scale=false"), ()):
-        assert min(tile.std() for tile in seen_tiles(monkeypatch, *near, given=given)) > 0.45
+    given = [Scene(f"s/{name}", "s", stripes, np.ones((80, 80), np.int32)) for name in "abc"]
+    own = ("images.scale=2", "model.generator.downsample=2", "tiles.size=64")
+    tiles = seen_tiles(monkeypatch, *own, given=given)
+    # Half of 64 pixels at the scale of SAM, and not blurred by twice the size and back.
+    assert {tile.shape for tile in tiles} == {(32, 32, 3)}
+    assert min(tile.std() for tile in tiles) > 0.45
 
 
 def test_the_same_seed_gives_the_same_statistics_and_moves_nothing() -> None:

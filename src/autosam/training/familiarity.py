@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from autosam.config import Config, ImagesConfig, load_config
+from autosam.config import Config, load_config
 from autosam.data.folders import Scene
 from autosam.errors import InputError
 from autosam.images import Window, magnify, read_window
@@ -17,7 +17,6 @@ from autosam.models.checkpoint import FAMILIARITY, ModelHeader, join_parts, load
 from autosam.models.familiarity import Familiarity, describe_tiles, fit_familiarity
 from autosam.models.maps import predict_maps
 from autosam.networks import Networks, load_networks
-from autosam.rescaling import typical_diameter, wanted_magnification
 from autosam.training.batches import tile_size
 
 TILES = 128
@@ -35,8 +34,9 @@ def measure_familiarity(networks: Networks, config: Config, scenes: Sequence[Sce
     networks : Networks
         In evaluation mode.
     config : Config
-        Its ``seed`` draws the tiles. The scenes are magnified as ``images`` would have them segmented: by its
-        ``scale``, and to its ``diameter`` where theirs is off scale.
+        Its ``seed`` draws the tiles; ``images.scale`` is what the scenes are magnified by. They are not brought to
+        one diameter: what is left of the few that are far off it is so unlike the others that hardly anything
+        would be unfamiliar.
     scenes : sequence of Scene
         What the networks were trained on, normalized.
 
@@ -56,8 +56,8 @@ def measure_familiarity(networks: Networks, config: Config, scenes: Sequence[Sce
     described: list[NDArray[np.float32]] = []
     for name in sources:
         own = [scene for scene in scenes if scene.source == name]
-        scales = [_scale_of(scene, config.images) / smaller for scene in own]
-        tiles = _draw_tiles(own, -(-TILES // len(sources)), size=size, scales=scales, rng=rng)
+        scale = config.images.scale / smaller
+        tiles = _draw_tiles(own, -(-TILES // len(sources)), size=size, scale=scale, rng=rng)
         with describe_tiles(networks.generator) as descriptors:
             for tile in tiles:
                 predict_maps(
@@ -131,26 +131,17 @@ def _add(
 
 
 def _draw_tiles(
-    scenes: Sequence[Scene], count: int, *, size: int, scales: Sequence[float], rng: np.random.Generator
+    scenes: Sequence[Scene], count: int, *, size: int, scale: float, rng: np.random.Generator
 ) -> Iterator[NDArray[np.float32]]:
     """Give turned tiles, scene by scene and row by row; fewer than ``count`` where the same one is drawn again."""
     places = set()
     for _ in range(count):
         number = int(rng.integers(len(scenes)))
-        height, width = scaled_shape(scenes[number].image.shape[:2], scales[number])
+        height, width = scaled_shape(scenes[number].image.shape[:2], scale)
         row, col = (int(rng.integers(max(1, side - size + 1))) for side in (height, width))
         places.add((number, row, col, int(rng.integers(4)), bool(rng.integers(2))))
     for number, drawn in groupby(sorted(places), key=itemgetter(0)):
-        pixels = magnify(scenes[number].image.astype(np.float32) / 255, scales[number])
+        pixels = magnify(scenes[number].image.astype(np.float32) / 255, scale)
         for _, row, col, quarter, flip in drawn:
             tile = np.rot90(read_window(pixels, Window(row, col, size, size)), quarter)
             yield tile[:, ::-1] if flip else tile
-
-
-def _scale_of(scene: Scene, images: ImagesConfig) -> float:
-    """Say how much a scene is magnified when it is segmented, if the objects found in it are the true ones."""
-    own = typical_diameter(scene.labels)
-    if own is None or images.diameter is None or not images.find_scale:
-        return images.scale
-    wanted = wanted_magnification(own, trained=images.diameter)
-    return images.scale * (1.0 if 1 / images.off_scale <= wanted <= images.off_scale else wanted)
