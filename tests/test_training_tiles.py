@@ -356,3 +356,17 @@ def test_a_share_of_the_tiles_is_brought_to_it() -> None:
 
 def test_a_scene_of_a_few_objects_keeps_its_size() -> None:
     np.testing.assert_allclose(diameters(1.0, squares(6, count=4)), 6)
+
+
+def test_a_worker_that_got_a_copy_brings_objects_to_the_same_diameter() -> None:
+    tiles = TileDataset(
+        [squares(6), squares(20)],
+        size=64,
+        length=8,
+        seed=0,
+        augmentation=Augmentation(same_diameter=1.0),
+        diameter=11.0,
+    )
+    copy = pickle.loads(pickle.dumps(tiles))
+    for index in range(8):
+        assert torch.equal(copy[index].labels, tiles[index].labels)

@@ -61,8 +61,10 @@ def tile_size(networks: Networks, config: Config) -> int:
     if networks.sam is not None:
         return image_size(networks.sam)
     generator = networks.generator
-    if generator is None or generator.tile_size is not None:
-        return WITHOUT_SAM if generator is None else generator.tile_size or WITHOUT_SAM
+    if generator is None:
+        return WITHOUT_SAM
+    if generator.tile_size is not None:
+        return generator.tile_size
     size = config.tiles.size or WITHOUT_SAM
     if size % generator.stride:
         raise ConfigError(
@@ -87,7 +89,7 @@ def make_batches(
         scale=config.images.scale,
         weights={source.name: source.weight for source in config.data.sources},
         object_share=settings.object_tiles,
-        diameter=config.images.diameter or median_diameter(scenes),
+        diameter=(config.images.diameter or median_diameter(scenes)) if settings.augment.same_diameter else None,
     )
     todo = range(start * per_step, len(tiles))
     offset, world = fabric.global_rank * settings.batch_size, fabric.world_size

@@ -158,9 +158,9 @@ class TileDataset(Dataset[Tile]):
         self._magnification = (augmentation.scale[0] * scale, augmentation.scale[1] * scale)
         self._object_share = object_share
         self._diameter = diameter if augmentation.same_diameter else None
-        # Once, and not at every tile: it takes as long as cutting one.
+        # Once, and not at every tile: it takes as long as cutting one. By name, which a worker process keeps.
         self._diameters = {
-            id(scene): typical_diameter(scene.labels) for scene in (drawn if self._diameter is not None else [])
+            scene.name: typical_diameter(scene.labels) for scene in (drawn if self._diameter is not None else [])
         }
 
     def __len__(self) -> int:
@@ -199,7 +199,7 @@ class TileDataset(Dataset[Tile]):
         """Say how much a scene is magnified so that its objects have the diameter of all, where that is drawn."""
         if self._diameter is None or rng.random() >= self._augmentation.same_diameter:
             return 1.0
-        own = self._diameters[id(scene)]
+        own = self._diameters[scene.name]
         return 1.0 if own is None else wanted_magnification(own, trained=self._diameter)
 
 
