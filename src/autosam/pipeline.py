@@ -193,22 +193,15 @@ class Segmenter:
             )
         truth = None if oracle is None else Oracle.of(oracle, shape)
         scale = settings.scale * magnification
-        generator = self.networks.generator
-        # The UNet sees the image at magnifications of its own, straight from the image's own pixels.
-        smaller = 1 if generator is None else generator.downsample
-        factors_seen = [scale / smaller * factor for factor in self.config.decode.scales]
-        seen = [
-            channels if factor == 1 else [magnify(pixels, factor) for pixels in channels]
-            for factor in factors_seen
-        ]
         if scale == 1:
-            return replace(self._segment(channels, seen, prompts, truth, progress), magnification=magnification)
+            result = self._segment(channels, channels, scale, prompts, truth, progress)
+            return replace(result, magnification=magnification)
         scaled = [magnify(pixels, scale) for pixels in channels]
         height, width = scaled[0].shape[:2]
         factors = (height / shape[0], width / shape[1])
         asked = None if prompts is None else scale_prompts(prompts, factors)
         judge = None if truth is None else truth.resized((height, width))
-        result = self._segment(scaled, seen, asked, judge, progress)
+        result = self._segment(scaled, channels, scale, asked, judge, progress)
         result = unscaled(result, to_uint8(mean_picture(channels)), factors)
         return replace(result, magnification=magnification)
 
@@ -243,14 +236,15 @@ class Segmenter:
     def _segment(
         self,
         channels: Sequence[NDArray[np.float32]],
-        seen: Sequence[Sequence[NDArray[np.float32]]],
+        source: Sequence[NDArray[np.float32]],
+        scale: float,
         prompts: Sequence[Prompt] | None,
         oracle: Oracle | None,
         progress: Callable[[int, int], None] | None,
     ) -> Segmentation:
         """Find objects in normalized channels, each (H, W, 3), at the scale that SAM works at.
 
-        ``seen`` are the channels at each magnification at which the generator sees them.
+        ``source`` are the same on the image's own grid, which is ``scale`` times coarser.
         """
         settings = self.config
         how: CombineAnswers = "max" if settings.images.combine == "max" else "avg"
@@ -272,7 +266,7 @@ class Segmenter:
         elif method == "grid":
             asked = [*grid_prompts(shape, settings.prompts.grid), *(prompts or ())]
         else:
-            maps, novelty = self._predict_scales(seen, how, shape)
+            maps, novelty = self._predict_scales(channels, source, scale, how)
             basins = self.find_basins(maps)
             asked = prompts_of(basins, maps, self.config.prompts)
             if prompts:
@@ -339,24 +333,32 @@ class Segmenter:
         return combined, familiarity.novelty(np.stack(tiles)) if tiles else None
 
     def _predict_scales(
-        self, seen: Sequence[Sequence[NDArray[np.float32]]], how: CombineAnswers, shape: tuple[int, int]
+        self,
+        channels: Sequence[NDArray[np.float32]],
+        source: Sequence[NDArray[np.float32]],
+        scale: float,
+        how: CombineAnswers,
     ) -> tuple[dict[str, NDArray[np.float32]], float | None]:
-        """Average the maps of all magnifications on the grid of SAM's image; the first one tells the novelty."""
-        generator = self.networks.generator
-        if self.config.decode.scales != (1.0,) and generator is not None and "affinity_row" in generator.channels:
+        """Average the maps of all magnifications on the grid of ``channels``; the first one tells the novelty."""
+        generator, scales = self.networks.generator, self.config.decode.scales
+        if scales != (1.0,) and generator is not None and "affinity_row" in generator.channels:
             raise ConfigError(
                 "decode.scales averages maps over magnifications, and affinities are between pixels of one grid; "
                 "set it to [1.0]"
             )
-        maps, novelty = self._predict_combined(seen[0], how)
-        maps = {name: resize_map(values, shape) for name, values in maps.items()}
-        for channels in seen[1:]:
-            others, _ = self._predict_combined(channels, how)
-            for name, values in others.items():
-                maps[name] = maps[name] + resize_map(values, shape)
-        if len(seen) > 1:
-            maps = {name: values / np.float32(len(seen)) for name, values in maps.items()}
-        return maps, novelty
+        smaller = 1 if generator is None else generator.downsample
+        shape = (channels[0].shape[0], channels[0].shape[1])
+        mean: dict[str, NDArray[np.float32]] = {}
+        novelties = []
+        for factor in scales:
+            # Straight from the image's own pixels, which magnifying twice would blur.
+            seen = channels if factor == smaller else [magnify(p, scale * factor / smaller) for p in source]
+            maps, novelty = self._predict_combined(seen, how)
+            novelties.append(novelty)
+            for name, values in maps.items():
+                part = resize_map(values, shape)
+                mean[name] = part if len(scales) == 1 else mean.get(name, 0) + part / np.float32(len(scales))
+        return mean, novelties[0]
 
     def find_basins(self, maps: Mapping[str, NDArray[np.float32]]) -> NDArray[np.int32]:
         """Split maps into the generator's own segmentation, int32 (H, W)."""
