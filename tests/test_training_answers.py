@@ -257,6 +257,36 @@ def test_no_gradient_passes_from_one_answer_to_the_next(monkeypatch: pytest.Monk
     assert not script.masks[1].requires_grad
 
 
+@pytest.mark.parametrize(("fusion", "mask_iou"), [(0.0, 0.0), (1.0, 0.0), (2.0, 1.0)])
+def test_the_generator_is_added_to_a_mask_before_it_is_compared(
+    monkeypatch: pytest.MonkeyPatch, fusion: float, mask_iou: float
+) -> None:
+    # SAM says 6 on the right half, -6 on the left; the generator 9 on the left, -9 on the right: 4 of it count.
+    sure = torch.where(torch.from_numpy(HALVES) == 1, 9.0, -9.0)
+    monkeypatch.setattr(module, "_ask", Script([(logits(2) / 5, torch.zeros(1, 1))]))
+    nothing: Any = None
+    asked = prompt(box=True, mask=True, basin=1, side=16)
+    answers = learn(
+        nothing,
+        nothing,
+        [asked],
+        torch.from_numpy(HALVES),
+        torch.tensor([1]),
+        basins=np.where(HALVES == 1, 1, 0).astype(np.int32),
+        foreground=sure,
+        settings=TrainingConfig(corrections=0, fusion=fusion),
+        stride=4,
+        rng=np.random.default_rng(0),
+    )
+    assert answers.mask_iou == mask_iou
+    wrong = torch.tensor(6 - 4 * fusion)
+    expected = 20 * torch.nn.functional.softplus(wrong)
+    dice = 1 - (2 * 8 * torch.sigmoid(-wrong) + 1) / (16 + 1)
+    assert answers.mask.item() == pytest.approx(float(expected + dice), rel=1e-3)
+    # The predicted IoU of 0 is compared with the IoU of the sum.
+    assert answers.iou.item() == mask_iou**2
+
+
 # A real SAM
 
 

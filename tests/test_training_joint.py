@@ -438,3 +438,47 @@ def test_a_sam_that_is_asked_nothing_can_still_step() -> None:
     assert loss.prompts == 0
     total_loss(loss).backward()
     assert gradient(list(model.parameters())) == 0
+
+
+# SAM alone, on the prompts of a generator that stays
+
+
+def test_a_frozen_generator_prompts_and_does_not_learn() -> None:
+    config = small_config("training.freeze_generator=true", "model.generator.base=of-some-model")
+    networks = build_networks(small_config().model)
+    free, _, _ = joint()
+    expected = run(free.eval(), *disc_tiles(), share=1.0)
+    model = JointModel(networks, prompts=config.prompts, training=config.training)
+    model.eval()
+    loss = run(model, *disc_tiles(), share=1.0)
+    assert loss.generator.item() == expected.generator.item()
+    assert loss.mask.item() == expected.mask.item()
+    assert not loss.generator.requires_grad
+    statistics = copy.deepcopy(networks.generator.state_dict())
+    model.train()
+    total_loss(run(model, *disc_tiles(), share=1.0)).backward()
+    assert gradient(list(networks.generator.parameters())) == 0
+    assert gradient(list(networks.sam.mask_decoder.parameters())) > 0
+    for name, values in networks.generator.state_dict().items():
+        assert torch.equal(values, statistics[name]), name
+    parts = {
+        group["part"]
+        for group in make_optimizer(model, name="adamw", weight_decay=0.0, betas=(0.9, 0.98)).param_groups
+    }
+    assert parts == {"sam"}
+
+
+def test_thresholds_of_emitted_prompts_vary_from_tile_to_tile(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = watch(monkeypatch, "emitted_prompts")
+    names = ("threshold", "boundary_threshold", "center_threshold")
+    for reach, kinds in ((0.0, 1), (2.0, 6)):
+        calls.clear()
+        model, _, config = joint(f"training.vary_thresholds={reach}", "prompts.center=0.6")
+        with torch.no_grad():
+            for step in range(3):
+                run(model, *disc_tiles(), share=1.0, seed=(0, step))
+        drawn = {tuple(call[name] for name in names) for call in calls}
+        assert len(drawn) == kinds
+        if not reach:
+            settings = config.prompts
+            assert drawn == {(settings.foreground, settings.boundary, settings.center)}

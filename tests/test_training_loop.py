@@ -428,6 +428,22 @@ def test_random_weights_have_no_statistics_to_keep(tmp_path: Path, settings: tup
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ((), r"model\.generator\.base names none"),
+        (("model.generator=null", "prompts.method=manual"), r"model\.generator is null"),
+    ],
+)
+def test_a_generator_of_random_weights_is_not_frozen(
+    tmp_path: Path, settings: tuple[str, ...], named: str
+) -> None:
+    config = small_config("training.freeze_generator=true", *settings)
+    with pytest.raises(ConfigError, match=f"trained already, and {named}; set model"):
+        train(config, [scene(0)], [], out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_images_smaller_than_a_tile(tmp_path: Path) -> None:
     image, labels = scene(0).image[:10, :30], scene(0).labels[:10, :30].copy()
     labels[2:8, 3:12] = 1

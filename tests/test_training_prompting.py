@@ -12,6 +12,7 @@ from autosam.training.prompting import (
     match_regions,
     truth_prompts,
     vary,
+    vary_thresholds,
 )
 from autosam.training.simulate import Sampling
 
@@ -455,3 +456,19 @@ def test_masks_hide_the_other_objects() -> None:
     crop = labels[prompt.mask.row : prompt.mask.row + rows, prompt.mask.col : prompt.mask.col + cols]
     assert (crop == 2).any()
     assert (prompt.mask.logits[crop == 2] == ABSENT).all()
+
+
+# Thresholds from tile to tile
+
+
+def test_thresholds_are_varied_within_reach() -> None:
+    assert vary_thresholds((0.5, 0.7), reach=0.0, rng=rng(0)) == (0.5, 0.7)
+    drawn = np.array([vary_thresholds((0.5, 0.9, 1.0, 0.0), reach=1.5, rng=rng(seed)) for seed in range(200)])
+    assert (drawn[:, 2] == 1).all()
+    assert (drawn[:, 3] == 0).all()
+    # In logits, each on its own and to both sides of where it was: log(1) = 0 and log(9) = 2.2.
+    shifts = np.log(drawn[:, :2] / (1 - drawn[:, :2])) - [0, np.log(9)]
+    assert (np.abs(shifts) <= 1.5 + 1e-9).all()
+    assert (shifts.min(axis=0) < -1.3).all()
+    assert (shifts.max(axis=0) > 1.3).all()
+    assert abs(np.corrcoef(shifts.T)[0, 1]) < 0.3

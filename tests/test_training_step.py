@@ -24,9 +24,9 @@ class Ranks:
         return data + sum(torch.stack([part.detach() for part in other]) for other in self._others)
 
 
-def objective(loss: BatchLoss, *others: BatchLoss, mask_weight: float = 1.0) -> StepLoss:
+def objective(loss: BatchLoss, *others: BatchLoss, mask_weight: float = 1.0, iou_weight: float = 1.0) -> StepLoss:
     fabric: Any = Ranks(*others)
-    return step_loss(loss, mask_weight=mask_weight, fabric=fabric)
+    return step_loss(loss, mask_weight=mask_weight, iou_weight=iou_weight, fabric=fabric)
 
 
 def sums(generator: Any, mask: Any, iou: Any, *counts: float) -> BatchLoss:
@@ -52,6 +52,10 @@ def test_one_device_by_hand() -> None:
     assert step.total == step.objective.item() == 4.25
     assert (step.generator, step.mask, step.iou) == (3.0, 2.0, 0.5)
     assert (step.mask_iou, step.matched) == (0.75, pytest.approx(0.8))
+    # 6 / 2 + 0.5 (8 / 4 + 5 × 3 / 6), and the parts as they were
+    judged = objective(loss, mask_weight=0.5, iou_weight=5.0)
+    assert judged.total == judged.objective.item() == 5.25
+    assert (judged.generator, judged.mask, judged.iou) == (3.0, 2.0, 0.5)
 
 
 @pytest.mark.parametrize("mask_weight", [1.0, 0.3, 0.0])

@@ -99,11 +99,31 @@ class TrainingConfig(Section):
         0.05, description="share of the loss that all of SAM's three masks for a point get, beside the best one"
     )
     mask_weight: float = Field(1.0, ge=0, description="lambda: weight of the mask loss beside the generator's")
+    iou_weight: float = Field(
+        1.0, ge=0, description="weight of the error of SAM's predicted IoU beside the mask loss"
+    )
+    fusion: float = Field(
+        0.0,
+        ge=0,
+        le=10,
+        description="the mask prompt of an object is added to SAM's logits for it with this weight, as "
+        "decode.fusion does, before they are compared with the object: SAM then learns what the generator lacks",
+    )
+    freeze_generator: bool = Field(
+        False, description="SAM alone is trained, on the prompts of the generator that model.generator.base names"
+    )
     simulate: SimulateConfig = SimulateConfig()
     emitted: tuple[Fraction, Fraction] = Field(
         (0.1, 0.6), description="fractions of the run between which truth prompts give way to emitted ones"
     )
     emitted_share: Fraction = Field(0.7, description="share of tiles with emitted prompts at the end")
+    vary_thresholds: float = Field(
+        0.0,
+        ge=0,
+        le=6,
+        description="range, in logits, by which the thresholds of emitted prompts (prompts.foreground, boundary "
+        "and center) are changed from tile to tile, so that SAM also learns to judge prompts that are wrong",
+    )
     matching: Literal["hungarian", "overlap"] = Field(
         "hungarian", description="emitted prompts to objects: one to one, or each to the one that it overlaps most"
     )

@@ -11,6 +11,7 @@ from segment_anything.modeling import Sam
 from torch import Tensor
 
 from autosam.config import TrainingConfig
+from autosam.models.cutting import OPINION
 from autosam.models.sam import Embedding, dense_position, embed_prompts
 from autosam.prompts import Prompt
 from autosam.training.losses import MASK_LOSSES, mask_iou
@@ -111,6 +112,8 @@ def learn(
         shift = soft_points(prompts, basins, foreground)
     target = mask_targets(labels, ids, stride)
     logits, predicted_iou = _ask(sam, embedding, prompts, mask_logits=soft, shift=shift)
+    if settings.fusion and soft is not None:
+        logits = logits + settings.fusion * soft.clamp(-OPINION, OPINION)
     answers = _compare(logits, predicted_iou, target, ids > 0, settings)._replace(
         matched=int((ids > 0).sum()), prompts=len(ids)
     )

@@ -23,6 +23,18 @@ def check_trainable(config: Config, train_scenes: Sequence[Scene]) -> None:
         raise InputError(f"none of the {len(train_scenes)} training images has an object; check the labels")
     check_networks_used(config)
     check_statistics(config)
+    check_frozen(config)
+
+
+def check_frozen(config: Config) -> None:
+    """Raise a ConfigError where a generator would stay as random weights, or there is none to stay."""
+    generator = config.model.generator
+    if config.training.freeze_generator and (generator is None or generator.base is None):
+        raise ConfigError(
+            "training.freeze_generator=true trains SAM on the prompts of a generator that is trained already, and "
+            f"{'model.generator is null' if generator is None else 'model.generator.base names none'}; set "
+            "model.generator.base to a model, or training.freeze_generator=false"
+        )
 
 
 def check_statistics(config: Config) -> None:

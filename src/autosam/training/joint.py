@@ -19,7 +19,14 @@ from autosam.networks import Networks
 from autosam.prompts import Prompt, affinity_maps
 from autosam.training.answers import Answers, by_kind, learn
 from autosam.training.losses import GENERATOR_LOSSES
-from autosam.training.prompting import TilePrompts, emitted_prompts, expert_prompts, truth_prompts, vary
+from autosam.training.prompting import (
+    TilePrompts,
+    emitted_prompts,
+    expert_prompts,
+    truth_prompts,
+    vary,
+    vary_thresholds,
+)
 from autosam.training.targets import generator_targets
 
 
@@ -100,6 +107,8 @@ class JointModel(nn.Module):
         self.generator = networks.generator
         self._prompts = prompts
         self._training = training
+        if self.generator is not None and training.freeze_generator:
+            self.generator.requires_grad_(False)
         if isinstance(self.generator, SamGenerator):
             self.generator.checkpointed = training.checkpoint_blocks
 
@@ -261,16 +270,19 @@ class JointModel(nn.Module):
         # `vary` drops points, boxes and masks again, so SAM learns prompts with and without each of them.
         points = max(1, settings.points)
         if emitted:
+            foreground, boundary, center = vary_thresholds(
+                (settings.foreground, settings.boundary, settings.center), reach=training.vary_thresholds, rng=rng
+            )
             return emitted_prompts(
                 labels,
                 maps.get("foreground"),
                 maps.get("boundary"),
                 center=maps.get("center"),
-                center_threshold=settings.center,
+                center_threshold=center,
                 affinities=affinity_maps(maps),
                 count=training.prompts_per_tile,
-                threshold=settings.foreground,
-                boundary_threshold=settings.boundary,
+                threshold=foreground,
+                boundary_threshold=boundary,
                 min_size=settings.min_size,
                 # A model that is to be prompted by hand or by a grid emits nothing.
                 method=settings.method,

@@ -225,7 +225,9 @@ def _train(
                     seed=(config.seed, step),
                     first=(number * fabric.world_size + fabric.global_rank) * settings.batch_size,
                 )
-                part = step_loss(loss, mask_weight=settings.mask_weight, fabric=fabric)
+                part = step_loss(
+                    loss, mask_weight=settings.mask_weight, iou_weight=settings.iou_weight, fabric=fabric
+                )
                 if not math.isfinite(part.total):
                     raise diverged(f"loss is {part.total}", step, fabric, kept=out if saved else None)
                 fabric.backward(part.objective / settings.accumulate)

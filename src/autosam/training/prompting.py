@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.optimize import linear_sum_assignment
+from scipy.special import expit, logit
 
 from autosam.models.sam import LOW_RES_STRIDE
 from autosam.prompts import Prompt, emit_prompts, find_basins
@@ -289,6 +290,14 @@ def vary(
             )
         )
     return varied
+
+
+def vary_thresholds(thresholds: Sequence[float], *, reach: float, rng: np.random.Generator) -> tuple[float, ...]:
+    """Draw thresholds of probabilities anew, each at most ``reach`` logits from where it was; 0 and 1 stay."""
+    if not reach:
+        return tuple(thresholds)
+    shifts = rng.uniform(-reach, reach, size=len(thresholds))
+    return tuple(float(expit(logit(value) + shift)) for value, shift in zip(thresholds, shifts, strict=True))
 
 
 def _points_at(prompt: Prompt) -> bool:

@@ -51,14 +51,14 @@ class StepLoss(NamedTuple):
         }
 
 
-def step_loss(loss: BatchLoss, *, mask_weight: float, fabric: Fabric) -> StepLoss:
-    """Join the sums of all devices: generator + ``mask_weight`` × (mask + iou).
+def step_loss(loss: BatchLoss, *, mask_weight: float, iou_weight: float = 1.0, fabric: Fabric) -> StepLoss:
+    """Join the sums of all devices: generator + ``mask_weight`` × (mask + ``iou_weight`` × iou).
 
     Parameters
     ----------
     loss : BatchLoss
         This device's.
-    mask_weight : float
+    mask_weight, iou_weight : float
     fabric : Fabric
 
     Returns
@@ -72,12 +72,12 @@ def step_loss(loss: BatchLoss, *, mask_weight: float, fabric: Fabric) -> StepLos
     # Sums over nothing are 0.
     tiles, masks, answers = (count.clamp(min=1) for count in (totals.tiles, totals.masks, totals.answers))
     objective = fabric.world_size * (
-        loss.generator / tiles + mask_weight * (loss.mask / masks + loss.iou / answers)
+        loss.generator / tiles + mask_weight * (loss.mask / masks + iou_weight * loss.iou / answers)
     )
     generator, mask, iou = float(totals.generator / tiles), float(totals.mask / masks), float(totals.iou / answers)
     return StepLoss(
         objective=objective,
-        total=generator + mask_weight * (mask + iou),
+        total=generator + mask_weight * (mask + iou_weight * iou),
         generator=generator,
         mask=mask,
         iou=iou,
