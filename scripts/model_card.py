@@ -39,6 +39,7 @@ STAGES = {
         "further": "nuclei_again",
         "fine": "nuclei_fine",
         "sized": "nuclei_sized",
+        "refine": "nuclei_refine",
     },
 }
 """Folders of the runs, in order, and their configs."""

@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from segment_anything.modeling import Sam
-from torch import Tensor
 
 from autosam.errors import AutosamError
 from autosam.images import Window, read_window, tile_windows
@@ -29,9 +28,6 @@ from autosam.prompts import Prompt
 
 LARGEST_WINDOW = 4
 """How many times wider than at first the window of a point's mask may become in search of the mask's end."""
-
-STABILITY_OFFSET = 1.0
-"""Logits by which the threshold is moved up and down to see whether a mask is stable, as in SAM."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +102,7 @@ def decode_masks(
     precision : {"auto", "float32", "bfloat16"}
     fusion : float
         Weight, 0 or more, with which the logits of a mask prompt are added to each of SAM's masks for it; see
-        `cut_masks`. Prompts without a mask keep SAM's, and so do all scores.
+        `cut_masks`. Prompts without a mask keep SAM's.
     progress : callable, optional
         Called with the number of windows done and to do; the latter changes when masks are decoded again.
 
@@ -249,7 +245,6 @@ def _answers(
             batch = combine_decoded(parts, setup.combine)
             members = [numbers[chosen[int(i)]] for i in batch.indices]
             best = batch if all_three else _best(batch)
-            stability = _stability(best.logits)
             opinions = [local[chosen[int(i)]].mask if setup.fusion else None for i in batch.indices]
             cut = cut_masks(sam, best, embeddings[0], window, setup.shape, opinions=opinions, fusion=setup.fusion)
             for row, crops in enumerate(cut):
@@ -259,12 +254,14 @@ def _answers(
                 if oracle is not None:
                     preferred = int(best.iou[row].argmax())
                     kept = [(oracle.choose(crops, preferred), preferred)]
+                scores = [
+                    0.0
+                    if crop is None
+                    else float(best.iou[row, k].clamp(0, 1)) * crop.score * prompts[index].foreground
+                    for k, crop in enumerate(crops)
+                ]
                 answers[index] = [
-                    replace(
-                        crop,
-                        prompt=index,
-                        score=float(best.iou[row, k].clamp(0, 1) * stability[row, k]) * prompts[index].foreground,
-                    )
+                    replace(crop, prompt=index, score=scores[k])
                     for crop, k in ((crops[shown], k) for shown, k in kept)
                     if crop is not None
                 ]
@@ -279,10 +276,3 @@ def _best(batch: Decoded) -> Decoded:
     pick = batch.iou.argmax(dim=1)
     rows = torch.arange(len(pick), device=pick.device)
     return Decoded(batch.indices, batch.logits[rows, pick][:, None], batch.iou[rows, pick][:, None])
-
-
-def _stability(logits: Tensor) -> Tensor:
-    """IoU of the masks at a raised and a lowered threshold; 0 for an empty mask."""
-    high = (logits > STABILITY_OFFSET).sum(dim=(-2, -1)).float()
-    low = (logits > -STABILITY_OFFSET).sum(dim=(-2, -1)).float()
-    return high / low.clamp(min=1)
