@@ -100,8 +100,8 @@ class DecodeConfig(Section):
         ge=0,
         le=10,
         description="weight with which the mask prompt of an object is added to SAM's logits for it; without "
-        "effect on prompts without a mask: by hand, by a grid, with prompts.mask=false; a SAM that was trained with "
-        "training.fusion needs it",
+        "effect on prompts without a mask: by hand, by a grid, with prompts.mask=false; a SAM that was trained "
+        "with training.fusion needs it",
     )
     flips: bool = Field(
         False, description="average the generator's maps over mirror images, in four times its time"
