@@ -444,6 +444,21 @@ def test_a_generator_of_random_weights_is_not_frozen(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ("model.generator=null", "prompts.method=manual"),
+        ("model.sam=null", "decode.sam=false"),
+        ("training.mask_prompt=0",),
+        ("model.generator.channels=[boundary]",),
+    ],
+)
+def test_logits_that_nobody_gives_are_not_fused(tmp_path: Path, settings: tuple[str, ...]) -> None:
+    with pytest.raises(ConfigError, match=r"training\.fusion=2 adds the logits of mask prompts"):
+        train(small_config("training.fusion=2", *settings), [scene(0)], [], out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_images_smaller_than_a_tile(tmp_path: Path) -> None:
     image, labels = scene(0).image[:10, :30], scene(0).labels[:10, :30].copy()
     labels[2:8, 3:12] = 1

@@ -24,6 +24,18 @@ def check_trainable(config: Config, train_scenes: Sequence[Scene]) -> None:
     check_networks_used(config)
     check_statistics(config)
     check_frozen(config)
+    check_fused(config)
+
+
+def check_fused(config: Config) -> None:
+    """Raise a ConfigError where the masks that SAM learns have no generator's logits to be added to."""
+    generator, settings = config.model.generator, config.training
+    speaks = generator is not None and "foreground" in generator.channels and settings.mask_prompt > 0
+    if settings.fusion and not (speaks and config.model.prompted):
+        raise ConfigError(
+            f"training.fusion={settings.fusion:g} adds the logits of mask prompts, which a generator with a "
+            "foreground map gives a SAM where training.mask_prompt is above 0; set these, or training.fusion=0"
+        )
 
 
 def check_frozen(config: Config) -> None:
