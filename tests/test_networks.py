@@ -619,8 +619,50 @@ def test_a_generator_starts_and_comes_back_downsampled(tmp_path: Path) -> None:
     torch.testing.assert_close(found, torch.nn.functional.interpolate(coarse, scale_factor=2, mode="bilinear"))
 
 
+@pytest.mark.parametrize("wider", [(32, 16, 8), (16, 8, 24), (40, 24, 16)])
+def test_a_generator_starts_from_a_narrower_one(tmp_path: Path, wider: tuple[int, ...]) -> None:
+    model, path = model_of(), tmp_path / "m.safetensors"
+    there = build_networks(model, seed=3)
+    for _ in range(2):  # statistics that are not the initial ones
+        answers(there)
+    save(path, there, model)
+    widths = f"model.generator.decoder_channels={list(wider)}"
+    new = build_networks(model_of(widths, f"model.generator.base={path}"), seed=4).generator
+    assert isinstance(new, Generator)
+    assert isinstance(there.generator, Generator)
+    image = torch.rand(1, 3, 32, 32)
+    with torch.no_grad():
+        before, after = there.generator.eval()(image), new.eval()(image)
+    torch.testing.assert_close(after, before)
+    # What is new has a part in what is learned.
+    new(image).square().mean().backward()
+    head = new.unet.segmentation_head[0].weight.grad
+    assert head is not None
+    assert bool((head.abs().sum(dim=(0, 2, 3)) > 0).all())
+
+
+def test_a_wider_generator_with_another_map_keeps_the_old_ones(tmp_path: Path) -> None:
+    model, path = model_of("model.generator.channels=[foreground, boundary]"), tmp_path / "m.safetensors"
+    there = build_networks(model, seed=3)
+    save(path, there, model)
+    new = build_networks(
+        model_of(
+            "model.generator.channels=[contact, foreground, boundary]",
+            "model.generator.decoder_channels=[32, 16, 16]",
+            f"model.generator.base={path}",
+        ),
+        seed=4,
+    ).generator
+    assert new is not None
+    assert there.generator is not None
+    image = torch.rand(1, 3, 32, 32)
+    with torch.no_grad():
+        torch.testing.assert_close(new.eval()(image)[:, 1:], there.generator.eval()(image))
+
+
 def test_a_generator_of_another_shape_is_no_start(tmp_path: Path) -> None:
-    model = model_of("model.generator.decoder_channels=[8, 8, 8]")
+    # Wider in one stage and narrower in another is no way back.
+    model = model_of("model.generator.decoder_channels=[8, 32, 8]")
     path = tmp_path / "m.safetensors"
     header = ModelHeader(settings={"model": model.model_dump(mode="json")})
     save_model(path, tensors=network_tensors(build_networks(model), model), metadata=header)

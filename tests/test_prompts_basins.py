@@ -58,6 +58,38 @@ def test_centers_part_objects_whose_boundary_has_a_gap():
     assert find_basins(foreground, boundary, center=center, center_threshold=0.05).max() == 1
 
 
+def test_contacts_part_objects_whose_boundary_has_a_gap():
+    foreground, boundary, left, right = touching_discs()
+    boundary[16:25] = 0.1
+    contact = np.zeros_like(foreground)
+    contact[:, 33:35] = 0.7
+    for basins in (
+        find_basins(foreground, boundary, contact=contact),
+        find_basins(foreground, contact=contact),
+        find_basins(foreground, contact=contact, center=np.ones_like(foreground)),
+    ):
+        assert basins.max() == 2
+        np.testing.assert_array_equal(basins > 0, left | right)
+        # The ridge that parts them is the contact's, two pixels wide.
+        assert np.all(basins[:, :33][left[:, :33]] == 1)
+        assert np.all(basins[:, 35:][right[:, 35:]] == 2)
+    assert find_basins(foreground, boundary, contact=contact, contact_threshold=0.8).max() == 1
+    # Without a contact anywhere all is as it was; one over the whole object leaves one object.
+    plain = find_basins(foreground, boundary)
+    np.testing.assert_array_equal(find_basins(foreground, boundary, contact=np.zeros_like(contact)), plain)
+    np.testing.assert_array_equal(find_basins(foreground, boundary, contact=np.ones_like(contact)), plain)
+
+
+def test_a_contact_map_needs_a_foreground_of_its_shape():
+    maps = np.full((10, 10), 0.5)
+    with pytest.raises(InputError, match="contact map came without a foreground map"):
+        find_basins(None, maps, contact=maps)
+    with pytest.raises(InputError, match=r"differ in shape .* contact is \(5, 10\)"):
+        find_basins(maps, contact=maps[:5])
+    with pytest.raises(ConfigError, match="contact_threshold is -1"):
+        find_basins(maps, contact=maps, contact_threshold=-1)
+
+
 def test_a_center_map_needs_a_foreground_of_its_shape():
     maps = np.full((10, 10), 0.5)
     with pytest.raises(InputError, match="without a foreground map"):

@@ -29,7 +29,7 @@ from autosam.prompts import (
     scale_prompts,
     unclaimed,
 )
-from autosam.rescaling import known_magnification, segment_at_own_scale
+from autosam.rescaling import SURE, known_magnification, segment_at_own_scale
 from autosam.segmentation import Segmentation, unscaled
 from autosam.steps import basins_of, merge_answers, prompts_of
 
@@ -134,7 +134,7 @@ class Segmenter:
             How much the networks see this image magnified, on top of ``images.scale``; see `magnification`. By
             default 1 at first; where the objects that are found are off the scale of the training
             (``images.find_scale``), the image is seen again (`rescaling`), unless prompts or an oracle came. Where
-            no SAM judges the objects, those alone count of which the generator is sure (``merge.fallback``).
+            no SAM judges the objects, those alone count of which the generator is sure (`rescaling.SURE`).
         prompts : sequence of Prompt, optional
             A person's own. With ``prompts.method=manual`` just these objects are found, otherwise these too: an
             automatic prompt makes way where one of them speaks of the same object. No threshold drops them.
@@ -169,7 +169,7 @@ class Segmenter:
                     trained=settings.diameter,
                     off_scale=settings.off_scale,
                     # A generator's specks, which no SAM has judged, say nothing of the scale.
-                    sure=0.0 if self.config.decode.sam else self.config.merge.fallback,
+                    sure=0.0 if self.config.decode.sam else SURE,
                 )
             magnification = 1.0
         channels = normalize_channels(

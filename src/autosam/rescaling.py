@@ -13,6 +13,9 @@ from autosam.segmentation import Segmentation
 FEWEST = 5
 """Objects that tell a typical diameter; fewer tell nothing."""
 
+SURE = 0.85
+"""Score from which an object that no SAM has judged tells a scale; a generator's specks lie below it."""
+
 PASSES = 3
 """Most times that an image is seen: networks find mainly the larger of objects that are too small for them, so
 that the first estimate falls short."""

@@ -56,14 +56,13 @@ class GeneratorConfig(Section):
         description="how many times smaller the UNet sees the image: 2 saves three quarters of its time where "
         "images.scale magnifies for SAM what the UNet resolves as it is",
     )
-    channels: tuple[Literal["foreground", "boundary", "center", "affinity_row", "affinity_col"], ...] = (
-        "foreground",
-        "boundary",
-    )
+    channels: tuple[
+        Literal["foreground", "boundary", "center", "contact", "affinity_row", "affinity_col"], ...
+    ] = ("foreground", "boundary")
     base: str | None = Field(
         None,
-        description="a model, bundled or a file, whose generator to start from: with the same encoder and "
-        "decoder_channels; channels that it lacks, and everything where null, start from random weights",
+        description="a model, bundled or a file, whose generator to start from: with the same encoder, and "
+        "decoder_channels no larger; what it lacks, and everything where null, starts from random weights",
     )
     skips: tuple[Annotated[int, Field(ge=0)], ...] | None = Field(
         None,
@@ -78,6 +77,8 @@ class GeneratorConfig(Section):
             raise ValueError("channels must name foreground, boundary or both, and each once")
         if "center" in self.channels and "foreground" not in self.channels:
             raise ValueError("channels names center, whose seeds grow over the foreground: name foreground too")
+        if "contact" in self.channels and "foreground" not in self.channels:
+            raise ValueError("channels names contact, which parts objects of the foreground: name foreground too")
         if ("affinity_row" in self.channels) != ("affinity_col" in self.channels):
             raise ValueError("channels must name affinity_row and affinity_col together")
         if self.encoder == SAM_ENCODER and self.depth != 4:

@@ -21,10 +21,12 @@ def find_basins(
     boundary: ArrayLike | None = None,
     *,
     center: ArrayLike | None = None,
+    contact: ArrayLike | None = None,
     affinities: tuple[ArrayLike, ArrayLike] | None = None,
     threshold: float = 0.5,
     boundary_threshold: float = 0.5,
     center_threshold: float = 0.5,
+    contact_threshold: float = 0.5,
     min_size: int = 30,
     min_seed_size: int = 8,
 ) -> NDArray[np.int32]:
@@ -38,7 +40,8 @@ def find_basins(
     object and background share the boundary between them.
 
     With a center map, seeds are also above ``center_threshold`` in it: two objects stay apart where the boundary
-    between them has a gap. Without a boundary map, 1 − center takes its place.
+    between them has a gap. Without a boundary map, 1 − center takes its place. With a contact map, seeds are also
+    below ``contact_threshold`` in it, and what parts objects is the larger of it and the boundary.
 
     With affinities, what parts objects is the larger of the boundary and 1 − the smallest affinity of a pixel to
     its four neighbours, and the seeds grow over the foreground across the largest affinity first [1]_, so that
@@ -54,6 +57,8 @@ def find_basins(
         Probability, 0 to 1, that a pixel lies on an object's outline.
     center : array_like, shape (H, W), optional
         Probability, 0 to 1, that a pixel lies in the inner part of an object; goes with a foreground map only.
+    contact : array_like, shape (H, W), optional
+        Probability, 0 to 1, that a pixel lies where two objects touch; goes with a foreground map only.
     affinities : two of array_like, shape (H, W), optional
         Probability, 0 to 1, that a pixel and the one above it, and a pixel and the one left of it, belong to one
         object: 0 where either is background. The first map's first row and the second's first column are not
@@ -64,6 +69,8 @@ def find_basins(
         A pixel is no boundary below this probability; two are tied where 1 − their affinity is below it.
     center_threshold : float
         A pixel can be a seed above this probability of being in a center.
+    contact_threshold : float
+        A pixel can be a seed below this probability of lying where objects touch.
     min_size : int
         Smaller basins, in pixels, are dropped.
     min_seed_size : int
@@ -79,8 +86,8 @@ def find_basins(
     Raises
     ------
     InputError
-        If all maps are missing, a center map came without a foreground map, or they differ in shape, are not
-        2D or hold values that are no probabilities.
+        If all maps are missing, a map of centers or contacts came without a foreground map, or they differ in
+        shape, are not 2D or hold values that are no probabilities.
     ConfigError
         If a threshold lies outside 0 to 1.
 
@@ -101,12 +108,14 @@ def find_basins(
         ("threshold", threshold),
         ("boundary_threshold", boundary_threshold),
         ("center_threshold", center_threshold),
+        ("contact_threshold", contact_threshold),
     ):
         if not 0 <= value <= 1:
             raise ConfigError(f"{name} is {value}, wanted a probability: give a number from 0 to 1")
     inner = None if foreground is None else _probability_map("foreground", foreground)
     edge = None if boundary is None else _probability_map("boundary", boundary)
     core = None if center is None else _probability_map("center", center)
+    seam = None if contact is None else _probability_map("contact", contact)
     ties = None
     if affinities is not None:
         ties = _probability_map("affinity_row", affinities[0]), _probability_map("affinity_col", affinities[1])
@@ -116,6 +125,7 @@ def find_basins(
             ("foreground", inner),
             ("boundary", edge),
             ("center", core),
+            ("contact", seam),
             *zip(_AFFINITIES, ties or (), strict=False),
         )
         if values is not None
@@ -131,10 +141,17 @@ def find_basins(
         if inner is None:
             raise InputError("a center map came without a foreground map, over which its seeds grow: give both")
         edge = 1 - core if edge is None else edge
+    if seam is not None:
+        if inner is None:
+            raise InputError("a contact map came without a foreground map, whose objects it parts: give both")
+        edge = np.zeros_like(seam) if edge is None else edge
     if inner is not None and edge is not None:
         apart = edge < boundary_threshold
         if core is not None:
             apart &= core > center_threshold
+        if seam is not None:
+            apart &= seam < contact_threshold
+            edge = np.maximum(edge, seam)
         labels = _from_seeds(inner > threshold, apart, edge, ties, min_seed_size)
         if ties is not None:
             labels = join_tied(ties, labels, 1 - boundary_threshold)
