@@ -1,4 +1,4 @@
-"""The prompt generator: a UNet that turns an image into maps of foreground, boundary, centers, contacts, affinities."""
+"""The prompt generator: a UNet that maps foreground, boundary, centers, contacts and affinities of an image."""
 
 from collections.abc import Sequence
 from typing import Literal, get_args
