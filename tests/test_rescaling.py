@@ -92,6 +92,17 @@ def test_what_is_far_off_scale_can_be_said() -> None:
     assert result.magnification == pytest.approx(20 / 14)
 
 
+def test_small_steps_are_taken_where_little_is_far() -> None:
+    # 1.2 times is too much, and so is 60 / 44 after 60 / 50; by default the first pass would have been the last.
+    eyes = Eyes((50, 9), (44, 9), (44, 9))
+    result = segment_at_own_scale(eyes, trained=diameter(60), off_scale=1.1)
+    assert eyes.asked == pytest.approx([1.0, 60 / 50, 60 / 44])
+    assert result.magnification == pytest.approx(60 / 44)
+    # 60 / 48 is within a tenth of 60 / 50.
+    eyes = Eyes((50, 9), (48, 9))
+    assert segment_at_own_scale(eyes, trained=diameter(60), off_scale=1.1).magnification == pytest.approx(60 / 50)
+
+
 def test_objects_that_nobody_is_sure_of_tell_no_scale() -> None:
     def see(magnification: float) -> Segmentation:
         labels = np.zeros((60, 100), dtype=np.int32)

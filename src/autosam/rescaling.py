@@ -100,8 +100,8 @@ def segment_at_own_scale(
     -------
     Segmentation
         That of the last pass; its ``magnification`` says how the image was seen. The first one, at 1, where the
-        objects are within a factor of ``off_scale``, or fewer than ``FEWEST``; afterwards ``scale.TOLERANCE``
-        counts. A pass that finds fewer than ``FEWEST`` is given up for the one before.
+        objects are within a factor of ``off_scale``, or fewer than ``FEWEST``; afterwards the smaller one of it
+        and ``scale.TOLERANCE`` counts. A pass that finds fewer than ``FEWEST`` is given up for the one before.
     """
     result = segment(1.0)
     tolerance = off_scale
@@ -112,7 +112,7 @@ def segment_at_own_scale(
         wanted = wanted_magnification(diameter, trained=trained)
         if 1 / tolerance <= wanted / result.magnification <= tolerance:
             break
-        tolerance = TOLERANCE
+        tolerance = min(off_scale, TOLERANCE)
         again = segment(wanted)
         if _diameter_of(again, sure) is None:
             break

@@ -41,7 +41,7 @@ class ImagesConfig(Section):
     )
     off_scale: float = Field(
         1.6,
-        ge=1.25,
+        ge=1.05,
         le=8,
         description="far is this many times larger or smaller; a model that was trained with "
         "training.augment.same_diameter gains from less",
