@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from autosam import load_config
-from autosam.config import make_model
+from autosam.config import make_config, make_model
 from autosam.models.checkpoint import FAMILIARITY, ModelHeader, join_parts, load_model, save_model, split_parts
 from autosam.models.zoo import BUNDLED
 
@@ -81,6 +81,8 @@ def main() -> None:
         wanted = wanted or theirs
         if theirs != wanted:
             parser.error(f"the generator of {path} is {theirs}, wanted {wanted} as the first one")
+        if {**theirs, **{key: mine[key] for key in ("channels", "decoder_channels")}} != mine:
+            parser.error(f"the generator of {path} is {theirs}, wanted {mine} with other channels at most")
         seen = {key: (header.settings["images"][key], other.settings["images"][key]) for key in ("low", "high")}
         # What the UNet sees of a magnified image that it sees smaller is what it was trained on.
         seen["scale / downsample"] = (
@@ -92,6 +94,7 @@ def main() -> None:
         taken.append((split_parts(others), other))
     if taken:
         settings["model"]["generator"] = wanted
+        make_config(settings)
         # What the model knows of its training images is in terms of its own generator's features.
         its = {part: state for part, state in taken[-1][0].items() if part == FAMILIARITY and len(taken) == 1}
         generator = mean_state([parts["generator"] for parts, _ in taken])

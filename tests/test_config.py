@@ -94,6 +94,10 @@ NO_ANSWERS = ("model.sam.prompt_encoder=none", "model.sam.mask_decoder=none")
             "model.generator: channels names contact, which parts objects of the foreground: name foreground too",
         ),
         (
+            ("model.generator.channels=[foreground, contact, affinity_row, affinity_col]",),
+            "model.generator: channels names contact and affinities, which both part objects: name one of them",
+        ),
+        (
             ("model.generator.channels=[boundary, center]",),
             "model.generator: channels names center, whose seeds grow over the foreground: name foreground too",
         ),

@@ -260,7 +260,12 @@ def _start_generator(generator: Generator | SamGenerator | None, model: ModelCon
     own = generator.decoder_state_dict() if isinstance(generator, SamGenerator) else generator.state_dict()
     start = parts["generator"]
     if model.generator.decoder_channels != theirs.decoder_channels:
-        start = widen_decoder(start, own, theirs.decoder_channels)
+        # Whether the file is whole is told by a network of its own settings, not by one that is wider.
+        with torch.random.fork_rng(devices=[]):
+            narrow = _build_generator(make_model(header.settings), None)
+        assert narrow is not None
+        _load_part(narrow, parts, "generator", path)
+        start = widen_decoder(narrow.state_dict(), own, theirs.decoder_channels)
     start = _with_channels(start, own, theirs.channels, generator.channels)
     if isinstance(generator, SamGenerator):
         with _naming(path):

@@ -61,8 +61,9 @@ class GeneratorConfig(Section):
     ] = ("foreground", "boundary")
     base: str | None = Field(
         None,
-        description="a model, bundled or a file, whose generator to start from: with the same encoder, and "
-        "decoder_channels no larger; what it lacks, and everything where null, starts from random weights",
+        description="a model, bundled or a file, whose generator to start from: with the same encoder, and as "
+        "many decoder_channels or, if no encoder=sam, fewer; channels that it lacks, and all where null, start "
+        "from random weights",
     )
     skips: tuple[Annotated[int, Field(ge=0)], ...] | None = Field(
         None,
@@ -79,6 +80,8 @@ class GeneratorConfig(Section):
             raise ValueError("channels names center, whose seeds grow over the foreground: name foreground too")
         if "contact" in self.channels and "foreground" not in self.channels:
             raise ValueError("channels names contact, which parts objects of the foreground: name foreground too")
+        if "contact" in self.channels and "affinity_row" in self.channels:
+            raise ValueError("channels names contact and affinities, which both part objects: name one of them")
         if ("affinity_row" in self.channels) != ("affinity_col" in self.channels):
             raise ValueError("channels must name affinity_row and affinity_col together")
         if self.encoder == SAM_ENCODER and self.depth != 4:

@@ -1,4 +1,4 @@
-"""The prompt generator: a UNet that maps foreground, boundary, centers, contacts and affinities of an image."""
+"""The prompt generator: a UNet that predicts maps of foreground, boundary, centers, contacts or affinities."""
 
 from collections.abc import Sequence
 from typing import Literal, get_args

@@ -40,8 +40,11 @@ def find_basins(
     object and background share the boundary between them.
 
     With a center map, seeds are also above ``center_threshold`` in it: two objects stay apart where the boundary
-    between them has a gap. Without a boundary map, 1 − center takes its place. With a contact map, seeds are also
-    below ``contact_threshold`` in it, and what parts objects is the larger of it and the boundary.
+    between them has a gap. Without a boundary map, 1 − center takes its place.
+
+    With a contact map, seeds are also below ``contact_threshold`` in it, and what parts objects is the larger of
+    it and the boundary; without a boundary map it takes its place, and everything is as with one. A seed that lies
+    wholly in a contact stays: a small object between others is all contact.
 
     With affinities, what parts objects is the larger of the boundary and 1 − the smallest affinity of a pixel to
     its four neighbours, and the seeds grow over the foreground across the largest affinity first [1]_, so that
@@ -58,7 +61,8 @@ def find_basins(
     center : array_like, shape (H, W), optional
         Probability, 0 to 1, that a pixel lies in the inner part of an object; goes with a foreground map only.
     contact : array_like, shape (H, W), optional
-        Probability, 0 to 1, that a pixel lies where two objects touch; goes with a foreground map only.
+        Probability, 0 to 1, that a pixel lies where two objects touch; goes with a foreground map only, and not
+        with affinities, which say the same.
     affinities : two of array_like, shape (H, W), optional
         Probability, 0 to 1, that a pixel and the one above it, and a pixel and the one left of it, belong to one
         object: 0 where either is background. The first map's first row and the second's first column are not
@@ -86,8 +90,8 @@ def find_basins(
     Raises
     ------
     InputError
-        If all maps are missing, a map of centers or contacts came without a foreground map, or they differ in
-        shape, are not 2D or hold values that are no probabilities.
+        If all maps are missing, a map of centers or contacts came without a foreground map, one of contacts came
+        with affinities, or they differ in shape, are not 2D or hold values that are no probabilities.
     ConfigError
         If a threshold lies outside 0 to 1.
 
@@ -144,13 +148,15 @@ def find_basins(
     if seam is not None:
         if inner is None:
             raise InputError("a contact map came without a foreground map, whose objects it parts: give both")
+        if ties is not None:
+            raise InputError("a contact map came with affinities, which part objects as well: give one of them")
         edge = np.zeros_like(seam) if edge is None else edge
     if inner is not None and edge is not None:
         apart = edge < boundary_threshold
         if core is not None:
             apart &= core > center_threshold
         if seam is not None:
-            apart &= seam < contact_threshold
+            apart = _without_contacts((inner > threshold) & apart, seam < contact_threshold)
             edge = np.maximum(edge, seam)
         labels = _from_seeds(inner > threshold, apart, edge, ties, min_seed_size)
         if ties is not None:
@@ -206,6 +212,15 @@ def _from_seeds(
             grown = grow_along((affinities[0][box], affinities[1][box]), own_seeds, own)
         labels[box][own] = grown[own]
     return np.asarray(labels, dtype=np.int32)
+
+
+def _without_contacts(seeds: NDArray[np.bool_], apart: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Take contacts out of seeds, but for those that nothing would be left of."""
+    left = seeds & apart
+    components, n_components = ndimage.label(seeds, output=np.int32)
+    erased = np.bincount(components[left], minlength=n_components + 1) == 0
+    erased[0] = False
+    return np.asarray(left | erased[components])
 
 
 def _from_boundary(boundary: NDArray[np.floating], boundary_threshold: float) -> NDArray[np.int32]:

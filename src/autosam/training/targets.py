@@ -73,7 +73,7 @@ def _contact(labels: NDArray[np.int32], reach: int) -> NDArray[np.bool_]:
     nothing = np.iinfo(labels.dtype).max
     last = ndimage.maximum_filter(labels, size=2 * reach + 1)
     first = ndimage.minimum_filter(np.where(labels > 0, labels, nothing), size=2 * reach + 1)
-    return np.asarray((first < last) & (first < nothing))
+    return np.asarray(first < last)
 
 
 def _affinity(labels: NDArray[np.int32], axis: int) -> NDArray[np.bool_]:
