@@ -198,6 +198,45 @@ def test_a_scale_that_can_only_be_a_mistake(sam):
         segmenter(sam, BrightPixels(), images={"pixel_size": 5.0}).magnification(pixel_size_nm=10_000)
 
 
+class CountingPixels(BrightPixels):
+    """Remembers the size of every tile that it was asked about, and how many mirror images of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+
+    def forward(self, image):
+        self.asked += 1
+        return super().forward(image)
+
+
+@pytest.mark.parametrize("times", [1.0, 2.0])
+def test_the_scale_is_found_before_sam_is_asked(sam, monkeypatch, times):
+    fake = use_component_sam(monkeypatch)
+    image, labels = crowd()
+    diameter = times * 2 * np.sqrt(np.median(np.bincount(labels.ravel())[1:]) / np.pi)
+    subject = segmenter(sam, network := CountingPixels(), images={"diameter": diameter})
+    subject.segment(image, magnification=times)
+    once, windows = network.asked, len(fake.windows)
+    result = subject.segment(image)
+    assert len(fake.windows) == 2 * windows
+    assert result.magnification == pytest.approx(times, abs=0.15)
+    if times == 1:
+        # The generator's maps are those by which the scale was found.
+        assert network.asked == 2 * once
+    # Mirror images and further magnifications are seen at the scale that was found, only.
+    network.asked = 0
+    mirrored = segmenter(sam, network, images={"diameter": diameter}, decode={"flips": True})
+    again = mirrored.segment(image)
+    assert again.magnification == result.magnification
+    np.testing.assert_array_equal(again.labels, result.labels)
+    looks = network.asked - 4 * once
+    plain = segmenter(sam, network, images={"diameter": diameter}, decode={"sam": False})
+    network.asked = 0
+    plain.segment(image)
+    assert looks == network.asked
+
+
 def test_objects_off_the_scale_of_the_training_are_seen_magnified(sam, monkeypatch):
     use_component_sam(monkeypatch)
     image, labels = crowd()
@@ -216,8 +255,9 @@ def test_objects_off_the_scale_of_the_training_are_seen_magnified(sam, monkeypat
     for fallback in (0.5, 1.0):
         sure = segmenter(sam, BrightPixels(), **alone, merge={"fallback": fallback}).segment(image)
         assert sure.magnification == pytest.approx(2.0, abs=0.15)
-    monkeypatch.setattr("autosam.pipeline.SURE", 1.0)
-    assert segmenter(sam, BrightPixels(), **alone).segment(image).magnification == 1
+    with monkeypatch.context() as nobody:
+        nobody.setattr("autosam.pipeline.SURE", 1.0)
+        assert segmenter(sam, BrightPixels(), **alone).segment(image).magnification == 1
     # How far off is far.
     bold = segmenter(sam, BrightPixels(), images={"diameter": 1.5 * diameter, "off_scale": 1.3})
     assert bold.segment(image).magnification == pytest.approx(1.5, abs=0.15)

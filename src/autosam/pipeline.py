@@ -132,9 +132,9 @@ class Segmenter:
             of the mean or maximum of the mask probabilities; constant channels are left out.
         magnification : float, optional
             How much the networks see this image magnified, on top of ``images.scale``; see `magnification`. By
-            default 1 at first; where the objects that are found are off the scale of the training
-            (``images.find_scale``), the image is seen again (`rescaling`), unless prompts or an oracle came. Where
-            no SAM judges the objects, those alone count of which the generator is sure (`rescaling.SURE`).
+            default 1, or what brings the objects to the scale of the training (``images.find_scale``), unless
+            prompts or an oracle came: the generator alone finds that, from the objects that it is sure of
+            (`rescaling`).
         prompts : sequence of Prompt, optional
             A person's own. With ``prompts.method=manual`` just these objects are found, otherwise these too: an
             automatic prompt makes way where one of them speaks of the same object. No threshold drops them.
@@ -161,17 +161,22 @@ class Segmenter:
             masks to choose from. If maps of affinities were to be averaged over magnifications or mirror images.
         """
         settings = self.config.images
+        seen: Segmentation | None = None
         if magnification is None:
             alone = not prompts and oracle is None and self.config.prompts.method not in ("manual", "grid")
             if settings.find_scale and settings.diameter is not None and alone:
-                return segment_at_own_scale(
-                    lambda factor: self.segment(image, magnification=factor, progress=progress),
+                generator = self._generator_alone()
+                seen = segment_at_own_scale(
+                    lambda factor: generator.segment(image, magnification=factor),
                     trained=settings.diameter,
                     off_scale=settings.off_scale,
-                    # A generator's specks, which no SAM has judged, say nothing of the scale.
-                    sure=0.0 if self.config.decode.sam else SURE,
+                    sure=SURE,
                 )
-            magnification = 1.0
+                if generator is self:
+                    return seen
+                magnification = seen.magnification
+            else:
+                magnification = 1.0
         channels = normalize_channels(
             image,
             combine=settings.combine,
@@ -194,7 +199,9 @@ class Segmenter:
         truth = None if oracle is None else Oracle.of(oracle, shape)
         scale = settings.scale * magnification
         if scale == 1:
-            result = self._segment(channels, channels, scale, prompts, truth, progress)
+            # On this grid the generator has seen the image already, where it sees it once.
+            known = seen if self.config.decode.scales == (1.0,) and not self.config.decode.flips else None
+            result = self._segment(channels, channels, scale, prompts, truth, progress, known)
             return replace(result, magnification=magnification)
         scaled = [magnify(pixels, scale) for pixels in channels]
         height, width = scaled[0].shape[:2]
@@ -204,6 +211,14 @@ class Segmenter:
         result = self._segment(scaled, channels, scale, asked, judge, progress)
         result = unscaled(result, to_uint8(mean_picture(channels)), factors)
         return replace(result, magnification=magnification)
+
+    def _generator_alone(self) -> "Segmenter":
+        """Give what sees an image fastest: without SAM, once."""
+        plain = {"sam": False, "flips": False, "scales": (1.0,)}
+        decode = self.config.decode.model_copy(update=plain)
+        if decode == self.config.decode:
+            return self
+        return Segmenter(self.networks, self.config.model_copy(update={"decode": decode}), name=self.name)
 
     def magnification(self, *, pixel_size_nm: float | None = None, diameter: float | None = None) -> float | None:
         """Say how much an image must be magnified to look as those that the model was trained on.
@@ -241,10 +256,12 @@ class Segmenter:
         prompts: Sequence[Prompt] | None,
         oracle: Oracle | None,
         progress: Callable[[int, int], None] | None,
+        seen: Segmentation | None = None,
     ) -> Segmentation:
         """Find objects in normalized channels, each (H, W, 3), at the scale that SAM works at.
 
-        ``source`` are the same on the image's own grid, which is ``scale`` times coarser.
+        ``source`` are the same on the image's own grid, which is ``scale`` times coarser. ``seen`` has the maps,
+        where they are known.
         """
         settings = self.config
         how: CombineAnswers = "max" if settings.images.combine == "max" else "avg"
@@ -266,7 +283,10 @@ class Segmenter:
         elif method == "grid":
             asked = [*grid_prompts(shape, settings.prompts.grid), *(prompts or ())]
         else:
-            maps, novelty = self._predict_scales(channels, source, scale, how)
+            if seen is not None:
+                maps, novelty = seen.maps, seen.novelty
+            else:
+                maps, novelty = self._predict_scales(channels, source, scale, how)
             basins = self.find_basins(maps)
             asked = prompts_of(basins, maps, self.config.prompts)
             if prompts:
