@@ -247,5 +247,6 @@ def _entry(result: Segmentation) -> Mapping[str, Any]:
         "prompts": len(result.prompts),
         "instances": len(result.scores),
         "instances_of_generator_alone": int((result.prompt_of < 0).sum()),
+        **({"restained": True} if result.restained else {}),
         **known,
     }

@@ -12,6 +12,7 @@ from autosam.config import Config, load_config, make_model
 from autosam.errors import ConfigError, InputError
 from autosam.images import magnify, resize_map, to_uint8
 from autosam.images.channels import mean_picture, normalize_channels
+from autosam.images.stain import match_stain
 from autosam.instances import MaskCrop, Merged, fill_from_basins
 from autosam.models.channels import CombineAnswers, combine_maps
 from autosam.models.familiarity import describe_tiles
@@ -184,6 +185,11 @@ class Segmenter:
             high=settings.high,
             non_finite=settings.non_finite,
         )
+        picture = to_uint8(mean_picture(channels))
+        # Colors of one image; channels of a scene are something else.
+        matched = match_stain(channels[0], settings.stains) if isinstance(image, np.ndarray) else None
+        if matched is not None:
+            channels = [matched]
         shape = (channels[0].shape[0], channels[0].shape[1])
         if prompts is not None:
             check_prompts(prompts, shape)
@@ -202,15 +208,15 @@ class Segmenter:
             # On this grid the generator has seen the image already, where it sees it once.
             known = seen if self.config.decode.scales == (1.0,) and not self.config.decode.flips else None
             result = self._segment(channels, channels, scale, prompts, truth, progress, known)
-            return replace(result, magnification=magnification)
+            return replace(result, picture=picture, magnification=magnification, restained=matched is not None)
         scaled = [magnify(pixels, scale) for pixels in channels]
         height, width = scaled[0].shape[:2]
         factors = (height / shape[0], width / shape[1])
         asked = None if prompts is None else scale_prompts(prompts, factors)
         judge = None if truth is None else truth.resized((height, width))
         result = self._segment(scaled, channels, scale, asked, judge, progress)
-        result = unscaled(result, to_uint8(mean_picture(channels)), factors)
-        return replace(result, magnification=magnification)
+        result = unscaled(result, picture, factors)
+        return replace(result, magnification=magnification, restained=matched is not None)
 
     def _generator_alone(self) -> "Segmenter":
         """Give what sees an image fastest: without SAM, once."""

@@ -28,12 +28,14 @@ class Segmentation:
     maps : dict of str to ndarray of float32, shape (H, W)
         The generator's probabilities by channel; empty where it was not asked.
     picture : ndarray of uint8, shape (H, W, 3)
-        The normalized image, as SAM saw it; the mean of the channels where it saw them one by one.
+        The normalized image; the mean of the channels where SAM saw them one by one.
     novelty : float or None
         How far the image lies from those that the model was trained on; above 1 it is unlike them
         (`models.familiarity`). None where the generator was not asked, or the model does not know.
     magnification : float
         How much the networks saw the image magnified, on top of ``images.scale``.
+    restained : bool
+        Whether the networks saw it with the colors of the training images (``images.stains``).
     """
 
     labels: NDArray[np.int32]
@@ -45,6 +47,7 @@ class Segmentation:
     picture: NDArray[np.uint8]
     novelty: float | None = None
     magnification: float = 1.0
+    restained: bool = False
 
     @property
     def unfamiliar(self) -> bool:

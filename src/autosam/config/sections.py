@@ -46,6 +46,11 @@ class ImagesConfig(Section):
         description="far is this many times larger or smaller; a model that was trained with "
         "training.augment.same_diameter gains from less",
     )
+    stains: tuple[tuple[float, float, float, float, float, float], ...] = Field(
+        (),
+        description="means and standard deviations of L*, a* and b* of the colored training images; an image of "
+        "stained tissue that is unlike them is brought to the nearest ones",
+    )
     combine: Literal["input", "avg", "max"] = Field(
         "input",
         description="several channels of one scene (autosam segment --channels): two or three as red, green and "

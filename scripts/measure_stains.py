@@ -1,0 +1,34 @@
+"""Print the stains of colored training images, for images.stains in the settings of a model:
+
+    python scripts/measure_stains.py DATA --config nuclei_wide
+
+DATA is what `autosam train` was given, and the config is that of the training: its sources and split say which
+images the model has seen. The lines go into configs/NAME_tuned.yaml, where scripts/bundle_model.py finds them.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from autosam import load_config
+from autosam.images.stain import stain_of
+from autosam.training.scenes import load_part
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--config", required=True, help="YAML file of settings, or the name of one")
+    args = parser.parse_args()
+
+    scenes = load_part(args.data, load_config(args.config), "train")
+    stains = [stain_of((scene.image / 255).astype(np.float32)) for scene in scenes if scene.image.ndim == 3]
+    rows = [f"[{', '.join(f'{value:.1f}' for value in stain)}]," for stain in sorted(filter(None, stains))]
+    print(
+        "\n".join(["  stains: [", *("    " + " ".join(rows[at : at + 3]) for at in range(0, len(rows), 3)), "  ]"])
+    )
+
+
+if __name__ == "__main__":
+    main()
