@@ -47,8 +47,7 @@ def stain_of(image: NDArray[np.float32]) -> Stain | None:
     if colored.mean() <= COLORFUL:
         return None
     lab = rgb2lab(image).reshape(-1, 3)
-    first, second, third = lab.mean(axis=0)
-    return (float(first), float(second), float(third), *(float(value) for value in lab.std(axis=0)))
+    return _as_stain(np.concatenate([lab.mean(axis=0), lab.std(axis=0)]))
 
 
 def stain_to_match(stain: Stain, references: Sequence[Stain]) -> Stain | None:
@@ -79,9 +78,7 @@ def stain_to_match(stain: Stain, references: Sequence[Stain]) -> Stain | None:
     limit = np.percentile(among.min(axis=0), LIMIT)
     if not limit < distances.min() <= FARTHEST * limit:
         return None
-    nearest = known[np.argsort(distances, kind="stable")[:NEAREST]].mean(axis=0)
-    first, second, third, *deviations = (float(value) for value in nearest)
-    return (first, second, third, deviations[0], deviations[1], deviations[2])
+    return _as_stain(known[np.argsort(distances, kind="stable")[:NEAREST]].mean(axis=0))
 
 
 def match_stain(image: NDArray[np.float32], references: Sequence[Stain]) -> NDArray[np.float32] | None:
@@ -122,4 +119,9 @@ def restain(image: NDArray[np.float32], stain: Stain) -> NDArray[np.float32]:
     moved[..., 0] = np.clip(moved[..., 0], 0, 100)
     # No light is that yellow: beyond it skimage warns of less than nothing of blue (CIE's Z).
     moved[..., 2] = np.minimum(moved[..., 2], 199.9 * (moved[..., 0] + 16) / 116)
-    return np.clip(lab2rgb(moved), 0, 1).astype(np.float32)
+    return np.asarray(np.clip(lab2rgb(moved), 0, 1), dtype=np.float32)
+
+
+def _as_stain(values: NDArray[np.floating]) -> Stain:
+    first, second, third, fourth, fifth, sixth = (float(value) for value in values)
+    return (first, second, third, fourth, fifth, sixth)
