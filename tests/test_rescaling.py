@@ -62,16 +62,16 @@ def test_few_objects_tell_nothing() -> None:
 
 def test_small_objects_are_magnified_until_it_fits() -> None:
     # First the larger ones of many small ones are found, then all.
-    eyes = Eyes((10, 6), (7, 30), (7, 31))
+    eyes = Eyes((10, 6), (7, 30), (6, 31), (5, 32))
     result = segment_at_own_scale(eyes, trained=diameter(21))
-    assert eyes.asked == pytest.approx([1.0, 2.1, 3.0])
-    assert result.labels.max() == 31
+    assert eyes.asked == pytest.approx([1.0, 2.1, 3.0, 3.5])
+    assert result.labels.max() == 32
     assert len(eyes.asked) == PASSES
 
 
 def test_once_it_fits_there_is_no_further_pass() -> None:
-    eyes = Eyes((10, 6), (9, 30))
-    assert segment_at_own_scale(eyes, trained=diameter(20)).magnification == pytest.approx(2.0)
+    eyes = Eyes((100, 6), (92, 30))
+    assert segment_at_own_scale(eyes, trained=diameter(200)).magnification == pytest.approx(2.0)
 
 
 def test_large_objects_are_shrunk() -> None:
@@ -93,7 +93,7 @@ def test_what_is_far_off_scale_can_be_said() -> None:
 
 
 def test_small_steps_are_taken_where_little_is_far() -> None:
-    # 1.2 times is too much, and so is 60 / 44 after 60 / 50; by default the first pass would have been the last.
+    # 1.2 times is too much, by default it would not have been.
     eyes = Eyes((50, 9), (44, 9), (44, 9))
     result = segment_at_own_scale(eyes, trained=diameter(60), off_scale=1.1)
     assert eyes.asked == pytest.approx([1.0, 60 / 50, 60 / 44])

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autosam.errors import ConfigError
-from autosam.images.scale import LARGEST, TOLERANCE, settled
+from autosam.images.scale import LARGEST, settled
 from autosam.segmentation import Segmentation
 
 FEWEST = 5
@@ -16,9 +16,12 @@ FEWEST = 5
 SURE = 0.85
 """Score from which an object that no SAM has judged tells a scale; a generator's specks lie below it."""
 
-PASSES = 3
+PASSES = 4
 """Most times that an image is seen: networks find mainly the larger of objects that are too small for them, so
 that the first estimate falls short."""
+
+NEAR = 1.1
+"""Factor between two magnifications of an image that is off scale from which it is seen once more."""
 
 
 def known_magnification(
@@ -101,7 +104,7 @@ def segment_at_own_scale(
     Segmentation
         That of the last pass; its ``magnification`` says how the image was seen. The first one, at 1, where the
         objects are within a factor of ``off_scale``, or fewer than ``FEWEST``; afterwards the smaller one of it
-        and ``scale.TOLERANCE`` counts. A pass that finds fewer than ``FEWEST`` is given up for the one before.
+        and ``NEAR`` counts. A pass that finds fewer than ``FEWEST`` is given up for the one before.
     """
     result = segment(1.0)
     tolerance = off_scale
@@ -112,7 +115,7 @@ def segment_at_own_scale(
         wanted = wanted_magnification(diameter, trained=trained)
         if 1 / tolerance <= wanted / result.magnification <= tolerance:
             break
-        tolerance = min(off_scale, TOLERANCE)
+        tolerance = min(off_scale, NEAR)
         again = segment(wanted)
         if _diameter_of(again, sure) is None:
             break
