@@ -4,9 +4,9 @@
 
 The settings that it segments with can be tuned after training: this writes those of configs/NAME_tuned.yaml (or of
 another file), over those that it was trained with, into the model file's header. A model that holds all its
-weights forgets what it was started from. With --generator, the prompt generator is that of another model file; of
-several of one shape, where one went on from the other, the mean of their weights (Wortsman et al. 2022, "Robust
-fine-tuning of zero-shot models"). What the model knows of its training images is then to be measured anew:
+weights forgets what it was started from. With --generator, the prompt generator is that of another model file, of
+the same shape; of several, where one went on from the other, the mean of their weights (Wortsman et al. 2022,
+"Robust fine-tuning of zero-shot models"). What the model knows of its training images is then to be measured anew:
 scripts/add_familiarity.py.
 """
 
@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from autosam import load_config
-from autosam.config import make_config, make_model
+from autosam.config import make_model
 from autosam.models.checkpoint import FAMILIARITY, ModelHeader, join_parts, load_model, save_model, split_parts
 from autosam.models.zoo import BUNDLED
 
@@ -68,33 +68,23 @@ def main() -> None:
     for part in ("sam", "generator"):
         settings["model"][part]["base"] = None
     mine = settings["model"]["generator"]
-    wanted = None
     taken = []
     for path in args.generator:
         others, other = load_model(path)
         model = make_model(other.settings).model_dump(mode="json")
         theirs = model["generator"] and {**model["generator"], "base": None}
-        if theirs is None:
-            parser.error(f"{path} has no generator")
-        # One that was trained on its own has seen the images at its own scale.
-        own_scale, theirs = theirs["downsample"], {**theirs, "downsample": mine["downsample"]}
-        wanted = wanted or theirs
-        if theirs != wanted:
-            parser.error(f"the generator of {path} is {theirs}, wanted {wanted} as the first one")
-        if {**theirs, **{key: mine[key] for key in ("channels", "decoder_channels")}} != mine:
-            parser.error(f"the generator of {path} is {theirs}, wanted {mine} with other channels at most")
+        if theirs is None or {**theirs, "downsample": mine["downsample"]} != mine:
+            parser.error(f"the generator of {path} is {theirs}, wanted {mine}")
         seen = {key: (header.settings["images"][key], other.settings["images"][key]) for key in ("low", "high")}
         # What the UNet sees of a magnified image that it sees smaller is what it was trained on.
         seen["scale / downsample"] = (
             header.settings["images"]["scale"] / mine["downsample"],
-            other.settings["images"]["scale"] / own_scale,
+            other.settings["images"]["scale"] / theirs["downsample"],
         )
         if any(own != its for own, its in seen.values()):
             parser.error(f"the generator of {path} was trained on other images.* settings: {seen}")
         taken.append((split_parts(others), other))
     if taken:
-        settings["model"]["generator"] = wanted
-        make_config(settings)
         # What the model knows of its training images is in terms of its own generator's features.
         its = {part: state for part, state in taken[-1][0].items() if part == FAMILIARITY and len(taken) == 1}
         generator = mean_state([parts["generator"] for parts, _ in taken])

@@ -1,6 +1,6 @@
 """Print the stains of colored training images, for images.stains in the settings of a model:
 
-    python scripts/measure_stains.py DATA --config nuclei_wide
+    python scripts/measure_stains.py DATA --config nuclei_sized
 
 DATA is what `autosam train` was given, and the config is that of the training: its sources and split say which
 images the model has seen. The lines go into configs/NAME_tuned.yaml, where scripts/bundle_model.py finds them.

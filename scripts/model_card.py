@@ -40,7 +40,6 @@ STAGES = {
         "fine": "nuclei_fine",
         "sized": "nuclei_sized",
         "refine": "nuclei_refine",
-        "wide": "nuclei_wide",
     },
 }
 """Folders of the runs, in order, and their configs."""

@@ -51,17 +51,15 @@ if [ "$name" = nuclei ]; then
     train fine --config nuclei_fine --devices 2 --set "model.generator.base=$out/further/model.safetensors"
     train sized --config nuclei_sized --devices 2 --set "model.generator.base=$out/fine/model.safetensors"
     generators=("$out/fine/model.safetensors" "$out/sized/model.safetensors")
-    # Only now SAM's last stage: it learns from the prompts of a generator as good as the one that it will work with.
+    # Only now SAM's last stage: it learns from the prompts of the generator that it will work with.
     if [ ! -f "$out/refine/last.pt" ]; then
         python scripts/bundle_model.py "$out/sam/model.safetensors" "$name" --generator "${generators[@]}"
         cp src/autosam/models/bundled/nuclei.safetensors "$out/unrefined.safetensors"
     fi
     train refine --config nuclei_refine --devices 2 --set "model.sam.base=$out/unrefined.safetensors" \
         --set "model.generator.base=$out/unrefined.safetensors"
-    # The generator grows; this and SAM's stage can be made at the same time.
-    train wide --config nuclei_wide --devices 2 --set "model.generator.base=$out/unrefined.safetensors"
-    python scripts/bundle_model.py "$out/refine/model.safetensors" "$name" --generator "$out/wide/model.safetensors"
-    python scripts/add_familiarity.py "$root" src/autosam/models/bundled/nuclei.safetensors --config nuclei_wide
+    python scripts/bundle_model.py "$out/refine/model.safetensors" "$name" --generator "${generators[@]}"
+    python scripts/add_familiarity.py "$root" src/autosam/models/bundled/nuclei.safetensors --config nuclei_sized
 else
     python scripts/bundle_model.py "$final" "$name"
 fi

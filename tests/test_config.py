@@ -90,14 +90,6 @@ NO_ANSWERS = ("model.sam.prompt_encoder=none", "model.sam.mask_decoder=none")
         (NO_ANSWERS[1:], "model.sam: prompt_encoder and mask_decoder are none together, or neither is"),
         (("model.sam.adapter_ratio=0",), "model.sam.adapter_ratio=0: Input should be greater than 0"),
         (
-            ("model.generator.channels=[boundary, contact]",),
-            "model.generator: channels names contact, which parts objects of the foreground: name foreground too",
-        ),
-        (
-            ("model.generator.channels=[foreground, contact, affinity_row, affinity_col]",),
-            "model.generator: channels names contact and affinities, which both part objects: name one of them",
-        ),
-        (
             ("model.generator.channels=[boundary, center]",),
             "model.generator: channels names center, whose seeds grow over the foreground: name foreground too",
         ),

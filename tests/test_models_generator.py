@@ -65,7 +65,7 @@ def test_an_image_is_seen_once_or_more_times_smaller() -> None:
 )
 def test_channels_that_are_none_twice_or_unknown(channels: tuple[str, ...]) -> None:
     with pytest.raises(
-        ModelError, match="name one or more of foreground, boundary, center, contact, affinity_row, affinity_col"
+        ModelError, match="name one or more of foreground, boundary, center, affinity_row, affinity_col"
     ):
         build(channels=channels)
 

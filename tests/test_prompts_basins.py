@@ -58,61 +58,6 @@ def test_centers_part_objects_whose_boundary_has_a_gap():
     assert find_basins(foreground, boundary, center=center, center_threshold=0.05).max() == 1
 
 
-def test_contacts_part_objects_whose_boundary_has_a_gap():
-    foreground, boundary, left, right = touching_discs()
-    boundary[16:25] = 0.1
-    contact = np.zeros_like(foreground)
-    contact[:, 33:35] = 0.7
-    for basins in (
-        find_basins(foreground, boundary, contact=contact),
-        find_basins(foreground, contact=contact),
-        find_basins(foreground, contact=contact, center=np.ones_like(foreground)),
-    ):
-        assert basins.max() == 2
-        np.testing.assert_array_equal(basins > 0, left | right)
-        assert np.all(basins[:, :33][left[:, :33]] == 1)
-        assert np.all(basins[:, 35:][right[:, 35:]] == 2)
-    assert find_basins(foreground, boundary, contact=contact, contact_threshold=0.8).max() == 1
-    # Without a contact anywhere all is as it was; one over the whole object leaves one object.
-    plain = find_basins(foreground, boundary)
-    np.testing.assert_array_equal(find_basins(foreground, boundary, contact=np.zeros_like(contact)), plain)
-    np.testing.assert_array_equal(find_basins(foreground, boundary, contact=np.ones_like(contact)), plain)
-
-
-def test_objects_meet_where_a_contact_is_most_likely():
-    foreground = np.full((12, 30), 0.9)
-    contact = np.zeros((12, 30))
-    contact[:, 10:21] = [0.6, 0.6, 0.6, 0.7, 0.8, 0.8, 0.8, 0.85, 0.9, 0.7, 0.6]
-    for boundary in (None, np.full((12, 30), 0.2)):
-        basins = find_basins(foreground, boundary, contact=contact)
-        assert basins.max() == 2
-        # The ridge is in column 18.
-        assert np.all(basins[:, :18] == 1)
-        assert np.all(basins[:, 19:] == 2)
-
-
-def test_a_small_object_between_others_is_all_contact_and_stays():
-    labels = np.repeat([[*[1] * 12, *[2] * 4, *[3] * 12]], 14, axis=0).astype(np.int32)
-    labels = np.pad(labels, 4)
-    foreground, boundary, contact = generator_targets(
-        labels, ("foreground", "boundary", "contact"), boundary_width=1
-    )
-    assert contact[labels == 2].all()
-    np.testing.assert_array_equal(find_basins(foreground, boundary, contact=contact), labels)
-
-
-def test_a_contact_map_needs_a_foreground_of_its_shape():
-    maps = np.full((10, 10), 0.5)
-    with pytest.raises(InputError, match="contact map came without a foreground map"):
-        find_basins(None, maps, contact=maps)
-    with pytest.raises(InputError, match=r"differ in shape .* contact is \(5, 10\)"):
-        find_basins(maps, contact=maps[:5])
-    with pytest.raises(InputError, match="contact map came with affinities"):
-        find_basins(maps, contact=maps, affinities=(maps, maps))
-    with pytest.raises(ConfigError, match="contact_threshold is -1"):
-        find_basins(maps, contact=maps, contact_threshold=-1)
-
-
 def test_a_center_map_needs_a_foreground_of_its_shape():
     maps = np.full((10, 10), 0.5)
     with pytest.raises(InputError, match="without a foreground map"):

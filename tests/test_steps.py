@@ -12,7 +12,7 @@ Maps = dict[str, NDArray[np.float32]]
 
 def plain_maps() -> Maps:
     """One object of 8 × 20 pixels, without anything that would part it."""
-    values = {"foreground": 0.8, "boundary": 0.1, "center": 0.9, "contact": 0.1}
+    values = {"foreground": 0.8, "boundary": 0.1, "center": 0.9}
     maps = {name: np.full((10, 22), value, dtype=np.float32) for name, value in values.items()}
     maps["foreground"][[0, -1]] = maps["foreground"][:, [0, -1]] = 0.1
     return maps
@@ -23,7 +23,6 @@ def plain_maps() -> Maps:
     [
         ("boundary", 0.6, "prompts.boundary=0.5", "prompts.boundary=0.7"),
         ("center", 0.4, "prompts.center=0.5", "prompts.center=0.3"),
-        ("contact", 0.6, "prompts.contact=0.5", "prompts.contact=0.7"),
     ],
 )
 def test_each_map_parts_objects_at_its_own_threshold(

@@ -93,10 +93,9 @@ def test_networks_answer_once(segmenter: Segmenter) -> None:
 
 
 def test_what_is_searched() -> None:
-    every = load_config(overrides=["model.generator.channels=[foreground, boundary, center, contact]"])
-    assert [axis.key for axis in axes_for(every)] == list(CANDIDATES)
-    missing = ("prompts.center", "prompts.contact")
-    assert [axis.key for axis in axes_for(load_config())] == [key for key in CANDIDATES if key not in missing]
+    centers = load_config(overrides=["model.generator.channels=[foreground, boundary, center]"])
+    assert [axis.key for axis in axes_for(centers)] == list(CANDIDATES)
+    assert [axis.key for axis in axes_for(load_config())] == [key for key in CANDIDATES if key != "prompts.center"]
     alone = load_config(overrides=["decode.sam=false"])
     assert [axis.key for axis in axes_for(alone)] == ["prompts.foreground", "prompts.boundary", "prompts.min_size"]
     grid = [axis.key for axis in axes_for(load_config(overrides=["prompts.method=grid"]))]

@@ -482,14 +482,3 @@ def test_thresholds_of_emitted_prompts_vary_from_tile_to_tile(monkeypatch: pytes
         if not reach:
             settings = config.prompts
             assert drawn == {(settings.foreground, settings.boundary, settings.center)}
-    # A map of contacts has a threshold of its own.
-    calls.clear()
-    channels = "model.generator.channels=[foreground, boundary, contact]"
-    for reach in (0, 2):
-        calls.clear()
-        model, _, _ = joint(f"training.vary_thresholds={reach}", channels, "prompts.contact=0.6")
-        with torch.no_grad():
-            run(model, *disc_tiles(), share=1.0)
-        drawn_contacts = {call["contact_threshold"] for call in calls}
-        assert drawn_contacts == {0.6} if not reach else len(drawn_contacts) == len(calls) == 2
-        assert all(call["contact"] is not None for call in calls)

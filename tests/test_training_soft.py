@@ -91,23 +91,6 @@ def test_basins_of_the_prompts_are_those_of_inference() -> None:
     np.testing.assert_array_equal(tile.basins, find_basins(logits.sigmoid().numpy(), stripes(), min_size=1))
 
 
-def test_contacts_part_basins_as_in_inference() -> None:
-    logits, contact = smooth_logits(5.0), stripes().T.copy()
-    foreground = logits.sigmoid().numpy()
-    rng = np.random.default_rng(0)
-    shared = {"count": 16, "threshold": 0.5, "boundary_threshold": 0.5, "min_size": 1, "method": "distance"}
-    more = {"points": 1, "negatives": 0, "box_margin": 0.3, "matching": "overlap", "unmatched": True, "rng": rng}
-    found = {}
-    for threshold in (0.5, 0.95):
-        tile = emitted_prompts(
-            discs(0, 64)[1], foreground, stripes(), contact=contact, contact_threshold=threshold, **shared, **more
-        )
-        expected = find_basins(foreground, stripes(), contact=contact, contact_threshold=threshold, min_size=1)
-        np.testing.assert_array_equal(tile.basins, expected)
-        found[threshold] = tile.basins.max()
-    assert found[0.5] > found[0.95]
-
-
 def test_a_prompt_without_a_mask_has_no_crop_to_draw() -> None:
     with pytest.raises(ValueError, match="prompt 0 has no mask"):
         soft_mask_prompts([pointing(1)], np.ones((8, 8), np.int32), torch.zeros(8, 8))

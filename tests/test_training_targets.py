@@ -61,21 +61,6 @@ def test_beyond_the_tiles_border_is_no_outside() -> None:
     assert not generator_targets(np.zeros((6, 8), dtype=np.int32), ("center",)).any()
 
 
-def test_a_contact_is_where_two_objects_are_near() -> None:
-    labels = np.zeros((6, 16), dtype=np.int32)
-    # 3 and 1 touch; 1 and 2 lie three pixels apart, 2 and 9 lie four apart.
-    for first, last, name in ((1, 4, 3), (4, 6, 1), (9, 11, 2), (15, 16, 9)):
-        labels[:, first:last] = name
-    (contact,) = generator_targets(labels, ("contact",), boundary_width=1)
-    for row in contact:
-        assert row.tolist() == [0, 0, 1, 1, 1, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]
-    wider = generator_targets(labels, ("contact",), boundary_width=2)[0][0]
-    assert wider.tolist() == [0, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 1, 1, 0, 0]
-    labels[labels != 3] = 0
-    assert not generator_targets(labels, ("contact",)).any()
-    assert not generator_targets(np.zeros((6, 8), dtype=np.int32), ("contact",)).any()
-
-
 def test_channels_come_in_the_order_asked_for() -> None:
     labels = np.zeros((8, 8), dtype=np.int32)
     labels[2:6, 2:6] = 3

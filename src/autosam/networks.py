@@ -21,7 +21,6 @@ from autosam.models.lora import add_lora, load_lora_state_dict, lora_state_dict,
 from autosam.models.sam_generator import SamGenerator
 from autosam.models.variants import build_sam
 from autosam.models.weights import file_sha256, load_sam_weights
-from autosam.models.widen import is_wider, widen_decoder
 from autosam.models.zoo import resolve_model
 
 _HEADS = ("unet.segmentation_head.", "decoder.head.")
@@ -243,30 +242,14 @@ def _start_generator(generator: Generator | SamGenerator | None, model: ModelCon
     path = resolve_model(model.generator.base)
     tensors, header = load_model(path)
     parts, theirs = split_parts(tensors), make_model(header.settings).generator
-    shape = {"encoder", "depth", "skips"}
-    alike = theirs is not None and theirs.model_dump(include=shape) == model.generator.model_dump(include=shape)
-    # Only a UNet is known to compute the same when it is wider.
-    widens = isinstance(generator, Generator)
-    if (
-        theirs is None
-        or not alike
-        or not is_wider(model.generator.decoder_channels, theirs.decoder_channels)
-        or (model.generator.decoder_channels != theirs.decoder_channels and not widens)
-    ):
+    shape = {"encoder", "depth", "decoder_channels", "skips"}
+    if theirs is None or theirs.model_dump(include=shape) != model.generator.model_dump(include=shape):
         raise ModelError(
             f"the generator of {path} cannot be started from: it is {_described(theirs)}, wanted "
             f"{_described(model.generator)}; set model.generator alike, or its base to null"
         )
     own = generator.decoder_state_dict() if isinstance(generator, SamGenerator) else generator.state_dict()
-    start = parts["generator"]
-    if model.generator.decoder_channels != theirs.decoder_channels:
-        # Whether the file is whole is told by a network of its own settings, not by one that is wider.
-        with torch.random.fork_rng(devices=[]):
-            narrow = _build_generator(make_model(header.settings), None)
-        assert narrow is not None
-        _load_part(narrow, parts, "generator", path)
-        start = widen_decoder(narrow.state_dict(), own, theirs.decoder_channels)
-    start = _with_channels(start, own, theirs.channels, generator.channels)
+    start = _with_channels(parts["generator"], own, theirs.channels, generator.channels)
     if isinstance(generator, SamGenerator):
         with _naming(path):
             generator.load_decoder_state_dict(start)

@@ -17,12 +17,10 @@ def basins_of(maps: Mapping[str, NDArray[np.float32]], settings: PromptsConfig) 
         maps.get("foreground"),
         maps.get("boundary"),
         center=maps.get("center"),
-        contact=maps.get("contact"),
         affinities=affinity_maps(maps),
         threshold=settings.foreground,
         boundary_threshold=settings.boundary,
         center_threshold=settings.center,
-        contact_threshold=settings.contact,
         min_size=settings.min_size,
     )
 

@@ -56,14 +56,14 @@ class GeneratorConfig(Section):
         description="how many times smaller the UNet sees the image: 2 saves three quarters of its time where "
         "images.scale magnifies for SAM what the UNet resolves as it is",
     )
-    channels: tuple[
-        Literal["foreground", "boundary", "center", "contact", "affinity_row", "affinity_col"], ...
-    ] = ("foreground", "boundary")
+    channels: tuple[Literal["foreground", "boundary", "center", "affinity_row", "affinity_col"], ...] = (
+        "foreground",
+        "boundary",
+    )
     base: str | None = Field(
         None,
-        description="a model, bundled or a file, whose generator to start from: with the same encoder, and as "
-        "many decoder_channels or, if no encoder=sam, fewer; channels that it lacks, and all where null, start "
-        "from random weights",
+        description="a model, bundled or a file, whose generator to start from: with the same encoder and "
+        "decoder_channels; channels that it lacks, and everything where null, start from random weights",
     )
     skips: tuple[Annotated[int, Field(ge=0)], ...] | None = Field(
         None,
@@ -78,10 +78,6 @@ class GeneratorConfig(Section):
             raise ValueError("channels must name foreground, boundary or both, and each once")
         if "center" in self.channels and "foreground" not in self.channels:
             raise ValueError("channels names center, whose seeds grow over the foreground: name foreground too")
-        if "contact" in self.channels and "foreground" not in self.channels:
-            raise ValueError("channels names contact, which parts objects of the foreground: name foreground too")
-        if "contact" in self.channels and "affinity_row" in self.channels:
-            raise ValueError("channels names contact and affinities, which both part objects: name one of them")
         if ("affinity_row" in self.channels) != ("affinity_col" in self.channels):
             raise ValueError("channels must name affinity_row and affinity_col together")
         if self.encoder == SAM_ENCODER and self.depth != 4:

@@ -85,7 +85,6 @@ class PromptsConfig(Section):
     foreground: Fraction = Field(0.5, description="probability from which a pixel is foreground")
     boundary: Fraction = Field(0.5, description="probability from which a pixel separates two objects")
     center: Fraction = Field(0.5, description="probability from which a pixel is in an object's center")
-    contact: Fraction = Field(0.5, description="probability from which a pixel lies where two objects touch")
     min_size: Annotated[int, Field(ge=0)] = Field(30, description="smallest basin that is prompted, in pixels")
     grid: Positive = Field(32, description="points per side of method=grid")
 

@@ -121,8 +121,8 @@ class TrainingConfig(Section):
         0.0,
         ge=0,
         le=6,
-        description="range, in logits, by which the thresholds of emitted prompts (prompts.foreground, boundary, "
-        "center and contact) are changed from tile to tile: SAM also learns to judge prompts that are wrong",
+        description="range, in logits, by which the thresholds of emitted prompts (prompts.foreground, boundary "
+        "and center) are changed from tile to tile, so that SAM also learns to judge prompts that are wrong",
     )
     matching: Literal["hungarian", "overlap"] = Field(
         "hungarian", description="emitted prompts to objects: one to one, or each to the one that it overlaps most"

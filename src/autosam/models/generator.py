@@ -1,4 +1,4 @@
-"""The prompt generator: a UNet that predicts maps of foreground, boundary, centers, contacts or affinities."""
+"""The prompt generator: a UNet that turns an image into maps of foreground, boundary, centers and affinities."""
 
 from collections.abc import Sequence
 from typing import Literal, get_args
@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from autosam.errors import ModelError
 
-Channel = Literal["foreground", "boundary", "center", "contact", "affinity_row", "affinity_col"]
+Channel = Literal["foreground", "boundary", "center", "affinity_row", "affinity_col"]
 CHANNELS: tuple[Channel, ...] = get_args(Channel)
 
 
@@ -22,7 +22,7 @@ class Generator(nn.Module):
     ----------
     encoder : str
         Any encoder name of segmentation-models-pytorch, such as ``resnet18``.
-    channels : sequence of {"foreground", "boundary", "center", "contact", "affinity_row", "affinity_col"}
+    channels : sequence of {"foreground", "boundary", "center", "affinity_row", "affinity_col"}
         Maps to predict, in this order; at least one, none twice.
     depth : int
         Down-sampling stages, 3 to 5.

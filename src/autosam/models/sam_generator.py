@@ -31,7 +31,7 @@ class SamGenerator(nn.Module):
     ----------
     image_encoder : segment_anything.modeling.ImageEncoderViT
         Becomes a part of this module, with the weights, adapters and frozen parts that it has or is given.
-    channels : sequence of {"foreground", "boundary", "center", "contact", "affinity_row", "affinity_col"}
+    channels : sequence of {"foreground", "boundary", "center", "affinity_row", "affinity_col"}
         Maps to predict, in this order; at least one, none twice.
     decoder_channels : sequence of int
         Channels of the decoder's four stages, deepest first.

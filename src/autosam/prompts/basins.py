@@ -21,12 +21,10 @@ def find_basins(
     boundary: ArrayLike | None = None,
     *,
     center: ArrayLike | None = None,
-    contact: ArrayLike | None = None,
     affinities: tuple[ArrayLike, ArrayLike] | None = None,
     threshold: float = 0.5,
     boundary_threshold: float = 0.5,
     center_threshold: float = 0.5,
-    contact_threshold: float = 0.5,
     min_size: int = 30,
     min_seed_size: int = 8,
 ) -> NDArray[np.int32]:
@@ -42,10 +40,6 @@ def find_basins(
     With a center map, seeds are also above ``center_threshold`` in it: two objects stay apart where the boundary
     between them has a gap. Without a boundary map, 1 − center takes its place.
 
-    With a contact map, seeds are also below ``contact_threshold`` in it, and what parts objects is the larger of
-    it and the boundary; without a boundary map it takes its place, and everything is as with one. A seed that lies
-    wholly in a contact stays: a small object between others is all contact.
-
     With affinities, what parts objects is the larger of the boundary and 1 − the smallest affinity of a pixel to
     its four neighbours, and the seeds grow over the foreground across the largest affinity first [1]_, so that
     objects which touch without a gap are cut between their pixels. A boundary also fills an object's narrow necks,
@@ -60,9 +54,6 @@ def find_basins(
         Probability, 0 to 1, that a pixel lies on an object's outline.
     center : array_like, shape (H, W), optional
         Probability, 0 to 1, that a pixel lies in the inner part of an object; goes with a foreground map only.
-    contact : array_like, shape (H, W), optional
-        Probability, 0 to 1, that a pixel lies where two objects touch; goes with a foreground map only, and not
-        with affinities, which say the same.
     affinities : two of array_like, shape (H, W), optional
         Probability, 0 to 1, that a pixel and the one above it, and a pixel and the one left of it, belong to one
         object: 0 where either is background. The first map's first row and the second's first column are not
@@ -73,8 +64,6 @@ def find_basins(
         A pixel is no boundary below this probability; two are tied where 1 − their affinity is below it.
     center_threshold : float
         A pixel can be a seed above this probability of being in a center.
-    contact_threshold : float
-        A pixel can be a seed below this probability of lying where objects touch.
     min_size : int
         Smaller basins, in pixels, are dropped.
     min_seed_size : int
@@ -90,8 +79,8 @@ def find_basins(
     Raises
     ------
     InputError
-        If all maps are missing, a map of centers or contacts came without a foreground map, one of contacts came
-        with affinities, or they differ in shape, are not 2D or hold values that are no probabilities.
+        If all maps are missing, a center map came without a foreground map, or they differ in shape, are not
+        2D or hold values that are no probabilities.
     ConfigError
         If a threshold lies outside 0 to 1.
 
@@ -112,14 +101,12 @@ def find_basins(
         ("threshold", threshold),
         ("boundary_threshold", boundary_threshold),
         ("center_threshold", center_threshold),
-        ("contact_threshold", contact_threshold),
     ):
         if not 0 <= value <= 1:
             raise ConfigError(f"{name} is {value}, wanted a probability: give a number from 0 to 1")
     inner = None if foreground is None else _probability_map("foreground", foreground)
     edge = None if boundary is None else _probability_map("boundary", boundary)
     core = None if center is None else _probability_map("center", center)
-    seam = None if contact is None else _probability_map("contact", contact)
     ties = None
     if affinities is not None:
         ties = _probability_map("affinity_row", affinities[0]), _probability_map("affinity_col", affinities[1])
@@ -129,7 +116,6 @@ def find_basins(
             ("foreground", inner),
             ("boundary", edge),
             ("center", core),
-            ("contact", seam),
             *zip(_AFFINITIES, ties or (), strict=False),
         )
         if values is not None
@@ -145,19 +131,10 @@ def find_basins(
         if inner is None:
             raise InputError("a center map came without a foreground map, over which its seeds grow: give both")
         edge = 1 - core if edge is None else edge
-    if seam is not None:
-        if inner is None:
-            raise InputError("a contact map came without a foreground map, whose objects it parts: give both")
-        if ties is not None:
-            raise InputError("a contact map came with affinities, which part objects as well: give one of them")
-        edge = np.zeros_like(seam) if edge is None else edge
     if inner is not None and edge is not None:
         apart = edge < boundary_threshold
         if core is not None:
             apart &= core > center_threshold
-        if seam is not None:
-            apart = _without_contacts((inner > threshold) & apart, seam < contact_threshold)
-            edge = np.maximum(edge, seam)
         labels = _from_seeds(inner > threshold, apart, edge, ties, min_seed_size)
         if ties is not None:
             labels = join_tied(ties, labels, 1 - boundary_threshold)
@@ -212,15 +189,6 @@ def _from_seeds(
             grown = grow_along((affinities[0][box], affinities[1][box]), own_seeds, own)
         labels[box][own] = grown[own]
     return np.asarray(labels, dtype=np.int32)
-
-
-def _without_contacts(seeds: NDArray[np.bool_], apart: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Take contacts out of seeds, but for those that nothing would be left of."""
-    left = seeds & apart
-    components, n_components = ndimage.label(seeds, output=np.int32)
-    erased = np.bincount(components[left], minlength=n_components + 1) == 0
-    erased[0] = False
-    return np.asarray(left | erased[components])
 
 
 def _from_boundary(boundary: NDArray[np.floating], boundary_threshold: float) -> NDArray[np.int32]:

@@ -22,7 +22,6 @@ CANDIDATES = {
     "prompts.foreground": ("0.3", "0.4", "0.5", "0.6", "0.7", "0.8"),
     "prompts.boundary": ("0.3", "0.4", "0.5", "0.6", "0.7"),
     "prompts.center": ("0.3", "0.4", "0.5", "0.6", "0.7"),
-    "prompts.contact": ("0.3", "0.4", "0.5", "0.6", "0.7"),
     "prompts.min_size": ("15", "30", "60", "120", "240"),
     "merge.min_score": ("0.1", "0.2", "0.3", "0.4", "0.5", "0.6", "0.7"),
     "merge.iou": ("0.3", "0.4", "0.5", "0.6", "0.7"),
@@ -99,7 +98,7 @@ def axes_for(config: Config, given: Sequence[Axis] = ()) -> list[Axis]:
     if generator is None or config.prompts.method == "grid":
         keys = [key for key in keys if not key.startswith("prompts.") and key != "merge.fallback"]
     else:
-        missing = {"foreground", "boundary", "center", "contact"} - set(generator.channels)
+        missing = {"foreground", "boundary", "center"} - set(generator.channels)
         keys = [key for key in keys if key.removeprefix("prompts.") not in missing]
         if "foreground" in missing:
             keys.remove("merge.fallback")

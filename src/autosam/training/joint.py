@@ -270,11 +270,8 @@ class JointModel(nn.Module):
         # `vary` drops points, boxes and masks again, so SAM learns prompts with and without each of them.
         points = max(1, settings.points)
         if emitted:
-            thresholds = [settings.foreground, settings.boundary, settings.center]
-            # Other models draw as many numbers as they did before there were contacts.
-            thresholds += [settings.contact] if "contact" in maps else []
-            foreground, boundary, center, *contact = vary_thresholds(
-                thresholds, reach=training.vary_thresholds, rng=rng
+            foreground, boundary, center = vary_thresholds(
+                (settings.foreground, settings.boundary, settings.center), reach=training.vary_thresholds, rng=rng
             )
             return emitted_prompts(
                 labels,
@@ -282,8 +279,6 @@ class JointModel(nn.Module):
                 maps.get("boundary"),
                 center=maps.get("center"),
                 center_threshold=center,
-                contact=maps.get("contact"),
-                contact_threshold=contact[0] if contact else settings.contact,
                 affinities=affinity_maps(maps),
                 count=training.prompts_per_tile,
                 threshold=foreground,

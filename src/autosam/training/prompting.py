@@ -139,8 +139,6 @@ def emitted_prompts(
     rng: np.random.Generator,
     center: NDArray[np.float32] | None = None,
     center_threshold: float = 0.5,
-    contact: NDArray[np.float32] | None = None,
-    contact_threshold: float = 0.5,
     affinities: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None,
 ) -> TilePrompts:
     """Let the generator prompt as it will when it works, and match its prompts to the objects.
@@ -161,8 +159,6 @@ def emitted_prompts(
         min_size=min_size,
         center=center,
         center_threshold=center_threshold,
-        contact=contact,
-        contact_threshold=contact_threshold,
         affinities=affinities,
     )
     emitted = emit_prompts(

@@ -20,7 +20,7 @@ def generator_targets(
     ----------
     labels : ndarray of int32, shape (H, W)
         0 for background.
-    channels : tuple of {"foreground", "boundary", "center", "contact", "affinity_row", "affinity_col"}
+    channels : tuple of {"foreground", "boundary", "center", "affinity_row", "affinity_col"}
     boundary_width : int
         Pixels on each side of an outline that count as boundary, at least 1.
 
@@ -30,9 +30,6 @@ def generator_targets(
         0 or 1. Foreground is every object pixel. Boundary is the band of ``boundary_width`` pixels on each side of
         every outline, also of that between two touching objects. Center is where an object is deeper than half of
         its depth, in Euclidean distance to what is not the object; beyond the tile's border is no outside.
-        Contact is where two objects touch or nearly do: the square of ``boundary_width`` + 1 pixels to each side
-        of the pixel holds more than one (the winners of Caicedo et al. 2019, "Nucleus segmentation across imaging
-        experiments: the 2018 Data Science Bowl", learned such borders apart from outlines).
         Affinities are those of nearest neighbours
         (Turaga et al. 2010, "Convolutional networks can learn to generate affinity graphs for image
         segmentation"; Lee et al. 2017): 1 where a pixel and the one a row above (``affinity_row``) or a column to
@@ -45,7 +42,6 @@ def generator_targets(
         "foreground": lambda: labels > 0,
         "boundary": lambda: _boundary(outline, boundary_width),
         "center": lambda: _center(labels, outline),
-        "contact": lambda: _contact(labels, boundary_width + 1),
         "affinity_row": lambda: _affinity(labels, axis=0),
         "affinity_col": lambda: _affinity(labels, axis=1),
     }
@@ -67,13 +63,6 @@ def _center(labels: NDArray[np.int32], outline: NDArray[np.bool_]) -> NDArray[np
     deepest = np.zeros(int(ids.max(initial=0)) + 1)
     deepest[ids] = ndimage.maximum(depth, labels, ids)
     return np.asarray(foreground & (depth > deepest[labels] / 2))
-
-
-def _contact(labels: NDArray[np.int32], reach: int) -> NDArray[np.bool_]:
-    nothing = np.iinfo(labels.dtype).max
-    last = ndimage.maximum_filter(labels, size=2 * reach + 1)
-    first = ndimage.minimum_filter(np.where(labels > 0, labels, nothing), size=2 * reach + 1)
-    return np.asarray(first < last)
 
 
 def _affinity(labels: NDArray[np.int32], axis: int) -> NDArray[np.bool_]:
