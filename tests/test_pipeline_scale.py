@@ -199,7 +199,7 @@ def test_a_scale_that_can_only_be_a_mistake(sam):
 
 
 class CountingPixels(BrightPixels):
-    """Remembers the size of every tile that it was asked about, and how many mirror images of it."""
+    """Counts the tiles that it was asked about, mirror images too."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,6 +1,5 @@
 """`autosam models`: which models there are, fetching published weights, and looking into a file."""
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -62,6 +61,8 @@ def show(
 
 
 def _model(path: Path) -> "tuple[list[str], Mapping[str, Tensor]]":
+    import yaml
+
     from autosam.models.checkpoint import load_model
 
     tensors, header = load_model(path)
@@ -73,7 +74,9 @@ def _model(path: Path) -> "tuple[list[str], Mapping[str, Tensor]]":
     ]
     for title, values in (("settings", header.settings), ("training", header.training)):
         if values:
-            lines += ["", title, json.dumps(values, indent=2)]
+            # As a config says it; a row of numbers stays a line.
+            shown = yaml.safe_dump(values, default_flow_style=None, sort_keys=False, width=110)
+            lines += ["", title, shown.rstrip()]
     return lines, tensors
 
 
