@@ -180,6 +180,11 @@ def test_a_magnification_multiplies_the_models_own(sam):
         # Too little to resample an image for.
         ({"pixel_size": 5.0}, {"pixel_size_nm": 6.0}, 1.0),
         ({"pixel_size": 5.0}, {"pixel_size_nm": 4.1}, 1.0),
+        # Unless the model takes little for far.
+        ({"pixel_size": 5.0, "off_scale": 1.1}, {"pixel_size_nm": 6.0}, 1.2),
+        ({"diameter": 30.0, "off_scale": 1.1}, {"diameter": 25.0}, 1.2),
+        ({"diameter": 30.0, "off_scale": 1.1}, {"diameter": 28.0}, 1.0),
+        ({"diameter": 30.0, "off_scale": 3.0}, {"diameter": 20.0}, 1.5),
         ({"diameter": 30.0}, {"pixel_size_nm": 10.0}, None),
         ({"pixel_size": 5.0}, {}, None),
     ],

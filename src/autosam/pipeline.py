@@ -252,6 +252,7 @@ class Segmenter:
             diameter=diameter,
             trained_pixel_size=settings.pixel_size,
             trained_diameter=settings.diameter,
+            off_scale=settings.off_scale,
         )
 
     def _segment(

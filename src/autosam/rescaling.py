@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autosam.errors import ConfigError
-from autosam.images.scale import LARGEST, settled
+from autosam.images.scale import LARGEST, TOLERANCE, settled
 from autosam.segmentation import Segmentation
 
 FEWEST = 5
@@ -30,6 +30,7 @@ def known_magnification(
     diameter: float | None,
     trained_pixel_size: float | None,
     trained_diameter: float | None,
+    off_scale: float = TOLERANCE,
 ) -> float | None:
     """Say how much an image must be magnified to look as those that a model was trained on.
 
@@ -39,11 +40,14 @@ def known_magnification(
         Side of a pixel of the image and of the training images, in nm.
     diameter, trained_diameter : float, optional
         Typical diameter of their objects in pixels; counts before the pixel size.
+    off_scale : float
+        As `segment_at_own_scale`, which shall not see an image better than somebody who knows its scale.
 
     Returns
     -------
     float or None
-        1 where the two agree to within ``scale.TOLERANCE``, None where one of them is not known.
+        1 where the two agree to within the smaller one of ``off_scale`` and ``scale.TOLERANCE``; None where one of
+        them is not known.
 
     Raises
     ------
@@ -57,10 +61,11 @@ def known_magnification(
             "the model does not say how large the objects were that it was trained on, so a diameter is of no "
             "use; set images.diameter, or images.scale"
         )
+    tolerance = min(off_scale, TOLERANCE)
     if diameter is not None and trained_diameter is not None:
-        return settled(trained_diameter / diameter)
+        return settled(trained_diameter / diameter, tolerance)
     if pixel_size is not None and trained_pixel_size is not None:
-        return settled(pixel_size / trained_pixel_size)
+        return settled(pixel_size / trained_pixel_size, tolerance)
     return None
 
 

@@ -13,8 +13,8 @@ LARGEST = 8.0
 """An image is magnified or shrunk by no more than this: what is asked beyond it is a mistake, not a scale."""
 
 
-def settled(factor: float) -> float:
-    """Leave a magnification away that is not worth it.
+def settled(factor: float, tolerance: float = TOLERANCE) -> float:
+    """Leave a magnification away that is not worth it: up to a tolerance, or down to its inverse.
 
     Raises
     ------
@@ -23,15 +23,15 @@ def settled(factor: float) -> float:
 
     Examples
     --------
-    >>> settled(1.2), settled(1.3), settled(0.5)
-    (1.0, 1.3, 0.5)
+    >>> settled(1.2), settled(1.2, tolerance=1.1), settled(0.5)
+    (1.0, 1.2, 0.5)
     """
     if not 1 / LARGEST <= factor <= LARGEST:
         raise InputError(
             f"the image would be magnified {factor:g} times to look as the training images did, wanted "
             f"{1 / LARGEST:g} to {LARGEST:g}; correct its pixel size or the diameter of its objects"
         )
-    return 1.0 if 1 / TOLERANCE <= factor <= TOLERANCE else factor
+    return 1.0 if 1 / tolerance <= factor <= tolerance else factor
 
 
 def magnify(image: NDArray[np.float32], scale: float) -> NDArray[np.float32]:
