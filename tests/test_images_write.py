@@ -268,6 +268,21 @@ def test_pictures(tmp_path: Path) -> None:
             write_png(tmp_path / "b.png", bad)
 
 
+def test_a_row_of_numbers_is_one_line_of_json(tmp_path: Path) -> None:
+    content = {
+        "rows": [[36.6, -2.5e-07, 3], [4, 5, 6]],
+        "empty": [],
+        "mixed": [1, "2", None],
+        "text": ["[\n  1,\n  2\n]", "[ 1, 2 ]"],
+        "objects": [{"box": [0, 1, 2, 3]}],
+    }
+    write_json(tmp_path / "a.json", content)
+    text = (tmp_path / "a.json").read_text(encoding="utf-8")
+    assert json.loads(text) == content
+    assert "    [36.6, -2.5e-07, 3],\n    [4, 5, 6]\n  ],\n" in text
+    assert '      "box": [0, 1, 2, 3]\n' in text
+
+
 def test_text_and_json(tmp_path: Path) -> None:
     write_text(tmp_path / "a.txt", "µm²\n")
     assert (tmp_path / "a.txt").read_bytes() == b"\xc2\xb5m\xc2\xb2\n"

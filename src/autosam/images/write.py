@@ -1,6 +1,7 @@
 """Results on disk: every file is written under a temporary name and renamed when it is whole."""
 
 import json
+import re
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
@@ -228,7 +229,7 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def write_json(path: str | Path, content: Mapping[str, Any]) -> None:
-    """Write a mapping as indented JSON, keys in their own order.
+    """Write a mapping as indented JSON, keys in their own order, a row of numbers on one line.
 
     Raises
     ------
@@ -237,4 +238,7 @@ def write_json(path: str | Path, content: Mapping[str, Any]) -> None:
     OutputError
         If the file cannot be written.
     """
-    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+    # A raw line break is never inside a string, where JSON escapes it.
+    text = re.sub(r"\[\n\s*([-+\d.eE,\s]+)\n\s*\]", lambda row: f"[{' '.join(row[1].split())}]", text)
+    write_text(path, text + "\n")
