@@ -14,8 +14,10 @@ Stain = tuple[float, float, float, float, float, float]
 """Means of L*, a* and b* over an image, and their standard deviations."""
 
 COLORFUL = 0.05
-"""Difference between a pixel's channels, of 0 to 1, above which it has a color; and the share of such pixels above
-which an image is colored."""
+"""Difference between a pixel's channels, of 0 to 1, above which it has a color."""
+
+COLORED = 0.05
+"""Share of pixels with a color above which an image is colored."""
 
 NEAREST = 10
 """Training images whose mean stain an unlike image is brought to."""
@@ -44,7 +46,7 @@ def stain_of(image: NDArray[np.float32]) -> Stain | None:
         None where the image is gray, or nearly so.
     """
     colored = np.ptp(image, axis=-1) > COLORFUL
-    if colored.mean() <= COLORFUL:
+    if colored.mean() <= COLORED:
         return None
     lab = rgb2lab(image).reshape(-1, 3)
     return _as_stain(np.concatenate([lab.mean(axis=0), lab.std(axis=0)]))
@@ -67,7 +69,7 @@ def stain_to_match(stain: Stain, references: Sequence[Stain]) -> Stain | None:
     -------
     Stain or None
         The mean of the ``NEAREST`` references; None where the image is like some of them, or so far away that it
-        is something else, or where the references are fewer than ``FEWEST`` or all alike.
+        is something else, or where the references are fewer than ``FEWEST`` or all alike in a number.
     """
     known = np.array(references, dtype=np.float64).reshape(-1, 6)
     if len(known) < FEWEST or not (spread := known.std(axis=0)).all():
