@@ -8,6 +8,7 @@ from test_pipeline import ONE, SPOT_LABELS, SPOTS, check, noise, segmenter, sett
 
 from autosam import Segmenter
 from autosam.errors import ConfigError
+from autosam.generator_maps import image_maps
 from autosam.models.sam_generator import SamGenerator
 from autosam.models.variants import build_sam
 from autosam.networks import Networks
@@ -61,8 +62,18 @@ def test_sam_without_a_generator_answers_prompts_by_hand(monkeypatch):
     result = subject.segment(SPOTS, prompts=[Prompt(np.array([[50.0, 100.0]]), ONE)])
     check(result, SPOTS.shape)
     np.testing.assert_array_equal(result.labels, SPOT_LABELS == 2)
+    nothing = [np.zeros((64, 64, 3), np.float32)]
     with pytest.raises(ConfigError, match="the model has no generator, so it predicts no maps"):
-        subject.predict_maps(np.zeros((64, 64, 3), np.float32))
+        image_maps(
+            subject.networks,
+            nothing,
+            nothing,
+            scale=1.0,
+            how="avg",
+            tile_size=64,
+            overlap=0.0,
+            settings=subject.config.decode,
+        )
 
 
 @pytest.mark.parametrize("method", ["distance", "centroid", "probability"])

@@ -14,14 +14,16 @@ from autosam.config import SAM_ENCODER, GeneratorConfig, ModelConfig, SamConfig,
 from autosam.errors import ConfigError, ModelError
 from autosam.models.adapter import adapter_state_dict, add_adapters, load_adapter_state_dict
 from autosam.models.bases import base_state, find_base
-from autosam.models.checkpoint import FAMILIARITY, ModelHeader, join_parts, load_model, split_parts
+from autosam.models.checkpoint import FAMILIARITY, JUDGE, ModelHeader, join_parts, load_model, split_parts
 from autosam.models.familiarity import Familiarity
 from autosam.models.generator import Generator
+from autosam.models.judge import Judge
 from autosam.models.lora import add_lora, load_lora_state_dict, lora_state_dict, merge_lora
 from autosam.models.sam_generator import SamGenerator
 from autosam.models.variants import build_sam
 from autosam.models.weights import file_sha256, load_sam_weights
 from autosam.models.zoo import resolve_model
+from autosam.prompts import FEATURES
 
 _HEADS = ("unet.segmentation_head.", "decoder.head.")
 """Where the last layers of both kinds of generator are in their weights."""
@@ -41,6 +43,8 @@ class Networks:
         The weights that SAM started from; empty where it was trained from scratch.
     familiarity : Familiarity or None
         What the training images looked like to the generator; None where that is not known.
+    judge : Judge or None
+        Tells objects in the generator's maps from parts and clumps of them; None where thresholds do.
     """
 
     sam: Sam | None
@@ -48,6 +52,7 @@ class Networks:
     base_name: str = ""
     base_sha256: str = ""
     familiarity: Familiarity | None = None
+    judge: Judge | None = None
 
     @property
     def parts(self) -> list[nn.Module]:
@@ -107,6 +112,8 @@ def network_tensors(networks: Networks, model: ModelConfig) -> dict[str, Tensor]
     encoder: nn.Module | None = None if sam is None else sam.image_encoder
     if networks.familiarity is not None:
         parts[FAMILIARITY] = networks.familiarity.state_dict()
+    if networks.judge is not None:
+        parts[JUDGE] = networks.judge.state_dict()
     if isinstance(generator, SamGenerator):
         parts["generator"] = generator.decoder_state_dict()
         encoder = generator.image_encoder
@@ -156,6 +163,7 @@ def _load_networks(path: Path) -> tuple[Networks, ModelHeader]:
     whole = model.sam is not None and _is_whole(model.sam, header.base_sha256)
     # Models of before have none.
     statistics = None if model.generator is None else parts.pop(FAMILIARITY, None)
+    trees = None if model.generator is None else parts.pop(JUDGE, None)
     if parts.keys() != (wanted := _part_names(model, whole=whole)):
         raise ModelError(
             f"{path} holds the parts {', '.join(sorted(parts))}; its settings want {', '.join(sorted(wanted))}: "
@@ -192,8 +200,12 @@ def _load_networks(path: Path) -> tuple[Networks, ModelHeader]:
     if statistics is not None and generator is not None:
         with _naming(path):
             familiarity = Familiarity.from_state_dict(statistics, channels=generator.deepest_channels)
+    judge = None
+    if trees is not None:
+        with _naming(path):
+            judge = Judge.from_state_dict(trees, features=len(FEATURES))
     networks = Networks(
-        sam if model.prompted else None, generator, header.base_name, header.base_sha256, familiarity
+        sam if model.prompted else None, generator, header.base_name, header.base_sha256, familiarity, judge
     )
     for network in networks.parts:
         network.eval().requires_grad_(False)

@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 
 from autosam.config import Config, load_config, make_model
 from autosam.errors import ConfigError, InputError
-from autosam.images import magnify, resize_map, to_uint8
+from autosam.generator_maps import image_maps
+from autosam.images import magnify, to_uint8
 from autosam.images.channels import mean_picture, normalize_channels
 from autosam.images.stain import match_stain
 from autosam.instances import MaskCrop, Merged, fill_from_basins
-from autosam.models.channels import CombineAnswers, combine_maps
-from autosam.models.familiarity import describe_tiles
-from autosam.models.maps import predict_maps
+from autosam.models.channels import CombineAnswers
 from autosam.models.masks import decode_masks
 from autosam.models.oracle import Oracle
 from autosam.models.precision import choose_device
@@ -32,7 +31,7 @@ from autosam.prompts import (
 )
 from autosam.rescaling import SURE, known_magnification, segment_at_own_scale
 from autosam.segmentation import Segmentation, unscaled
-from autosam.steps import basins_of, merge_answers, prompts_of
+from autosam.steps import basins_of, candidates_of, judged_basins, merge_answers, prompts_of
 
 DEFAULT_MODEL = "mito"
 WITHOUT_SAM = 512
@@ -219,12 +218,13 @@ class Segmenter:
         return replace(result, magnification=magnification, restained=matched is not None)
 
     def _generator_alone(self) -> "Segmenter":
-        """Give what sees an image fastest: without SAM, once."""
-        plain = {"sam": False, "flips": False, "scales": (1.0,)}
-        decode = self.config.decode.model_copy(update=plain)
-        if decode == self.config.decode:
+        """Give what sees an image fastest: without SAM, once, and without the judge, who knows one scale only."""
+        decode = self.config.decode.model_copy(update={"sam": False, "flips": False, "scales": (1.0,)})
+        prompts = self.config.prompts.model_copy(update={"judge": False})
+        if decode == self.config.decode and (self.networks.judge is None or prompts == self.config.prompts):
             return self
-        return Segmenter(self.networks, self.config.model_copy(update={"decode": decode}), name=self.name)
+        plain = self.config.model_copy(update={"decode": decode, "prompts": prompts})
+        return Segmenter(self.networks, plain, name=self.name)
 
     def magnification(self, *, pixel_size_nm: float | None = None, diameter: float | None = None) -> float | None:
         """Say how much an image must be magnified to look as those that the model was trained on.
@@ -293,14 +293,23 @@ class Segmenter:
             if seen is not None:
                 maps, novelty = seen.maps, seen.novelty
             else:
-                maps, novelty = self._predict_scales(channels, source, scale, how)
-            basins = self.find_basins(maps)
-            asked = prompts_of(basins, maps, self.config.prompts)
+                maps, novelty = image_maps(
+                    self.networks,
+                    channels,
+                    source,
+                    scale=scale,
+                    how=how,
+                    tile_size=self._tile_size(),
+                    overlap=settings.tiles.overlap,
+                    settings=settings.decode,
+                )
+            basins, quality = self.find_basins(maps, picture)
+            asked = prompts_of(basins, maps, settings.prompts, quality)
             if prompts:
                 asked = [*unclaimed(asked, basins, prompts), *prompts]
         by_hand = len(asked) - len(prompts or ())
         if not settings.decode.sam:
-            scores = np.array([prompt.foreground for prompt in asked], dtype=np.float64)
+            scores = np.array([prompt.certainty for prompt in asked], dtype=np.float64)
             return Segmentation(basins, scores, asked, np.full(len(asked), -1), basins, maps, picture, novelty)
         sam = self.networks.sam
         # `Config` refuses decode.sam for a model without one.
@@ -331,65 +340,15 @@ class Segmenter:
         prompt_of = np.array([masks[index].prompt if index >= 0 else -1 for index in merged.kept], dtype=np.int64)
         return Segmentation(merged.labels, merged.scores, asked, prompt_of, basins, maps, picture, novelty)
 
-    def predict_maps(self, pixels: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-        """Run the generator on normalized pixels, (H, W, 3), at its own scale; gives its maps by channel."""
-        generator = self.networks.generator
-        if generator is None:
-            raise ConfigError("the model has no generator, so it predicts no maps; prompt it by hand or by a grid")
-        return predict_maps(
-            generator,
-            pixels,
-            tile_size=self._tile_size(),
-            overlap=self.config.tiles.overlap,
-            flips=self.config.decode.flips,
-            reduced=True,
-            precision=self.config.decode.precision,
-        )
-
-    def _predict_combined(
-        self, channels: Sequence[NDArray[np.float32]], how: CombineAnswers
-    ) -> tuple[dict[str, NDArray[np.float32]], float | None]:
-        """Give the maps of all channels together and, where the model can tell, the image's novelty."""
-        generator, familiarity = self.networks.generator, self.networks.familiarity
-        maps = (self.predict_maps(pixels) for pixels in channels)
-        if generator is None or familiarity is None:
-            return combine_maps(maps, how), None
-        with describe_tiles(generator) as tiles:
-            combined = combine_maps(maps, how)
-        # A segmenter that remembers its maps, as `studies.memory`, does not run the generator again.
-        return combined, familiarity.novelty(np.stack(tiles)) if tiles else None
-
-    def _predict_scales(
-        self,
-        channels: Sequence[NDArray[np.float32]],
-        source: Sequence[NDArray[np.float32]],
-        scale: float,
-        how: CombineAnswers,
-    ) -> tuple[dict[str, NDArray[np.float32]], float | None]:
-        """Average the maps of all magnifications on the grid of ``channels``; the first one tells the novelty."""
-        generator, scales = self.networks.generator, self.config.decode.scales
-        if scales != (1.0,) and generator is not None and "affinity_row" in generator.channels:
-            raise ConfigError(
-                "decode.scales averages maps over magnifications, and affinities are between pixels of one grid; "
-                "set it to [1.0]"
-            )
-        smaller = 1 if generator is None else generator.downsample
-        shape = (channels[0].shape[0], channels[0].shape[1])
-        mean: dict[str, NDArray[np.float32]] = {}
-        novelties = []
-        for factor in scales:
-            # Straight from the image's own pixels, which magnifying twice would blur.
-            seen = channels if factor == smaller else [magnify(p, scale * factor / smaller) for p in source]
-            maps, novelty = self._predict_combined(seen, how)
-            novelties.append(novelty)
-            for name, values in maps.items():
-                part = resize_map(values, shape)
-                mean[name] = part if len(scales) == 1 else mean.get(name, 0) + part / np.float32(len(scales))
-        return mean, novelties[0]
-
-    def find_basins(self, maps: Mapping[str, NDArray[np.float32]]) -> NDArray[np.int32]:
-        """Split maps into the generator's own segmentation, int32 (H, W)."""
-        return basins_of(maps, self.config.prompts)
+    def find_basins(
+        self, maps: Mapping[str, NDArray[np.float32]], picture: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.int32], NDArray[np.float64] | None]:
+        """Split maps into the generator's own segmentation, int32 (H, W), with the judge's word on each basin."""
+        settings, judge = self.config.prompts, self.networks.judge
+        if judge is None or not settings.judge:
+            return basins_of(maps, settings), None
+        candidates = candidates_of(maps, picture, settings, diameter=float(judge.diameter))
+        return judged_basins(candidates, judge, settings)
 
     def merge(
         self, masks: list[MaskCrop], asked: Sequence[Prompt], shape: tuple[int, int], *, by_hand: int

@@ -1,6 +1,8 @@
 """The steps between the networks, with the settings that they take: maps → basins → prompts, masks → instances."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +10,16 @@ from numpy.typing import NDArray
 from autosam.config import MergeConfig, PromptsConfig
 from autosam.instances import MaskCrop, Merged, merge_masks
 from autosam.instances.clean import clean_mask
-from autosam.prompts import Prompt, affinity_maps, emit_prompts, find_basins
+from autosam.models.judge import Judge
+from autosam.prompts import (
+    MergeTree,
+    Prompt,
+    affinity_maps,
+    describe_candidates,
+    emit_prompts,
+    find_basins,
+    grow_tree,
+)
 
 
 def basins_of(maps: Mapping[str, NDArray[np.float32]], settings: PromptsConfig) -> NDArray[np.int32]:
@@ -25,11 +36,83 @@ def basins_of(maps: Mapping[str, NDArray[np.float32]], settings: PromptsConfig) 
     )
 
 
+class Candidates(NamedTuple):
+    """The regions among which a judge chooses.
+
+    Attributes
+    ----------
+    tree : MergeTree
+        The regions; N nodes.
+    described : ndarray of float32, shape (N, F)
+        What they look like, see `describe_candidates`.
+    """
+
+    tree: MergeTree
+    described: NDArray[np.float32]
+
+
+def candidates_of(
+    maps: Mapping[str, NDArray[np.float32]],
+    picture: NDArray[np.uint8],
+    settings: PromptsConfig,
+    *,
+    diameter: float,
+) -> Candidates:
+    """Make all regions of the maps that could be objects; the basins by thresholds tell the typical size.
+
+    Parameters
+    ----------
+    maps : mapping of str to ndarray of float32, shape (H, W)
+    picture : ndarray of uint8, shape (H, W, 3)
+    settings : PromptsConfig
+    diameter : float
+        See `describe_candidates`.
+    """
+    areas = np.bincount(basins_of(maps, settings).ravel())[1:]
+    tree = grow_tree(maps, threshold=settings.foreground)
+    typical = float(np.median(areas)) if areas.size else None
+    return Candidates(tree, describe_candidates(tree, maps, picture, diameter=diameter, typical_area=typical))
+
+
+def judged_basins(
+    candidates: Candidates, judge: Judge, settings: PromptsConfig
+) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """Choose the disjoint candidates that are the best objects together.
+
+    Parameters
+    ----------
+    candidates : Candidates
+    judge : Judge
+    settings : PromptsConfig
+
+    Returns
+    -------
+    labels : ndarray of int32, shape (H, W)
+        0 for background and 1..n, without gaps, in raster order of each basin's first pixel.
+    quality : ndarray of float64, shape (n,)
+        What the judge expects of each.
+    """
+    tree = candidates.tree
+    quality = judge.quality(candidates.described)
+    large = tree.area >= max(settings.min_size, 1)
+    chosen = tree.choose(np.where(large, quality - settings.min_quality, 0))
+    painted = tree.paint(chosen)
+    ids, firsts = np.unique(painted, return_index=True)
+    order = ids[np.argsort(firsts)]
+    order = order[order > 0]
+    number = np.zeros(len(chosen) + 1, dtype=np.int32)
+    number[order] = np.arange(1, len(order) + 1)
+    return number[painted], quality[chosen[order - 1]]
+
+
 def prompts_of(
-    basins: NDArray[np.int32], maps: Mapping[str, NDArray[np.float32]], settings: PromptsConfig
+    basins: NDArray[np.int32],
+    maps: Mapping[str, NDArray[np.float32]],
+    settings: PromptsConfig,
+    quality: NDArray[np.float64] | None = None,
 ) -> list[Prompt]:
-    """Make one prompt of every basin; see `emit_prompts`."""
-    return emit_prompts(
+    """Make one prompt of every basin; see `emit_prompts`. The quality is a judge's, basin by basin."""
+    prompts = emit_prompts(
         basins,
         maps.get("foreground"),
         method=settings.method,
@@ -39,6 +122,9 @@ def prompts_of(
         box_margin=settings.box_margin,
         mask=settings.mask and "foreground" in maps,
     )
+    if quality is None:
+        return prompts
+    return [replace(prompt, quality=float(quality[prompt.basin - 1])) for prompt in prompts]
 
 
 def merge_answers(

@@ -86,6 +86,12 @@ class PromptsConfig(Section):
     boundary: Fraction = Field(0.5, description="probability from which a pixel separates two objects")
     center: Fraction = Field(0.5, description="probability from which a pixel is in an object's center")
     min_size: Annotated[int, Field(ge=0)] = Field(30, description="smallest basin that is prompted, in pixels")
+    judge: bool = Field(
+        True,
+        description="where the model has a judge, it chooses among all ways to divide the foreground; the "
+        "thresholds of boundary and center then only tell the typical size",
+    )
+    min_quality: Fraction = Field(0.3, description="what the judge expects less of is no object")
     grid: Positive = Field(32, description="points per side of method=grid")
 
     @model_validator(mode="after")

@@ -17,7 +17,7 @@ class MaskCrop:
     mask : ndarray of bool, shape (h, w)
         The mask; both sides are at least 1.
     score : float
-        Confidence, 0 to 1: predicted IoU × stability × mean foreground probability.
+        Confidence, 0 to 1: predicted IoU × stability × the prompt's certainty.
     prompt : int
         Index of the prompt that the mask answers.
     """

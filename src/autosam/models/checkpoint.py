@@ -3,7 +3,8 @@
 Nothing here knows an architecture. A tensor's name begins with its part: `generator.`, then `sam.` where the
 whole base is in the file, or `adapter.` and `decoder.` (with `prompts.` where the prompt
 encoder was trained) where the header names a published base instead. `familiarity.` is there where the model
-can tell images that are unlike those that it was trained on.
+can tell images that are unlike those that it was trained on, and `judge.` where it can tell
+objects from parts and clumps of them.
 """
 
 import json
@@ -27,6 +28,8 @@ _KEY = "autosam"
 _HALF_FROM = 1024
 FAMILIARITY = "familiarity"
 """Part of the statistics of training images, whose small numbers are kept exactly."""
+JUDGE = "judge"
+"""Part of the trees that judge candidates, whose thresholds are kept exactly."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +76,8 @@ def save_model(
     half : bool
         Store floating-point tensors as float16. Those of one dimension (biases, scales, running statistics)
         or of fewer than 1,024 values (a position code's matrix) keep their type, because they weigh nothing
-        and carry the precision, and so do the statistics of training images and tensors with a value that
-        float16 cannot hold. Integers are never changed.
+        and carry the precision, and so do the statistics of training images, the judge, and tensors with a value
+        that float16 cannot hold. Integers are never changed.
 
     Raises
     ------
@@ -88,7 +91,7 @@ def save_model(
         raise ModelError(f"{path} does not end in .safetensors, which is what autosam writes models to")
     if not tensors:
         raise ModelError(f"nothing to save in {path}: no tensors were given")
-    exact = f"{FAMILIARITY}."
+    exact = (f"{FAMILIARITY}.", f"{JUDGE}.")
     stored = {name: _stored(tensors[name], half=half and not name.startswith(exact)) for name in sorted(tensors)}
     content = save(stored, metadata={_KEY: json.dumps(asdict(metadata), sort_keys=True)})
     with atomic_path(path) as temporary, temporary.open("wb") as file:

@@ -111,7 +111,7 @@ def decode_masks(
     list of MaskCrop
         At most one per prompt, in order of prompt; with ``alternatives`` three where one window holds the image,
         otherwise up to five. Empty masks are left out. The score is predicted IoU × stability × the prompt's
-        foreground probability.
+        certainty.
 
     Raises
     ------
@@ -257,7 +257,7 @@ def _answers(
                 scores = [
                     0.0
                     if crop is None
-                    else float(best.iou[row, k].clamp(0, 1)) * crop.score * prompts[index].foreground
+                    else float(best.iou[row, k].clamp(0, 1)) * crop.score * prompts[index].certainty
                     for k, crop in enumerate(crops)
                 ]
                 answers[index] = [

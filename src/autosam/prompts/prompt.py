@@ -60,6 +60,8 @@ class Prompt:
         Mean foreground probability of the object in the generator's map, 0 to 1; 1 where no generator spoke.
     basin : int
         Id of the object in the basins' label image; 0 where the prompt does not come from a basin.
+    quality : float or None
+        How good an object the model's judge expects the basin to be, 0 to 1 (`models.judge`); None without one.
     """
 
     points: NDArray[np.float64]
@@ -68,3 +70,9 @@ class Prompt:
     mask: MaskPrompt | None = None
     foreground: float = 1.0
     basin: int = 0
+    quality: float | None = None
+
+    @property
+    def certainty(self) -> float:
+        """How sure it is, before SAM is asked, that there is such an object: the judge's word, or the map's."""
+        return self.foreground if self.quality is None else self.quality

@@ -1,0 +1,222 @@
+"""The judge of candidates that a model file keeps, trained on what its generator makes of the training images."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.ensemble import GradientBoostingRegressor
+
+from autosam.config import Config, load_config
+from autosam.data.folders import Scene, evenly_spaced
+from autosam.errors import InputError
+from autosam.images import resize_labels
+from autosam.models.checkpoint import JUDGE, join_parts, load_model, save_model
+from autosam.models.judge import Judge, quality_of
+from autosam.networks import Networks, load_networks
+from autosam.pipeline import Segmenter
+from autosam.prompts import MergeTree
+from autosam.steps import Candidates, candidates_of
+
+LEAST_CANDIDATES = 200
+"""Fewer candidates teach nothing about objects."""
+
+TREES, DEPTH, RATE = 300, 5, 0.05
+SAMPLE, FEATURE_SHARE, LEAST_IN_LEAF = 0.5, 0.4, 20
+"""Shares of the candidates and of the features that a tree, or a node, learns from, and candidates in a leaf."""
+
+
+def fit_judge(
+    networks: Networks,
+    config: Config,
+    scenes: Sequence[Scene],
+    *,
+    images: int,
+    report: Callable[[int, int], None] | None = None,
+) -> Judge | None:
+    """Train a judge on the candidates that the generator gives in training images.
+
+    A generator that knows its training images by heart makes them look easier than any other, and the judge is
+    then too confident.
+
+    Parameters
+    ----------
+    networks : Networks
+        In evaluation mode.
+    config : Config
+        What they segment with: the candidates are those that `Segmenter` would make. ``seed`` draws the shares.
+    scenes : sequence of Scene
+        What the networks were trained on, normalized.
+    images : int
+        Most images of each source, evenly spaced.
+    report : callable, optional
+        Called with the number of images done and to do.
+
+    Returns
+    -------
+    Judge or None
+        None where there is no generator with a foreground map and one of center or boundary, or where the images
+        give fewer than ``LEAST_CANDIDATES`` candidates.
+    """
+    generator, diameter = networks.generator, config.images.diameter
+    channels = set() if generator is None else set(generator.channels)
+    if diameter is None or "foreground" not in channels or not channels & {"center", "boundary"}:
+        return None
+    watcher = _Watcher(networks, _without_sam(config), diameter=diameter * config.images.scale)
+    described, qualities, weights = [], [], []
+    chosen = list(_share(scenes, images))
+    for done, scene in enumerate(chosen, start=1):
+        watcher.segment(scene.image)
+        if watcher.seen is not None and len(watcher.seen.tree) > 1:
+            tree, features = watcher.seen
+            shape = (tree.fragments.shape[0], tree.fragments.shape[1])
+            truth = resize_labels(scene.labels, shape)
+            described.append(features[1:])
+            qualities.append(quality_of(best_ious(tree, truth)[1:]))
+            # An image with many objects counts more than one with few, but not so many times more.
+            weights.append(np.full(len(tree) - 1, 1 / np.sqrt(len(tree) - 1)))
+        if report is not None:
+            report(done, len(chosen))
+    if sum(map(len, described)) < LEAST_CANDIDATES:
+        return None
+    forest = GradientBoostingRegressor(
+        n_estimators=TREES,
+        max_depth=DEPTH,
+        learning_rate=RATE,
+        subsample=SAMPLE,
+        max_features=FEATURE_SHARE,
+        min_samples_leaf=LEAST_IN_LEAF,
+        random_state=config.seed,
+    )
+    weight = np.concatenate(weights)
+    forest.fit(np.concatenate(described), np.concatenate(qualities), weight / weight.mean())
+    return take_over(forest, diameter=watcher.diameter)
+
+
+def best_ious(tree: MergeTree, truth: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Measure the IoU of every node with the true object that fits it best.
+
+    Parameters
+    ----------
+    tree : MergeTree
+        With N nodes.
+    truth : ndarray of integers, shape (H, W)
+        0 for background.
+
+    Returns
+    -------
+    ndarray of float64, shape (N,)
+        0 for the background, and where there is no truth.
+    """
+    ids, inverse = np.unique(truth, return_inverse=True)
+    objects = inverse.reshape(truth.shape)
+    first = int(ids[0] == 0)
+    if len(ids) == first:
+        return np.zeros(len(tree))
+    n = tree.n_fragments + 1
+    together = np.bincount(
+        tree.fragments.ravel().astype(np.int64) * len(ids) + objects.ravel(), minlength=n * len(ids)
+    )
+    shared = tree.add_up(together.reshape(n, len(ids)).astype(np.float64))
+    size = np.bincount(objects.ravel(), minlength=len(ids))
+    union = tree.area[:, None] + size[None] - shared
+    best: NDArray[np.float64] = (shared / union)[:, first:].max(axis=1)
+    return best
+
+
+def take_over(forest: GradientBoostingRegressor, *, diameter: float) -> Judge:
+    """Write a fitted forest of scikit-learn as a judge, which needs no scikit-learn."""
+    trees = [estimator.tree_ for estimator in forest.estimators_[:, 0]]
+    shape = len(trees), max(tree.node_count for tree in trees)
+    feature = np.full(shape, -1, dtype=np.int16)
+    left, right = np.zeros(shape, dtype=np.int16), np.zeros(shape, dtype=np.int16)
+    threshold, value = np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=np.float32)
+    for row, tree in enumerate(trees):
+        inner = np.flatnonzero(tree.children_left >= 0)
+        feature[row, inner] = tree.feature[inner]
+        left[row, inner], right[row, inner] = tree.children_left[inner], tree.children_right[inner]
+        threshold[row, inner] = _rounded_down(tree.threshold[inner])
+        leaves = np.flatnonzero(tree.children_left < 0)
+        value[row, leaves] = forest.learning_rate * tree.value[leaves, 0, 0]
+    start = np.float32(forest.init_.constant_.item())
+    return Judge(
+        feature, threshold, left, right, value, start, np.int64(forest.n_features_in_), np.float32(diameter)
+    )
+
+
+def add_judge(
+    path: Path,
+    scenes: Sequence[Scene],
+    *,
+    images: int,
+    seed: int = 0,
+    report: Callable[[int, int], None] | None = None,
+) -> Judge:
+    """Put a judge into a model file, or in the place of an earlier one; everything else in it stays as it is.
+
+    Parameters
+    ----------
+    path : Path
+        Replaced when the new file is whole.
+    scenes, images, report
+        See `fit_judge`.
+    seed : int
+        Draws the shares.
+
+    Returns
+    -------
+    Judge
+
+    Raises
+    ------
+    ModelError
+        If the file cannot be read.
+    InputError
+        If there is no judge to be had: see `fit_judge`.
+    OutputError
+        If the file cannot be written.
+    """
+    networks, header = load_networks(path)
+    config = load_config(defaults=dict(header.settings), overrides=[f"seed={seed}"])
+    judge = fit_judge(networks, config, scenes, images=images, report=report)
+    if judge is None:
+        raise InputError(
+            f"{len(scenes)} training images give no judge for {path}: its generator has no maps of foreground and "
+            "center or boundary, the model does not know its objects' diameter, or they hold too few objects"
+        )
+    tensors, header = load_model(path)
+    kept = {name: tensor for name, tensor in tensors.items() if not name.startswith(f"{JUDGE}.")}
+    save_model(path, tensors=kept | join_parts({JUDGE: judge.state_dict()}), metadata=header, half=True)
+    return judge
+
+
+class _Watcher(Segmenter):
+    """A segmenter that shows the candidates of the last image."""
+
+    def __init__(self, networks: Networks, config: Config, *, diameter: float) -> None:
+        super().__init__(networks, config)
+        self.diameter = diameter
+        self.seen: Candidates | None = None
+
+    def find_basins(
+        self, maps: Mapping[str, NDArray[np.float32]], picture: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.int32], NDArray[np.float64] | None]:
+        self.seen = candidates_of(maps, picture, self.config.prompts, diameter=self.diameter)
+        return np.zeros(picture.shape[:2], dtype=np.int32), None
+
+
+def _without_sam(config: Config) -> Config:
+    return config.model_copy(update={"decode": config.decode.model_copy(update={"sam": False})})
+
+
+def _share(scenes: Sequence[Scene], images: int) -> Iterator[Scene]:
+    """Give at most so many scenes of each source."""
+    for name in sorted({scene.source for scene in scenes}):
+        own = [scene for scene in scenes if scene.source == name]
+        yield from evenly_spaced(own, min(1.0, images / len(own)))
+
+
+def _rounded_down(values: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Give the largest float32 that is not above each value: the same float32 features lie below it."""
+    rounded = values.astype(np.float32)
+    return np.where(rounded > values, np.nextafter(rounded, np.float32(-np.inf)), rounded)
