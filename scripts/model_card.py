@@ -163,7 +163,13 @@ def score_table(name: str, scores: Path) -> str:
     lines = ["| data | | AP@.5 | AP@.75 | mean AP | A-Rand | Dice | IoU |", "|" + "---|" * 8]
     for source in SOURCES[name]:
         kind = "pooled" if source in POOLED else "mean"
-        for way, title in (("sam", name), ("generator", "its generator alone")):
+        alone = {"generator": "its generator alone"}
+        if (scores / f"{source}-watershed").is_dir():
+            alone = {
+                "generator": "its generator and judge, without SAM",
+                "watershed": "its generator and a watershed",
+            }
+        for way, title in {"sam": name, **alone}.items():
             found = json.loads((scores / f"{source}-{way}" / "evaluation.json").read_text(encoding="utf-8"))
             values = found[kind]
             cells = [f"{values[key]:.3f}".lstrip("0") for key in KEYS]

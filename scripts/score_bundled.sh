@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Scores of a bundled model on the validation split of its data sets, and of its generator alone:
+# Scores of a bundled model on the validation split of its data sets, of its generator alone, and, where it has a judge, of
+# the generator with a watershed by thresholds:
 #     scripts/score_bundled.sh NAME DATA OUT [MODEL]
 # NAME is mito or nuclei, DATA the folder with the data sets and splits.json, MODEL another file than the bundled one.
 # The tables go to OUT/*/evaluation.{csv,json}, where each lost object was lost to OUT/*-stages.
@@ -7,8 +8,8 @@ set -euo pipefail
 name=$1 data=$2 out=$3 model=${4:-$1}
 mkdir -p "$out"
 case $name in
-    mito) sources=(epfl vnc) ;;
-    nuclei) sources=(dsb2018 monuseg) ;;
+    mito) sources=(epfl vnc) ways=(sam generator) ;;
+    nuclei) sources=(dsb2018 monuseg) ways=(sam generator watershed) ;;
     *) echo "NAME is $name; wanted mito or nuclei" >&2; exit 2 ;;
 esac
 
@@ -29,9 +30,10 @@ splits, source, folder = sys.argv[1:]
 for stem in json.load(open(splits))[source]["val"]:
     print(f"{folder}/{stem}.png")' "$data/splits.json" "$source" "$folder")
     read -r -a truth < <(truth_of "$source")
-    for way in sam generator; do
-        setting=decode.sam=$([ "$way" = sam ] && echo true || echo false)
-        autosam segment "${images[@]}" -o "$out/$source-$way" --model "$model" --set "$setting" --overwrite
+    for way in "${ways[@]}"; do
+        settings=(--set "decode.sam=$([ "$way" = sam ] && echo true || echo false)")
+        [ "$way" = watershed ] && settings+=(--set prompts.judge=false)
+        autosam segment "${images[@]}" -o "$out/$source-$way" --model "$model" "${settings[@]}" --overwrite
         autosam evaluate "$out/$source-$way" "${truth[@]}" --list "$data/splits.json:$source.val" \
             -o "$out/$source-$way"
     done
@@ -46,7 +48,7 @@ data, out = sys.argv[1:]
 modality = {row["id"]: row["modality"] for row in csv.DictReader(open(f"{data}/dsb2018/index.csv"))}
 names = [name for name in json.load(open(f"{data}/splits.json"))["dsb2018"]["val"] if modality[name] == "fluo"]
 open(f"{out}/fluorescence.txt", "w").write("\n".join(names) + "\n")' "$data" "$out"
-    for way in sam generator; do
+    for way in "${ways[@]}"; do
         autosam evaluate "$out/dsb2018-$way" "$data/dsb2018/labels" --list "$out/fluorescence.txt" \
             -o "$out/fluorescence-$way"
     done

@@ -73,6 +73,20 @@ def test_mask_prompt_is_the_generators_own_logits():
     assert np.all(second.mask.logits[5:15, 5:] > ABSENT)
 
 
+def test_rejected_foreground_is_no_part_of_a_mask_prompt():
+    basins, foreground = two_basins()
+    plain, _ = emit_prompts(basins, foreground, box_margin=0.5)
+    rejected = np.zeros(basins.shape, dtype=bool)
+    rejected[2:4, 3:9] = True
+    rejected[:, 60:] = True
+    first, _ = emit_prompts(basins, foreground, box_margin=0.5, rejected=rejected)
+    expected = plain.mask.logits.copy()
+    expected[2:4, 3:9] = ABSENT
+    np.testing.assert_array_equal(first.mask.logits, expected)
+    np.testing.assert_array_equal(first.points, plain.points)
+    np.testing.assert_array_equal(first.box, plain.box)
+
+
 def test_logits_are_clipped():
     basins = np.ones((4, 6), dtype=np.int32)
     foreground = np.zeros((4, 6), dtype=np.float32)

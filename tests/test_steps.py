@@ -5,7 +5,9 @@ import pytest
 from numpy.typing import NDArray
 
 from autosam.config import load_config
-from autosam.steps import basins_of
+from autosam.models.judge import Judge
+from autosam.prompts import FEATURES
+from autosam.steps import Basins, basins_of, candidates_of, judged_basins, prompts_of
 
 Maps = dict[str, NDArray[np.float32]]
 
@@ -40,3 +42,61 @@ def test_foreground_and_size_have_their_thresholds() -> None:
     assert basins_of(maps, load_config(overrides=["prompts.foreground=0.9"]).prompts).max() == 0
     assert basins_of(maps, load_config(overrides=["prompts.min_size=160"]).prompts).max() == 1
     assert basins_of(maps, load_config(overrides=["prompts.min_size=161"]).prompts).max() == 0
+
+
+def judged(*overrides: str, worth: tuple[float, ...]) -> Basins:
+    """Two squares that touch: fragments 1 and 2, and the node 3 of both; each is worth what is given."""
+    maps = plain_maps()
+    maps["center"][:, 10:12] = 0.2
+    settings = load_config(overrides=["prompts.min_size=10", *overrides]).prompts
+    candidates = candidates_of(maps, np.zeros((10, 22, 3), np.uint8), settings, diameter=8.0)
+    assert candidates.tree.children[3:].tolist() == [[1, 2]]
+    assert candidates.described.shape == (4, len(FEATURES))
+    size = FEATURES.index("size")
+    areas = candidates.described[1:, size]
+    order = np.argsort(areas, kind="stable")
+    # A tree that asks for the size alone tells the larger one; the two parts are of one size.
+    assert order.tolist() == [0, 1, 2]
+    middle = np.float32((areas[1] + areas[2]) / 2)
+    judge = Judge(
+        feature=np.array([[size, -1, -1]], np.int16),
+        threshold=np.array([[middle, 0, 0]], np.float32),
+        left=np.array([[1, 0, 0]], np.int16),
+        right=np.array([[2, 0, 0]], np.int16),
+        value=np.array([[0, *worth]], np.float32),
+        start=np.float32(0),
+        features=np.int64(len(FEATURES)),
+        diameter=np.float32(8),
+    )
+    return judged_basins(candidates, judge, settings)
+
+
+def test_the_judge_chooses_parts_or_the_whole() -> None:
+    parts, whole = judged(worth=(0.6, 0.7)), judged(worth=(0.45, 0.8))
+    assert parts.labels.max() == 2
+    assert parts.quality == pytest.approx([0.6, 0.6])
+    # What lies above the smallest quality counts: .15 + .15 is less than .5.
+    assert whole.labels.max() == 1
+    assert whole.quality == pytest.approx([0.8])
+    assert parts.rejected is not None
+    assert not parts.rejected.any()
+
+
+def test_foreground_without_an_object_is_rejected() -> None:
+    none = judged("prompts.min_quality=0.9", worth=(0.6, 0.7))
+    assert none.labels.max() == 0
+    assert none.quality is not None
+    assert none.quality.shape == (0,)
+    np.testing.assert_array_equal(none.rejected, plain_maps()["foreground"] > 0.5)
+    assert judged("prompts.min_size=161", worth=(0.6, 0.7)).labels.max() == 0
+    assert judged("prompts.min_size=100", worth=(0.6, 0.7)).labels.max() == 1
+
+
+def test_a_judge_s_word_comes_with_the_prompt() -> None:
+    settings = load_config().prompts
+    basins = judged(worth=(0.6, 0.7))
+    by_judge = prompts_of(basins, plain_maps(), settings)
+    by_threshold = prompts_of(Basins(basins.labels), plain_maps(), settings)
+    assert [prompt.certainty for prompt in by_judge] == pytest.approx([0.6, 0.6])
+    assert [prompt.certainty for prompt in by_threshold] == pytest.approx([0.8, 0.8])
+    assert [prompt.quality for prompt in by_threshold] == [None, None]

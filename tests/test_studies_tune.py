@@ -94,8 +94,15 @@ def test_networks_answer_once(segmenter: Segmenter) -> None:
 
 def test_what_is_searched() -> None:
     centers = load_config(overrides=["model.generator.channels=[foreground, boundary, center]"])
-    assert [axis.key for axis in axes_for(centers)] == list(CANDIDATES)
-    assert [axis.key for axis in axes_for(load_config())] == [key for key in CANDIDATES if key != "prompts.center"]
+    by_threshold = [key for key in CANDIDATES if key != "prompts.min_quality"]
+    assert [axis.key for axis in axes_for(centers)] == by_threshold
+    assert [axis.key for axis in axes_for(load_config())] == [
+        key for key in by_threshold if key != "prompts.center"
+    ]
+    by_judge = [key for key in CANDIDATES if key not in ("prompts.boundary", "prompts.center")]
+    assert [axis.key for axis in axes_for(centers, judged=True)] == by_judge
+    unjudged = centers.model_copy(update={"prompts": centers.prompts.model_copy(update={"judge": False})})
+    assert [axis.key for axis in axes_for(unjudged, judged=True)] == by_threshold
     alone = load_config(overrides=["decode.sam=false"])
     assert [axis.key for axis in axes_for(alone)] == ["prompts.foreground", "prompts.boundary", "prompts.min_size"]
     grid = [axis.key for axis in axes_for(load_config(overrides=["prompts.method=grid"]))]

@@ -31,7 +31,7 @@ from autosam.prompts import (
 )
 from autosam.rescaling import SURE, known_magnification, segment_at_own_scale
 from autosam.segmentation import Segmentation, unscaled
-from autosam.steps import basins_of, candidates_of, judged_basins, merge_answers, prompts_of
+from autosam.steps import Basins, basins_of, candidates_of, judged_basins, merge_answers, prompts_of
 
 DEFAULT_MODEL = "mito"
 WITHOUT_SAM = 512
@@ -303,8 +303,9 @@ class Segmenter:
                     overlap=settings.tiles.overlap,
                     settings=settings.decode,
                 )
-            basins, quality = self.find_basins(maps, picture)
-            asked = prompts_of(basins, maps, settings.prompts, quality)
+            found = self.find_basins(maps, picture)
+            basins = found.labels
+            asked = prompts_of(found, maps, settings.prompts)
             if prompts:
                 asked = [*unclaimed(asked, basins, prompts), *prompts]
         by_hand = len(asked) - len(prompts or ())
@@ -340,13 +341,11 @@ class Segmenter:
         prompt_of = np.array([masks[index].prompt if index >= 0 else -1 for index in merged.kept], dtype=np.int64)
         return Segmentation(merged.labels, merged.scores, asked, prompt_of, basins, maps, picture, novelty)
 
-    def find_basins(
-        self, maps: Mapping[str, NDArray[np.float32]], picture: NDArray[np.uint8]
-    ) -> tuple[NDArray[np.int32], NDArray[np.float64] | None]:
-        """Split maps into the generator's own segmentation, int32 (H, W), with the judge's word on each basin."""
+    def find_basins(self, maps: Mapping[str, NDArray[np.float32]], picture: NDArray[np.uint8]) -> Basins:
+        """Split maps into the generator's own segmentation: by the judge, or by thresholds."""
         settings, judge = self.config.prompts, self.networks.judge
         if judge is None or not settings.judge:
-            return basins_of(maps, settings), None
+            return Basins(basins_of(maps, settings))
         candidates = candidates_of(maps, picture, settings, diameter=float(judge.diameter))
         return judged_basins(candidates, judge, settings)
 

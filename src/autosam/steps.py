@@ -36,6 +36,24 @@ def basins_of(maps: Mapping[str, NDArray[np.float32]], settings: PromptsConfig) 
     )
 
 
+class Basins(NamedTuple):
+    """The generator's own segmentation.
+
+    Attributes
+    ----------
+    labels : ndarray of int32, shape (H, W)
+        0 for background and 1..n, without gaps, in raster order of each basin's first pixel.
+    quality : ndarray of float64, shape (n,), or None
+        What a judge expects of each; None where thresholds have found them.
+    rejected : ndarray of bool, shape (H, W), or None
+        The foreground in which the judge sees no object.
+    """
+
+    labels: NDArray[np.int32]
+    quality: NDArray[np.float64] | None = None
+    rejected: NDArray[np.bool_] | None = None
+
+
 class Candidates(NamedTuple):
     """The regions among which a judge chooses.
 
@@ -74,9 +92,7 @@ def candidates_of(
     return Candidates(tree, describe_candidates(tree, maps, picture, diameter=diameter, typical_area=typical))
 
 
-def judged_basins(
-    candidates: Candidates, judge: Judge, settings: PromptsConfig
-) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+def judged_basins(candidates: Candidates, judge: Judge, settings: PromptsConfig) -> Basins:
     """Choose the disjoint candidates that are the best objects together.
 
     Parameters
@@ -84,13 +100,11 @@ def judged_basins(
     candidates : Candidates
     judge : Judge
     settings : PromptsConfig
+        What is smaller than ``min_size``, or expected to be worth less than ``min_quality``, is not chosen.
 
     Returns
     -------
-    labels : ndarray of int32, shape (H, W)
-        0 for background and 1..n, without gaps, in raster order of each basin's first pixel.
-    quality : ndarray of float64, shape (n,)
-        What the judge expects of each.
+    Basins
     """
     tree = candidates.tree
     quality = judge.quality(candidates.described)
@@ -102,18 +116,13 @@ def judged_basins(
     order = order[order > 0]
     number = np.zeros(len(chosen) + 1, dtype=np.int32)
     number[order] = np.arange(1, len(order) + 1)
-    return number[painted], quality[chosen[order - 1]]
+    return Basins(number[painted], quality[chosen[order - 1]], (tree.fragments > 0) & (painted == 0))
 
 
-def prompts_of(
-    basins: NDArray[np.int32],
-    maps: Mapping[str, NDArray[np.float32]],
-    settings: PromptsConfig,
-    quality: NDArray[np.float64] | None = None,
-) -> list[Prompt]:
-    """Make one prompt of every basin; see `emit_prompts`. The quality is a judge's, basin by basin."""
+def prompts_of(basins: Basins, maps: Mapping[str, NDArray[np.float32]], settings: PromptsConfig) -> list[Prompt]:
+    """Make one prompt of every basin; see `emit_prompts`."""
     prompts = emit_prompts(
-        basins,
+        basins.labels,
         maps.get("foreground"),
         method=settings.method,
         points=settings.points,
@@ -121,10 +130,11 @@ def prompts_of(
         box=settings.box,
         box_margin=settings.box_margin,
         mask=settings.mask and "foreground" in maps,
+        rejected=basins.rejected,
     )
-    if quality is None:
+    if basins.quality is None:
         return prompts
-    return [replace(prompt, quality=float(quality[prompt.basin - 1])) for prompt in prompts]
+    return [replace(prompt, quality=float(basins.quality[prompt.basin - 1])) for prompt in prompts]
 
 
 def merge_answers(

@@ -69,7 +69,7 @@ def tune(
     own = segmenter.config
     fixed = {axis.key: axis.values[0] for axis in given if len(axis.values) == 1}
     (setup,) = model_setups(own.model_dump(mode="json"), config, given, [fixed])
-    axes: list[Axis] = axes_for(setup.config, given)
+    axes: list[Axis] = axes_for(setup.config, given, judged=segmenter.networks.judge is not None)
     check_axes(setup.config, axes)
     scenes = LabelledData(data).scenes(setup.config, part.value)
     ensure_folder(out.absolute().parent)

@@ -142,6 +142,11 @@ class TrainingConfig(Section):
         False, description="let it reach the generator through the first point too, by a soft-argmax of its logits"
     )
     validate_every: Positive = Field(400, description="steps between validations")
+    judge_images: Annotated[int, Field(ge=0)] = Field(
+        0,
+        description="most training images of each source on which, at the end, the judge is trained that divides "
+        "the generator's foreground into objects (prompts.judge); 0: none",
+    )
     validation_images: Positive = Field(8, description="most validation images during training")
     previews: Annotated[int, Field(ge=0)] = Field(3, description="validation images drawn at each validation")
     patience: Annotated[int, Field(ge=0)] = Field(

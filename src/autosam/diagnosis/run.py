@@ -23,7 +23,7 @@ from autosam.metrics.places import open_place
 from autosam.metrics.precision_counts import AveragePrecision
 from autosam.pipeline import Segmenter
 from autosam.prompts import Prompt, emit_prompts
-from autosam.steps import prompts_of
+from autosam.steps import Basins, prompts_of
 
 THIS_RUN = "this run"
 GENERATOR = "generator alone"
@@ -179,7 +179,7 @@ def truth_basin_prompts(
     list of Prompt
         By ascending id; empty where there are no objects.
     """
-    return prompts_of(_numbered(truth), maps, settings)
+    return prompts_of(Basins(_numbered(truth)), maps, settings)
 
 
 def _precisions(

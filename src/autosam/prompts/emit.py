@@ -23,6 +23,7 @@ def emit_prompts(
     box: bool = True,
     box_margin: float = 0.05,
     mask: bool = True,
+    rejected: NDArray[np.bool_] | None = None,
 ) -> list[Prompt]:
     """Make one prompt of every basin.
 
@@ -49,6 +50,8 @@ def emit_prompts(
     mask : bool
         Whether to give the generator's own logits inside the smallest crop that holds the grown box. Pixels
         of other basins are ``ABSENT``; the other logits lie between ``ABSENT`` and ``-ABSENT``.
+    rejected : ndarray of bool, shape (H, W), optional
+        Pixels that are no object's, whatever the map says: ``ABSENT`` in every mask, too.
 
     Returns
     -------
@@ -92,7 +95,7 @@ def emit_prompts(
                 points=np.concatenate([positive, negative]),
                 point_labels=np.repeat(np.array([1, 0], dtype=np.int64), [len(positive), len(negative)]),
                 box=grown if box else None,
-                mask=_mask_prompt(basins, values, basin, grown) if mask and values is not None else None,
+                mask=_mask_prompt(basins, values, basin, grown, rejected) if mask and values is not None else None,
                 foreground=1.0 if inside is None else _mean(inside[own]),
                 basin=basin,
             )
@@ -123,7 +126,11 @@ def _grown_box(crop: tuple[slice, slice], margin: float, shape: tuple[int, ...])
 
 
 def _mask_prompt(
-    basins: NDArray[np.integer], foreground: NDArray[np.floating], basin: int, box: NDArray[np.float64]
+    basins: NDArray[np.integer],
+    foreground: NDArray[np.floating],
+    basin: int,
+    box: NDArray[np.float64],
+    rejected: NDArray[np.bool_] | None,
 ) -> MaskPrompt:
     """Cut the generator's logits out of its map."""
     row, col = (int(value) for value in np.floor(box[:2]))
@@ -133,6 +140,8 @@ def _mask_prompt(
     probability = np.clip(foreground[crop].astype(np.float64), 1 - limit, limit)
     logits = np.log(probability) - np.log1p(-probability)
     other = (basins[crop] != 0) & (basins[crop] != basin)
+    if rejected is not None:
+        other |= rejected[crop]
     logits[other] = ABSENT
     return MaskPrompt(row=row, col=col, logits=np.clip(logits, ABSENT, -ABSENT).astype(np.float32))
 

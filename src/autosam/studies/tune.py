@@ -22,6 +22,7 @@ CANDIDATES = {
     "prompts.foreground": ("0.3", "0.4", "0.5", "0.6", "0.7", "0.8"),
     "prompts.boundary": ("0.3", "0.4", "0.5", "0.6", "0.7"),
     "prompts.center": ("0.3", "0.4", "0.5", "0.6", "0.7"),
+    "prompts.min_quality": ("0.2", "0.25", "0.3", "0.35", "0.4", "0.5"),
     "prompts.min_size": ("15", "30", "60", "120", "240"),
     "merge.min_score": ("0.1", "0.2", "0.3", "0.4", "0.5", "0.6", "0.7"),
     "merge.iou": ("0.3", "0.4", "0.5", "0.6", "0.7"),
@@ -77,7 +78,7 @@ class Tuned:
     objects: int
 
 
-def axes_for(config: Config, given: Sequence[Axis] = ()) -> list[Axis]:
+def axes_for(config: Config, given: Sequence[Axis] = (), *, judged: bool = False) -> list[Axis]:
     """Choose what to search.
 
     Parameters
@@ -86,6 +87,9 @@ def axes_for(config: Config, given: Sequence[Axis] = ()) -> list[Axis]:
         The start.
     given : sequence of Axis
         A key with several values is searched among these, one with a single value is not searched.
+    judged : bool
+        Whether the model has a judge: with it, boundary and center have next to no effect, without it, its own
+        threshold has none.
 
     Returns
     -------
@@ -102,6 +106,8 @@ def axes_for(config: Config, given: Sequence[Axis] = ()) -> list[Axis]:
         keys = [key for key in keys if key.removeprefix("prompts.") not in missing]
         if "foreground" in missing:
             keys.remove("merge.fallback")
+    idle = {"prompts.boundary", "prompts.center"} if judged and config.prompts.judge else {"prompts.min_quality"}
+    keys = [key for key in keys if key not in idle]
     if not config.decode.sam:
         keys = [key for key in keys if not key.startswith("merge.")]
     values = {key: CANDIDATES[key] for key in keys}

@@ -16,7 +16,7 @@ from autosam.models.judge import Judge, quality_of
 from autosam.networks import Networks, load_networks
 from autosam.pipeline import Segmenter
 from autosam.prompts import MergeTree
-from autosam.steps import Candidates, candidates_of
+from autosam.steps import Basins, Candidates, candidates_of
 
 LEAST_CANDIDATES = 200
 """Fewer candidates teach nothing about objects."""
@@ -176,14 +176,31 @@ def add_judge(
     OutputError
         If the file cannot be written.
     """
-    networks, header = load_networks(path)
-    config = load_config(defaults=dict(header.settings), overrides=[f"seed={seed}"])
-    judge = fit_judge(networks, config, scenes, images=images, report=report)
+    judge = _add(path, scenes, images=images, seed=seed, report=report)
     if judge is None:
         raise InputError(
             f"{len(scenes)} training images give no judge for {path}: its generator has no maps of foreground and "
             "center or boundary, the model does not know its objects' diameter, or they hold too few objects"
         )
+    return judge
+
+
+def complete_judge(path: Path, scenes: Sequence[Scene], *, images: int, seed: int) -> None:
+    """Do the same as `add_judge` where the file has no judge yet and there is one to be had."""
+    networks, _ = load_networks(path)
+    if networks.judge is None:
+        _add(path, scenes, images=images, seed=seed, report=None)
+
+
+def _add(
+    path: Path, scenes: Sequence[Scene], *, images: int, seed: int, report: Callable[[int, int], None] | None
+) -> Judge | None:
+    """Train and write; None, and nothing written, where there is no judge."""
+    networks, header = load_networks(path)
+    config = load_config(defaults=dict(header.settings), overrides=[f"seed={seed}"])
+    judge = fit_judge(networks, config, scenes, images=images, report=report)
+    if judge is None:
+        return None
     tensors, header = load_model(path)
     kept = {name: tensor for name, tensor in tensors.items() if not name.startswith(f"{JUDGE}.")}
     save_model(path, tensors=kept | join_parts({JUDGE: judge.state_dict()}), metadata=header, half=True)
@@ -198,11 +215,9 @@ class _Watcher(Segmenter):
         self.diameter = diameter
         self.seen: Candidates | None = None
 
-    def find_basins(
-        self, maps: Mapping[str, NDArray[np.float32]], picture: NDArray[np.uint8]
-    ) -> tuple[NDArray[np.int32], NDArray[np.float64] | None]:
+    def find_basins(self, maps: Mapping[str, NDArray[np.float32]], picture: NDArray[np.uint8]) -> Basins:
         self.seen = candidates_of(maps, picture, self.config.prompts, diameter=self.diameter)
-        return np.zeros(picture.shape[:2], dtype=np.int32), None
+        return super().find_basins(maps, picture)
 
 
 def _without_sam(config: Config) -> Config:

@@ -30,6 +30,7 @@ from autosam.training.devices import (
 )
 from autosam.training.familiarity import complete_familiarity
 from autosam.training.joint import BatchLoss, ExpertPrompts, JointModel
+from autosam.training.judging import complete_judge
 from autosam.training.optimizer import make_optimizer, trainable_parameters
 from autosam.training.run import MODEL, PREVIEWS, TENSORBOARD, TRAIN_LOG, VALIDATION_LOG, RunFolder
 from autosam.training.saving import averaged_networks, median_diameter, save_trained
@@ -300,6 +301,8 @@ def _train(
             )
         # Once, of the weights that are kept; not each time that weights are better.
         complete_familiarity(out / MODEL, train_scenes, seed=config.seed)
+        if settings.judge_images:
+            complete_judge(out / MODEL, train_scenes, images=settings.judge_images, seed=config.seed)
     fabric.barrier()
     if board is not None:
         board.close()
