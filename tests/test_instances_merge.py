@@ -150,6 +150,16 @@ def test_which_basins_come_back():
     assert fill_from_basins(merged, basins, np.ones((40, 60)), threshold=1).kept.tolist() == [0]
 
 
+def test_a_judge_decides_which_basins_come_back():
+    basins, foreground, merged = basins_and_merged()
+    count = basins.max()
+    rejected = fill_from_basins(merged, basins, foreground, quality=np.full(count, 0.6))
+    accepted = fill_from_basins(merged, basins, foreground, quality=np.full(count, 0.8))
+    assert rejected.kept.tolist() == [0]
+    assert accepted.kept.tolist() == fill_from_basins(merged, basins, foreground).kept.tolist()
+    assert accepted.scores[accepted.kept == -1].tolist() == [0.4] * np.count_nonzero(accepted.kept == -1)
+
+
 def test_generator_alone():
     basins, foreground, _ = basins_and_merged()
     labels, kept, scores = fill_from_basins(merge_masks([], (40, 60)), basins, foreground)

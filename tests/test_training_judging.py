@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from autosam.config import Config
 from autosam.data import Scene
-from autosam.errors import InputError
+from autosam.errors import ConfigError, InputError
 from autosam.metrics import average_precision
 from autosam.models.checkpoint import ModelHeader, load_model, save_model
 from autosam.networks import Networks, build_networks, load_networks, network_tensors
@@ -193,8 +193,7 @@ def test_sources_have_at_most_so_many_images_each(networks: Networks, monkeypatc
     real = judging._Watcher.segment
 
     def segment(watcher: judging._Watcher, image: NDArray[np.uint8], **how: float) -> object:
-        if not how:
-            seen.append(image)
+        seen.append(image)
         return real(watcher, image, **how)
 
     monkeypatch.setattr(judging._Watcher, "segment", segment)
@@ -217,7 +216,33 @@ def test_the_same_images_and_seed_give_the_same_judge(networks: Networks) -> Non
     assert not np.array_equal(first.value, other.value)
 
 
-@pytest.mark.parametrize("why", ["no generator", "no center", "no diameter", "few objects"])
+def test_an_image_without_candidates_teaches_nothing(networks: Networks) -> None:
+    blank = Scene("pairs/x", "pairs", np.zeros((50, 70, 3), np.uint8), np.zeros((50, 70), np.int32))
+    scenes = [pairs(seed) for seed in range(6)]
+    with_blank = fit_judge(networks, settings(), [*scenes[:3], blank, *scenes[3:]], images=9)
+    without = fit_judge(networks, settings(), scenes, images=9)
+    assert with_blank is not None
+    assert without is not None
+    np.testing.assert_array_equal(with_blank.value, without.value)
+
+
+def test_an_earlier_judge_has_no_say(taught: Networks, networks: Networks) -> None:
+    scenes = [pairs(seed) for seed in range(6)]
+    again, first = (fit_judge(given, settings(), scenes, images=9) for given in (taught, networks))
+    assert again is not None
+    assert first is not None
+    np.testing.assert_array_equal(again.value, first.value)
+
+
+@pytest.mark.parametrize(
+    "overrides", [["prompts.method=grid"], ["model.generator.channels=[foreground]"], ["model.generator=null"]]
+)
+def test_a_judge_that_cannot_be_is_refused_before_training(overrides: list[str]) -> None:
+    with pytest.raises(ConfigError, match=r"training\.judge_images asks for|model\.generator is null"):
+        small_config("training.judge_images=5", *overrides)
+
+
+@pytest.mark.parametrize("why", ["no generator", "no center", "no diameter", "few objects", "not asked"])
 def test_without_candidates_there_is_no_judge(networks: Networks, why: str) -> None:
     scenes = [pairs(seed) for seed in range(4)]
     config = settings()
@@ -227,6 +252,8 @@ def test_without_candidates_there_is_no_judge(networks: Networks, why: str) -> N
         generator = ColorsAreMaps()
         generator.channels = ("foreground",)  # type: ignore[assignment]
         networks = Networks(None, generator)  # type: ignore[arg-type]
+    elif why == "not asked":
+        config = config.model_copy(update={"prompts": config.prompts.model_copy(update={"method": "manual"})})
     elif why == "no diameter":
         config = settings("images.diameter=null")
     else:
@@ -284,6 +311,18 @@ def test_a_run_ends_with_a_judge_where_it_is_asked_for(tmp_path: Path, monkeypat
     judged = train(small_config(*short, "training.judge_images=3"), scenes, [], out=tmp_path / "judged")
     assert load_networks(plain)[0].judge is None
     assert load_networks(judged)[0].judge is not None
+    # Where there can be none, the run says so and keeps its model.
+    monkeypatch.setattr(judging, "LEAST_CANDIDATES", 10**6)
+    told: list[str] = []
+    none = train(
+        small_config(*short, "training.judge_images=3"),
+        scenes,
+        [],
+        out=tmp_path / "none",
+        report=lambda progress: told.append(progress.message),
+    )
+    assert load_networks(none)[0].judge is None
+    assert "the model has no judge" in told[-1]
     # One that is there stays.
     content = judged.read_bytes()
     complete_judge(judged, scenes, images=2, seed=9)

@@ -278,6 +278,7 @@ class Segmenter:
         maps: dict[str, NDArray[np.float32]] = {}
         novelty: float | None = None
         basins = np.zeros(shape, dtype=np.int32)
+        quality: NDArray[np.float64] | None = None
         if method == "manual":
             if prompts is None:
                 raise InputError(
@@ -304,7 +305,7 @@ class Segmenter:
                     settings=settings.decode,
                 )
             found = self.find_basins(maps, picture)
-            basins = found.labels
+            basins, quality = found.labels, found.quality
             asked = prompts_of(found, maps, settings.prompts)
             if prompts:
                 asked = [*unclaimed(asked, basins, prompts), *prompts]
@@ -335,6 +336,7 @@ class Segmenter:
                 merged,
                 basins,
                 maps["foreground"],
+                quality=quality,
                 threshold=settings.merge.fallback,
                 min_size=settings.merge.min_size,
             )

@@ -46,7 +46,7 @@ class Basins(NamedTuple):
     quality : ndarray of float64, shape (n,), or None
         What a judge expects of each; None where thresholds have found them.
     rejected : ndarray of bool, shape (H, W), or None
-        The foreground in which the judge sees no object.
+        The foreground in which the judge sees no object, or too small a one.
     """
 
     labels: NDArray[np.int32]
@@ -111,9 +111,11 @@ def judged_basins(candidates: Candidates, judge: Judge, settings: PromptsConfig)
     large = tree.area >= max(settings.min_size, 1)
     chosen = tree.choose(np.where(large, quality - settings.min_quality, 0))
     painted = tree.paint(chosen)
-    ids, firsts = np.unique(painted, return_index=True)
-    order = ids[np.argsort(firsts)]
-    order = order[order > 0]
+    pixels = np.flatnonzero(painted)
+    firsts = np.zeros(len(chosen) + 1, dtype=np.int64)
+    # Of several assignments to one place the last stays: the first pixel.
+    firsts[painted.ravel()[pixels[::-1]]] = pixels[::-1]
+    order = np.argsort(firsts[1:], kind="stable") + 1
     number = np.zeros(len(chosen) + 1, dtype=np.int32)
     number[order] = np.arange(1, len(order) + 1)
     return Basins(number[painted], quality[chosen[order - 1]], (tree.fragments > 0) & (painted == 0))

@@ -138,8 +138,8 @@ class MergeConfig(Section):
     fill_holes: bool = True
     fallback: Fraction = Field(
         0.7,
-        description="where SAM's masks were dropped, keep the generator's basin from this mean probability on; "
-        "1 keeps none",
+        description="where SAM's masks were dropped, keep the generator's basin from this mean probability on, or "
+        "from this quality where a judge has chosen it; 1 keeps none",
     )
 
 
@@ -194,6 +194,14 @@ class Config(Section):
         if generator is None and method not in ("grid", "manual"):
             raise ValueError(
                 f"prompts.method={method} asks a generator, and model.generator is null; choose grid or manual"
+            )
+        maps = set() if generator is None else set(generator.channels)
+        judged = "foreground" in maps and maps & {"center", "boundary"} and method not in ("grid", "manual")
+        if self.training.judge_images and not judged:
+            raise ValueError(
+                "training.judge_images asks for a judge of what the generator finds, which takes foreground, and "
+                "center or boundary, among model.generator.channels, and no prompts.method of grid or manual; set "
+                "it to 0"
             )
         if method == "probability" and (generator is None or "foreground" not in generator.channels):
             raise ValueError("prompts.method=probability needs foreground among model.generator.channels")

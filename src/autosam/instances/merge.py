@@ -111,6 +111,7 @@ def fill_from_basins(
     basins: NDArray[np.integer],
     foreground: ArrayLike,
     *,
+    quality: NDArray[np.floating] | None = None,
     threshold: float = 0.7,
     uncovered: float = 0.5,
     min_size: int = 50,
@@ -125,8 +126,10 @@ def fill_from_basins(
         The generator's own regions, from :func:`autosam.prompts.find_basins`.
     foreground : array_like, shape (H, W)
         The generator's foreground probability, 0 to 1.
+    quality : ndarray of float, shape (n,), optional
+        What a judge expects of each of the n basins, in place of its mean foreground probability.
     threshold : float
-        Mean foreground probability above which the generator is sure of a basin; 1 adds none.
+        Mean foreground probability, or quality, above which a basin comes back; 1 adds none.
     uncovered : float
         A basin is an object of its own if more than this fraction of it belongs to no instance.
     min_size : int
@@ -136,7 +139,7 @@ def fill_from_basins(
     -------
     Merged
         With the largest uncovered component of each such basin as an instance. Its score is ``UNCONFIRMED``
-        times its mean foreground probability, its ``kept`` is -1. Ids are numbered anew.
+        times its mean foreground probability, or the basin's quality; its ``kept`` is -1. Ids are numbered anew.
 
     Raises
     ------
@@ -156,16 +159,16 @@ def fill_from_basins(
             continue
         own = basins[box] == basin
         free = own & (labels[box] == 0)
-        if values[box][own].mean(dtype=np.float64) <= threshold or np.count_nonzero(
-            free
-        ) <= uncovered * np.count_nonzero(own):
+        sure = values[box][own].mean(dtype=np.float64) if quality is None else quality[basin - 1]
+        if sure <= threshold or np.count_nonzero(free) <= uncovered * np.count_nonzero(own):
             continue
         found = main_component(free)
         if found is None or np.count_nonzero(found[2]) < min_size:
             continue
         row, col, mask = box[0].start + found[0], box[1].start + found[1], found[2]
         part = np.s_[row : row + mask.shape[0], col : col + mask.shape[1]]
-        scores.append(UNCONFIRMED * float(values[part][mask].mean(dtype=np.float64)))
+        worth = values[part][mask].mean(dtype=np.float64) if quality is None else quality[basin - 1]
+        scores.append(UNCONFIRMED * float(worth))
         labels[part][mask] = len(scores)
     kept = np.concatenate([merged.kept, np.full(len(scores) - len(merged.kept), -1, dtype=np.int64)])
     return _number(labels, kept, np.array(scores, dtype=np.float64))

@@ -14,6 +14,9 @@ from torch import Tensor
 
 from autosam.errors import ModelError
 
+CHUNK = 4096
+"""Candidates that are judged at a time: 20 MB with 300 trees."""
+
 THRESHOLDS = tuple(round(0.5 + 0.05 * n, 2) for n in range(10))
 
 
@@ -81,6 +84,12 @@ class Judge:
         ndarray of float64, shape (N,)
             The quality that is to be expected, 0 to 1.
         """
+        chunks = range(0, len(described), CHUNK)
+        parts = [self._quality(described[start : start + CHUNK]) for start in chunks]
+        return np.concatenate([np.zeros(0), *parts])
+
+    def _quality(self, described: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Walk all candidates through all trees side by side."""
         tree = np.arange(len(self.feature))
         candidate = np.arange(len(described))[:, None]
         node = np.zeros((len(described), len(self.feature)), dtype=np.int16)

@@ -50,8 +50,12 @@ FEATURES = (
     "spread",
     "edge",
 )
-"""Names of the features, in order. Sizes are logarithms of areas, in units of that of a circle with the typical
-diameter; lengths are in units of the square root of the candidate's area."""
+"""Names of the features, in order.
+
+Sizes are logarithms of areas, in units of that of a circle with the typical diameter (`size_in_image`: of the
+image's own typical area). `outline` and `at_border` are in units of the square root of the candidate's area,
+`neck` of the shorter of the parts' short axes, and `width` is the logarithm of the short axis in diameters.
+"""
 
 _Values = NDArray[np.floating] | NDArray[np.integer] | NDArray[np.bool_]
 
@@ -109,16 +113,19 @@ def describe_candidates(
     outline = _outlines(tree)
     length = np.maximum(outline[:, 0] + outline[:, 1], 1)
 
-    foreground, center, boundary = (
-        np.asarray(maps.get(name, np.zeros(labels.shape)), dtype=np.float64)
+    # Of a large image only what lies in candidates is held in double precision.
+    inside = {
+        name: np.asarray(maps[name][rows, cols], dtype=np.float64) if name in maps else np.zeros(len(rows))
         for name in ("foreground", "center", "boundary")
-    )
-    pixels = picture.astype(np.float64) / 255
-    gray = pixels.mean(axis=2)
+    }
+    own_foreground, own_center = inside["foreground"], inside["center"]
+    gray = picture.mean(axis=2, dtype=np.float32) / np.float32(255)
     slope = ndimage.gaussian_gradient_magnitude(gray, EDGE)
-    beside = _beside(tree, [foreground, *np.moveaxis(pixels, 2, 0)], AROUND)
-    brightness = total(gray[rows, cols]) / area
-    own_foreground, own_center = foreground[rows, cols], center[rows, cols]
+    own_gray = gray[rows, cols].astype(np.float64)
+    brightness = total(own_gray) / area
+    colors = [total(picture[rows, cols, color] / 255) / area for color in range(3)]
+    beside = _beside(tree, [maps["foreground"], *(picture[..., color] for color in range(3))], AROUND)
+    around = beside[:, 1:] / 255
     on_border = (rows == 0) | (cols == 0) | (rows == labels.shape[0] - 1) | (cols == labels.shape[1] - 1)
     peak = _highest(tree, ids, own_center)
 
@@ -147,7 +154,7 @@ def describe_candidates(
         "center": total(own_center) / area,
         "center_peak": peak,
         "center_area": total(own_center > SURE) / area,
-        "boundary": total(boundary[rows, cols]) / area,
+        "boundary": total(inside["boundary"]) / area,
         "boundary_on_outline": outline[:, 2] / length,
         "boundary_at_contacts": outline[:, 3] / np.maximum(outline[:, 1], 1),
         "contact_share": outline[:, 1] / length,
@@ -168,10 +175,10 @@ def describe_candidates(
         "sibling_share": np.where(joins, area[sibling] / area[parent], 0),
         "sibling_solidity": np.where(joins, solidity[sibling], 0),
         "clump_size": size[clump],
-        "contrast_red": total(pixels[rows, cols, 0]) / area - beside[:, 1],
-        "contrast_green": total(pixels[rows, cols, 1]) / area - beside[:, 2],
-        "contrast_blue": total(pixels[rows, cols, 2]) / area - beside[:, 3],
-        "spread": np.sqrt(np.maximum(total(gray[rows, cols] ** 2) / area - brightness**2, 0)),
+        "contrast_red": colors[0] - around[:, 0],
+        "contrast_green": colors[1] - around[:, 1],
+        "contrast_blue": colors[2] - around[:, 2],
+        "spread": np.sqrt(np.maximum(total(own_gray**2) / area - brightness**2, 0)),
         "edge": _beside(tree, [slope], 1)[:, 0],
     }
     features = np.stack([described[name] for name in FEATURES], axis=1)
@@ -197,7 +204,7 @@ def _axes(
     return np.sqrt(np.maximum(middle - spread, 1 / 12)), np.sqrt(np.maximum(middle + spread, 1 / 12))
 
 
-def _beside(tree: MergeTree, values: Sequence[NDArray[np.floating]], distance: int) -> NDArray[np.float64]:
+def _beside(tree: MergeTree, values: Sequence[_Values], distance: int) -> NDArray[np.float64]:
     """Average each of the images over the background that is a step from a node's pixels: (N, len(values))."""
     labels, n = tree.fragments, tree.n_fragments
     sums = np.zeros((n + 1, len(values) + 1))

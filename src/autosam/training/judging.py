@@ -1,6 +1,7 @@
 """The judge of candidates that a model file keeps, trained on what its generator makes of the training images."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from autosam.networks import Networks, load_networks
 from autosam.pipeline import Segmenter
 from autosam.prompts import MergeTree
 from autosam.steps import Basins, Candidates, candidates_of
+from autosam.studies.settings import as_normalized
 
 LEAST_CANDIDATES = 200
 """Fewer candidates teach nothing about objects."""
@@ -55,18 +57,31 @@ def fit_judge(
     Returns
     -------
     Judge or None
-        None where there is no generator with a foreground map and one of center or boundary, or where the images
-        give fewer than ``LEAST_CANDIDATES`` candidates.
+        None where there is no generator with a foreground map and one of center or boundary, where it is not asked
+        (``prompts.method``), where the objects' diameter is not known, or where the images give fewer than
+        ``LEAST_CANDIDATES`` candidates.
     """
     generator, diameter = networks.generator, config.images.diameter
     channels = set() if generator is None else set(generator.channels)
-    if diameter is None or "foreground" not in channels or not channels & {"center", "boundary"}:
+    by_generator = config.prompts.method not in ("grid", "manual")
+    if (
+        not by_generator
+        or diameter is None
+        or "foreground" not in channels
+        or not channels & {"center", "boundary"}
+    ):
         return None
-    watcher = _Watcher(networks, _without_sam(config), diameter=diameter * config.images.scale)
-    described, qualities, weights = [], [], []
+    alone = as_normalized(_without_sam(config))
+    # An earlier judge has no say, neither here nor where the scale of an image is found.
+    watcher = _Watcher(replace(networks, judge=None), alone, diameter=diameter * config.images.scale)
+    finder = Segmenter(watcher.networks, _once(alone))
+    described: list[NDArray[np.float32]] = []
+    qualities: list[NDArray[np.float64]] = []
+    weights: list[NDArray[np.float64]] = []
     chosen = list(_share(scenes, images))
     for done, scene in enumerate(chosen, start=1):
-        watcher.segment(scene.image)
+        watcher.seen = None
+        watcher.segment(scene.image, magnification=finder.segment(scene.image).magnification)
         if watcher.seen is not None and len(watcher.seen.tree) > 1:
             tree, features = watcher.seen
             shape = (tree.fragments.shape[0], tree.fragments.shape[1])
@@ -109,18 +124,23 @@ def best_ious(tree: MergeTree, truth: NDArray[np.integer]) -> NDArray[np.float64
         0 for the background, and where there is no truth.
     """
     ids, inverse = np.unique(truth, return_inverse=True)
-    objects = inverse.reshape(truth.shape)
-    first = int(ids[0] == 0)
-    if len(ids) == first:
-        return np.zeros(len(tree))
-    n = tree.n_fragments + 1
-    together = np.bincount(
-        tree.fragments.ravel().astype(np.int64) * len(ids) + objects.ravel(), minlength=n * len(ids)
-    )
-    shared = tree.add_up(together.reshape(n, len(ids)).astype(np.float64))
-    size = np.bincount(objects.ravel(), minlength=len(ids))
-    union = tree.area[:, None] + size[None] - shared
-    best: NDArray[np.float64] = (shared / union)[:, first:].max(axis=1)
+    best = np.zeros(len(tree))
+    pairs, shared = np.unique(np.stack([tree.fragments.ravel(), inverse.ravel()]), axis=1, return_counts=True)
+    there = (pairs[0] > 0) & (ids[pairs[1]] != 0)
+    size = np.bincount(inverse.ravel())
+    # A node's overlaps are those of its fragments; only what overlaps at all is kept.
+    overlaps: list[dict[int, int]] = [{} for _ in range(len(tree))]
+    for fragment, number, pixels in zip(*pairs[:, there].tolist(), shared[there].tolist(), strict=True):
+        overlaps[fragment][number] = pixels
+    area = tree.area
+    for node in range(1, len(tree)):
+        own = overlaps[node]
+        if tree.children[node, 0]:
+            first, second = tree.children[node]
+            for part in (overlaps[first], overlaps[second]):
+                for number, pixels in part.items():
+                    own[number] = own.get(number, 0) + pixels
+        best[node] = max((pixels / (area[node] + size[k] - pixels) for k, pixels in own.items()), default=0)
     return best
 
 
@@ -180,16 +200,18 @@ def add_judge(
     if judge is None:
         raise InputError(
             f"{len(scenes)} training images give no judge for {path}: its generator has no maps of foreground and "
-            "center or boundary, the model does not know its objects' diameter, or they hold too few objects"
+            "center or boundary, or is not asked (prompts.method), the model does not know its objects' diameter, "
+            "or they hold too few objects"
         )
     return judge
 
 
-def complete_judge(path: Path, scenes: Sequence[Scene], *, images: int, seed: int) -> None:
-    """Do the same as `add_judge` where the file has no judge yet and there is one to be had."""
+def complete_judge(path: Path, scenes: Sequence[Scene], *, images: int, seed: int) -> bool:
+    """Do the same as `add_judge` where the file has no judge yet; False where there is none to be had."""
     networks, _ = load_networks(path)
-    if networks.judge is None:
-        _add(path, scenes, images=images, seed=seed, report=None)
+    if networks.judge is not None:
+        return True
+    return _add(path, scenes, images=images, seed=seed, report=None) is not None
 
 
 def _add(
@@ -222,6 +244,13 @@ class _Watcher(Segmenter):
 
 def _without_sam(config: Config) -> Config:
     return config.model_copy(update={"decode": config.decode.model_copy(update={"sam": False})})
+
+
+def _once(config: Config) -> Config:
+    """Look once at each image, as the pipeline does to find its scale."""
+    return config.model_copy(
+        update={"decode": config.decode.model_copy(update={"flips": False, "scales": (1.0,)})}
+    )
 
 
 def _share(scenes: Sequence[Scene], images: int) -> Iterator[Scene]:

@@ -302,7 +302,12 @@ def _train(
         # Once, of the weights that are kept; not each time that weights are better.
         complete_familiarity(out / MODEL, train_scenes, seed=config.seed)
         if settings.judge_images:
-            complete_judge(out / MODEL, train_scenes, images=settings.judge_images, seed=config.seed)
+            found = complete_judge(out / MODEL, train_scenes, images=settings.judge_images, seed=config.seed)
+            if not found and report is not None:
+                message = (
+                    "the model has no judge: its training images give too few candidates (training.judge_images)"
+                )
+                report(Progress(settings.steps, settings.steps, float("nan"), message))
     fabric.barrier()
     if board is not None:
         board.close()
