@@ -60,7 +60,7 @@ if [ "$name" = nuclei ]; then
         --set "model.generator.base=$out/unrefined.safetensors"
     python scripts/bundle_model.py "$out/refine/model.safetensors" "$name" --generator "${generators[@]}"
     python scripts/add_familiarity.py "$root" src/autosam/models/bundled/nuclei.safetensors --config nuclei_sized
-    python scripts/add_judge.py "$root" src/autosam/models/bundled/nuclei.safetensors --config nuclei_sized --images 300
+    python scripts/add_judge.py "$root" src/autosam/models/bundled/nuclei.safetensors --config nuclei_sized
 else
     python scripts/bundle_model.py "$final" "$name"
 fi
