@@ -5,14 +5,14 @@ import pytest
 from numpy.typing import NDArray
 from scipy.spatial import ConvexHull
 
-from autosam.prompts import FEATURES, MergeTree, describe_candidates, grow_tree, tree
+from autosam.prompts import FEATURES, MergeTree, describe_candidates, grow, grow_tree
 
 Maps = dict[str, NDArray[np.float64]]
 
 
 @pytest.fixture(autouse=True)
 def _sharp(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tree, "SMOOTHING", 0.0)
+    monkeypatch.setattr(grow, "SMOOTHING", 0.0)
 
 
 def gray(values: NDArray[np.number]) -> NDArray[np.uint8]:

@@ -7,14 +7,14 @@ import pytest
 from numpy.typing import NDArray
 
 from autosam.errors import InputError
-from autosam.prompts import MergeTree, grow_tree, tree
-from autosam.prompts.tree import MOST_FRAGMENTS
+from autosam.prompts import MergeTree, grow, grow_tree
+from autosam.prompts.grow import MOST_FRAGMENTS
 
 
 @pytest.fixture
 def _sharp(monkeypatch: pytest.MonkeyPatch) -> None:
     """Maps as they are, so that heights are known by hand."""
-    monkeypatch.setattr(tree, "SMOOTHING", 0.0)
+    monkeypatch.setattr(grow, "SMOOTHING", 0.0)
 
 
 def row_of(*center: float) -> MergeTree:

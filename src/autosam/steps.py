@@ -19,6 +19,7 @@ from autosam.prompts import (
     emit_prompts,
     find_basins,
     grow_tree,
+    number_regions,
 )
 
 
@@ -111,14 +112,10 @@ def judged_basins(candidates: Candidates, judge: Judge, settings: PromptsConfig)
     large = tree.area >= max(settings.min_size, 1)
     chosen = tree.choose(np.where(large, quality - settings.min_quality, 0))
     painted = tree.paint(chosen)
-    pixels = np.flatnonzero(painted)
-    firsts = np.zeros(len(chosen) + 1, dtype=np.int64)
-    # Of several assignments to one place the last stays: the first pixel.
-    firsts[painted.ravel()[pixels[::-1]]] = pixels[::-1]
-    order = np.argsort(firsts[1:], kind="stable") + 1
-    number = np.zeros(len(chosen) + 1, dtype=np.int32)
-    number[order] = np.arange(1, len(order) + 1)
-    return Basins(number[painted], quality[chosen[order - 1]], (tree.fragments > 0) & (painted == 0))
+    labels = number_regions(painted)
+    node_of = np.zeros(len(chosen) + 1, dtype=np.int64)
+    node_of[labels] = np.concatenate([[0], chosen])[painted]
+    return Basins(labels, quality[node_of[1:]], (tree.fragments > 0) & (labels == 0))
 
 
 def prompts_of(basins: Basins, maps: Mapping[str, NDArray[np.float32]], settings: PromptsConfig) -> list[Prompt]:

@@ -188,6 +188,14 @@ class Config(Section):
     data: DataConfig = DataConfig()
     training: TrainingConfig = TrainingConfig()
 
+    @property
+    def gives_candidates(self) -> bool:
+        """Whether the generator is asked, and has the maps that a judge chooses from."""
+        generator = self.model.generator
+        if generator is None or self.prompts.method in ("grid", "manual"):
+            return False
+        return "foreground" in generator.channels and not {"center", "boundary"}.isdisjoint(generator.channels)
+
     @model_validator(mode="after")
     def _parts_fit(self) -> "Config":
         generator, method = self.model.generator, self.prompts.method
@@ -195,9 +203,7 @@ class Config(Section):
             raise ValueError(
                 f"prompts.method={method} asks a generator, and model.generator is null; choose grid or manual"
             )
-        maps = set() if generator is None else set(generator.channels)
-        judged = "foreground" in maps and maps & {"center", "boundary"} and method not in ("grid", "manual")
-        if self.training.judge_images and not judged:
+        if self.training.judge_images and not self.gives_candidates:
             raise ValueError(
                 "training.judge_images asks for a judge of what the generator finds, which takes foreground, and "
                 "center or boundary, among model.generator.channels, and no prompts.method of grid or manual; set "

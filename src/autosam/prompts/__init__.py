@@ -1,17 +1,18 @@
 """Maps → prompts: where the objects are, in the words that SAM understands."""
 
 from autosam.prompts.affinities import affinity_maps
-from autosam.prompts.basins import find_basins
+from autosam.prompts.basins import find_basins, number_regions
 from autosam.prompts.candidates import FEATURES, describe_candidates
 from autosam.prompts.check import check_prompts
 from autosam.prompts.emit import emit_prompts
 from autosam.prompts.grid import grid_prompts
+from autosam.prompts.grow import grow_tree
 from autosam.prompts.manual import read_prompts, write_prompts
 from autosam.prompts.negatives import find_negatives
 from autosam.prompts.points import place_points
 from autosam.prompts.prompt import ABSENT, MaskPrompt, Prompt
 from autosam.prompts.scale import scale_prompts
-from autosam.prompts.tree import MergeTree, grow_tree
+from autosam.prompts.tree import MergeTree
 from autosam.prompts.unclaimed import unclaimed
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "find_negatives",
     "grid_prompts",
     "grow_tree",
+    "number_regions",
     "place_points",
     "read_prompts",
     "scale_prompts",

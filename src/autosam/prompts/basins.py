@@ -146,7 +146,7 @@ def find_basins(
         raise InputError(
             "neither a foreground nor a boundary map came, nor affinities, wanted at least one: give one of them"
         )
-    return _number(labels, min_size)
+    return number_regions(labels, min_size=min_size)
 
 
 def _from_seeds(
@@ -212,8 +212,26 @@ def _grow(height: NDArray[np.floating], seeds: NDArray[np.int32], mask: NDArray[
     return np.asarray(np.where(seeds > 0, seeds, flooded), dtype=np.int32)
 
 
-def _number(labels: NDArray[np.int32], min_size: int) -> NDArray[np.int32]:
-    """Drop what is too small and number the rest 1..n by first pixel."""
+def number_regions(labels: NDArray[np.int32], *, min_size: int = 1) -> NDArray[np.int32]:
+    """Drop what is too small and number the rest in raster order.
+
+    Parameters
+    ----------
+    labels : ndarray of int32, shape (H, W)
+        0 for background.
+    min_size : int
+        Smallest region that stays, in pixels.
+
+    Returns
+    -------
+    ndarray of int32, shape (H, W)
+        1..n, without gaps, by each region's first pixel; all 0 where nothing stays.
+
+    Examples
+    --------
+    >>> number_regions(np.array([[7, 7, 0, 2, 5, 5]], dtype=np.int32), min_size=2)
+    array([[1, 1, 0, 0, 2, 2]], dtype=int32)
+    """
     pixels = np.flatnonzero(labels)
     if pixels.size == 0:
         return np.zeros(labels.shape, dtype=np.int32)

@@ -61,20 +61,12 @@ def fit_judge(
         (``prompts.method``), where the objects' diameter is not known, or where the images give fewer than
         ``LEAST_CANDIDATES`` candidates.
     """
-    generator, diameter = networks.generator, config.images.diameter
-    channels = set() if generator is None else set(generator.channels)
-    by_generator = config.prompts.method not in ("grid", "manual")
-    if (
-        not by_generator
-        or diameter is None
-        or "foreground" not in channels
-        or not channels & {"center", "boundary"}
-    ):
+    diameter = config.images.diameter
+    if diameter is None or not config.gives_candidates:
         return None
-    alone = as_normalized(_without_sam(config))
     # An earlier judge has no say, neither here nor where the scale of an image is found.
-    watcher = _Watcher(replace(networks, judge=None), alone, diameter=diameter * config.images.scale)
-    finder = Segmenter(watcher.networks, _once(alone))
+    watcher = _Watcher(replace(networks, judge=None), _alone(config), diameter=diameter * config.images.scale)
+    finder = Segmenter(watcher.networks, _alone(config, flips=False, scales=(1.0,)))
     described: list[NDArray[np.float32]] = []
     qualities: list[NDArray[np.float64]] = []
     weights: list[NDArray[np.float64]] = []
@@ -242,15 +234,10 @@ class _Watcher(Segmenter):
         return super().find_basins(maps, picture)
 
 
-def _without_sam(config: Config) -> Config:
-    return config.model_copy(update={"decode": config.decode.model_copy(update={"sam": False})})
-
-
-def _once(config: Config) -> Config:
-    """Look once at each image, as the pipeline does to find its scale."""
-    return config.model_copy(
-        update={"decode": config.decode.model_copy(update={"flips": False, "scales": (1.0,)})}
-    )
+def _alone(config: Config, **decode: bool | tuple[float, ...]) -> Config:
+    """Give the settings for scenes, which are normalized already, without SAM, and with changes of ``decode``."""
+    changed = config.decode.model_copy(update={"sam": False, **decode})
+    return as_normalized(config.model_copy(update={"decode": changed}))
 
 
 def _share(scenes: Sequence[Scene], images: int) -> Iterator[Scene]:
