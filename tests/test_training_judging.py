@@ -239,7 +239,7 @@ def test_an_earlier_judge_has_no_say(taught: Networks, networks: Networks) -> No
     [
         ["prompts.method=grid"],
         ["model.generator.channels=[foreground]"],
-        ["model.generator.channels=[boundary,center]"],
+        ["model.generator.channels=[boundary]", "prompts.mask=false"],
         ["model.generator=null", "prompts.method=grid"],
     ],
 )
