@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from skimage.color import rgb2lab
 
 from autosam.training import intensity
 from autosam.training.intensity import change_intensity, lose_content
@@ -45,35 +44,6 @@ def test_stains_are_stronger_or_weaker_and_gray_has_none() -> None:
     assert not np.isclose(absorbed[1], absorbed[2])
     assert (np.exp(-0.5) <= absorbed[1:]).all()
     assert (absorbed[1:] <= np.exp(0.5)).all()
-
-
-def test_other_laboratories_stains_in_half_of_the_colored_tiles() -> None:
-    np.testing.assert_array_equal(change_intensity(gray(), rng(), stain=0.5), change_intensity(gray(), rng()))
-    # Around one tone, far from black, white and full colors: nothing is clipped.
-    tone = np.array([0.62, 0.48, 0.58]) + 0.05 * rng().standard_normal((32, 32, 3))
-    image = tone.astype(np.float32)
-    before = rgb2lab(image).reshape(-1, 3)
-    changed = [change_intensity(image, rng(seed), stain=0.4) for seed in range(60)]
-    same = [np.allclose(other, image, atol=1e-6) for other in changed]
-    assert 20 <= sum(same) <= 40
-    ratios = []
-    for other in (other for other, kept in zip(changed, same, strict=True) if not kept):
-        after = rgb2lab(other).reshape(-1, 3)
-        means = np.array(
-            [
-                (100 - after[:, 0].mean()) / (100 - before[:, 0].mean()),
-                *(after / before.mean(axis=0)).mean(axis=0)[1:],
-            ]
-        )
-        ratios.append(np.log([means, after.std(axis=0) / before.std(axis=0)]))
-        # Every pixel keeps its place among the others: what is dark stays darker than the rest.
-        assert np.corrcoef(after[:, 0], before[:, 0])[0, 1] > 0.99
-    drawn = np.array(ratios)
-    assert np.abs(drawn).max() <= 0.42
-    # All six numbers are drawn, each on its own.
-    assert (drawn.std(axis=0) > 0.12).all()
-    apart = np.corrcoef(drawn.reshape(len(drawn), 6).T) - np.eye(6)
-    assert np.abs(apart).max() < 0.7
 
 
 def test_a_band_or_a_patch_of_one_level_is_lost() -> None:

@@ -25,11 +25,6 @@ class AugmentConfig(Section):
     color: Fraction = Field(
         0.0, description="range, in logarithm, by which each channel of a colored image is stained more or less"
     )
-    stain: Fraction = Field(
-        0.0,
-        description="range, in logarithm, by which means and spreads of 100 - L*, a* and b* are changed in half "
-        "of the tiles of colored images: stains of other laboratories",
-    )
     elastic: float = Field(0.0, ge=0, description="largest shift of an elastic deformation in pixels; 0 is off")
     misaligned: Fraction = Field(
         0.0, description="share of tiles in which a band is shifted sideways, as where a section is torn or joined"

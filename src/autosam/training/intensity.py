@@ -3,9 +3,6 @@
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from skimage.color import rgb2lab
-
-from autosam.images.stain import restain
 
 BAND_SHARE = (0.01, 0.05)
 """Width of a lost band as a share of the tile's side."""
@@ -23,16 +20,15 @@ def change_intensity(
     noise: float = 0.0,
     blur: float = 0.0,
     color: float = 0.0,
-    stain: float = 0.0,
 ) -> NDArray[np.float32]:
-    """Change gamma, contrast, brightness, color, stain, sharpness and noise.
+    """Change gamma, contrast, brightness, color, sharpness and noise.
 
     Parameters
     ----------
     image : ndarray of float32, shape (H, W, 3)
         0 to 1.
     rng : numpy Generator
-    contrast, brightness, noise, blur, color, stain : float
+    contrast, brightness, noise, blur, color : float
         Ranges as in `tiles.Augmentation`; 0 leaves the image as it is.
 
     Returns
@@ -49,32 +45,14 @@ def change_intensity(
     mean = changed.mean()
     changed = (changed - mean) * gain + mean + offset
     # Drawn only where it is asked for, and where there is color: gray images come as three equal channels.
-    colored = (color or stain) and np.ptp(image, axis=-1).any()
-    if color and colored:
+    if color and np.ptp(image, axis=-1).any():
         changed = 1 - (1 - changed) * np.exp(rng.uniform(-color, color, size=3))
-    if stain and colored and rng.random() < 0.5:
-        changed = _vary_stain(np.clip(changed, 0, 1).astype(np.float32), rng, stain)
     if sigma > 0.2:
         changed = ndimage.gaussian_filter(changed, (sigma, sigma, 0))
     if amplitude > 0:
         # One value for all channels: gray images come as three equal ones.
         changed = changed + amplitude * rng.standard_normal((*changed.shape[:2], 1), dtype=np.float32)
     return np.asarray(np.clip(changed, 0, 1), dtype=np.float32)
-
-
-def _vary_stain(image: NDArray[np.float32], rng: np.random.Generator, stain: float) -> NDArray[np.float32]:
-    """Give an image the stain of another laboratory: paler or darker, more or less colorful, flatter or not.
-
-    As `images.stain.restain` brings an image to another one's stain, here to one that is drawn: in CIE L*a*b*, as
-    in Shen et al. 2022, "RandStainNA: learning stain-agnostic features from histology slides", MICCAI.
-    """
-    lab = rgb2lab(image).reshape(-1, 3)
-    mean, spread = lab.mean(axis=0), lab.std(axis=0)
-    means, spreads = np.exp(rng.uniform(-stain, stain, size=(2, 3)))
-    # What a stain changes is how much light it takes away.
-    lightness = 100 - (100 - mean[0]) * means[0]
-    color = (mean[1:] * means[1:]).tolist()
-    return restain(image, (float(lightness), *color, *(spread * spreads).tolist()))
 
 
 def lose_content(

@@ -46,7 +46,6 @@ class Augmentation:
     noise: float = 0.0
     blur: float = 0.0
     color: float = 0.0
-    stain: float = 0.0
     elastic: float = 0.0
     misaligned: float = 0.0
     missing: float = 0.0
@@ -192,7 +191,6 @@ class TileDataset(Dataset[Tile]):
             noise=augmentation.noise,
             blur=augmentation.blur,
             color=augmentation.color,
-            stain=augmentation.stain,
         )
         planes = np.ascontiguousarray(image.transpose(2, 0, 1))
         return Tile(torch.from_numpy(planes), torch.from_numpy(labels), tuple(prompts))
