@@ -4,10 +4,10 @@
 
 The settings that it segments with can be tuned after training: this writes those of configs/NAME_tuned.yaml (or of
 another file), over those that it was trained with, into the model file's header. A model that holds all its
-weights forgets what it was started from. With --generator, the prompt generator is that of another model file,
-with as many decoder_channels as it has; of several, where one went on from the other, the mean of their weights
-(Wortsman et al. 2022, "Robust fine-tuning of zero-shot models"). What the model knows of its training images is
-then to be measured anew: scripts/add_familiarity.py, scripts/add_judge.py.
+weights forgets what it was started from. With --generator, the prompt generator is that of another model file, of
+the same shape; of several, where one went on from the other, the mean of their weights (Wortsman et al. 2022,
+"Robust fine-tuning of zero-shot models"). What the model knows of its training images is then to be measured anew:
+scripts/add_familiarity.py.
 """
 
 import argparse
@@ -73,9 +73,6 @@ def main() -> None:
         others, other = load_model(path)
         model = make_model(other.settings).model_dump(mode="json")
         theirs = model["generator"] and {**model["generator"], "base": None}
-        # How wide its decoder is says nothing of what it gives SAM; the mean of several wants them alike.
-        if theirs and not taken:
-            mine["decoder_channels"] = theirs["decoder_channels"]
         if theirs is None or {**theirs, "downsample": mine["downsample"]} != mine:
             parser.error(f"the generator of {path} is {theirs}, wanted {mine}")
         seen = {key: (header.settings["images"][key], other.settings["images"][key]) for key in ("low", "high")}

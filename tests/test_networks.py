@@ -619,62 +619,8 @@ def test_a_generator_starts_and_comes_back_downsampled(tmp_path: Path) -> None:
     torch.testing.assert_close(found, torch.nn.functional.interpolate(coarse, scale_factor=2, mode="bilinear"))
 
 
-def test_a_generator_with_more_channels_gives_the_same_maps_at_first(tmp_path: Path) -> None:
-    narrow = model_of("model.generator.decoder_channels=[8, 6, 4]")
-    path = tmp_path / "m.safetensors"
-    networks = build_networks(narrow, seed=3)
-    there = networks.generator
-    assert isinstance(there, Generator)
-    # Statistics of batches, which a network has that was trained.
-    there.train()
-    with torch.no_grad():
-        for _ in range(3):
-            there(torch.rand(4, 3, 32, 32))
-    save(path, networks, narrow)
-    more = model_of("model.generator.decoder_channels=[8, 9, 7]", f"model.generator.base={path}")
-    wide, other = (build_networks(more, seed=seed).generator for seed in (4, 5))
-    assert isinstance(wide, Generator)
-    assert isinstance(other, Generator)
-    image = torch.rand(2, 3, 64, 64)
-    for generator in (there, wide, other):
-        generator.eval()
-    with torch.no_grad():
-        wanted = there(image)
-        torch.testing.assert_close(wide(image), wanted)
-        torch.testing.assert_close(other(image), wanted)
-    # What is new is random, and learns: its weights get a gradient as soon as something leads on from it.
-    last = wide.unet.decoder.blocks[-1].conv2[0].weight
-    assert not torch.equal(last[4:], other.unet.decoder.blocks[-1].conv2[0].weight[4:])
-    wide(image).square().mean().backward()
-    assert (wide.unet.segmentation_head[0].weight.grad[:, 4:].abs().amax(dim=(0, 2, 3)) > 0).all()
-
-
-def test_a_generator_with_more_channels_and_other_maps_starts_from_both(tmp_path: Path) -> None:
-    narrow = model_of(
-        "model.generator.decoder_channels=[8, 6, 4]", "model.generator.channels=[boundary, foreground]"
-    )
-    path = tmp_path / "m.safetensors"
-    networks = build_networks(narrow, seed=3)
-    there = networks.generator
-    save(path, networks, narrow)
-    more = (
-        "model.generator.decoder_channels=[10, 6, 5]",
-        "model.generator.channels=[boundary, center, foreground]",
-    )
-    wide = build_networks(model_of(*more, f"model.generator.base={path}"), seed=4).generator
-    assert isinstance(there, Generator)
-    assert isinstance(wide, Generator)
-    image = torch.rand(1, 3, 32, 32)
-    for generator in (there, wide):
-        generator.eval()
-    with torch.no_grad():
-        torch.testing.assert_close(wide(image)[:, [0, 2]], there(image))
-
-
-@pytest.mark.parametrize("channels", ["[17, 8, 8]", "[16, 9, 8]", "[8, 8, 9]"])
-def test_a_generator_of_another_shape_is_no_start(channels: str, tmp_path: Path) -> None:
-    # What is wanted has 16, 8 and 8: one stage of each of these has more.
-    model = model_of(f"model.generator.decoder_channels={channels}")
+def test_a_generator_of_another_shape_is_no_start(tmp_path: Path) -> None:
+    model = model_of("model.generator.decoder_channels=[8, 8, 8]")
     path = tmp_path / "m.safetensors"
     header = ModelHeader(settings={"model": model.model_dump(mode="json")})
     save_model(path, tensors=network_tensors(build_networks(model), model), metadata=header)

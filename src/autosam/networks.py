@@ -22,7 +22,6 @@ from autosam.models.lora import add_lora, load_lora_state_dict, lora_state_dict,
 from autosam.models.sam_generator import SamGenerator
 from autosam.models.variants import build_sam
 from autosam.models.weights import file_sha256, load_sam_weights
-from autosam.models.widen import widen_decoder
 from autosam.models.zoo import resolve_model
 from autosam.prompts import FEATURES
 
@@ -255,30 +254,19 @@ def _start_generator(generator: Generator | SamGenerator | None, model: ModelCon
     path = resolve_model(model.generator.base)
     tensors, header = load_model(path)
     parts, theirs = split_parts(tensors), make_model(header.settings).generator
-    if theirs is None or not _can_start(model.generator, theirs):
+    shape = {"encoder", "depth", "decoder_channels", "skips"}
+    if theirs is None or theirs.model_dump(include=shape) != model.generator.model_dump(include=shape):
         raise ModelError(
             f"the generator of {path} cannot be started from: it is {_described(theirs)}, wanted "
             f"{_described(model.generator)}; set model.generator alike, or its base to null"
         )
     own = generator.decoder_state_dict() if isinstance(generator, SamGenerator) else generator.state_dict()
     start = _with_channels(parts["generator"], own, theirs.channels, generator.channels)
-    if theirs.decoder_channels != model.generator.decoder_channels:
-        start = widen_decoder(start, own, theirs.decoder_channels)
     if isinstance(generator, SamGenerator):
         with _naming(path):
             generator.load_decoder_state_dict(start)
     else:
         _load_part(generator, {"generator": start}, "generator", path)
-
-
-def _can_start(wanted: GeneratorConfig, theirs: GeneratorConfig) -> bool:
-    """Whether a generator can be started from another one: a UNet also from one with fewer channels."""
-    shape = {"encoder", "depth", "skips"}
-    if theirs.model_dump(include=shape) != wanted.model_dump(include=shape):
-        return False
-    if wanted.encoder == SAM_ENCODER:
-        return wanted.decoder_channels == theirs.decoder_channels
-    return all(their <= own for their, own in zip(theirs.decoder_channels, wanted.decoder_channels, strict=True))
 
 
 def _with_channels(
@@ -290,8 +278,7 @@ def _with_channels(
     start = dict(theirs)
     # The head is the only part with a row for each map.
     for name in (name for name in theirs if name.startswith(_HEADS)):
-        # A wider decoder is theirs no less: what its new channels lead to is said by `widen_decoder`.
-        start[name] = (own[name][:, : theirs[name].shape[1]] if own[name].ndim > 1 else own[name]).clone()
+        start[name] = own[name].clone()
         for index, channel in enumerate(own_channels):
             if channel in their_channels:
                 start[name][index] = theirs[name][their_channels.index(channel)]

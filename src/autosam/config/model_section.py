@@ -62,9 +62,8 @@ class GeneratorConfig(Section):
     )
     base: str | None = Field(
         None,
-        description="a model, bundled or a file, whose generator to start from: with the same encoder, and with "
-        "as many decoder_channels or (not with encoder=sam) fewer; channels that it lacks, and everything where "
-        "null, start from random weights",
+        description="a model, bundled or a file, whose generator to start from: with the same encoder and "
+        "decoder_channels; channels that it lacks, and everything where null, start from random weights",
     )
     skips: tuple[Annotated[int, Field(ge=0)], ...] | None = Field(
         None,
