@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from fake_networks import build_small_sam, draw_ellipses, use_component_sam
+from fake_networks import BrightPixels, build_small_sam, draw_ellipses, use_component_sam
 from numpy.typing import NDArray
 from test_pipeline import ONE, settings
-from torch import Tensor, nn
+from torch import Tensor
 
 from autosam import Segmenter
 from autosam.models.judge import Judge
@@ -16,17 +16,11 @@ from autosam.prompts import FEATURES, Prompt
 IMAGE, LABELS = draw_ellipses((64, 96), [(20, 20, 9, 9), (42, 50, 8, 13), (18, 75, 5, 6)])
 
 
-class PeakedPixels(nn.Module):
+class PeakedPixels(BrightPixels):
     """A generator that takes bright pixels for foreground, and each ellipse's brightest pixels for its center."""
 
-    stride = 8
-    downsample = 1
-    tile_size = None
-    channels = ("foreground", "center")
-
     def __init__(self) -> None:
-        super().__init__()
-        self.anywhere = nn.Parameter(torch.zeros(1))
+        super().__init__("foreground", "center")
 
     def forward(self, image: Tensor) -> Tensor:
         bright = (image[:, 0] - 0.5) * 40

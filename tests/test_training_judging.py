@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 from blobs import scene, small_config
+from fake_networks import BrightPixels
 from numpy.typing import NDArray
 from scipy import ndimage
 from sklearn.ensemble import GradientBoostingRegressor
-from torch import Tensor, nn
+from torch import Tensor
 
 from autosam.config import Config
 from autosam.data import Scene
@@ -25,17 +26,11 @@ from autosam.training.judging import add_judge, best_ious, complete_judge, fit_j
 from autosam.training.loop import train
 
 
-class ColorsAreMaps(nn.Module):
+class ColorsAreMaps(BrightPixels):
     """A generator whose foreground is the red of the image, and its center the green."""
 
-    stride = 8
-    downsample = 1
-    tile_size = None
-    channels = ("foreground", "center")
-
     def __init__(self) -> None:
-        super().__init__()
-        self.anywhere = nn.Parameter(torch.zeros(1))
+        super().__init__("foreground", "center")
 
     def forward(self, image: Tensor) -> Tensor:
         return (image[:, :2].clamp(0.01, 0.99)).logit()
