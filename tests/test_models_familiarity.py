@@ -9,7 +9,14 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import mahalanobis
 
 from autosam.errors import ModelError
-from autosam.models.familiarity import LEAST_TILES, SHRINKAGE, Familiarity, describe_tiles, fit_familiarity
+from autosam.models.familiarity import (
+    LEAST_TILES,
+    SHRINKAGE,
+    TILES_OF_A_KIND,
+    Familiarity,
+    describe_tiles,
+    fit_familiarity,
+)
 from autosam.models.generator import Generator
 from autosam.models.sam_generator import SamGenerator
 from autosam.models.variants import build_sam
@@ -47,12 +54,13 @@ def test_without_components_all_directions_are_alike() -> None:
     assert sphere.distances(single([[0, 4], [13, 4]])[0]) == pytest.approx([2, 2.5])
 
 
-@pytest.mark.parametrize("tiles", [40, 300])
-def test_distances_are_those_of_the_shrunk_covariance(tiles: int) -> None:
-    """With fewer and with more tiles than dimensions, against numpy's covariance and scipy's distance."""
-    training, others = draw(tiles, 60) @ draw(60, 60, seed=1) / 8, draw(5, 60, seed=2)
+@pytest.mark.parametrize("size", [6, 60])
+def test_distances_are_those_of_the_shrunk_covariance(size: int) -> None:
+    """More and fewer tiles of one kind than dimensions, against numpy's covariance and scipy's distance."""
+    tiles = 2 * TILES_OF_A_KIND - 1
+    training, others = draw(tiles, size) @ draw(size, size, seed=1) / 8, draw(5, size, seed=2)
     covariance = np.cov(training.T)
-    target = np.eye(60) * np.trace(covariance) / 60
+    target = np.eye(size) * np.trace(covariance) / size
     inverse = np.linalg.inv((1 - SHRINKAGE) * covariance + SHRINKAGE * target)
     wanted = [mahalanobis(other, training.mean(axis=0), inverse) for other in others]
     familiarity = fit_familiarity([training])
@@ -71,10 +79,15 @@ def test_images_of_the_same_kind_are_familiar_and_others_are_not() -> None:
     assert familiarity.novelty(draw(50, 20, seed=1) * 5) > 1
 
 
-def test_between_two_sources_is_like_neither() -> None:
-    familiarity = fit_familiarity([draw(60, 8) - 20, draw(60, 8, seed=1) + 20])
+@pytest.mark.parametrize("sources", [1, 2])
+def test_between_two_kinds_is_like_neither(sources: int) -> None:
+    """Whether they are two sources, or one source that holds both, in any order."""
+    kinds = [draw(30, 8) - 20, draw(30, 8, seed=1) + 20]
+    mixed = np.random.default_rng(2).permutation(np.concatenate(kinds))
+    familiarity = fit_familiarity(kinds if sources == 2 else [mixed])
     assert familiarity is not None
-    assert familiarity.means.shape == (2, 8)
+    # 30 tiles are one kind, 60 are three: no mean lies between.
+    assert familiarity.means.shape == (2 if sources == 2 else 3, 8)
     assert familiarity.novelty(draw(9, 8, seed=2) - 20) < 1
     assert familiarity.novelty(draw(9, 8, seed=3) + 20) < 1
     assert familiarity.novelty(draw(9, 8, seed=4)) > 5

@@ -15,13 +15,13 @@ from autosam.data import Scene
 from autosam.errors import InputError
 from autosam.images import normalize, to_uint8
 from autosam.models.checkpoint import ModelHeader, load_model, save_model
-from autosam.models.familiarity import Familiarity
+from autosam.models.familiarity import TILES_OF_A_KIND, Familiarity
 from autosam.models.generator import Generator
 from autosam.models.maps import predict_maps
 from autosam.networks import Networks, build_networks, load_networks, network_tensors
 from autosam.pipeline import Segmenter
 from autosam.training import familiarity
-from autosam.training.familiarity import TILES, add_familiarity, complete_familiarity, measure_familiarity
+from autosam.training.familiarity import add_familiarity, complete_familiarity, measure_familiarity
 
 WITHOUT_SAM = ("model.sam=null", "decode.sam=false", "tiles.size=32")
 
@@ -54,20 +54,34 @@ def seen_tiles(monkeypatch: pytest.MonkeyPatch, *overrides: str, given: list[Sce
 
     with monkeypatch.context() as patch:
         patch.setattr(familiarity, "predict_maps", look)
-        measured(*overrides, given=given)
+        measure_familiarity(*make(*WITHOUT_SAM, *overrides), given)
     return tiles
 
 
-def test_sources_have_equal_shares_and_a_mean_each(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sources_have_equal_shares_and_kinds_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(familiarity, "TILES", 80)
     first = [replace(item, source="a", image=item.image // 4) for item in scenes(5)]
     second = [replace(item, source="b", image=255 - item.image // 4) for item in scenes(2)]
     tiles = seen_tiles(monkeypatch, given=[*second, *first])
     dark = np.array([tile.mean() < 0.5 for tile in tiles])
-    assert len(tiles) == pytest.approx(TILES, abs=3)
-    assert dark.sum() == pytest.approx(TILES / 2, abs=2)
+    # Fewer where the same one was drawn again.
+    assert len(tiles) == pytest.approx(80, abs=3)
+    assert dark.sum() == pytest.approx(40, abs=2)
     # Source by source, in order of their names.
     assert not np.diff(dark.astype(int)).clip(min=0).any()
-    assert len(measured(given=[*second, *first]).means) == 2
+    kinds = measured(given=[*second, *first]).means
+    assert len(kinds) == 2 * (40 // TILES_OF_A_KIND)
+
+
+@pytest.mark.parametrize(("side", "most"), [(64, 64), (32, 16), (16, 16)])
+def test_small_scenes_give_no_more_tiles_than_they_hold(
+    monkeypatch: pytest.MonkeyPatch, side: int, most: int
+) -> None:
+    """For each tile's area 16 of them."""
+    image = np.random.default_rng(0).integers(0, 256, (side, side, 3)).astype(np.uint8)
+    tiles = seen_tiles(monkeypatch, given=[Scene("s/a", "s", image, np.ones((side, side), np.int32))])
+    # Fewer where the same one was drawn again: a scene that is no larger than a tile can be turned in eight ways.
+    assert most / 3 < len(tiles) <= most
 
 
 def test_tiles_are_parts_of_the_scenes_turned_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,12 +90,14 @@ def test_tiles_are_parts_of_the_scenes_turned_and_nothing_else(monkeypatch: pyte
     tiles = seen_tiles(monkeypatch, given=[Scene("s/a", "s", image, np.ones((40, 48), np.int32))])
     steps = set()
     for tile in tiles:
-        assert tile.shape == (32, 32, 3)
+        assert tile.shape in {(32, 32, 3), (16, 16, 3)}
         codes = (np.rint(tile * 255).astype(int) * [256, 1, 0]).sum(axis=-1)
         down, right = np.unique(np.diff(codes, axis=0)), np.unique(np.diff(codes, axis=1))
         assert len(down) == len(right) == 1
         steps.add((int(down[0]), int(right[0])))
     assert steps == {(a, b) for s in (1, -1) for t in (48, -48) for a, b in ((s, t), (t, s))}
+    # A quarter of them is small, as images can be.
+    assert 0.1 < np.mean([len(tile) == 16 for tile in tiles]) < 0.4
 
 
 def test_tiles_are_seen_at_the_scale_of_the_images(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,7 +109,7 @@ def test_tiles_are_seen_at_the_scale_of_the_images(monkeypatch: pytest.MonkeyPat
     assert min(tile.std() for tile in fine) > 0.45
     assert max(tile.std() for tile in coarse) < 0.2
     # 20 × 20 pixels do not fill a tile: mirrored at their border, as in segmentation.
-    assert {tile.shape for tile in coarse} == {(32, 32, 3)}
+    assert {tile.shape for tile in coarse} == {(32, 32, 3), (16, 16, 3)}
 
 
 def test_what_the_generator_sees_smaller_is_cut_at_its_own_scale(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,7 +119,7 @@ def test_what_the_generator_sees_smaller_is_cut_at_its_own_scale(monkeypatch: py
     own = ("images.scale=2", "model.generator.downsample=2", "tiles.size=64")
     tiles = seen_tiles(monkeypatch, *own, given=given)
     # Half of 64 pixels at the scale of SAM, and not blurred by twice the size and back.
-    assert {tile.shape for tile in tiles} == {(32, 32, 3)}
+    assert {tile.shape for tile in tiles} == {(32, 32, 3), (16, 16, 3)}
     assert min(tile.std() for tile in tiles) > 0.45
 
 
@@ -142,7 +158,7 @@ def test_sams_encoder_as_the_generator() -> None:
     statistics = measure_familiarity(networks, config, scenes())
     assert statistics is not None
     assert networks.generator is not None
-    assert statistics.means.shape == (1, 2 * networks.generator.deepest_channels)
+    assert statistics.means.shape[1] == 2 * networks.generator.deepest_channels
 
 
 def test_no_generator_no_scene_and_scenes_without_difference() -> None:

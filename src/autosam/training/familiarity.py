@@ -1,5 +1,6 @@
 """The statistics of training images that a model file keeps, so that the model can tell what is unlike them."""
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from operator import itemgetter
@@ -14,13 +15,21 @@ from autosam.errors import InputError
 from autosam.images import Window, magnify, read_window
 from autosam.images.scale import scaled_shape
 from autosam.models.checkpoint import FAMILIARITY, ModelHeader, join_parts, load_model, save_model
-from autosam.models.familiarity import Familiarity, describe_tiles, fit_familiarity
+from autosam.models.familiarity import LEAST_TILES, Familiarity, describe_tiles, fit_familiarity
 from autosam.models.maps import predict_maps
 from autosam.networks import Networks, load_networks
 from autosam.training.batches import tile_size
 
-TILES = 128
+TILES = 800
 """Training tiles that are described, in equal shares of the sources."""
+
+TURNS = 16
+"""Most tiles for each tile's area in the scenes: eight ways to turn one, at twice as many places as fit beside one
+another. More of a small data set are too much alike to tell how its images differ."""
+
+
+SMALL = 0.25
+"""Share of the tiles that are half as wide and high, and mirrored to fill one, as a small image is."""
 
 
 def measure_familiarity(networks: Networks, config: Config, scenes: Sequence[Scene]) -> Familiarity | None:
@@ -57,7 +66,9 @@ def measure_familiarity(networks: Networks, config: Config, scenes: Sequence[Sce
     for name in sources:
         own = [scene for scene in scenes if scene.source == name]
         scale = config.images.scale / smaller
-        tiles = _draw_tiles(own, -(-TILES // len(sources)), size=size, scale=scale, rng=rng)
+        area = sum(math.prod(scaled_shape(scene.image.shape[:2], scale)) for scene in own)
+        count = min(-(-TILES // len(sources)), max(LEAST_TILES, math.ceil(TURNS * area / size**2)))
+        tiles = _draw_tiles(own, count, size=size, scale=scale, rng=rng)
         with describe_tiles(networks.generator) as descriptors:
             for tile in tiles:
                 predict_maps(
@@ -138,10 +149,11 @@ def _draw_tiles(
     for _ in range(count):
         number = int(rng.integers(len(scenes)))
         height, width = scaled_shape(scenes[number].image.shape[:2], scale)
-        row, col = (int(rng.integers(max(1, side - size + 1))) for side in (height, width))
-        places.add((number, row, col, int(rng.integers(4)), bool(rng.integers(2))))
+        part = size // 2 if rng.random() < SMALL else size
+        row, col = (int(rng.integers(max(1, side - part + 1))) for side in (height, width))
+        places.add((number, row, col, part, int(rng.integers(4)), bool(rng.integers(2))))
     for number, drawn in groupby(sorted(places), key=itemgetter(0)):
         pixels = magnify(scenes[number].image.astype(np.float32) / 255, scale)
-        for _, row, col, quarter, flip in drawn:
-            tile = np.rot90(read_window(pixels, Window(row, col, size, size)), quarter)
+        for _, row, col, part, quarter, flip in drawn:
+            tile = np.rot90(read_window(pixels, Window(row, col, part, part)), quarter)
             yield tile[:, ::-1] if flip else tile
