@@ -1,21 +1,26 @@
-"""Train StarDist, the peer, on the fluorescence images of dsb2018 and segment the validation split with it:
+"""Train StarDist, the peer, on the images of `nuclei` and segment the validation split with it:
 
     pip install --no-deps stardist csbdeep && pip install numba
-    python scripts/peer_stardist.py DATA OUT --minutes 72
-    autosam evaluate OUT/labels DATA/dsb2018/labels --list OUT/fluorescence.txt
+    python scripts/peer_stardist.py fluorescence DATA STORES OUT --minutes 72
+    autosam evaluate OUT/labels DATA/dsb2018/labels --list OUT/val.txt
+    python scripts/peer_stardist.py tissue DATA STORES OUT --minutes 46
+    autosam evaluate OUT/labels DATA/monuseg --list OUT/val.txt
+
+STORES is the folder with dsb2018.h5 and monuseg.h5 that scripts/train_bundled.sh makes. `fluorescence` are the
+images of dsb2018 of that modality; `tissue` is trained on monuseg and, for half of the patches, on the stained
+images of dsb2018.
 
 Network, targets, losses, non-maximum suppression and polygons are those of stardist 0.9 as its example trains it:
 32 rays on every second pixel, a U-Net of three levels that starts with 32 channels, patches of 256 pixels, batches
-of 4, percentiles 1 and 99.8, turned and mirrored patches, changed intensities. The network is written in torch, as
-in bfloat16 a CPU takes more steps in the same time than TensorFlow does; what segments is the exponential mean of
-the weights. The learning rate of .0003 falls along a cosine after 40 % of the time. Thresholds are the best ones
-on the validation split by mean AP, as those of the bundled model are.
+of 4, percentiles 1 and 99.8, turned and mirrored patches, changed intensities (here of each color by itself). The
+network is written in torch, as in bfloat16 a CPU takes more steps in the same time than TensorFlow does; what
+segments is the exponential mean of the weights. The learning rate of .0003 falls along a cosine after 40 % of the
+time. Thresholds are the best ones on the validation split by mean AP, as those of the bundled model are.
 """
 
 import argparse
 import csv
 import itertools
-import json
 import math
 import time
 from pathlib import Path
@@ -31,8 +36,12 @@ from stardist.nms import non_maximum_suppression
 from stardist.utils import edt_prob
 from torch import Tensor, nn
 
+from autosam import load_config
+from autosam.data.folders import Part, Scene
 from autosam.metrics import average_precision
+from autosam.training.scenes import load_part
 
+Pair = tuple[NDArray[np.float32], NDArray[np.int32]]
 RAYS, GRID, PATCH, BATCH = 32, 2, 256, 4
 PROBABILITIES = (0.3, 0.4, 0.5, 0.6, 0.7)
 OVERLAPS = (0.3, 0.4, 0.5)
@@ -46,11 +55,11 @@ def convolutions(*channels: int) -> nn.Sequential:
 
 
 class StarDist(nn.Module):
-    """The U-Net of `stardist.models.Config2D` with its defaults, for gray images."""
+    """The U-Net of `stardist.models.Config2D` with its defaults."""
 
-    def __init__(self, base: int = 32) -> None:
+    def __init__(self, channels: int, base: int = 32) -> None:
         super().__init__()
-        self.to_grid = convolutions(1, base, base)
+        self.to_grid = convolutions(channels, base, base)
         self.down = nn.ModuleList(
             [
                 convolutions(base, base, base),
@@ -86,46 +95,47 @@ class StarDist(nn.Module):
         return self.probability(features), self.distances(features)
 
 
-def load(data: Path, name: str) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    image = imread(data / "dsb2018" / "images" / f"{name}.png").astype(np.float32)
-    if image.ndim == 3:
-        image = image[..., :3].mean(axis=-1)
-    low, high = np.percentile(image, (1, 99.8))
-    labels = imread(data / "dsb2018" / "labels" / f"{name}.png").astype(np.int32)
-    return ((image - low) / (high - low + 1e-20)).astype(np.float32), labels
+def load(data: Path, scene: Scene, *, color: bool) -> Pair:
+    """Give an image (H, W, channels), normalized color by color, and its labels."""
+    source, stem = scene.name.split("/")
+    image = imread(data / source / "images" / f"{stem}.png").astype(np.float32)
+    image = image[..., :3] if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
+    image = image if color else image.mean(axis=2, keepdims=True)
+    low, high = np.percentile(image, (1, 99.8), axis=(0, 1))
+    return ((image - low) / (high - low + 1e-20)).astype(np.float32), scene.labels.astype(np.int32)
 
 
 def draw(
-    scenes: list[tuple[NDArray[np.float32], NDArray[np.int32]]], rng: np.random.Generator
+    sources: list[list[Pair]], rng: np.random.Generator
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    image, labels = scenes[rng.integers(len(scenes))]
+    pairs = sources[rng.integers(len(sources))]
+    image, labels = pairs[rng.integers(len(pairs))]
     for _ in range(4):  # most patches hold an object
-        row, col = (rng.integers(side - PATCH + 1) for side in image.shape)
+        row, col = (rng.integers(side - PATCH + 1) for side in labels.shape)
         window = np.s_[row : row + PATCH, col : col + PATCH]
         if labels[window].any() or rng.random() < 0.1:
             break
     quarter, flip = rng.integers(4), -1 if rng.random() < 0.5 else 1
     image = np.rot90(image[window], quarter)[::flip]
     labels = np.ascontiguousarray(np.rot90(labels[window], quarter)[::flip])
-    image = image * rng.uniform(0.6, 2) + rng.uniform(-0.2, 0.2)
+    channels = image.shape[2]
+    image = image * rng.uniform(0.6, 2, channels) + rng.uniform(-0.2, 0.2, channels)
     image = image + 0.02 * rng.uniform() * rng.normal(size=image.shape)
     distances = star_dist(labels, RAYS, mode="cpp", grid=(GRID, GRID)).transpose(2, 0, 1)
-    return image.astype(np.float32)[None], edt_prob(labels)[None, ::GRID, ::GRID], distances
+    return image.transpose(2, 0, 1).astype(np.float32), edt_prob(labels)[None, ::GRID, ::GRID], distances
 
 
-def train(
-    scenes: list[tuple[NDArray[np.float32], NDArray[np.int32]]], minutes: float, path: Path, seed: int = 0
-) -> None:
+def train(sources: list[list[Pair]], minutes: float, path: Path, seed: int = 0) -> None:
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    network = StarDist().to(memory_format=torch.channels_last)
+    network = StarDist(sources[0][0][0].shape[2]).to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(network.parameters(), 3e-4)
     mean = {name: values.clone() for name, values in network.state_dict().items()}
     start, step, losses = time.monotonic(), 0, []
     while (share := (time.monotonic() - start) / (60 * minutes)) < 1:
         falling = 0.5 * (1 + math.cos(math.pi * max(0.0, (share - 0.4) / 0.6)))
         optimizer.param_groups[0]["lr"] = 3e-4 * min(1, (step + 1) / 200) * falling
-        patches = zip(*(draw(scenes, rng) for _ in range(BATCH)), strict=True)
+        patches = zip(*(draw(sources, rng) for _ in range(BATCH)), strict=True)
         image, probability, distances = (torch.from_numpy(np.stack(part)).float() for part in patches)
         with torch.autocast("cpu", torch.bfloat16):
             logits, found = network(image.to(memory_format=torch.channels_last))
@@ -149,10 +159,10 @@ def train(
 
 
 def predict(network: StarDist, image: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    height, width = (-(-side // GRID) for side in image.shape)
-    padded = np.pad(image, [(0, -side % 16) for side in image.shape], mode="reflect")
+    height, width = (-(-side // GRID) for side in image.shape[:2])
+    padded = np.pad(image, [*((0, -side % 16) for side in image.shape[:2]), (0, 0)], mode="reflect")
     with torch.no_grad():
-        logits, distances = network(torch.from_numpy(padded)[None, None])
+        logits, distances = network(torch.from_numpy(padded.transpose(2, 0, 1))[None])
     probability = logits.sigmoid()[0, 0].numpy()[:height, :width]
     return probability, np.maximum(distances[0].numpy().transpose(1, 2, 0)[:height, :width], 1e-3)
 
@@ -171,42 +181,59 @@ def divide(
     return labels
 
 
+def chosen(kind: str, data: Path, stores: Path, part: Part) -> list[list[Scene]]:
+    """Give the scenes, source by source."""
+    with (data / "dsb2018" / "index.csv").open() as table:
+        modality = {row["id"]: row["modality"] for row in csv.DictReader(table)}
+    wanted = "fluo" if kind == "fluorescence" else "stain"
+    scenes = load_part(stores / "dsb2018.h5", load_config(), part)
+    sources = [[scene for scene in scenes if modality[scene.name.split("/")[1]] == wanted]]
+    if kind == "tissue":
+        tissue = load_part(stores / "monuseg.h5", load_config(), part)
+        sources = [tissue] if part == "val" else [tissue, *sources]
+    return sources
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("kind", choices=["fluorescence", "tissue"])
     parser.add_argument("data", type=Path)
+    parser.add_argument("stores", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--minutes", type=float, default=72)
     args = parser.parse_args()
 
-    rows = csv.DictReader((args.data / "dsb2018" / "index.csv").open())
-    fluorescence = {row["id"] for row in rows if row["modality"] == "fluo"}
-    split = json.loads((args.data / "splits.json").read_text())["dsb2018"]
-    names = {part: [name for name in split[part] if name in fluorescence] for part in ("train", "val")}
+    color = args.kind == "tissue"
     (args.out / "labels").mkdir(parents=True, exist_ok=True)
     weights = args.out / "weights.pt"
     if not weights.exists():
-        scenes = [load(args.data, name) for name in names["train"]]
-        # As its example does it, in training alone.
-        train([(image, fill_label_holes(labels)) for image, labels in scenes], args.minutes, weights)
+        sources = []
+        for scenes in chosen(args.kind, args.data, args.stores, "train"):
+            pairs = [load(args.data, scene, color=color) for scene in scenes]
+            # As its example does it, in training alone.
+            sources.append([(image, fill_label_holes(labels)) for image, labels in pairs])
+        train(sources, args.minutes, weights)
 
-    network = StarDist().eval()
+    scenes = chosen(args.kind, args.data, args.stores, "val")[0]
+    network = StarDist(3 if color else 1).eval()
     network.load_state_dict(torch.load(weights)["mean"])
-    truth = [load(args.data, name) for name in names["val"]]
+    truth = [load(args.data, scene, color=color) for scene in scenes]
     maps = [predict(network, image) for image, _ in truth]
     best: tuple[float, list[NDArray[np.int32]]] = (-1.0, [])
     for overlap in OVERLAPS:
         for probability in PROBABILITIES:
             found = [
-                divide(seen, image.shape, probability=probability, overlap=overlap)
-                for seen, (image, _) in zip(maps, truth, strict=True)
+                divide(seen, labels.shape, probability=probability, overlap=overlap)
+                for seen, (_, labels) in zip(maps, truth, strict=True)
             ]
             scored = [average_precision(labels, true) for labels, (_, true) in zip(found, truth, strict=True)]
             mean = float(np.mean([score.mean for score in scored]))
             print(f"probability {probability}, overlap {overlap}: mean AP {mean:.3f}", flush=True)
             best = max(best, (mean, found), key=lambda pair: pair[0])
-    for name, labels in zip(names["val"], best[1], strict=True):
+    names = [scene.name.split("/")[1] for scene in scenes]
+    for name, labels in zip(names, best[1], strict=True):
         imsave(args.out / "labels" / f"{name}.png", labels.astype(np.uint16), check_contrast=False)
-    (args.out / "fluorescence.txt").write_text("\n".join(names["val"]) + "\n")
+    (args.out / "val.txt").write_text("\n".join(names) + "\n")
 
 
 if __name__ == "__main__":
