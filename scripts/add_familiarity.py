@@ -1,4 +1,4 @@
-"""Put the statistics of its training images into a model file that has none yet:
+"""Put the statistics of its training images into a model file, in the place of earlier ones:
 
     python scripts/add_familiarity.py DATA --config mito src/autosam/models/bundled/mito.safetensors
 
@@ -10,6 +10,7 @@ import argparse
 from pathlib import Path
 
 from autosam import load_config
+from autosam.models.familiarity import PERCENTILE
 from autosam.training.familiarity import add_familiarity
 from autosam.training.scenes import load_part
 
@@ -24,10 +25,10 @@ def main() -> None:
     config = load_config(args.config)
     scenes = load_part(args.data, config, "train")
     familiarity = add_familiarity(args.model, scenes, seed=config.seed)
-    sources, size = familiarity.means.shape
+    kinds, size = familiarity.means.shape
     print(
-        f"{args.model}: {sources} sources, {size} features, {len(familiarity.components)} components; training "
-        f"tiles lie within {float(familiarity.limit):.2f}"
+        f"{args.model}: {kinds} kinds, {size} features, {len(familiarity.components)} components; "
+        f"{PERCENTILE:.0f} % of the training tiles lie within {float(familiarity.limit):.2f}"
     )
 
 

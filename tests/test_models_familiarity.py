@@ -11,6 +11,7 @@ from scipy.spatial.distance import mahalanobis
 from autosam.errors import ModelError
 from autosam.models.familiarity import (
     LEAST_TILES,
+    PERCENTILE,
     SHRINKAGE,
     TILES_OF_A_KIND,
     Familiarity,
@@ -27,7 +28,7 @@ def single(*values: object) -> tuple[NDArray[np.float32], ...]:
 
 
 def by_hand(**changes: object) -> Familiarity:
-    """Two sources at (0, 0) and (10, 0); variance 4 along the first axis, 1 along the second; limit 2."""
+    """Two kinds at (0, 0) and (10, 0); variance 4 along the first axis, 1 along the second; limit 2."""
     values = {"means": [[0, 0], [10, 0]], "components": [[1, 0]], "variances": [4], "rest": 1, "limit": 2}
     return Familiarity(**{name: single(value)[0] for name, value in (values | changes).items()})
 
@@ -99,7 +100,7 @@ def test_the_limit_is_that_of_tiles_which_the_statistics_have_not_seen() -> None
     for offset in (np.zeros_like(drift), drift):
         familiarity = fit_familiarity([draw(60, 8) + offset])
         assert familiarity is not None
-        seen = np.percentile(familiarity.distances(draw(60, 8) + offset), 99)
+        seen = np.percentile(familiarity.distances(draw(60, 8) + offset), PERCENTILE)
         if offset.any():
             assert familiarity.limit > 4 * seen
         else:
@@ -116,11 +117,59 @@ def test_too_few_tiles_and_tiles_that_are_all_alike_say_nothing() -> None:
     assert fit_familiarity([draw(1, 4, seed=seed) for seed in range(LEAST_TILES)]) is None
 
 
+def test_hardly_a_tile_that_differs_says_nothing() -> None:
+    """A limit of 0 would make everything else infinitely unlike."""
+    blank = np.zeros((400, 4), np.float32)
+    differ = [draw(16, 4, seed=seed) + 20 for seed in range(2)]
+    rest = np.concatenate([differ[0], blank[:100] + 2, differ[1]])
+    assert fit_familiarity([blank, blank + 1, rest]) is None
+    assert fit_familiarity([blank[:100], blank[:100] + 1, rest]) is not None
+
+
+@pytest.mark.parametrize("share", [0.5, 0.8])
+def test_blank_tiles_among_others(share: float) -> None:
+    blank = np.random.default_rng(3).random(400) < share
+    familiarity = fit_familiarity([np.where(blank[:, None], np.float32(0), draw(400, 6) + 5)])
+    assert familiarity is not None
+    assert familiarity.novelty(np.zeros((3, 6), np.float32)) < 1
+    assert familiarity.novelty(draw(30, 6, seed=4) + 5) < 1
+    assert familiarity.novelty(draw(30, 6, seed=4) - 15) > 1
+
+
+def test_tiles_that_come_again_and_again() -> None:
+    """Four different tiles are one kind, however often they are there."""
+    familiarity = fit_familiarity([np.tile(draw(4, 6), (16, 1))])
+    assert familiarity is not None
+    assert len(familiarity.means) == 1
+
+
+def test_tiles_that_differ_by_rounding_and_an_outlier(recwarn: pytest.WarningsRecorder) -> None:
+    steps = np.random.default_rng(0).integers(0, 8, (400, 4))
+    tiles = (7 * (1 + steps * np.finfo(np.float32).eps)).astype(np.float32)
+    tiles[0] = 1000
+    familiarity = fit_familiarity([tiles])
+    assert familiarity is None or familiarity.limit > 0
+    assert not recwarn.list
+
+
 def test_a_source_of_a_single_tile_stands_beside_another() -> None:
+    alone = fit_familiarity([draw(40, 4)])
     familiarity = fit_familiarity([draw(40, 4), draw(1, 4) + 30])
     assert familiarity is not None
+    assert alone is not None
     assert familiarity.novelty(draw(1, 4) + 30) == pytest.approx(0, abs=1e-6)
-    assert familiarity.limit > 10
+    # One tile in 41 does not move the limit far.
+    assert familiarity.limit < 1.5 * alone.limit
+
+
+def test_kinds_that_differ_in_a_feature_of_small_scale() -> None:
+    """The feature with the largest numbers is noise here."""
+    sides = np.random.default_rng(0).choice(single([-1, 1])[0], 320)
+    tiles = np.stack([sides + 0.05 * draw(320), *(1000 * draw(3, 320, seed=1))], axis=1).astype(np.float32)
+    familiarity = fit_familiarity([tiles])
+    assert familiarity is not None
+    # No mean lies between the two sides.
+    assert np.abs(familiarity.means[:, 0]).min() > 0.8
 
 
 def test_features_that_training_never_moved_count_when_they_move() -> None:

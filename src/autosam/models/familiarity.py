@@ -13,7 +13,6 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.cluster import KMeans
 from torch import Tensor, nn
 
 from autosam.errors import ModelError
@@ -24,17 +23,16 @@ LEAST_TILES = 16
 """Fewer training tiles say nothing of how training tiles differ."""
 
 TILES_OF_A_KIND = 16
-"""Tiles of a source for each kind of it. A data set can hold several modalities, and what lies between two of them
-is like neither: with a single mean for each source, `nuclei` took electron micrographs for familiar."""
+"""Different tiles of a source for each kind of it. A data set can hold several modalities, and what lies between
+two of them is like neither: with one mean for each source, `nuclei` took electron micrographs for familiar."""
 
 SHRINKAGE = 0.5
 """Share of the covariance that is taken from the identity, scaled to the mean variance."""
 
 PERCENTILE = 95.0
-"""Percentage of the training tiles, each measured without its half of its source, that sets the limit: an image is
-as its median tile. Chosen from what the bundled models give at the scale that they find. Validation images: up to
-.9; electron micrographs to `nuclei`: from 1.1, photographs to it: .8 to 2.4; tissue and photographs to `mito`:
-from 1.3."""
+"""Percentage of the training tiles, each measured without its half of its source, that sets the limit. An image is
+judged by its median tile, which lies nearer than its furthest ones. Chosen from what the bundled models give; the
+figures are in their cards."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +43,7 @@ class Familiarity:
 
     Attributes
     ----------
-    means : ndarray of float32, shape (S, D)
+    means : ndarray of float32, shape (N, D)
         One for each kind of training tiles; at least one.
     components : ndarray of float32, shape (K, D)
         Orthonormal rows.
@@ -82,13 +80,18 @@ class Familiarity:
         ndarray of float64, shape (N,)
             Mahalanobis distances.
         """
-        offsets = descriptors[None].astype(np.float64) - self.means[:, None]
-        along = offsets @ self.components.T.astype(np.float64)
-        # What rounding leaves of a direction within the components must not be negative.
-        beside = (offsets**2).sum(axis=-1) - (along**2).sum(axis=-1)
-        squares = (along**2 / self.variances).sum(axis=-1) + np.maximum(beside, 0) / self.rest
-        nearest: NDArray[np.float64] = np.sqrt(squares).min(axis=0)
-        return nearest
+        along, means_along = (
+            values.astype(np.float64) @ self.components.T for values in (descriptors, self.means)
+        )
+        nearest = np.full(len(descriptors), np.inf)
+        # Kind by kind: differences to all of them at once would fill the memory.
+        for mean, mean_along in zip(self.means.astype(np.float64), means_along, strict=True):
+            projected = (along - mean_along) ** 2
+            # What rounding leaves of a direction within the components must not be negative.
+            beside = np.maximum(((descriptors - mean) ** 2).sum(axis=1) - projected.sum(axis=1), 0)
+            nearest = np.minimum(nearest, (projected / self.variances).sum(axis=1) + beside / self.rest)
+        distances: NDArray[np.float64] = np.sqrt(nearest)
+        return distances
 
     def novelty(self, descriptors: NDArray[np.float32]) -> float:
         """Score an image by its tiles.
@@ -150,8 +153,8 @@ class Familiarity:
 def fit_familiarity(sources: Sequence[NDArray[np.float32]]) -> Familiarity | None:
     """Make the statistics of training tiles.
 
-    Each source is parted into kinds, one for ``TILES_OF_A_KIND`` tiles, by k-means. The limit comes from distances
-    that are honest: each tile's from statistics of the other halves alone.
+    Each source is parted into kinds, one for ``TILES_OF_A_KIND`` different tiles, by k-means. The limit comes from
+    distances that are honest: each tile's from statistics of the other halves alone.
 
     Parameters
     ----------
@@ -162,12 +165,13 @@ def fit_familiarity(sources: Sequence[NDArray[np.float32]]) -> Familiarity | Non
     Returns
     -------
     Familiarity or None
-        None where there are fewer than ``LEAST_TILES`` tiles, or a half in which no kind has tiles that differ.
+        None where there are fewer than ``LEAST_TILES`` tiles, a half in which no kind has tiles that differ, or
+        hardly a tile that differs from the others.
     """
     if sum(map(len, sources)) < LEAST_TILES:
         return None
     # A half has as many kinds as the whole: fewer would be wider, and the limit too small in units of their width.
-    counts = [max(1, len(tiles) // TILES_OF_A_KIND) for tiles in sources]
+    counts = [len(np.unique(tiles, axis=0)) // TILES_OF_A_KIND for tiles in sources]
     halves = [np.array_split(tiles, 2) for tiles in sources]
     distances = []
     for own, other in ((0, 1), (1, 0)):
@@ -176,19 +180,22 @@ def fit_familiarity(sources: Sequence[NDArray[np.float32]]) -> Familiarity | Non
             return None
         distances.append(without.distances(np.concatenate([half[own] for half in halves])))
     whole = _fit(sources, counts)
-    if whole is None:
-        return None
-    return replace(whole, limit=np.float32(np.percentile(np.concatenate(distances), PERCENTILE)))
+    limit = np.float32(np.percentile(np.concatenate(distances), PERCENTILE))
+    return None if whole is None or limit <= 0 else replace(whole, limit=limit)
 
 
 def _kinds(tiles: NDArray[np.float32], count: int) -> list[NDArray[np.float32]]:
     """Part the tiles of one source into at most ``count`` kinds, of tiles that are alike; none of no tiles."""
-    count = min(count, len(np.unique(tiles, axis=0)))
+    count = min(count, len(np.unique(tiles, axis=0)) // (TILES_OF_A_KIND // 2))
     if count < 2:
         return [tiles] if len(tiles) else []
-    # Features differ in scale by far, and the largest must not decide alone.
-    spread = tiles.std(axis=0, dtype=np.float64)
-    kind_of = KMeans(count, n_init=4, random_state=0).fit_predict(tiles / np.where(spread > 0, spread, 1))
+    # Slow to load, and those who segment don't need it.
+    from sklearn.cluster import KMeans
+
+    # Features differ in scale by far: neither the largest must decide alone, nor the rounding of a constant one.
+    mean, spread = tiles.mean(axis=0, dtype=np.float64), tiles.std(axis=0, dtype=np.float64)
+    spread[spread <= np.finfo(np.float32).eps * np.abs(mean)] = np.inf
+    kind_of = KMeans(count, n_init=4, random_state=0).fit_predict((tiles - mean) / spread)
     return [tiles[kind_of == kind] for kind in np.unique(kind_of)]
 
 

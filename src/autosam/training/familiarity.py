@@ -15,20 +15,22 @@ from autosam.errors import InputError
 from autosam.images import Window, magnify, read_window
 from autosam.images.scale import scaled_shape
 from autosam.models.checkpoint import FAMILIARITY, ModelHeader, join_parts, load_model, save_model
-from autosam.models.familiarity import LEAST_TILES, Familiarity, describe_tiles, fit_familiarity
+from autosam.models.familiarity import Familiarity, describe_tiles, fit_familiarity
 from autosam.models.maps import predict_maps
 from autosam.networks import Networks, load_networks
 from autosam.training.batches import tile_size
 
-TILES = 800
-"""Training tiles that are described, in equal shares of the sources."""
+TILES = 1000
+"""Most training tiles that are described; no source has more than an equal share."""
 
 TURNS = 16
 """Most tiles for each tile's area in the scenes: eight ways to turn one, at twice as many places as fit beside one
-another. More of a small data set are too much alike to tell how its images differ."""
+another. More tiles of a small data set would be too much alike to tell how its images differ."""
 
+DRAWS = 4
+"""Times that a tile is drawn, if need be, for each one that is wanted, as the same one can be drawn again."""
 
-SMALL = 0.25
+SMALL = 0.4
 """Share of the tiles that are half as wide and high, and mirrored to fill one, as a small image is."""
 
 
@@ -36,7 +38,8 @@ def measure_familiarity(networks: Networks, config: Config, scenes: Sequence[Sce
     """Describe training tiles as the generator sees them when it segments.
 
     They are turned at random, as all training tiles are, since a network's features of an image and of the same
-    image turned differ more than those of two images; nothing else of the augmentation is done to them.
+    image turned differ more than those of two images; nothing else of the augmentation is done to them. Some
+    of them are small, as images can be.
 
     Parameters
     ----------
@@ -66,8 +69,10 @@ def measure_familiarity(networks: Networks, config: Config, scenes: Sequence[Sce
     for name in sources:
         own = [scene for scene in scenes if scene.source == name]
         scale = config.images.scale / smaller
-        area = sum(math.prod(scaled_shape(scene.image.shape[:2], scale)) for scene in own)
-        count = min(-(-TILES // len(sources)), max(LEAST_TILES, math.ceil(TURNS * area / size**2)))
+        # In tiles; a scene that is smaller than one is mirrored to fill it.
+        shapes = [scaled_shape(scene.image.shape[:2], scale) for scene in own]
+        area = sum(math.prod(max(1.0, side / size) for side in shape) for shape in shapes)
+        count = min(TILES // len(sources), math.ceil(TURNS * area))
         tiles = _draw_tiles(own, count, size=size, scale=scale, rng=rng)
         with describe_tiles(networks.generator) as descriptors:
             for tile in tiles:
@@ -144,12 +149,14 @@ def _add(
 def _draw_tiles(
     scenes: Sequence[Scene], count: int, *, size: int, scale: float, rng: np.random.Generator
 ) -> Iterator[NDArray[np.float32]]:
-    """Give turned tiles, scene by scene and row by row; fewer than ``count`` where the same one is drawn again."""
-    places = set()
-    for _ in range(count):
+    """Give turned tiles, scene by scene and row by row; fewer than ``count`` where there are no more."""
+    places: set[tuple[int, int, int, int, int, bool]] = set()
+    for _ in range(DRAWS * count):
+        if len(places) == count:
+            break
         number = int(rng.integers(len(scenes)))
         height, width = scaled_shape(scenes[number].image.shape[:2], scale)
-        part = size // 2 if rng.random() < SMALL else size
+        part = max(1, size // 2) if rng.random() < SMALL else size
         row, col = (int(rng.integers(max(1, side - part + 1))) for side in (height, width))
         places.add((number, row, col, part, int(rng.integers(4)), bool(rng.integers(2))))
     for number, drawn in groupby(sorted(places), key=itemgetter(0)):
