@@ -18,6 +18,7 @@ from autosam.models.checkpoint import ModelHeader, load_model, save_model
 from autosam.models.familiarity import TILES_OF_A_KIND, Familiarity
 from autosam.models.generator import Generator
 from autosam.models.maps import predict_maps
+from autosam.models.variants import parameter_device
 from autosam.networks import Networks, build_networks, load_networks, network_tensors
 from autosam.pipeline import Segmenter
 from autosam.training import familiarity
@@ -240,3 +241,19 @@ def test_a_finished_run_completes_its_model_once(tmp_path: Path) -> None:
     before = alone.read_bytes()
     complete_familiarity(alone, scenes(), seed=0)
     assert alone.read_bytes() == before
+
+
+def test_tiles_are_described_on_the_device_of_the_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def look(networks: Networks, *_: object) -> None:
+        assert networks.generator is not None
+        seen.append(parameter_device(networks.generator).type)
+
+    monkeypatch.setattr(familiarity, "measure_familiarity", look)
+    path = write(tmp_path / "m.safetensors")
+    complete_familiarity(path, scenes(), seed=0)
+    complete_familiarity(path, scenes(), seed=0, device=torch.device("meta"))
+    assert seen == ["cpu", "meta"]

@@ -7,6 +7,7 @@ from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from autosam.config import Config, load_config
@@ -124,10 +125,17 @@ def add_familiarity(path: Path, scenes: Sequence[Scene], *, seed: int = 0) -> Fa
     return familiarity
 
 
-def complete_familiarity(path: Path, scenes: Sequence[Scene], *, seed: int) -> None:
-    """Do the same as `add_familiarity` where the file has no statistics yet and there are some to be had."""
+def complete_familiarity(
+    path: Path, scenes: Sequence[Scene], *, seed: int, device: torch.device | None = None
+) -> None:
+    """Do the same as `add_familiarity` where the file has no statistics yet and there are some to be had.
+
+    ``device`` is where the tiles are described, by default the CPU, which is slow with a large encoder.
+    """
     networks, header = load_networks(path)
     if networks.familiarity is None:
+        for network in networks.parts:
+            network.to(device or "cpu")
         _add(path, networks, header, scenes, seed)
 
 

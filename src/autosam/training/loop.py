@@ -300,7 +300,7 @@ def _train(
                 f"the run in {out} is finished, but its {MODEL} is gone; start again in another folder"
             )
         # Once, of the weights that are kept; not each time that weights are better.
-        complete_familiarity(out / MODEL, train_scenes, seed=config.seed)
+        complete_familiarity(out / MODEL, train_scenes, seed=config.seed, device=fabric.device)
         if settings.judge_images:
             found = complete_judge(out / MODEL, train_scenes, images=settings.judge_images, seed=config.seed)
             if not found and report is not None:
