@@ -1,6 +1,6 @@
 """Train StarDist, the peer, on the images of `nuclei` and segment the validation split with it:
 
-    pip install --no-deps stardist csbdeep && pip install numba
+    pip install stardist
     python scripts/peer_stardist.py fluorescence DATA STORES OUT --minutes 72
     autosam evaluate OUT/fluorescence/labels DATA/dsb2018/labels --list OUT/fluorescence/val.txt
     python scripts/peer_stardist.py tissue DATA STORES OUT --minutes 25
