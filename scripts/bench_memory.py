@@ -67,11 +67,11 @@ def synthetic_segmenter(device: str) -> Any:
 
     from autosam import Segmenter
     from autosam.config import make_config
-    from autosam.models import masks
-    from autosam.models.generator import Generator
+    from autosam.models.generator.unet import Generator
+    from autosam.models.networks import Networks, build_networks
     from autosam.models.precision import choose_device
-    from autosam.models.sam import Decoded, Embedding, decode, render_mask_prompt
-    from autosam.networks import Networks, build_networks
+    from autosam.models.sam import masks
+    from autosam.models.sam.interface import Decoded, Embedding, decode, render_mask_prompt
     from autosam.prompts import Prompt
 
     class Thresholding(Generator):

@@ -94,7 +94,8 @@ def write_volumes(folder: Path, side: int) -> None:
 
 
 def blockwise(folder: Path) -> dict[str, Any]:
-    from autosam.metrics import contingency_of_volumes, evaluate_pair, open_labels
+    from autosam.evaluation.volumes import contingency_of_volumes, open_labels
+    from autosam.metrics import evaluate_pair
 
     baseline = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / SCALE
     started, clock = time.process_time(), time.perf_counter()

@@ -2,12 +2,12 @@
 
     python scripts/bundle_model.py runs/mito/model.safetensors mito [--tuned tuned.yaml] [--generator OTHER ...]
 
-The settings that it segments with can be tuned after training: this writes those of configs/NAME_tuned.yaml (or of
-another file), over those that it was trained with, into the model file's header. A model that holds all its
-weights forgets what it was started from. With --generator, the prompt generator is that of another model file, of
-the same shape; of several, where one went on from the other, the mean of their weights (Wortsman et al. 2022,
-"Robust fine-tuning of zero-shot models"). What the model knows of its training images is then to be measured anew:
-scripts/add_familiarity.py.
+The settings that it segments with can be tuned after training: this writes those of
+scripts/bundled/NAME_tuned.yaml (or of another file), over those that it was trained with, into the model file's
+header. A model that holds all its weights forgets what it was started from. With --generator, the prompt
+generator is that of another model file, of the same shape; of several, where one went on from the other, the mean
+of their weights (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models"). What the model knows of its
+training images is then to be measured anew: scripts/add_statistics.py.
 """
 
 import argparse
@@ -21,8 +21,15 @@ from torch import Tensor
 
 from autosam import load_config
 from autosam.config import make_model
-from autosam.models.checkpoint import FAMILIARITY, ModelHeader, join_parts, load_model, save_model, split_parts
-from autosam.models.zoo import BUNDLED
+from autosam.models.files.checkpoint import (
+    STATISTICS,
+    ModelHeader,
+    join_parts,
+    load_model,
+    save_model,
+    split_parts,
+)
+from autosam.models.files.zoo import BUNDLED
 
 SECTIONS = {"images", "model", "tiles", "prompts", "decode", "merge"}
 
@@ -48,7 +55,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path)
     parser.add_argument("name", choices=sorted(BUNDLED), help="bundled model")
-    parser.add_argument("--tuned", help="YAML file, or the name of a config; configs/NAME_tuned.yaml by default")
+    parser.add_argument(
+        "--tuned", help="YAML file, or the name of a config; scripts/bundled/NAME_tuned.yaml by default"
+    )
     parser.add_argument(
         "--generator",
         type=Path,
@@ -61,7 +70,7 @@ def main() -> None:
     tensors, header = load_model(args.model)
     if "sam" not in split_parts(tensors):
         parser.error(f"{args.model} needs its base; only a model with the whole SAM in it can be bundled")
-    tuned = load_config(args.tuned or f"{args.name}_tuned", defaults=dict(header.settings))
+    tuned = load_config(args.tuned or f"scripts/bundled/{args.name}_tuned.yaml", defaults=dict(header.settings))
     settings = tuned.model_dump(mode="json", include=SECTIONS)
     if tuned.model != make_model(header.settings):
         parser.error("the tuned settings change model.*, which the weights have settled")
@@ -76,17 +85,17 @@ def main() -> None:
         if theirs is None or {**theirs, "downsample": mine["downsample"]} != mine:
             parser.error(f"the generator of {path} is {theirs}, wanted {mine}")
         seen = {key: (header.settings["images"][key], other.settings["images"][key]) for key in ("low", "high")}
-        # What the UNet sees of a magnified image that it sees smaller is what it was trained on.
+        # What the UNet sees of a zoomed image that it sees smaller is what it was trained on.
         seen["scale / downsample"] = (
-            header.settings["images"]["scale"] / mine["downsample"],
-            other.settings["images"]["scale"] / theirs["downsample"],
+            header.settings["images"]["zoom"] / mine["downsample"],
+            other.settings["images"]["zoom"] / theirs["downsample"],
         )
         if any(own != its for own, its in seen.values()):
             parser.error(f"the generator of {path} was trained on other images.* settings: {seen}")
         taken.append((split_parts(others), other))
     if taken:
         # What the model knows of its training images is in terms of its own generator's features.
-        its = {part: state for part, state in taken[-1][0].items() if part == FAMILIARITY and len(taken) == 1}
+        its = {part: state for part, state in taken[-1][0].items() if part == STATISTICS and len(taken) == 1}
         generator = mean_state([parts["generator"] for parts, _ in taken])
         tensors = join_parts({"sam": split_parts(tensors)["sam"], "generator": generator, **its})
         # Scores of the run are those of a pipeline that is not this one.
@@ -96,7 +105,7 @@ def main() -> None:
         )
     out = BUNDLED[args.name].path
     out.parent.mkdir(parents=True, exist_ok=True)
-    kept = replace(header, settings=settings, base_name="", base_sha256="", licence=BUNDLED[args.name].licence)
+    kept = replace(header, settings=settings, base_name="", base_sha256="", license=BUNDLED[args.name].license)
     save_model(out, tensors=tensors, metadata=kept, half=True)
     print(f"wrote {out}, {out.stat().st_size / 1e6:.1f} MB")
 

@@ -1,9 +1,10 @@
-"""Print the stains of colored training images, for images.stains in the settings of a model:
+"""Print the stains of colored training images, for images.stain_references in the settings of a model:
 
-    python scripts/measure_stains.py DATA --config nuclei_sized
+    python scripts/measure_stains.py DATA --config scripts/bundled/nuclei_sized.yaml
 
 DATA is what `autosam train` was given, and the config is that of the training: its sources and split say which
-images the model has seen. The lines go into configs/NAME_tuned.yaml, where scripts/bundle_model.py finds them.
+images the model has seen. The lines go into scripts/bundled/NAME_tuned.yaml, where scripts/bundle_model.py finds
+them.
 """
 
 import argparse
@@ -12,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from autosam import load_config
-from autosam.images.stain import stain_of
-from autosam.training.scenes import load_part
+from autosam.images.stain_normalization import stain_of
+from autosam.training.load_images import load_part
 
 
 def main() -> None:

@@ -18,14 +18,14 @@ from string import Template
 import numpy as np
 
 from autosam import load_config
-from autosam.data import Scene
+from autosam.data import LabeledImage
 from autosam.images import read_labels, write_png, write_text
-from autosam.models.checkpoint import read_header, split_parts
-from autosam.models.weights import file_sha256, load_state_dict_file
-from autosam.models.zoo import BUNDLED
+from autosam.models.files.checkpoint import read_header, split_parts
+from autosam.models.files.sam_weights import file_sha256, load_state_dict_file
+from autosam.models.files.zoo import BUNDLED
 from autosam.report.contact_sheet import Panel, contact_sheet, thumbnail
 from autosam.report.figures import draw_errors
-from autosam.training.scenes import load_part
+from autosam.training.load_images import load_part
 
 SOURCES = {"mito": ("epfl", "vnc"), "nuclei": ("dsb2018", "fluorescence", "monuseg")}
 STAGES = {
@@ -65,13 +65,16 @@ def main() -> None:
 
     model = BUNDLED[args.name].path
     scores = args.out / "scores"
-    root, config = args.data if args.name == "mito" else args.out / "stores", load_config(args.name)
+    root, config = (
+        args.data if args.name == "mito" else args.out / "stores",
+        load_config(f"scripts/bundled/{args.name}.yaml"),
+    )
     parts = {part: load_part(root, config, part) for part in ("train", "val")}
     template = Template(Path(f"scripts/cards/{args.name}.md").read_text(encoding="utf-8"))
     card = template.substitute(
         size=f"{model.stat().st_size / 1e6:.1f} MB, float16",
         sha256=file_sha256(model),
-        licence=BUNDLED[args.name].licence,
+        license=BUNDLED[args.name].license,
         networks=networks(model),
         data=training_data(parts),
         recipe=recipe(args.name, args.out),
@@ -105,7 +108,7 @@ def networks(model: Path) -> str:
     )
 
 
-def training_data(parts: Mapping[str, Sequence[Scene]]) -> str:
+def training_data(parts: Mapping[str, Sequence[LabeledImage]]) -> str:
     """Count images and objects of each source in both parts."""
     counted = []
     for source in dict.fromkeys(scene.source for scene in parts["train"]):
@@ -136,7 +139,7 @@ def recipe(name: str, out: Path) -> str:
         rows = read_rows(kept)
         lengths = [int(row["last_step"]) - int(row["first_step"]) + 1 for row in rows]
         minutes = sum(length * float(row["seconds"]) for length, row in zip(lengths, rows, strict=True)) / 60
-        stages.append(f"`configs/{config}.yaml`, {sum(lengths):,} steps in {minutes:.0f} minutes")
+        stages.append(f"`scripts/bundled/{config}.yaml`, {sum(lengths):,} steps in {minutes:.0f} minutes")
     return f"on one or two CPU cores, in {len(stages)} stages: " + "; then ".join(stages)
 
 
@@ -206,7 +209,7 @@ def stage_table(name: str, scores: Path) -> str:
     return "\n".join(lines)
 
 
-def draw_failures(name: str, scenes: Mapping[str, Scene], scores: Path, path: Path) -> None:
+def draw_failures(name: str, scenes: Mapping[str, LabeledImage], scores: Path, path: Path) -> None:
     """Draw the images with the lowest AP@.5 of each source: what was found, and the error map."""
     panels = []
     for source in SOURCES[name]:

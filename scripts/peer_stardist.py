@@ -37,9 +37,9 @@ from stardist.utils import edt_prob
 from torch import Tensor, nn
 
 from autosam import load_config
-from autosam.data.folders import Part, Scene
+from autosam.data.folders import LabeledImage, Part
 from autosam.metrics import average_precision
-from autosam.training.scenes import load_part
+from autosam.training.load_images import load_part
 
 Pair = tuple[NDArray[np.float32], NDArray[np.int32]]
 RAYS, GRID, PATCH, BATCH = 32, 2, 256, 4
@@ -95,7 +95,7 @@ class StarDist(nn.Module):
         return self.probability(features), self.distances(features)
 
 
-def load(data: Path, scene: Scene, *, color: bool) -> Pair:
+def load(data: Path, scene: LabeledImage, *, color: bool) -> Pair:
     """Give an image (H, W, channels), normalized color by color, and its labels."""
     source, stem = scene.name.split("/")
     image = imread(data / source / "images" / f"{stem}.png").astype(np.float32)
@@ -180,7 +180,7 @@ def divide(
     return labels
 
 
-def chosen(kind: str, data: Path, stores: Path, part: Part) -> list[list[Scene]]:
+def chosen(kind: str, data: Path, stores: Path, part: Part) -> list[list[LabeledImage]]:
     """Give the scenes, source by source."""
     with (data / "dsb2018" / "index.csv").open() as table:
         modality = {row["id"]: row["modality"] for row in csv.DictReader(table)}

@@ -32,7 +32,7 @@ for stem in json.load(open(splits))[source]["val"]:
     read -r -a truth < <(truth_of "$source")
     for way in "${ways[@]}"; do
         settings=(--set "decode.sam=$([ "$way" = sam ] && echo true || echo false)")
-        [ "$way" = watershed ] && settings+=(--set prompts.judge=false)
+        [ "$way" = watershed ] && settings+=(--set prompts.region_classifier=false)
         autosam segment "${images[@]}" -o "$out/$source-$way" --model "$model" "${settings[@]}" --overwrite
         autosam evaluate "$out/$source-$way" "${truth[@]}" --list "$data/splits.json:$source.val" \
             -o "$out/$source-$way"

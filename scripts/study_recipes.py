@@ -21,7 +21,7 @@ from typing import Any
 import matplotlib
 import yaml
 
-from autosam.models.checkpoint import read_header
+from autosam.models.files.checkpoint import read_header
 
 # Steps that take about 20 minutes of CPU time on one thread of the machine that they were measured on.
 STEPS = {
@@ -36,7 +36,7 @@ STEPS = {
 # `joint` with one ingredient changed; short runs, which therefore start from the generator of the run `generator`.
 ABLATIONS = {
     "joint_short": [],
-    "truth_prompts_only": ["training.emitted_share=0"],
+    "ground_truth_prompts_only": ["training.predicted_share=0"],
     "overlap_matching": ["training.matching=overlap"],
     "unmatched_left_out": ["training.unmatched=false"],
     "no_corrections": ["training.corrections=0"],
@@ -104,7 +104,7 @@ def settings_of(name: str, out: Path, base: str, section: Path) -> list[str]:
         chosen.append(f"model.sam.base={base}")
     if name in ABLATIONS:
         generator = out / "generator" / "model.safetensors"
-        chosen += [f"model.generator.base={generator}", "training.emitted=[0, 0.2]", *ABLATIONS[name]]
+        chosen += [f"model.generator.base={generator}", "training.predicted_between=[0, 0.2]", *ABLATIONS[name]]
     return ["--config", recipe, *(part for setting in chosen for part in ("--set", setting))]
 
 

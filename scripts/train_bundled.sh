@@ -35,32 +35,32 @@ train() {  # folder, then the options of a run that is new
     fi
 }
 
-train start --config "${name}_start"
+train start --config "scripts/bundled/${name}_start.yaml"
 start=$out/start/model.safetensors
-train final --config "$name" --set "model.sam.base=$start" --set "model.generator.base=$start"
+train final --config "scripts/bundled/$name.yaml" --set "model.sam.base=$start" --set "model.generator.base=$start"
 
 final=$out/final/model.safetensors
 if [ "$name" = nuclei ]; then
     # The generator goes on alone, and SAM with a generator of its own beside it: then each step serves the one that it
     # is for, and the two runs can be made at the same time.
-    train generator --config nuclei_generator --set "model.generator.base=$final"
-    train sam --config nuclei_sam --set "model.sam.base=$final" --set "model.generator.base=$final"
-    train again --config nuclei_again --devices 2 --set "model.generator.base=$out/generator/model.safetensors"
-    train further --config nuclei_again --devices 2 --set seed=1 \
+    train generator --config scripts/bundled/nuclei_generator.yaml --set "model.generator.base=$final"
+    train sam --config scripts/bundled/nuclei_sam.yaml --set "model.sam.base=$final" --set "model.generator.base=$final"
+    train again --config scripts/bundled/nuclei_again.yaml --devices 2 --set "model.generator.base=$out/generator/model.safetensors"
+    train further --config scripts/bundled/nuclei_again.yaml --devices 2 --set seed=1 \
         --set "model.generator.base=$out/again/model.safetensors"
-    train fine --config nuclei_fine --devices 2 --set "model.generator.base=$out/further/model.safetensors"
-    train sized --config nuclei_sized --devices 2 --set "model.generator.base=$out/fine/model.safetensors"
+    train fine --config scripts/bundled/nuclei_fine.yaml --devices 2 --set "model.generator.base=$out/further/model.safetensors"
+    train sized --config scripts/bundled/nuclei_sized.yaml --devices 2 --set "model.generator.base=$out/fine/model.safetensors"
     generators=("$out/fine/model.safetensors" "$out/sized/model.safetensors")
     # Only now SAM's last stage: it learns from the prompts of the generator that it will work with.
     if [ ! -f "$out/refine/last.pt" ]; then
         python scripts/bundle_model.py "$out/sam/model.safetensors" "$name" --generator "${generators[@]}"
         cp src/autosam/models/bundled/nuclei.safetensors "$out/unrefined.safetensors"
     fi
-    train refine --config nuclei_refine --devices 2 --set "model.sam.base=$out/unrefined.safetensors" \
+    train refine --config scripts/bundled/nuclei_refine.yaml --devices 2 --set "model.sam.base=$out/unrefined.safetensors" \
         --set "model.generator.base=$out/unrefined.safetensors"
     python scripts/bundle_model.py "$out/refine/model.safetensors" "$name" --generator "${generators[@]}"
-    python scripts/add_familiarity.py "$root" src/autosam/models/bundled/nuclei.safetensors --config nuclei_sized
-    python scripts/add_judge.py "$root" src/autosam/models/bundled/nuclei.safetensors --config nuclei_sized
+    python scripts/add_statistics.py "$root" src/autosam/models/bundled/nuclei.safetensors --config scripts/bundled/nuclei_sized.yaml
+    python scripts/add_region_classifier.py "$root" src/autosam/models/bundled/nuclei.safetensors --config scripts/bundled/nuclei_sized.yaml
 else
     python scripts/bundle_model.py "$final" "$name"
 fi

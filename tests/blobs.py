@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from autosam.config import Config, ModelConfig, SamConfig, load_config
-from autosam.data import Scene
+from autosam.data import LabeledImage
 from autosam.images import write_labels, write_png
-from autosam.models.checkpoint import ModelHeader, save_model
-from autosam.networks import build_networks, network_tensors
+from autosam.models.files.checkpoint import ModelHeader, save_model
+from autosam.models.networks import build_networks, network_tensors
 from autosam.training.joint import BatchLoss
 
 SMALL = (
@@ -47,9 +47,9 @@ def discs(seed: int, side: int = 96) -> tuple[NDArray[np.uint8], NDArray[np.int3
     return np.repeat(gray.clip(0, 255).astype(np.uint8)[..., None], 3, axis=2), labels
 
 
-def scene(seed: int, side: int = 96) -> Scene:
+def scene(seed: int, side: int = 96) -> LabeledImage:
     image, labels = discs(seed, side)
-    return Scene(f"discs/{seed}", "discs", image, labels)
+    return LabeledImage(f"discs/{seed}", "discs", image, labels)
 
 
 def disc_tiles(count: int = 2) -> tuple[Tensor, Tensor]:

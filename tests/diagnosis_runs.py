@@ -8,12 +8,12 @@ import pytest
 from fake_networks import BrightPixels, build_small_sam, use_component_sam
 from numpy.typing import NDArray
 
-from autosam.batch import segment_batch
 from autosam.config import load_config
 from autosam.images import find_sources, write_labels, write_png
-from autosam.models.weights import file_sha256
-from autosam.networks import Networks
-from autosam.pipeline import Segmenter
+from autosam.models.files.sam_weights import file_sha256
+from autosam.models.networks import Networks
+from autosam.pipeline.batch import segment_batch
+from autosam.pipeline.segmenter import Segmenter
 
 SHAPE = (64, 96)
 STAGES = ["found", "detection", "prompt", "prompt"]

@@ -14,15 +14,15 @@ from scipy import ndimage
 from segment_anything.modeling import Sam
 from torch import Tensor, nn
 
-from autosam.models import cutting, masks
-from autosam.models.familiarity import Familiarity
-from autosam.models.sam import Decoded, Embedding
-from autosam.models.variants import build_sam
+from autosam.models.sam import masks, postprocess
+from autosam.models.sam.interface import Decoded, Embedding
+from autosam.models.sam.variants import build_sam
+from autosam.models.statistics.novelty import NoveltyStatistics
 from autosam.prompts import Prompt
 
 
 class BrightPixels(nn.Module):
-    """A generator with any channels: foreground where the first colour is above one half, boundary nowhere."""
+    """A generator with any channels: foreground where the first color is above one half, boundary nowhere."""
 
     stride = 8
     downsample = 1
@@ -40,7 +40,7 @@ class BrightPixels(nn.Module):
 
 
 class DescribedPixels(BrightPixels):
-    """The same, with a deepest feature map: the colours' means over squares of 8 pixels."""
+    """The same, with a deepest feature map: the colors' means over squares of 8 pixels."""
 
     def __init__(self, *channels: str) -> None:
         super().__init__(*channels)
@@ -51,9 +51,9 @@ class DescribedPixels(BrightPixels):
         return super().forward(image)
 
 
-def colors_of(mean: float, deviation: float, *, limit: float) -> Familiarity:
-    """Make statistics of gray training tiles: the mean and the deviation of each of three equal colours."""
-    return Familiarity(
+def colors_of(mean: float, deviation: float, *, limit: float) -> NoveltyStatistics:
+    """Make statistics of gray training tiles: the mean and the deviation of each of three equal colors."""
+    return NoveltyStatistics(
         means=np.repeat(np.array([[mean, deviation]], np.float32), 3, axis=1),
         components=np.zeros((0, 6), np.float32),
         variances=np.zeros(0, np.float32),
@@ -125,7 +125,7 @@ def _shown(components: NDArray[np.int32], prompt: Prompt) -> NDArray[np.bool_]:
 def use_component_sam(monkeypatch: pytest.MonkeyPatch) -> ComponentSam:
     """Let `decode_masks` see components from here to the end of the test."""
     fake = ComponentSam()
-    for module, name in ((masks, "encode"), (masks, "decode"), (cutting, "upsample")):
+    for module, name in ((masks, "encode"), (masks, "decode"), (postprocess, "upsample")):
         monkeypatch.setattr(module, name, getattr(fake, name))
     return fake
 

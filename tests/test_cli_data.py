@@ -49,7 +49,7 @@ def test_import_says_what_it_did(pair: Path) -> None:
         pair / "out.h5",
         "--voxel-size",
         "30,8,8",
-        "--licence",
+        "--license",
         "CC0",
         "--citation",
         "Us 2026",
@@ -58,7 +58,7 @@ def test_import_says_what_it_did(pair: Path) -> None:
         f"{pair / 'out.h5'}: 3 image(s) in 1 volume(s) from files.",
         "instances   as published; ids hold in 3d",
         "voxel size  30 × 8 × 8 nm (z, y, x)",
-        "licence     CC0",
+        "license     CC0",
         "cite        Us 2026",
     ):
         assert line in output
@@ -97,7 +97,7 @@ def test_wrong_options(pair: Path) -> None:
 
 
 def test_an_interrupted_import_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import autosam.data.sources.files as files
+    import autosam.data.sources.release_files as files
 
     for name in "abc":
         for folder in ("images", "labels"):

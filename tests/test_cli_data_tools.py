@@ -54,7 +54,7 @@ def test_split_writes_the_store_and_the_lists_that_train_reads(stack, tmp_path):
     assert list(json.loads(file.read_text())) == ["other", "mine"]
 
 
-def test_split_refuses_dice_for_neighbours_unless_forced(stack):
+def test_split_refuses_dice_for_neighbors_unless_forced(stack):
     with pytest.raises(InputError, match=r"10 images are of one scene, v, .* or add --force"):
         run("split", stack, "--by", "random")
     assert not any(item.split for item in Store.open(stack).items)
@@ -176,7 +176,7 @@ def test_show_by_name_and_by_position(stack, tmp_path):
     assert sorted(file.name for file in (tmp_path / "seen").iterdir()) == ["s3_overlay.png", "s9_overlay.png"]
     picture = read_image(tmp_path / "seen" / "s3_overlay.png")
     assert picture.shape == (64, 64, 3)
-    # Outside the square it is the gray image, on its outline it is coloured.
+    # Outside the square it is the gray image, on its outline it is colored.
     assert len(set(picture[50, 50])) == 1
     assert len(set(picture[10, 15])) > 1
 

@@ -105,7 +105,7 @@ def test_components_make_instances_and_say_so(tmp_path):
     assert "1 truth file" in semantic.stdout
     assert "--components" in semantic.stdout
     result = run(*places, "--components")
-    assert "components (8 neighbours, 26 in 3D) of at least 50 px of semantic masks" in result.stdout
+    assert "components (8 neighbors, 26 in 3D) of at least 50 px of semantic masks" in result.stdout
     assert table_row(result.stdout, "pred ")[1:6] == ["2", "2", "1.000", "1.000", "1.000"]
     with_dust = run(*places, "--components", "--min-size", "1")
     assert table_row(with_dust.stdout, "pred ")[1:4] == ["3", "2", "0.667"]
@@ -266,7 +266,7 @@ def test_figures(places, tmp_path):
 def test_large_volumes_are_read_block_by_block(tmp_path, monkeypatch):
     import h5py
 
-    from autosam.metrics import scoring
+    from autosam.evaluation import scoring
 
     volume = np.stack([TWO, TWO, ONE, NONE]).astype(np.uint16)
     for name, labels in (("p", np.roll(volume, 1, 1)), ("t", volume)):
@@ -379,7 +379,7 @@ def test_a_store_is_a_truth(release, suffix):
 def test_a_volume_of_a_store_is_read_block_by_block(release, monkeypatch):
     from autosam.data.importing import import_release
     from autosam.data.sources import open_release
-    from autosam.metrics import scoring
+    from autosam.evaluation import scoring
 
     folder, volume = release
     import_release(open_release(str(folder / "raw.tif"), str(folder / "ids.tif")), folder / "s.h5")

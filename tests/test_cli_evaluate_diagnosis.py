@@ -14,9 +14,9 @@ from autosam.cli.evaluate import evaluate
 from autosam.cli.segment import segment
 from autosam.errors import AutosamError
 from autosam.images import read_image, write_labels, write_png
-from autosam.models.checkpoint import ModelHeader, save_model
-from autosam.networks import build_networks, network_tensors
-from autosam.pipeline import Segmenter
+from autosam.models.files.checkpoint import ModelHeader, save_model
+from autosam.models.networks import build_networks, network_tensors
+from autosam.pipeline.segmenter import Segmenter
 
 app = typer.Typer()
 app.command()(evaluate)

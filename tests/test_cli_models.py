@@ -8,11 +8,11 @@ from typer.testing import CliRunner
 
 from autosam.cli.models import models
 from autosam.errors import ModelError
-from autosam.models import zoo
-from autosam.models.checkpoint import ModelHeader, join_parts, save_model
-from autosam.models.lora import add_lora, lora_state_dict
-from autosam.models.variants import build_sam
-from autosam.models.weights import file_sha256
+from autosam.models.files import zoo
+from autosam.models.files.checkpoint import ModelHeader, join_parts, save_model
+from autosam.models.files.sam_weights import file_sha256
+from autosam.models.sam.lora import add_lora, lora_state_dict
+from autosam.models.sam.variants import build_sam
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +45,7 @@ def row(output: str, name: str) -> list[str]:
 
 def test_list_says_what_is_present(tmp_path, package):
     output = run("list")
-    assert row(output, "name") == ["name", "kind", "size", "licence", "present"]
+    assert row(output, "name") == ["name", "kind", "size", "license", "present"]
     assert row(output, "mito") == ["mito", "model", "?", "CC", "BY-NC-SA", "3.0", "no"]
     assert row(output, "vit_b") == ["vit_b", "base", "375.0", "MB", "Apache-2.0", "no"]
     assert row(output, "vit_l") == ["vit_l", "base", "?", "Apache-2.0", "no"]
@@ -72,13 +72,13 @@ def test_show_a_bundled_model_with_its_card(sam, package):
     save_model(
         path,
         tensors=join_parts({"generator": {"head.weight": torch.zeros(2, 3)}, "sam": sam.state_dict()}),
-        metadata=ModelHeader(settings={"variant": "tiny"}, training={"steps": 12}, licence="CC BY-NC-SA 3.0"),
+        metadata=ModelHeader(settings={"variant": "tiny"}, training={"steps": 12}, license="CC BY-NC-SA 3.0"),
     )
     path.with_suffix(".md").write_text("# mito\n\nTrained on epfl and vnc.\n", encoding="utf-8")
     output = run("show", "mito")
     assert f"file      {path}\n" in output
     assert f"sha256    {file_sha256(path)}\n" in output
-    assert "licence   CC BY-NC-SA 3.0\n" in output
+    assert "license   CC BY-NC-SA 3.0\n" in output
     assert "base      none: it is all in here\n" in output
     assert "variant: tiny" in output
     assert "steps: 12" in output
@@ -102,7 +102,7 @@ def test_show_a_model_on_a_base(sam, tmp_path):
     )
     output = run("show", str(path))
     assert "base      vit_b (sha256 ec2df6)\n" in output
-    assert "licence   not stated\n" in output
+    assert "license   not stated\n" in output
     assert "settings" not in output
     assert row(output, "adapter") == ["adapter", "(LoRA)", "16", f"{added:,}"]
     assert "model card" not in output

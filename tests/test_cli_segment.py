@@ -23,8 +23,8 @@ from autosam import cli
 from autosam.config import load_config
 from autosam.images import read_image, read_labels
 from autosam.images import write as writing
-from autosam.networks import Networks
-from autosam.pipeline import Segmenter
+from autosam.models.networks import Networks
+from autosam.pipeline.segmenter import Segmenter
 
 SPOTS, TRUTH = draw_ellipses((100, 150), [(20, 30, 9, 12), (50, 100, 14, 10), (80, 40, 8, 16)])
 
@@ -108,7 +108,7 @@ def test_labels_overlay_table_and_record(autosam, tmp_path):
 
 
 def test_images_unlike_the_training_images_are_said_in_one_line(autosam, tmp_path, monkeypatch):
-    networks = Networks(build_small_sam(), DescribedPixels(), familiarity=colors_of(0.1, 0.2, limit=0.25))
+    networks = Networks(build_small_sam(), DescribedPixels(), statistics=colors_of(0.1, 0.2, limit=0.25))
 
     def from_model(model, *, config=None, overrides=(), device="auto"):
         return Segmenter(networks, load_config(config, overrides=overrides), name=str(model))
@@ -123,7 +123,7 @@ def test_images_unlike_the_training_images_are_said_in_one_line(autosam, tmp_pat
     assert "2 of 4 images are unlike what the model was trained on (b, d): look at the overlays." in out
     assert out.index("unlike") < out.index("Results are in")
     record = json.loads((tmp_path / "all" / "autosam_run.json").read_text(encoding="utf-8"))
-    told = {name: entry["unfamiliar"] for name, entry in record["images"].items()}
+    told = {name: entry["out_of_distribution"] for name, entry in record["images"].items()}
     assert told == {"a": False, "b": True, "c": False, "d": True}
     assert record["images"]["a"]["novelty"] < 1 < record["images"]["b"]["novelty"]
 
@@ -432,7 +432,7 @@ def test_an_interrupted_run_says_how_to_go_on(autosam, tmp_path, monkeypatch):
     save(tmp_path / "in" / "b.tif")
     whole = Segmenter.segment
 
-    def interrupted(self, image, *, magnification=None, prompts=None, oracle=None, progress=None):
+    def interrupted(self, image, *, zoom=None, prompts=None, oracle=None, progress=None):
         if (tmp_path / "out" / "a_labels.tif").exists():
             raise KeyboardInterrupt
         return whole(self, image, prompts=prompts, progress=progress)

@@ -12,8 +12,8 @@ from fake_networks import BrightPixels, build_small_sam, draw_ellipses, use_comp
 from autosam import cli
 from autosam.config import load_config
 from autosam.images import read_image, read_labels
-from autosam.networks import Networks
-from autosam.pipeline import Segmenter
+from autosam.models.networks import Networks
+from autosam.pipeline.segmenter import Segmenter
 
 PLACES = [(15, 15, 8, 9), (42, 40, 10, 8)]
 SPOTS, TRUTH = draw_ellipses((60, 60), PLACES)

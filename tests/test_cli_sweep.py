@@ -13,8 +13,8 @@ from fake_networks import BrightPixels, build_small_sam, use_component_sam
 from autosam.cli import main
 from autosam.config import load_config
 from autosam.images import read_image
-from autosam.networks import Networks
-from autosam.pipeline import Segmenter
+from autosam.models.networks import Networks
+from autosam.pipeline.segmenter import Segmenter
 
 Run = Callable[..., tuple[int, str, str]]
 

@@ -10,8 +10,8 @@ from blobs import SMALL, write_discs
 from autosam.cli import main
 from autosam.cli.train import train
 from autosam.config import load_config
-from autosam.networks import load_networks
-from autosam.training.run import CHECKPOINT, MODEL, TRAIN_LOG, VALIDATION_LOG
+from autosam.models.networks import load_networks
+from autosam.training.run_folder import CHECKPOINT, MODEL, TRAIN_LOG, VALIDATION_LOG
 
 STEPS = ("training.steps=4", "training.validate_every=2", "training.checkpoint_every=2")
 
@@ -64,11 +64,11 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 def test_a_run_from_folders_to_a_model(command: Command, data: Path, tmp_path: Path, workers: int) -> None:
     out = tmp_path / "run [2]"
     status, printed = command.train(
-        data, out, f"training.workers={workers}", "training.precision=bfloat16", flags=("--licence", "CC0")
+        data, out, f"training.workers={workers}", "training.precision=bfloat16", flags=("--license", "CC0")
     )
     assert status == 0
     _, header = load_networks(out / MODEL)
-    assert header.licence == "CC0"
+    assert header.license == "CC0"
     assert (out / TRAIN_LOG).is_file()
     assert len((out / VALIDATION_LOG).read_text().splitlines()) == 3
 
@@ -176,7 +176,7 @@ def test_the_recipes_of_the_help_are_those_that_come_along(command: Command, dat
 
 def test_a_model_that_is_prompted_by_hand_says_so(command: Command, data: Path, tmp_path: Path) -> None:
     status, printed = command.train(
-        data, tmp_path / "run", "model.generator=null", "prompts.method=manual", "training.emitted_share=0"
+        data, tmp_path / "run", "model.generator=null", "prompts.method=user", "training.predicted_share=0"
     )
     assert status == 0, printed
     assert printed.splitlines()[-1].endswith("-o RESULTS --prompts TABLE.csv")
@@ -216,8 +216,8 @@ def test_bad_settings(command: Command, data: Path, tmp_path: Path) -> None:
     assert "no generator can be built on encoder 'resnet19'" in command.fault(
         data, out, "model.generator.encoder=resnet19"
     )
-    assert "no config file or name 'mitoo'; did you mean mito?" in command.fault(
-        data, out, flags=("--config", "mitoo")
+    assert "no config file or name 'jointt'; did you mean joint?" in command.fault(
+        data, out, flags=("--config", "jointt")
     )
     assert "holds no last.pt to resume" in command.fault(data, out, flags=("--resume",))
 

@@ -12,9 +12,9 @@ from fake_networks import BrightPixels, ComponentSam, build_small_sam, use_compo
 
 from autosam.cli import main
 from autosam.config import load_config
-from autosam.models.weights import file_sha256
-from autosam.networks import Networks
-from autosam.pipeline import Segmenter
+from autosam.models.files.sam_weights import file_sha256
+from autosam.models.networks import Networks
+from autosam.pipeline.segmenter import Segmenter
 
 Run = Callable[..., tuple[int, str, str]]
 

@@ -50,9 +50,12 @@ def test_every_fault_is_reported_at_once_with_its_path() -> None:
         ("model.sam.image_size=70", "model.sam.image_size=70: Input should be a multiple of 16"),
         ("model.generator.channels=[boundary, boundary]", "model.generator: channels must name"),
         ("model.generator.channels=[]", "model.generator: channels must name"),
-        ("training.augment.scale=[2, 1]", "training.augment: scale is [2.0, 1.0]; it must be two positive"),
-        ("training.augment.scale=[1]", "training.augment.scale.1 is missing"),
-        ("training.emitted=[0.6, 0.1]", "training: emitted is [0.6, 0.1]; the smaller fraction comes first"),
+        ("training.augment.zoom=[2, 1]", "training.augment: zoom is [2.0, 1.0]; it must be two positive"),
+        ("training.augment.zoom=[1]", "training.augment.zoom.1 is missing"),
+        (
+            "training.predicted_between=[0.6, 0.1]",
+            "training: predicted_between is [0.6, 0.1]; the smaller fraction comes first",
+        ),
         ("training=null", "training=None: "),
         ("data.sources=[{name: a, images: b}]", "data.sources.0.labels is missing"),
     ],
@@ -139,14 +142,14 @@ NO_ANSWERS = ("model.sam.prompt_encoder=none", "model.sam.mask_decoder=none")
         ),
         (
             ("decode.sam=false", "prompts.method=grid"),
-            "config: decode.sam=false keeps the generator's basins, and prompts.method=grid asks no generator",
+            "config: decode.sam=false keeps the generator's regions, and prompts.method=grid asks no generator",
         ),
         (
-            ("model.generator=null", "decode.sam=false", "prompts.method=manual"),
-            "config: decode.sam=false keeps the generator's basins, and prompts.method=manual asks no generator",
+            ("model.generator=null", "decode.sam=false", "prompts.method=user"),
+            "config: decode.sam=false keeps the generator's regions, and prompts.method=user asks no generator",
         ),
-        (("images.scale=0.04",), "images.scale=0.04: Input should be greater than or equal to 0.05"),
-        (("images.scale=21",), "images.scale=21: Input should be less than or equal to 20"),
+        (("images.zoom=0.04",), "images.zoom=0.04: Input should be greater than or equal to 0.05"),
+        (("images.zoom=21",), "images.zoom=21: Input should be less than or equal to 20"),
         (
             ("training.simulate.box_only=0.6", "training.simulate.point_only=0.5"),
             "training.simulate: box_only=0.6 and point_only=0.5 are shares; their sum is at most 1",
@@ -173,7 +176,7 @@ def test_either_network_may_be_missing() -> None:
     assert load_config().model.prompted
     alone = load_config(overrides=["model.sam=null", "decode.sam=false"]).model
     assert (alone.sam, alone.prompted) == (None, False)
-    by_hand = load_config(overrides=["model.generator=null", "prompts.method=manual"]).model
+    by_hand = load_config(overrides=["model.generator=null", "prompts.method=user"]).model
     assert (by_hand.generator, by_hand.prompted) == (None, True)
     own = [*NO_ANSWERS, "model.generator.encoder=sam", "model.generator.skips=[0, 3, 6]", "decode.sam=false"]
     encoder_only = load_config(overrides=own)
@@ -259,9 +262,9 @@ def test_configs_are_found_by_path_and_by_name(tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.yaml").write_text("seed: 3\n")
     assert load_config("mine.yaml").seed == 3
-    assert find_config("mito") == config_folder() / "mito.yaml"
-    with pytest.raises(ConfigError, match=r"no config file or name 'mitoo'; did you mean mito\?") as error:
-        find_config("mitoo")
+    assert find_config("joint") == config_folder() / "joint.yaml"
+    with pytest.raises(ConfigError, match=r"no config file or name 'jointt'; did you mean joint\?") as error:
+        find_config("jointt")
     assert "known names: " in message(error)
     with pytest.raises(ConfigError, match=r"no config file or name 'gone/far\.yaml'"):
         find_config("gone/far.yaml")
@@ -273,7 +276,7 @@ def test_the_configs_that_come_along(path: Path) -> None:
 
 
 def test_written_and_read_again() -> None:
-    config = small_config("data.split=splits.json", "training.emitted=[0, 1]")
+    config = small_config("data.split=splits.json", "training.predicted_between=[0, 1]")
     assert make_config(config.model_dump(mode="json")) == config
 
 

@@ -12,7 +12,7 @@ from autosam.data.check import check_store
 from autosam.data.duplicates import Duplicate, fingerprint, near_duplicates
 from autosam.data.manifest import Item
 from autosam.data.objects import ObjectCount
-from autosam.data.summary import shares
+from autosam.data.shares import shares
 from autosam.errors import InputError
 from autosam.images import read_image
 from autosam.metrics import components
@@ -133,7 +133,7 @@ def test_pieces_that_touch_at_a_corner_across_slices_are_one():
     assert count.objects().pieces.tolist() == [2]
 
 
-def test_neighbouring_ids_do_not_join():
+def test_neighboring_ids_do_not_join():
     count = ObjectCount()
     count.add(np.array([[1, 2], [1, 2]]))
     count.add(np.array([[2, 1], [2, 1]]))
@@ -216,7 +216,7 @@ def test_leaks_between_parts():
 def test_next_slices_in_two_parts():
     pairs = {f"s{z}": (noise(z), square()) for z in range(4)}
     report = check_store(store_of(pairs, volume="v", splits={"s0": "train", "s1": "train", "s2": "val"}))
-    assert [(f.kind, f.item) for f in report.findings] == [("neighbours in two parts", "s1")]
+    assert [(f.kind, f.item) for f in report.findings] == [("neighbors in two parts", "s1")]
 
 
 def test_a_mask_is_told_from_instances():

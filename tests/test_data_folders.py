@@ -10,7 +10,7 @@ from blobs import discs, small_config, write_discs
 
 from autosam.data.folders import divide, evenly_spaced, load_scenes, read_split
 from autosam.errors import InputError
-from autosam.training.scenes import load_part
+from autosam.training.load_images import load_part
 
 GRAY = np.arange(48, dtype=np.uint8).reshape(6, 8)
 
@@ -232,7 +232,7 @@ def test_a_share_is_spread_evenly(count: int, fraction: float, taken: list[int])
     assert evenly_spaced(range(count), fraction) == taken
 
 
-# An expert's prompts
+# An user's prompts
 
 
 def prompts_in(folder: Path, **tables: str) -> Path:

@@ -83,7 +83,7 @@ def test_dsb2018_official(tmp_path: Path, raw: np.ndarray) -> None:
         np.testing.assert_array_equal(store.labels("00ae"), truth)
         np.testing.assert_array_equal(store.image("00ae"), rgba[..., :3])
         assert not store.labels("01bf").any()
-        assert store.manifest.licence == "CC0 1.0"
+        assert store.manifest.license == "CC0 1.0"
         assert store.volumes == ()
     png(root / "01bf/masks/m.png", np.zeros((3, 3), np.uint8))
     with pytest.raises(InputError, match=r"m.png is \(3, 3\) and its image \(40, 56\)"):
@@ -187,8 +187,8 @@ def test_file_pairs(tmp_path: Path, raw: np.ndarray, ids: np.ndarray) -> None:
         np.testing.assert_array_equal(store.volume("f").labels(), ids.astype(np.uint64) + 2**50)
     flat = imported("files", tmp_path, f"{tmp_path}/f.h5:/flat", f"{tmp_path}/f.h5:/truth")
     np.testing.assert_array_equal(flat.labels("f"), ids[0])
-    colour = imported("files", tmp_path, f"{tmp_path}/f.h5:/rgb", f"{tmp_path}/f.h5:/truth")
-    assert colour.image("f").shape == (H, W, 3)
+    color = imported("files", tmp_path, f"{tmp_path}/f.h5:/rgb", f"{tmp_path}/f.h5:/truth")
+    assert color.image("f").shape == (H, W, 3)
     lone = imported("files", tmp_path, png(tmp_path / "c.png", raw[0]), tif(tmp_path / "d.tif", ids[0]))
     assert lone.volumes == ()
     np.testing.assert_array_equal(lone.labels("c"), ids[0])
@@ -231,10 +231,10 @@ def test_ome_zarr(tmp_path: Path, raw: np.ndarray, ids: np.ndarray, version: str
     np.testing.assert_array_equal(store.volume("v").labels(), ids)
     assert store.manifest.voxel_size_nm == (30, 4, 4)
     ome_zarr(tmp_path / "c.zarr", raw[:3], ids[0], version, "cyx")
-    colour = imported("ome-zarr", tmp_path, tmp_path / "c.zarr", "cells")
-    np.testing.assert_array_equal(colour.image("c"), np.moveaxis(raw[:3], 0, -1))
-    np.testing.assert_array_equal(colour.labels("c"), ids[0])
-    assert colour.manifest.voxel_size_nm == (0, 4, 4)
+    color = imported("ome-zarr", tmp_path, tmp_path / "c.zarr", "cells")
+    np.testing.assert_array_equal(color.image("c"), np.moveaxis(raw[:3], 0, -1))
+    np.testing.assert_array_equal(color.labels("c"), ids[0])
+    assert color.manifest.voxel_size_nm == (0, 4, 4)
     with pytest.raises(InputError, match="no label image nuclei; it has: cells"):
         open_release(str(tmp_path / "c.zarr"), "nuclei")
     ome_zarr(tmp_path / "d.zarr", raw[:2], ids[0], version, "cyx")
@@ -312,7 +312,7 @@ def test_coco(tmp_path: Path, raw: np.ndarray) -> None:
         truth[2:9, 3:12] = truth[20:24, 20:24] = 1
         np.testing.assert_array_equal(store.labels("a_x"), truth)
         np.testing.assert_array_equal(store.labels("y"), ~mask)
-        assert store.manifest.licence == "CC BY 4.0"
+        assert store.manifest.license == "CC BY 4.0"
         assert any("1 crowd regions" in note for note in store.manifest.notes)
     content["images"].pop()
     content["images"].append({"id": 9, "file_name": "z.png"})
@@ -440,7 +440,7 @@ def test_outlines() -> None:
     paint_rings(labels, [], 1)
     paint_rings(labels, [as_ring(square(-9, -9, -3, -3), "o")], 1)
     assert not labels.any()
-    # A centre decides: the square reaches .4 of a pixel too far on each side.
+    # A center decides: the square reaches .4 of a pixel too far on each side.
     paint_rings(labels, [as_ring([(0.6, 0.6), (3.4, 0.6), (3.4, 3.4), (0.6, 3.4)], "o")], 2)
     assert labels[1:3, 1:3].all()
     assert labels.astype(bool).sum() == 4

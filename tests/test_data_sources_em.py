@@ -78,7 +78,7 @@ def test_epfl_stacks(tmp_path: Path, raw: np.ndarray, mask: np.ndarray) -> None:
     assert [item.split for item in store.items] == ["train"] * 5 + ["test"] * 3
     manifest = store.manifest
     assert (manifest.voxel_size_nm, manifest.ids, manifest.min_size) == ((5, 5, 5), "2d", 50)
-    assert "at least 50 pixels, 8 neighbours" in manifest.instances
+    assert "at least 50 pixels, 8 neighbors" in manifest.instances
     assert "Lucchi" in manifest.citation
 
 
@@ -174,7 +174,7 @@ def test_epfl_in_3d(tmp_path: Path, raw: np.ndarray, mask: np.ndarray) -> None:
     store = imported(tmp_path / "in", "epfl", tmp_path, instances="components-3d", min_size=20)
     check_volume(store, "training", raw, components(mask, min_size=20))
     assert store.manifest.ids == "3d"
-    assert "at least 20 voxels, 26 neighbours" in store.manifest.instances
+    assert "at least 20 voxels, 26 neighbors" in store.manifest.instances
 
 
 def test_epfl_folder_of_slices_with_gaps(tmp_path: Path, raw: np.ndarray, mask: np.ndarray) -> None:
@@ -201,11 +201,11 @@ def test_casser(
     root = tmp_path / "in" / folder
     for z in range(3):
         png(root / "Train_In" / f"mask{z:04d}.png", raw[z])
-        # The release's masks are RGBA: white is foreground, other colours are not.
-        colour = np.full((H, W, 4), (0, 0, 0, 255), np.uint8)
-        colour[mask[z] > 0] = 255
-        colour[0, 0] = (255, 0, 0, 255)
-        png(root / "Train_Out" / f"{z}.png", colour)
+        # The release's masks are RGBA: white is foreground, other colors are not.
+        color = np.full((H, W, 4), (0, 0, 0, 255), np.uint8)
+        color[mask[z] > 0] = 255
+        color[0, 0] = (255, 0, 0, 255)
+        png(root / "Train_Out" / f"{z}.png", color)
         png(root / "Test_In" / f"mask{z:04d}.png", raw[z + 3])
         png(root / "Test_Out" / f"{z + 1}.png", mask[z + 3])
     truth = mask[:3].copy()
@@ -240,7 +240,7 @@ def test_mitoem(tmp_path: Path, raw: np.ndarray, ids: np.ndarray) -> None:
     assert store.item("R_val_z0401").group == "R"
     assert (store.manifest.ids, store.manifest.min_size) == ("3d", None)
     assert store.manifest.voxel_size_nm == (30, 8, 8)
-    with_test = imported(root, "mitoem", tmp_path, unlabelled=True, restart=True)
+    with_test = imported(root, "mitoem", tmp_path, unlabeled=True, restart=True)
     item = with_test.item("R_test_z0500")
     assert (item.labels_dtype, item.split) == (None, "test")
     with pytest.raises(InputError, match="smallest size is for connected components"):
@@ -278,7 +278,7 @@ def test_snemi3d(tmp_path: Path, raw: np.ndarray, ids: np.ndarray, form: str) ->
         tif(root / f"{image}train-input.tif", raw)
         tif(root / f"{seg}train-labels.tif", neurites)
         tif(root / f"{image}test-input.tif", raw[:4])
-    store = imported(root, "snemi3d", tmp_path, unlabelled=True)
+    store = imported(root, "snemi3d", tmp_path, unlabeled=True)
     check_volume(store, "AC4", raw, neurites)
     check_volume(store, "AC3", raw[:4], None)
     assert {item.split for item in store.items} == {"train", "test"}
@@ -336,13 +336,13 @@ def test_vnc(tmp_path: Path, raw: np.ndarray, mask: np.ndarray, official: bool) 
         png(root / f"mitochondria/{z:02d}.png", mask[z])
     store = imported(tmp_path / "in", "vnc", tmp_path)
     check_volume(store, "stack1", raw[:3], each_slice(mask[:3]))
-    assert store.manifest.licence == "CC BY-NC-SA 3.0"
+    assert store.manifest.license == "CC BY-NC-SA 3.0"
     neurites = imported(tmp_path / "in", "vnc", tmp_path, target="neurites", min_size=9, restart=True)
     check_volume(neurites, "stack1", raw[:3], each_slice(tissue[:3] >= 191, 9))
     with pytest.raises(InputError, match="vnc has no target synapses; it has: mitochondria, neurites"):
         open_release(str(tmp_path / "in"), target="synapses")
     if official:
-        both = imported(tmp_path / "in", "vnc", tmp_path, unlabelled=True, restart=True)
+        both = imported(tmp_path / "in", "vnc", tmp_path, unlabeled=True, restart=True)
         check_volume(both, "stack2", raw[3:6], None)
 
 
@@ -367,6 +367,6 @@ def test_terms_are_the_users_word(tmp_path: Path, raw: np.ndarray, mask: np.ndar
     tif(tmp_path / "in/training.tif", raw)
     tif(tmp_path / "in/training_groundtruth.tif", mask)
     store = imported(tmp_path / "in", "epfl", tmp_path, terms=Terms("mine", None, (6, 5, 5)))
-    assert store.manifest.licence == "mine"
+    assert store.manifest.license == "mine"
     assert store.manifest.voxel_size_nm == (6, 5, 5)
     assert "Lucchi" in store.manifest.citation

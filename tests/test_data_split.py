@@ -1,4 +1,4 @@
-"""Splits: right sizes, whole scenes, gaps, and no dice for neighbours."""
+"""Splits: right sizes, whole scenes, gaps, and no dice for neighbors."""
 
 from collections import Counter
 
@@ -64,7 +64,7 @@ def test_blocks_refuse_what_they_cannot_do():
         split_items(lone(3), "blocks")
 
 
-def test_neighbours_are_not_dealt_out_at_random_unless_forced():
+def test_neighbors_are_not_dealt_out_at_random_unless_forced():
     items = slices(range(20))
     with pytest.raises(InputError, match=r"20 images are of one scene, epfl, .*add --force") as error:
         split_items(items, "random")

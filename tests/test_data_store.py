@@ -17,7 +17,7 @@ from autosam.errors import InputError
 from autosam.metrics import components
 
 FORMS = ("s.h5", "s.zarr", "s")
-HEADER = Manifest("made", licence="CC0", citation="Nobody 2026", voxel_size_nm=(30.0, 8.0, 4.0), ids="3d")
+HEADER = Manifest("made", license="CC0", citation="Nobody 2026", voxel_size_nm=(30.0, 8.0, 4.0), ids="3d")
 
 
 def slice_of(z: int) -> tuple[np.ndarray, np.ndarray]:
@@ -40,8 +40,8 @@ def fill(path: Path, stop_at: str = "", reads: list[str] | None = None, **settin
 
     for z in (0, 1, 5):
         writer.append(f"a_z{z}", read(f"a_z{z}", slice_of(z)), group="g", volume="a", z=z, split="train")
-    colour = np.random.default_rng(9).integers(0, 255, (20, 25, 3)).astype(np.uint8)
-    writer.append("colour", read("colour", (colour, np.full((20, 25), 2**40, np.int64))), split="val")
+    color = np.random.default_rng(9).integers(0, 255, (20, 25, 3)).astype(np.uint8)
+    writer.append("color", read("color", (color, np.full((20, 25), 2**40, np.int64))), split="val")
     writer.append("bare", read("bare", (np.zeros((5, 6), np.float32), None)))
     writer.finish()
     return Store.open(path)
@@ -56,16 +56,16 @@ def message(error: pytest.ExceptionInfo[InputError]) -> str:
 def test_what_goes_in_comes_out(tmp_path: Path, form: str) -> None:
     store = fill(tmp_path / form)
     assert store.manifest == Manifest(**{**vars(HEADER), "items": store.items})
-    assert [item.name for item in store.items] == ["a_z0", "a_z1", "a_z5", "colour", "bare"]
+    assert [item.name for item in store.items] == ["a_z0", "a_z1", "a_z5", "color", "bare"]
     assert store.item("a_z5") == Item("a_z5", "g", "a", 5, (30, 40), "uint16", "uint16", "train")
-    assert store.item(3) == Item("colour", "", None, None, (20, 25, 3), "uint8", "uint64", "val")
+    assert store.item(3) == Item("color", "", None, None, (20, 25, 3), "uint8", "uint64", "val")
     for z in (0, 1, 5):
         image, labels = slice_of(z)
         np.testing.assert_array_equal(store.image(f"a_z{z}"), image)
         np.testing.assert_array_equal(store.labels(f"a_z{z}"), labels)
         assert store.labels(f"a_z{z}").dtype == store.image(f"a_z{z}").dtype == np.uint16
-    assert (store.labels("colour") == 2**40).all()
-    assert store.image("colour").shape == (20, 25, 3)
+    assert (store.labels("color") == 2**40).all()
+    assert store.image("color").shape == (20, 25, 3)
     assert (store.image(3) == np.random.default_rng(9).integers(0, 255, (20, 25, 3))).all()
     assert store.image("bare").dtype == np.float32
     with pytest.raises(InputError, match="bare has no labels"):
@@ -93,10 +93,10 @@ def test_interrupted_goes_on_and_gives_the_same_bytes(tmp_path: Path, form: str)
     (tmp_path / "cut").mkdir()
     reads: list[str] = []
     with pytest.raises(KeyboardInterrupt):
-        fill(tmp_path / "cut" / form, "colour", reads)
+        fill(tmp_path / "cut" / form, "color", reads)
     assert not (tmp_path / "cut" / form).exists()
     store = fill(tmp_path / "cut" / form, reads=reads)
-    assert reads == ["a_z0", "a_z1", "a_z5", "colour", "colour", "bare"]
+    assert reads == ["a_z0", "a_z1", "a_z5", "color", "color", "bare"]
     assert whole is not None
     one, other = (sorted(p for p in s.path.rglob("*") if p.is_file()) or [s.path] for s in (whole, store))
     assert [p.read_bytes() for p in one] == [p.read_bytes() for p in other]
@@ -154,7 +154,7 @@ def test_forms_as_others_read_them(tmp_path: Path) -> None:
     assert scale["axes"][0]["unit"] == "nanometer"
     assert scale["datasets"][0]["coordinateTransformations"] == [{"type": "scale", "scale": [30, 8, 4]}]
     assert zarr.open_group(tmp_path / "s.zarr/a/labels", mode="r").attrs["ome"]["labels"] == ["instances"]
-    assert zarr.open_array(tmp_path / "s.zarr/colour/0", mode="r").shape == (3, 20, 25)
+    assert zarr.open_array(tmp_path / "s.zarr/color/0", mode="r").shape == (3, 20, 25)
     assert (tmp_path / "s/images/a_z0.tif").exists()
     assert (tmp_path / "s/labels/a_z0.tif").exists()
 
@@ -205,7 +205,7 @@ def test_no_store(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "new.h5", "w") as file:
         file["manifest"] = HEADER.dumps().replace('"version": 1', '"version": 2')
     with h5py.File(tmp_path / "odd.h5", "w") as file:
-        file["manifest"] = HEADER.dumps().replace('"licence"', '"license"')
+        file["manifest"] = HEADER.dumps().replace('"license"', '"terms"')
     for name, words in {
         "none": "no such store",
         "empty": "no store of autosam",

@@ -42,6 +42,7 @@ def test_agreement_allows_for_single_pixels_only():
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::autosam.config.old_names.OldNameWarning")
 @pytest.mark.parametrize("model", list(golden.EXAMPLES))
 def test_labels_are_those_that_are_stored(model, tmp_path):
     with np.load(Path(__file__).parent / "golden.npz") as stored:

@@ -8,15 +8,15 @@ import tifffile
 
 from autosam.errors import InputError
 from autosam.images.channels import mean_picture, normalize_channels
+from autosam.images.multichannel import find_channels, read_channels, split_channels
 from autosam.images.normalize import normalize
-from autosam.images.scenes import find_scenes, read_scene, split_scenes
-from autosam.images.source import Source, find_sources
+from autosam.images.source import ImageSource, find_sources
 
 RAMP = np.arange(12, dtype=np.uint8).reshape(3, 4)
 
 
-def sources(*names: str) -> list[Source]:
-    return [Source(Path(name)) for name in names]
+def sources(*names: str) -> list[ImageSource]:
+    return [ImageSource(Path(name)) for name in names]
 
 
 # What the networks see
@@ -30,7 +30,7 @@ def test_one_image_is_what_normalize_gives():
 
 
 @pytest.mark.parametrize("count", [2, 3])
-def test_input_normalizes_each_colour_on_its_own(count):
+def test_input_normalizes_each_color_on_its_own(count):
     channels = [RAMP * 20, RAMP.astype(np.uint16) + 500, -RAMP.astype(np.float64)][:count]
     (plane,) = normalize_channels(channels, combine="input", low=0, high=100)
     ramp = RAMP / 11
@@ -65,7 +65,7 @@ def test_percentiles_and_missing_pixels_are_passed_on():
 
 
 def test_files_are_grouped_by_what_comes_before_the_ending():
-    found = find_scenes(
+    found = find_channels(
         sources("in/b_gfp.png", "in/a_dapi.tif", "in/notes.png", "in/a_gfp.ome.tif", "in/b_dapi.tif"),
         ["_dapi", "_gfp"],
     )
@@ -77,32 +77,32 @@ def test_files_are_grouped_by_what_comes_before_the_ending():
 
 
 def test_pages_are_grouped_page_by_page():
-    stacks = [Source(Path(f"s_{c}.tif"), page=page, pages=11) for c in "ab" for page in range(11)]
-    scenes = find_scenes(stacks, ["_a", "_b"]).scenes
+    stacks = [ImageSource(Path(f"s_{c}.tif"), page=page, pages=11) for c in "ab" for page in range(11)]
+    scenes = find_channels(stacks, ["_a", "_b"]).scenes
     assert [scene.name for scene in scenes][:2] == ["s_p00", "s_p01"]
     assert [str(source) for source in scenes[10].sources] == ["s_a.tif[10]", "s_b.tif[10]"]
 
 
 def test_the_longest_ending_counts_and_a_bare_ending_is_no_name():
-    found = find_scenes(sources("x1.tif", "x11.tif", "1.tif"), ["1", "11"])
+    found = find_channels(sources("x1.tif", "x11.tif", "1.tif"), ["1", "11"])
     assert [(scene.name, str(scene)) for scene in found.scenes] == [("x", "x1.tif + x11.tif")]
     assert found.left_out == sources("1.tif")
 
 
 def test_all_that_is_missing_is_named_in_one_line():
     with pytest.raises(InputError) as caught:
-        find_scenes(sources("a_r.tif", "a_g.tif", "b_g.tif", "c_b.tif"), ["_r", "_g", "_b"])
+        find_channels(sources("a_r.tif", "a_g.tif", "b_g.tif", "c_b.tif"), ["_r", "_g", "_b"])
     message = str(caught.value)
     assert "3 of 3 scenes lack a channel" in message
     for named in ("no a_b beside a_r.tif", "no b_r and b_b beside b_g.tif", "no c_r and c_g beside c_b.tif"):
         assert named in message
     assert "\n" not in message
     with pytest.raises(InputError, match="and so on for 4 more"):
-        find_scenes(sources(*(f"{number}_r.tif" for number in range(9))), ["_r", "_g"])
+        find_channels(sources(*(f"{number}_r.tif" for number in range(9))), ["_r", "_g"])
     with pytest.raises(InputError, match=r"s_b \(page 1\) beside s_a.tif\[1\]"):
-        find_scenes(
-            [Source(Path("s_a.tif"), page=p, pages=2) for p in (0, 1)]
-            + [Source(Path("s_b.tif"), page=0, pages=2)],
+        find_channels(
+            [ImageSource(Path("s_a.tif"), page=p, pages=2) for p in (0, 1)]
+            + [ImageSource(Path("s_b.tif"), page=0, pages=2)],
             ["_a", "_b"],
         )
 
@@ -120,7 +120,7 @@ def test_all_that_is_missing_is_named_in_one_line():
 )
 def test_endings_and_files_that_do_not_fit(names, endings, message):
     with pytest.raises(InputError, match=message):
-        find_scenes(sources(*names), endings)
+        find_channels(sources(*names), endings)
 
 
 # Their pixels
@@ -129,8 +129,8 @@ def test_endings_and_files_that_do_not_fit(names, endings, message):
 def test_channels_of_several_files(tmp_path):
     for name, image in (("a_r", RAMP), ("a_g", RAMP.astype(np.uint16) + 300)):
         tifffile.imwrite(tmp_path / f"{name}.tif", image, photometric="minisblack")
-    (scene,) = find_scenes(find_sources([tmp_path]), ["_r", "_g"]).scenes
-    red, green = read_scene(scene)
+    (scene,) = find_channels(find_sources([tmp_path]), ["_r", "_g"]).scenes
+    red, green = read_channels(scene)
     np.testing.assert_array_equal(red, RAMP)
     np.testing.assert_array_equal(green, RAMP.astype(np.uint16) + 300)
     assert scene.resolved().sources[0].path.is_absolute()
@@ -154,9 +154,9 @@ def test_channels_of_one_tiff(tmp_path, count, last):
         )
     else:
         tifffile.imwrite(path, stack, photometric="minisblack", metadata={"axes": "CYX"})
-    (scene,) = split_scenes(find_sources([path]))
+    (scene,) = split_channels(find_sources([path]))
     assert (scene.name, scene.image, str(scene)) == ("a", "a.ome.tif", str(path))
-    channels = read_scene(scene)
+    channels = read_channels(scene)
     assert len(channels) == count
     for channel, expected in zip(channels, stack, strict=True):
         np.testing.assert_array_equal(channel, expected)
@@ -164,8 +164,8 @@ def test_channels_of_one_tiff(tmp_path, count, last):
 
 def test_gray_is_one_channel_and_transparency_none(tmp_path):
     tifffile.imwrite(tmp_path / "gray.tif", RAMP, photometric="minisblack")
-    colours = np.random.default_rng(0).integers(0, 256, (20, 30, 4), dtype=np.uint8)
-    tifffile.imwrite(tmp_path / "rgba.tif", colours, photometric="rgb", extrasamples=["unassalpha"])
-    gray, rgba = split_scenes(find_sources([tmp_path]))
-    assert len(read_scene(gray)) == 1
-    np.testing.assert_array_equal(np.stack(read_scene(rgba), axis=2), colours[..., :3])
+    colors = np.random.default_rng(0).integers(0, 256, (20, 30, 4), dtype=np.uint8)
+    tifffile.imwrite(tmp_path / "rgba.tif", colors, photometric="rgb", extrasamples=["unassalpha"])
+    gray, rgba = split_channels(find_sources([tmp_path]))
+    assert len(read_channels(gray)) == 1
+    np.testing.assert_array_equal(np.stack(read_channels(rgba), axis=2), colors[..., :3])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from autosam.images.coverage import coverage_weights, resize_labels
-from autosam.images.scale import resize_nearest, scaled_shape
+from autosam.images.zoom import resize_nearest, zoomed_shape
 
 
 def test_a_pixel_goes_to_the_object_that_covers_most_of_it():
@@ -44,7 +44,7 @@ def test_a_disc_stays_where_it_is_and_as_large(scale):
         return (np.hypot(rows - center[0], cols - center[1]) < radius).astype(np.int32)
 
     center, shape = np.array([20.3, 17.6]), (42, 37)
-    large = disc(scaled_shape(shape, scale), (center + 0.5) * scale - 0.5, 9 * scale)
+    large = disc(zoomed_shape(shape, scale), (center + 0.5) * scale - 0.5, 9 * scale)
     back = resize_labels(large, shape, foreground=disc(shape, center, 9).astype(np.float32))
     np.testing.assert_allclose(np.argwhere(back).mean(axis=0), center, atol=0.16)
     assert np.count_nonzero(back) == pytest.approx(np.pi * 81, rel=0.03)
@@ -54,7 +54,7 @@ def test_a_disc_stays_where_it_is_and_as_large(scale):
 @pytest.mark.parametrize("scale", [1, 2, 3, 8])
 def test_covered_and_back_is_the_same(shape, scale):
     labels = np.random.default_rng(2).integers(0, 5, shape).astype(np.int32)
-    back = resize_labels(resize_nearest(labels, scaled_shape(shape, scale)), shape)
+    back = resize_labels(resize_nearest(labels, zoomed_shape(shape, scale)), shape)
     np.testing.assert_array_equal(back, labels)
     assert back.dtype == np.int32
 

@@ -21,9 +21,9 @@ def test_histogram_percentiles_are_numpys(dtype: type, shape: tuple[int, ...]) -
 def test_a_ramp_by_hand() -> None:
     # 0..200: the 10th percentile is 20, the 90th is 180.
     image = np.arange(201, dtype=np.uint16)[None] * 3
-    scaled = normalize(image, low=10, high=90)[0, :, 0]
-    np.testing.assert_allclose(scaled, np.clip((np.arange(201) - 20) / 160, 0, 1), atol=1e-7)
-    assert scaled.dtype == np.float32
+    zoomed = normalize(image, low=10, high=90)[0, :, 0]
+    np.testing.assert_allclose(zoomed, np.clip((np.arange(201) - 20) / 160, 0, 1), atol=1e-7)
+    assert zoomed.dtype == np.float32
 
 
 @pytest.mark.parametrize("dtype", ["u1", "u2", "u4", "i2", "i4", "f2", "f4", "f8"])
@@ -44,13 +44,13 @@ def test_large_integers_are_not_rounded_first() -> None:
 
 
 def test_gray_is_a_view_of_one_plane() -> None:
-    scaled = normalize(np.arange(6, dtype=np.uint8).reshape(2, 3))
-    assert scaled.shape == (2, 3, 3)
-    assert scaled.strides[2] == 0
-    assert not scaled.flags.writeable
+    zoomed = normalize(np.arange(6, dtype=np.uint8).reshape(2, 3))
+    assert zoomed.shape == (2, 3, 3)
+    assert zoomed.strides[2] == 0
+    assert not zoomed.flags.writeable
 
 
-def test_colours_keep_their_ratios() -> None:
+def test_colors_keep_their_ratios() -> None:
     image = np.zeros((2, 2, 3), np.uint8)
     image[0, 0] = (200, 100, 50)
     np.testing.assert_allclose(normalize(image, low=0, high=100)[0, 0], [1, 0.5, 0.25])
@@ -58,19 +58,19 @@ def test_colours_keep_their_ratios() -> None:
 
 @pytest.mark.parametrize("image", [np.full((4, 5), 7, np.uint8), np.full((4, 5, 3), 0.3), np.ones((1, 1), bool)])
 def test_a_constant_image_becomes_zeros(image: np.ndarray) -> None:
-    scaled = normalize(image)
-    assert scaled.shape == (*image.shape[:2], 3)
-    assert not scaled.any()
+    zoomed = normalize(image)
+    assert zoomed.shape == (*image.shape[:2], 3)
+    assert not zoomed.any()
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
 def test_few_bright_pixels_survive(dtype: type) -> None:
     image = np.zeros((100, 100), dtype)
     image[3, 4], image[5, 6] = 200, 100
-    scaled = normalize(image)
-    assert scaled[3, 4, 0] == 1
-    assert scaled[5, 6, 0] == 0.5
-    assert np.count_nonzero(scaled[..., 0]) == 2
+    zoomed = normalize(image)
+    assert zoomed[3, 4, 0] == 1
+    assert zoomed[5, 6, 0] == 0.5
+    assert np.count_nonzero(zoomed[..., 0]) == 2
 
 
 def test_non_finite_pixels_are_counted_and_refused() -> None:
@@ -86,19 +86,19 @@ def test_non_finite_pixels_are_counted_and_refused() -> None:
 def test_non_finite_pixels_become_background(dtype: type) -> None:
     image = np.arange(12, dtype=dtype).reshape(3, 4)
     image[0, 0], image[2, 3], image[1, 1] = np.nan, np.inf, -np.inf
-    scaled = normalize(image, low=0, high=100, non_finite="background")[..., 0]
-    assert scaled[0, 0] == scaled[2, 3] == scaled[1, 1] == 0
-    assert scaled[0, 1] == 0
-    assert scaled[2, 2] == 1
+    zoomed = normalize(image, low=0, high=100, non_finite="background")[..., 0]
+    assert zoomed[0, 0] == zoomed[2, 3] == zoomed[1, 1] == 0
+    assert zoomed[0, 1] == 0
+    assert zoomed[2, 2] == 1
     assert not normalize(np.full((2, 2), np.nan), non_finite="background").any()
 
 
 @pytest.mark.parametrize("shape", [(10, 3000), (1, 1), (2, 700_001)])
 def test_odd_shapes(shape: tuple[int, int]) -> None:
-    scaled = normalize(np.arange(np.prod(shape), dtype=np.float32).reshape(shape))
-    assert scaled.shape == (*shape, 3)
-    assert scaled.min() == 0
-    assert scaled.max() <= 1
+    zoomed = normalize(np.arange(np.prod(shape), dtype=np.float32).reshape(shape))
+    assert zoomed.shape == (*shape, 3)
+    assert zoomed.min() == 0
+    assert zoomed.max() <= 1
 
 
 @pytest.mark.parametrize("dtype", ["u1", "u2", "f4"])

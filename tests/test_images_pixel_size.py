@@ -9,12 +9,12 @@ import pytest
 import tifffile
 
 from autosam.errors import InputError
-from autosam.images import Source, find_sources, read_pixel_size, write_png
+from autosam.images import ImageSource, find_sources, read_pixel_size, write_png
 
 PIXELS = np.zeros((12, 16), dtype=np.uint8)
 
 
-def tiff(path: Path, **how: Any) -> Source:
+def tiff(path: Path, **how: Any) -> ImageSource:
     tifffile.imwrite(path, PIXELS, **how)
     return find_sources([path])[0]
 
@@ -82,10 +82,10 @@ def test_hdf5(tmp_path: Path, attributes: dict[str, Any], wanted: float | None) 
 
 def test_a_png_says_nothing(tmp_path: Path) -> None:
     write_png(tmp_path / "a.png", PIXELS)
-    assert read_pixel_size(Source(tmp_path / "a.png")) is None
+    assert read_pixel_size(ImageSource(tmp_path / "a.png")) is None
 
 
 def test_a_damaged_file(tmp_path: Path) -> None:
     (tmp_path / "a.tif").write_bytes(b"II*\0nothing")
     with pytest.raises(InputError, match=r"a\.tif"):
-        read_pixel_size(Source(tmp_path / "a.tif"))
+        read_pixel_size(ImageSource(tmp_path / "a.tif"))

@@ -11,7 +11,7 @@ import zarr
 from PIL import Image
 
 from autosam.errors import InputError
-from autosam.images import Source, find_sources, read_image, read_labels
+from autosam.images import ImageSource, find_sources, read_image, read_labels
 
 GRAY = np.arange(12 * 17, dtype=np.uint8).reshape(12, 17)
 GRAY16 = GRAY.astype(np.uint16) * 257 + 1
@@ -185,13 +185,13 @@ def test_pages_of_several_sizes(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_colour_tiffs_are_one_image(tmp_path: Path, array: np.ndarray, options: dict[str, object]) -> None:
+def test_color_tiffs_are_one_image(tmp_path: Path, array: np.ndarray, options: dict[str, object]) -> None:
     (source,) = find_sources([tif(tmp_path / "a.tif", array, **options)])
     assert source.name == "a"
     same(read_image(source), RGB)
 
 
-def test_colour_stacks(tmp_path: Path) -> None:
+def test_color_stacks(tmp_path: Path) -> None:
     stack = np.stack([RGB, RGB[::-1], RGB[:, ::-1]])
     for name, options in {"c": {}, "z": {"compression": "zlib"}}.items():
         found = find_sources([tif(tmp_path / f"{name}.tif", stack, photometric="rgb", **options)])
@@ -287,9 +287,9 @@ def test_a_page_must_be_named_and_be_there(tmp_path: Path) -> None:
     path = tif(tmp_path / "s.tif", STACK)
     for given, says in (
         (path, "11 images"),
-        (Source(path, page=11), "page 11"),
-        (Source(path, page=-1), "page -1"),
-        (Source(png(tmp_path / "a.png", GRAY), page=1), "page 1"),
+        (ImageSource(path, page=11), "page 11"),
+        (ImageSource(path, page=-1), "page -1"),
+        (ImageSource(png(tmp_path / "a.png", GRAY), page=1), "page 1"),
     ):
         with pytest.raises(InputError, match=says):
             read_image(given)
@@ -299,7 +299,7 @@ def test_a_page_must_be_named_and_be_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("array", [GRAY, GRAY16, RGB, RGB16])
-def test_png_depth_and_colour_are_kept(tmp_path: Path, array: np.ndarray) -> None:
+def test_png_depth_and_color_are_kept(tmp_path: Path, array: np.ndarray) -> None:
     same(read_image(png(tmp_path / "a.png", array)), array)
     if array.ndim == 3:
         rgba = np.concatenate([array, array[..., :1]], axis=-1)
@@ -356,9 +356,9 @@ def test_the_only_dataset_is_taken(tmp_path: Path) -> None:
 
 
 def test_a_dataset_is_named(tmp_path: Path) -> None:
-    path = hdf5(tmp_path / "f.h5", raw=GRAY16, colour=RGB, both=np.stack([RGB, RGB[::-1]]), thin=STACK[:1])
+    path = hdf5(tmp_path / "f.h5", raw=GRAY16, color=RGB, both=np.stack([RGB, RGB[::-1]]), thin=STACK[:1])
     same(read_image(f"{path}:raw"), GRAY16)
-    same(read_image(f"{path}:/colour"), RGB)
+    same(read_image(f"{path}:/color"), RGB)
     same(read_image(f"{path}:/thin"), STACK[0])
     found = find_sources([f"{path}:/both"])
     assert [s.name for s in found] == ["f_both_p0", "f_both_p1"]
@@ -432,7 +432,7 @@ def test_four_bit_labels_are_not_stretched(tmp_path: Path) -> None:
 
 def test_labels_that_are_none_are_refused(tmp_path: Path) -> None:
     bad = {
-        "holds colours": [
+        "holds colors": [
             png(tmp_path / "a.png", RGB),
             tif(tmp_path / "a.tif", RGB, "rgb"),
             tif(tmp_path / "p.tif", RGB.transpose(2, 0, 1), "rgb", planarconfig="separate"),

@@ -21,7 +21,7 @@ def test_largest_component_in_a_tight_crop():
     assert found.mask.all()
 
 
-def test_diagonal_neighbours_are_one_component():
+def test_diagonal_neighbors_are_one_component():
     assert np.count_nonzero(clean_mask(crop(np.eye(5)), min_size=5).mask) == 5
 
 

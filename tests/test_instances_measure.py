@@ -25,7 +25,7 @@ def test_by_hand() -> None:
     assert (first.id, first.score, first.area_px, first.area_um2) == (1, 0.9, 24, 6.0)
     assert (first.centroid_row, first.centroid_col) == (3.5, 5.5)
     assert (first.row_min, first.col_min, first.row_max, first.col_max) == (2, 3, 5, 8)
-    # The border pixels' centres span a rectangle of 3 × 5.
+    # The border pixels' centers span a rectangle of 3 × 5.
     assert first.perimeter_px == pytest.approx(16)
     # Second moments of a 4 × 6 block: (16 - 1) / 12 and (36 - 1) / 12, plus 1/12 for the pixels' own extent.
     assert first.eccentricity == pytest.approx(np.sqrt(1 - 16 / 36), abs=0.02)
@@ -45,7 +45,7 @@ def test_without_pixel_size_there_is_no_area_in_um2() -> None:
     assert measure_instances(labels, image, np.ones(3))[0].area_um2 is None
 
 
-def test_colour_and_missing_intensities() -> None:
+def test_color_and_missing_intensities() -> None:
     labels, _ = example()
     image = np.zeros((10, 12, 3), np.float32)
     image[...] = (1, 2, 6)

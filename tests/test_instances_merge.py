@@ -4,7 +4,7 @@ from scipy import ndimage
 from test_instances_suppress import box, naive, random_masks
 
 from autosam.errors import InputError
-from autosam.instances import MaskCrop, Merged, fill_from_basins, merge_masks
+from autosam.instances import MaskCrop, Merged, fill_from_regions, merge_masks
 from autosam.instances.merge import UNCONFIRMED
 
 EIGHT = np.ones((3, 3))
@@ -119,63 +119,63 @@ def test_masks_outside_the_image_are_refused():
             merge_masks([crop], (5, 10))
 
 
-def basins_and_merged():
-    """Three basins: one segmented, one half covered, one that SAM rejected; the instance is number 1."""
-    basins = np.zeros((40, 60), dtype=np.int32)
-    basins[2:12, 2:12] = 1
-    basins[2:12, 20:40] = 2
-    basins[0:10, 50:60] = 3
+def regions_and_merged():
+    """Three regions: one segmented, one half covered, one that SAM rejected; the instance is number 1."""
+    regions = np.zeros((40, 60), dtype=np.int32)
+    regions[2:12, 2:12] = 1
+    regions[2:12, 20:40] = 2
+    regions[0:10, 50:60] = 3
     merged = merge_masks([box(2, 2, 10, 24, 0.8)], (40, 60))
-    foreground = np.where(basins > 0, 0.9, 0.0)
-    return basins, foreground, merged
+    foreground = np.where(regions > 0, 0.9, 0.0)
+    return regions, foreground, merged
 
 
 def test_rejected_objects_come_back_from_the_generator():
-    basins, foreground, merged = basins_and_merged()
-    labels, kept, scores = fill_from_basins(merged, basins, foreground)
+    regions, foreground, merged = regions_and_merged()
+    labels, kept, scores = fill_from_regions(merged, regions, foreground)
     assert labels[0, 50] == 1  # its first pixel comes first
-    assert np.all(labels[basins == 3] == 1)
-    assert np.all(labels[basins == 1] == 2)
+    assert np.all(labels[regions == 3] == 1)
+    assert np.all(labels[regions == 1] == 2)
     assert np.all(labels[2:12, 26:40] == 3)  # 14 of 20 columns were uncovered
     np.testing.assert_array_equal(kept, [-1, 0, -1])
     np.testing.assert_allclose(scores, [UNCONFIRMED * 0.9, 0.8, UNCONFIRMED * 0.9])
     assert merged.labels.max() == 1  # the input is as it was
 
 
-def test_which_basins_come_back():
-    basins, foreground, merged = basins_and_merged()
-    assert fill_from_basins(merged, basins, foreground, threshold=0.91).kept.tolist() == [0]
-    assert fill_from_basins(merged, basins, foreground, uncovered=0.7).kept.tolist() == [-1, 0]
-    assert fill_from_basins(merged, basins, foreground, min_size=101).kept.tolist() == [0, -1]
-    assert fill_from_basins(merged, basins, np.ones((40, 60)), threshold=1).kept.tolist() == [0]
+def test_which_regions_come_back():
+    regions, foreground, merged = regions_and_merged()
+    assert fill_from_regions(merged, regions, foreground, threshold=0.91).kept.tolist() == [0]
+    assert fill_from_regions(merged, regions, foreground, uncovered=0.7).kept.tolist() == [-1, 0]
+    assert fill_from_regions(merged, regions, foreground, min_size=101).kept.tolist() == [0, -1]
+    assert fill_from_regions(merged, regions, np.ones((40, 60)), threshold=1).kept.tolist() == [0]
 
 
-def test_a_judge_decides_which_basins_come_back():
-    basins, foreground, merged = basins_and_merged()
-    count = basins.max()
-    rejected = fill_from_basins(merged, basins, foreground, quality=np.full(count, 0.6))
-    accepted = fill_from_basins(merged, basins, foreground, quality=np.full(count, 0.8))
+def test_a_judge_decides_which_regions_come_back():
+    regions, foreground, merged = regions_and_merged()
+    count = regions.max()
+    rejected = fill_from_regions(merged, regions, foreground, region_score=np.full(count, 0.6))
+    accepted = fill_from_regions(merged, regions, foreground, region_score=np.full(count, 0.8))
     assert rejected.kept.tolist() == [0]
-    assert accepted.kept.tolist() == fill_from_basins(merged, basins, foreground).kept.tolist()
+    assert accepted.kept.tolist() == fill_from_regions(merged, regions, foreground).kept.tolist()
     assert accepted.scores[accepted.kept == -1].tolist() == [0.4] * np.count_nonzero(accepted.kept == -1)
 
 
 def test_generator_alone():
-    basins, foreground, _ = basins_and_merged()
-    labels, kept, scores = fill_from_basins(merge_masks([], (40, 60)), basins, foreground)
-    np.testing.assert_array_equal(labels > 0, basins > 0)
+    regions, foreground, _ = regions_and_merged()
+    labels, kept, scores = fill_from_regions(merge_masks([], (40, 60)), regions, foreground)
+    np.testing.assert_array_equal(labels > 0, regions > 0)
     assert (len(kept), len(scores)) == (3, 3)
 
 
 def test_nothing_to_fill():
     blank = np.zeros((10, 3000), dtype=np.int32)
-    filled = fill_from_basins(merge_masks([], (10, 3000)), blank, blank.astype(float))
+    filled = fill_from_regions(merge_masks([], (10, 3000)), blank, blank.astype(float))
     assert isinstance(filled, Merged)
     assert filled.labels.shape == (10, 3000)
     assert filled.kept.shape == filled.scores.shape == (0,)
 
 
 def test_shapes_must_agree():
-    _, foreground, merged = basins_and_merged()
+    _, foreground, merged = regions_and_merged()
     with pytest.raises(InputError, match=r"\(40, 60\).*\(60, 40\)"):
-        fill_from_basins(merged, np.zeros((60, 40), dtype=np.int32), foreground)
+        fill_from_regions(merged, np.zeros((60, 40), dtype=np.int32), foreground)

@@ -20,9 +20,9 @@ KINDS = ["touching", "split", "merged", "shifted", "empty_pred", "one_pixel", "h
 def cells(seed, shape=(48, 48)):
     """Touching cells: each pixel belongs to the nearest of some seeds; some cells become background."""
     rng = np.random.default_rng(seed)
-    centres = rng.uniform(0, 1, (14, len(shape))) * shape
+    centers = rng.uniform(0, 1, (14, len(shape))) * shape
     grid = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), -1)
-    nearest = ((grid[..., None, :] - centres) ** 2).sum(-1).argmin(-1) + 1
+    nearest = ((grid[..., None, :] - centers) ** 2).sum(-1).argmin(-1) + 1
     return np.where(np.isin(nearest, rng.permutation(14)[:4] + 1), 0, nearest)
 
 

@@ -10,9 +10,9 @@ from fake_networks import BrightPixels, build_small_sam, draw_ellipses, use_comp
 from autosam import Segmenter
 from autosam.config import make_config
 from autosam.errors import InputError
-from autosam.models.channels import combine_decoded, combine_maps
-from autosam.models.sam import Decoded
-from autosam.networks import Networks
+from autosam.models.combine import combine_decoded, combine_maps
+from autosam.models.networks import Networks
+from autosam.models.sam.interface import Decoded
 from autosam.prompts import Prompt
 
 SHAPE = (60, 60)
@@ -37,7 +37,7 @@ def segmenter(sam, combine="input", **sections) -> Segmenter:
 
 
 def same(one, other) -> None:
-    for name in ("labels", "scores", "prompt_of", "basins", "picture"):
+    for name in ("labels", "scores", "prompt_of", "regions", "picture"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
     assert one.maps.keys() == other.maps.keys()
     for name, values in one.maps.items():
@@ -82,7 +82,7 @@ def test_the_order_of_the_channels_does_not_matter(sam, combine):
 @pytest.mark.parametrize("count", [1, 2, 3])
 @pytest.mark.parametrize("scale", [1, 1.5])
 def test_equal_channels_give_what_one_gives(sam, combine, count, scale):
-    alone = segmenter(sam, "input", images={"scale": scale}).segment(BOTH)
+    alone = segmenter(sam, "input", images={"zoom": scale}).segment(BOTH)
     assert len(alone.prompts) == 2
     same(segmenter(sam, combine, images={"combine": combine, "scale": scale}).segment([BOTH] * count), alone)
 
@@ -93,7 +93,7 @@ def test_one_image_is_the_same_under_every_setting(sam, combine):
         same(segmenter(sam, combine).segment(image), segmenter(sam).segment(image))
 
 
-def test_input_makes_colours_each_normalized_on_its_own(sam, monkeypatch):
+def test_input_makes_colors_each_normalized_on_its_own(sam, monkeypatch):
     use_component_sam(monkeypatch)
     dim = FIRST.astype(np.uint16) + 7
     result = segmenter(sam).segment([dim, SECOND])
@@ -131,13 +131,13 @@ def test_constant_channels_alone_hold_no_object(sam, combine):
 # With other ways of prompting
 
 
-@pytest.mark.parametrize("method", ["manual", "distance"])
+@pytest.mark.parametrize("method", ["user", "distance"])
 def test_a_persons_prompt_is_decoded_in_every_channel(sam, monkeypatch, method):
     use_component_sam(monkeypatch)
     prompt = Prompt(np.array([[42.0, 40.0]]), ONE)
     result = segmenter(sam, "max", prompts={"method": method}).segment([FIRST, SECOND], prompts=[prompt])
     found = np.unique(TRUTH[result.labels > 0]).tolist()
-    assert found == ([2] if method == "manual" else [1, 2])
+    assert found == ([2] if method == "user" else [1, 2])
     assert len(result.prompts) == len(found)
 
 

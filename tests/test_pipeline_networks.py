@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import torch
 from fake_networks import BrightPixels, build_small_sam, use_component_sam
-from test_pipeline import ONE, SPOT_LABELS, SPOTS, check, noise, segmenter, settings
+from test_pipeline_segmenter import ONE, SPOT_LABELS, SPOTS, check, noise, segmenter, settings
 
 from autosam import Segmenter
 from autosam.errors import ConfigError
-from autosam.generator_maps import image_maps
-from autosam.models.sam_generator import SamGenerator
-from autosam.models.variants import build_sam
-from autosam.networks import Networks
+from autosam.models.generator.sam_unet import SamGenerator
+from autosam.models.networks import Networks
+from autosam.models.sam.variants import build_sam
+from autosam.pipeline.maps import image_maps
 from autosam.prompts import Prompt
 
 ENCODER_ONLY = {
@@ -49,7 +49,7 @@ def test_sams_encoder_segments_images_of_any_size(sam_generator, size):
     assert len(result.scores) == len(result.prompts)
 
 
-def test_a_generator_without_sam_gives_its_basins():
+def test_a_generator_without_sam_gives_its_regions():
     result = segmenter(None, BrightPixels(), model={"sam": None}, decode={"sam": False}).segment(SPOTS)
     check(result, SPOTS.shape)
     np.testing.assert_array_equal(result.labels, SPOT_LABELS)
@@ -57,7 +57,7 @@ def test_a_generator_without_sam_gives_its_basins():
 
 def test_sam_without_a_generator_answers_prompts_by_hand(monkeypatch):
     use_component_sam(monkeypatch)
-    alone = settings(model={"generator": None}, prompts={"method": "manual"})
+    alone = settings(model={"generator": None}, prompts={"method": "user"})
     subject = Segmenter(Networks(build_small_sam(), None), alone)
     result = subject.segment(SPOTS, prompts=[Prompt(np.array([[50.0, 100.0]]), ONE)])
     check(result, SPOTS.shape)

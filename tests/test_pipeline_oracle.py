@@ -9,10 +9,10 @@ from autosam import Segmenter
 from autosam.config import make_config
 from autosam.errors import ConfigError, InputError
 from autosam.instances import MaskCrop
-from autosam.models import masks
-from autosam.models.oracle import Oracle
-from autosam.models.sam import Decoded
-from autosam.networks import Networks
+from autosam.models.networks import Networks
+from autosam.models.sam import masks
+from autosam.models.sam.interface import Decoded
+from autosam.models.sam.oracle import Oracle
 
 SHAPE = (60, 60)
 IMAGE, TRUTH = draw_ellipses(SHAPE, [(15, 15, 9, 9), (42, 40, 10, 8)])
@@ -125,9 +125,9 @@ def test_where_no_mask_covers_an_object_sam_keeps_what_it_prefers(sam, three_mas
     np.testing.assert_array_equal(result.labels == 2, (TRUTH if truth.any() else plain.labels) == 2)
 
 
-def test_ids_of_any_kind_and_a_magnified_image(sam, three_masks):
+def test_ids_of_any_kind_and_a_zoomed_image(sam, three_masks):
     truth = np.where(TRUTH == 1, np.uint64(2**40), TRUTH.astype(np.uint64))
-    subject = segmenter(sam, prompts=BY_POINT, images={"scale": 2.0})
+    subject = segmenter(sam, prompts=BY_POINT, images={"zoom": 2.0})
     plain, result = subject.segment(IMAGE).labels, subject.segment(IMAGE, oracle=truth).labels
     assert all(more > less for more, less in zip(areas(result), areas(plain), strict=True))
     assert np.count_nonzero((result > 0) != (TRUTH > 0)) < 0.15 * np.count_nonzero(TRUTH)

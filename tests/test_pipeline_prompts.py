@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from fake_networks import BrightPixels, build_small_sam, use_component_sam
-from test_pipeline import ONE, SPOT_LABELS, SPOTS, check, noise, same_bytes, segmenter, small_generator
+from test_pipeline_segmenter import ONE, SPOT_LABELS, SPOTS, check, noise, same_bytes, segmenter, small_generator
 
 from autosam.errors import ConfigError, InputError
 from autosam.prompts import Prompt
@@ -27,7 +27,7 @@ def test_mine_replaces_the_emitted_one_of_its_object_and_the_others_stay(sam, mo
     use_component_sam(monkeypatch)
     result = segmenter(sam, BrightPixels()).segment(SPOTS, prompts=[mine])
     check(result, SPOTS.shape)
-    assert [prompt.basin for prompt in result.prompts] == [1, 3, 0]
+    assert [prompt.region for prompt in result.prompts] == [1, 3, 0]
     assert result.prompts[2] is mine
     np.testing.assert_array_equal(result.labels, SPOT_LABELS)
     assert result.prompt_of.tolist() == [0, 2, 1]
@@ -56,13 +56,13 @@ def test_no_threshold_drops_what_a_person_asked_for(sam, monkeypatch):
 
 def test_what_the_generator_missed_is_found_by_hand(sam, monkeypatch):
     use_component_sam(monkeypatch)
-    # Basins of fewer pixels than the second object are not prompted.
+    # Regions of fewer pixels than the second object are not prompted.
     subject = segmenter(sam, BrightPixels(), prompts={"min_size": 420})
     assert subject.segment(SPOTS).labels.max() == 1
     result = subject.segment(SPOTS, prompts=[point(20, 30)])
     check(result, SPOTS.shape)
     np.testing.assert_array_equal(result.labels > 0, (SPOT_LABELS == 1) | (SPOT_LABELS == 2))
-    assert [prompt.basin for prompt in result.prompts] == [1, 0]
+    assert [prompt.region for prompt in result.prompts] == [1, 0]
 
 
 def test_beside_a_grid(sam, monkeypatch):

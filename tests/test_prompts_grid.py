@@ -18,7 +18,7 @@ def test_equals_segment_anything(shape, side):
         assert prompt.point_labels.dtype == np.int64
         assert prompt.box is None
         assert prompt.mask is None
-        assert (prompt.foreground, prompt.basin) == (1, 0)
+        assert (prompt.foreground, prompt.region) == (1, 0)
 
 
 def test_nothing_to_lay_a_grid_on():

@@ -23,11 +23,11 @@ def test_rectangle_has_its_point_in_the_middle(method):
 
 def test_centroid_of_a_c_shape_is_snapped_onto_it():
     mask = c_shape()
-    centre = np.argwhere(mask).mean(axis=0)
-    assert not mask[tuple(np.rint(centre).astype(int))]
+    center = np.argwhere(mask).mean(axis=0)
+    assert not mask[tuple(np.rint(center).astype(int))]
     (point,) = place_points(mask, method="centroid")
     assert mask[tuple(point.astype(int))]
-    np.testing.assert_array_equal(point, [10, 4])  # straight across from the centre of mass
+    np.testing.assert_array_equal(point, [10, 4])  # straight across from the center of mass
 
 
 def test_point_of_a_ring_lies_on_the_ring():
@@ -43,7 +43,7 @@ def test_point_of_a_ring_lies_on_the_ring():
 
 def test_cut_object_has_its_point_inside_the_visible_part():
     rows, cols = np.ogrid[:30, :61]
-    half = np.hypot(rows, cols - 30) <= 28  # its centre lies on the image's first row
+    half = np.hypot(rows, cols - 30) <= 28  # its center lies on the image's first row
     (point,) = place_points(half, method="distance")
     assert point[0] > 8
     assert point[1] == 30

@@ -12,18 +12,18 @@ from blobs import scene, write_base
 from torch import Tensor
 
 from autosam.config import Config, load_config
-from autosam.data import Scene
+from autosam.data import LabeledImage
 from autosam.errors import ModelError
-from autosam.models.checkpoint import load_model
+from autosam.models.files.checkpoint import load_model
+from autosam.models.files.sam_weights import file_sha256
+from autosam.models.networks import build_networks, load_networks
 from autosam.models.parameters import part_of
-from autosam.models.weights import file_sha256
-from autosam.networks import build_networks, load_networks
-from autosam.pipeline import Segmenter
-from autosam.prompts import Prompt, emit_prompts
+from autosam.pipeline.segmenter import Segmenter
+from autosam.prompts import Prompt, make_prompts
 from autosam.training import batches
 from autosam.training.joint import BatchLoss, JointModel
 from autosam.training.loop import train
-from autosam.training.run import CHECKPOINT
+from autosam.training.run_folder import CHECKPOINT
 
 RECIPES = ("sac", "adapter", "decoder", "medsam", "em_sam", "generator", "joint")
 SCENES, VALIDATION = [scene(0), scene(1)], [scene(2)]
@@ -164,7 +164,7 @@ def test_what_is_trained_changes_and_what_is_frozen_does_not(make: Make, recipe:
 def test_a_model_file_holds_what_was_trained(make: Make, base: Path, recipe: tuple[str, ...]) -> None:
     run = make(*recipe)
     # A generator also keeps what its training images look like.
-    statistics = {"familiarity"} if "generator" in FILES[recipe] else set()
+    statistics = {"statistics"} if "generator" in FILES[recipe] else set()
     assert run.parts() == FILES[recipe] | statistics
     tensors, header = load_model(run.model)
     sha256 = "" if recipe == ("generator",) else file_sha256(base)
@@ -177,7 +177,7 @@ def test_a_model_file_holds_what_was_trained(make: Make, base: Path, recipe: tup
         of_sam = sum(
             value.numel()
             for name, value in tensors.items()
-            if name.partition(".")[0] not in ("generator", "familiarity")
+            if name.partition(".")[0] not in ("generator", "statistics")
         )
         whole = sum(tensor.numel() for tensor in load_model(base)[0].values())
         assert of_sam < 0.4 * whole
@@ -188,8 +188,8 @@ def test_the_model_segments(make: Make, recipe: tuple[str, ...]) -> None:
     run, image = make(*recipe), VALIDATION[0].image
     segmenter = Segmenter.from_model(run.model)
     assert segmenter.config.prompts == run.config.prompts
-    if run.config.prompts.method == "manual":
-        boxes = emit_prompts(VALIDATION[0].labels, None, points=0, box_margin=0.0, mask=False)
+    if run.config.prompts.method == "user":
+        boxes = make_prompts(VALIDATION[0].labels, None, points=0, box_margin=0.0, mask=False)
         result = segmenter.segment(image, prompts=boxes)
     else:
         result = segmenter.segment(image)
@@ -197,7 +197,7 @@ def test_the_model_segments(make: Make, recipe: tuple[str, ...]) -> None:
     assert result.labels.dtype == np.int32
     assert len(result.scores) == result.labels.max()
     again = Segmenter.from_model(run.model).segment(
-        image, **({"prompts": boxes} if run.config.prompts.method == "manual" else {})
+        image, **({"prompts": boxes} if run.config.prompts.method == "user" else {})
     )
     np.testing.assert_array_equal(again.labels, result.labels)
 
@@ -222,17 +222,17 @@ def test_another_base_is_refused_with_both_hashes(make: Make, base: Path, recipe
     load_networks(model)
 
 
-# An expert's prompts
+# An user's prompts
 
 
-def clicked(one: Scene) -> Scene:
+def clicked(one: LabeledImage) -> LabeledImage:
     """Let somebody have clicked on every object."""
     middles = [np.argwhere(one.labels == number).mean(axis=0) for number in range(1, int(one.labels.max()) + 1)]
     return replace(one, prompts=tuple(Prompt(middle[None], np.array([1])) for middle in middles))
 
 
 @pytest.mark.parametrize("how", ["add", "instead"])
-def test_sac_with_an_experts_prompts(
+def test_sac_with_an_user_prompts_prompts(
     make: Make, base: Path, how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[list[int], list[int], int]] = []
@@ -240,24 +240,26 @@ def test_sac_with_an_experts_prompts(
 
     def watched(self: JointModel, images: Tensor, labels: Tensor, **given: Any) -> BatchLoss:
         # Truth prompts: as many as there are objects that are large enough, at most four.
-        given["emitted_share"] = 0.0
+        given["predicted_share"] = 0.0
         loss = forward(self, images, labels, **given)
         sizes = [np.bincount(tile.numpy().ravel())[1:] for tile in labels]
         truth = [min(4, int((of_tile >= self._prompts.min_size).sum())) for of_tile in sizes]
-        experts = [len(given["experts"][index]) for index in range(len(labels))]
-        seen.append((experts, truth, int(loss.prompts)))
+        user_prompts = [len(given["user_prompts"][index]) for index in range(len(labels))]
+        seen.append((user_prompts, truth, int(loss.prompts)))
         return loss
 
     monkeypatch.setattr(JointModel, "forward", watched)
     config = make("sac").config
-    training = config.training.model_copy(update={"expert": how, "steps": 4})
+    training = config.training.model_copy(update={"user_prompts": how, "steps": 4})
     config = config.model_copy(update={"training": training})
     train(config, [clicked(SCENES[0])], [], out=tmp_path / "run")
     assert len(seen) == 4
-    assert any(any(expert) for expert, _, _ in seen)
-    for expert, truth, asked in seen:
-        own = [0 if of_expert and how == "instead" else n for of_expert, n in zip(expert, truth, strict=True)]
-        assert asked == sum(expert) + sum(own)
+    assert any(any(user_prompts) for user_prompts, _, _ in seen)
+    for user_prompts, truth, asked in seen:
+        own = [
+            0 if of_expert and how == "instead" else n for of_expert, n in zip(user_prompts, truth, strict=True)
+        ]
+        assert asked == sum(user_prompts) + sum(own)
 
 
 # Settings
@@ -300,7 +302,7 @@ def test_what_sets_the_recipes_apart() -> None:
         other = training[name]
         assert (other.corrections, other.soft_mask, other.soft_point) == (0, False, False)
         assert (other.matching, other.unmatched, other.mask_prompt) == ("overlap", False, 0.0)
-        assert (other.emitted, other.emitted_share) == ((0.0, 0.0), 0.5)
+        assert (other.predicted_between, other.predicted_share) == ((0.0, 0.0), 0.5)
     assert training["sac"] == training["adapter"]
     for name in ("decoder", "medsam"):
         assert load_config(name).model.generator is None

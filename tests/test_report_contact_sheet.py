@@ -25,9 +25,9 @@ def test_captions_and_marks():
     assert quiet.shape == (8 + 20 + 2 * 16 + 4 + 8, 56, 3)
     assert (quiet[32:48] > 150).any()
     assert not (quiet[:30] > 150).any()
-    for mark, colour in (("fault", (255, 70, 60)), ("warning", (250, 200, 60))):
+    for mark, color in (("fault", (255, 70, 60)), ("warning", (250, 200, 60))):
         sheet = contact_sheet([Panel(plain(50), ("name", "bad"), mark)], side=40)
-        assert sheet[6, 20].tolist() == list(colour)
+        assert sheet[6, 20].tolist() == list(color)
         assert (sheet[8:28, 8:38] == 50).all()
 
 

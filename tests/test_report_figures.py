@@ -6,30 +6,30 @@ import pytest
 
 from autosam.errors import InputError
 from autosam.metrics import ErrorKind, Protocol, best_ious, contingency_table, evaluate_pair
-from autosam.report.figures import COLOURS, ap_curves, draw_errors, error_map, save_figure, size_and_iou
+from autosam.report.figures import COLORS, ap_curves, draw_errors, error_map, save_figure, size_and_iou
 
 TRUTH = np.array([[1, 1, 1, 1], [2, 2, 3, 3], [4, 4, 0, 0], [5, 5, 6, 6]])
 PRED = np.array([[1, 1, 2, 2], [3, 3, 3, 3], [0, 0, 4, 4], [5, 5, 0, 6]])
 
 
-def colour(kind, dim=False):
-    return [c // 2 if dim else c for c in COLOURS[kind]]
+def color(kind, dim=False):
+    return [c // 2 if dim else c for c in COLORS[kind]]
 
 
-def test_every_kind_has_its_colour():
+def test_every_kind_has_its_color():
     # With a gap between the objects, as touching ones are parted by a line.
     pred, truth = (np.kron(labels, np.diag([1, 0])).astype(int) for labels in (PRED, TRUTH))
     picture = draw_errors(pred, truth)[::2, ::2]
     assert picture.shape == (4, 4, 3)
-    assert picture[3, 0].tolist() == colour(ErrorKind.HIT)
-    assert picture[3, 2].tolist() == colour(ErrorKind.HIT, dim=True)  # of a hit, but not predicted
-    assert picture[2, 0].tolist() == colour(ErrorKind.MISSED)
-    assert picture[2, 2].tolist() == colour(ErrorKind.SPURIOUS)
+    assert picture[3, 0].tolist() == color(ErrorKind.HIT)
+    assert picture[3, 2].tolist() == color(ErrorKind.HIT, dim=True)  # of a hit, but not predicted
+    assert picture[2, 0].tolist() == color(ErrorKind.MISSED)
+    assert picture[2, 2].tolist() == color(ErrorKind.SPURIOUS)
     row = [picture[0, 0].tolist(), picture[0, 2].tolist()]
-    assert sorted(row) == sorted([colour(ErrorKind.HIT), colour(ErrorKind.SPLIT)])
+    assert sorted(row) == sorted([color(ErrorKind.HIT), color(ErrorKind.SPLIT)])
     row = [picture[1, 0].tolist(), picture[1, 2].tolist()]
-    assert sorted(row) == sorted([colour(ErrorKind.HIT), colour(ErrorKind.MERGED)])
-    assert len({tuple(c) for c in COLOURS.values()}) == 5
+    assert sorted(row) == sorted([color(ErrorKind.HIT), color(ErrorKind.MERGED)])
+    assert len({tuple(c) for c in COLORS.values()}) == 5
 
 
 def test_touching_objects_are_parted():

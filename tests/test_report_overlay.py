@@ -1,4 +1,4 @@
-"""Overlays: colours where the objects are, the image everywhere else."""
+"""Overlays: colors where the objects are, the image everywhere else."""
 
 import numpy as np
 import pytest
@@ -60,10 +60,10 @@ def test_one_pixel_and_the_whole_image_are_drawn() -> None:
     assert (draw_overlay(GROUND, np.ones((40, 50), int), fill=0) == GROUND).all()
 
 
-def test_neighbouring_ids_differ_and_colours_are_distinct() -> None:
+def test_neighboring_ids_differ_and_colors_are_distinct() -> None:
     assert len({tuple(c) for c in PALETTE.tolist()}) == len(PALETTE)
-    colours = np.vstack([PALETTE, PALETTE[:1]]).astype(int)
-    assert np.abs(np.diff(colours, axis=0)).sum(axis=1).min() > 120
+    colors = np.vstack([PALETTE, PALETTE[:1]]).astype(int)
+    assert np.abs(np.diff(colors, axis=0)).sum(axis=1).min() > 120
 
 
 def test_nothing_gives_the_image() -> None:

@@ -50,9 +50,9 @@ def test_wide_pictures_are_shrunk_in_proportion(shape: tuple[int, int], count: i
     columns = (picture.shape[1] - (count - 1) * GAP) / count
     assert MAX_WIDTH - count < picture.shape[1] <= MAX_WIDTH
     assert picture.shape[0] == max(1, round(shape[0] * columns / shape[1]))
-    # Outlines keep their full colour: instances are not averaged with what is around them.
-    colours = np.unique(picture[:, : int(columns)].reshape(-1, 3), axis=0).tolist()
-    assert colours == sorted([[0, 0, 0], PALETTE[2].tolist()])
+    # Outlines keep their full color: instances are not averaged with what is around them.
+    colors = np.unique(picture[:, : int(columns)].reshape(-1, 3), axis=0).tolist()
+    assert colors == sorted([[0, 0, 0], PALETTE[2].tolist()])
 
 
 def test_same_input_same_bytes_and_nothing_is_changed() -> None:

@@ -63,7 +63,7 @@ def test_every_fault_is_named() -> None:
 def test_names_can_be_read_and_differ() -> None:
     assert name_of({"prompts.points": "5", "data.fraction": "0.1"}) == "points=5_fraction=0.1"
     assert name_of({"prompts.min_size": "5", "merge.min_size": "6"}) == "prompts.min_size=5_merge.min_size=6"
-    lists = [name_of({"training.augment.scale": value}) for value in ("[0.7,1.4]", "[0.7;1.4]")]
+    lists = [name_of({"training.augment.zoom": value}) for value in ("[0.7,1.4]", "[0.7;1.4]")]
     assert lists[0] != lists[1]
     paths = [name_of({"model.sam.base": "/weights/" + "x" * 300 + end}) for end in "ab"]
     assert paths[0] != paths[1]

@@ -4,8 +4,8 @@ import torch
 from blobs import discs, small_config
 from torch import Tensor, nn
 
-from autosam.networks import Networks, build_networks
-from autosam.pipeline import Segmenter
+from autosam.models.networks import Networks, build_networks
+from autosam.pipeline.segmenter import Segmenter
 from autosam.studies.memory import remembered
 
 

@@ -46,8 +46,8 @@ def test_more_settings_give_a_line_each_and_a_panel_per_score() -> None:
             "box=false, negatives=0",
             "box=false, negatives=2",
         ]
-    colours = [line.get_color() for line in figure.axes[0].get_lines()]
-    assert len(set(colours)) == 4
+    colors = [line.get_color() for line in figure.axes[0].get_lines()]
+    assert len(set(colors)) == 4
 
 
 def test_words_give_bars() -> None:

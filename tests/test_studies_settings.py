@@ -49,13 +49,13 @@ def test_what_a_model_fixes_is_refused() -> None:
 
 def test_faults_of_all_combinations_are_one_error() -> None:
     with pytest.raises(ConfigError) as caught:
-        for_training("prompts.points=1,-1,x", "prompts.method=centroid,manual")
+        for_training("prompts.points=1,-1,x", "prompts.method=centroid,user")
     said = str(caught.value)
     assert said.count("prompts.points=-1, prompts.method=centroid: ") == 1
     assert said.count("prompts.points=x, prompts.method=centroid: ") == 1
-    assert "prompts.points=1, prompts.method=manual: prompts.method=manual wants prompts of yours" in said
-    with pytest.raises(ConfigError, match="manual wants prompts of yours"):
-        for_model("prompts.method=manual")
+    assert "prompts.points=1, prompts.method=user: prompts.method=user wants prompts of yours" in said
+    with pytest.raises(ConfigError, match="user wants prompts of yours"):
+        for_model("prompts.method=user")
     with pytest.raises(ConfigError, match="grid asks no generator"):
         for_training("prompts.method=distance,grid")
 
@@ -72,7 +72,7 @@ def test_the_same_settings_twice_are_refused() -> None:
 
 
 def test_training_varies_everything() -> None:
-    setups = for_training("model.sam.lora_rank=2,4", "data.fraction=0.1,1", config="mito")
+    setups = for_training("model.sam.lora_rank=2,4", "data.fraction=0.1,1", config="joint")
     assert [setup.name for setup in setups] == [
         "lora_rank=2_fraction=0.1",
         "lora_rank=2_fraction=1",
@@ -83,7 +83,7 @@ def test_training_varies_everything() -> None:
     assert [setup.name.partition("_")[0] for setup in long] == ["fraction=0.1", "fraction=1"]
     assert setups[2].config.model.sam is not None
     assert setups[2].config.model.sam.lora_rank == 4
-    assert setups[2].config.data.sources[0].name == "epfl"
+    assert setups[2].config.data.sources[0].name == "data"
 
 
 def test_settings_that_belong_together_vary_as_a_section() -> None:
@@ -96,5 +96,5 @@ def test_settings_that_belong_together_vary_as_a_section() -> None:
 
 
 def test_scenes_are_not_clipped_again() -> None:
-    config = as_normalized(load_config(overrides=["images.low=2", "images.scale=2"]))
-    assert (config.images.low, config.images.high, config.images.scale) == (0, 100, 2)
+    config = as_normalized(load_config(overrides=["images.low=2", "images.zoom=2"]))
+    assert (config.images.low, config.images.high, config.images.zoom) == (0, 100, 2)

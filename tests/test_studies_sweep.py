@@ -6,10 +6,10 @@ from blobs import SMALL, write_discs
 
 from autosam.errors import ConfigError, ModelError
 from autosam.studies.axes import combinations, parse_axes
-from autosam.studies.results import Result, Results
-from autosam.studies.scoring import COLUMNS
+from autosam.studies.finished import Result, Results
+from autosam.studies.scores import COLUMNS
 from autosam.studies.settings import Setup, trained_setups
-from autosam.studies.sweep import LabelledData, Outcome, Study, TrainingStudy, sweep
+from autosam.studies.sweep import LabeledData, Study, SweepOutcome, TrainingStudy, sweep
 from autosam.training import loop
 
 STEPS = ("training.steps=2", "training.validate_every=2", "training.checkpoint_every=1", "training.previews=0")
@@ -43,7 +43,7 @@ class Listed:
         return Result(setup.config, "mito", "m", "d", 1, scores, {"a": scores}, 1.0)
 
 
-def run(setups: list[Setup], study: Study, out: Path) -> list[Outcome]:
+def run(setups: list[Setup], study: Study, out: Path) -> list[SweepOutcome]:
     return list(sweep(setups, study, Results(out), begin=lambda setup: None, say=lambda news: None))
 
 
@@ -77,8 +77,8 @@ def test_faults_come_before_anything_runs(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_the_labelled_data_of_each_part(tmp_path: Path) -> None:
-    data = LabelledData(write_discs(tmp_path / "data", 5))
+def test_the_labeled_data_of_each_part(tmp_path: Path) -> None:
+    data = LabeledData(write_discs(tmp_path / "data", 5))
     one, half = (setup.config for setup in setups_of("data.fraction=1,0.5"))
     assert (len(data.scenes(one, "train")), len(data.scenes(half, "train"))) == (4, 2)
     assert data.digest(one, "train") != data.digest(half, "train")
@@ -87,7 +87,7 @@ def test_the_labelled_data_of_each_part(tmp_path: Path) -> None:
 
 
 def test_a_training_is_resumed_and_scored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = LabelledData(write_discs(tmp_path / "data", 2))
+    data = LabeledData(write_discs(tmp_path / "data", 2))
     setups = setups_of(*SMALL, *STEPS)
     study = TrainingStudy(tmp_path / "out", data, torch.device("cpu"))
 
@@ -118,7 +118,7 @@ def test_a_training_is_resumed_and_scored(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_networks_that_cannot_be_built_are_found_before_anything_runs(tmp_path: Path) -> None:
-    data = LabelledData(write_discs(tmp_path / "data", 2))
+    data = LabeledData(write_discs(tmp_path / "data", 2))
     study = TrainingStudy(tmp_path / "out", data, torch.device("cpu"))
     bases = ",".join(f"{tmp_path / name}.pth" for name in ("a", "b"))
     setups = setups_of(*SMALL, *STEPS, f"model.sam.base=null,{bases}", "decode.sam=true,false")

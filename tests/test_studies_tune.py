@@ -4,15 +4,15 @@ import yaml
 from fake_networks import BrightPixels, ComponentSam, build_small_sam, draw_ellipses, use_component_sam
 
 from autosam.config import load_config
-from autosam.data import Scene
+from autosam.data import LabeledImage
 from autosam.errors import ConfigError
-from autosam.networks import Networks
-from autosam.pipeline import Segmenter
+from autosam.models.networks import Networks
+from autosam.pipeline.segmenter import Segmenter
 from autosam.studies.axes import Axis, parse_axes
 from autosam.studies.tune import CANDIDATES, Tried, Tuned, axes_for, check_axes, tune, tuned_yaml
 
 IMAGE, LABELS = draw_ellipses((100, 150), [(20, 30, 9, 12), (50, 100, 14, 10), (80, 40, 3, 4)])
-SCENES = [Scene("a/0", "a", np.repeat(IMAGE[..., None], 3, axis=2), LABELS)]
+SCENES = [LabeledImage("a/0", "a", np.repeat(IMAGE[..., None], 3, axis=2), LABELS)]
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_of_equals_the_nearest_is_taken(segmenter: Segmenter) -> None:
 
 
 def test_images_without_objects(segmenter: Segmenter) -> None:
-    empty = Scene("a/0", "a", np.zeros((20, 30, 3), np.uint8), np.zeros((20, 30), np.int32))
+    empty = LabeledImage("a/0", "a", np.zeros((20, 30, 3), np.uint8), np.zeros((20, 30), np.int32))
     tuned = tune(segmenter, load_config(), parse_axes(["merge.iou=0.4,0.6"]), [empty])
     assert tuned.after.mean_ap == 0
     assert np.isnan(tuned.after.from_sam)
@@ -69,7 +69,7 @@ def test_whose_outlines_the_objects_have(segmenter: Segmenter, monkeypatch: pyte
     assert tune(segmenter, start, axes, SCENES).after.from_sam == 1
     monkeypatch.setattr(ComponentSam, "iou", 0.2)
     tuned = tune(segmenter, start, axes, SCENES)
-    assert (tuned.after.mean_ap, tuned.after.from_sam) == (1, 0), "the generator's basins stand in"
+    assert (tuned.after.mean_ap, tuned.after.from_sam) == (1, 0), "the generator's regions stand in"
 
 
 def test_networks_answer_once(segmenter: Segmenter) -> None:
@@ -94,14 +94,16 @@ def test_networks_answer_once(segmenter: Segmenter) -> None:
 
 def test_what_is_searched() -> None:
     centers = load_config(overrides=["model.generator.channels=[foreground, boundary, center]"])
-    by_threshold = [key for key in CANDIDATES if key != "prompts.min_quality"]
+    by_threshold = [key for key in CANDIDATES if key != "prompts.min_region_score"]
     assert [axis.key for axis in axes_for(centers)] == by_threshold
     assert [axis.key for axis in axes_for(load_config())] == [
         key for key in by_threshold if key != "prompts.center"
     ]
     by_judge = [key for key in CANDIDATES if key not in ("prompts.boundary", "prompts.center")]
     assert [axis.key for axis in axes_for(centers, judged=True)] == by_judge
-    unjudged = centers.model_copy(update={"prompts": centers.prompts.model_copy(update={"judge": False})})
+    unjudged = centers.model_copy(
+        update={"prompts": centers.prompts.model_copy(update={"region_classifier": False})}
+    )
     assert [axis.key for axis in axes_for(unjudged, judged=True)] == by_threshold
     alone = load_config(overrides=["decode.sam=false"])
     assert [axis.key for axis in axes_for(alone)] == ["prompts.foreground", "prompts.boundary", "prompts.min_size"]

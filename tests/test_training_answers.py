@@ -14,7 +14,7 @@ from segment_anything.modeling import Sam
 from torch import Tensor
 
 from autosam.config import TrainingConfig
-from autosam.models.sam import Embedding, decode
+from autosam.models.sam.interface import Embedding, decode
 from autosam.prompts import MaskPrompt, Prompt
 from autosam.training import answers as module
 from autosam.training.answers import Answers, by_kind, learn, tile_losses
@@ -22,14 +22,14 @@ from autosam.training.losses import MASK_LOSSES, mask_bce_dice
 
 
 def prompt(
-    *points: tuple[float, float], box: bool = False, mask: bool = False, basin: int = 0, side: int = 16
+    *points: tuple[float, float], box: bool = False, mask: bool = False, region: int = 0, side: int = 16
 ) -> Prompt:
     return Prompt(
         points=np.array(points, dtype=np.float64).reshape(-1, 2),
         point_labels=np.ones(len(points), dtype=np.int64),
         box=np.array([0.0, 0.0, 15.0, 7.0]) if box else None,
         mask=MaskPrompt(0, 0, np.zeros((side, side), np.float32)) if mask else None,
-        basin=basin,
+        region=region,
     )
 
 
@@ -105,7 +105,7 @@ def test_prompts_of_one_kind_go_together() -> None:
         prompt(box=True),
         prompt((1, 1), (2, 2)),
         prompt((3, 3), mask=True),
-        prompt((4, 4), basin=3),
+        prompt((4, 4), region=3),
         prompt((5, 5)),
     ]
     groups = by_kind(prompts)
@@ -171,7 +171,7 @@ def run(
         prompts,
         torch.from_numpy(HALVES),
         torch.tensor(ids),
-        basins=np.zeros_like(HALVES),
+        regions=np.zeros_like(HALVES),
         foreground=None,
         settings=TrainingConfig(corrections=corrections),
         stride=4,
@@ -265,14 +265,14 @@ def test_the_generator_is_added_to_a_mask_before_it_is_compared(
     sure = torch.where(torch.from_numpy(HALVES) == 1, 9.0, -9.0)
     monkeypatch.setattr(module, "_ask", Script([(logits(2) / 5, torch.zeros(1, 1))]))
     nothing: Any = None
-    asked = prompt(box=True, mask=True, basin=1, side=16)
+    asked = prompt(box=True, mask=True, region=1, side=16)
     answers = learn(
         nothing,
         nothing,
         [asked],
         torch.from_numpy(HALVES),
         torch.tensor([1]),
-        basins=np.where(HALVES == 1, 1, 0).astype(np.int32),
+        regions=np.where(HALVES == 1, 1, 0).astype(np.int32),
         foreground=sure,
         settings=TrainingConfig(corrections=0, fusion=fusion),
         stride=4,
@@ -312,7 +312,7 @@ def ask(
     prompts: list[Prompt],
     *,
     foreground: Tensor | None = None,
-    basins: NDArray[np.int32] = LABELS,
+    regions: NDArray[np.int32] = LABELS,
     **settings: Any,
 ) -> Answers:
     return learn(
@@ -321,7 +321,7 @@ def ask(
         prompts,
         torch.from_numpy(LABELS),
         torch.arange(1, len(prompts) + 1),
-        basins=basins,
+        regions=regions,
         foreground=foreground,
         settings=TrainingConfig(**settings),
         stride=4,
@@ -373,10 +373,10 @@ def test_every_correction_counts(sam: Sam, embedding: Embedding, corrections: in
 def test_a_gradient_through_the_mask_prompt(sam: Sam, embedding: Embedding) -> None:
     losses = []
     for soft_mask, asked, reached in (
-        (True, prompt(box=True, mask=True, basin=1, side=32), True),
-        (False, prompt(box=True, mask=True, basin=1, side=32), False),
-        (True, prompt(box=True, mask=True, basin=0, side=32), False),  # an expert's mask is not the generator's
-        (True, prompt(box=True, basin=1), False),
+        (True, prompt(box=True, mask=True, region=1, side=32), True),
+        (False, prompt(box=True, mask=True, region=1, side=32), False),
+        (True, prompt(box=True, mask=True, region=0, side=32), False),  # an user's mask is not the generator's
+        (True, prompt(box=True, region=1), False),
     ):
         foreground = torch.zeros(64, 64, requires_grad=True)
         answers = ask(sam, embedding, [asked], foreground=foreground, soft_mask=soft_mask, corrections=1)
@@ -393,10 +393,10 @@ def test_a_gradient_through_the_mask_prompt(sam: Sam, embedding: Embedding) -> N
 def test_a_gradient_through_the_first_point(sam: Sam, embedding: Embedding) -> None:
     losses = []
     for soft_point, asked, reached in (
-        (True, prompt((10, 12), basin=1), True),
-        (False, prompt((10, 12), basin=1), False),
+        (True, prompt((10, 12), region=1), True),
+        (False, prompt((10, 12), region=1), False),
         (True, prompt((10, 12)), False),
-        (True, prompt(box=True, basin=1), False),
+        (True, prompt(box=True, region=1), False),
     ):
         foreground = torch.zeros(64, 64, requires_grad=True)
         answers = ask(sam, embedding, [asked], foreground=foreground, soft_point=soft_point, corrections=1)
@@ -412,10 +412,10 @@ def test_a_gradient_through_the_first_point(sam: Sam, embedding: Embedding) -> N
 
 
 def test_masks_of_a_generator_stay_beside_an_expert_without(sam: Sam, embedding: Embedding) -> None:
-    # Basins that are all 0: nothing to draw from the logits, so the crop that came is drawn.
+    # Regions that are all 0: nothing to draw from the logits, so the crop that came is drawn.
     nowhere = np.zeros_like(LABELS)
     asked = prompt(box=True, mask=True, side=32)
     foreground = torch.full((64, 64), 5.0)
-    one = ask(sam, embedding, [asked], foreground=foreground, basins=nowhere, corrections=0)
-    other = ask(sam, embedding, [asked], foreground=None, basins=nowhere, corrections=0)
+    one = ask(sam, embedding, [asked], foreground=foreground, regions=nowhere, corrections=0)
+    other = ask(sam, embedding, [asked], foreground=None, regions=nowhere, corrections=0)
     assert one.mask.item() == other.mask.item()

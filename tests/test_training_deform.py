@@ -224,14 +224,14 @@ def test_which_prompts_are_kept_and_what_of_them() -> None:
     assert kept[0].point_labels.tolist() == [1, 0]
     assert kept[0].box is not None
     assert kept[0].box.tolist() == [1, 2, 9, 6]
-    assert kept[1].box is not None  # its centre lies in the tile, its positive point does not
+    assert kept[1].box is not None  # its center lies in the tile, its positive point does not
     assert kept[1].point_labels.tolist() == [0]
     assert kept[2].box is None
     assert kept[3].points.tolist() == [[9.49, -0.5]]
     assert move_prompts([], stay, size=10) == []
 
 
-def test_a_box_alone_is_kept_by_its_centre() -> None:
+def test_a_box_alone_is_kept_by_its_center() -> None:
     kept = move_prompts([prompt(box=(-4, 2, 6, 6)), prompt(box=(-6, 2, 4, 6))], stay, size=10)
     assert [item.box.tolist() for item in kept if item.box is not None] == [[0, 2, 6, 6]]
     assert kept[0].points.shape == (0, 2)
@@ -259,7 +259,7 @@ def test_prompts_are_turned_with_the_tile(quarter: int, flip: bool) -> None:
     assert sorted(cut.ravel()) == sorted(image[6:10, 8:14].ravel())
 
 
-def test_prompts_are_magnified_by_hand() -> None:
+def test_prompts_are_zoomed_by_hand() -> None:
     # Pixel 2 of the window becomes pixels 4 and 5, whose middle is 4.5; a box's outline is that of its pixels.
     asked = Prompt(
         points=np.array([[12.0, 21.0]]),

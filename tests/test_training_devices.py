@@ -21,7 +21,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from autosam.config import load_config
 from autosam.errors import AutosamError, ConfigError
-from autosam.networks import build_networks
+from autosam.models.networks import build_networks
 from autosam.training import devices
 from autosam.training.devices import (
     clip_gradients,
@@ -35,7 +35,7 @@ from autosam.training.devices import (
 )
 from autosam.training.joint import JointModel
 from autosam.training.loop import train
-from autosam.training.run import CHECKPOINT, MODEL, TRAIN_LOG
+from autosam.training.run_folder import CHECKPOINT, MODEL, TRAIN_LOG
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
@@ -164,14 +164,14 @@ def test_what_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.filterwarnings("ignore")  # those of torch's compiler are its own
 @pytest.mark.skipif(not any(map(shutil.which, ("c++", "g++", "clang++"))), reason="torch compiles with C++ here")
 def test_a_compiled_step_has_the_same_loss() -> None:
-    config = small_config("training.corrections=0", "model.generator=null", "prompts.method=manual")
+    config = small_config("training.corrections=0", "model.generator=null", "prompts.method=user")
     losses = []
     for compiled in (False, True):
         model = JointModel(build_networks(config.model), prompts=config.prompts, training=config.training)
         del model.sam.image_encoder.blocks[1:]
         prepare(model, device=CPU, compiled=compiled)
         AveragedModel(model)  # as a run makes it: of a copy
-        loss = total_loss(model(*disc_tiles(), experts=[(), ()], emitted_share=0.0, seed=(0, 0)))
+        loss = total_loss(model(*disc_tiles(), user_prompts=[(), ()], predicted_share=0.0, seed=(0, 0)))
         loss.backward()
         losses.append(loss.item())
     assert losses[1] == pytest.approx(losses[0], rel=1e-4)
@@ -326,7 +326,7 @@ def test_two_processes_learn_what_one_does_with_twice_the_batch(tmp_path: Path) 
     assert run.stderr.count("wrote ") == 1, run.stderr
     assert run.stderr.count("trained parameters: ") == 1
 
-    from autosam.training.scenes import load_part
+    from autosam.training.load_images import load_part
 
     config = load_config("medsam", overrides=[*overrides, "training.batch_size=2"])
     scenes = [load_part(data, config, part) for part in ("train", "val")]

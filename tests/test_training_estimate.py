@@ -8,7 +8,7 @@ from blobs import scene, small_config, write_base
 
 from autosam.config import Config
 from autosam.errors import ConfigError, InputError
-from autosam.networks import build_networks
+from autosam.models.networks import build_networks
 from autosam.training import estimate as module
 from autosam.training.estimate import Estimate, estimate
 from autosam.training.joint import JointModel
@@ -95,7 +95,7 @@ def test_the_device_decides_on_the_precision(base: Path, known: Estimate, monkey
 def test_networks_alone() -> None:
     generator = of(small_config("model.sam=null", "decode.sam=false", "model.generator.depth=3"))
     assert [part.part for part in generator.parts] == ["generator"]
-    sam = of(small_config("model.generator=null", "prompts.method=manual"))
+    sam = of(small_config("model.generator=null", "prompts.method=user"))
     assert [part.part for part in sam.parts] == ["image_encoder", "prompt_encoder", "mask_decoder"]
     assert generator.activations > 0
     assert sam.activations > 0

@@ -12,16 +12,16 @@ from blobs import disc_tiles, small_config, total_loss, write_base
 from torch import Tensor
 
 from autosam.config import Config
-from autosam.models.checkpoint import load_model
-from autosam.models.lora import merge_lora
-from autosam.networks import Networks, build_networks
+from autosam.models.files.checkpoint import load_model
+from autosam.models.networks import Networks, build_networks
+from autosam.models.sam.lora import merge_lora
 from autosam.prompts import Prompt
 from autosam.training import joint as module
 from autosam.training.joint import BatchLoss, JointModel
 from autosam.training.optimizer import make_optimizer
 from autosam.training.simulate import mask_box
 
-WITHOUT_GENERATOR = ("model.generator=null", "prompts.method=manual", "training.simulate.box_only=1.0")
+WITHOUT_GENERATOR = ("model.generator=null", "prompts.method=user", "training.simulate.box_only=1.0")
 WITHOUT_GENERATOR += ("training.simulate.point_only=0.0",)
 
 
@@ -43,11 +43,13 @@ def run(
     *,
     share: float = 0.0,
     seed: tuple[int, int] = (0, 0),
-    experts: Sequence[Sequence[Prompt]] | None = None,
+    user_prompts: Sequence[Sequence[Prompt]] | None = None,
     first: int = 0,
 ) -> BatchLoss:
-    experts = [()] * len(images) if experts is None else experts
-    loss: BatchLoss = model(images, labels, experts=experts, emitted_share=share, seed=seed, first=first)
+    user_prompts = [()] * len(images) if user_prompts is None else user_prompts
+    loss: BatchLoss = model(
+        images, labels, user_prompts=user_prompts, predicted_share=share, seed=seed, first=first
+    )
     return loss
 
 
@@ -147,7 +149,7 @@ def test_generators_of_one_channel(channel: str, method: str) -> None:
     model, networks, _ = joint(
         f"model.generator.channels=[{channel}]", f"prompts.method={method}", "prompts.min_size=1"
     )
-    # Something to emit: the untrained map, centred on even odds.
+    # Something to emit: the untrained map, centered on even odds.
     with torch.no_grad():
         networks.generator.unet.segmentation_head[0].bias.zero_()
     for step, share in enumerate((0.0, 1.0, 1.0)):
@@ -176,13 +178,13 @@ def watch(monkeypatch: pytest.MonkeyPatch, name: str) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
 def test_a_share_of_the_tiles_is_prompted_by_the_generator(monkeypatch: pytest.MonkeyPatch, share: float) -> None:
     model, _, _ = joint("training.corrections=0", "training.prompts_per_tile=1")
-    emitted, truth = (watch(monkeypatch, f"{who}_prompts") for who in ("emitted", "truth"))
+    predicted, truth = (watch(monkeypatch, f"{who}_prompts") for who in ("predicted", "ground_truth"))
     images, labels = disc_tiles(1)
     with torch.no_grad():
         for step in range(30):
             run(model, images, labels, share=share, seed=(0, step))
-    assert len(emitted) + len(truth) == 30
-    assert len(emitted) / 30 == pytest.approx(share, abs=0.2 if 0 < share < 1 else 0)
+    assert len(predicted) + len(truth) == 30
+    assert len(predicted) / 30 == pytest.approx(share, abs=0.2 if 0 < share < 1 else 0)
 
 
 def test_settings_reach_the_prompts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,25 +196,27 @@ def test_settings_reach_the_prompts(monkeypatch: pytest.MonkeyPatch) -> None:
         "prompts.points=3",
         "prompts.negatives=2",
     )
-    emitted, truth, varied = (watch(monkeypatch, name) for name in ("emitted_prompts", "truth_prompts", "vary"))
+    predicted, truth, varied = (
+        watch(monkeypatch, name) for name in ("predicted_prompts", "ground_truth_prompts", "vary")
+    )
     with torch.no_grad():
         run(model, *disc_tiles(1), share=1.0)
         run(model, *disc_tiles(1), share=0.0)
-    assert (emitted[0]["matching"], emitted[0]["unmatched"], emitted[0]["method"]) == (
+    assert (predicted[0]["matching"], predicted[0]["unmatched"], predicted[0]["method"]) == (
         "overlap",
         False,
         "distance",
     )
     assert (truth[0]["how"], truth[0]["jitter"], truth[0]["max_jitter"]) == ("core", 0.2, 7)
     assert truth[0]["mask"]
-    for call in (emitted[0], truth[0]):
+    for call in (predicted[0], truth[0]):
         assert (call["points"], call["negatives"], call["count"]) == (3, 2, 4)
         assert call["min_size"] == config.prompts.min_size
     for call in varied:
         assert (call["mask_share"], call["box_only"], call["point_only"]) == (0.25, 0.1, 0.6)
 
 
-def expert(labels: Tensor, ids: Sequence[int]) -> tuple[Prompt, ...]:
+def user_prompts(labels: Tensor, ids: Sequence[int]) -> tuple[Prompt, ...]:
     def boxed(number: int) -> Prompt:
         box = mask_box((labels == number).numpy())
         return Prompt(points=np.zeros((0, 2)), point_labels=np.zeros(0, np.int64), box=box)
@@ -222,16 +226,16 @@ def expert(labels: Tensor, ids: Sequence[int]) -> tuple[Prompt, ...]:
 
 @pytest.mark.parametrize(("how", "prompts"), [("add", 4 + 3 + 4), ("instead", 3 + 4)])
 def test_prompts_of_an_expert(how: str, prompts: int) -> None:
-    model, _, _ = joint(f"training.expert={how}", "training.corrections=0")
+    model, _, _ = joint(f"training.user_prompts={how}", "training.corrections=0")
     images, labels = disc_tiles()
-    loss = run(model, images, labels, experts=[expert(labels[0], [1, 2, 4]), ()])
+    loss = run(model, images, labels, user_prompts=[user_prompts(labels[0], [1, 2, 4]), ()])
     assert loss.prompts == loss.matched == loss.masks == prompts
 
 
-def test_an_experts_prompt_for_nothing_teaches_zero() -> None:
-    model, _, _ = joint("training.expert=instead")
+def test_an_user_prompts_prompt_for_nothing_teaches_zero() -> None:
+    model, _, _ = joint("training.user_prompts=instead")
     nothing = Prompt(np.array([[0.0, 0.0]]), np.array([1]))
-    loss = run(model, *disc_tiles(1), experts=[(nothing,)])
+    loss = run(model, *disc_tiles(1), user_prompts=[(nothing,)])
     assert (loss.prompts, loss.answers, loss.masks, loss.matched) == (1, 1, 0, 0)
     assert loss.mask.item() == 0
     assert loss.iou.item() > 0
@@ -281,7 +285,7 @@ def test_the_generators_loss_is_the_one_that_is_named() -> None:
 
 
 @pytest.mark.parametrize("frozen", [True, False])
-def test_statistics_of_batch_normalisation_can_stay_as_they_came(frozen: bool) -> None:
+def test_statistics_of_batch_normalization_can_stay_as_they_came(frozen: bool) -> None:
     setting = f"training.freeze_statistics={frozen}"
     model, networks, _ = joint("model.sam=null", "decode.sam=false", setting)
     before = {name: value.clone() for name, value in networks.generator.named_buffers()}
@@ -290,7 +294,7 @@ def test_statistics_of_batch_normalisation_can_stay_as_they_came(frozen: bool) -
     total_loss(run(model.train(), images, labels)).backward()
     same = [torch.equal(value, before[name]) for name, value in networks.generator.named_buffers()]
     assert all(same) if frozen else not any(same)
-    # They normalise, too: a tile's loss does not depend on what else is in the batch.
+    # They normalize, too: a tile's loss does not depend on what else is in the batch.
     alone = [run(model, images[[index]], labels[[index]]).generator.item() for index in range(2)]
     together = run(model, images, labels).generator.item()
     assert (together == pytest.approx(sum(alone), rel=1e-4)) is frozen
@@ -468,8 +472,8 @@ def test_a_frozen_generator_prompts_and_does_not_learn() -> None:
     assert parts == {"sam"}
 
 
-def test_thresholds_of_emitted_prompts_vary_from_tile_to_tile(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = watch(monkeypatch, "emitted_prompts")
+def test_thresholds_of_predicted_prompts_vary_from_tile_to_tile(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = watch(monkeypatch, "predicted_prompts")
     names = ("threshold", "boundary_threshold", "center_threshold")
     for reach, kinds in ((0.0, 1), (2.0, 6)):
         calls.clear()

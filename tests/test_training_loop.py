@@ -15,17 +15,17 @@ from blobs import scene, small_config, write_base
 from torch import Tensor
 
 from autosam.config import Config, load_config, make_config
-from autosam.data import Scene
+from autosam.data import LabeledImage
 from autosam.errors import AutosamError, ConfigError, InputError, OutputError
-from autosam.models.checkpoint import load_model
-from autosam.networks import Networks, build_networks, load_networks
-from autosam.pipeline import WITHOUT_SAM
+from autosam.models.files.checkpoint import load_model
+from autosam.models.networks import Networks, build_networks, load_networks
+from autosam.pipeline.segmenter import WITHOUT_SAM
 from autosam.prompts import Prompt
 from autosam.training import loop
 from autosam.training.batches import make_batches, tile_size
 from autosam.training.joint import BatchLoss, JointModel
 from autosam.training.loop import Progress, train
-from autosam.training.run import (
+from autosam.training.run_folder import (
     CHECKPOINT,
     MODEL,
     PREVIEWS,
@@ -112,7 +112,7 @@ def short(*overrides: str) -> Config:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "whole"
-    assert train(short(), SCENES, VALIDATION, out=out, licence="CC0") == out / MODEL
+    assert train(short(), SCENES, VALIDATION, out=out, license="CC0") == out / MODEL
     return out
 
 
@@ -143,9 +143,9 @@ def test_the_model_is_the_best_average_and_knows_its_training(finished: Path) ->
     assert header.training["mean_ap"] == float(best["mean_ap"])
     assert header.training["sources"] == ["data"]
     assert header.training["steps"] == 6
-    assert header.licence == "CC0"
+    assert header.license == "CC0"
     assert set(header.settings) == {"images", "model", "tiles", "prompts", "decode", "merge"}
-    assert networks.familiarity is not None
+    assert networks.statistics is not None
     if header.training["step"] == 6:
         averaged = torch.load(finished / CHECKPOINT, weights_only=True)["averaged"]
         name = "unet.segmentation_head.0.weight"
@@ -164,7 +164,7 @@ def test_the_average_follows_the_weights(finished: Path) -> None:
 def test_the_same_run_gives_the_same_bytes(finished: Path, tmp_path: Path) -> None:
     torch.manual_seed(99)
     np.random.seed(99)  # noqa: NPY002 - a global state that must not matter
-    train(short(), SCENES, VALIDATION, out=tmp_path, licence="CC0")
+    train(short(), SCENES, VALIDATION, out=tmp_path, license="CC0")
     assert (tmp_path / MODEL).read_bytes() == (finished / MODEL).read_bytes()
     assert rows(tmp_path / TRAIN_LOG) == rows(finished / TRAIN_LOG)
     for path in (finished / PREVIEWS).iterdir():
@@ -178,7 +178,7 @@ def test_a_resumed_run_ends_with_the_same_bytes(finished: Path, tmp_path: Path, 
     before, after = (0, 1) if step == 4 else (1, 0)
     config = short(f"training.workers={before}")
     with pytest.raises(StopError):
-        train(config, SCENES, VALIDATION, out=tmp_path, licence="CC0", report=stop_after(step))
+        train(config, SCENES, VALIDATION, out=tmp_path, license="CC0", report=stop_after(step))
     assert len(rows(tmp_path / TRAIN_LOG)) == step
     seen: list[int] = []
     train(
@@ -187,7 +187,7 @@ def test_a_resumed_run_ends_with_the_same_bytes(finished: Path, tmp_path: Path, 
         VALIDATION,
         out=tmp_path,
         resume=True,
-        licence="CC0",
+        license="CC0",
         report=lambda progress: seen.append(progress.step),
     )
     # where it goes on, then every step
@@ -238,7 +238,7 @@ def test_it_learns(tmp_path: Path) -> None:
     config = small_config(
         f"training.steps={steps}",
         f"training.checkpoint_every={steps}",
-        "training.emitted=[0.5, 0.9]",
+        "training.predicted_between=[0.5, 0.9]",
         "training.learning_rate=1e-3",
         "training.generator_learning_rate=3e-3",
         "training.mask_prompt=1.0",
@@ -255,8 +255,8 @@ def test_it_learns(tmp_path: Path) -> None:
     assert mean("generator", last) < 0.6 * mean("generator", first)
     assert mean("mask", last) < 0.4 * mean("mask", first)
     assert mean("mask_iou", last) > mean("mask_iou", first) + 0.2
-    assert float(log[-1]["emitted_share"]) > 0.6
-    assert float(log[0]["emitted_share"]) == 0
+    assert float(log[-1]["predicted_share"]) > 0.6
+    assert float(log[0]["predicted_share"]) == 0
 
 
 # LoRA on a base
@@ -285,7 +285,7 @@ def test_lora_on_a_base_and_resumed(tmp_path: Path) -> None:
             for part, prefix in (("model", "sam."), ("averaged", "module.sam.")):
                 assert torch.equal(trained[part][prefix + name], tensor), name
     tensors, header = load_model(tmp_path / "whole" / MODEL)
-    assert {name.partition(".")[0] for name in tensors} == {"adapter", "decoder", "familiarity", "generator"}
+    assert {name.partition(".")[0] for name in tensors} == {"adapter", "decoder", "statistics", "generator"}
     assert header.base_name == str(path)
     assert any(bool(tensor.any()) for name, tensor in tensors.items() if name.endswith("lora_B"))
     load_networks(tmp_path / "whole" / MODEL)
@@ -357,7 +357,7 @@ def test_a_run_is_resumed_from_before_its_first_checkpoint(
 
             patch.setattr(RunFolder, "save_checkpoint", once)
         with pytest.raises(KeyboardInterrupt):
-            train(config, SCENES, VALIDATION, out=tmp_path, licence="CC0")
+            train(config, SCENES, VALIDATION, out=tmp_path, license="CC0")
     assert (tmp_path / MODEL).exists() is (when != "before the first step")
     train(config, SCENES, VALIDATION, out=tmp_path, resume=True)
     assert (tmp_path / MODEL).read_bytes() == (finished / MODEL).read_bytes()
@@ -379,19 +379,19 @@ def test_a_full_disk_leaves_a_run_that_can_go_on(
     with pytest.raises(
         OutputError, match="the checkpoint before it is kept: free space, then add --resume"
     ) as error:
-        train(short(), SCENES, VALIDATION, out=tmp_path, licence="CC0")
+        train(short(), SCENES, VALIDATION, out=tmp_path, license="CC0")
     message(error)
     # The one that was kept with the validation of step 3.
     assert torch.load(tmp_path / CHECKPOINT, weights_only=True)["step"] == 3
     monkeypatch.undo()
-    train(short(), SCENES, VALIDATION, out=tmp_path, licence="CC0", resume=True)
+    train(short(), SCENES, VALIDATION, out=tmp_path, license="CC0", resume=True)
     assert (tmp_path / MODEL).read_bytes() == (finished / MODEL).read_bytes()
 
 
 @pytest.mark.parametrize(
-    "scenes", [[], [Scene("s/a", "s", np.zeros((96, 96, 3), np.uint8), np.zeros((96, 96), np.int32))]]
+    "scenes", [[], [LabeledImage("s/a", "s", np.zeros((96, 96, 3), np.uint8), np.zeros((96, 96), np.int32))]]
 )
-def test_nothing_to_learn_from(tmp_path: Path, scenes: list[Scene]) -> None:
+def test_nothing_to_learn_from(tmp_path: Path, scenes: list[LabeledImage]) -> None:
     with pytest.raises(
         InputError, match=f"none of the {len(scenes)} training images has an object; check the labels"
     ):
@@ -399,7 +399,7 @@ def test_nothing_to_learn_from(tmp_path: Path, scenes: list[Scene]) -> None:
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("method", ["grid", "manual"])
+@pytest.mark.parametrize("method", ["grid", "user"])
 def test_prompts_that_no_generator_emits_are_refused(tmp_path: Path, method: str) -> None:
     with pytest.raises(ConfigError, match=f"prompts.method={method} asks no generator"):
         train(short(f"prompts.method={method}"), SCENES, VALIDATION, out=tmp_path / "run")
@@ -432,7 +432,7 @@ def test_random_weights_have_no_statistics_to_keep(tmp_path: Path, settings: tup
     ("settings", "named"),
     [
         ((), r"model\.generator\.base names none"),
-        (("model.generator=null", "prompts.method=manual"), r"model\.generator is null"),
+        (("model.generator=null", "prompts.method=user"), r"model\.generator is null"),
     ],
 )
 def test_a_generator_of_random_weights_is_not_frozen(
@@ -447,7 +447,7 @@ def test_a_generator_of_random_weights_is_not_frozen(
 @pytest.mark.parametrize(
     "settings",
     [
-        ("model.generator=null", "prompts.method=manual"),
+        ("model.generator=null", "prompts.method=user"),
         ("model.sam=null", "decode.sam=false"),
         ("training.mask_prompt=0",),
         ("model.generator.channels=[boundary]",),
@@ -463,7 +463,7 @@ def test_images_smaller_than_a_tile(tmp_path: Path) -> None:
     image, labels = scene(0).image[:10, :30], scene(0).labels[:10, :30].copy()
     labels[2:8, 3:12] = 1
     config = short("training.steps=2", "training.validate_every=2", "prompts.min_size=4", "merge.min_size=1")
-    small = [Scene("s/a", "s", image, labels)]
+    small = [LabeledImage("s/a", "s", image, labels)]
     train(config, small, small, out=tmp_path)
     assert (tmp_path / MODEL).is_file()
     assert len(rows(tmp_path / VALIDATION_LOG)) == 1
@@ -475,14 +475,14 @@ def test_a_generator_of_one_channel(tmp_path: Path, channel: str) -> None:
         f"model.generator.channels=[{channel}]",
         "training.steps=3",
         "training.validate_every=3",
-        "training.emitted=[0, 0]",
-        "training.emitted_share=1.0",
+        "training.predicted_between=[0, 0]",
+        "training.predicted_share=1.0",
     )
     train(config, SCENES, VALIDATION, out=tmp_path)
     assert load_networks(tmp_path / MODEL)[0].generator.channels == (channel,)
 
 
-def expert(one: Scene) -> Scene:
+def user_prompts(one: LabeledImage) -> LabeledImage:
     """Let somebody have clicked on every object of a scene."""
     middles = [np.argwhere(one.labels == number).mean(axis=0) for number in range(1, int(one.labels.max()) + 1)]
     return replace(one, prompts=tuple(Prompt(middle[None], np.array([1])) for middle in middles))
@@ -490,8 +490,8 @@ def expert(one: Scene) -> Scene:
 
 @pytest.mark.parametrize("how", ["add", "instead"])
 def test_bfloat16_trains(tmp_path: Path, how: str) -> None:
-    config = short("training.steps=2", "training.precision=bfloat16", f"training.expert={how}")
-    train(config, [expert(one) for one in SCENES], [], out=tmp_path)
+    config = short("training.steps=2", "training.precision=bfloat16", f"training.user_prompts={how}")
+    train(config, [user_prompts(one) for one in SCENES], [], out=tmp_path)
     state = torch.load(tmp_path / CHECKPOINT, weights_only=True)
     assert {tensor.dtype for tensor in state["model"].values()} == {torch.float32, torch.int64}
 
@@ -503,17 +503,17 @@ def test_training_leaves_torchs_own_randomness_alone(tmp_path: Path) -> None:
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_the_licence_belongs_to_the_run(tmp_path: Path) -> None:
+def test_the_license_belongs_to_the_run(tmp_path: Path) -> None:
     def stop(progress: Progress) -> None:
         if progress.step == 3:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(short(), SCENES, VALIDATION, out=tmp_path, licence="CC0", report=stop)
-    with pytest.raises(ConfigError, match="was started with licence 'CC0'"):
-        train(short(), SCENES, VALIDATION, out=tmp_path, licence="MIT", resume=True)
+        train(short(), SCENES, VALIDATION, out=tmp_path, license="CC0", report=stop)
+    with pytest.raises(ConfigError, match="was started with license 'CC0'"):
+        train(short(), SCENES, VALIDATION, out=tmp_path, license="MIT", resume=True)
     train(short(), SCENES, VALIDATION, out=tmp_path, resume=True)
-    assert load_networks(tmp_path / MODEL)[1].licence == "CC0"
+    assert load_networks(tmp_path / MODEL)[1].license == "CC0"
 
 
 def test_a_finished_run_without_its_model_does_not_claim_one(finished: Path, tmp_path: Path) -> None:
@@ -570,10 +570,10 @@ def test_batches_that_are_added_up_are_one_large_one(tmp_path: Path) -> None:
             "model.sam.encoder=lora",
             "model.sam.prompt_encoder=frozen",
             "model.generator=null",
-            "prompts.method=manual",
+            "prompts.method=user",
             "training.steps=2",
             "training.learning_rate=1e-4",
-            "training.augment={scale: [1.0, 1.0], blur: 0}",
+            "training.augment={zoom: [1.0, 1.0], blur: 0}",
             f"training.accumulate={accumulate}",
             f"training.batch_size={batch_size}",
         )
@@ -615,7 +615,7 @@ def scored(monkeypatch: pytest.MonkeyPatch, *scores: float) -> list[int]:
     """Let validations have these scores, one after the other; the list grows with each of them."""
     calls: list[int] = []
 
-    def validate(networks: Networks, config: Config, scenes: list[Scene]) -> Validation:
+    def validate(networks: Networks, config: Config, scenes: list[LabeledImage]) -> Validation:
         calls.append(len(scenes))
         return Validation({"mean_ap": scores[len(calls) - 1]}, [])
 
@@ -688,15 +688,15 @@ def test_the_log_knows_rates_shares_and_speed(tmp_path: Path) -> None:
         "training.generator_learning_rate=6e-4",
         "training.accumulate=2",
         "training.batch_size=1",
-        "training.emitted=[0.0, 0.5]",
-        "training.emitted_share=0.8",
+        "training.predicted_between=[0.0, 0.5]",
+        "training.predicted_share=0.8",
     )
     train(config, SCENES, [], out=tmp_path)
     with (tmp_path / TRAIN_LOG).open(newline="", encoding="utf-8") as file:
         log = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
     assert [row["learning_rate"] for row in log] == [1e-4, 2e-4, 2e-4, 2e-4]
     assert [row["generator_learning_rate"] for row in log] == [3e-4, 6e-4, 6e-4, 6e-4]
-    assert [row["emitted_share"] for row in log] == [0, 0.4, 0.8, 0.8]
+    assert [row["predicted_share"] for row in log] == [0, 0.4, 0.8, 0.8]
     for row in log:
         assert row["tiles_per_second"] == pytest.approx(2 / row["seconds"], rel=0.05)
         assert row["cpu_s"] > 0
@@ -707,7 +707,7 @@ def test_the_log_knows_rates_shares_and_speed(tmp_path: Path) -> None:
 
 def test_the_log_has_the_rates_of_what_is_trained(tmp_path: Path) -> None:
     for name, rate, overrides in (
-        ("sam", "learning_rate", ("model.generator=null", "prompts.method=manual", "training.emitted_share=0")),
+        ("sam", "learning_rate", ("model.generator=null", "prompts.method=user", "training.predicted_share=0")),
         ("generator", "generator_learning_rate", ("model.sam=null", "decode.sam=false")),
     ):
         train(short("training.steps=1", *overrides), SCENES, [], out=tmp_path / name)

@@ -5,8 +5,8 @@ import torch
 from blobs import small_config, write_base
 
 from autosam.errors import ConfigError
+from autosam.models.networks import build_networks
 from autosam.models.parameters import PartParameters
-from autosam.networks import build_networks
 from autosam.training.joint import JointModel
 from autosam.training.optimizer import make_optimizer, part_table, trainable_parameters
 
@@ -117,7 +117,7 @@ def test_parameters_by_part(base: str) -> None:
 def test_parameters_of_one_network() -> None:
     alone = joint("model.sam=null", "decode.sam=false")
     assert [row.part for row in part_table(alone)] == ["generator"]
-    sam = joint("model.generator=null", "prompts.method=manual")
+    sam = joint("model.generator=null", "prompts.method=user")
     assert [row.part for row in part_table(sam)] == ["image_encoder", "prompt_encoder", "mask_decoder"]
 
 

@@ -7,14 +7,14 @@ from autosam.prompts import ABSENT, MaskPrompt, Prompt
 from autosam.training.prompting import (
     Matching,
     TilePrompts,
-    emitted_prompts,
-    expert_prompts,
+    ground_truth_prompts,
     match_regions,
-    truth_prompts,
+    match_user_prompts,
+    predicted_prompts,
     vary,
     vary_thresholds,
 )
-from autosam.training.simulate import Sampling
+from autosam.training.simulate import PointSampling
 
 
 def blocks() -> np.ndarray:
@@ -39,13 +39,13 @@ def from_truth(
     points: int = 1,
     negatives: int = 0,
     box_margin: float = 0.05,
-    how: Sampling = "uniform",
+    how: PointSampling = "uniform",
     jitter: float = 0.1,
     max_jitter: float = 20.0,
     mask: bool = True,
     generator: bool = True,
 ) -> TilePrompts:
-    return truth_prompts(
+    return ground_truth_prompts(
         labels,
         np.where(labels > 0, 0.9, 0.1).astype(np.float32) if generator else None,
         count=count,
@@ -65,13 +65,13 @@ def from_truth(
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_truth_prompts_lie_on_their_objects(seed: int) -> None:
+def test_ground_truth_prompts_lie_on_their_objects(seed: int) -> None:
     labels = blocks()
     tile = from_truth(labels, seed)
     assert tile.targets.tolist() == [1, 2]
-    np.testing.assert_array_equal(tile.basins, labels)
+    np.testing.assert_array_equal(tile.regions, labels)
     for prompt, target in zip(tile.prompts, tile.targets, strict=True):
-        assert prompt.basin == target
+        assert prompt.region == target
         ((row, col),) = prompt.points
         assert labels[int(row), int(col)] == target
         assert prompt.point_labels.tolist() == [1]
@@ -91,7 +91,7 @@ def test_small_objects_are_not_prompted_and_at_most_count() -> None:
     assert {tuple(ids) for ids in drawn} == {(1, 2), (1, 4), (2, 4)}
 
 
-def test_without_objects_there_are_no_truth_prompts() -> None:
+def test_without_objects_there_are_no_ground_truth_prompts() -> None:
     tile = from_truth(np.zeros((20, 20), dtype=np.int32))
     assert tile.prompts == []
     assert tile.targets.shape == (0,)
@@ -111,7 +111,7 @@ def test_several_points_and_negatives() -> None:
     assert (tile.prompts[0].point_labels == 0).sum() >= 1
 
 
-def test_negatives_lie_in_the_nearest_neighbours_first() -> None:
+def test_negatives_lie_in_the_nearest_neighbors_first() -> None:
     labels = np.zeros((9, 50), dtype=np.int32)
     labels[:, :9], labels[:, 9:18], labels[:, 24:33], labels[:, 40:] = 1, 2, 3, 4
     for count, expected in ((0, []), (1, [2]), (2, [2, 3]), (9, [2, 3, 4])):
@@ -172,7 +172,7 @@ def test_no_masks_where_none_are_asked_for(generator: bool) -> None:
 # Emitted prompts
 
 
-def emitted(
+def predicted(
     foreground: np.ndarray,
     labels: np.ndarray,
     count: int = 16,
@@ -181,7 +181,7 @@ def emitted(
     matching: Matching = "hungarian",
     unmatched: bool = True,
 ) -> TilePrompts:
-    return emitted_prompts(
+    return predicted_prompts(
         labels,
         foreground.astype(np.float32),
         None,
@@ -199,13 +199,13 @@ def emitted(
     )
 
 
-def test_emitted_prompts_know_their_objects() -> None:
+def test_predicted_prompts_know_their_objects() -> None:
     labels = blocks()
     foreground = np.full(labels.shape, 0.1)
     foreground[6:15, 5:15] = 0.9  # object 1, IoU .9
     foreground[20:22, 40:50] = 0.9  # object 2, IoU .2: too little
     foreground[0:3, 50:60] = 0.9  # nothing
-    tile = emitted(foreground, labels)
+    tile = predicted(foreground, labels)
     by_row = {
         int(prompt.points[0, 0]): int(target) for prompt, target in zip(tile.prompts, tile.targets, strict=True)
     }
@@ -213,15 +213,15 @@ def test_emitted_prompts_know_their_objects() -> None:
     assert by_row[next(row for row in by_row if 6 <= row < 15)] == 1
     for prompt in tile.prompts:
         row, col = prompt.points[0].astype(int)
-        assert tile.basins[row, col] == prompt.basin
+        assert tile.regions[row, col] == prompt.region
 
 
-def test_a_subset_of_the_emitted_prompts_keeps_its_objects() -> None:
+def test_a_subset_of_the_predicted_prompts_keeps_its_objects() -> None:
     labels = blocks()
     foreground = np.where(labels > 0, 0.9, 0.1)
     seen = set()
     for seed in range(20):
-        tile = emitted(foreground, labels, count=1, seed=seed)
+        tile = predicted(foreground, labels, count=1, seed=seed)
         (prompt,), (target,) = tile.prompts, tile.targets
         row, col = prompt.points[0].astype(int)
         assert labels[row, col] == target
@@ -233,12 +233,12 @@ def test_prompts_without_an_object_are_left_out_before_the_choice() -> None:
     labels = blocks()
     foreground = np.where((labels == 1) | (labels == 2), 0.9, 0.1)
     foreground[0:3, 20:60:4] = 0.9  # ten specks
-    assert emitted(foreground, labels).targets.tolist() == [0] * 10 + [1, 2]
+    assert predicted(foreground, labels).targets.tolist() == [0] * 10 + [1, 2]
     for seed in range(5):
-        tile = emitted(foreground, labels, count=2, seed=seed, unmatched=False)
+        tile = predicted(foreground, labels, count=2, seed=seed, unmatched=False)
         assert tile.targets.tolist() == [1, 2]
-        assert [int(tile.basins[tuple(p.points[0].astype(int))]) for p in tile.prompts] == [11, 12]
-    nothing = emitted(np.where(labels == 0, 0.9, 0.1), np.zeros_like(labels), unmatched=False)
+        assert [int(tile.regions[tuple(p.points[0].astype(int))]) for p in tile.prompts] == [11, 12]
+    nothing = predicted(np.where(labels == 0, 0.9, 0.1), np.zeros_like(labels), unmatched=False)
     assert nothing.prompts == []
     assert nothing.targets.dtype == np.int64
 
@@ -248,16 +248,16 @@ def test_two_halves_of_an_object() -> None:
     labels[5:15, 5:25] = 1
     foreground = np.where(labels > 0, 0.9, 0.1)
     foreground[:, 14] = 0.1
-    assert emitted(foreground, labels).targets.tolist() == [0, 1]
-    assert emitted(foreground, labels, matching="overlap").targets.tolist() == [1, 1]
+    assert predicted(foreground, labels).targets.tolist() == [0, 1]
+    assert predicted(foreground, labels, matching="overlap").targets.tolist() == [1, 1]
 
 
 def test_a_generator_that_sees_nothing_or_everything() -> None:
     labels = blocks()
-    nothing = emitted(np.zeros(labels.shape), labels)
+    nothing = predicted(np.zeros(labels.shape), labels)
     assert nothing.prompts == []
     assert nothing.targets.dtype == np.int64
-    everything = emitted(np.ones(labels.shape), labels)
+    everything = predicted(np.ones(labels.shape), labels)
     assert everything.targets.tolist() == [0]
 
 
@@ -265,31 +265,31 @@ def test_a_generator_that_sees_nothing_or_everything() -> None:
 
 
 def test_the_largest_total_iou_wins_not_the_largest_pair() -> None:
-    basins = np.array([[2] * 4 + [1] * 12 + [0] * 4], dtype=np.int32)
+    regions = np.array([[2] * 4 + [1] * 12 + [0] * 4], dtype=np.int32)
     labels = np.array([[1] * 11 + [2] * 9], dtype=np.int32)
-    # IoU: basin 1 with object 1 7/16, the largest; 1 with 2 5/16; 2 with 1 4/11; 2 with 2 nothing
-    assert match_regions(basins, labels).tolist() == [0, 2, 1]
+    # IoU: region 1 with object 1 7/16, the largest; 1 with 2 5/16; 2 with 1 4/11; 2 with 2 nothing
+    assert match_regions(regions, labels).tolist() == [0, 2, 1]
 
 
-def test_one_object_is_given_to_one_basin() -> None:
+def test_one_object_is_given_to_one_region() -> None:
     labels = np.ones((4, 10), dtype=np.int32)
-    basins = np.ones((4, 10), dtype=np.int32)
-    basins[:, 6:] = 2
-    assert match_regions(basins, labels).tolist() == [0, 1, 0]
+    regions = np.ones((4, 10), dtype=np.int32)
+    regions[:, 6:] = 2
+    assert match_regions(regions, labels).tolist() == [0, 1, 0]
 
 
 def test_iou_must_lie_above_the_limit() -> None:
-    labels, basins = np.ones((1, 8), dtype=np.int32), np.array([[1, 1, 0, 0, 0, 0, 0, 0]], dtype=np.int32)
-    assert match_regions(basins, labels, min_iou=0.25).tolist() == [0, 0]
-    assert match_regions(basins, labels, min_iou=0.24).tolist() == [0, 1]
+    labels, regions = np.ones((1, 8), dtype=np.int32), np.array([[1, 1, 0, 0, 0, 0, 0, 0]], dtype=np.int32)
+    assert match_regions(regions, labels, min_iou=0.25).tolist() == [0, 0]
+    assert match_regions(regions, labels, min_iou=0.24).tolist() == [0, 1]
 
 
-def test_overlap_gives_every_basin_its_best_object() -> None:
-    basins = np.array([[2] * 4 + [1] * 12 + [0] * 4], dtype=np.int32)
+def test_overlap_gives_every_region_its_best_object() -> None:
+    regions = np.array([[2] * 4 + [1] * 12 + [0] * 4], dtype=np.int32)
     labels = np.array([[1] * 11 + [2] * 9], dtype=np.int32)
-    # as above: 7/16 is the largest IoU of basin 1, 4/11 the only one of basin 2
-    assert match_regions(basins, labels, matching="overlap").tolist() == [0, 1, 1]
-    assert match_regions(basins, labels, matching="overlap", min_iou=0.4).tolist() == [0, 1, 0]
+    # as above: 7/16 is the largest IoU of region 1, 4/11 the only one of region 2
+    assert match_regions(regions, labels, matching="overlap").tolist() == [0, 1, 1]
+    assert match_regions(regions, labels, matching="overlap", min_iou=0.4).tolist() == [0, 1, 0]
     # the most shared pixels are not the highest IoU: 10 of 30, 6 of 16
     wide = np.array([[1] * 16], dtype=np.int32)
     many = np.array([[1] * 10 + [2] * 6], dtype=np.int32)
@@ -306,7 +306,7 @@ def test_nothing_to_match(matching: Matching) -> None:
     assert match_regions(one, empty, matching=matching).tolist() == [0, 0]
 
 
-# An expert's prompts
+# An user's prompts
 
 
 def said(
@@ -343,33 +343,33 @@ def said(
     ],
 )
 def test_what_an_expert_means(prompt: Prompt, target: int) -> None:
-    tile = expert_prompts(blocks(), [prompt])
+    tile = match_user_prompts(blocks(), [prompt])
     assert tile.prompts == [prompt]
     assert tile.targets.tolist() == [target]
     assert tile.targets.dtype == np.int64
-    assert not tile.basins.any()
-    assert (tile.basins.shape, tile.basins.dtype) == ((40, 60), np.int32)
+    assert not tile.regions.any()
+    assert (tile.regions.shape, tile.regions.dtype) == ((40, 60), np.int32)
 
 
 def test_a_box_of_which_the_tile_shows_a_part() -> None:
     labels = np.zeros((20, 20), dtype=np.int32)
     labels[:, 15:] = 7
-    assert expert_prompts(labels, [said(box=[-30, 15, 60, 90])]).targets.tolist() == [7]
-    assert expert_prompts(labels, [said(box=[30, 30, 60, 90])]).targets.tolist() == [0]
+    assert match_user_prompts(labels, [said(box=[-30, 15, 60, 90])]).targets.tolist() == [7]
+    assert match_user_prompts(labels, [said(box=[30, 30, 60, 90])]).targets.tolist() == [0]
 
 
 def test_prompts_that_say_nothing_of_an_object_are_left_out() -> None:
     first, second = said((6, 6)), said(box=[20, 40, 29, 49])
-    tile = expert_prompts(blocks(), [first, said(beside=((21, 41),)), second])
+    tile = match_user_prompts(blocks(), [first, said(beside=((21, 41),)), second])
     assert tile.prompts == [first, second]
     assert tile.targets.tolist() == [1, 2]
 
 
 def test_an_expert_without_prompts_or_objects() -> None:
-    nothing = expert_prompts(blocks(), [])
+    nothing = match_user_prompts(blocks(), [])
     assert nothing.prompts == []
     assert (nothing.targets.shape, nothing.targets.dtype) == ((0,), np.int64)
-    empty = expert_prompts(np.zeros((9, 9), dtype=np.int32), [said((2, 2)), said(box=[0, 0, 4, 4])])
+    empty = match_user_prompts(np.zeros((9, 9), dtype=np.int32), [said((2, 2)), said(box=[0, 0, 4, 4])])
     assert empty.targets.tolist() == [0, 0]
 
 
@@ -438,7 +438,7 @@ def test_variation_leaves_the_rest_of_a_prompt() -> None:
     shares = {"box_only": 0.3, "point_only": 0.2}
     for seed in range(10):
         for before, after in zip(prompts, vary(prompts, mask_share=1.0, **shares, rng=rng(seed)), strict=True):
-            assert (after.basin, after.foreground) == (before.basin, before.foreground)
+            assert (after.region, after.foreground) == (before.region, before.foreground)
             assert after.mask is before.mask
             assert after.box is None or after.box is before.box
     for seed in range(20):

@@ -10,10 +10,10 @@ from blobs import small_config, write_base
 from torch.optim.swa_utils import AveragedModel
 
 from autosam.config import Config
-from autosam.data import Scene
+from autosam.data import LabeledImage
 from autosam.errors import OutputError
-from autosam.models.checkpoint import load_model
-from autosam.networks import Networks, build_networks, load_networks
+from autosam.models.files.checkpoint import load_model
+from autosam.models.networks import Networks, build_networks, load_networks
 from autosam.training.joint import JointModel
 from autosam.training.saving import averaged_networks, median_diameter, save_trained
 
@@ -61,7 +61,7 @@ def test_a_model_file_has_the_averaged_weights_and_a_header(make: Callable[..., 
         "trained_parameters": sum(p.numel() for part in networks.parts for p in part.parameters()),
         "sources": ["data"],
     }
-    assert (header.licence, header.base_name, header.base_sha256) == ("CC0", "", "")
+    assert (header.license, header.base_name, header.base_sha256) == ("CC0", "", "")
     assert set(header.settings) == {"images", "model", "tiles", "prompts", "decode", "merge"}
     assert header.settings["images"]["diameter"] == 9.5
     name = "mask_decoder.iou_token.weight"
@@ -78,7 +78,7 @@ def test_a_frozen_base_is_named_and_not_held(make: Callable[..., Saved], tmp_pat
         "model.sam.encoder=frozen",
         "model.sam.prompt_encoder=frozen",
         "model.generator=null",
-        "prompts.method=manual",
+        "prompts.method=user",
     )
     path = tmp_path / "model.safetensors"
     save_trained(path, averaged, networks, config, {}, "", diameter=9.5)
@@ -101,8 +101,8 @@ def test_the_diameter_of_the_settings_counts_before_the_measured_one(
 def test_the_diameter_is_that_of_the_median_object() -> None:
     labels = np.zeros((40, 40), np.int32)
     labels[0, 0], labels[2:12, 2:12], labels[20:40, 20:40] = 1, 2, 5
-    empty = Scene("s/b", "s", np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), np.int32))
-    scenes = [Scene("s/a", "s", np.zeros((40, 40, 3), np.uint8), labels), empty]
+    empty = LabeledImage("s/b", "s", np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), np.int32))
+    scenes = [LabeledImage("s/a", "s", np.zeros((40, 40, 3), np.uint8), labels), empty]
     assert median_diameter(scenes) == pytest.approx(2 * np.sqrt(100 / np.pi), abs=0.01)
 
 

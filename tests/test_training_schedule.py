@@ -2,7 +2,7 @@
 
 import pytest
 
-from autosam.training.schedule import emitted_share, learning_rate
+from autosam.training.schedule import learning_rate, predicted_share
 
 
 def test_warm_up_then_a_cosine_to_the_floor() -> None:
@@ -21,17 +21,22 @@ def test_short_runs_have_a_rate_above_zero(steps: int, warmup: float) -> None:
     assert max(rates) == 1
 
 
-def test_emitted_prompts_come_in_linearly() -> None:
-    share = [emitted_share(step, steps=100, between=(0.1, 0.6), final=0.7) for step in range(100)]
+def test_predicted_prompts_come_in_linearly() -> None:
+    share = [predicted_share(step, steps=100, between=(0.1, 0.6), final=0.7) for step in range(100)]
     assert share[:11] == [0] * 11
     assert share[35] == pytest.approx(0.35)
     assert share[60:] == pytest.approx([0.7] * 40)
 
 
-def test_emitted_prompts_from_the_beginning_and_at_once() -> None:
-    assert [emitted_share(step, steps=10, between=(0.5, 0.5), final=1.0) for step in (4, 5, 6, 9)] == [0, 1, 1, 1]
-    assert emitted_share(0, steps=10, between=(0.0, 1.0), final=0.7) == 0
-    assert emitted_share(9, steps=10, between=(0.0, 1.0), final=0.7) == pytest.approx(0.63)
+def test_predicted_prompts_from_the_beginning_and_at_once() -> None:
+    assert [predicted_share(step, steps=10, between=(0.5, 0.5), final=1.0) for step in (4, 5, 6, 9)] == [
+        0,
+        1,
+        1,
+        1,
+    ]
+    assert predicted_share(0, steps=10, between=(0.0, 1.0), final=0.7) == 0
+    assert predicted_share(9, steps=10, between=(0.0, 1.0), final=0.7) == pytest.approx(0.63)
 
 
 def test_a_constant_schedule_rises_and_stays() -> None:
@@ -41,7 +46,7 @@ def test_a_constant_schedule_rises_and_stays() -> None:
     assert flat == [1e-5] * 3
 
 
-def test_emitted_prompts_in_a_fixed_share_from_the_first_step_on() -> None:
+def test_predicted_prompts_in_a_fixed_share_from_the_first_step_on() -> None:
     # As the recipe sac has it: half of the tiles, all the time.
-    share = [emitted_share(step, steps=10, between=(0.0, 0.0), final=0.5) for step in range(10)]
+    share = [predicted_share(step, steps=10, between=(0.0, 0.0), final=0.5) for step in range(10)]
     assert share == [0.5] * 10

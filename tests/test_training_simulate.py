@@ -5,7 +5,7 @@ import pytest
 
 from autosam.prompts import ABSENT
 from autosam.training.simulate import (
-    Sampling,
+    PointSampling,
     correction_clicks,
     jitter_box,
     low_resolution_mask,
@@ -36,7 +36,7 @@ def pixel() -> np.ndarray:
     return block((9, 12), 4, 7, 1, 1)
 
 
-def shares(mask: np.ndarray, how: Sampling, count: int = 20000) -> np.ndarray:
+def shares(mask: np.ndarray, how: PointSampling, count: int = 20000) -> np.ndarray:
     """How often each pixel is drawn."""
     points = sample_points(mask, count, how=how, rng=rng()).astype(int)
     drawn = np.zeros(mask.shape)
@@ -49,7 +49,7 @@ def shares(mask: np.ndarray, how: Sampling, count: int = 20000) -> np.ndarray:
 
 @pytest.mark.parametrize("how", ["uniform", "core"])
 @pytest.mark.parametrize("mask", [letter_c(), ring(), pixel()], ids=["C", "ring", "pixel"])
-def test_points_lie_on_the_object_and_everywhere_on_it(mask: np.ndarray, how: Sampling) -> None:
+def test_points_lie_on_the_object_and_everywhere_on_it(mask: np.ndarray, how: PointSampling) -> None:
     np.testing.assert_array_equal(shares(mask, how) > 0, mask)
 
 
@@ -143,7 +143,7 @@ def iou(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def test_an_unmoved_mask_is_the_signed_distance() -> None:
-    # 4 logits per pixel at stride 1; the outline is half a pixel from the outermost pixels' centres
+    # 4 logits per pixel at stride 1; the outline is half a pixel from the outermost pixels' centers
     logits = drawn(block((7, 11), 0, 0, 7, 5), stride=1, spread=0)
     assert logits.dtype == np.float32
     np.testing.assert_allclose(logits, np.tile([8, 8, 8, 6, 2, -2, -6, -8, -8, -8, -8], (7, 1)))

@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from autosam.models.sam import Embedding, render_mask_prompt
-from autosam.models.variants import build_sam
-from autosam.prompts import Prompt, find_basins
-from autosam.training.prompting import TilePrompts, emitted_prompts, truth_prompts
+from autosam.models.sam.interface import Embedding, render_mask_prompt
+from autosam.models.sam.variants import build_sam
+from autosam.prompts import Prompt
+from autosam.regions import find_regions
+from autosam.training.prompting import TilePrompts, ground_truth_prompts, predicted_prompts
 from autosam.training.soft import soft_mask_prompts, soft_points
 
 # Mask prompts
@@ -32,7 +33,7 @@ def prompts_for(kind: str, logits: Tensor) -> TilePrompts:
     foreground, (_, labels) = logits.sigmoid().numpy(), discs(0, 64)
     rng = np.random.default_rng(0)
     if kind == "truth":
-        return truth_prompts(
+        return ground_truth_prompts(
             labels,
             foreground,
             count=16,
@@ -46,7 +47,7 @@ def prompts_for(kind: str, logits: Tensor) -> TilePrompts:
             mask=True,
             rng=rng,
         )
-    return emitted_prompts(
+    return predicted_prompts(
         labels,
         foreground,
         stripes(),
@@ -64,14 +65,14 @@ def prompts_for(kind: str, logits: Tensor) -> TilePrompts:
     )
 
 
-@pytest.mark.parametrize("kind", ["truth", "emitted"])
+@pytest.mark.parametrize("kind", ["truth", "predicted"])
 # float32 probabilities near 0 and 1 do not hold their logits any closer
 @pytest.mark.parametrize(("amplitude", "tolerance"), [(3.0, 1e-5), (20.0, 1e-3)])
 def test_soft_mask_prompts_are_those_that_inference_draws(kind: str, amplitude: float, tolerance: float) -> None:
     logits = smooth_logits(amplitude).requires_grad_()
     tile = prompts_for(kind, logits.detach())
     assert len(tile.prompts) >= 4
-    soft = soft_mask_prompts(tile.prompts, tile.basins, logits)
+    soft = soft_mask_prompts(tile.prompts, tile.regions, logits)
     sam = build_sam("tiny", image_size=64)
     whole = Embedding(torch.zeros(1, 128, 4, 4), (64, 64), (64, 64))
     drawn = torch.cat([render_mask_prompt(sam, prompt.mask, whole) for prompt in tile.prompts if prompt.mask])
@@ -81,14 +82,14 @@ def test_soft_mask_prompts_are_those_that_inference_draws(kind: str, amplitude: 
     soft.sum().backward()
     assert logits.grad is not None
     reached = logits.grad != 0
-    own = torch.from_numpy(np.isin(tile.basins, [prompt.basin for prompt in tile.prompts]))
+    own = torch.from_numpy(np.isin(tile.regions, [prompt.region for prompt in tile.prompts]))
     assert (reached[own] | (logits[own].abs() > 8)).all()
 
 
-def test_basins_of_the_prompts_are_those_of_inference() -> None:
+def test_threshold_regions_the_prompts_are_those_of_inference() -> None:
     logits = smooth_logits(5.0)
-    tile = prompts_for("emitted", logits)
-    np.testing.assert_array_equal(tile.basins, find_basins(logits.sigmoid().numpy(), stripes(), min_size=1))
+    tile = prompts_for("predicted", logits)
+    np.testing.assert_array_equal(tile.regions, find_regions(logits.sigmoid().numpy(), stripes(), min_size=1))
 
 
 def test_a_prompt_without_a_mask_has_no_crop_to_draw() -> None:
@@ -99,16 +100,16 @@ def test_a_prompt_without_a_mask_has_no_crop_to_draw() -> None:
 # Points
 
 
-def pointing(basin: int) -> Prompt:
-    return Prompt(points=np.array([[1.0, 1.0]]), point_labels=np.array([1]), basin=basin)
+def pointing(region: int) -> Prompt:
+    return Prompt(points=np.array([[1.0, 1.0]]), point_labels=np.array([1]), region=region)
 
 
 def test_a_point_of_three_pixels_by_hand() -> None:
     # Equal logits: the mean place is row 1, and a pixel pulls by its weight × its distance from there.
-    basins = np.zeros((3, 4), dtype=np.int32)
-    basins[:, 2] = 7
+    regions = np.zeros((3, 4), dtype=np.int32)
+    regions[:, 2] = 7
     logits = torch.zeros(3, 4, requires_grad=True)
-    shift = soft_points([pointing(7)], basins, logits)
+    shift = soft_points([pointing(7)], regions, logits)
     assert shift.tolist() == [[0.0, 0.0]]
     (row,) = torch.autograd.grad(shift[0, 0], logits, retain_graph=True)
     assert row[:, 2].tolist() == pytest.approx([-1 / 3, 0, 1 / 3])
@@ -117,19 +118,19 @@ def test_a_point_of_three_pixels_by_hand() -> None:
     assert col.abs().max() < 1e-6  # all of it lies in one column
 
 
-def soft_argmax(logits: NDArray[np.float64], basin: NDArray[np.bool_]) -> NDArray[np.float64]:
-    places = np.argwhere(basin)
-    weights = np.exp(logits[basin] - logits[basin].max())
+def soft_argmax(logits: NDArray[np.float64], region: NDArray[np.bool_]) -> NDArray[np.float64]:
+    places = np.argwhere(region)
+    weights = np.exp(logits[region] - logits[region].max())
     return np.asarray((weights / weights.sum()) @ places)
 
 
 def test_the_gradient_is_that_of_the_soft_argmax() -> None:
     rng = np.random.default_rng(1)
     values = rng.normal(0, 2, (5, 6))
-    basins = (rng.random((5, 6)) < 0.6).astype(np.int32) + (np.arange(6) > 3).astype(np.int32)
+    regions = (rng.random((5, 6)) < 0.6).astype(np.int32) + (np.arange(6) > 3).astype(np.int32)
     logits = torch.tensor(values, requires_grad=True)
     prompts = [pointing(2), pointing(1)]
-    shift = soft_points(prompts, basins, logits)
+    shift = soft_points(prompts, regions, logits)
     assert shift.shape == (2, 2)
     assert not shift.detach().any()
     small = 1e-5
@@ -139,7 +140,7 @@ def test_the_gradient_is_that_of_the_soft_argmax() -> None:
             for place in np.ndindex(values.shape):
                 step = np.zeros_like(values)
                 step[place] = small
-                ends = [soft_argmax(values + sign * step, basins == prompt.basin)[axis] for sign in (1, -1)]
+                ends = [soft_argmax(values + sign * step, regions == prompt.region)[axis] for sign in (1, -1)]
                 assert found[place].item() == pytest.approx((ends[0] - ends[1]) / (2 * small), abs=1e-7)
 
 
@@ -154,16 +155,16 @@ def test_a_pull_on_the_point_raises_the_logits_there() -> None:
     assert soft_argmax(after.double().numpy(), np.ones((9, 9), bool)).min() > 4
 
 
-def test_without_a_basin_there_is_no_gradient() -> None:
-    basins = np.zeros((4, 4), dtype=np.int32)
-    basins[0] = 1
+def test_without_a_region_there_is_no_gradient() -> None:
+    regions = np.zeros((4, 4), dtype=np.int32)
+    regions[0] = 1
     logits = torch.zeros(4, 4, requires_grad=True)
-    shift = soft_points([pointing(0), pointing(9), pointing(1)], basins, logits)
+    shift = soft_points([pointing(0), pointing(9), pointing(1)], regions, logits)
     assert shift.tolist() == [[0.0, 0.0]] * 3
     shift[:2].sum().backward(retain_graph=True)
     assert logits.grad is not None
     assert not logits.grad.any()
-    assert not soft_points([pointing(0)], basins, logits).requires_grad
+    assert not soft_points([pointing(0)], regions, logits).requires_grad
     shift[2, 1].backward()
     assert logits.grad[0].any()
     assert not logits.grad[1:].any()

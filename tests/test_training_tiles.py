@@ -11,13 +11,13 @@ from blobs import discs, scene
 from scipy import ndimage
 from torch.utils.data import DataLoader
 
-from autosam.data import Scene
+from autosam.data import LabeledImage
 from autosam.errors import InputError
 from autosam.prompts.prompt import Prompt
 from autosam.training.prompting import match_regions
 from autosam.training.tiles import Augmentation, Tile, TileBatch, TileDataset, collate_tiles, cut_tile, spoil_tile
 
-STRONG = Augmentation(scale=(0.5, 2.0), contrast=0.3, brightness=0.15, noise=0.06, blur=1.2)
+STRONG = Augmentation(zoom=(0.5, 2.0), contrast=0.3, brightness=0.15, noise=0.06, blur=1.2)
 SPOILT = replace(STRONG, elastic=4.0, misaligned=0.5, missing=0.5)
 
 
@@ -25,10 +25,10 @@ def rng(seed: int = 0) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-def of_labels(labels: np.ndarray) -> Scene:
+def of_labels(labels: np.ndarray) -> LabeledImage:
     """Make a scene whose image says which label every pixel has: 20 for each id."""
     labels = labels.astype(np.int32)
-    return Scene("s/a", "s", np.repeat((labels * 20).astype(np.uint8)[..., None], 3, axis=2), labels)
+    return LabeledImage("s/a", "s", np.repeat((labels * 20).astype(np.uint8)[..., None], 3, axis=2), labels)
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -51,10 +51,10 @@ def test_all_eight_turns_come_up() -> None:
 
 
 @pytest.mark.parametrize("scale", [0.5, 0.8, 1.3, 2.0])
-def test_magnified_labels_keep_their_ids_and_place(scale: float) -> None:
+def test_zoomed_labels_keep_their_ids_and_place(scale: float) -> None:
     image, labels = discs(0)
     ids = set(np.unique(labels)) | {0}
-    tile, cut, _ = cut_tile(Scene("s/a", "s", image, labels), 64, (scale, scale), rng(3))
+    tile, cut, _ = cut_tile(LabeledImage("s/a", "s", image, labels), 64, (scale, scale), rng(3))
     # At 0.5 the window is larger than the image, and mirror images get ids of their own.
     assert scale < 1 or set(np.unique(cut)) <= ids
     # discs are 200 on 50: thresholding the tile gives the labels but for the rim
@@ -88,9 +88,9 @@ def test_the_mirror_image_of_an_object_is_another_object() -> None:
         # Whole or cut by the tile's border, none is larger than the objects are.
         assert max(max(s.stop - s.start for s in box) for box in boxes) <= 7
         # A generator that finds them all is told that it did.
-        basins, count = ndimage.label(cut > 0)
+        regions, count = ndimage.label(cut > 0)
         assert count == len(boxes)
-        assert (match_regions(basins.astype(np.int32), cut)[1:] > 0).all()
+        assert (match_regions(regions.astype(np.int32), cut)[1:] > 0).all()
 
 
 @pytest.mark.parametrize("share", [0.0, 0.8, 1.0])
@@ -114,7 +114,7 @@ def test_scenes_without_objects_and_with_gaps_give_tiles() -> None:
 # Prompts
 
 
-def dots(scene_of: Scene) -> Scene:
+def dots(scene_of: LabeledImage) -> LabeledImage:
     """Give every object a prompt: its innermost pixel, a negative at the corner of the image, and its box."""
     prompts = []
     for object_id, (rows, cols) in enumerate(ndimage.find_objects(scene_of.labels), start=1):
@@ -216,9 +216,9 @@ def test_tiles_without_faults_are_as_they_always_were() -> None:
     np.testing.assert_allclose(means, [0.477697, 0.278456, 0.29126, 0.161633], atol=1e-5)
 
 
-def test_the_networks_magnification_multiplies_that_of_the_augmentation() -> None:
+def test_the_networks_zoom_multiplies_that_of_the_augmentation() -> None:
     def cut(scale: float, low: float, high: float) -> TileDataset:
-        augmentation = replace(SPOILT, scale=(low, high))
+        augmentation = replace(SPOILT, zoom=(low, high))
         return TileDataset([dots(scene(0))], size=64, length=8, seed=0, augmentation=augmentation, scale=scale)
 
     for one, other in zip(cut(2.0, 0.65, 1.45), cut(1.0, 1.3, 2.9), strict=True):
@@ -227,9 +227,9 @@ def test_the_networks_magnification_multiplies_that_of_the_augmentation() -> Non
 
 
 def test_empty_scenes_are_dropped_where_every_tile_has_an_object() -> None:
-    empty = Scene("empty/a", "empty", np.zeros((96, 96, 3), np.uint8), np.zeros((96, 96), np.int32))
+    empty = LabeledImage("empty/a", "empty", np.zeros((96, 96, 3), np.uint8), np.zeros((96, 96), np.int32))
 
-    def drawn(scenes: list[Scene], share: float) -> list[Tile]:
+    def drawn(scenes: list[LabeledImage], share: float) -> list[Tile]:
         augmentation = Augmentation()
         return list(TileDataset(scenes, size=64, length=40, seed=0, augmentation=augmentation, object_share=share))
 
@@ -293,8 +293,10 @@ def test_what_is_off_draws_nothing_and_what_is_on_comes_in_its_share() -> None:
 
 
 def test_sources_have_equal_shares_or_their_weights() -> None:
-    def plain(source: str, level: int) -> Scene:
-        return Scene(f"{source}/a", source, np.full((64, 64, 3), level, np.uint8), np.zeros((64, 64), np.int32))
+    def plain(source: str, level: int) -> LabeledImage:
+        return LabeledImage(
+            f"{source}/a", source, np.full((64, 64, 3), level, np.uint8), np.zeros((64, 64), np.int32)
+        )
 
     many = [plain("many", 0)] * 30 + [plain("few", 255)]
     data = TileDataset(many, size=16, length=300, seed=0, augmentation=Augmentation())
@@ -309,7 +311,7 @@ def test_sources_have_equal_shares_or_their_weights() -> None:
 # One diameter
 
 
-def squares(side: int, count: int = 9) -> Scene:
+def squares(side: int, count: int = 9) -> LabeledImage:
     """Squares of one size in the middle of cells of 30 pixels."""
     labels = np.zeros((90, 90), dtype=np.int32)
     for number in range(count):
@@ -318,7 +320,7 @@ def squares(side: int, count: int = 9) -> Scene:
     return replace(of_labels(labels), name=f"s/{side}")
 
 
-def diameters(share: float, *scenes: Scene, scale: float = 1.0) -> list[float]:
+def diameters(share: float, *scenes: LabeledImage, scale: float = 1.0) -> list[float]:
     tiles = TileDataset(
         scenes,
         size=64,

@@ -10,11 +10,11 @@ from fake_networks import BrightPixels, build_small_sam, draw_ellipses, use_comp
 from numpy.typing import NDArray
 
 from autosam.config import Config, make_config
-from autosam.data import Scene
+from autosam.data import LabeledImage
 from autosam.errors import InputError
 from autosam.metrics import adapted_rand, evaluate_pair, pool
-from autosam.networks import Networks
-from autosam.pipeline import Segmenter
+from autosam.models.networks import Networks
+from autosam.pipeline.segmenter import Segmenter
 from autosam.training import validation
 from autosam.training.validation import Validation, validate
 
@@ -29,11 +29,11 @@ def settings(**sections: dict[str, Any]) -> Config:
     return make_config({"model": model, "decode": {"precision": "float32"}, **sections})
 
 
-def spots(number: int, *ellipses: tuple[float, float, float, float], missing: int = 0) -> Scene:
+def spots(number: int, *ellipses: tuple[float, float, float, float], missing: int = 0) -> LabeledImage:
     """Draw a scene whose first so many bright ellipses are not in the labels."""
     image, labels = draw_ellipses((90, 120), ellipses)
     labels = np.where(labels > missing, labels - missing, 0).astype(np.int32)
-    return Scene(f"spots/{number}", "spots", np.repeat(image[..., None], 3, axis=2), labels)
+    return LabeledImage(f"spots/{number}", "spots", np.repeat(image[..., None], 3, axis=2), labels)
 
 
 TWO = spots(0, (20, 30, 9, 12), (60, 80, 14, 10))
@@ -43,7 +43,7 @@ BLANK = spots(2)
 BOTH = Networks(build_small_sam(), BrightPixels())  # type: ignore[arg-type]
 ONLY_SAM = replace(BOTH, generator=None)
 ONLY_GENERATOR = replace(BOTH, sam=None)
-BOXED = settings(model={"generator": None}, prompts={"method": "manual"})
+BOXED = settings(model={"generator": None}, prompts={"method": "user"})
 BASINS = settings(model={"sam": None}, decode={"sam": False})
 
 
@@ -97,7 +97,7 @@ def test_a_model_without_generator_is_prompted_with_true_boxes(monkeypatch: pyte
 
     def watched(self: Segmenter, image: NDArray[np.uint8], **given: Any) -> Any:
         asked.extend(given["prompts"])
-        assert self.config.prompts.method == "manual"
+        assert self.config.prompts.method == "user"
         return segment(self, image, **given)
 
     monkeypatch.setattr(Segmenter, "segment", watched)
@@ -114,7 +114,7 @@ def test_boxes_leave_objects_that_are_not_true_alone() -> None:
     assert validate(ONLY_SAM, BOXED, [THREE_OF_WHICH_TWO]).scores["box_f1"] == 1
 
 
-def test_basins_as_the_result_are_scored_once() -> None:
+def test_regions_as_the_result_are_scored_once() -> None:
     result = validate(ONLY_GENERATOR, BASINS, [TWO])
     assert list(result.scores) == [*PIPELINE, "seconds_per_image"]
     assert result.score == 1
@@ -134,8 +134,8 @@ def test_blank_scenes_do_not_spoil_the_others() -> None:
     assert validate(BOTH, settings(), [TWO, BLANK]).scores["mean_ap"] == 1
 
 
-def test_magnified_scenes_come_back_on_their_own_grid() -> None:
-    config = settings(images={"scale": 2.0})
+def test_zoomed_scenes_come_back_on_their_own_grid() -> None:
+    config = settings(images={"zoom": 2.0})
     for networks, chosen in ((BOTH, config), (ONLY_SAM, BOXED.model_copy(update={"images": config.images}))):
         result = validate(networks, chosen, [TWO])
         assert result.scores["ap50" if networks is BOTH else "box_ap50"] == 1

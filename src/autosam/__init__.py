@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from autosam.config import load_config as load_config
     from autosam.errors import AutosamError as AutosamError
     from autosam.images import read_image as read_image
-    from autosam.pipeline import Segmenter as Segmenter
-    from autosam.segmentation import Segmentation as Segmentation
+    from autosam.pipeline.segmentation import Segmentation as Segmentation
+    from autosam.pipeline.segmenter import Segmenter as Segmenter
 
 __version__ = "0.1.0"
 
@@ -17,8 +17,8 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "AutosamError": "autosam.errors",
     "Config": "autosam.config",
-    "Segmentation": "autosam.segmentation",
-    "Segmenter": "autosam.pipeline",
+    "Segmentation": "autosam.pipeline.segmentation",
+    "Segmenter": "autosam.pipeline.segmenter",
     "load_config": "autosam.config",
     "read_image": "autosam.images",
 }

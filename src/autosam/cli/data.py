@@ -70,19 +70,19 @@ def import_data(
     voxel_size: Annotated[
         str | None, typer.Option(metavar="Z,Y,X", help="In nm, where the source does not say it.")
     ] = None,
-    licence: Annotated[str | None, typer.Option(metavar="TEXT", help="Terms of use, for the manifest.")] = None,
+    license: Annotated[str | None, typer.Option(metavar="TEXT", help="Terms of use, for the manifest.")] = None,
     citation: Annotated[str | None, typer.Option(metavar="TEXT", help="What to cite, for the manifest.")] = None,
     stack: Annotated[
         bool, typer.Option("--stack", help="The images of a folder are slices of one volume, z in their names.")
     ] = False,
-    unlabelled: Annotated[
-        bool, typer.Option("--unlabelled", help="Import slices without labels too, such as a hidden test set's.")
+    unlabeled: Annotated[
+        bool, typer.Option("--unlabeled", help="Import slices without labels too, such as a hidden test set's.")
     ] = False,
     restart: Annotated[
         bool, typer.Option("--restart", help="Begin anew instead of going on, and replace an older store.")
     ] = False,
 ) -> None:
-    """Bring a data set into a store: one form for all, with its licence, voxel size and origin written down.
+    """Bring a data set into a store: one form for all, with its license, voxel size and origin written down.
 
     An import that is interrupted goes on where it stopped when the command is repeated.
     """
@@ -94,7 +94,7 @@ def import_data(
         raise InputError(f"--instances {instances} is unknown; wanted {', '.join(INSTANCES)}.")
     release = open_release(path, labels, source=source, target=target, stack=stack)
     place = output or Path(f"{release.source}.h5")
-    total = sum(piece.labelled or unlabelled for piece in release.slices)
+    total = sum(piece.labeled or unlabeled for piece in release.slices)
     with image_progress("importing") as bar:
         steps = {step: bar.add_task(step, total=total) for step in ("read", "pack")}
         store, notes = import_release(
@@ -102,8 +102,8 @@ def import_data(
             place,
             instances=instances,  # type: ignore[arg-type]
             min_size=min_size,
-            unlabelled=unlabelled,
-            terms=Terms(licence, citation, _voxel_size(voxel_size)),
+            unlabeled=unlabeled,
+            terms=Terms(license, citation, _voxel_size(voxel_size)),
             origin=" ".join(
                 str(part) for part in (Path(path).resolve(), labels, target, total) if part is not None
             ),
@@ -120,7 +120,7 @@ def import_data(
     typer.echo(
         f"voxel size  {' × '.join(f'{n:g}' for n in size)} nm ({axes})" if size else "voxel size  not known"
     )
-    typer.echo(f"licence     {manifest.licence}")
+    typer.echo(f"license     {manifest.license}")
     if manifest.citation:
         typer.echo(f"cite        {manifest.citation}")
     for note in (*manifest.notes, *notes):

@@ -34,7 +34,7 @@ def check(
 ) -> None:
     """Look for whatever would spoil training or scores. Exit status: 0, also with warnings, or 1 with faults.
 
-    Faults: unreadable files, sizes and types other than the manifest's, NaN, labels that fit a neighbouring
+    Faults: unreadable files, sizes and types other than the manifest's, NaN, labels that fit a neighboring
     image better than their own, one image in two parts. Warnings: all else.
     """
     from autosam.data.check import check_store
@@ -108,7 +108,7 @@ def _print_check(store: "Store", report: "CheckReport") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from autosam.data.summary import shares
+    from autosam.data.shares import shares
 
     # Into a file or a pipe nothing is cut to the 80 columns that rich then assumes.
     console = Console(width=None if sys.stdout.isatty() else 160, highlight=False, soft_wrap=True)
@@ -125,7 +125,7 @@ def _print_check(store: "Store", report: "CheckReport") -> None:
     images = count(len(store), "image")
     where = f" in {count(len(store.volumes), 'volume')}" if store.volumes else ""
     console.print(Text(f"{store.path}: {images}{where}: {common}{more}"))
-    console.print(Text(f"source {manifest.source}; {voxel}; licence {manifest.licence}"))
+    console.print(Text(f"source {manifest.source}; {voxel}; license {manifest.license}"))
     console.print(Text(f"labels {types}; ids hold in {manifest.ids}; instances: {manifest.instances}"))
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("")

@@ -183,7 +183,7 @@ def show(
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="FOLDER", help="For NAME_overlay.png.")
     ] = Path(),
-    fill: Annotated[float, typer.Option(min=0, max=1, help="Colour inside the objects; 0: outlines alone.")] = 0.2,
+    fill: Annotated[float, typer.Option(min=0, max=1, help="Color inside the objects; 0: outlines alone.")] = 0.2,
 ) -> None:
     """Draw images with their objects."""
     import numpy as np

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from autosam.metrics.pairing import Pair
+    from autosam.evaluation.pairing import Pair
+    from autosam.evaluation.scoring import FileScores
     from autosam.metrics.scores import Protocol
-    from autosam.metrics.scoring import Scored
 
 
 class Ap(StrEnum):
@@ -131,10 +131,10 @@ def evaluate(
     from autosam.cli.evaluation_diagnosis import diagnose_results, open_diagnosed
     from autosam.cli.evaluation_tables import print_results
     from autosam.errors import InputError, OutputError
+    from autosam.evaluation.tables import count_of, summarize, write_results
     from autosam.metrics.bootstrap import paired_differences
     from autosam.metrics.definitions import definitions
     from autosam.metrics.ranked_precision import RankedConvention
-    from autosam.metrics.results import count_of, summarize, write_results
     from autosam.metrics.scores import Protocol
 
     _check_places(places or [], compare, pairs, lists)
@@ -178,7 +178,7 @@ def evaluate(
     notes = [*said, *dict.fromkeys(note for found in scored.values() for note in found.notes)]
     made = [side for side, wanted in (("truth", components), ("prediction", pred_components)) if wanted]
     if made:
-        how = f"connected components (8 neighbours, 26 in 3D) of at least {size} px"
+        how = f"connected components (8 neighbors, 26 in 3D) of at least {size} px"
         notes.insert(0, f"instances of the {' and of the '.join(made)} are the {how} of semantic masks")
     differences = {}
     if compare:
@@ -251,17 +251,17 @@ def _check_places(places: list[str], compare: bool, pairs: Path | None, lists: l
 
 
 def _listed(file: Path) -> "tuple[dict[str, list[Pair]], list[str]]":
-    from autosam.cli.label_places import open_pairs
-    from autosam.metrics.lists import read_pairs
+    from autosam.evaluation.find_labels import open_pairs
+    from autosam.evaluation.lists import read_pairs
 
     return {str(file): open_pairs(read_pairs(file))}, []
 
 
 def _paired(places: list[str], lists: list[str] | None) -> "tuple[dict[str, list[Pair]], list[str]]":
-    from autosam.cli.label_places import find_all_labels
     from autosam.errors import InputError
-    from autosam.metrics.lists import read_stems
-    from autosam.metrics.pairing import pair_predictions
+    from autosam.evaluation.find_labels import find_all_labels
+    from autosam.evaluation.lists import read_stems
+    from autosam.evaluation.pairing import pair_predictions
 
     stems = [stem for source in lists for stem in read_stems(source)] if lists else None
     found = find_all_labels(places)
@@ -285,11 +285,11 @@ def _score(
     truth_size: int | None,
     pred_size: int | None,
     ranking: Any,
-) -> "dict[str, Scored]":
+) -> "dict[str, FileScores]":
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     from autosam.cli.console import console
-    from autosam.metrics.scoring import score_predictions
+    from autosam.evaluation.scoring import score_predictions
 
     columns = (TextColumn("Evaluating"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:

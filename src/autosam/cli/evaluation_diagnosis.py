@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from autosam.diagnosis.recorded import RecordedRun
-    from autosam.diagnosis.run import Diagnosis
-    from autosam.metrics.pairing import Pair
+    from autosam.evaluation.diagnosis.diagnose import Diagnosis
+    from autosam.evaluation.diagnosis.recorded_run import RecordedRun
+    from autosam.evaluation.pairing import Pair
 
 _MEANING = {
     "found": "matched at IoU ≥ .5",
@@ -53,7 +53,7 @@ def open_diagnosed(places: Sequence[str], others: Mapping[str, object], *, devic
             f"--diagnose came with {' and '.join(given)}: it takes one folder that autosam segment wrote, and its "
             "truth, at IoU >= .5"
         )
-    from autosam.diagnosis.recorded import open_run
+    from autosam.evaluation.diagnosis.recorded_run import open_run
 
     return open_run(Path(places[0]), device=device)
 
@@ -82,9 +82,9 @@ def diagnose_results(
         If a file cannot be written.
     """
     from autosam.cli.progress import count, image_progress
-    from autosam.diagnosis.draw import draw_diagnosis
-    from autosam.diagnosis.run import diagnose_run
-    from autosam.diagnosis.summary import count_stages, groups_of, write_diagnosis
+    from autosam.evaluation.diagnosis.diagnose import diagnose_run
+    from autosam.evaluation.diagnosis.draw import draw_diagnosis
+    from autosam.evaluation.diagnosis.summary import count_stages, groups_of, write_diagnosis
     from autosam.images import write_png
 
     with image_progress("diagnosing") as bar:
@@ -110,8 +110,8 @@ def diagnose_results(
 
 
 def _print(run: "RecordedRun", found: "Diagnosis", notes: Sequence[str]) -> None:
-    from autosam.diagnosis.stages import Stage
-    from autosam.diagnosis.summary import count_false, count_faults, count_stages, precision_row, share
+    from autosam.evaluation.diagnosis.stages import Stage
+    from autosam.evaluation.diagnosis.summary import count_false, count_faults, count_stages, precision_row, share
 
     # Wider than any table, as in `evaluation_tables`.
     console = Console(width=1000, highlight=False)

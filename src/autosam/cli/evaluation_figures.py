@@ -5,17 +5,17 @@ from pathlib import Path
 
 import typer
 
+from autosam.evaluation.pairing import Pair
+from autosam.evaluation.scoring import FileScores, middle_slice
+from autosam.evaluation.tables import Summary
 from autosam.images import ensure_folder
-from autosam.metrics.pairing import Pair
-from autosam.metrics.results import Summary
-from autosam.metrics.scoring import Scored, middle_slice
 from autosam.report.figures import ap_curves, error_map, save_figure, size_and_iou
 
 
 def draw_results(
     folder: Path,
     pairs: Mapping[str, Sequence[Pair]],
-    scored: Mapping[str, Scored],
+    scored: Mapping[str, FileScores],
     summaries: Mapping[str, Summary],
     truth_size: int | None,
     pred_size: int | None,

@@ -6,9 +6,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from autosam.evaluation.tables import Summary, count_of
 from autosam.metrics.average_precision import AveragePrecisionConvention
 from autosam.metrics.bootstrap import Interval
-from autosam.metrics.results import Summary, count_of
 from autosam.metrics.scores import Protocol
 
 _PRINTED = {

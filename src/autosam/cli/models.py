@@ -15,16 +15,16 @@ models = typer.Typer(help="List, fetch and look into models.", no_args_is_help=T
 @models.command("list")
 def list_models() -> None:
     """List the bundled models and the published weights."""
-    from autosam.models.zoo import BASES, BUNDLED, cached_path, home
+    from autosam.models.files.zoo import BASES, BUNDLED, cached_path, home
 
     rows = []
     for model in BUNDLED.values():
-        rows.append((model.name, "model", _on_disk(model.path), model.licence, _yes(model.path.is_file())))
+        rows.append((model.name, "model", _on_disk(model.path), model.license, _yes(model.path.is_file())))
     for base in BASES.values():
         path = cached_path(base.name)
         size = _readable(base.size) if base.size else _on_disk(path)
-        rows.append((base.name, "base", size, base.licence, _yes(path.is_file())))
-    _table(("name", "kind", "size", "licence", "present"), rows)
+        rows.append((base.name, "base", size, base.license, _yes(path.is_file())))
+    _table(("name", "kind", "size", "license", "present"), rows)
     typer.echo(f"Fetched files lie in {home()}.")
 
 
@@ -36,7 +36,7 @@ def fetch(
     ] = False,
 ) -> None:
     """Download published weights and check their hash."""
-    from autosam.models import zoo
+    from autosam.models.files import zoo
 
     typer.echo(f"{name} is at {zoo.fetch(name, offline=offline)}")
 
@@ -46,8 +46,8 @@ def show(
     model: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A model or weights, by name or path.")],
 ) -> None:
     """Say what is in a model or a weight file."""
-    from autosam.models.weights import file_sha256
-    from autosam.models.zoo import BASES, base_weights, resolve_model
+    from autosam.models.files.sam_weights import file_sha256
+    from autosam.models.files.zoo import BASES, base_weights, resolve_model
 
     path = base_weights(model) if model in BASES else resolve_model(model)
     lines = [f"file      {path}", f"size      {_on_disk(path)}", f"sha256    {file_sha256(path)}"]
@@ -63,13 +63,13 @@ def show(
 def _model(path: Path) -> "tuple[list[str], Mapping[str, Tensor]]":
     import yaml
 
-    from autosam.models.checkpoint import load_model
+    from autosam.models.files.checkpoint import load_model
 
     tensors, header = load_model(path)
     base = f"{header.base_name} (sha256 {header.base_sha256})" if header.base_name else "none: it is all in here"
     lines = [
         f"format    {header.format_version}",
-        f"licence   {header.licence or 'not stated'}",
+        f"license   {header.license or 'not stated'}",
         f"base      {base}",
     ]
     for title, values in (("settings", header.settings), ("training", header.training)):
@@ -81,7 +81,7 @@ def _model(path: Path) -> "tuple[list[str], Mapping[str, Tensor]]":
 
 
 def _weights(path: Path) -> "tuple[list[str], Mapping[str, Tensor]]":
-    from autosam.models.weights import detect_variant, load_state_dict_file
+    from autosam.models.files.sam_weights import detect_variant, load_state_dict_file
 
     tensors = load_state_dict_file(path)
     return [f"variant   {detect_variant(tensors) or 'not a SAM that autosam knows'}"], tensors

@@ -10,9 +10,9 @@ FORMATS = ("tif", "png", "h5", "zarr")
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from autosam.batch import Outcome
-    from autosam.images import Source
-    from autosam.images.scenes import Scene
+    from autosam.images import ImageSource
+    from autosam.images.multichannel import MultichannelImage
+    from autosam.pipeline.batch import ImageOutcome
     from autosam.prompts import Prompt
 
 
@@ -127,7 +127,9 @@ def segment(
             f"{out} holds the images themselves, and the next run would take the results for images; "
             "choose another folder with --output"
         )
-    sources: Sequence[Source | Scene] = files if channels is None else find_channels(files, channels)
+    sources: Sequence[ImageSource | MultichannelImage] = (
+        files if channels is None else find_channels(files, channels)
+    )
     overrides, prompts_for, prompts_sha256 = _prompting(
         prompts, settings or [], sources, with_automatic=with_automatic
     )
@@ -136,13 +138,13 @@ def segment(
     truths = None if oracle_mask is None else read_truths(oracle_mask, sources, components=components)
 
     # Slow imports only now: a mistyped path is answered at once.
-    from autosam.batch import segment_batch
-    from autosam.models.weights import file_sha256
-    from autosam.models.zoo import resolve_model
-    from autosam.pipeline import Segmenter
+    from autosam.models.files.sam_weights import file_sha256
+    from autosam.models.files.zoo import resolve_model
+    from autosam.pipeline.batch import segment_batch
+    from autosam.pipeline.segmenter import Segmenter
 
     segmenter = Segmenter.from_model(model, config=config, overrides=overrides, device=device)
-    outcomes: list[Outcome] = []
+    outcomes: list[ImageOutcome] = []
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -194,8 +196,12 @@ def segment(
 
 
 def _prompting(
-    prompts: str | None, settings: list[str], sources: "Sequence[Source | Scene]", *, with_automatic: bool
-) -> "tuple[list[str], Callable[[Source | Scene, tuple[int, int]], list[Prompt]] | None, str]":
+    prompts: str | None,
+    settings: list[str],
+    sources: "Sequence[ImageSource | MultichannelImage]",
+    *,
+    with_automatic: bool,
+) -> "tuple[list[str], Callable[[ImageSource | MultichannelImage, tuple[int, int]], list[Prompt]] | None, str]":
     """Tell a method from a table of prompts, and read the table once to find its faults before the work starts."""
     from hashlib import sha256
 
@@ -215,7 +221,7 @@ def _prompting(
             f"--prompts {prompts}: no such table or folder, and no method; methods are {', '.join(methods)}"
         )
 
-    def table_of(source: "Source | Scene") -> Path:
+    def table_of(source: "ImageSource | MultichannelImage") -> Path:
         return place / f"{source.name}_prompts.csv" if place.is_dir() else place
 
     digest = sha256()
@@ -239,7 +245,7 @@ def _prompting(
             )
         digest.update(content)
 
-    def prompts_of(source: "Source | Scene", shape: tuple[int, int] | None) -> "list[Prompt]":
+    def prompts_of(source: "ImageSource | MultichannelImage", shape: tuple[int, int] | None) -> "list[Prompt]":
         table = table_of(source)
         if with_automatic and not table.is_file():
             return []
@@ -248,11 +254,11 @@ def _prompting(
     given = [len(prompts_of(source, None)) for source in sources]
     if with_automatic and not any(given):
         raise ConfigError(f"--prompts {place} holds no prompt for any of the images; correct its names")
-    method = [] if with_automatic else ["prompts.method=manual"]
+    method = [] if with_automatic else ["prompts.method=user"]
     return [*method, *settings], prompts_of, digest.hexdigest()
 
 
-def _summarize(outcomes: "list[Outcome]", out: Path, *, manual: bool) -> None:
+def _summarize(outcomes: "list[ImageOutcome]", out: Path, *, manual: bool) -> None:
     """Say what was done; raise the error of a single image, exit with 1 if some of several failed."""
     from autosam.errors import InputError
 
@@ -279,11 +285,11 @@ def _summarize(outcomes: "list[Outcome]", out: Path, *, manual: bool) -> None:
         empty = [outcome.source.name for outcome in done if not outcome.instances]
         if empty:
             typer.echo(f"Nothing was found in {_listed(empty)}.")
-        unfamiliar = [outcome.source.name for outcome in done if outcome.unfamiliar]
-        if unfamiliar:
+        unlike = [outcome.source.name for outcome in done if outcome.out_of_distribution]
+        if unlike:
             typer.echo(
-                f"{len(unfamiliar)} of {_count(len(done), 'image')} {'is' if len(unfamiliar) == 1 else 'are'} "
-                f"unlike what the model was trained on ({_listed(unfamiliar)}): look at the overlays."
+                f"{len(unlike)} of {_count(len(done), 'image')} {'is' if len(unlike) == 1 else 'are'} "
+                f"unlike what the model was trained on ({_listed(unlike)}): look at the overlays."
             )
     if by_state["skipped"]:
         typer.echo(

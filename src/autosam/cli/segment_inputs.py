@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from autosam.images import Source
-    from autosam.images.scenes import Scene
-    from autosam.metrics.places import Labelled
+    from autosam.evaluation.label_sources import LabelSource
+    from autosam.images import ImageSource
+    from autosam.images.multichannel import MultichannelImage
 
 ALL = "all"
 """--channels all: the channel axis of each file holds the channels."""
@@ -27,30 +27,30 @@ MOST_NAMED = 5
 class Truths(NamedTuple):
     """The truth of every image, and the hash of all of them."""
 
-    of: "Callable[[Source | Scene], NDArray[np.integer[Any]]]"
+    of: "Callable[[ImageSource | MultichannelImage], NDArray[np.integer[Any]]]"
     sha256: str
 
 
-def find_channels(sources: "Sequence[Source]", channels: str) -> "list[Scene]":
+def find_channels(sources: "Sequence[ImageSource]", channels: str) -> "list[MultichannelImage]":
     """Group images into scenes as ``--channels`` says, and say which are left out.
 
     Parameters
     ----------
-    sources : sequence of Source
+    sources : sequence of ImageSource
     channels : str
         ``all``, or the endings of the channels' stems with commas between them.
 
     Raises
     ------
     InputError
-        As of `autosam.images.scenes.find_scenes`.
+        As of `autosam.images.multichannel.find_channels`.
     """
-    from autosam.images.scenes import find_scenes, split_scenes
+    from autosam.images.multichannel import find_channels, split_channels
 
     if channels == ALL:
-        return split_scenes(sources)
+        return split_channels(sources)
     endings = [ending.strip() for ending in channels.split(",")]
-    found = find_scenes(sources, endings)
+    found = find_channels(sources, endings)
     if found.left_out:
         names = [source.name for source in found.left_out]
         count = f"{len(names)} image{' is' if len(names) == 1 else 's are'}"
@@ -58,7 +58,7 @@ def find_channels(sources: "Sequence[Source]", channels: str) -> "list[Scene]":
     return found.scenes
 
 
-def read_truths(place: str, sources: "Sequence[Source | Scene]", *, components: bool) -> Truths:
+def read_truths(place: str, sources: "Sequence[ImageSource | MultichannelImage]", *, components: bool) -> Truths:
     """Pair images with true labels, and read all of these once to find their faults before the work starts.
 
     Parameters
@@ -66,7 +66,7 @@ def read_truths(place: str, sources: "Sequence[Source | Scene]", *, components: 
     place : str
         Where labels are, as `autosam evaluate` takes it: a file, a folder, a quoted pattern, a store and so on.
         One single file is the truth of one single image, whatever their names; otherwise the names must be equal.
-    sources : sequence of Source or Scene
+    sources : sequence of ImageSource or MultichannelImage
     components : bool
         The labels are semantic: their connected components of at least 50 pixels are the objects.
 
@@ -80,8 +80,8 @@ def read_truths(place: str, sources: "Sequence[Source | Scene]", *, components: 
 
     labels_of = _paired(place, [source.name for source in sources])
     digest, semantic = sha256(), 0
-    for name, labelled in labels_of.items():
-        labels = _read(labelled, name, components=components)
+    for name, labeled in labels_of.items():
+        labels = _read(labeled, name, components=components)
         if labels.ndim != 2:
             raise InputError(
                 f"the truth of {name} in {place} has shape {labels.shape}; wanted (H, W): give one label "
@@ -96,19 +96,19 @@ def read_truths(place: str, sources: "Sequence[Source | Scene]", *, components: 
             "objects; --components makes objects of them."
         )
 
-    def truth_of(source: "Source | Scene") -> "NDArray[np.integer[Any]]":
+    def truth_of(source: "ImageSource | MultichannelImage") -> "NDArray[np.integer[Any]]":
         return _read(labels_of[source.name], source.name, components=components)
 
     return Truths(truth_of, digest.hexdigest())
 
 
-def _paired(place: str, names: Sequence[str]) -> "dict[str, Labelled]":
-    from autosam.cli.label_places import find_labels
+def _paired(place: str, names: Sequence[str]) -> "dict[str, LabelSource]":
     from autosam.errors import InputError
-    from autosam.metrics.places import LabelSet, is_one_file, label_files
+    from autosam.evaluation.find_labels import find_labels
+    from autosam.evaluation.label_sources import LabelSet, is_one_file, label_files
 
     found = find_labels(place)
-    labels: dict[str, Labelled]
+    labels: dict[str, LabelSource]
     if isinstance(found, LabelSet):
         labels, single, rename = dict(found.slices), found.single, found.as_name
     else:
@@ -124,13 +124,13 @@ def _paired(place: str, names: Sequence[str]) -> "dict[str, Labelled]":
     return {name: labels[rename(name)] for name in names}
 
 
-def _read(labelled: "Labelled", name: str, *, components: bool) -> "NDArray[np.integer[Any]]":
+def _read(labeled: "LabelSource", name: str, *, components: bool) -> "NDArray[np.integer[Any]]":
     from autosam.errors import InputError
+    from autosam.evaluation.label_sources import open_source
     from autosam.metrics.components import components as connected
-    from autosam.metrics.places import open_place
 
     try:
-        with open_place(labelled) as volume:
+        with open_source(labeled) as volume:
             labels = volume.whole()
     except InputError as error:
         raise InputError(f"the truth of {name}: {error}") from error

@@ -7,13 +7,13 @@ import typer
 
 if TYPE_CHECKING:
     from autosam.studies.axes import Axis
-    from autosam.studies.results import Result
+    from autosam.studies.finished import Result
     from autosam.studies.settings import Setup
-    from autosam.studies.sweep import LabelledData, Outcome, Study
+    from autosam.studies.sweep import LabeledData, Study, SweepOutcome
 
 
 def sweep(
-    data: Annotated[Path, typer.Argument(help="Labelled images: a folder or a store, as for `autosam train`.")],
+    data: Annotated[Path, typer.Argument(help="LabelSource images: a folder or a store, as for `autosam train`.")],
     out: Annotated[
         Path, typer.Option("--output", "--out", "-o", help="Folder for sweep.csv, sweep.png, results and runs.")
     ],
@@ -48,19 +48,19 @@ def sweep(
     grid = combinations(axes)
 
     # Slow imports only now: a mistyped setting is answered at once.
+    from autosam.studies.finished import TABLE, Results, write_table
     from autosam.studies.plot import draw_sweep
-    from autosam.studies.results import TABLE, Results, write_table
-    from autosam.studies.sweep import LabelledData
+    from autosam.studies.sweep import LabeledData
     from autosam.studies.sweep import sweep as run_sweep
 
     for package in ("lightning.fabric", "lightning.pytorch"):
         logging.getLogger(package).setLevel(logging.WARNING)
-    labelled = LabelledData(data)
-    setups, study = _study(model, config, axes, grid, labelled, out, device)
+    labeled = LabeledData(data)
+    setups, study = _study(model, config, axes, grid, labeled, out, device)
     results = Results(out)
     varied = [axis for axis in axes if len(axis.values) > 1] or list(axes)
     rows: list[tuple[Setup, Result]] = []
-    failed: list[Outcome] = []
+    failed: list[SweepOutcome] = []
     with console.status("") as status:
 
         def begin(setup: "Setup") -> None:
@@ -102,29 +102,29 @@ def _study(
     config: str | None,
     axes: "tuple[Axis, ...]",
     grid: list[dict[str, str]],
-    labelled: "LabelledData",
+    labeled: "LabeledData",
     out: Path,
     device: str,
 ) -> "tuple[list[Setup], Study]":
     """Resolve all combinations, and read the first one's images, before anything is written."""
+    from autosam.models.files.sam_weights import file_sha256
+    from autosam.models.files.zoo import resolve_model
     from autosam.models.precision import choose_device
-    from autosam.models.weights import file_sha256
-    from autosam.models.zoo import resolve_model
-    from autosam.pipeline import Segmenter
+    from autosam.pipeline.segmenter import Segmenter
     from autosam.studies.settings import model_setups, trained_setups
     from autosam.studies.sweep import ModelStudy, TrainingStudy
 
     if model is None:
         target = choose_device(device)
         setups = trained_setups(config, grid)
-        labelled.scenes(setups[0].config, "train")
-        labelled.scenes(setups[0].config, "val")
-        return setups, TrainingStudy(out, labelled, target)
+        labeled.scenes(setups[0].config, "train")
+        labeled.scenes(setups[0].config, "val")
+        return setups, TrainingStudy(out, labeled, target)
     path = resolve_model(model)
     segmenter = Segmenter.from_model(model, device=device)
     setups = model_setups(segmenter.config.model_dump(mode="json"), config, axes, grid)
-    labelled.scenes(setups[0].config, "val")
-    return setups, ModelStudy(segmenter, file_sha256(path), labelled)
+    labeled.scenes(setups[0].config, "val")
+    return setups, ModelStudy(segmenter, file_sha256(path), labeled)
 
 
 def _said(result: "Result") -> str:

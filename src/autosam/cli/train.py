@@ -1,4 +1,4 @@
-"""`autosam train`: train generator and SAM on labelled images, by any recipe."""
+"""`autosam train`: train generator and SAM on labeled images, by any recipe."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -36,9 +36,9 @@ def train(
         ),
     ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in OUT.")] = False,
-    licence: Annotated[str, typer.Option(help="Licence of the weights, written into the model file.")] = "",
+    license: Annotated[str, typer.Option(help="License of the weights, written into the model file.")] = "",
 ) -> None:
-    """Train a prompt generator, SAM, or both together, on labelled images.
+    """Train a prompt generator, SAM, or both together, on labeled images.
 
     The recipe is a --config: joint, sac, adapter, decoder, medsam, em_sam or generator.
 
@@ -55,10 +55,10 @@ def train(
     from autosam.errors import ConfigError
     from autosam.models.precision import choose_device
     from autosam.training.estimate import estimate
+    from autosam.training.load_images import load_part
     from autosam.training.loop import Progress as Report
     from autosam.training.loop import train as run_training
-    from autosam.training.run import CHECKPOINT, SETTINGS, check_resumable
-    from autosam.training.scenes import load_part
+    from autosam.training.run_folder import CHECKPOINT, SETTINGS, check_resumable
 
     if out is None and not dry_run:
         raise ConfigError("no folder for the run; give one with --output RUN")
@@ -116,7 +116,7 @@ def train(
             resume=resume,
             device=target,
             devices=devices,
-            licence=licence,
+            license=license,
             report=report,
         )
     except KeyboardInterrupt:
@@ -133,7 +133,7 @@ def train(
     if not first:
         return
     use = f"autosam segment IMAGE --model {model} -o RESULTS"
-    if resolved.prompts.method == "manual":
+    if resolved.prompts.method == "user":
         use += " --prompts TABLE.csv"
     console.print(f"wrote {model}; use it with: {use}", markup=False)
 

@@ -1,4 +1,4 @@
-"""`autosam tune`: the thresholds that suit a model and labelled images best."""
+"""`autosam tune`: the thresholds that suit a model and labeled images best."""
 
 from enum import StrEnum
 from math import isnan
@@ -22,7 +22,7 @@ class Part(StrEnum):
 
 
 def tune(
-    data: Annotated[Path, typer.Argument(help="Labelled images: a folder or a store, as for `autosam train`.")],
+    data: Annotated[Path, typer.Argument(help="LabelSource images: a folder or a store, as for `autosam train`.")],
     out: Annotated[
         Path, typer.Option("--output", "--out", "-o", help="YAML file to write, for `autosam segment --config`.")
     ],
@@ -43,7 +43,7 @@ def tune(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it is there.")] = False,
 ) -> None:
-    """Pick prompt and merge thresholds by mean AP on labelled images, and write them as a config file."""
+    """Pick prompt and merge thresholds by mean AP on labeled images, and write them as a config file."""
     from autosam.cli.console import console
     from autosam.errors import OutputError
     from autosam.studies.axes import Axis, parse_axes
@@ -56,11 +56,11 @@ def tune(
 
     # Slow imports only now: a mistyped setting is answered at once.
     from autosam.images import ensure_folder, write_text
-    from autosam.models.weights import file_sha256
-    from autosam.models.zoo import resolve_model
-    from autosam.pipeline import Segmenter
+    from autosam.models.files.sam_weights import file_sha256
+    from autosam.models.files.zoo import resolve_model
+    from autosam.pipeline.segmenter import Segmenter
     from autosam.studies.settings import model_setups
-    from autosam.studies.sweep import LabelledData
+    from autosam.studies.sweep import LabeledData
     from autosam.studies.tune import axes_for, check_axes, tuned_yaml, value_of
     from autosam.studies.tune import tune as search
 
@@ -69,9 +69,9 @@ def tune(
     own = segmenter.config
     fixed = {axis.key: axis.values[0] for axis in given if len(axis.values) == 1}
     (setup,) = model_setups(own.model_dump(mode="json"), config, given, [fixed])
-    axes: list[Axis] = axes_for(setup.config, given, judged=segmenter.networks.judge is not None)
+    axes: list[Axis] = axes_for(setup.config, given, judged=segmenter.networks.region_classifier is not None)
     check_axes(setup.config, axes)
-    scenes = LabelledData(data).scenes(setup.config, part.value)
+    scenes = LabeledData(data).scenes(setup.config, part.value)
     ensure_folder(out.absolute().parent)
     number = 0
     with console.status("") as status:

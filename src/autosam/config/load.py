@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from autosam.config.model_section import ModelConfig
+from autosam.config.old_names import renamed_settings
 from autosam.config.sections import Config
 from autosam.errors import ConfigError
 
@@ -94,8 +95,13 @@ def load_config(
     ConfigError
         If the file is missing or no YAML mapping, or any setting is unknown, of the wrong type or out of range:
         one line with every fault and its dotted path.
+
+    Warns
+    -----
+    OldNameWarning
+        If the file or an override has a setting by a name of an earlier version.
     """
-    values: dict[str, Any] = _merged({}, defaults or {})
+    values = renamed_settings(defaults or {})
     if name is not None:
         path = find_config(str(name))
         try:
@@ -105,11 +111,12 @@ def load_config(
         if content is not None and not isinstance(content, Mapping):
             raise ConfigError(f"{path} holds {type(content).__name__}; a mapping of sections was wanted")
         # A section whose lines are all comments is empty, and null for YAML.
-        values = _merged(values, {key: part for key, part in (content or {}).items() if part is not None})
+        given = {key: part for key, part in (content or {}).items() if part is not None}
+        values = _merged(values, renamed_settings(given, source=str(path)))
     faults = []
     for override in overrides:
         try:
-            values = _merged(values, _parse_override(override))
+            values = _merged(values, renamed_settings(_parse_override(override), source=f"--set {override}"))
         except ConfigError as error:
             faults.append(str(error))
     try:
@@ -125,7 +132,7 @@ def make_config(values: Mapping[str, Any]) -> Config:
     """Validate a nested mapping; every fault is named in one ConfigError."""
     try:
         # Through JSON rules, where a list is as good as a tuple, while numbers and strings stay apart.
-        return Config.model_validate(_tuples(values))
+        return Config.model_validate(_tuples(renamed_settings(values)))
     except ValidationError as error:
         faults = [_describe(fault) for fault in error.errors()]
         raise ConfigError(f"{len(faults)} wrong setting{'s' * (len(faults) > 1)}: {'; '.join(faults)}") from error

@@ -54,7 +54,7 @@ class GeneratorConfig(Section):
     downsample: Literal[1, 2, 4, 8] = Field(
         1,
         description="how many times smaller the UNet sees the image: 2 saves three quarters of its time where "
-        "images.scale magnifies for SAM what the UNet resolves as it is",
+        "images.zoom zooms for SAM what the UNet resolves as it is",
     )
     channels: tuple[Literal["foreground", "boundary", "center", "affinity_row", "affinity_col"], ...] = (
         "foreground",

@@ -17,11 +17,11 @@ class ImagesConfig(Section):
     non_finite: Literal["error", "background"] = Field(
         "error", description="NaN and infinite pixels: refuse the image, or give them its low percentile"
     )
-    scale: float = Field(
+    zoom: float = Field(
         1.0,
         ge=0.05,
         le=20,
-        description="magnification at which the networks see the image; other sizes in pixels (min_size, tiles) "
+        description="zoom at which the networks see the image; other sizes in pixels (min_size, tiles) "
         "are counted after it, results come back on the image's own grid",
     )
     pixel_size: float | None = Field(
@@ -36,17 +36,17 @@ class ImagesConfig(Section):
         description="median diameter of the objects that the model was trained on, in pixels of their images; "
         "training measures it where it is null",
     )
-    find_scale: bool = Field(
-        True, description="see an image again magnified where the objects found in it are far from that diameter"
+    find_zoom: bool = Field(
+        True, description="see an image again zoomed where the objects found in it are far from that diameter"
     )
-    off_scale: float = Field(
+    zoom_tolerance: float = Field(
         1.6,
         ge=1.05,
         le=8,
         description="far is this many times larger or smaller; a model that was trained with "
         "training.augment.same_diameter gains from less",
     )
-    stains: tuple[tuple[float, float, float, float, float, float], ...] = Field(
+    stain_references: tuple[tuple[float, float, float, float, float, float], ...] = Field(
         (),
         description="means and standard deviations of L*, a* and b* of the colored training images; an image of "
         "stained tissue that is unlike them is brought to the nearest ones",
@@ -70,28 +70,30 @@ class TilesConfig(Section):
     size: Positive | None = Field(
         None, description="side in pixels; by default SAM's own input size, 512 without a SAM"
     )
-    overlap: float = Field(0.25, ge=0, lt=0.9, description="fraction of the side that neighbours share")
+    overlap: float = Field(0.25, ge=0, lt=0.9, description="fraction of the side that neighbors share")
 
 
 class PromptsConfig(Section):
     """How maps become prompts."""
 
-    method: Literal["centroid", "distance", "probability", "grid", "manual"] = "distance"
+    method: Literal["centroid", "distance", "probability", "grid", "user"] = "distance"
     points: Annotated[int, Field(ge=0, le=100)] = Field(1, description="positive points per object")
-    negatives: Annotated[int, Field(ge=0, le=100)] = Field(0, description="points in neighbouring objects")
+    negatives: Annotated[int, Field(ge=0, le=100)] = Field(0, description="points in neighboring objects")
     box: bool = True
     box_margin: Fraction = Field(0.05, description="fraction of the box's side added on each side")
     mask: bool = Field(True, description="give SAM the generator's logits as a mask prompt")
     foreground: Fraction = Field(0.5, description="probability from which a pixel is foreground")
     boundary: Fraction = Field(0.5, description="probability from which a pixel separates two objects")
     center: Fraction = Field(0.5, description="probability from which a pixel is in an object's center")
-    min_size: Annotated[int, Field(ge=0)] = Field(30, description="smallest basin that is prompted, in pixels")
-    judge: bool = Field(
+    min_size: Annotated[int, Field(ge=0)] = Field(30, description="smallest region that is prompted, in pixels")
+    region_classifier: bool = Field(
         True,
-        description="where the model has a judge, it chooses among all ways to divide the foreground; the "
-        "thresholds of boundary and center then only tell the typical size",
+        description="where the model has a region classifier, it chooses among all ways to divide the "
+        "foreground; the thresholds of boundary and center then only tell the typical size",
     )
-    min_quality: Fraction = Field(0.3, description="what the judge expects less of is no object")
+    min_region_score: Fraction = Field(
+        0.3, description="regions with a lower score of the region classifier are no objects"
+    )
     grid: Positive = Field(32, description="points per side of method=grid")
 
     @model_validator(mode="after")
@@ -104,7 +106,7 @@ class PromptsConfig(Section):
 class DecodeConfig(Section):
     """How SAM is asked."""
 
-    sam: bool = Field(True, description="false: the generator's own basins are the result")
+    sam: bool = Field(True, description="false: the generator's own regions are the result")
     batch_size: Positive = Field(64, description="prompts decoded at a time")
     fusion: float = Field(
         0.0,
@@ -117,10 +119,10 @@ class DecodeConfig(Section):
     flips: bool = Field(
         False, description="average the generator's maps over mirror images, in four times its time"
     )
-    scales: tuple[Annotated[float, Field(ge=0.25, le=4)], ...] = Field(
+    zooms: tuple[Annotated[float, Field(ge=0.25, le=4)], ...] = Field(
         (1.0,),
         min_length=1,
-        description="average the generator's maps over these magnifications of the image, each on top of the one "
+        description="average the generator's maps over these zooms of the image, each on top of the one "
         "at which SAM sees it",
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
@@ -138,8 +140,8 @@ class MergeConfig(Section):
     fill_holes: bool = True
     fallback: Fraction = Field(
         0.7,
-        description="where SAM's masks were dropped, keep the generator's basin from this mean probability on, or "
-        "from this quality where a judge has chosen it; 1 keeps none",
+        description="where SAM's masks were dropped, keep the generator's region from this mean foreground "
+        "probability on, or from this region score where the model has a region classifier; 1 keeps none",
     )
 
 
@@ -150,7 +152,7 @@ class SourceConfig(Section):
     images: str
     labels: str
     prompts: str | None = Field(
-        None, description="a folder of prompt tables (NAME.csv): an expert's prompts, trained on beside the others"
+        None, description="a folder of prompt tables (NAME.csv): user prompts, trained on beside the others"
     )
     components: bool = Field(False, description="labels are masks: make instances by connected components")
     min_size: Annotated[int, Field(ge=0)] = Field(50, description="smallest component, in pixels")
@@ -190,34 +192,34 @@ class Config(Section):
 
     @property
     def gives_candidates(self) -> bool:
-        """Whether the generator is asked, and has the maps that a judge chooses from."""
+        """Whether the generator is asked, and has the maps that a region classifier chooses from."""
         generator = self.model.generator
-        if generator is None or self.prompts.method in ("grid", "manual"):
+        if generator is None or self.prompts.method in ("grid", "user"):
             return False
         return "foreground" in generator.channels and not {"center", "boundary"}.isdisjoint(generator.channels)
 
     @model_validator(mode="after")
     def _parts_fit(self) -> "Config":
         generator, method = self.model.generator, self.prompts.method
-        if generator is None and method not in ("grid", "manual"):
+        if generator is None and method not in ("grid", "user"):
             raise ValueError(
-                f"prompts.method={method} asks a generator, and model.generator is null; choose grid or manual"
+                f"prompts.method={method} asks a generator, and model.generator is null; choose grid or user"
             )
-        if self.training.judge_images and not self.gives_candidates:
+        if self.training.region_classifier_images and not self.gives_candidates:
             raise ValueError(
-                "training.judge_images asks for a judge of what the generator finds, which takes foreground, and "
-                "center or boundary, among model.generator.channels, and no prompts.method of grid or manual; set "
+                "training.region_classifier_images asks for a region classifier, which takes foreground, and "
+                "center or boundary, among model.generator.channels, and no prompts.method of grid or user; set "
                 "it to 0"
             )
         if method == "probability" and (generator is None or "foreground" not in generator.channels):
             raise ValueError("prompts.method=probability needs foreground among model.generator.channels")
         if self.decode.sam and not self.model.prompted:
             raise ValueError(
-                "the model has no SAM that answers prompts; set decode.sam=false, to keep the generator's basins"
+                "the model has no SAM that answers prompts; set decode.sam=false, to keep the generator's regions"
             )
-        if not self.decode.sam and method in ("grid", "manual"):
+        if not self.decode.sam and method in ("grid", "user"):
             raise ValueError(
-                "decode.sam=false keeps the generator's basins, and "
+                "decode.sam=false keeps the generator's regions, and "
                 f"prompts.method={method} asks no generator; change one of them"
             )
         return self

@@ -10,13 +10,13 @@ from autosam.config.section import Fraction, Positive, Section
 class AugmentConfig(Section):
     """Random changes of a training tile."""
 
-    scale: tuple[float, float] = Field(
-        (0.7, 1.4), description="range of magnification, drawn log-uniformly, on top of images.scale"
+    zoom: tuple[float, float] = Field(
+        (0.7, 1.4), description="range of zoom, drawn log-uniformly, on top of images.zoom"
     )
     same_diameter: Fraction = Field(
         0.0,
         description="share of tiles whose scene's objects are first brought to images.diameter, as an image's are "
-        "where it is segmented (images.off_scale)",
+        "where it is segmented (images.zoom_tolerance)",
     )
     contrast: Fraction = Field(0.3, description="relative range of contrast and gamma")
     brightness: Fraction = Field(0.15, description="range of the added intensity")
@@ -33,8 +33,8 @@ class AugmentConfig(Section):
 
     @model_validator(mode="after")
     def _ordered(self) -> "AugmentConfig":
-        if not 0 < self.scale[0] <= self.scale[1]:
-            raise ValueError(f"scale is {list(self.scale)}; it must be two positive numbers, the smaller first")
+        if not 0 < self.zoom[0] <= self.zoom[1]:
+            raise ValueError(f"zoom is {list(self.zoom)}; it must be two positive numbers, the smaller first")
         return self
 
 
@@ -86,7 +86,7 @@ class TrainingConfig(Section):
     ema: float = Field(0.998, ge=0, lt=1, description="decay of the averaged weights that are kept; 0 is off")
     freeze_statistics: bool = Field(
         False,
-        description="batch normalisation keeps the statistics that the weights came with: for tiny batches",
+        description="batch normalization keeps the statistics that the weights came with: for tiny batches",
     )
     generator_loss: Literal["bce", "bce_dice"] = "bce_dice"
     boundary_width: Positive = Field(
@@ -113,24 +113,26 @@ class TrainingConfig(Section):
         False, description="SAM alone is trained, on the prompts of the generator that model.generator.base names"
     )
     simulate: SimulateConfig = SimulateConfig()
-    emitted: tuple[Fraction, Fraction] = Field(
-        (0.1, 0.6), description="fractions of the run between which truth prompts give way to emitted ones"
+    predicted_between: tuple[Fraction, Fraction] = Field(
+        (0.1, 0.6),
+        description="fractions of the run between which ground-truth prompts give way to predicted ones",
     )
-    emitted_share: Fraction = Field(0.7, description="share of tiles with emitted prompts at the end")
+    predicted_share: Fraction = Field(0.7, description="share of tiles with predicted prompts at the end")
     vary_thresholds: float = Field(
         0.0,
         ge=0,
         le=6,
-        description="range, in logits, by which the thresholds of emitted prompts (prompts.foreground, boundary "
+        description="range, in logits, by which the thresholds of predicted prompts (prompts.foreground, boundary "
         "and center) are changed from tile to tile, so that SAM also learns to judge prompts that are wrong",
     )
     matching: Literal["hungarian", "overlap"] = Field(
-        "hungarian", description="emitted prompts to objects: one to one, or each to the one that it overlaps most"
+        "hungarian",
+        description="predicted prompts to objects: one to one, or each to the one that it overlaps most",
     )
     unmatched: bool = Field(
         True, description="prompts without an object teach the IoU head 0; false leaves them out"
     )
-    expert: Literal["add", "instead"] = Field(
+    user_prompts: Literal["add", "instead"] = Field(
         "add", description="prompts of people (data.sources.prompts): beside the others of their tile, or instead"
     )
     corrections: Annotated[int, Field(ge=0)] = Field(
@@ -142,10 +144,10 @@ class TrainingConfig(Section):
         False, description="let it reach the generator through the first point too, by a soft-argmax of its logits"
     )
     validate_every: Positive = Field(400, description="steps between validations")
-    judge_images: Annotated[int, Field(ge=0)] = Field(
+    region_classifier_images: Annotated[int, Field(ge=0)] = Field(
         0,
-        description="most training images of each source on which, at the end, the judge is trained that divides "
-        "the generator's foreground into objects (prompts.judge); 0: none",
+        description="most training images of each source on which the region classifier is fitted at the end "
+        "(prompts.region_classifier); 0: none",
     )
     validation_images: Positive = Field(8, description="most validation images during training")
     previews: Annotated[int, Field(ge=0)] = Field(3, description="validation images drawn at each validation")
@@ -158,6 +160,8 @@ class TrainingConfig(Section):
 
     @model_validator(mode="after")
     def _ordered(self) -> "TrainingConfig":
-        if self.emitted[0] > self.emitted[1]:
-            raise ValueError(f"emitted is {list(self.emitted)}; the smaller fraction comes first")
+        if self.predicted_between[0] > self.predicted_between[1]:
+            raise ValueError(
+                f"predicted_between is {list(self.predicted_between)}; the smaller fraction comes first"
+            )
         return self

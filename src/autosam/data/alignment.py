@@ -22,7 +22,7 @@ _PIXELS_PER_SAMPLE = 16
 class Advantage:
     """How much better labels fit another image than their own.
 
-    On correct public stacks the difference to a neighbour is never above 0: -.05 to -.16 for slices 5 nm apart
+    On correct public stacks the difference to a neighbor is never above 0: -.05 to -.16 for slices 5 nm apart
     (EPFL, FIB-SEM), -.15 to -.7 for those 50 nm apart (VNC, ssTEM). With labels shifted by one slice the signs
     turn: t lies between 2.2 and 10 for these slices, with a median of 5 (EPFL) and 8 (VNC).
 

@@ -8,10 +8,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from autosam.data.backends import Kind, ReadSlice, kinds, stacks
+from autosam.data.backends import ArrayKind, ReadSlice, kinds, stacks
 from autosam.data.manifest import Item, Manifest
 from autosam.errors import InputError, OutputError
-from autosam.images.files import reading
+from autosam.images.formats import reading
 
 # Small enough that a patch does not unpack a whole slice, large enough that the index stays short.
 _CHUNK = 512
@@ -42,7 +42,7 @@ class Hdf5Backend:
                         group[kind][... if item.volume is None else position] = read(item, kind)
                     tick()
 
-    def read(self, item: Item, position: int, kind: Kind) -> NDArray[Any]:
+    def read(self, item: Item, position: int, kind: ArrayKind) -> NDArray[Any]:
         """Read one slice; see `Backend.read`."""
         with reading(f"{self.path}:/{_group(item)}/{kind}"), h5py.File(self.path, "r") as file:
             array: NDArray[Any] = np.asarray(file[_group(item)][kind][... if item.volume is None else position])
@@ -75,7 +75,7 @@ def _group(item: Item) -> str:
     return f"{'images' if item.volume is None else 'volumes'}/{item.key}"
 
 
-def _create(group: h5py.Group, kind: Kind, items: list[Item], voxel: tuple[float, ...] | None) -> None:
+def _create(group: h5py.Group, kind: ArrayKind, items: list[Item], voxel: tuple[float, ...] | None) -> None:
     first = items[0]
     inner = first.shape if kind == "image" else first.shape[:2]
     chunk = (min(_CHUNK, inner[0]), min(_CHUNK, inner[1]), *inner[2:])

@@ -9,11 +9,11 @@ import tifffile
 from numpy.typing import NDArray
 
 from autosam.data.backend_folder import FolderBackend
-from autosam.data.backends import Kind, ReadSlice, kinds
+from autosam.data.backends import ArrayKind, ReadSlice, kinds
 from autosam.data.manifest import Item, Manifest
 from autosam.images import read_image, read_labels
 
-_FOLDER: dict[Kind, str] = {"image": "images", "labels": "labels"}
+_FOLDER: dict[ArrayKind, str] = {"image": "images", "labels": "labels"}
 
 
 class TiffBackend(FolderBackend):
@@ -35,24 +35,24 @@ class TiffBackend(FolderBackend):
             tick()
         self.replace_manifest(manifest.dumps())
 
-    def read(self, item: Item, position: int, kind: Kind) -> NDArray[Any]:
+    def read(self, item: Item, position: int, kind: ArrayKind) -> NDArray[Any]:
         """Read one slice; see `Backend.read`."""
         file = self._file(item, kind)
         return read_image(file) if kind == "image" else read_labels(file)
 
-    def _file(self, item: Item, kind: Kind) -> Path:
+    def _file(self, item: Item, kind: ArrayKind) -> Path:
         return self.path / _FOLDER[kind] / f"{item.name}.tif"
 
 
 def _write(path: Path, array: NDArray[Any], voxel: tuple[float, float, float] | None) -> None:
-    colour = array.ndim == 3
+    color = array.ndim == 3
     tifffile.imwrite(
         path,
         np.ascontiguousarray(array),
         compression="zlib",
-        photometric="rgb" if colour else "minisblack",
-        metadata={"axes": "YXS" if colour else "YX"},
-        # TIFF counts pixels per centimetre, columns first.
+        photometric="rgb" if color else "minisblack",
+        metadata={"axes": "YXS" if color else "YX"},
+        # TIFF counts pixels per centimeter, columns first.
         resolution=None if voxel is None else (1e7 / voxel[2], 1e7 / voxel[1]),
         resolutionunit=None if voxel is None else "CENTIMETER",
         bigtiff=array.nbytes > 3 << 30,

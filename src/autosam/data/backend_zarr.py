@@ -9,12 +9,12 @@ import zarr
 from numpy.typing import NDArray
 
 from autosam.data.backend_folder import FolderBackend
-from autosam.data.backends import Kind, ReadSlice, kinds, stacks
+from autosam.data.backends import ArrayKind, ReadSlice, kinds, stacks
 from autosam.data.manifest import Item, Manifest
-from autosam.images.files import reading
+from autosam.images.formats import reading
 
 _CHUNK = 512
-_ARRAY: dict[Kind, str] = {"image": "0", "labels": "labels/instances/0"}
+_ARRAY: dict[ArrayKind, str] = {"image": "0", "labels": "labels/instances/0"}
 
 
 class ZarrBackend(FolderBackend):
@@ -41,14 +41,14 @@ class ZarrBackend(FolderBackend):
                 tick()
         self.replace_manifest(manifest.dumps())
 
-    def read(self, item: Item, position: int, kind: Kind) -> NDArray[Any]:
+    def read(self, item: Item, position: int, kind: ArrayKind) -> NDArray[Any]:
         """Read one slice; see `Backend.read`."""
         name = f"{item.key}/{_ARRAY[kind]}"
         with reading(self.path / name):
-            colour = kind == "image" and len(item.shape) == 3
+            color = kind == "image" and len(item.shape) == 3
             array = zarr.open_array(self.path / name, mode="r")
-            pixels: NDArray[Any] = np.asarray(array[_where(item, position, 3 if colour else 2)])
-        return np.ascontiguousarray(np.moveaxis(pixels, 0, -1)) if colour else pixels
+            pixels: NDArray[Any] = np.asarray(array[_where(item, position, 3 if color else 2)])
+        return np.ascontiguousarray(np.moveaxis(pixels, 0, -1)) if color else pixels
 
 
 def _where(item: Item, position: int, ndim: int) -> Any:
@@ -58,7 +58,7 @@ def _where(item: Item, position: int, ndim: int) -> Any:
     return (slice(None), position) if ndim == 3 else position
 
 
-def _create(group: zarr.Group, kind: Kind, items: list[Item], voxel: tuple[float, ...] | None) -> zarr.Array:
+def _create(group: zarr.Group, kind: ArrayKind, items: list[Item], voxel: tuple[float, ...] | None) -> zarr.Array:
     first = items[0]
     space = (*(() if first.volume is None else (len(items),)), *first.shape[:2])
     channels = first.shape[2:] if kind == "image" else ()

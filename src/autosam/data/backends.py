@@ -7,10 +7,10 @@ from typing import Any, Literal, Protocol
 from numpy.typing import NDArray
 
 from autosam.data.manifest import Item, Manifest
-from autosam.images.files import HDF5_SUFFIXES
+from autosam.images.formats import HDF5_SUFFIXES
 
-Kind = Literal["image", "labels"]
-ReadSlice = Callable[[Item, Kind], NDArray[Any]]
+ArrayKind = Literal["image", "labels"]
+ReadSlice = Callable[[Item, ArrayKind], NDArray[Any]]
 
 
 class Backend(Protocol):
@@ -30,7 +30,7 @@ class Backend(Protocol):
         """
         ...
 
-    def read(self, item: Item, position: int, kind: Kind) -> NDArray[Any]:
+    def read(self, item: Item, position: int, kind: ArrayKind) -> NDArray[Any]:
         """Read image or labels of an item; `position` counts the slices of its volume that are there."""
         ...
 
@@ -63,6 +63,6 @@ def stacks(manifest: Manifest) -> dict[str, list[Item]]:
     return found
 
 
-def kinds(item: Item) -> tuple[Kind, ...]:
+def kinds(item: Item) -> tuple[ArrayKind, ...]:
     """List what is stored of an item."""
     return ("image",) if item.labels_dtype is None else ("image", "labels")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from autosam.data.alignment import Advantage, Edges, advantage, slice_edges
 from autosam.data.duplicates import fingerprint
 from autosam.data.findings import Finding
-from autosam.data.leaks import identical, lookalikes, neighbours
+from autosam.data.leaks import identical, lookalikes, neighbors
 from autosam.data.manifest import Item
 from autosam.data.objects import ObjectCount, Objects
 from autosam.data.store import Store
@@ -75,7 +75,7 @@ def check_store(
     store : Store
     alike : float
         Correlation of fingerprints (32 × 32 cells) from which on images of two parts are near-duplicates. On
-        public data unrelated images stay below .3, neighbours 50 nm apart reach .69 to .77, those 5 nm apart .99.
+        public data unrelated images stay below .3, neighbors 50 nm apart reach .69 to .77, those 5 nm apart .99.
     look : callable
         Called for each image with its pixels and labels, None for what cannot be read: for progress and pictures.
 
@@ -218,11 +218,11 @@ class _Check:
                 text = f"labels fit {other} better (edges +{found.difference:.2f} sd, t {found.t:.1f})"
                 self._fault("misaligned", item.name, text)
         self.findings += identical(self._hashes.values())
-        self.findings += neighbours(self.store.items)
+        self.findings += neighbors(self.store.items)
         self.findings += lookalikes(self.store.items, self._prints, threshold=alike)
-        unlabelled = sum(item.labels_dtype is None for item in self.store.items)
-        if unlabelled:
-            self._warn("no labels", "", f"{unlabelled} of {len(self.store)} images have none")
+        unlabeled = sum(item.labels_dtype is None for item in self.store.items)
+        if unlabeled:
+            self._warn("no labels", "", f"{unlabeled} of {len(self.store)} images have none")
         types = Counter(item.dtype for item in self.store.items)
         if len(types) > 1:
             self._warn("mixed types", "", ", ".join(f"{count} {dtype}" for dtype, count in types.most_common()))

@@ -89,7 +89,7 @@ def near_duplicates(
     prints : ndarray of float32, shape (n, d)
         Those of `fingerprint`.
     parts : sequence of str
-        Part of each image; images of one part are not compared, nor those whose part is empty.
+        SplitPart of each image; images of one part are not compared, nor those whose part is empty.
     threshold : float
         Correlation from which on two images are near-duplicates.
 

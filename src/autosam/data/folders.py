@@ -13,17 +13,17 @@ from autosam.data.refusal import refuse_faults
 from autosam.errors import InputError
 from autosam.images import normalize, read_image, read_labels, to_uint8
 from autosam.metrics import components
-from autosam.prompts.manual import read_prompts
 from autosam.prompts.prompt import Prompt
+from autosam.prompts.table import read_prompts
 
 _Item = TypeVar("_Item")
-Part = Literal["train", "val"]
+SplitPart = Literal["train", "val"]
 _SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
-    """One labelled image.
+class LabeledImage:
+    """One labeled image.
 
     Attributes
     ----------
@@ -36,7 +36,7 @@ class Scene:
     labels : ndarray of int32, shape (H, W)
         0 for background, 1..n for the instances.
     prompts : tuple of Prompt
-        An expert's prompts in whole-image pixels; empty where there are none.
+        An user's prompts in whole-image pixels; empty where there are none.
     """
 
     name: str
@@ -58,7 +58,7 @@ def load_scenes(
     high: float = 99.5,
     non_finite: Literal["error", "background"] = "error",
     prompts: Path | None = None,
-) -> list[Scene]:
+) -> list[LabeledImage]:
     """Read the images and labels of one folder pair into memory.
 
     Parameters
@@ -76,11 +76,11 @@ def load_scenes(
     low, high, non_finite
         Those of `images.normalize`.
     prompts : Path, optional
-        A folder of an expert's prompts: see `table_prompts`.
+        A folder of an user's prompts: see `table_prompts`.
 
     Returns
     -------
-    list of Scene
+    list of LabeledImage
         Sorted by stem.
 
     Raises
@@ -120,7 +120,7 @@ def load_scenes(
                 asked = table_prompts(prompts, stem, image=image_files[stem].name, shape=instances.shape)
             except InputError as error:
                 faults.append(str(error))
-        scenes.append(Scene(f"{source}/{stem}", source, image, instances, asked))
+        scenes.append(LabeledImage(f"{source}/{stem}", source, image, instances, asked))
     refuse_faults(faults, source)
     if not as_components and scenes and all(_like_a_mask(scene.labels) for scene in scenes):
         raise InputError(
@@ -130,7 +130,7 @@ def load_scenes(
     return scenes
 
 
-def read_split(path: Path, source: str, part: Part) -> list[str]:
+def read_split(path: Path, source: str, part: SplitPart) -> list[str]:
     """Read the stems of one part of one source from a JSON file ``{source: {part: [stem, ...]}}``.
 
     Raises
@@ -151,10 +151,10 @@ def read_split(path: Path, source: str, part: Part) -> list[str]:
     return stems
 
 
-def divide(folder: Path, part: Part) -> list[str]:
+def divide(folder: Path, part: SplitPart) -> list[str]:
     """Give the stems of one part where there is no split file.
 
-    The last fifth, in the order of names, validates: neighbouring slices look alike, so they must not be dealt
+    The last fifth, in the order of names, validates: neighboring slices look alike, so they must not be dealt
     out at random. A folder with a single image trains and validates on it.
 
     Raises
@@ -174,7 +174,7 @@ def divide(folder: Path, part: Part) -> list[str]:
 def evenly_spaced(items: Sequence[_Item], fraction: float) -> list[_Item]:
     """Take a share of the items, at least one, evenly spaced.
 
-    Neighbouring slices look alike, so a share of them that lies together would show less of the volume.
+    Neighboring slices look alike, so a share of them that lies together would show less of the volume.
 
     Examples
     --------
@@ -203,12 +203,12 @@ def check_tables(folder: Path, names: Sequence[str], *, source: str) -> None:
 
 
 def table_prompts(folder: Path, name: str, *, image: str, shape: tuple[int, int]) -> tuple[Prompt, ...]:
-    """Read an expert's prompts for one image.
+    """Read an user's prompts for one image.
 
     Parameters
     ----------
     folder : Path
-        Holds a table as `prompts.manual.read_prompts` reads it for each image that has prompts.
+        Holds a table as `prompts.table.read_prompts` reads it for each image that has prompts.
     name : str
         The table is ``name.csv``.
     image : str

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from autosam.data.linking import link_volumes
 from autosam.data.manifest import Item, Manifest
 from autosam.data.sources import Release, Slice
-from autosam.data.sources.release import Pair
+from autosam.data.sources.release import ImageAndLabels
 from autosam.data.store import Store
 from autosam.data.writer import Relabel, StoreWriter
 from autosam.errors import InputError
@@ -29,11 +29,11 @@ class Terms:
 
     Attributes
     ----------
-    licence, citation, voxel_size_nm
+    license, citation, voxel_size_nm
         Those of the `Manifest`.
     """
 
-    licence: str | None = None
+    license: str | None = None
     citation: str | None = None
     voxel_size_nm: tuple[float, float, float] | None = None
 
@@ -44,7 +44,7 @@ def import_release(
     *,
     instances: Instances | None = None,
     min_size: int | None = None,
-    unlabelled: bool = False,
+    unlabeled: bool = False,
     terms: Terms | None = None,
     origin: str = "",
     restart: bool = False,
@@ -63,7 +63,7 @@ def import_release(
         masks become 2D components and ids stay.
     min_size : int, optional
         Smallest component, in pixels of a slice or voxels of a volume; 50 by default.
-    unlabelled : bool
+    unlabeled : bool
         Import the slices without labels too.
     terms : Terms, optional
         What the user says about the data.
@@ -84,7 +84,7 @@ def import_release(
     Raises
     ------
     InputError
-        If nothing is labelled, a slice cannot be read or does not fit its volume, or the store exists.
+        If nothing is labeled, a slice cannot be read or does not fit its volume, or the store exists.
     OutputError
         If the store cannot be written.
     """
@@ -97,9 +97,9 @@ def import_release(
         raise InputError("a smallest size is for connected components; leave it out, or choose components.")
     if min_size is not None and min_size < 1:
         raise InputError(f"the smallest size is {min_size}; wanted 1 or more.")
-    slices = [piece for piece in release.slices if piece.labelled or unlabelled]
+    slices = [piece for piece in release.slices if piece.labeled or unlabeled]
     if not slices:
-        raise InputError(f"{release.source} has no labelled slice here; import images alone with --unlabelled.")
+        raise InputError(f"{release.source} has no labeled slice here; import images alone with --unlabeled.")
     size = MIN_SIZE if min_size is None else min_size
     tell = tick or (lambda step: None)
 
@@ -129,7 +129,7 @@ class _Reader:
         self.semantic = False
         self.clear = False
 
-    def read(self) -> Pair:
+    def read(self) -> ImageAndLabels:
         image, labels = self._piece.read()
         if labels is None:
             return image, None
@@ -142,8 +142,8 @@ class _Reader:
 
 
 def _linked(writer: StoreWriter, min_size: int) -> Relabel:
-    labelled = [item for item in writer.items if item.labels_dtype is not None]
-    relabel = link_volumes([(i.name, i.key, i.z or 0) for i in labelled], writer.labels, min_size=min_size)
+    labeled = [item for item in writer.items if item.labels_dtype is not None]
+    relabel = link_volumes([(i.name, i.key, i.z or 0) for i in labeled], writer.labels, min_size=min_size)
 
     def apply(item: Item, labels: NDArray[Any]) -> NDArray[Any]:
         return relabel(item.name, labels)
@@ -154,11 +154,11 @@ def _linked(writer: StoreWriter, min_size: int) -> Relabel:
 def _manifest(release: Release, how: Instances, min_size: int, terms: Terms) -> Manifest:
     made = release.made
     if how != "published":
-        space = "pixels, 8 neighbours" if how == "components-2d" else "voxels, 26 neighbours"
+        space = "pixels, 8 neighbors" if how == "components-2d" else "voxels, 26 neighbors"
         made = f"connected components of at least {min_size} {space}, of: {made}"
     return Manifest(
         release.source,
-        licence=release.licence if terms.licence is None else terms.licence,
+        license=release.license if terms.license is None else terms.license,
         citation=release.citation if terms.citation is None else terms.citation,
         voxel_size_nm=release.voxel_size_nm if terms.voxel_size_nm is None else terms.voxel_size_nm,
         ids="3d" if how == "components-3d" or (how == "published" and release.labels == "ids-3d") else "2d",
@@ -176,5 +176,5 @@ def _notes(release: Release, slices: list[Slice], suspect: int) -> list[str]:
         )
     left = len(release.slices) - len(slices)
     if left:
-        notes.append(f"{left} slice(s) without labels were left out; --unlabelled imports them")
+        notes.append(f"{left} slice(s) without labels were left out; --unlabeled imports them")
     return notes

@@ -35,7 +35,7 @@ def identical(same: Iterable[Sequence[Item]]) -> list[Finding]:
     return found
 
 
-def neighbours(items: Sequence[Item]) -> list[Finding]:
+def neighbors(items: Sequence[Item]) -> list[Finding]:
     """Report slices whose next one along z is in another part; patches count as what they were cut from."""
     place = {(origin(item), item.z): item for item in items if item.z is not None}
     found = []
@@ -43,7 +43,7 @@ def neighbours(items: Sequence[Item]) -> list[Finding]:
         after = place.get((volume, (z or 0) + 1))
         if after is not None and None not in (item.split, after.split) and after.split != item.split:
             text = f"it is in {item.split}, and the next slice, {after.name}, in {after.split}: leave a gap"
-            found.append(Finding("warning", "neighbours in two parts", item.name, text))
+            found.append(Finding("warning", "neighbors in two parts", item.name, text))
     return found
 
 

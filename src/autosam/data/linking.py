@@ -14,14 +14,14 @@ Ids = NDArray[np.integer[Any]]
 class VolumeLinks:
     """The 3D components of one volume, as a table from 2D components.
 
-    Voxels that touch at a face, an edge or a corner belong together (26 neighbours). The ids are those that
+    Voxels that touch at a face, an edge or a corner belong together (26 neighbors). The ids are those that
     `metrics.components` gives the whole volume: 1..n in raster order of the first voxel. At any time two slices
     and one number per 2D component are in memory.
 
     Parameters
     ----------
     slices : iterable of (int, ndarray of shape (H, W))
-        z and 2D components 1..n of each slice, 8 neighbours, by rising z. Slices whose z are not consecutive have
+        z and 2D components 1..n of each slice, 8 neighbors, by rising z. Slices whose z are not consecutive have
         a gap between them and do not touch.
     min_size : int
         Smallest 3D component in voxels; smaller ones become background.
@@ -77,7 +77,7 @@ def _join(
 
 
 def touching_pairs(above: Ids, below: Ids) -> NDArray[np.int64]:
-    """List the ids of two neighbouring slices that touch at a face, an edge or a corner, without repetition.
+    """List the ids of two neighboring slices that touch at a face, an edge or a corner, without repetition.
 
     Parameters
     ----------

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from autosam.config.old_names import HEADER_FIELDS
 from autosam.errors import InputError
 
 FORMAT = "autosam-store"
@@ -33,7 +34,7 @@ class Item:
     z : int or None
         The slice's own number in the release, 0-based; numbers that are not there are gaps. None for a lone image.
     shape : tuple of int
-        (H, W), or (H, W, 3) for colour.
+        (H, W), or (H, W, 3) for color.
     dtype : str
         Type of the image's values, as stored: "uint8".
     labels_dtype : str or None
@@ -65,12 +66,12 @@ class Manifest:
     ----------
     source : str
         Name of the adapter, such as "mitoem".
-    licence : str
+    license : str
         Terms of use, or "not stated".
     citation : str
         What to cite; "" where it is not known.
     voxel_size_nm : tuple of 3 floats or None
-        (z, y, x) in nanometres; z is 0 for lone images, None where the size is not known.
+        (z, y, x) in nanometers; z is 0 for lone images, None where the size is not known.
     ids : {"2d", "3d"}
         With "3d", equal ids in two slices of a volume are one object; with "2d", an id holds in its slice alone.
     instances : str
@@ -84,7 +85,7 @@ class Manifest:
     """
 
     source: str
-    licence: str = "not stated"
+    license: str = "not stated"
     citation: str = ""
     voxel_size_nm: tuple[float, float, float] | None = None
     ids: Literal["2d", "3d"] = "2d"
@@ -124,6 +125,7 @@ class Manifest:
             version = content.pop("version", None)
             if version != VERSION:
                 raise InputError(f"{name} is a store of version {version}; this autosam reads version {VERSION}.")
+            content = {HEADER_FIELDS.get(key, key): value for key, value in content.items()}
             size = content["voxel_size_nm"]
             content["voxel_size_nm"] = None if size is None else tuple(float(n) for n in size)
             content["notes"] = tuple(content["notes"])

@@ -22,7 +22,7 @@ class Objects:
     sizes : ndarray of int64, shape (n,)
         In pixels, or voxels of a volume.
     pieces : ndarray of int64, shape (n,)
-        Connected pieces that each lies in; 8 neighbours in an image, 26 in a volume.
+        Connected pieces that each lies in; 8 neighbors in an image, 26 in a volume.
     foreground : float
         Share of the pixels that belong to an object; 0 where there are no pixels.
     """
@@ -116,7 +116,7 @@ def _touching(
     ids_before: NDArray[np.uint64],
     pieces_before: NDArray[np.int64],
 ) -> NDArray[np.int64]:
-    """Pair the pieces of a slice with those of the slice before that have their id and touch them."""
+    """ImageAndLabels the pieces of a slice with those of the slice before that have their id and touch them."""
     rows, cols = np.nonzero(pieces)
     padded_ids, padded_pieces = np.pad(ids_before, 1), np.pad(pieces_before, 1)
     found = []

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autosam.data.backends import Kind
+from autosam.data.backends import ArrayKind
 from autosam.errors import InputError
 from autosam.images import atomic_path, smallest_unsigned
-from autosam.images.files import reading
+from autosam.images.formats import reading
 
 
 def write_part(file: Path, name: str, image: NDArray[Any], labels: NDArray[Any] | None) -> None:
@@ -53,7 +53,7 @@ def write_part(file: Path, name: str, image: NDArray[Any], labels: NDArray[Any] 
         np.savez_compressed(stream, allow_pickle=False, **parts)
 
 
-def read_part(file: Path, kind: Kind) -> NDArray[Any]:
+def read_part(file: Path, kind: ArrayKind) -> NDArray[Any]:
     """Read back the image or the labels; the other is not unpacked."""
     with reading(file), np.load(file) as part:
         array: NDArray[Any] = part[kind]

@@ -56,7 +56,7 @@ def split_items(
     ConfigError
         If the method is unknown, or fractions or gap are out of range.
     InputError
-        If the images cannot be divided so, or neighbours would be dealt out at random.
+        If the images cannot be divided so, or neighbors would be dealt out at random.
     """
     if method not in METHODS:
         raise ConfigError(f"unknown method {method!r}; wanted {', '.join(METHODS)}.")
@@ -214,7 +214,7 @@ def _random(items: Sequence[Item], fractions: Fractions, seed: int, force: bool)
     alike, count = max(kin.items(), key=lambda pair: pair[1])
     if count > 1 and not force:
         raise InputError(
-            f"{count} images are of one scene, {alike}, and neighbours look alike: dealt out at random, they test "
+            f"{count} images are of one scene, {alike}, and neighbors look alike: dealt out at random, they test "
             "a model on what it has seen; choose --by blocks or volume, or add --force."
         )
     rng = np.random.default_rng(seed)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autosam.data.backends import Backend, Kind, choose_backend
+from autosam.data.backends import ArrayKind, Backend, choose_backend
 from autosam.data.manifest import Item, Manifest, Split
 from autosam.data.writer import StoreWriter
 from autosam.errors import InputError
@@ -32,12 +32,12 @@ class Volume:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(Z, H, W), or (Z, H, W, 3) for colour; Z counts the slices that are there, gaps are not filled."""
+        """(Z, H, W), or (Z, H, W, 3) for color; Z counts the slices that are there, gaps are not filled."""
         return (len(self.items), *self.items[0].shape)
 
     @property
     def z(self) -> tuple[int, ...]:
-        """Number of each slice in the release; two neighbours in the store may have a gap between them."""
+        """Number of each slice in the release; two neighbors in the store may have a gap between them."""
         return tuple(item.z for item in self.items if item.z is not None)
 
     def image(self, start: int = 0, stop: int | None = None) -> NDArray[Any]:
@@ -48,8 +48,8 @@ class Volume:
         """Read the labels of the slices start to stop: (Z, H, W); with `manifest.ids` "3d" ids hold across z."""
         return self._read("labels", start, stop)
 
-    def _read(self, kind: Kind, start: int, stop: int | None) -> NDArray[Any]:
-        _check_labelled(self.items[0], kind)
+    def _read(self, kind: ArrayKind, start: int, stop: int | None) -> NDArray[Any]:
+        _check_labeled(self.items[0], kind)
         first, last, _ = slice(start, stop).indices(len(self.items))
         if first >= last:
             item = self.items[0]
@@ -69,7 +69,7 @@ class Store:
     path : Path
         The file or folder.
     manifest : Manifest
-        Source, licence, voxel size, and the items.
+        Source, license, voxel size, and the items.
 
     Examples
     --------
@@ -227,13 +227,13 @@ class Store:
             raise InputError(f"{self.path} holds {len(self)} image(s), counted from 0; {which} was asked for.")
         return which
 
-    def _read(self, which: int | str, kind: Kind) -> NDArray[Any]:
+    def _read(self, which: int | str, kind: ArrayKind) -> NDArray[Any]:
         position = self._position(which)
         item = self.items[position]
-        _check_labelled(item, kind)
+        _check_labeled(item, kind)
         return self._backend.read(item, self._positions[position], kind)
 
 
-def _check_labelled(item: Item, kind: Kind) -> None:
+def _check_labeled(item: Item, kind: ArrayKind) -> None:
     if kind == "labels" and item.labels_dtype is None:
         raise InputError(f"{item.name} has no labels; leave it out, or import the release's labels.")

@@ -9,12 +9,12 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from autosam.data.backends import Kind, choose_backend
+from autosam.data.backends import ArrayKind, choose_backend
 from autosam.data.manifest import Item, Manifest, Split, check_items, is_name
 from autosam.data.parts import describe_part, read_part, write_part
 from autosam.errors import InputError, OutputError
 from autosam.images import atomic_path, ensure_folder, smallest_unsigned, write_text
-from autosam.images.files import reading
+from autosam.images.formats import reading
 
 ReadPair = Callable[[], tuple[NDArray[Any], NDArray[Any] | None]]
 Relabel = Callable[[Item, NDArray[Any]], NDArray[Any]]
@@ -173,7 +173,7 @@ class StoreWriter:
         )
         manifest = replace(self._manifest, items=items, notes=(*self._manifest.notes, *notes))
 
-        def read(item: Item, kind: Kind) -> NDArray[Any]:
+        def read(item: Item, kind: ArrayKind) -> NDArray[Any]:
             array = read_part(self._file(item.name), kind)
             if kind == "image":
                 return array

@@ -4,8 +4,7 @@ from autosam.images.coverage import resize_labels
 from autosam.images.normalize import normalize, to_uint8
 from autosam.images.pixel_size import read_pixel_size
 from autosam.images.read import read_image, read_labels
-from autosam.images.scale import magnify, resize_map, resize_nearest
-from autosam.images.source import Source, find_sources
+from autosam.images.source import ImageSource, find_sources
 from autosam.images.tile import Window, blend, read_window, tile_windows
 from autosam.images.write import (
     atomic_path,
@@ -16,15 +15,15 @@ from autosam.images.write import (
     write_png,
     write_text,
 )
+from autosam.images.zoom import resize_map, resize_nearest, zoom_image
 
 __all__ = [
-    "Source",
+    "ImageSource",
     "Window",
     "atomic_path",
     "blend",
     "ensure_folder",
     "find_sources",
-    "magnify",
     "normalize",
     "read_image",
     "read_labels",
@@ -40,4 +39,5 @@ __all__ = [
     "write_labels",
     "write_png",
     "write_text",
+    "zoom_image",
 ]

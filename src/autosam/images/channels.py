@@ -44,7 +44,7 @@ def normalize_channels(
     Raises
     ------
     InputError
-        If there is no channel, channels differ in shape or have colours, more than three are to be one picture,
+        If there is no channel, channels differ in shape or have colors, more than three are to be one picture,
         or a channel is refused by `normalize`.
 
     Examples

@@ -27,7 +27,7 @@ def coverage_weights(there: int, wanted: int, *, first: int, count: int) -> tupl
     weights : ndarray of float64, shape (n, count)
         For that one and those after it as far as they reach, which can be none. Where the second grid is coarser,
         how much of its pixel each of the first one's covers; where it is finer, linear interpolation at the
-        pixel's centre, which repeats the edge beyond the last one. All pixels together have a sum of 1.
+        pixel's center, which repeats the edge beyond the last one. All pixels together have a sum of 1.
     """
     step = there / wanted
     # One more at both ends than can be reached.
@@ -36,7 +36,7 @@ def coverage_weights(there: int, wanted: int, *, first: int, count: int) -> tupl
     if step < 1:
         centers = np.clip(centers, 0, there - 1)
     distance = np.abs(centers[:, None] - np.arange(first, first + count))
-    # Two intervals of lengths `step` and 1 share what their centres are nearer than half of both.
+    # Two intervals of lengths `step` and 1 share what their centers are nearer than half of both.
     weights = np.clip((max(step, 1) + 1) / 2 - distance, 0, 1) / max(step, 1)
     reached = np.flatnonzero(weights.any(axis=1))
     return (start + int(reached[0]) if reached.size else start), weights[reached]
@@ -59,7 +59,7 @@ def mask_coverage(
     Returns
     -------
     window : Window
-        The part of the second grid that its pixels reach; of no size where they lie between the centres that the
+        The part of the second grid that its pixels reach; of no size where they lie between the centers that the
         linear interpolation asks.
     covered : ndarray of float64, shape (height, width) of the window
         0 to 1.

@@ -23,7 +23,7 @@ def normalize(
     """Scale an image so that its low percentile becomes 0 and its high one 1, and clip the rest.
 
     The percentiles are those of the whole image, over all channels together: tiles of one image stay
-    comparable, and colours keep their ratios.
+    comparable, and colors keep their ratios.
 
     Parameters
     ----------
@@ -71,16 +71,16 @@ def normalize(
             f"intensities reach from {dark:g} to {bright:g}; wanted a range below 1e308: check the file."
         )
 
-    scaled = np.zeros(image.shape, np.float32)
+    zoomed = np.zeros(image.shape, np.float32)
     if span > 0:
         for rows in _strips(image):
             strip = image[rows].astype(np.float64)
             if image.dtype.kind == "f" and non_finite == "background":
                 strip[~np.isfinite(strip)] = dark
-            scaled[rows] = (np.clip(strip, dark, bright) - dark) / span
-    if scaled.ndim == 3:
-        return scaled
-    return np.broadcast_to(scaled[:, :, None], (*scaled.shape, 3))
+            zoomed[rows] = (np.clip(strip, dark, bright) - dark) / span
+    if zoomed.ndim == 3:
+        return zoomed
+    return np.broadcast_to(zoomed[:, :, None], (*zoomed.shape, 3))
 
 
 def to_uint8(image: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:

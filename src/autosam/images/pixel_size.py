@@ -9,8 +9,8 @@ import h5py
 import numpy as np
 import tifffile
 
-from autosam.images.files import HDF5_SUFFIXES, TIFF_SUFFIXES, choose_dataset, reading
-from autosam.images.source import Source
+from autosam.images.formats import HDF5_SUFFIXES, TIFF_SUFFIXES, choose_dataset, reading
+from autosam.images.source import ImageSource
 
 LARGEST = 10_000.0
 """nm. What is larger was written by a scanner or a paint program: 72 dots per inch are 352,778 nm."""
@@ -36,12 +36,12 @@ _NM = {
 _ATTRIBUTES = (("element_size_um", "um"), ("resolution", "nm"), ("voxel_size", "nm"), ("pixel_size", "nm"))
 
 
-def read_pixel_size(source: Source) -> float | None:
+def read_pixel_size(source: ImageSource) -> float | None:
     """Read the side of a pixel from an image's metadata.
 
     Parameters
     ----------
-    source : Source
+    source : ImageSource
         From `find_sources`.
 
     Returns

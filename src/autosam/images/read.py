@@ -8,7 +8,7 @@ import zarr
 from numpy.typing import NDArray
 
 from autosam.errors import InputError
-from autosam.images.files import (
+from autosam.images.formats import (
     HDF5_SUFFIXES,
     IMAGE_SUFFIXES,
     PLAIN_SUFFIXES,
@@ -18,24 +18,24 @@ from autosam.images.files import (
     choose_dataset,
     count_images,
     hdf5_datasets,
-    looks_like_colour,
+    looks_like_color,
     read_hdf5,
     read_plain,
     read_png_indices,
     reading,
 )
-from autosam.images.source import Source, split_dataset
+from autosam.images.source import ImageSource, split_dataset
 from autosam.images.tiff import read_tiff, read_tiff_stack
 
 LABEL_SUFFIXES = (*TIFF_SUFFIXES, ".png", *HDF5_SUFFIXES, ".zarr")
 
 
-def read_image(source: Source | str | Path) -> NDArray[Any]:
+def read_image(source: ImageSource | str | Path) -> NDArray[Any]:
     """Read one image.
 
     Parameters
     ----------
-    source : Source or str or Path
+    source : ImageSource or str or Path
         From `find_sources`, or a file that holds one image (`file.h5:/dataset` names a dataset).
 
     Returns
@@ -53,8 +53,8 @@ def read_image(source: Source | str | Path) -> NDArray[Any]:
         If the file is missing, damaged, cut short, has no pixels, several pages and none is named, two or
         more than four channels, or complex numbers.
     """
-    if not isinstance(source, Source):
-        source = Source(*split_dataset(str(source)))
+    if not isinstance(source, ImageSource):
+        source = ImageSource(*split_dataset(str(source)))
     path, suffix = source.path, source.path.suffix.lower()
     if not path.exists():
         raise InputError(f"{path}: no such file.")
@@ -64,7 +64,7 @@ def read_image(source: Source | str | Path) -> NDArray[Any]:
     elif suffix in HDF5_SUFFIXES:
         dataset, shape = choose_dataset(path, source.dataset)
         page = check_page(f"{path}:{dataset}", source.page, count_images(shape))
-        stacked = len(shape) > (3 if looks_like_colour(shape) else 2)
+        stacked = len(shape) > (3 if looks_like_color(shape) else 2)
         image = read_hdf5(path, dataset, page if stacked else None)
     elif suffix in PLAIN_SUFFIXES:
         check_page(path, source.page, 1)
@@ -75,7 +75,7 @@ def read_image(source: Source | str | Path) -> NDArray[Any]:
     return _as_image(image, source, alpha=alpha)
 
 
-def _as_image(image: NDArray[Any], source: Source, *, alpha: bool) -> NDArray[Any]:
+def _as_image(image: NDArray[Any], source: ImageSource, *, alpha: bool) -> NDArray[Any]:
     """Bring stored channels to (H, W) or (H, W, 3); `alpha` says that the second of two is transparency."""
     if 0 in image.shape:
         raise InputError(f"{source} has no pixels (shape {image.shape}); wanted at least 1 row and 1 column.")
@@ -106,12 +106,12 @@ def read_labels(path: str | Path) -> NDArray[Any]:
     Returns
     -------
     ndarray of an integer type, shape (H, W) or (Z, Y, X)
-        The numbers as stored: a palette's indices, not its colours; bool as uint8 0 and 1.
+        The numbers as stored: a palette's indices, not its colors; bool as uint8 0 and 1.
 
     Raises
     ------
     InputError
-        If the file is missing or damaged, or holds colours, floating point numbers, negative ids or no
+        If the file is missing or damaged, or holds colors, floating point numbers, negative ids or no
         pixels.
     """
     file, dataset = split_dataset(str(path))
@@ -131,7 +131,7 @@ def read_labels(path: str | Path) -> NDArray[Any]:
     else:
         raise InputError(f"{path}: labels are read from {' '.join(LABEL_SUFFIXES)}, not from {suffix!r}.")
     return _as_labels(
-        labels, path, colour=bool(set(axes) & set("SC")) or (not axes and looks_like_colour(labels.shape))
+        labels, path, color=bool(set(axes) & set("SC")) or (not axes and looks_like_color(labels.shape))
     )
 
 
@@ -153,12 +153,12 @@ def _read_zarr(path: Path) -> NDArray[Any]:
         return np.asarray(node[...])
 
 
-def _as_labels(labels: NDArray[Any], path: str | Path, *, colour: bool) -> NDArray[Any]:
+def _as_labels(labels: NDArray[Any], path: str | Path, *, color: bool) -> NDArray[Any]:
     if 0 in labels.shape:
         raise InputError(f"{path} has no pixels (shape {labels.shape}); wanted at least 1 row and 1 column.")
-    if colour:
+    if color:
         raise InputError(
-            f"{path} holds colours or channels (shape {labels.shape}); wanted one id per pixel, as (H, W)."
+            f"{path} holds colors or channels (shape {labels.shape}); wanted one id per pixel, as (H, W)."
         )
     if labels.ndim not in (2, 3):
         raise InputError(f"{path} has shape {labels.shape}; wanted labels of shape (H, W) or (Z, Y, X).")

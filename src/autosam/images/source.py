@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autosam.errors import InputError
-from autosam.images.files import HDF5_SUFFIXES, IMAGE_SUFFIXES, TIFF_SUFFIXES, choose_dataset, count_images
+from autosam.images.formats import HDF5_SUFFIXES, IMAGE_SUFFIXES, TIFF_SUFFIXES, choose_dataset, count_images
 from autosam.images.tiff import count_tiff_images
 
 
 @dataclass(frozen=True)
-class Source:
+class ImageSource:
     """One image: a file, or one page of it.
 
     Attributes
@@ -28,7 +28,7 @@ class Source:
 
     Examples
     --------
-    >>> source = Source(Path("raw/stack.tif"), page=3, pages=165)
+    >>> source = ImageSource(Path("raw/stack.tif"), page=3, pages=165)
     >>> source.name, str(source)
     ('stack_p003', 'raw/stack.tif[3]')
     """
@@ -72,7 +72,7 @@ def split_dataset(text: str) -> tuple[Path, str | None]:
     return (Path(match[1]), "/" + match[2].strip("/")) if match else (Path(text), None)
 
 
-def find_sources(inputs: Sequence[str | Path]) -> list[Source]:
+def find_sources(inputs: Sequence[str | Path]) -> list[ImageSource]:
     """List every image that the inputs name.
 
     Parameters
@@ -83,7 +83,7 @@ def find_sources(inputs: Sequence[str | Path]) -> list[Source]:
 
     Returns
     -------
-    list of Source
+    list of ImageSource
         In the order of the inputs; names are distinct, upper and lower case taken as equal. A damaged file,
         or an HDF5 file of a folder whose dataset is unclear, is listed too: `read_image` raises, so that one
         bad file does not stop the others.
@@ -96,11 +96,11 @@ def find_sources(inputs: Sequence[str | Path]) -> list[Source]:
     """
     if not inputs:
         raise InputError("no image was given; name files, folders, globs or file.h5:/dataset.")
-    seen: dict[tuple[Path, str | None, int | None], Source] = {}
+    seen: dict[tuple[Path, str | None, int | None], ImageSource] = {}
     for text in inputs:
         for source in _expand(str(text)):
             seen.setdefault((source.path.resolve(), source.dataset, source.page), source)
-    by_name: dict[str, Source] = {}
+    by_name: dict[str, ImageSource] = {}
     for source in seen.values():
         other = by_name.setdefault(source.name.casefold(), source)
         if other is not source:
@@ -111,7 +111,7 @@ def find_sources(inputs: Sequence[str | Path]) -> list[Source]:
     return list(seen.values())
 
 
-def _expand(text: str) -> Iterator[Source]:
+def _expand(text: str) -> Iterator[ImageSource]:
     path, dataset = split_dataset(text)
     if path.is_dir():
         files = [f for f in sorted(path.iterdir()) if _is_image(f)]
@@ -138,7 +138,7 @@ def _is_image(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
-def _sources(path: Path, dataset: str | None, *, named: bool) -> Iterator[Source]:
+def _sources(path: Path, dataset: str | None, *, named: bool) -> Iterator[ImageSource]:
     """List the images of one file; a file that cannot be looked into is one source, whose reading raises."""
     pages = 1
     suffix = path.suffix.lower()
@@ -155,7 +155,7 @@ def _sources(path: Path, dataset: str | None, *, named: bool) -> Iterator[Source
         except InputError:
             pages = 1
     if pages <= 1:
-        yield Source(path, dataset)
+        yield ImageSource(path, dataset)
     else:
         for page in range(pages):
-            yield Source(path, dataset, page, pages)
+            yield ImageSource(path, dataset, page, pages)

@@ -12,7 +12,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from autosam.errors import InputError
-from autosam.images.files import UnfitError, check_page, looks_like_colour, reading
+from autosam.images.formats import UnfitError, check_page, looks_like_color, reading
 
 _ALPHA = (tifffile.EXTRASAMPLE.ASSOCALPHA, tifffile.EXTRASAMPLE.UNASSALPHA)
 
@@ -55,8 +55,8 @@ def _layout(series: tifffile.TiffPageSeries) -> tuple[str, tuple[int, ...]]:
     if 0 in shape or not {"Y", "X"} <= set(axes):
         # tifffile loses the names of the axes of an empty image.
         raise UnfitError(f"no pixels (shape {shape}, axes {axes}); wanted at least 1 row and 1 column")
-    if axes.endswith("YX") and set(axes[:-2]) & set("QI") and looks_like_colour(shape):
-        # (H, W, 3) written without a word about colour: H pages of W rows and 3 columns.
+    if axes.endswith("YX") and set(axes[:-2]) & set("QI") and looks_like_color(shape):
+        # (H, W, 3) written without a word about color: H pages of W rows and 3 columns.
         axes = axes[:-3] + "YXS"
     keep = [i for i, axis in enumerate(axes) if axis in "YX" or shape[i] > 1]
     return "".join(axes[i] for i in keep), tuple(shape[i] for i in keep)
@@ -126,15 +126,15 @@ def _pixels(series: tifffile.TiffPageSeries, index: int) -> tuple[NDArray[Any], 
     axes, shape = _layout(series)
     length = dict(zip(axes, shape, strict=True))
     if length.get("S", 1) > 1 and length.get("C", 1) > 1:
-        found = f"{length['C']} colour channels of {length['S']} samples each (axes {axes})"
+        found = f"{length['C']} color channels of {length['S']} samples each (axes {axes})"
         raise UnfitError(f"{found}; wanted gray or RGB: save the channel to segment as an image of its own")
     key = series.keyframe
     if key.photometric == tifffile.PHOTOMETRIC.SEPARATED:
-        raise UnfitError("its colours are inks (CMYK); wanted gray or RGB, so convert it")
+        raise UnfitError("its colors are inks (CMYK); wanted gray or RGB, so convert it")
 
     # Pages that belong to the image: all axes outside a page count pages, slowest first.
     outer = [axis for axis in axes if axis not in key.axes]
-    # Not so where `_layout` has found colour in the pages' own columns.
+    # Not so where `_layout` has found color in the pages' own columns.
     whole_pages = all(length.get(axis, 1) == n for axis, n in zip(key.axes, key.shape, strict=True))
     if (
         series.dataoffset is None
@@ -181,9 +181,9 @@ def _plane(array: NDArray[Any], axes: str, index: int) -> NDArray[Any]:
 
 
 def _resolve(indices: NDArray[Any], colormap: NDArray[Any]) -> NDArray[Any]:
-    """Colours of palette indices: uint8 (H, W, 3), or (H, W) where all of the palette is gray."""
+    """Colors of palette indices: uint8 (H, W, 3), or (H, W) where all of the palette is gray."""
     # A TIFF's palette is 16 bits deep; 8-bit programs fill it with v × 257 or v × 256.
     table = (colormap >> 8).astype(np.uint8)
     gray = (table[0] == table[1]).all() and (table[0] == table[2]).all()
-    colours: NDArray[Any] = (table[0] if gray else table.T)[indices]
-    return colours
+    colors: NDArray[Any] = (table[0] if gray else table.T)[indices]
+    return colors

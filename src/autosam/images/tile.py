@@ -83,7 +83,7 @@ def tile_windows(shape: Sequence[int], *, size: int, overlap: int) -> list[Windo
     size : int
         Side of a window in pixels.
     overlap : int
-        Pixels that neighbouring windows share at least, 0 <= overlap < size.
+        Pixels that neighboring windows share at least, 0 <= overlap < size.
 
     Returns
     -------
@@ -115,7 +115,7 @@ def tile_windows(shape: Sequence[int], *, size: int, overlap: int) -> list[Windo
 
 def _starts(length: int, size: int, overlap: int) -> list[int]:
     steps = max(0, math.ceil((length - size) / (size - overlap)))
-    # Whole-number rounding keeps neighbours at most size - overlap apart.
+    # Whole-number rounding keeps neighbors at most size - overlap apart.
     return [(length - size) * i // steps for i in range(steps + 1)] if steps else [0]
 
 

@@ -209,8 +209,8 @@ def write_png(path: str | Path, rgb: NDArray[np.uint8]) -> None:
     OutputError
         If the file cannot be written.
     """
-    colour = rgb.ndim == 3 and rgb.shape[2] == 3
-    if rgb.dtype != np.uint8 or rgb.size == 0 or not (rgb.ndim == 2 or colour):
+    color = rgb.ndim == 3 and rgb.shape[2] == 3
+    if rgb.dtype != np.uint8 or rgb.size == 0 or not (rgb.ndim == 2 or color):
         raise InputError(f"the picture is {rgb.dtype} of shape {rgb.shape}; wanted uint8 (H, W, 3) or (H, W).")
     with atomic_path(path) as temporary:
         temporary.write_bytes(imagecodecs.png_encode(np.ascontiguousarray(rgb)))

@@ -3,7 +3,7 @@
 from autosam.instances.clean import clean_mask
 from autosam.instances.crop import MaskCrop
 from autosam.instances.measure import Measurement, measure_instances, write_table
-from autosam.instances.merge import Merged, fill_from_basins, merge_masks
+from autosam.instances.merge import Merged, fill_from_regions, merge_masks
 from autosam.instances.suppress import suppress_masks
 
 __all__ = [
@@ -11,7 +11,7 @@ __all__ = [
     "Measurement",
     "Merged",
     "clean_mask",
-    "fill_from_basins",
+    "fill_from_regions",
     "measure_instances",
     "merge_masks",
     "suppress_masks",

@@ -26,7 +26,7 @@ class Measurement:
     score : float
         Confidence, 0 to 1.
     centroid_row, centroid_col : float
-        Mean row and column of its pixels; 0 is the centre of the first pixel.
+        Mean row and column of its pixels; 0 is the center of the first pixel.
     row_min, col_min, row_max, col_max : int
         Bounding box; the last row and column belong to it.
     area_px : int
@@ -34,8 +34,8 @@ class Measurement:
     area_um2 : float or None
         Area in µm²; None where the pixel size is not known.
     perimeter_px : float
-        Length of the outline through the centres of border pixels (`skimage.measure.perimeter`,
-        4-neighbourhood); 0 for a single pixel.
+        Length of the outline through the centers of border pixels (`skimage.measure.perimeter`,
+        4-neighborhood); 0 for a single pixel.
     eccentricity : float
         Of the ellipse with the same second moments: 0 for a circle and a single pixel, towards 1 for a line.
     mean_intensity : float or None
@@ -76,7 +76,7 @@ def measure_instances(
     scores : ndarray, shape (n,)
         Score of id i at i - 1.
     pixel_size_nm : float, optional
-        Side of a pixel in nanometres.
+        Side of a pixel in nanometers.
 
     Returns
     -------

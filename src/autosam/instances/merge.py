@@ -24,7 +24,7 @@ class Merged(NamedTuple):
     labels : ndarray of int32, shape (H, W)
         0 for background and 1..n, without gaps, in raster order of each instance's first pixel.
     kept : ndarray of int64, shape (n,)
-        For every id in order, the index of the mask that it came from; -1 where it is a basin.
+        For every id in order, the index of the mask that it came from; -1 where it is a region.
     scores : ndarray of float64, shape (n,)
         For every id in order, its score, 0 to 1.
     """
@@ -106,12 +106,12 @@ def merge_masks(
     return _number(labels, np.where(alive, best_first, -1), scores)
 
 
-def fill_from_basins(
+def fill_from_regions(
     merged: Merged,
-    basins: NDArray[np.integer],
+    regions: NDArray[np.integer],
     foreground: ArrayLike,
     *,
-    quality: NDArray[np.floating] | None = None,
+    region_score: NDArray[np.floating] | None = None,
     threshold: float = 0.7,
     uncovered: float = 0.5,
     min_size: int = 50,
@@ -122,44 +122,44 @@ def fill_from_basins(
     ----------
     merged : Merged
         What SAM's masks gave.
-    basins : ndarray of int, shape (H, W)
-        The generator's own regions, from :func:`autosam.prompts.find_basins`.
+    regions : ndarray of int, shape (H, W)
+        The generator's own regions, from :func:`autosam.prompts.find_regions`.
     foreground : array_like, shape (H, W)
         The generator's foreground probability, 0 to 1.
-    quality : ndarray of float, shape (n,), optional
-        What a judge expects of each of the n basins, in place of its mean foreground probability.
+    region_score : ndarray of float, shape (n,), optional
+        What a region classifier expects of each of the n regions, in place of its mean foreground probability.
     threshold : float
-        Mean foreground probability, or quality, above which a basin comes back; 1 adds none.
+        Mean foreground probability, or quality, above which a region comes back; 1 adds none.
     uncovered : float
-        A basin is an object of its own if more than this fraction of it belongs to no instance.
+        A region is an object of its own if more than this fraction of it belongs to no instance.
     min_size : int
         Smallest size in pixels of an added instance.
 
     Returns
     -------
     Merged
-        With the largest uncovered component of each such basin as an instance. Its score is ``UNCONFIRMED``
-        times its mean foreground probability, or the basin's quality; its ``kept`` is -1. Ids are numbered anew.
+        With the largest uncovered component of each such region as an instance. Its score is ``UNCONFIRMED``
+        times its mean foreground probability, or the region's quality; its ``kept`` is -1. Ids are numbered anew.
 
     Raises
     ------
     InputError
-        If labels, basins and foreground differ in shape.
+        If labels, regions and foreground differ in shape.
     """
     values = np.asarray(foreground)
-    if not merged.labels.shape == basins.shape == values.shape:
+    if not merged.labels.shape == regions.shape == values.shape:
         raise InputError(
-            f"labels are {merged.labels.shape}, basins {basins.shape} and foreground {values.shape}, "
+            f"labels are {merged.labels.shape}, regions {regions.shape} and foreground {values.shape}, "
             "wanted one shape: give maps of one image"
         )
     labels = merged.labels.copy()
     scores = list(merged.scores)
-    for basin, box in enumerate(ndimage.find_objects(basins), start=1):
+    for region, box in enumerate(ndimage.find_objects(regions), start=1):
         if box is None:
             continue
-        own = basins[box] == basin
+        own = regions[box] == region
         free = own & (labels[box] == 0)
-        sure = values[box][own].mean(dtype=np.float64) if quality is None else quality[basin - 1]
+        sure = values[box][own].mean(dtype=np.float64) if region_score is None else region_score[region - 1]
         if sure <= threshold or np.count_nonzero(free) <= uncovered * np.count_nonzero(own):
             continue
         found = main_component(free)
@@ -167,7 +167,7 @@ def fill_from_basins(
             continue
         row, col, mask = box[0].start + found[0], box[1].start + found[1], found[2]
         part = np.s_[row : row + mask.shape[0], col : col + mask.shape[1]]
-        worth = values[part][mask].mean(dtype=np.float64) if quality is None else quality[basin - 1]
+        worth = values[part][mask].mean(dtype=np.float64) if region_score is None else region_score[region - 1]
         scores.append(UNCONFIRMED * float(worth))
         labels[part][mask] = len(scores)
     kept = np.concatenate([merged.kept, np.full(len(scores) - len(merged.kept), -1, dtype=np.int64)])

@@ -6,7 +6,7 @@ from autosam.metrics.bootstrap import Interval, bootstrap_intervals, paired_diff
 from autosam.metrics.components import components
 from autosam.metrics.contingency import Contingency, ContingencyTable, contingency_table
 from autosam.metrics.error_kinds import ErrorKind, ErrorKinds, classify_errors
-from autosam.metrics.evaluation import evaluate_pair, mean_row, pool
+from autosam.metrics.evaluate import evaluate_pair, mean_row, pool
 from autosam.metrics.matching import Matches, best_ious, match_objects
 from autosam.metrics.overlap import ForegroundOverlap, dice, f1, foreground_overlap, iou
 from autosam.metrics.panoptic import PanopticQuality, panoptic_quality
@@ -16,7 +16,6 @@ from autosam.metrics.ranked_precision import RankedPrecision
 from autosam.metrics.scores import Protocol, Scores
 from autosam.metrics.soft_dice import linear_dice, squared_dice
 from autosam.metrics.variation import VariationOfInformation, cremi_score, variation_of_information
-from autosam.metrics.volumes import LabelVolume, contingency_of_volumes, open_labels
 
 __all__ = [
     "THRESHOLDS",
@@ -29,7 +28,6 @@ __all__ = [
     "ErrorKinds",
     "ForegroundOverlap",
     "Interval",
-    "LabelVolume",
     "Matches",
     "PanopticQuality",
     "Protocol",
@@ -45,7 +43,6 @@ __all__ = [
     "bootstrap_intervals",
     "classify_errors",
     "components",
-    "contingency_of_volumes",
     "contingency_table",
     "cremi_score",
     "dice",
@@ -56,7 +53,6 @@ __all__ = [
     "linear_dice",
     "match_objects",
     "mean_row",
-    "open_labels",
     "paired_differences",
     "panoptic_quality",
     "pool",

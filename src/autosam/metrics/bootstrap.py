@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autosam.errors import InputError
-from autosam.metrics.evaluation import mean_of_rows, pool
+from autosam.metrics.evaluate import mean_of_rows, pool
 from autosam.metrics.scores import Scores
 
 _Row = Mapping[str, float]

@@ -8,7 +8,7 @@ from scipy import ndimage
 def components(mask: NDArray[np.generic], *, min_size: int = 50) -> NDArray[np.int32]:
     """Make instances of a semantic mask: its connected components of at least ``min_size`` voxels.
 
-    Voxels that touch at a face, an edge or a corner belong together: 8 neighbours in 2D, 26 in 3D.
+    Voxels that touch at a face, an edge or a corner belong together: 8 neighbors in 2D, 26 in 3D.
 
     Parameters
     ----------

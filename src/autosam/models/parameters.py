@@ -79,5 +79,5 @@ def part_of(name: str) -> str:
         return "(own)"
     if rest.endswith((".lora_A", ".lora_B")):
         return f"{part} (LoRA)"
-    # The end of the names that autosam.models.adapter gives its layers.
+    # The end of the names that autosam.models.sam.adapter gives its layers.
     return f"{part} (adapter)" if any(layer.endswith("_adapter") for layer in rest.split(".")) else part

@@ -10,8 +10,8 @@ from autosam.errors import ConfigError
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
-Kind = Literal["cpu", "cuda", "mps", "xpu"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
+DeviceType = Literal["cpu", "cuda", "mps", "xpu"]
+KINDS: tuple[DeviceType, ...] = get_args(DeviceType)
 """Devices that compute; torch knows more names, among them some without any memory behind them."""
 
 

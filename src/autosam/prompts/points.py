@@ -19,7 +19,7 @@ def place_points(
 ) -> NDArray[np.float64]:
     """Place up to ``count`` points on the pixels of one object.
 
-    ``centroid`` is the centre of mass, moved to the object's own nearest pixel, because the centre of a
+    ``centroid`` is the center of mass, moved to the object's own nearest pixel, because the center of a
     C-shaped object lies outside it. ``distance`` is the pixel deepest inside the object. For these two, the
     points after the first are found by farthest-point sampling: each is the pixel farthest from all points
     before it, among the pixels more than half as deep as the deepest (among all of them where those are too
@@ -95,7 +95,7 @@ def edge_distance(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     Returns
     -------
     ndarray of float64, shape (h, w)
-        Euclidean distance in pixels between pixel centres; 0 outside the object, at least 1 inside.
+        Euclidean distance in pixels between pixel centers; 0 outside the object, at least 1 inside.
     """
     distance = ndimage.distance_transform_edt(np.pad(mask, 1))
     return np.asarray(distance[1:-1, 1:-1], dtype=np.float64)

@@ -1,9 +1,12 @@
 """One prompt: everything that SAM is told about one object."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from autosam.errors import InputError
 
 ABSENT = -8.0
 """The logit of a pixel where the object certainly is not: sigmoid(-8) = 0.0003."""
@@ -44,7 +47,7 @@ class MaskPrompt:
 class Prompt:
     """Points, box and mask of one object, in (row, column) whole-image pixels.
 
-    A coordinate (r, c) with integer values is the centre of pixel ``image[r, c]``.
+    A coordinate (r, c) with integer values is the center of pixel ``image[r, c]``.
 
     Attributes
     ----------
@@ -58,10 +61,11 @@ class Prompt:
         The generator's own opinion of the object.
     foreground : float
         Mean foreground probability of the object in the generator's map, 0 to 1; 1 where no generator spoke.
-    basin : int
-        Id of the object in the basins' label image; 0 where the prompt does not come from a basin.
-    quality : float or None
-        How good an object the model's judge expects the basin to be, 0 to 1 (`models.judge`); None without one.
+    region : int
+        Id of the object in the regions' label image; 0 where the prompt does not come from a region.
+    region_score : float or None
+        How good an object the model's region classifier expects the region to be, 0 to 1
+        (`models.statistics.region_classifier`); None without one.
     """
 
     points: NDArray[np.float64]
@@ -69,10 +73,30 @@ class Prompt:
     box: NDArray[np.float64] | None = None
     mask: MaskPrompt | None = None
     foreground: float = 1.0
-    basin: int = 0
-    quality: float | None = None
+    region: int = 0
+    region_score: float | None = None
 
     @property
     def certainty(self) -> float:
-        """How sure it is, before SAM is asked, that there is such an object: the judge's word, or the map's."""
-        return self.foreground if self.quality is None else self.quality
+        """How sure it is that there is such an object: the region score, or the mean foreground probability."""
+        return self.foreground if self.region_score is None else self.region_score
+
+
+def check_prompts(prompts: Sequence[Prompt], shape: tuple[int, int]) -> None:
+    """Refuse prompts that nothing can be decoded from. The image ends half a pixel after its last row."""
+    for number, prompt in enumerate(prompts):
+        if not len(prompt.points) and prompt.box is None and prompt.mask is None:
+            raise InputError(f"prompt {number} says nothing; give it a point, a box or a mask")
+        places = np.concatenate(
+            [prompt.points.reshape(-1, 2), np.reshape([] if prompt.box is None else prompt.box, (-1, 2))]
+        )
+        if not ((places >= -0.5) & (places <= np.array(shape) - 0.5)).all():
+            raise InputError(
+                f"prompt {number} lies outside the image of {shape[0]} × {shape[1]} pixels; give rows and columns "
+                "of this image"
+            )
+        if prompt.box is not None and (prompt.box[:2] > prompt.box[2:]).any():
+            raise InputError(
+                f"the box of prompt {number} is {prompt.box.tolist()}; wanted first row, first column, last row, "
+                "last column"
+            )

@@ -178,8 +178,8 @@ def _draw_panel(
     for number, line in enumerate(panel.lines):
         line = _fitting(line, font, side)
         last = number == len(panel.lines) - 1
-        colour = _MARKS[panel.mark] if panel.mark is not None and last else _TEXT
-        draw.text((left, top + rows + 4 + number * _LINE), line, fill=colour, font=font)
+        color = _MARKS[panel.mark] if panel.mark is not None and last else _TEXT
+        draw.text((left, top + rows + 4 + number * _LINE), line, fill=color, font=font)
 
 
 def _fitting(line: str, font: _Font, width: int) -> str:

@@ -15,8 +15,8 @@ from autosam.metrics import ErrorKind, Scores, classify_errors, contingency_tabl
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Okabe and Ito's colours, which colour-blind readers tell apart.
-COLOURS: dict[ErrorKind, tuple[int, int, int]] = {
+# Okabe and Ito's colors, which color-blind readers tell apart.
+COLORS: dict[ErrorKind, tuple[int, int, int]] = {
     ErrorKind.HIT: (0, 158, 115),
     ErrorKind.MISSED: (0, 114, 178),
     ErrorKind.SPURIOUS: (213, 94, 0),
@@ -26,7 +26,7 @@ COLOURS: dict[ErrorKind, tuple[int, int, int]] = {
 
 
 def draw_errors(pred: NDArray[Any], truth: NDArray[Any]) -> NDArray[np.uint8]:
-    """Colour every object by what became of it (`classify_errors`, IoU >= 1/2).
+    """Color every object by what became of it (`classify_errors`, IoU >= 1/2).
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def draw_errors(pred: NDArray[Any], truth: NDArray[Any]) -> NDArray[np.uint8]:
     -------
     ndarray of uint8, shape (H, W, 3)
         Black background; hit green, missed blue, spurious orange, split yellow, merged pink. A pixel that only
-        one of the two sides calls an object has the colour of that object at half brightness where it is a
+        one of the two sides calls an object has the color of that object at half brightness where it is a
         hit. Where two objects lie over each other, the one that is no hit is shown, the prediction first. True
         objects that touch are parted by a black line.
 
@@ -52,8 +52,8 @@ def draw_errors(pred: NDArray[Any], truth: NDArray[Any]) -> NDArray[np.uint8]:
     kinds = classify_errors(table)
     pred_kind, truth_kind = _paint(pred, table.pred_ids, kinds.pred), _paint(truth, table.truth_ids, kinds.truth)
     shown = np.where(pred_kind > ErrorKind.HIT, pred_kind, np.where(truth_kind >= 0, truth_kind, pred_kind))
-    colours = np.array([COLOURS[kind] for kind in ErrorKind] + [(0, 0, 0)], np.uint8)
-    picture = colours[shown]  # -1, the background, is the last colour
+    colors = np.array([COLORS[kind] for kind in ErrorKind] + [(0, 0, 0)], np.uint8)
+    picture = colors[shown]  # -1, the background, is the last color
     rim = (shown == ErrorKind.HIT) & ((pred_kind < 0) | (truth_kind < 0))
     picture[rim] //= 2
     for axis in (0, 1):
@@ -77,7 +77,7 @@ def error_map(pred: NDArray[Any], truth: NDArray[Any], *, title: str) -> "Figure
     for kind in ErrorKind:
         of = kinds.pred if kind == ErrorKind.SPURIOUS else kinds.truth
         label = f"{kind.name.lower()} ({int((of == kind).sum())})"
-        red, green, blue = COLOURS[kind]
+        red, green, blue = COLORS[kind]
         patches.append(Patch(color=(red / 255, green / 255, blue / 255), label=label))
     axes.legend(handles=patches, loc="upper center", bbox_to_anchor=(0.5, -0.01), ncols=5, frameon=False)
     return figure

@@ -49,12 +49,12 @@ def draw_overlay(
     image : ndarray, shape (H, W, 3)
         uint8, or floats between 0 and 1 as `normalize` returns them.
     labels : ndarray of integers, shape (H, W)
-        Ids, 0 for background. An id always has the same colour, and the next id another one.
+        Ids, 0 for background. An id always has the same color, and the next id another one.
     prompts : sequence of Prompt, optional
         Points on an object become green discs, those beside it red ones, boxes thin yellow lines. What lies
         outside the image is left out.
     fill : float
-        Share of the colour inside an instance, 0 (outline only) to 1 (the image is hidden).
+        Share of the color inside an instance, 0 (outline only) to 1 (the image is hidden).
     thickness : int, optional
         Width in pixels of the outlines, which lie inside the instances: 2 for images of 1,000 pixels and more
         along the longer side, else 1.
@@ -104,7 +104,7 @@ def _outlines(labels: NDArray[np.integer[Any]], thickness: int) -> NDArray[np.bo
     edge[:, :-1] |= right
     for _ in range(thickness - 1):
         grown = edge.copy()
-        # Growth stays inside an id, so that a neighbour is never painted over.
+        # Growth stays inside an id, so that a neighbor is never painted over.
         grown[1:] |= edge[:-1] & ~below
         grown[:-1] |= edge[1:] & ~below
         grown[:, 1:] |= edge[:, :-1] & ~right
@@ -118,24 +118,22 @@ def _paint(
     picture: NDArray[np.uint8], labels: NDArray[np.integer[Any]], fill: float, outlines: NDArray[np.bool_]
 ) -> None:
     share = round(fill * 256)
-    # Strips of rows bound the memory of the colours.
+    # Strips of rows bound the memory of the colors.
     for start in range(0, labels.shape[0], 256):
         rows = slice(start, start + 256)
         inside = labels[rows] > 0
-        colours = PALETTE[(labels[rows][inside] - 1) % len(PALETTE)]
-        mixed = (picture[rows][inside].astype(np.uint16) * (256 - share) + colours.astype(np.uint16) * share) >> 8
+        colors = PALETTE[(labels[rows][inside] - 1) % len(PALETTE)]
+        mixed = (picture[rows][inside].astype(np.uint16) * (256 - share) + colors.astype(np.uint16) * share) >> 8
         on_outline = outlines[rows][inside]
-        mixed[on_outline] = colours[on_outline]
+        mixed[on_outline] = colors[on_outline]
         picture[rows][inside] = mixed.astype(np.uint8)
 
 
-def _draw_point(
-    picture: NDArray[np.uint8], point: ArrayLike, colour: tuple[int, int, int], *, radius: int
-) -> None:
-    centre = np.rint(np.asarray(point, np.float64))
+def _draw_point(picture: NDArray[np.uint8], point: ArrayLike, color: tuple[int, int, int], *, radius: int) -> None:
+    center = np.rint(np.asarray(point, np.float64))
     # A dark rim shows the disc on bright and on dark ground.
-    picture[disk(centre, radius + 1, shape=picture.shape[:2])] = 0
-    picture[disk(centre, radius, shape=picture.shape[:2])] = colour
+    picture[disk(center, radius + 1, shape=picture.shape[:2])] = 0
+    picture[disk(center, radius, shape=picture.shape[:2])] = color
 
 
 def _draw_box(picture: NDArray[np.uint8], box: NDArray[np.float64]) -> None:

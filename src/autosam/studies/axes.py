@@ -53,7 +53,7 @@ def parse_axes(settings: Sequence[str]) -> tuple[Axis, ...]:
 
     Examples
     --------
-    >>> parse_axes(["prompts.points=1,5", "training.augment.scale=[0.7,1.4]"])[1].values
+    >>> parse_axes(["prompts.points=1,5", "training.augment.zoom=[0.7,1.4]"])[1].values
     ('[0.7,1.4]',)
     """
     axes: list[Axis] = []

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from autosam.networks import Networks
+from autosam.models.networks import Networks
 
 BUDGET = 2**31
 """Most bytes of answers that are kept in the computer's memory; the longest unused ones go first."""

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 SCORES = {"mean_ap": "mean AP", "ap50": "AP@.5", "ap75": "AP@.75"}
 
-# Okabe and Ito's colours, which colour-blind readers tell apart.
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+# Okabe and Ito's colors, which color-blind readers tell apart.
+_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 _DASHES = ("-", "--", ":", "-.")
 _LOGARITHMIC = 10
 """Largest value beside the smallest from which the axis is logarithmic."""
@@ -56,8 +56,8 @@ def draw_sweep(axes: Sequence[Axis], rows: Sequence[Row]) -> "Figure":
             panel.plot(
                 *zip(*points, strict=True),
                 marker="o",
-                color=_COLOURS[style % len(_COLOURS)],
-                linestyle=_DASHES[style // len(_COLOURS) % len(_DASHES)],
+                color=_COLORS[style % len(_COLORS)],
+                linestyle=_DASHES[style // len(_COLORS) % len(_DASHES)],
                 label=title if len(groups) < 2 else label,
             )
         panel.set_title(title if len(groups) > 1 else "")
@@ -83,7 +83,7 @@ def _bars(axes: Sequence[Axis], rows: Sequence[Row]) -> "Figure":
     for number, (column, title) in enumerate(SCORES.items()):
         places = [at + (number - 1) * thick for at in range(len(rows))]
         heights = [_height(scores[column]) for _, scores in rows]
-        panel.barh(places, heights, height=thick, color=_COLOURS[number], label=title)
+        panel.barh(places, heights, height=thick, color=_COLORS[number], label=title)
     panel.set_yticks(range(len(rows)), [_label(varied, combination) for combination, _ in rows])
     panel.invert_yaxis()
     panel.set(xlabel="average precision", xlim=(0, 1))

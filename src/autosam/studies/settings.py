@@ -11,9 +11,9 @@ from autosam.studies.axes import Axis, Combination, name_of, overrides, varied_k
 PIPELINE = ("images", "tiles", "prompts", "decode", "merge")
 """The sections that can be changed after training."""
 
-_BY_HAND = "prompts.method=manual wants prompts of yours, and a study has none; choose another method"
+_BY_HAND = "prompts.method=user wants prompts of yours, and a study has none; choose another method"
 _ONE_FILE = (
-    "images.combine joins the channels of a scene that come as several images, and labelled data has one image "
+    "images.combine joins the channels of a scene that come as several images, and labeled data has one image "
     "for each scene; leave it out"
 )
 _FIXED = ("seed", "model", "training")
@@ -66,7 +66,7 @@ def trained_setups(config: str | None, combinations: Sequence[Combination]) -> l
             faults.append(_fault(combination, error))
             continue
         method, generator = resolved.prompts.method, resolved.model.generator
-        if method == "manual":
+        if method == "user":
             faults.append(_fault(combination, _BY_HAND))
         elif method == "grid" and generator is not None:
             faults.append(_fault(combination, "prompts.method=grid asks no generator; set model.generator=null"))
@@ -122,7 +122,7 @@ def model_setups(
         except ConfigError as error:
             faults.append(_fault(combination, error))
             continue
-        if resolved.prompts.method == "manual":
+        if resolved.prompts.method == "user":
             faults.append(_fault(combination, _BY_HAND))
         setups.append(Setup(name_of(combination, varied), combination, resolved))
     return _checked(setups, faults)

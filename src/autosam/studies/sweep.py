@@ -10,24 +10,24 @@ from typing import Literal, Protocol
 import torch
 
 from autosam.config import Config, DataConfig, ImagesConfig, ModelConfig, different_settings, load_config
-from autosam.data import Scene
+from autosam.data import LabeledImage
 from autosam.errors import AutosamError, ConfigError, ModelError
-from autosam.networks import build_networks
-from autosam.pipeline import Segmenter
-from autosam.studies.results import Result, Results, Training
-from autosam.studies.scoring import Scored, digest_of, row_of, score_scenes
+from autosam.models.networks import build_networks
+from autosam.pipeline.segmenter import Segmenter
+from autosam.studies.finished import Result, Results, Training
+from autosam.studies.scores import StudyScores, digest_of, row_of, score_scenes
 from autosam.studies.settings import Setup, as_normalized
 from autosam.training.batches import check_networks_used
+from autosam.training.load_images import load_part
 from autosam.training.loop import Progress, train
-from autosam.training.run import CHANGEABLE, CHECKPOINT, SETTINGS, TRAIN_LOG
-from autosam.training.scenes import load_part
+from autosam.training.run_folder import CHANGEABLE, CHECKPOINT, SETTINGS, TRAIN_LOG
 
 RUNS = "runs"
-Part = Literal["train", "val"]
+SplitPart = Literal["train", "val"]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SweepOutcome:
     """What became of one combination.
 
     Attributes
@@ -47,13 +47,13 @@ class Outcome:
     message: str = ""
 
 
-class LabelledData:
-    """The labelled images of a folder or store, as each combination wants them.
+class LabeledData:
+    """The labeled images of a folder or store, as each combination wants them.
 
     Parameters
     ----------
     path : Path
-        As `autosam.training.scenes.load_part` takes it.
+        As `autosam.training.load_images.load_part` takes it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -62,18 +62,18 @@ class LabelledData:
         self._scenes = lru_cache(maxsize=2)(self._load)
         self._digest = lru_cache(maxsize=None)(self._hash)
 
-    def scenes(self, config: Config, part: Part) -> list[Scene]:
+    def scenes(self, config: Config, part: SplitPart) -> list[LabeledImage]:
         """Give the scenes of a part; errors of `load_part`."""
         return self._scenes(config.data, config.images, part)
 
-    def digest(self, config: Config, part: Part) -> str:
+    def digest(self, config: Config, part: SplitPart) -> str:
         """Give the hash of a part's images and labels."""
         return self._digest(config.data, config.images, part)
 
-    def _load(self, data: DataConfig, images: ImagesConfig, part: Part) -> list[Scene]:
+    def _load(self, data: DataConfig, images: ImagesConfig, part: SplitPart) -> list[LabeledImage]:
         return load_part(self.path, Config(data=data, images=images), part)
 
-    def _hash(self, data: DataConfig, images: ImagesConfig, part: Part) -> str:
+    def _hash(self, data: DataConfig, images: ImagesConfig, part: SplitPart) -> str:
         return digest_of(self._scenes(data, images, part))
 
 
@@ -101,10 +101,10 @@ class ModelStudy:
         The model.
     model_sha256 : str
         Hash of its file.
-    data : LabelledData
+    data : LabeledData
     """
 
-    def __init__(self, segmenter: Segmenter, model_sha256: str, data: LabelledData) -> None:
+    def __init__(self, segmenter: Segmenter, model_sha256: str, data: LabeledData) -> None:
         self.model_sha256 = model_sha256
         self._segmenter = segmenter
         self._data = data
@@ -135,13 +135,13 @@ class TrainingStudy:
     ----------
     out : Path
         Folder of the sweep.
-    data : LabelledData
+    data : LabeledData
     device : torch.device
     """
 
     model_sha256 = ""
 
-    def __init__(self, out: Path, data: LabelledData, device: torch.device) -> None:
+    def __init__(self, out: Path, data: LabeledData, device: torch.device) -> None:
         self._runs = out / RUNS
         self._data = data
         self._device = device
@@ -201,7 +201,7 @@ def sweep(
     *,
     begin: Callable[[Setup], None],
     say: Callable[[str], None],
-) -> Iterator[Outcome]:
+) -> Iterator[SweepOutcome]:
     """Score the combinations that are not finished, one after the other.
 
     Parameters
@@ -215,7 +215,7 @@ def sweep(
 
     Yields
     ------
-    Outcome
+    SweepOutcome
         For each combination, in order.
 
     Raises
@@ -241,16 +241,16 @@ def sweep(
     results.prepare()
     for setup in setups:
         if setup.name in kept:
-            yield Outcome(setup, "kept", kept[setup.name])
+            yield SweepOutcome(setup, "kept", kept[setup.name])
             continue
         begin(setup)
         try:
             result = study.run(setup, say)
         except AutosamError as error:
-            yield Outcome(setup, "failed", message=str(error))
+            yield SweepOutcome(setup, "failed", message=str(error))
             continue
         results.add(setup, result)
-        yield Outcome(setup, "done", result)
+        yield SweepOutcome(setup, "done", result)
 
 
 def _build(model: ModelConfig) -> None:
@@ -271,7 +271,7 @@ def _training(log: Path, config: Config) -> Training:
 
 
 def _result(
-    setup: Setup, scored: Scored, model: str, model_sha256: str, data_sha256: str, training: Training | None
+    setup: Setup, scored: StudyScores, model: str, model_sha256: str, data_sha256: str, training: Training | None
 ) -> Result:
     return Result(
         config=setup.config,

@@ -1,4 +1,4 @@
-"""Thresholds that suit a model best: coordinate descent on the mean AP of labelled images."""
+"""Thresholds that suit a model best: coordinate descent on the mean AP of labeled images."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ import yaml
 from numpy.typing import NDArray
 
 from autosam.config import Config, load_config
-from autosam.data import Scene
+from autosam.data import LabeledImage
 from autosam.errors import ConfigError
 from autosam.metrics import AveragePrecision, average_precision
-from autosam.pipeline import Segmenter
+from autosam.pipeline.segmenter import Segmenter
 from autosam.studies.axes import Axis
 from autosam.studies.memory import remembered
 from autosam.studies.settings import PIPELINE, as_normalized
@@ -22,7 +22,7 @@ CANDIDATES = {
     "prompts.foreground": ("0.3", "0.4", "0.5", "0.6", "0.7", "0.8"),
     "prompts.boundary": ("0.3", "0.4", "0.5", "0.6", "0.7"),
     "prompts.center": ("0.3", "0.4", "0.5", "0.6", "0.7"),
-    "prompts.min_quality": ("0.2", "0.25", "0.3", "0.35", "0.4", "0.5"),
+    "prompts.min_region_score": ("0.2", "0.25", "0.3", "0.35", "0.4", "0.5"),
     "prompts.min_size": ("15", "30", "60", "120", "240"),
     "merge.min_score": ("0.1", "0.2", "0.3", "0.4", "0.5", "0.6", "0.7"),
     "merge.iou": ("0.3", "0.4", "0.5", "0.6", "0.7"),
@@ -43,7 +43,7 @@ class Tried:
     ap50, ap75, mean_ap : float
         Pooled over the images; 0 without an object on either side.
     from_sam : float
-        Share of the objects found whose outline is SAM's; the others are the generator's own basins. NaN without
+        Share of the objects found whose outline is SAM's; the others are the generator's own regions. NaN without
         an object.
     """
 
@@ -88,14 +88,14 @@ def axes_for(config: Config, given: Sequence[Axis] = (), *, judged: bool = False
     given : sequence of Axis
         A key with several values is searched among these, one with a single value is not searched.
     judged : bool
-        Whether the model has a judge: with it, boundary and center have next to no effect, without it, its own
-        threshold has none.
+        Whether the model has a region classifier: with it, boundary and center have next to no effect, without
+        it, its own threshold has none.
 
     Returns
     -------
     list of Axis
         In the order of `CANDIDATES`, then of `given`, without what has no effect with the start's settings.
-        Without SAM only the thresholds of the basins are left, without a generator only those of the masks.
+        Without SAM only the thresholds of the regions are left, without a generator only those of the masks.
     """
     keys = list(CANDIDATES)
     generator = config.model.generator
@@ -106,7 +106,11 @@ def axes_for(config: Config, given: Sequence[Axis] = (), *, judged: bool = False
         keys = [key for key in keys if key.removeprefix("prompts.") not in missing]
         if "foreground" in missing:
             keys.remove("merge.fallback")
-    idle = {"prompts.boundary", "prompts.center"} if judged and config.prompts.judge else {"prompts.min_quality"}
+    idle = (
+        {"prompts.boundary", "prompts.center"}
+        if judged and config.prompts.region_classifier
+        else {"prompts.min_region_score"}
+    )
     keys = [key for key in keys if key not in idle]
     if not config.decode.sam:
         keys = [key for key in keys if not key.startswith("merge.")]
@@ -135,7 +139,7 @@ def tune(
     segmenter: Segmenter,
     start: Config,
     axes: Sequence[Axis],
-    scenes: Sequence[Scene],
+    scenes: Sequence[LabeledImage],
     *,
     report: Callable[[str, str, Tried], None] | None = None,
 ) -> Tuned:
@@ -154,7 +158,7 @@ def tune(
         Where the search begins; its ``model`` section is the model's.
     axes : sequence of Axis
         What is searched, in this order.
-    scenes : sequence of Scene
+    scenes : sequence of LabeledImage
         At least one.
     report : callable, optional
         Called for all that is scored with key, value and what it gave; first with an empty key and value for the

@@ -11,8 +11,8 @@ from segment_anything.modeling import Sam
 from torch import Tensor
 
 from autosam.config import TrainingConfig
-from autosam.models.cutting import OPINION
-from autosam.models.sam import Embedding, dense_position, embed_prompts
+from autosam.models.sam.interface import Embedding, dense_position, embed_prompts
+from autosam.models.sam.postprocess import FUSION_LIMIT
 from autosam.prompts import Prompt
 from autosam.training.losses import MASK_LOSSES, mask_iou
 from autosam.training.simulate import correction_clicks
@@ -68,7 +68,7 @@ def learn(
     labels: Tensor,
     ids: Tensor,
     *,
-    basins: NDArray[np.int32],
+    regions: NDArray[np.int32],
     foreground: Tensor | None,
     settings: TrainingConfig,
     stride: int,
@@ -86,8 +86,8 @@ def learn(
     labels : Tensor of int32, shape (S, S)
     ids : Tensor of int64, shape (n,)
         The object of each prompt; 0 where there is none.
-    basins : ndarray of int32, shape (S, S)
-        What ``Prompt.basin`` refers to.
+    regions : ndarray of int32, shape (S, S)
+        What ``Prompt.region`` refers to.
     foreground : Tensor, shape (S, S), or None
         The generator's foreground logits, for the soft paths.
     settings : TrainingConfig
@@ -105,15 +105,15 @@ def learn(
     of the mask before, which comes along as a mask prompt.
     """
     soft = shift = None
-    if foreground is not None and prompts[0].mask is not None and prompts[0].basin > 0:
+    if foreground is not None and prompts[0].mask is not None and prompts[0].region > 0:
         passing = foreground if settings.soft_mask else foreground.detach()
-        soft = soft_mask_prompts(prompts, basins, passing)
+        soft = soft_mask_prompts(prompts, regions, passing)
     if foreground is not None and settings.soft_point and len(prompts[0].points):
-        shift = soft_points(prompts, basins, foreground)
+        shift = soft_points(prompts, regions, foreground)
     target = mask_targets(labels, ids, stride)
     logits, predicted_iou = _ask(sam, embedding, prompts, mask_logits=soft, shift=shift)
     if settings.fusion and soft is not None:
-        logits = logits + settings.fusion * soft.clamp(-OPINION, OPINION)
+        logits = logits + settings.fusion * soft.clamp(-FUSION_LIMIT, FUSION_LIMIT)
     answers = _compare(logits, predicted_iou, target, ids > 0, settings)._replace(
         matched=int((ids > 0).sum()), prompts=len(ids)
     )
@@ -125,7 +125,7 @@ def learn(
         clicks, click_labels = correction_clicks(
             (best[chosen] > 0).cpu().numpy(), (target[chosen, 0] > 0.5).cpu().numpy(), rng=rng
         )
-        # The centre of a low-resolution pixel, in pixels of the tile.
+        # The center of a low-resolution pixel, in pixels of the tile.
         places = (clicks + 0.5) * stride - 0.5
         asked = [
             replace(
@@ -144,10 +144,10 @@ def learn(
 
 
 def by_kind(prompts: Sequence[Prompt]) -> list[list[int]]:
-    """Group prompts that SAM can answer in one batch: of as many points, with or without box, mask and basin."""
+    """Group prompts that SAM can answer in one batch: of as many points, with or without box, mask and region."""
     groups: dict[tuple[int, bool, bool, bool], list[int]] = {}
     for index, prompt in enumerate(prompts):
-        kind = (len(prompt.points), prompt.box is not None, prompt.mask is not None, prompt.basin > 0)
+        kind = (len(prompt.points), prompt.box is not None, prompt.mask is not None, prompt.region > 0)
         groups.setdefault(kind, []).append(index)
     return [groups[kind] for kind in sorted(groups)]
 
@@ -203,7 +203,7 @@ def tile_losses(
     """Compare SAM's answers in one tile with their objects.
 
     The first mask always learns; of the three alternatives (where there are any) the best one does, so that each
-    can specialise (Kirillov et al., "Segment Anything", ICCV 2023, section 3). One that is never the best would
+    can specialize (Kirillov et al., "Segment Anything", ICCV 2023, section 3). One that is never the best would
     learn nothing, so all three get a small share of the loss (Rupprecht et al., "Learning in an uncertain world",
     ICCV 2017). The IoU head learns the IoU of every mask, which is 0 for a prompt without an object.
 

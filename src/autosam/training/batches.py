@@ -8,16 +8,16 @@ from lightning.fabric import Fabric
 from torch.utils.data import DataLoader, Subset
 
 from autosam.config import Config
-from autosam.data import Scene
+from autosam.data import LabeledImage
 from autosam.errors import ConfigError, InputError
-from autosam.models.variants import image_size
-from autosam.networks import Networks
-from autosam.pipeline import WITHOUT_SAM
+from autosam.models.networks import Networks
+from autosam.models.sam.variants import image_size
+from autosam.pipeline.segmenter import WITHOUT_SAM
 from autosam.training.saving import median_diameter
 from autosam.training.tiles import Augmentation, TileBatch, TileDataset, collate_tiles
 
 
-def check_trainable(config: Config, train_scenes: Sequence[Scene]) -> None:
+def check_trainable(config: Config, train_scenes: Sequence[LabeledImage]) -> None:
     """Raise an InputError or a ConfigError where there is nothing to learn from, or no way to."""
     if not any(scene.labels.any() for scene in train_scenes):
         raise InputError(f"none of the {len(train_scenes)} training images has an object; check the labels")
@@ -50,7 +50,7 @@ def check_frozen(config: Config) -> None:
 
 
 def check_statistics(config: Config) -> None:
-    """Raise a ConfigError where batch normalisation would keep the statistics of random weights."""
+    """Raise a ConfigError where batch normalization would keep the statistics of random weights."""
     parts = {"model.sam.base": config.model.sam, "model.generator.base": config.model.generator}
     random = [name for name, part in parts.items() if part is not None and part.base is None]
     if config.training.freeze_statistics and random:
@@ -62,7 +62,7 @@ def check_statistics(config: Config) -> None:
 
 def check_networks_used(config: Config) -> None:
     """Raise a ConfigError where one of the networks would be built, and not used in training."""
-    if config.model.generator is not None and config.prompts.method in ("grid", "manual"):
+    if config.model.generator is not None and config.prompts.method in ("grid", "user"):
         raise ConfigError(
             f"prompts.method={config.prompts.method} asks no generator, so there is none to train; choose "
             "distance, centroid or probability, or set model.generator to null"
@@ -99,7 +99,7 @@ def tile_size(networks: Networks, config: Config) -> int:
 
 
 def make_batches(
-    config: Config, scenes: Sequence[Scene], size: int, fabric: Fabric, *, start: int
+    config: Config, scenes: Sequence[LabeledImage], size: int, fabric: Fabric, *, start: int
 ) -> Iterator[TileBatch]:
     """Give the batches of this process from a step on: of every round of batches, its own one."""
     settings = config.training
@@ -110,7 +110,7 @@ def make_batches(
         length=settings.steps * per_step,
         seed=config.seed,
         augmentation=Augmentation(**settings.augment.model_dump()),
-        scale=config.images.scale,
+        scale=config.images.zoom,
         weights={source.name: source.weight for source in config.data.sources},
         object_share=settings.object_tiles,
         diameter=(config.images.diameter or median_diameter(scenes)) if settings.augment.same_diameter else None,

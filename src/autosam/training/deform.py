@@ -12,11 +12,11 @@ from torch.nn import functional as F
 
 from autosam.images import Window
 from autosam.prompts.prompt import Prompt
-from autosam.prompts.scale import scale_prompts
+from autosam.prompts.resize import zoom_prompts
 
 _Pixel = TypeVar("_Pixel", bound=np.generic)
 Points = NDArray[np.float64]
-"""Rows and columns, shape (n, 2); integers are the centres of pixels."""
+"""Rows and columns, shape (n, 2); integers are the centers of pixels."""
 
 SHIFT_SHARE = 0.05
 """Largest shift of a misaligned band as a share of the tile's side."""
@@ -221,7 +221,7 @@ def place_prompts(
             points = np.stack([size - 1 - points[:, 1], points[:, 0]], axis=1)
         return np.stack([points[:, 0], size - 1 - points[:, 1]], axis=1) if flip else points
 
-    return move_prompts(scale_prompts(cut, (factor, factor)), turn, size=size)
+    return move_prompts(zoom_prompts(cut, (factor, factor)), turn, size=size)
 
 
 def move_prompts(prompts: Sequence[Prompt], move: Callable[[Points], Points], *, size: int) -> list[Prompt]:
@@ -238,7 +238,7 @@ def move_prompts(prompts: Sequence[Prompt], move: Callable[[Points], Points], *,
     Returns
     -------
     list of Prompt
-        Those with a positive point or the centre of their box in the tile. Other points are left out; a box is
+        Those with a positive point or the center of their box in the tile. Other points are left out; a box is
         the extent of the moved one's outline, clipped to the tile. Mask prompts are not carried along.
     """
     kept = []
@@ -272,7 +272,7 @@ def visible_prompts(prompts: Sequence[Prompt], lost: NDArray[np.bool_]) -> list[
     Returns
     -------
     list of Prompt
-        Those without a positive point on such a pixel; of a box without points, the centre counts.
+        Those without a positive point on such a pixel; of a box without points, the center counts.
     """
 
     def is_seen(prompt: Prompt) -> bool:

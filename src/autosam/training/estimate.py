@@ -9,10 +9,10 @@ from torch import Tensor, UntypedStorage
 from torch.autograd.graph import saved_tensors_hooks
 
 from autosam.config import Config
-from autosam.data import Scene
+from autosam.data import LabeledImage
+from autosam.models.networks import build_networks
 from autosam.models.parameters import PartParameters
 from autosam.models.precision import autocast, use_bfloat16
-from autosam.networks import build_networks
 from autosam.training.batches import check_trainable, tile_size
 from autosam.training.joint import JointModel
 from autosam.training.optimizer import make_optimizer, part_table
@@ -53,13 +53,13 @@ class Estimate:
         return self.weights + self.average + self.gradients + self.optimizer + self.activations
 
 
-def estimate(config: Config, scenes: Sequence[Scene], *, device: torch.device) -> Estimate:
+def estimate(config: Config, scenes: Sequence[LabeledImage], *, device: torch.device) -> Estimate:
     """Count parameters, and the memory of a training step, by running a tile or two forward.
 
     Parameters
     ----------
     config : Config
-    scenes : sequence of Scene
+    scenes : sequence of LabeledImage
         Training scenes; two tiles of them are used.
     device : torch.device
         Where the run is to take place: it decides on the precision. The tiles themselves are run on the CPU.
@@ -86,7 +86,7 @@ def estimate(config: Config, scenes: Sequence[Scene], *, device: torch.device) -
         length=2,
         seed=config.seed,
         augmentation=Augmentation(**settings.augment.model_dump()),
-        scale=config.images.scale,
+        scale=config.images.zoom,
         object_share=1.0,
     )
     # Of float16 only the width counts here, and a CPU has bfloat16 for that.
@@ -124,6 +124,6 @@ def _activations(model: JointModel, tiles: Sequence[Tile], *, half: bool, seed: 
         return tensor
 
     with saved_tensors_hooks(keep, give), autocast(torch.device("cpu"), "bfloat16" if half else "float32"):
-        loss = model(batch.images, batch.labels, experts=batch.prompts, emitted_share=0.0, seed=(seed, 0))
+        loss = model(batch.images, batch.labels, user_prompts=batch.prompts, predicted_share=0.0, seed=(seed, 0))
     del loss
     return sum(storage.nbytes() for storage in kept.values())

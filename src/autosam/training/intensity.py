@@ -63,7 +63,7 @@ def lose_content(
     What is left there is the mean of the tile, nearly white or nearly black. An object that is seen for the larger
     part stays whole in the labels: an annotator draws it across a fold, and so shall the networks. This is what
     the MissingParts of pytorch_connectomics does with every object (Lin et al. 2021, "PyTorch Connectomics", which
-    leaves the labels alone). There the neighbouring slices tell what is hidden; a single one does not, so here the
+    leaves the labels alone). There the neighboring slices tell what is hidden; a single one does not, so here the
     hidden pixels of an object that is hidden for the larger part become background. To ask for them would teach to
     invent objects.
 

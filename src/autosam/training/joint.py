@@ -10,20 +10,21 @@ from segment_anything.modeling import Sam
 from torch import Tensor, nn
 
 from autosam.config import PromptsConfig, TrainingConfig
-from autosam.models.encoder import encode_tokens
-from autosam.models.generator import Generator
-from autosam.models.sam import LOW_RES_STRIDE, Embedding, preprocess
-from autosam.models.sam_generator import SamGenerator
-from autosam.models.variants import image_size
-from autosam.networks import Networks
-from autosam.prompts import Prompt, affinity_maps
+from autosam.models.generator.sam_unet import SamGenerator
+from autosam.models.generator.unet import Generator
+from autosam.models.networks import Networks
+from autosam.models.sam.encoder import encode_tokens
+from autosam.models.sam.interface import LOW_RES_STRIDE, Embedding, preprocess
+from autosam.models.sam.variants import image_size
+from autosam.prompts import Prompt
+from autosam.regions import affinity_maps
 from autosam.training.answers import Answers, by_kind, learn
 from autosam.training.losses import GENERATOR_LOSSES
 from autosam.training.prompting import (
     TilePrompts,
-    emitted_prompts,
-    expert_prompts,
-    truth_prompts,
+    ground_truth_prompts,
+    match_user_prompts,
+    predicted_prompts,
     vary,
     vary_thresholds,
 )
@@ -63,7 +64,7 @@ class BatchLoss(NamedTuple):
     prompts: Tensor
 
 
-class ExpertPrompts:
+class UserPrompts:
     """The prompts of people in each tile of a batch.
 
     No sequence, because Fabric walks through a model's input in mixed precision, and refuses a frozen dataclass
@@ -94,7 +95,7 @@ class JointModel(nn.Module):
     networks : Networks
         SAM at the tile's size: a tile is one input of SAM.
     prompts : PromptsConfig
-        How prompts are emitted.
+        How prompts are predicted.
     training : TrainingConfig
     """
 
@@ -127,8 +128,8 @@ class JointModel(nn.Module):
         images: Tensor,
         labels: Tensor,
         *,
-        experts: Sequence[Sequence[Prompt]] | ExpertPrompts,
-        emitted_share: float,
+        user_prompts: Sequence[Sequence[Prompt]] | UserPrompts,
+        predicted_share: float,
         seed: tuple[int, int],
         first: int = 0,
     ) -> BatchLoss:
@@ -139,9 +140,9 @@ class JointModel(nn.Module):
         images : Tensor of float32, shape (B, 3, S, S)
             0 to 1; S is SAM's input size.
         labels : Tensor of int32, shape (B, S, S)
-        experts : sequence of B sequences of Prompt, or ExpertPrompts
+        user_prompts : sequence of B sequences of Prompt, or UserPrompts
             The prompts of people in each tile, in pixels of the tile.
-        emitted_share : float
+        predicted_share : float
             Probability that a tile is prompted by the generator and not by the truth; without a generator there
             is only the truth.
         seed : tuple of int
@@ -184,8 +185,8 @@ class JointModel(nn.Module):
                         maps[index],
                         features[index].float(),
                         None if logits is None else logits[index],
-                        experts[index],
-                        emitted=rng.random() < emitted_share and self.generator is not None,
+                        user_prompts[index],
+                        predicted=rng.random() < predicted_share and self.generator is not None,
                         rng=rng,
                     )
                 )
@@ -213,17 +214,17 @@ class JointModel(nn.Module):
         maps: dict[str, NDArray[np.float32]],
         features: Tensor,
         logits: Tensor | None,
-        experts: Sequence[Prompt],
+        user_prompts: Sequence[Prompt],
         *,
-        emitted: bool,
+        predicted: bool,
         rng: np.random.Generator,
     ) -> Answers:
         """Prompt SAM in one tile and compare its answers with the objects."""
         assert self.sam is not None
         settings = self._training
         sets = []
-        if not experts or settings.expert == "add":
-            tile = self._prompt_tile(labels, maps, emitted=emitted, rng=rng)
+        if not user_prompts or settings.user_prompts == "add":
+            tile = self._prompt_tile(labels, maps, predicted=predicted, rng=rng)
             prompts = vary(
                 tile.prompts,
                 mask_share=settings.mask_prompt,
@@ -232,8 +233,8 @@ class JointModel(nn.Module):
                 rng=rng,
             )
             sets.append((tile, prompts))
-        if experts:
-            own = expert_prompts(labels, experts)
+        if user_prompts:
+            own = match_user_prompts(labels, user_prompts)
             sets.append((own, own.prompts))
         foreground = None
         if logits is not None and self.generator is not None and "foreground" in self.generator.channels:
@@ -249,7 +250,7 @@ class JointModel(nn.Module):
                         [prompts[member] for member in members],
                         label_tensor,
                         torch.from_numpy(tile.targets[members]).to(features.device),
-                        basins=tile.basins,
+                        regions=tile.regions,
                         foreground=foreground,
                         settings=settings,
                         stride=LOW_RES_STRIDE,
@@ -263,17 +264,17 @@ class JointModel(nn.Module):
         labels: NDArray[np.int32],
         maps: dict[str, NDArray[np.float32]],
         *,
-        emitted: bool,
+        predicted: bool,
         rng: np.random.Generator,
     ) -> TilePrompts:
         settings, training = self._prompts, self._training
         # `vary` drops points, boxes and masks again, so SAM learns prompts with and without each of them.
         points = max(1, settings.points)
-        if emitted:
+        if predicted:
             foreground, boundary, center = vary_thresholds(
                 (settings.foreground, settings.boundary, settings.center), reach=training.vary_thresholds, rng=rng
             )
-            return emitted_prompts(
+            return predicted_prompts(
                 labels,
                 maps.get("foreground"),
                 maps.get("boundary"),
@@ -293,7 +294,7 @@ class JointModel(nn.Module):
                 unmatched=training.unmatched,
                 rng=rng,
             )
-        return truth_prompts(
+        return ground_truth_prompts(
             labels,
             maps.get("foreground"),
             count=training.prompts_per_tile,

@@ -12,10 +12,10 @@ from lightning.fabric import Fabric
 from torch.optim.swa_utils import AveragedModel
 
 from autosam.config import Config
-from autosam.data import Scene
+from autosam.data import LabeledImage
 from autosam.errors import AutosamError, ConfigError
 from autosam.images import ensure_folder, write_png
-from autosam.networks import Networks, build_networks
+from autosam.models.networks import Networks, build_networks
 from autosam.training.average import exponential_average
 from autosam.training.batches import check_trainable, make_batches, tile_size
 from autosam.training.devices import (
@@ -28,13 +28,13 @@ from autosam.training.devices import (
     prepare,
     reproducible,
 )
-from autosam.training.familiarity import complete_familiarity
-from autosam.training.joint import BatchLoss, ExpertPrompts, JointModel
-from autosam.training.judging import complete_judge
+from autosam.training.fit_novelty import complete_statistics
+from autosam.training.fit_region_classifier import complete_region_classifier
+from autosam.training.joint import BatchLoss, JointModel, UserPrompts
 from autosam.training.optimizer import make_optimizer, trainable_parameters
-from autosam.training.run import MODEL, PREVIEWS, TENSORBOARD, TRAIN_LOG, VALIDATION_LOG, RunFolder
+from autosam.training.run_folder import MODEL, PREVIEWS, TENSORBOARD, TRAIN_LOG, VALIDATION_LOG, RunFolder
 from autosam.training.saving import averaged_networks, median_diameter, save_trained
-from autosam.training.schedule import emitted_share, learning_rate
+from autosam.training.schedule import learning_rate, predicted_share
 from autosam.training.step import StepLoss, step_loss
 from autosam.training.tensorboard import TensorBoardLog
 from autosam.training.validation import validate
@@ -55,14 +55,14 @@ class Progress:
 
 def train(
     config: Config,
-    train_scenes: Sequence[Scene],
-    val_scenes: Sequence[Scene],
+    train_scenes: Sequence[LabeledImage],
+    val_scenes: Sequence[LabeledImage],
     *,
     out: Path,
     resume: bool = False,
     device: torch.device | None = None,
     devices: int = 1,
-    licence: str = "",
+    license: str = "",
     report: Callable[[Progress], None] | None = None,
 ) -> Path:
     """Train generator and SAM jointly, or what of them the settings name.
@@ -73,7 +73,7 @@ def train(
     Parameters
     ----------
     config : Config
-    train_scenes, val_scenes : sequence of Scene
+    train_scenes, val_scenes : sequence of LabeledImage
         Without validation scenes the last weights are kept, otherwise those with the best mean AP.
     out : Path
         Folder of the run.
@@ -83,8 +83,8 @@ def train(
         The CPU by default.
     devices : int
         How many; with several, Fabric starts this program again for each of the others.
-    licence : str
-        Licence of the weights, written into the model file.
+    license : str
+        License of the weights, written into the model file.
     report : callable, optional
         Called by the first process before the first step, with a message about the parameters, and after every
         step.
@@ -118,7 +118,7 @@ def train(
             fabric=fabric,
             run=run,
             resume=resume,
-            licence=licence,
+            license=license,
             report=report,
         )
     return out / MODEL
@@ -126,14 +126,14 @@ def train(
 
 def _train(
     config: Config,
-    train_scenes: Sequence[Scene],
-    val_scenes: Sequence[Scene],
+    train_scenes: Sequence[LabeledImage],
+    val_scenes: Sequence[LabeledImage],
     *,
     networks: Networks,
     fabric: Fabric,
     run: RunFolder,
     resume: bool,
-    licence: str,
+    license: str,
     report: Callable[[Progress], None] | None,
 ) -> None:
     """Train in this process, of however many."""
@@ -155,7 +155,7 @@ def _train(
                 "step": step,
                 "best": best,
                 "fruitless": fruitless,
-                "licence": licence,
+                "license": license,
                 "model": model.state_dict(),
                 "averaged": averaged.state_dict(),
                 "optimizer": optimizer.state_dict(),
@@ -170,11 +170,11 @@ def _train(
         optimizer.load_state_dict(state["optimizer"])
         fabric.strategy.precision.load_state_dict(state["precision"])
         start, best, fruitless = int(state["step"]), float(state["best"]), int(state["fruitless"])
-        if licence and licence != state["licence"]:
+        if license and license != state["license"]:
             raise ConfigError(
-                f"the run in {out} was started with licence {state['licence']!r}; leave --licence away"
+                f"the run in {out} was started with license {state['license']!r}; leave --license away"
             )
-        licence = str(state["licence"])
+        license = str(state["license"])
         run.cut_log(TRAIN_LOG, start)
         run.cut_log(VALIDATION_LOG, start)
     else:
@@ -187,7 +187,7 @@ def _train(
         averaged,
         networks,
         config,
-        licence=licence,
+        license=license,
         diameter=median_diameter(train_scenes),
     )
     board = TensorBoardLog(out / TENSORBOARD) if fabric.is_global_zero and TensorBoardLog.available() else None
@@ -203,7 +203,9 @@ def _train(
             group["lr"] = learning_rate(
                 step, steps=settings.steps, warmup=settings.warmup, peak=peak, schedule=settings.schedule
             )
-        share = emitted_share(step, steps=settings.steps, between=settings.emitted, final=settings.emitted_share)
+        share = predicted_share(
+            step, steps=settings.steps, between=settings.predicted_between, final=settings.predicted_share
+        )
 
         # Step
         parts: list[StepLoss] = []
@@ -221,8 +223,8 @@ def _train(
                 loss: BatchLoss = wrapped(
                     images,
                     batch.labels.to(fabric.device),
-                    experts=ExpertPrompts(batch.prompts),
-                    emitted_share=share,
+                    user_prompts=UserPrompts(batch.prompts),
+                    predicted_share=share,
                     seed=(config.seed, step),
                     first=(number * fabric.world_size + fabric.global_rank) * settings.batch_size,
                 )
@@ -248,7 +250,7 @@ def _train(
         row = {
             "step": step + 1,
             **StepLoss.mean(parts).row(),
-            "emitted_share": round(share, 4),
+            "predicted_share": round(share, 4),
             **{column: rates[part] for part, column in RATES.items() if part in rates},
             "waited_s": round(waited, 4),
             "seconds": round(seconds, 3),
@@ -300,12 +302,15 @@ def _train(
                 f"the run in {out} is finished, but its {MODEL} is gone; start again in another folder"
             )
         # Once, of the weights that are kept; not each time that weights are better.
-        complete_familiarity(out / MODEL, train_scenes, seed=config.seed, device=fabric.device)
-        if settings.judge_images:
-            found = complete_judge(out / MODEL, train_scenes, images=settings.judge_images, seed=config.seed)
+        complete_statistics(out / MODEL, train_scenes, seed=config.seed, device=fabric.device)
+        if settings.region_classifier_images:
+            found = complete_region_classifier(
+                out / MODEL, train_scenes, images=settings.region_classifier_images, seed=config.seed
+            )
             if not found and report is not None:
                 message = (
-                    "the model has no judge: its training images give too few candidates (training.judge_images)"
+                    "the model has no region classifier: its training images give too few candidates "
+                    "(training.region_classifier_images)"
                 )
                 report(Progress(settings.steps, settings.steps, float("nan"), message))
     fabric.barrier()

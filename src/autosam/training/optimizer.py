@@ -6,8 +6,8 @@ from torch import nn
 from torch.optim import Adam, AdamW, Optimizer
 
 from autosam.errors import ConfigError
+from autosam.models.generator.sam_unet import SamGenerator
 from autosam.models.parameters import PartParameters, parameter_table
-from autosam.models.sam_generator import SamGenerator
 from autosam.training.joint import JointModel
 
 

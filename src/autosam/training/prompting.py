@@ -1,4 +1,4 @@
-"""The prompts of a training tile and their objects: made of the truth, by the generator or by an expert."""
+"""The prompts of a training tile and their objects: made of the truth, by the generator or by an user."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,16 +10,17 @@ from scipy import ndimage
 from scipy.optimize import linear_sum_assignment
 from scipy.special import expit, logit
 
-from autosam.models.sam import LOW_RES_STRIDE
-from autosam.prompts import Prompt, emit_prompts, find_basins
-from autosam.prompts.unclaimed import box_iou
-from autosam.training.simulate import Sampling, jitter_box, low_resolution_mask, mask_box, sample_points
+from autosam.models.sam.interface import LOW_RES_STRIDE
+from autosam.prompts import Prompt, make_prompts
+from autosam.prompts.deduplicate import box_iou
+from autosam.regions import find_regions
+from autosam.training.simulate import PointSampling, jitter_box, low_resolution_mask, mask_box, sample_points
 
 Matching = Literal["hungarian", "overlap"]
-"""How basins get their objects, see `match_regions`."""
+"""How regions get their objects, see `match_regions`."""
 
 MATCH_IOU = 0.25
-"""An emitted prompt whose basin overlaps no object by more than this teaches the IoU head 0."""
+"""An predicted prompt whose region overlaps no object by more than this teaches the IoU head 0."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,16 +32,16 @@ class TilePrompts:
     prompts : list of Prompt
     targets : ndarray of int64, shape (n,)
         Id of each prompt's object in the labels; 0 where there is none.
-    basins : ndarray of int32, shape (H, W)
-        The regions that ``Prompt.basin`` refers to; all 0 where the prompts do not come from regions.
+    regions : ndarray of int32, shape (H, W)
+        The regions that ``Prompt.region`` refers to; all 0 where the prompts do not come from regions.
     """
 
     prompts: list[Prompt]
     targets: NDArray[np.int64]
-    basins: NDArray[np.int32]
+    regions: NDArray[np.int32]
 
 
-def truth_prompts(
+def ground_truth_prompts(
     labels: NDArray[np.int32],
     foreground: NDArray[np.float32] | None,
     *,
@@ -49,7 +50,7 @@ def truth_prompts(
     points: int,
     negatives: int,
     box_margin: float,
-    how: Sampling,
+    how: PointSampling,
     jitter: float,
     max_jitter: float,
     mask: bool,
@@ -67,9 +68,9 @@ def truth_prompts(
     min_size : int
         Objects with fewer visible pixels are not prompted.
     points, negatives : int
-        Points on each object, and most points in its neighbours.
+        Points on each object, and most points in its neighbors.
     box_margin : float
-        As in `emit_prompts`; jitter is added to it.
+        As in `make_prompts`; jitter is added to it.
     how : {"uniform", "core"}
         As in `sample_points`.
     jitter, max_jitter : float
@@ -88,7 +89,7 @@ def truth_prompts(
     ids = ids[ids > 0]
     chosen = np.sort(rng.permutation(ids)[:count])
     # The objects that were not chosen stay in: their pixels are absent in the others' mask prompts.
-    emitted = emit_prompts(
+    predicted = make_prompts(
         labels,
         foreground,
         points=1,
@@ -97,7 +98,7 @@ def truth_prompts(
         mask=mask and foreground is not None,
     )
     regions = ndimage.find_objects(labels)
-    by_id = {prompt.basin: prompt for prompt in emitted}
+    by_id = {prompt.region: prompt for prompt in predicted}
     prompts = []
     for object_id in chosen:
         prompt = by_id[int(object_id)]
@@ -121,7 +122,7 @@ def truth_prompts(
     return TilePrompts(prompts, chosen.astype(np.int64), labels)
 
 
-def emitted_prompts(
+def predicted_prompts(
     labels: NDArray[np.int32],
     foreground: NDArray[np.float32] | None,
     boundary: NDArray[np.float32] | None,
@@ -143,15 +144,16 @@ def emitted_prompts(
 ) -> TilePrompts:
     """Let the generator prompt as it will when it works, and match its prompts to the objects.
 
-    Parameters are those of `find_basins`, `emit_prompts`, `truth_prompts` and `match_regions`, and ``unmatched``:
-    whether prompts without an object are kept. Those that are not take no place among the ``count``.
+    Parameters are those of `find_regions`, `make_prompts`, `ground_truth_prompts` and `match_regions`, and
+    ``unmatched``: whether prompts without an object are kept. Those that are not take no place among the
+    ``count``.
 
     Returns
     -------
     TilePrompts
-        In order of basin id. Empty lists where the generator sees nothing.
+        In order of region id. Empty lists where the generator sees nothing.
     """
-    basins = find_basins(
+    regions = find_regions(
         foreground,
         boundary,
         threshold=threshold,
@@ -161,8 +163,8 @@ def emitted_prompts(
         center_threshold=center_threshold,
         affinities=affinities,
     )
-    emitted = emit_prompts(
-        basins,
+    predicted = make_prompts(
+        regions,
         foreground,
         method=method,
         points=points,
@@ -170,56 +172,56 @@ def emitted_prompts(
         box_margin=box_margin,
         mask=foreground is not None,
     )
-    partner = match_regions(basins, labels, matching=matching)
+    partner = match_regions(regions, labels, matching=matching)
     if not unmatched:
-        emitted = [prompt for prompt in emitted if partner[prompt.basin]]
-    chosen = np.sort(rng.permutation(len(emitted))[:count])
-    prompts = [emitted[index] for index in chosen]
-    targets = np.array([partner[prompt.basin] for prompt in prompts], dtype=np.int64)
-    return TilePrompts(prompts, targets, basins)
+        predicted = [prompt for prompt in predicted if partner[prompt.region]]
+    chosen = np.sort(rng.permutation(len(predicted))[:count])
+    prompts = [predicted[index] for index in chosen]
+    targets = np.array([partner[prompt.region] for prompt in prompts], dtype=np.int64)
+    return TilePrompts(prompts, targets, regions)
 
 
 def match_regions(
-    basins: NDArray[np.int32],
+    regions: NDArray[np.int32],
     labels: NDArray[np.int32],
     *,
     matching: Matching = "hungarian",
     min_iou: float = MATCH_IOU,
 ) -> NDArray[np.int64]:
-    """Match basins to objects by IoU.
+    """Match regions to objects by IoU.
 
     Parameters
     ----------
-    basins, labels : ndarray of int32, shape (H, W)
+    regions, labels : ndarray of int32, shape (H, W)
     matching : {"hungarian", "overlap"}
-        One to one for the largest total IoU (Hungarian method), or each basin to the object that it overlaps
-        most in IoU, so that two basins may have the same object; equals by id.
+        One to one for the largest total IoU (Hungarian method), or each region to the object that it overlaps
+        most in IoU, so that two regions may have the same object; equals by id.
     min_iou : float
 
     Returns
     -------
-    ndarray of int64, shape (number of basins + 1,)
-        At index i the object of basin i, or 0 where its IoU is not above ``min_iou``; index 0 holds 0.
+    ndarray of int64, shape (number of regions + 1,)
+        At index i the object of region i, or 0 where its IoU is not above ``min_iou``; index 0 holds 0.
     """
-    n_basins, n_objects = int(basins.max(initial=0)), int(labels.max(initial=0))
-    partner = np.zeros(n_basins + 1, dtype=np.int64)
-    if not n_basins or not n_objects:
+    n_regions, n_objects = int(regions.max(initial=0)), int(labels.max(initial=0))
+    partner = np.zeros(n_regions + 1, dtype=np.int64)
+    if not n_regions or not n_objects:
         return partner
-    pairs = basins.astype(np.int64).ravel() * (n_objects + 1) + labels.ravel()
-    table = np.bincount(pairs, minlength=(n_basins + 1) * (n_objects + 1)).reshape(n_basins + 1, n_objects + 1)
+    pairs = regions.astype(np.int64).ravel() * (n_objects + 1) + labels.ravel()
+    table = np.bincount(pairs, minlength=(n_regions + 1) * (n_objects + 1)).reshape(n_regions + 1, n_objects + 1)
     union = table.sum(axis=1, keepdims=True) + table.sum(axis=0, keepdims=True) - table
     iou = (table / np.maximum(union, 1))[1:, 1:]
     if matching == "hungarian":
         rows, columns = linear_sum_assignment(iou, maximize=True)
     else:
-        rows, columns = np.arange(n_basins), iou.argmax(axis=1)
+        rows, columns = np.arange(n_regions), iou.argmax(axis=1)
     good = iou[rows, columns] > min_iou
     partner[rows[good] + 1] = columns[good] + 1
     return partner
 
 
-def expert_prompts(labels: NDArray[np.int32], prompts: Sequence[Prompt]) -> TilePrompts:
-    """Match an expert's own prompts of one tile to its objects.
+def match_user_prompts(labels: NDArray[np.int32], prompts: Sequence[Prompt]) -> TilePrompts:
+    """Match an user's own prompts of one tile to its objects.
 
     Parameters
     ----------

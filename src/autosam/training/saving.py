@@ -8,9 +8,9 @@ import numpy as np
 from torch.optim.swa_utils import AveragedModel
 
 from autosam.config import Config
-from autosam.data import Scene
-from autosam.models.checkpoint import ModelHeader, save_model
-from autosam.networks import Networks, network_tensors
+from autosam.data import LabeledImage
+from autosam.models.files.checkpoint import ModelHeader, save_model
+from autosam.models.networks import Networks, network_tensors
 from autosam.training.validation import SECONDS
 
 
@@ -21,12 +21,12 @@ def averaged_networks(averaged: AveragedModel, networks: Networks) -> Networks:
     return Networks(model.sam, model.generator, networks.base_name, networks.base_sha256)
 
 
-def median_diameter(scenes: Sequence[Scene]) -> float:
+def median_diameter(scenes: Sequence[LabeledImage]) -> float:
     """Diameter of the circle of an object's area, the median over all objects; in pixels of the images.
 
     Parameters
     ----------
-    scenes : sequence of Scene
+    scenes : sequence of LabeledImage
         At least one has an object.
 
     Returns
@@ -43,7 +43,7 @@ def save_trained(
     networks: Networks,
     config: Config,
     summary: Mapping[str, Any],
-    licence: str,
+    license: str,
     *,
     diameter: float,
 ) -> None:
@@ -76,6 +76,6 @@ def save_trained(
             ),
             "sources": [source.name for source in config.data.sources],
         },
-        licence=licence,
+        license=license,
     )
     save_model(path, tensors=network_tensors(trained, config.model), metadata=header, half=True)

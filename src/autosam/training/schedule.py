@@ -39,7 +39,7 @@ def learning_rate(
     return peak * (floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * progress)))
 
 
-def emitted_share(step: int, *, steps: int, between: tuple[float, float], final: float) -> float:
+def predicted_share(step: int, *, steps: int, between: tuple[float, float], final: float) -> float:
     """Share of tiles that the generator prompts: 0 before ``between``, then rising linearly to ``final``."""
     start, end = between[0] * steps, between[1] * steps
     if step >= end:

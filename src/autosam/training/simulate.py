@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from autosam.prompts import ABSENT, MaskPrompt
 
-Sampling = Literal["uniform", "core"]
+PointSampling = Literal["uniform", "core"]
 """How points are drawn, see `sample_points`."""
 
 MASK_SPREAD = 0.3
@@ -25,7 +25,7 @@ MASK_SLOPE = 4.0
 
 
 def sample_points(
-    mask: NDArray[np.bool_], count: int, *, how: Sampling, rng: np.random.Generator
+    mask: NDArray[np.bool_], count: int, *, how: PointSampling, rng: np.random.Generator
 ) -> NDArray[np.float64]:
     """Draw pixels of an object, with replacement.
 
@@ -155,7 +155,7 @@ def low_resolution_mask(
     inside = mask[first[0] : last[0], first[1] : last[1]]
 
     depth = _depth(inside)
-    # The outline runs half a pixel from the centres of the pixels on both sides of it.
+    # The outline runs half a pixel from the centers of the pixels on both sides of it.
     signed = np.where(inside, depth - 0.5, 0.5 - ndimage.distance_transform_edt(~inside))
     rows, columns = (np.linspace([1.0, 0.0], [0.0, 1.0], side) for side in inside.shape)
     moved = rows @ rng.uniform(-spread, spread, (2, 2)) @ columns.T * (depth.max() - 0.5)

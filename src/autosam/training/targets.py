@@ -30,7 +30,7 @@ def generator_targets(
         0 or 1. Foreground is every object pixel. Boundary is the band of ``boundary_width`` pixels on each side of
         every outline, also of that between two touching objects. Center is where an object is deeper than half of
         its depth, in Euclidean distance to what is not the object; beyond the tile's border is no outside.
-        Affinities are those of nearest neighbours
+        Affinities are those of nearest neighbors
         (Turaga et al. 2010, "Convolutional networks can learn to generate affinity graphs for image
         segmentation"; Lee et al. 2017): 1 where a pixel and the one a row above (``affinity_row``) or a column to
         the left (``affinity_col``) are of one object; in the first row or column the pixel's own foreground. All 0

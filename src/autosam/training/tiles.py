@@ -13,11 +13,11 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
-from autosam.data.folders import Scene
+from autosam.data.folders import LabeledImage
 from autosam.errors import InputError
 from autosam.images import Window, read_window
+from autosam.pipeline.find_zoom import typical_diameter, wanted_zoom
 from autosam.prompts.prompt import Prompt
-from autosam.rescaling import typical_diameter, wanted_magnification
 from autosam.training.deform import (
     elastic_field,
     misalign_image,
@@ -39,7 +39,7 @@ from autosam.training.intensity import change_intensity, lose_content
 class Augmentation:
     """Ranges of the random changes; see `config.AugmentConfig`."""
 
-    scale: tuple[float, float] = (1.0, 1.0)
+    zoom: tuple[float, float] = (1.0, 1.0)
     same_diameter: float = 0.0
     contrast: float = 0.0
     brightness: float = 0.0
@@ -61,7 +61,7 @@ class Tile(NamedTuple):
     labels : Tensor of int32, shape (S, S)
         0 for background; ids may have gaps.
     prompts : tuple of Prompt
-        An expert's prompts, in tile pixels; empty where the scene has none there.
+        An user's prompts, in tile pixels; empty where the scene has none there.
     """
 
     image: Tensor
@@ -95,14 +95,14 @@ def collate_tiles(tiles: Sequence[Tile]) -> TileBatch:
 
 
 class TileDataset(Dataset[Tile]):
-    """Tiles of labelled scenes.
+    """Tiles of labeled scenes.
 
     Every tile is drawn by a generator seeded with ``(seed, index)``, so a resumed run sees the tiles that an
     uninterrupted one would have seen, with any number of workers.
 
     Parameters
     ----------
-    scenes : sequence of Scene
+    scenes : sequence of LabeledImage
         At least one. Sources are drawn by their weights, whatever their sizes.
     size : int
         Side of a tile in pixels.
@@ -111,7 +111,7 @@ class TileDataset(Dataset[Tile]):
     seed : int
     augmentation : Augmentation
     scale : float
-        Magnification at which the networks see the images; that of the augmentation comes on top of it.
+        Zoom at which the networks see the images; that of the augmentation comes on top of it.
     weights : mapping of str to int
         Weights of sources by name; 1 for the others.
     object_share : float
@@ -129,7 +129,7 @@ class TileDataset(Dataset[Tile]):
 
     def __init__(
         self,
-        scenes: Sequence[Scene],
+        scenes: Sequence[LabeledImage],
         *,
         size: int,
         length: int,
@@ -155,7 +155,7 @@ class TileDataset(Dataset[Tile]):
         self._length = length
         self._seed = seed
         self._augmentation = augmentation
-        self._magnification = (augmentation.scale[0] * scale, augmentation.scale[1] * scale)
+        self._zoom = (augmentation.zoom[0] * scale, augmentation.zoom[1] * scale)
         self._object_share = object_share
         self._diameter = diameter if augmentation.same_diameter else None
         # Once, and not at every tile: it takes as long as cutting one. By name, which a worker process keeps.
@@ -174,7 +174,7 @@ class TileDataset(Dataset[Tile]):
         source = self._sources[rng.integers(len(self._sources))]
         scene = source[rng.integers(len(source))]
         factor = self._scene_factor(scene, rng)
-        low, high = self._magnification
+        low, high = self._zoom
         cut = cut_tile(scene, self._size, (low * factor, high * factor), rng, object_share=self._object_share)
         image, labels, prompts = spoil_tile(
             *cut,
@@ -195,16 +195,21 @@ class TileDataset(Dataset[Tile]):
         planes = np.ascontiguousarray(image.transpose(2, 0, 1))
         return Tile(torch.from_numpy(planes), torch.from_numpy(labels), tuple(prompts))
 
-    def _scene_factor(self, scene: Scene, rng: np.random.Generator) -> float:
-        """Say how much a scene is magnified so that its objects have the diameter of all, where that is drawn."""
+    def _scene_factor(self, scene: LabeledImage, rng: np.random.Generator) -> float:
+        """Say how much a scene is zoomed so that its objects have the diameter of all, where that is drawn."""
         if self._diameter is None or rng.random() >= self._augmentation.same_diameter:
             return 1.0
         own = self._diameters[scene.name]
-        return 1.0 if own is None else wanted_magnification(own, trained=self._diameter)
+        return 1.0 if own is None else wanted_zoom(own, trained=self._diameter)
 
 
 def cut_tile(
-    scene: Scene, size: int, scale: tuple[float, float], rng: np.random.Generator, *, object_share: float = 0.8
+    scene: LabeledImage,
+    size: int,
+    scale: tuple[float, float],
+    rng: np.random.Generator,
+    *,
+    object_share: float = 0.8,
 ) -> tuple[NDArray[np.float32], NDArray[np.int32], list[Prompt]]:
     """Cut a window, bring it to ``size`` and turn it; an image smaller than the window is mirrored at its edges.
 
@@ -217,8 +222,8 @@ def cut_tile(
     prompts : list of Prompt
         The scene's, as far as they lie in the window.
     """
-    magnification = float(np.exp(rng.uniform(np.log(scale[0]), np.log(scale[1]))))
-    side = max(1, round(size / magnification))
+    zoom = float(np.exp(rng.uniform(np.log(scale[0]), np.log(scale[1]))))
+    side = max(1, round(size / zoom))
     height, width = scene.labels.shape
     center = np.array([rng.integers(height), rng.integers(width)])
     ids = int(scene.labels.max())

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autosam.config import Config
-from autosam.data import Scene
+from autosam.data import LabeledImage
 from autosam.errors import InputError
 from autosam.metrics import AveragePrecision, Scores, average_precision, evaluate_pair, pool
-from autosam.networks import Networks
-from autosam.pipeline import Segmenter
-from autosam.prompts import emit_prompts
+from autosam.models.networks import Networks
+from autosam.pipeline.segmenter import Segmenter
+from autosam.prompts import make_prompts
 from autosam.report.preview import preview
 
 _Item = TypeVar("_Item")
@@ -58,10 +58,10 @@ class Validation:
         return self.scores["mean_ap"] if "mean_ap" in self.scores else self.scores[f"{BOX_PROMPTED}mean_ap"]
 
 
-def validate(networks: Networks, config: Config, scenes: Sequence[Scene]) -> Validation:
+def validate(networks: Networks, config: Config, scenes: Sequence[LabeledImage]) -> Validation:
     """Segment scenes as a user would and score them, pooled over the scenes.
 
-    Where the settings ask no generator (``prompts.method`` is grid or manual, as for a model without one), SAM is
+    Where the settings ask no generator (``prompts.method`` is grid or user, as for a model without one), SAM is
     prompted with the bounding boxes of the true objects.
 
     Parameters
@@ -69,7 +69,7 @@ def validate(networks: Networks, config: Config, scenes: Sequence[Scene]) -> Val
     networks : Networks
         In evaluation mode.
     config : Config
-    scenes : sequence of Scene
+    scenes : sequence of LabeledImage
         At least one. At most ``training.validation_images`` of them are used, evenly spaced, and
         ``training.previews`` of these are drawn, evenly spaced too.
 
@@ -80,8 +80,8 @@ def validate(networks: Networks, config: Config, scenes: Sequence[Scene]) -> Val
         without any object on either side; ``dice`` and ``iou`` of the foreground, NaN without any; ``a_rand``, the
         adapted Rand error as SNEMI3D has it, NaN without true objects. With the truth's boxes each of these names
         begins with ``box_``. ``generator_ap50``, ``generator_ap75`` and ``generator_mean_ap`` are those of the
-        generator's basins, where they are not the result anyway. ``seconds_per_image`` is the time that segmenting
-        took.
+        generator's regions, where they are not the result anyway. ``seconds_per_image`` is the time that
+        segmenting took.
 
     Raises
     ------
@@ -92,23 +92,23 @@ def validate(networks: Networks, config: Config, scenes: Sequence[Scene]) -> Val
         raise InputError("no validation images came, wanted at least one: leave validation out instead")
     chosen = _spaced(scenes, config.training.validation_images)
     drawn = _spaced(range(len(chosen)), config.training.previews)
-    boxed = config.prompts.method in ("grid", "manual")
+    boxed = config.prompts.method in ("grid", "user")
     # Scenes are normalized already; a second clipping would change them.
     images = config.images.model_copy(update={"low": 0.0, "high": 100.0})
-    prompts = config.prompts.model_copy(update={"method": "manual"}) if boxed else config.prompts
+    prompts = config.prompts.model_copy(update={"method": "user"}) if boxed else config.prompts
     segmenter = Segmenter(networks, config.model_copy(update={"images": images, "prompts": prompts}))
     results: list[Scores] = []
-    basins: list[AveragePrecision] = []
+    regions: list[AveragePrecision] = []
     previews: list[tuple[str, NDArray[np.uint8]]] = []
     seconds = 0.0
     for index, scene in enumerate(chosen):
-        asked = emit_prompts(scene.labels, None, points=0, box_margin=0.0, mask=False) if boxed else None
+        asked = make_prompts(scene.labels, None, points=0, box_margin=0.0, mask=False) if boxed else None
         began = time.perf_counter()
         result = segmenter.segment(scene.image, prompts=asked)
         seconds += time.perf_counter() - began
         results.append(evaluate_pair(result.labels, scene.labels))
         if config.decode.sam and not boxed:
-            basins.append(average_precision(result.basins, scene.labels, empty_value=0.0))
+            regions.append(average_precision(result.regions, scene.labels, empty_value=0.0))
         if index in drawn:
             previews.append((scene.name, preview(result.picture, result.labels, scene.labels, maps=result.maps)))
     pooled = pool(results)
@@ -116,8 +116,8 @@ def validate(networks: Networks, config: Config, scenes: Sequence[Scene]) -> Val
     row = replace(pooled, ap=replace(pooled.ap, empty_value=0.0)).row()
     prefix = BOX_PROMPTED if boxed else ""
     scores = {f"{prefix}{name}": row[column] for name, column in _COLUMNS.items()}
-    if basins:
-        generator = AveragePrecision.pooled(basins)
+    if regions:
+        generator = AveragePrecision.pooled(regions)
         scores |= {
             "generator_ap50": generator.at(0.5),
             "generator_ap75": generator.at(0.75),

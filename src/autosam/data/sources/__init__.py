@@ -12,14 +12,14 @@ from autosam.data.sources.mitoem import MitoEM
 from autosam.data.sources.monuseg import MoNuSeg
 from autosam.data.sources.ome_zarr import OmeZarr
 from autosam.data.sources.qupath import QuPath
-from autosam.data.sources.release import Release, Request, Slice, Source
+from autosam.data.sources.release import Release, ReleaseReader, Request, Slice
 from autosam.data.sources.snemi3d import Snemi3d
 from autosam.data.sources.vnc import Vnc
 from autosam.errors import InputError
 from autosam.images.source import split_dataset
 
 # In the order in which a path is tried: releases with names of their own before anyone's folders.
-SOURCES: tuple[Source, ...] = (
+SOURCES: tuple[ReleaseReader, ...] = (
     LUCCHI_PP,
     KASTHURI_PP,
     MitoEM(),
@@ -37,7 +37,7 @@ SOURCES: tuple[Source, ...] = (
     FilePair(),
 )
 
-__all__ = ["SOURCES", "Release", "Request", "Slice", "Source", "find_source", "open_release"]
+__all__ = ["SOURCES", "Release", "ReleaseReader", "Request", "Slice", "find_source", "open_release"]
 
 
 def open_release(
@@ -83,7 +83,7 @@ def open_release(
     return chosen.open(request)
 
 
-def find_source(request: Request, name: str | None = None) -> Source:
+def find_source(request: Request, name: str | None = None) -> ReleaseReader:
     """Find a source by its name, or the first that fits the path.
 
     Raises

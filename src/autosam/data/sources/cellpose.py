@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from autosam.data.manifest import as_name
 from autosam.data.refusal import refuse_faults
-from autosam.data.sources.files import SUFFIXES, image_files
-from autosam.data.sources.release import Labels, Pair, Release, Request, Slice, no_slices
+from autosam.data.sources.release import ImageAndLabels, Labels, Release, Request, Slice, no_slices
+from autosam.data.sources.release_files import SUFFIXES, image_files
 from autosam.data.sources.stack import Stack, stack_slices
 from autosam.errors import InputError
 from autosam.images import read_image, read_labels
-from autosam.images.files import TIFF_SUFFIXES
+from autosam.images.formats import TIFF_SUFFIXES
 from autosam.images.tiff import count_tiff_images
 
 _MASKS = re.compile(r"(?P<stem>.+?)(?:_img)?_(?:cp_)?masks")
@@ -61,7 +61,7 @@ class Cellpose:
         return Release(self.name, slices, kind, made="Cellpose masks", notes=notes)
 
 
-def _read(image: Path, file: Path, read: Callable[[Path], NDArray[Any]]) -> Pair:
+def _read(image: Path, file: Path, read: Callable[[Path], NDArray[Any]]) -> ImageAndLabels:
     return read_image(image), read(file)
 
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from autosam.data.manifest import as_name
 from autosam.data.refusal import refuse_faults
-from autosam.data.sources.files import child
-from autosam.data.sources.release import Pair, Release, Request, Slice
+from autosam.data.sources.release import ImageAndLabels, Release, Request, Slice
+from autosam.data.sources.release_files import child
 from autosam.data.sources.shapes import OVERLAP_RULE, as_ring, decode_runs, entry, paint_mask, paint_rings
 from autosam.errors import InputError
 from autosam.images import read_image
@@ -63,10 +63,10 @@ class Coco:
         notes: tuple[str, ...] = (OVERLAP_RULE,)
         if crowds:
             notes += (f"{crowds} crowd regions were left out",)
-        return Release(self.name, slices, "ids-2d", licence=_licence(content), made="COCO instances", notes=notes)
+        return Release(self.name, slices, "ids-2d", license=_license(content), made="COCO instances", notes=notes)
 
 
-def _read(path: Path, annotations: list[dict[str, Any]]) -> Pair:
+def _read(path: Path, annotations: list[dict[str, Any]]) -> ImageAndLabels:
     image = read_image(path)
     labels = np.zeros(image.shape[:2], np.uint32)
     for number, annotation in enumerate(annotations, start=1):
@@ -96,7 +96,7 @@ def _load(file: Path) -> dict[str, Any]:
     return content
 
 
-def _licence(content: dict[str, Any]) -> str:
+def _license(content: dict[str, Any]) -> str:
     names = [str(item.get("name")) for item in content.get("licenses", []) if isinstance(item, dict)]
     return "; ".join(sorted({name for name in names if name not in ("", "None", "n/a")})) or "not stated"
 

@@ -9,9 +9,9 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from autosam.data.sources.release import Pair, Release, Request, Slice, no_slices
+from autosam.data.sources.release import ImageAndLabels, Release, Request, Slice, no_slices
 from autosam.errors import InputError
-from autosam.images.files import reading
+from autosam.images.formats import reading
 
 _RAW, _IDS = "volumes/raw", "volumes/labels/neuron_ids"
 _SUFFIXES = (".hdf", ".h5", ".hdf5")
@@ -25,18 +25,18 @@ class _Sample:
     shape: tuple[int, int, int]
     start: tuple[int, int, int]
     resolution: tuple[float, float, float] | None
-    labelled: bool
+    labeled: bool
 
     @property
     def name(self) -> str:
         return self.path.stem.replace(" ", "_")
 
-    def read(self, z: int) -> Pair:
+    def read(self, z: int) -> ImageAndLabels:
         with reading(self.path), h5py.File(self.path, "r") as file:
             top, left = self.start[1:]
             bottom, right = top + self.shape[1], left + self.shape[2]
             image: NDArray[Any] = np.asarray(file[_RAW][self.start[0] + z, top:bottom, left:right])
-            return image, zero_background(np.asarray(file[_IDS][z])) if self.labelled else None
+            return image, zero_background(np.asarray(file[_IDS][z])) if self.labeled else None
 
 
 class Cremi:
@@ -74,19 +74,19 @@ class Cremi:
                     group=sample.name,
                     volume=sample.name,
                     z=z,
-                    labelled=sample.labelled,
+                    labeled=sample.labeled,
                 )
                 for sample in samples
                 for z in range(sample.shape[0])
             ],
             "ids-3d",
-            licence="not verified; see https://cremi.org",
+            license="not verified; see https://cremi.org",
             citation="CREMI: MICCAI challenge on circuit reconstruction from electron microscopy images (2016)",
             voxel_size_nm=next(iter(sizes)),
             made="3D neurons as published",
             notes=(
                 "CREMI's background, 18446744073709551615, became 0",
-                "padding around the labels was cut off; z counts from the first labelled slice",
+                "padding around the labels was cut off; z counts from the first labeled slice",
             ),
         )
 
@@ -124,13 +124,13 @@ def _look(path: Path) -> _Sample:
         size = raw.attrs.get("resolution")
         resolution = None if size is None else _triple(size, path, "resolution")
         if _IDS not in file:
-            return _Sample(path, _shape(raw, path), (0, 0, 0), resolution, labelled=False)
+            return _Sample(path, _shape(raw, path), (0, 0, 0), resolution, labeled=False)
         ids = file[_IDS]
         if ids.dtype.kind not in "iu":
             raise InputError(f"{path}: {_IDS} holds {ids.dtype} values; wanted ids.")
         offset = _triple(ids.attrs.get("offset", (0, 0, 0)), path, "offset")
         start = tuple(round(n / size) for n, size in zip(offset, resolution or (1.0, 1.0, 1.0), strict=True))
-        sample = _Sample(path, _shape(ids, path), (start[0], start[1], start[2]), resolution, labelled=True)
+        sample = _Sample(path, _shape(ids, path), (start[0], start[1], start[2]), resolution, labeled=True)
         ends = [a + n for a, n in zip(sample.start, sample.shape, strict=True)]
         if min(start) < 0 or any(end > n for end, n in zip(ends, raw.shape, strict=True)):
             raise InputError(f"{path}: labels of {sample.shape} at {start} leave the raw volume of {raw.shape}.")

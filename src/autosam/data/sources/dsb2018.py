@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autosam.data.manifest import as_name
-from autosam.data.sources.files import by_stem, child, image_files, pair_up, read_mask, read_pair
-from autosam.data.sources.release import Pair, Release, Request, Slice, no_slices
+from autosam.data.sources.release import ImageAndLabels, Release, Request, Slice, no_slices
+from autosam.data.sources.release_files import by_stem, child, image_files, pair_up, read_mask, read_pair
 from autosam.data.sources.shapes import OVERLAP_RULE, paint_mask
 from autosam.errors import InputError
 from autosam.images import read_image
@@ -47,7 +47,7 @@ class Dsb2018:
             self.name,
             slices,
             "ids-2d",
-            licence="CC0 1.0",
+            license="CC0 1.0",
             citation="Caicedo et al. 2019, Nat. Methods 16, 1247-1253, doi:10.1038/s41592-019-0612-7 (BBBC038)",
             made="one mask per nucleus, as published",
             notes=notes,
@@ -61,7 +61,7 @@ def _official(folder: Path) -> Slice:
     return Slice(as_name(folder.name), lambda: _read(images[0], folder / "masks"))
 
 
-def _read(image: Path, masks: Path) -> Pair:
+def _read(image: Path, masks: Path) -> ImageAndLabels:
     pixels = read_image(image)
     labels: NDArray[Any] = np.zeros(pixels.shape[:2], np.uint32)
     for number, path in enumerate(image_files(masks), start=1):

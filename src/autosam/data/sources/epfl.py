@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from autosam.data.manifest import Split
-from autosam.data.sources.files import child, image_files
 from autosam.data.sources.release import Release, Request, Slice, no_slices
+from autosam.data.sources.release_files import child, image_files
 from autosam.data.sources.slice_folders import folder_slices
 from autosam.data.sources.stack import Stack, stack_slices
 from autosam.errors import InputError
@@ -56,7 +56,7 @@ class Epfl:
             self.name,
             slices,
             "semantic",
-            licence="research use; terms of redistribution not stated",
+            license="research use; terms of redistribution not stated",
             citation="Lucchi et al. 2012, IEEE Trans. Med. Imaging 31(2), 474-486, doi:10.1109/TMI.2011.2171705",
             voxel_size_nm=(5.0, 5.0, 5.0),
             made="semantic mask of mitochondria, drawn by hand",

@@ -1,11 +1,11 @@
 """Any pair of files: multi-page TIFFs, HDF5 datasets, or single images."""
 
 from autosam.data.manifest import as_name
-from autosam.data.sources.files import read_pair
 from autosam.data.sources.release import Release, Request, Slice
+from autosam.data.sources.release_files import read_pair
 from autosam.data.sources.stack import STACK_SUFFIXES, Stack, stack_slices
 from autosam.errors import InputError
-from autosam.images.files import HDF5_SUFFIXES, IMAGE_SUFFIXES, hdf5_datasets
+from autosam.images.formats import HDF5_SUFFIXES, IMAGE_SUFFIXES, hdf5_datasets
 from autosam.images.source import split_dataset
 
 _RAW = ("/raw", "/image", "/images")

@@ -4,10 +4,10 @@ from functools import partial
 from pathlib import Path
 
 from autosam.data.manifest import as_name
-from autosam.data.sources.files import by_number, by_stem, child, pair_up, read_pair
 from autosam.data.sources.release import Release, Request, Slice, no_slices
+from autosam.data.sources.release_files import by_number, by_stem, child, pair_up, read_pair
 from autosam.data.sources.stack import Stack, stack_slices
-from autosam.images.files import TIFF_SUFFIXES
+from autosam.images.formats import TIFF_SUFFIXES
 from autosam.images.tiff import count_tiff_images
 
 _IMAGES = ("images", "image", "imgs", "img", "raw")

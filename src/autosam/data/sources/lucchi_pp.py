@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from autosam.data.manifest import Split
-from autosam.data.sources.files import child
 from autosam.data.sources.release import Release, Request, Slice, no_slices
+from autosam.data.sources.release_files import child
 from autosam.data.sources.slice_folders import folder_slices
 from autosam.errors import InputError
 
@@ -59,10 +59,10 @@ class Casser:
             self.name,
             slices,
             "semantic",
-            licence="not stated; see https://casser.io/connectomics",
+            license="not stated; see https://casser.io/connectomics",
             citation="Casser et al. 2020, MIDL, arXiv:1812.06024",
             voxel_size_nm=self._voxel,
-            made="semantic mask of mitochondria; in coloured masks white is foreground",
+            made="semantic mask of mitochondria; in colored masks white is foreground",
         )
 
     def _root(self, path: Path) -> Path:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from autosam.data.manifest import Split
 from autosam.data.refusal import refuse_faults
-from autosam.data.sources.files import by_number, image_files, read_pair
 from autosam.data.sources.release import Release, Request, Slice, no_slices
+from autosam.data.sources.release_files import by_number, image_files, read_pair
 from autosam.data.sources.stack import Stack, stack_slices
 from autosam.images import read_image
 
@@ -57,7 +57,7 @@ class MitoEM:
             self.name,
             slices,
             "ids-3d",
-            licence="MIT, as tagged at huggingface.co/datasets/pytc/MitoEM; see also https://mitoem.grand-challenge.org",
+            license="MIT, as tagged at huggingface.co/datasets/pytc/MitoEM; see also https://mitoem.grand-challenge.org",
             citation="Wei et al. 2020, MICCAI, LNCS 12265, 66-76, doi:10.1007/978-3-030-59722-1_7",
             voxel_size_nm=(30.0, 8.0, 8.0),
             made="3D instances as published (v2)",
@@ -68,17 +68,17 @@ def _animal_slices(animal: str, images: Path, labels: Path | None) -> list[Slice
     raw = by_number(images)
     slices: list[Slice] = []
     faults: list[str] = []
-    labelled: set[int] = set()
+    labeled: set[int] = set()
     for part, split in _PARTS:
         folder = None if labels is None else _starting(labels, f"mito-{part}")
         for z, file in ({} if folder is None else by_number(folder)).items():
-            labelled.add(z)
+            labeled.add(z)
             if z not in raw:
                 faults.append(f"{file} has no image im{z:04d} in {images}")
                 continue
             slices.append(_slice(animal, part, z, raw[z], file, split))
     refuse_faults(faults, "mitoem")
-    slices += [_slice(animal, "test", z, raw[z], None, "test") for z in raw if z not in labelled]
+    slices += [_slice(animal, "test", z, raw[z], None, "test") for z in raw if z not in labeled]
     return slices
 
 
@@ -91,7 +91,7 @@ def _slice(animal: str, part: str, z: int, image: Path, labels: Path | None, spl
         volume=volume,
         z=z,
         split=split,
-        labelled=labels is not None,
+        labeled=labels is not None,
     )
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from autosam.data.manifest import as_name
-from autosam.data.sources.files import by_stem, child, pair_up
-from autosam.data.sources.release import Pair, Release, Request, Slice, no_slices
+from autosam.data.sources.release import ImageAndLabels, Release, Request, Slice, no_slices
+from autosam.data.sources.release_files import by_stem, child, pair_up
 from autosam.data.sources.shapes import OVERLAP_RULE, Points, as_ring, paint_rings
 from autosam.errors import InputError
 from autosam.images import read_image
@@ -48,10 +48,10 @@ class MoNuSeg:
             self.name,
             [Slice(as_name(stem), partial(_read, image, xml)) for stem, image, xml in pairs],
             "ids-2d",
-            licence="CC BY-NC-SA 4.0",
+            license="CC BY-NC-SA 4.0",
             citation="Kumar et al. 2020, IEEE Trans. Med. Imaging 39(5), 1380-1391, doi:10.1109/TMI.2019.2947628",
             voxel_size_nm=size,
-            made="outlines of nuclei, filled; a pixel is inside if its centre is",
+            made="outlines of nuclei, filled; a pixel is inside if its center is",
             notes=(
                 OVERLAP_RULE,
                 "regions of fewer than 3 points and negative regions are left out",
@@ -60,7 +60,7 @@ class MoNuSeg:
         )
 
 
-def _read(image: Path, xml: Path) -> Pair:
+def _read(image: Path, xml: Path) -> ImageAndLabels:
     pixels = read_image(image)
     labels = np.zeros(pixels.shape[:2], np.uint32)
     for number, ring in enumerate(read_regions(xml), start=1):

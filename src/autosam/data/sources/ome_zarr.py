@@ -10,12 +10,12 @@ import zarr
 from numpy.typing import NDArray
 
 from autosam.data.manifest import as_name
-from autosam.data.sources.release import Labels, Pair, Release, Request, Slice
+from autosam.data.sources.release import ImageAndLabels, Labels, Release, Request, Slice
 from autosam.errors import InputError
-from autosam.images.files import reading
+from autosam.images.formats import reading
 
-# UDUNITS-2 names, as the specification wants them, in nanometres.
-_NANOMETRES = {"angstrom": 0.1, "nanometer": 1.0, "micrometer": 1e3, "millimeter": 1e6, "meter": 1e9}
+# UDUNITS-2 names, as the specification wants them, in nanometers.
+_NANOMETERS = {"angstrom": 0.1, "nanometer": 1.0, "micrometer": 1e3, "millimeter": 1e6, "meter": 1e9}
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class OmeZarr:
         name = as_name(path.resolve().name.removesuffix(".zarr").removesuffix(".ome"))
         depth = image.depth
 
-        def read(z: int) -> Pair:
+        def read(z: int) -> ImageAndLabels:
             return image.read(z), labels.read(z)
 
         slices = [
@@ -165,7 +165,7 @@ def _voxel_size(
     size = {}
     for name, unit, value in zip(names, units, scale, strict=True):
         if name in "zyx":
-            if unit not in _NANOMETRES:
+            if unit not in _NANOMETERS:
                 return None
-            size[name] = round(float(value) * _NANOMETRES[unit], 6)
+            size[name] = round(float(value) * _NANOMETERS[unit], 6)
     return size.get("z", 0.0), size["y"], size["x"]

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from autosam.data.manifest import as_name
-from autosam.data.sources.files import by_stem, pair_up
-from autosam.data.sources.release import Pair, Release, Request, Slice, no_slices
+from autosam.data.sources.release import ImageAndLabels, Release, Request, Slice, no_slices
+from autosam.data.sources.release_files import by_stem, pair_up
 from autosam.data.sources.shapes import OVERLAP_RULE, Points, as_ring, entry, paint_rings
 from autosam.errors import InputError
 from autosam.images import read_image
@@ -50,7 +50,7 @@ class QuPath:
             self.name,
             [Slice(as_name(stem), partial(_read, image, file, key)) for stem, image, file in pairs],
             "ids-2d",
-            made=f"QuPath objects ({key}), filled; a pixel is inside if its centre is",
+            made=f"QuPath objects ({key}), filled; a pixel is inside if its center is",
             notes=(
                 OVERLAP_RULE,
                 "where a file has detections or cells, annotations are the regions they lie in and left out",
@@ -58,7 +58,7 @@ class QuPath:
         )
 
 
-def _read(image: Path, file: Path, key: str) -> Pair:
+def _read(image: Path, file: Path, key: str) -> ImageAndLabels:
     pixels = read_image(image)
     labels = np.zeros(pixels.shape[:2], np.uint32)
     for number, rings in enumerate(read_objects(file, key), start=1):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from autosam.data.manifest import Split
 from autosam.errors import InputError
 
-Pair = tuple[NDArray[Any], NDArray[Any] | None]
+ImageAndLabels = tuple[NDArray[Any], NDArray[Any] | None]
 Labels = Literal["ids-2d", "ids-3d", "semantic"]
 
 
@@ -22,19 +22,19 @@ class Slice:
     ----------
     name, group, volume, z, split
         Those of the store's `Item`.
-    labelled : bool
+    labeled : bool
         Whether the release has labels for it.
     read : callable
         Gives the image and its labels, as the release has them, or None for the labels.
     """
 
     name: str
-    read: Callable[[], Pair] = field(repr=False)
+    read: Callable[[], ImageAndLabels] = field(repr=False)
     group: str = ""
     volume: str | None = None
     z: int | None = None
     split: Split | None = None
-    labelled: bool = True
+    labeled: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +49,7 @@ class Release:
         By volume and z, or by name.
     labels : {"ids-2d", "ids-3d", "semantic"}
         Ids that hold in one slice, ids that hold across the slices of a volume, or a mask of all objects.
-    licence, citation, voxel_size_nm
+    license, citation, voxel_size_nm
         Those of the store's `Manifest`.
     made : str
         How the labels were made, as far as the release says.
@@ -60,7 +60,7 @@ class Release:
     source: str
     slices: list[Slice]
     labels: Labels
-    licence: str = "not stated"
+    license: str = "not stated"
     citation: str = ""
     voxel_size_nm: tuple[float, float, float] | None = None
     made: str = "as published"
@@ -92,7 +92,7 @@ class Request:
     stack: bool = False
 
 
-class Source(Protocol):
+class ReleaseReader(Protocol):
     """One kind of data set. Its attributes say which of the user's choices it understands."""
 
     name: str

@@ -22,7 +22,7 @@ def paint_rings(labels: NDArray[np.uint32], rings_xy: Sequence[Points], number: 
         Changed in place.
     rings_xy : sequence of ndarray, shape (N, 2)
         Closed outlines of one object, x before y, in pixels, (0, 0) being the upper left corner of the first
-        pixel: a pixel is inside if its centre is. Rings inside others are holes (even-odd rule). Parts that lie
+        pixel: a pixel is inside if its center is. Rings inside others are holes (even-odd rule). Parts that lie
         outside the image are cut off.
     number : int
         Id of the object.

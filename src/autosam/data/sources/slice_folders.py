@@ -8,8 +8,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from autosam.data.manifest import Split
-from autosam.data.sources.files import by_number, pair_up, read_mask
-from autosam.data.sources.release import Pair, Slice
+from autosam.data.sources.release import ImageAndLabels, Slice
+from autosam.data.sources.release_files import by_number, pair_up, read_mask
 from autosam.images import read_image
 
 
@@ -45,7 +45,7 @@ def folder_slices(
     if set(raw) != set(truth) and len(raw) == len(truth) and _gapless(raw) and _gapless(truth):
         truth = dict(zip(raw, truth.values(), strict=True))
 
-    def reader(image: Path, mask: Path) -> Pair:
+    def reader(image: Path, mask: Path) -> ImageAndLabels:
         return read_image(image), read(mask)
 
     return [

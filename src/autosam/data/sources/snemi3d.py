@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from autosam.data.manifest import Split
-from autosam.data.sources.files import child
 from autosam.data.sources.release import Release, Request, Slice, no_slices
+from autosam.data.sources.release_files import child
 from autosam.data.sources.stack import Stack, stack_slices
 
 _PARTS: tuple[tuple[str, str, Split], ...] = (("AC4", "train", "train"), ("AC3", "test", "test"))
@@ -40,10 +40,10 @@ class Snemi3d:
             self.name,
             slices,
             "ids-3d",
-            licence="not verified; see doi:10.5281/zenodo.7142003",
+            license="not verified; see doi:10.5281/zenodo.7142003",
             citation="Kasthuri et al. 2015, Cell 162(3), 648-661, doi:10.1016/j.cell.2015.06.054",
             voxel_size_nm=(30.0, 6.0, 6.0),
-            made="3D neurites as published; 0 is membrane and unlabelled",
+            made="3D neurites as published; 0 is membrane and unlabeled",
         )
 
 

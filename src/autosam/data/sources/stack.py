@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autosam.data.manifest import Split
-from autosam.data.sources.release import Pair, Slice
+from autosam.data.sources.release import ImageAndLabels, Slice
 from autosam.errors import InputError
-from autosam.images import Source, read_image
-from autosam.images.files import TIFF_SUFFIXES, choose_dataset, count_images, looks_like_colour, read_hdf5
+from autosam.images import ImageSource, read_image
+from autosam.images.formats import TIFF_SUFFIXES, choose_dataset, count_images, looks_like_color, read_hdf5
 from autosam.images.tiff import count_tiff_images
 
 STACK_SUFFIXES = (*TIFF_SUFFIXES, ".h5", ".hdf5", ".hdf")
@@ -54,13 +54,13 @@ class Stack:
             count = count_tiff_images(path)
             return cls(path, None, count, lone=count == 1)
         name, shape = choose_dataset(path, dataset)
-        return cls(path, name, count_images(shape), lone=len(shape) == (3 if looks_like_colour(shape) else 2))
+        return cls(path, name, count_images(shape), lone=len(shape) == (3 if looks_like_color(shape) else 2))
 
     def read(self, position: int) -> NDArray[Any]:
         """Read one image as stored."""
         if self.dataset is None:
             page = None if self.length == 1 else position
-            return read_image(Source(self.path, page=page, pages=self.length))
+            return read_image(ImageSource(self.path, page=page, pages=self.length))
         return np.asarray(read_hdf5(self.path, self.dataset, None if self.lone else position))
 
 
@@ -79,7 +79,7 @@ def stack_slices(
             f"{image.path} has {image.length} slices and {labels.path} {labels.length}; wanted as many of each."
         )
 
-    def reader(z: int) -> Pair:
+    def reader(z: int) -> ImageAndLabels:
         return image.read(z), None if labels is None else labels.read(z)
 
     return [
@@ -90,7 +90,7 @@ def stack_slices(
             volume=volume,
             z=z,
             split=split,
-            labelled=labels is not None,
+            labeled=labels is not None,
         )
         for z in range(image.length)
     ]

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autosam.data.sources.files import by_number, child
-from autosam.data.sources.release import Pair, Release, Request, Slice, no_slices
+from autosam.data.sources.release import ImageAndLabels, Release, Request, Slice, no_slices
+from autosam.data.sources.release_files import by_number, child
 from autosam.data.sources.slice_folders import folder_slices
 from autosam.errors import InputError
 from autosam.images import read_image, read_labels
@@ -43,14 +43,14 @@ class Vnc:
             raise InputError(f"{stack} has no folder of labels for {target}; wanted {self.layout}.")
         read = _neurites if target == "neurites" else _mitochondria
         slices = folder_slices("stack1", raw, labels, read=read)
-        unlabelled = child(request.path, "stack2")
-        if unlabelled is not None and (unlabelled / "raw").is_dir():
-            slices += _unlabelled(unlabelled / "raw")
+        unlabeled = child(request.path, "stack2")
+        if unlabeled is not None and (unlabeled / "raw").is_dir():
+            slices += _unlabeled(unlabeled / "raw")
         return Release(
             self.name,
             slices,
             "semantic",
-            licence="CC BY-NC-SA 3.0",
+            license="CC BY-NC-SA 3.0",
             citation="Gerhard et al. 2013, figshare, doi:10.6084/m9.figshare.856713",
             voxel_size_nm=(50.0, 4.6, 4.6),
             made="semantic mask of mitochondria, drawn by hand"
@@ -77,11 +77,11 @@ def _neurites(path: Path) -> NDArray[Any]:
     return np.asarray(read_labels(path) >= _INSIDE_NEURITE)
 
 
-def _image_alone(path: Path) -> Pair:
+def _image_alone(path: Path) -> ImageAndLabels:
     return read_image(path), None
 
 
-def _unlabelled(folder: Path) -> list[Slice]:
+def _unlabeled(folder: Path) -> list[Slice]:
     return [
         Slice(
             f"stack2_z{z:04d}",
@@ -89,7 +89,7 @@ def _unlabelled(folder: Path) -> list[Slice]:
             group="stack2",
             volume="stack2",
             z=z,
-            labelled=False,
+            labeled=False,
         )
         for z, file in by_number(folder).items()
     ]

@@ -1,0 +1,36 @@
+"""Put the statistics of its training images into a model file, in the place of earlier ones:
+
+    python scripts/add_statistics.py DATA --config mito src/autosam/models/bundled/mito.safetensors
+
+DATA is what `autosam train` was given, and the config is that of the training: its sources and split say which
+images the model has seen. The weights and the header stay as they are.
+"""
+
+import argparse
+from pathlib import Path
+
+from autosam import load_config
+from autosam.models.statistics.novelty import PERCENTILE
+from autosam.training.fit_novelty import add_statistics
+from autosam.training.load_images import load_part
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--config", required=True, help="YAML file of settings, or the name of one")
+    args = parser.parse_args()
+
+    config = load_config(args.config)
+    scenes = load_part(args.data, config, "train")
+    statistics = add_statistics(args.model, scenes, seed=config.seed)
+    kinds, size = statistics.means.shape
+    print(
+        f"{args.model}: {kinds} kinds, {size} features, {len(statistics.components)} components; "
+        f"{PERCENTILE:.0f} % of the training tiles lie within {float(statistics.limit):.2f}"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,232 @@
+"""Segment the images of a run again, find where their objects were lost, and what perfect prompts would give."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autosam.config import PromptsConfig
+from autosam.errors import InputError
+from autosam.evaluation.diagnosis.examples import Example, Gallery
+from autosam.evaluation.diagnosis.recorded_run import RecordedRun
+from autosam.evaluation.diagnosis.stages import ImageStages, find_stages
+from autosam.evaluation.diagnosis.traced import Trace
+from autosam.evaluation.label_sources import open_source
+from autosam.evaluation.pairing import Pair
+from autosam.images import read_image
+from autosam.metrics import average_precision
+from autosam.metrics.components import components
+from autosam.metrics.contingency import check_shapes
+from autosam.metrics.precision_counts import AveragePrecision
+from autosam.pipeline.segmenter import Segmenter
+from autosam.pipeline.steps import Regions, prompts_of
+from autosam.prompts import Prompt, make_prompts
+
+THIS_RUN = "this run"
+GENERATOR = "generator alone"
+TRUTH_BOXES = "truth boxes"
+TRUTH_BOXES_AND_POINTS = "truth boxes and points"
+TRUTH_REGIONS = "truth regions"
+
+
+@dataclass(frozen=True, eq=False)
+class ImageDiagnosis:
+    """One image of a run.
+
+    Attributes
+    ----------
+    name : str
+    folder : Path
+        Where the image lies.
+    stages : ImageStages
+        What became of its objects.
+    centers : ndarray of float64, shape (T, 2)
+        Row and column of the centroid of each true object.
+    precisions : dict of str to AveragePrecision
+        Of the run, of the generator's regions and of SAM with truth prompts, as far as the model has the parts.
+    reproduced : bool
+        Whether the labels came out as they are in the folder.
+    """
+
+    name: str
+    folder: Path
+    stages: ImageStages
+    centers: NDArray[np.float64]
+    precisions: dict[str, AveragePrecision]
+    reproduced: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Diagnosis:
+    """All images of a run, and the largest lost objects of each stage."""
+
+    images: list[ImageDiagnosis]
+    examples: list[Example]
+
+    def pooled(self) -> dict[str, AveragePrecision]:
+        """Add up the precisions of all images, by name."""
+        return {
+            name: AveragePrecision.pooled(image.precisions[name] for image in self.images)
+            for name in self.images[0].precisions
+        }
+
+
+def diagnose_run(
+    run: RecordedRun,
+    pairs: Sequence[Pair],
+    *,
+    truth_size: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Diagnosis:
+    """Diagnose every image of a run that has a truth.
+
+    Parameters
+    ----------
+    run : RecordedRun
+        From `open_run`.
+    pairs : sequence of Pair
+        Label files of the run's folder and their truths; at least one.
+    truth_size : int, optional
+        Make instances of a semantic truth: its connected components of at least so many pixels.
+    progress : callable, optional
+        Called with the images that are done, and their number.
+
+    Returns
+    -------
+    Diagnosis
+        Images in the order of the pairs.
+
+    Raises
+    ------
+    InputError
+        If an image is gone or cannot be read, or has another size than its truth. All images are looked for
+        before the first is segmented.
+    """
+    sources = [run.source_of(str(pair.pred)) for pair in pairs]
+    images, gallery = [], Gallery()
+    for pair, (source, zoom) in zip(pairs, sources, strict=True):
+        truth, before = _whole(pair.truth, truth_size), _whole(pair.pred, None)
+        image = read_image(source)
+        check_shapes(image.shape[:2], truth.shape)
+        trace = run.segmenter.trace(image, zoom=zoom)
+        result = trace.result
+        stages = find_stages(
+            truth,
+            result.labels,
+            regions=result.regions,
+            prompts=result.prompts,
+            prompt_of=result.prompt_of,
+            masks=trace.masks,
+        )
+        images.append(
+            ImageDiagnosis(
+                name=pair.name,
+                folder=source.path.parent,
+                stages=stages,
+                centers=_centers(truth, stages.ids),
+                precisions=_precisions(run.segmenter, image, truth, trace, zoom),
+                reproduced=bool(np.array_equal(before, result.labels)),
+            )
+        )
+        gallery.add(pair.name, truth, trace, stages)
+        if progress is not None:
+            progress(len(images), len(pairs))
+    return Diagnosis(images, gallery.examples())
+
+
+def ground_truth_prompts(truth: NDArray[np.integer[Any]], *, points: int, box_margin: float) -> list[Prompt]:
+    """Make boxes and points of the true objects.
+
+    Parameters
+    ----------
+    truth : ndarray of integers, shape (H, W)
+        True objects of any ids; 0 is background.
+    points : int
+        Points of each object beside its box, each as far from the object's outline as can be; 0 for none.
+    box_margin : float
+        As in ``prompts.box_margin``.
+
+    Returns
+    -------
+    list of Prompt
+        By ascending id, none of them with a mask; empty where there are no objects.
+    """
+    return make_prompts(
+        _numbered(truth), None, method="distance", points=points, box=True, box_margin=box_margin, mask=False
+    )
+
+
+def ground_truth_region_prompts(
+    truth: NDArray[np.integer[Any]], maps: Mapping[str, NDArray[np.float32]], settings: PromptsConfig
+) -> list[Prompt]:
+    """Make the prompts that the pipeline would emit if the true objects were its regions.
+
+    A mask prompt holds the generator's logits and not the truth's outline: only other objects are cut out of it.
+
+    Parameters
+    ----------
+    truth : ndarray of integers, shape (H, W)
+        True objects of any ids; 0 is background.
+    maps : mapping of str to ndarray of float32, shape (H, W)
+        The generator's probabilities by channel.
+    settings : PromptsConfig
+
+    Returns
+    -------
+    list of Prompt
+        By ascending id; empty where there are no objects.
+    """
+    return prompts_of(Regions(_numbered(truth)), maps, settings)
+
+
+def _precisions(
+    segmenter: Segmenter,
+    image: NDArray[Any],
+    truth: NDArray[np.integer[Any]],
+    trace: Trace,
+    zoom: float,
+) -> dict[str, AveragePrecision]:
+    config = segmenter.config
+    found = {THIS_RUN: average_precision(trace.result.labels, truth)}
+    if config.prompts.method != "grid":
+        found[GENERATOR] = average_precision(trace.result.regions, truth)
+    if config.decode.sam:
+        manual = config.prompts.model_copy(update={"method": "user"})
+        asked = Segmenter(segmenter.networks, config.model_copy(update={"prompts": manual}), name=segmenter.name)
+        perfect = {
+            name: ground_truth_prompts(truth, points=points, box_margin=config.prompts.box_margin)
+            for name, points in ((TRUTH_BOXES, 0), (TRUTH_BOXES_AND_POINTS, 1))
+        }
+        if config.prompts.method != "grid" and config.prompts.mask:
+            perfect[TRUTH_REGIONS] = ground_truth_region_prompts(truth, trace.result.maps, config.prompts)
+        for name, prompts in perfect.items():
+            result = asked.segment(image, zoom=zoom, prompts=prompts)
+            found[name] = average_precision(result.labels, truth)
+    return found
+
+
+def _numbered(truth: NDArray[np.integer[Any]]) -> NDArray[np.int32]:
+    """Give the objects the numbers 1..n, by ascending id."""
+    codes = np.unique(truth[truth != 0], return_inverse=True)[1]
+    objects = np.zeros(truth.shape, dtype=np.int32)
+    objects[truth != 0] = codes + 1
+    return objects
+
+
+def _whole(place: Any, size: int | None) -> NDArray[np.integer[Any]]:
+    with open_source(place) as volume:
+        labels = volume.whole()
+    if labels.ndim != 2:
+        raise InputError(f"labels of shape {labels.shape} came; --diagnose takes images (H, W), one file each")
+    return labels if size is None else components(labels, min_size=size)
+
+
+def _centers(truth: NDArray[np.integer[Any]], ids: NDArray[np.uint64]) -> NDArray[np.float64]:
+    rows, columns = np.nonzero(truth)
+    index = np.searchsorted(ids, truth[rows, columns].astype(np.uint64))
+    sizes = np.bincount(index, minlength=len(ids))
+    sums = [np.bincount(index, weights=places, minlength=len(ids)) for places in (rows, columns)]
+    return np.stack(sums, axis=1) / sizes[:, None]

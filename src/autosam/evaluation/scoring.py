@@ -1,0 +1,278 @@
+"""Scores of pairs of files."""
+
+import csv
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autosam.errors import InputError
+from autosam.evaluation.label_sources import LabelSource, open_source
+from autosam.evaluation.pairing import Pair
+from autosam.evaluation.volumes import contingency_of_volumes
+from autosam.images.source import split_dataset
+from autosam.metrics.components import components, looks_semantic
+from autosam.metrics.contingency import ContingencyTable, check_shapes, contingency_table
+from autosam.metrics.evaluate import evaluate_pair
+from autosam.metrics.matching import best_ious
+from autosam.metrics.scores import Protocol, Scores
+
+Ranking = Literal["auto", "table", "size"]
+
+# Larger pairs are read block by block.
+IN_MEMORY_VOXELS = 1 << 26
+
+
+@dataclass(frozen=True, eq=False)
+class FileScores:
+    """Scores of pairs of files.
+
+    Attributes
+    ----------
+    scores : list of Scores
+        One per pair.
+    sizes : ndarray of int64, shape (T,)
+        Voxels of all true objects, pair after pair.
+    ious : ndarray of float64, shape (T,)
+        The highest IoU of each with any prediction, 0 to 1.
+    notes : list of str
+        What a reader of the scores should know.
+    """
+
+    scores: list[Scores]
+    sizes: NDArray[np.int64]
+    ious: NDArray[np.float64]
+    notes: list[str]
+
+
+def score_files(
+    pairs: Sequence[Pair],
+    *,
+    protocol: Protocol,
+    truth_size: int | None = None,
+    pred_size: int | None = None,
+    ranking: Ranking = "auto",
+    progress: Callable[[float, int], None] | None = None,
+) -> FileScores:
+    """Score every pair; volumes of more than 2^26 voxels are read block by block.
+
+    Parameters
+    ----------
+    pairs : sequence of Pair
+        From `pair_files`.
+    protocol : Protocol
+        Which definitions the scores follow.
+    truth_size, pred_size : int, optional
+        Make instances of a semantic truth or prediction: its connected components of at least so many voxels.
+        The whole volume is then held in memory.
+    ranking : {"auto", "table", "size"}
+        What ranks predictions where the protocol asks for it: the scores in ``NAME_instances.csv`` beside the
+        labels, the number of voxels, or the table where every prediction has one.
+    progress : callable, optional
+        Called with the pairs that are done, in parts of one, and their number.
+
+    Returns
+    -------
+    FileScores
+        Scores in the order of the pairs, and notes.
+
+    Raises
+    ------
+    InputError
+        One error that names every pair that cannot be compared, and why.
+    """
+    use_table, notes = _choose_ranking(pairs, protocol, ranking)
+    scores: list[Scores] = []
+    faults, sizes, ious = [], [np.empty(0, np.int64)], [np.empty(0)]
+    semantic = {"truth": 0, "prediction": 0}
+    for number, pair in enumerate(pairs):
+        try:
+            table, masks = _table_of(pair, truth_size, pred_size, number, len(pairs), progress)
+            path = instances_table(pair.pred) if use_table else None
+            confidence = read_scores(path) if path is not None else None
+            scores.append(evaluate_pair(table=table, protocol=protocol, scores=confidence))
+        except InputError as error:
+            faults.append(f"{pair.name}: {error}")
+            continue
+        sizes.append(table.truth_sizes)
+        ious.append(best_ious(table))
+        semantic["truth"] += masks[0]
+        semantic["prediction"] += masks[1]
+        if progress is not None:
+            progress(number + 1, len(pairs))
+    if faults:
+        raise InputError(f"{len(faults)} of {len(pairs)} images cannot be compared: {'; '.join(faults)}")
+    notes += [
+        f"{count} {side} file(s) hold one id alone, like a semantic mask; {option} makes instances of it"
+        for (side, count), option in zip(semantic.items(), ("--components", "--pred-components"), strict=True)
+        if count
+    ]
+    return FileScores(scores, np.concatenate(sizes), np.concatenate(ious), notes)
+
+
+def instances_table(pred: LabelSource) -> Path | None:
+    """Find the table of instances that ``autosam segment`` puts beside a label file; None if it is not there."""
+    if not isinstance(pred, str):
+        return None
+    path = split_dataset(pred)[0]
+    stem = path.name.split(".")[0] if path.name.lower().endswith((".ome.tif", ".ome.tiff")) else path.stem
+    table = path.with_name(f"{stem.removesuffix('_labels')}_instances.csv")
+    return table if table.is_file() else None
+
+
+def read_scores(path: Path) -> dict[int, float]:
+    """Read the columns ``id`` and ``score`` of a table of instances.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or lacks one of the columns or a number in them.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return {int(row["id"]): float(row["score"]) for row in csv.DictReader(file)}
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read ({error}): rank by --scores size instead") from error
+    except KeyError as error:
+        raise InputError(f"{path} has no column {error}: wanted columns id and score") from error
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{path} has a row without id or score ({error}): wanted numbers in both") from error
+
+
+def _choose_ranking(pairs: Sequence[Pair], protocol: Protocol, ranking: Ranking) -> tuple[bool, list[str]]:
+    if not protocol.ranked:
+        return False, []
+    lacking = [pair.name for pair in pairs if instances_table(pair.pred) is None]
+    if ranking == "table" and lacking:
+        raise InputError(
+            f"no table of scores NAME_instances.csv beside the labels of {', '.join(lacking)}: "
+            "add them, or rank by --scores size"
+        )
+    use_table = ranking != "size" and not lacking
+    by = "the scores in their tables of instances" if use_table else "their number of voxels"
+    return use_table, [f"predictions are ranked by {by}"]
+
+
+def _table_of(
+    pair: Pair,
+    truth_size: int | None,
+    pred_size: int | None,
+    number: int,
+    total: int,
+    progress: Callable[[float, int], None] | None,
+) -> tuple[ContingencyTable, tuple[bool, bool]]:
+    """Return the table of a pair, and whether truth and prediction look like semantic masks."""
+
+    def show(done: int, of: int) -> None:
+        if progress is not None:
+            progress(number + done / of, total)
+
+    with open_source(pair.pred) as pred, open_source(pair.truth) as truth:
+        check_shapes(pred.shape, truth.shape)
+        if truth_size is pred_size is None and prod(truth.shape) > IN_MEMORY_VOXELS:
+            table = contingency_of_volumes(pred, truth, progress=show)
+            return table, (table.truth_ids.tolist() == [255], table.pred_ids.tolist() == [255])
+        whole: list[NDArray[Any]] = []
+        masks = []
+        for side, size in ((truth, truth_size), (pred, pred_size)):
+            labels = side.whole()
+            masks.append(size is None and looks_semantic(labels))
+            whole.append(labels if size is None else components(labels, min_size=size))
+        return contingency_table(whole[1], whole[0]), (masks[0], masks[1])
+
+
+def score_predictions(
+    pairs: Mapping[str, Sequence[Pair]],
+    *,
+    protocol: Protocol,
+    truth_size: int | None = None,
+    pred_size: int | None = None,
+    ranking: Ranking = "auto",
+    progress: Callable[[float, int], None] | None = None,
+) -> dict[str, FileScores]:
+    """Score several predictions, each as `score_files` does; the parameters are the same.
+
+    Parameters
+    ----------
+    pairs : mapping of str to sequence of Pair
+        By the name of the prediction.
+    protocol, truth_size, pred_size, ranking
+        Those of `score_files`.
+    progress : callable, optional
+        Called with the pairs of all predictions that are done, in parts of one, and their number.
+
+    Returns
+    -------
+    dict of str to FileScores
+        By the name of the prediction.
+
+    Raises
+    ------
+    InputError
+        One error that names every pair of every prediction that cannot be compared, and why.
+    """
+    total = sum(len(listed) for listed in pairs.values())
+    before = 0
+
+    def show(done: float, _: int) -> None:
+        if progress is not None:
+            progress(before + done, total)
+
+    found: dict[str, FileScores] = {}
+    faults = []
+    for name, listed in pairs.items():
+        try:
+            found[name] = score_files(
+                listed,
+                protocol=protocol,
+                truth_size=truth_size,
+                pred_size=pred_size,
+                ranking=ranking,
+                progress=show,
+            )
+        except InputError as error:
+            faults.append(f"{name}: {error}" if len(pairs) > 1 else str(error))
+        before += len(listed)
+    if faults:
+        raise InputError("; ".join(faults))
+    return found
+
+
+def middle_slice(
+    pair: Pair, *, truth_size: int | None = None, pred_size: int | None = None
+) -> tuple[NDArray[Any], NDArray[Any], str]:
+    """Read the labels of a pair again, of a volume the slice in the middle, to draw them.
+
+    Parameters
+    ----------
+    pair : Pair
+        Files of equal shapes.
+    truth_size, pred_size : int, optional
+        As in `score_files`; the components are those of the slice.
+
+    Returns
+    -------
+    pred, truth : ndarray of integers, shape (H, W)
+        Labels.
+    where : str
+        Which slice of a volume it is, for a title; empty for an image.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read.
+    """
+    with open_source(pair.pred) as pred, open_source(pair.truth) as truth:
+        middle = truth.shape[0] // 2
+        first = slice(middle, middle + 1) if len(truth.shape) == 3 else slice(0, truth.shape[0])
+        region = (first, *(slice(0, n) for n in truth.shape[1:]))
+        found = []
+        for side, size in ((pred, pred_size), (truth, truth_size)):
+            labels = side.read(region).reshape(truth.shape[-2:])
+            found.append(labels if size is None else components(labels, min_size=size))
+    where = f", slice {middle} of {truth.shape[0]}" if len(truth.shape) == 3 else ""
+    return found[0], found[1], where

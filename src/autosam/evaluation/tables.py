@@ -1,0 +1,184 @@
+"""The results of an evaluation as rows, CSV and JSON."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isnan
+from pathlib import Path
+from typing import Any
+
+from autosam import __version__
+from autosam.images import ensure_folder, write_json, write_text
+from autosam.metrics.bootstrap import Interval, bootstrap_intervals, bootstrap_means
+from autosam.metrics.evaluate import pool
+from autosam.metrics.scores import Scores
+
+
+@dataclass(frozen=True, eq=False)
+class Summary:
+    """Scores of several images, their pool and their mean.
+
+    Attributes
+    ----------
+    names : list of str
+        Of the images.
+    rows : list of dict
+        Scores by column, one row per image.
+    pool : Scores
+        The pooled scores.
+    pooled, mean : dict of str to Interval
+        Pooled scores and means over images by column, with their bootstrap limits; NaN where there are none.
+    """
+
+    names: list[str]
+    rows: list[dict[str, float]]
+    pool: Scores
+    pooled: dict[str, Interval]
+    mean: dict[str, Interval]
+
+    @property
+    def has_intervals(self) -> bool:
+        """Whether any score has limits."""
+        return any(not isnan(i.low) for i in self.pooled.values())
+
+
+def summarize(names: Sequence[str], scores: Sequence[Scores], *, resamples: int, seed: int) -> Summary:
+    """Pool and average scores, with bootstrap limits of 95 % where ``resamples`` is above 0.
+
+    Raises
+    ------
+    InputError
+        If there are no scores, or they follow different settings.
+    """
+    rows = [s.row() for s in scores]
+    return Summary(
+        names=list(names),
+        rows=rows,
+        pool=pool(scores),
+        pooled=bootstrap_intervals(scores, resamples=resamples, seed=seed),
+        mean=bootstrap_means(rows, resamples=resamples, seed=seed),
+    )
+
+
+def write_results(
+    folder: Path,
+    about: Mapping[str, Any],
+    summaries: Mapping[str, Summary],
+    differences: Mapping[str, Mapping[str, Interval]],
+) -> tuple[Path, Path]:
+    """Write ``evaluation.csv`` and ``.json`` of one prediction, or ``comparison.csv`` and ``.json`` of several.
+
+    Parameters
+    ----------
+    folder : Path
+        Made where it does not exist.
+    about : mapping
+        What the JSON file says first: title, settings, notes and definitions.
+    summaries : mapping of str to Summary
+        By prediction.
+    differences : mapping of str to mapping of str to Interval
+        From the first prediction, by prediction and column; empty for one prediction.
+
+    Returns
+    -------
+    tuple of two Path
+        The files.
+
+    Raises
+    ------
+    OutputError
+        If a file cannot be written.
+    """
+    first, summary = next(iter(summaries.items()))
+    document: dict[str, Any] = {"autosam": __version__, **about}
+    columns = list(summary.rows[0])
+    if differences:
+        name, columns = "comparison", ["prediction", "kind", "image", *columns]
+        rows = [row for place, found in summaries.items() for row in csv_rows(found, place)]
+        for place, intervals in differences.items():
+            rows += _difference_rows(place, f"minus {first}", intervals)
+        document["predictions"] = {place: document_of(found) for place, found in summaries.items()}
+        document["differences_from"] = first
+        document["differences"] = {
+            place: {c: {"value": i.value, "low": i.low, "high": i.high} for c, i in intervals.items()}
+            for place, intervals in differences.items()
+        }
+    else:
+        name, columns, rows = "evaluation", ["kind", "image", *columns], csv_rows(summary)
+        document |= document_of(summary)
+    table, record = folder / f"{name}.csv", folder / f"{name}.json"
+    ensure_folder(folder)
+    write_text(table, csv_text(columns, rows))
+    write_json(record, null_for_nan(document))
+    return table, record
+
+
+def _difference_rows(place: str, image: str, intervals: Mapping[str, Interval]) -> list[list[str]]:
+    found = intervals.values()
+    return [
+        [place, "difference", image, *(format_number(i.value) for i in found)],
+        [place, "difference_low", image, *(format_number(i.low) for i in found)],
+        [place, "difference_high", image, *(format_number(i.high) for i in found)],
+    ]
+
+
+def csv_rows(summary: Summary, label: str = "") -> list[list[str]]:
+    """Return the rows of the CSV file, kind and image first, after a label where one is given."""
+    images = count_of(len(summary.names))
+    listed: list[tuple[str, str, Mapping[str, float]]] = [
+        ("image", name, row) for name, row in zip(summary.names, summary.rows, strict=True)
+    ]
+    for kind, row in (("pooled", summary.pooled), ("mean", summary.mean)):
+        listed.append((kind, images, {c: i.value for c, i in row.items()}))
+        if summary.has_intervals:
+            listed.append((f"{kind}_low", images, {c: i.low for c, i in row.items()}))
+            listed.append((f"{kind}_high", images, {c: i.high for c, i in row.items()}))
+    lead = [label] if label else []
+    return [[*lead, kind, name, *map(format_number, row.values())] for kind, name, row in listed]
+
+
+def csv_text(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a CSV file as text."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def document_of(summary: Summary) -> dict[str, Any]:
+    """Return the results for JSON; NaN still in them (`null_for_nan`)."""
+    found: dict[str, Any] = {
+        "images": [{"image": name, **row} for name, row in zip(summary.names, summary.rows, strict=True)],
+        "pooled": {
+            **{c: i.value for c, i in summary.pooled.items()},
+            "thresholds": summary.pool.per_threshold(),
+        },
+        "mean": {c: i.value for c, i in summary.mean.items()},
+    }
+    if summary.has_intervals:
+        found["intervals"] = {
+            kind: {c: [i.low, i.high] for c, i in row.items()}
+            for kind, row in (("pooled", summary.pooled), ("mean", summary.mean))
+        }
+    return found
+
+
+def null_for_nan(value: Any) -> Any:
+    """Replace NaN, which JSON does not know, by None."""
+    if isinstance(value, dict):
+        return {key: null_for_nan(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [null_for_nan(item) for item in value]
+    return None if isinstance(value, float) and isnan(value) else value
+
+
+def format_number(value: float) -> str:
+    """Write a number in six digits, NaN as an empty cell."""
+    return "" if isnan(value) else f"{value:.6g}"
+
+
+def count_of(images: int) -> str:
+    """Write "1 image" or "n images"."""
+    return f"{images} image{'s' if images != 1 else ''}"

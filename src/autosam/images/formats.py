@@ -1,0 +1,195 @@
+"""What lies inside one file: how many images, and the raw pixels of one of them. Knows formats, not users."""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import imagecodecs
+import numpy as np
+import PIL.Image
+from numpy.typing import NDArray
+
+from autosam.errors import InputError
+
+TIFF_SUFFIXES = (".tif", ".tiff")
+HDF5_SUFFIXES = (".h5", ".hdf5")
+PLAIN_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
+IMAGE_SUFFIXES = TIFF_SUFFIXES + PLAIN_SUFFIXES + HDF5_SUFFIXES
+
+# Everything that the readers of the four libraries were seen to raise on damaged files; imagecodecs' errors
+# are RuntimeErrors, tifffile's and h5py's are ValueError, OSError, KeyError and RuntimeError, pillow adds
+# SyntaxError.
+_DAMAGE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+
+
+class UnfitError(Exception):
+    """The file is whole, but what it holds is no image for us; `reading` puts the file's name before it."""
+
+
+@contextmanager
+def reading(name: object) -> Iterator[None]:
+    """Turn whatever a format library raises inside the block into one `InputError` that names the file."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise InputError(f"{name}: no such file.") from None
+    except IsADirectoryError:
+        raise InputError(f"{name} is a folder; give a file.") from None
+    except PermissionError:
+        raise InputError(f"{name} may not be read: permission denied; change its rights (chmod +r).") from None
+    except UnfitError as error:
+        raise InputError(f"{name}: {error}.") from None
+    except MemoryError as error:
+        raise InputError(
+            f"{name} needs more memory than there is ({error}); cut it, or look for damage."
+        ) from None
+    except _DAMAGE as error:
+        reason = " ".join(str(error).split())[:200]
+        if not isinstance(error, (OSError, RuntimeError, SyntaxError, ValueError)):
+            # A KeyError's text, say, is a bare key.
+            reason = f"{type(error).__name__} {reason}".strip()
+        raise InputError(
+            f"{name} cannot be read: {reason}; the file is damaged, cut short or not what its suffix says."
+        ) from error
+
+
+def looks_like_color(shape: tuple[int, ...]) -> bool:
+    """Tell whether the last axis of an unnamed array holds channels: 1 to 4 long, the one before longer.
+
+    Examples
+    --------
+    >>> looks_like_color((512, 512, 3)), looks_like_color((3, 512, 512))
+    (True, False)
+    """
+    return len(shape) >= 3 and 1 <= shape[-1] <= 4 < shape[-2]
+
+
+def count_images(shape: tuple[int, ...]) -> int:
+    """Count the images of an array: (H, W) and (H, W, C) are one, (Z, H, W) and (Z, H, W, C) are Z."""
+    inner = 3 if looks_like_color(shape) else 2
+    return int(np.prod(shape[:-inner], dtype=np.int64))
+
+
+def check_page(name: object, page: int | None, images: int) -> int:
+    """Return the page to read, 0 for the only one of a file.
+
+    Raises
+    ------
+    InputError
+        If the page is not there, or none is named and there are several.
+    """
+    if images == 0:
+        raise InputError(f"{name} has no pixels; wanted at least one image of 1 row and 1 column.")
+    if page is None and images > 1:
+        raise InputError(f"{name} holds {images} images; name one with Source(path, page=0), or use find_sources.")
+    if page is not None and not 0 <= page < images:
+        raise InputError(f"{name} holds {images} image(s), counted from 0; page {page} was asked for.")
+    return page or 0
+
+
+def hdf5_datasets(path: Path) -> dict[str, tuple[int, ...]]:
+    """List name and shape of the numeric datasets of 2 or 3 dimensions, or of 4 with the color last."""
+    found: dict[str, tuple[int, ...]] = {}
+
+    def visit(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset) and item.dtype.kind in "biuf":
+            shape = tuple(int(n) for n in item.shape or ())
+            if len(shape) in (2, 3) or (len(shape) == 4 and looks_like_color(shape)):
+                found["/" + name] = shape
+
+    with reading(path), h5py.File(path, "r") as file:
+        file.visititems(visit)
+    return dict(sorted(found.items()))
+
+
+def choose_dataset(path: Path, wanted: str | None) -> tuple[str, tuple[int, ...]]:
+    """Find name and shape of the dataset wanted, or of the only one there is.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged, holds no such dataset, none at all, or several and none is named.
+    """
+    there = hdf5_datasets(path)
+    listed = ", ".join(f"{name} {shape}" for name, shape in there.items()) or "none"
+    if wanted is not None:
+        name = "/" + wanted.strip("/")
+        if name not in there:
+            with reading(path), h5py.File(path, "r") as file:
+                item = file.get(name)
+                what = f"{item.shape} of {item.dtype}" if isinstance(item, h5py.Dataset) else ""
+            if what:
+                raise InputError(
+                    f"{path} has {name} as {what}; wanted (H, W), (H, W, 3) or (Z, H, W). Images: {listed}."
+                )
+            raise InputError(f"{path} has no image dataset {name}; those it has: {listed}.")
+        return name, there[name]
+    if not there:
+        raise InputError(f"{path} holds no dataset of 2 or 3 dimensions; wanted (H, W) or (Z, H, W) numbers.")
+    if len(there) > 1:
+        example = next(iter(there))
+        raise InputError(f"{path} holds several datasets; name one, as in {path}:{example}; it has: {listed}.")
+    return next(iter(there.items()))
+
+
+def read_hdf5(path: Path, dataset: str, page: int | None) -> NDArray[Any]:
+    """Read one slice of a dataset along its first axis, or all of it where `page` is None."""
+    with reading(f"{path}:{dataset}"), h5py.File(path, "r") as file:
+        item = file[dataset]
+        array: NDArray[Any] = np.asarray(item[()] if page is None else item[page])
+    return array
+
+
+def read_plain(path: Path) -> NDArray[Any]:
+    """Read a PNG, JPEG or BMP: (H, W), or (H, W, C) with C = 2 (gray, alpha), 3 or 4 (RGB, alpha)."""
+    with reading(path):
+        if path.suffix.lower() == ".png":
+            # pillow cuts 16-bit color to 8 bits without a word; libpng does not.
+            png: NDArray[Any] = np.asarray(imagecodecs.png_decode(path.read_bytes()))
+            return png
+        with _any_size(), PIL.Image.open(path) as image:
+            if image.mode in ("P", "PA"):
+                return np.asarray(image.convert("RGB"))
+            if image.mode not in ("1", "L", "LA", "RGB", "RGBA"):
+                raise UnfitError(f"its color space is {image.mode}; wanted gray or RGB, so convert it")
+            return np.asarray(image)
+
+
+def read_png_indices(path: Path) -> NDArray[Any]:
+    """Read stored numbers of a PNG: palette indices stay indices, 2- and 4-bit grays are not stretched."""
+    with reading(path):
+        header = path.read_bytes()[:26]
+        with _any_size(), PIL.Image.open(path) as image:
+            stored = np.asarray(image)
+            gray = image.mode == "L"
+    # IHDR: bit depth is byte 24. pillow multiplies 2-bit gray by 85 and 4-bit gray by 17.
+    stretch = {2: 85, 4: 17}.get(header[24], 1) if gray else 1
+    return stored // stretch if stretch > 1 else stored
+
+
+@contextmanager
+def _any_size() -> Iterator[None]:
+    """Lift pillow's limit on pixels: a microscope's mosaic is no attack, and the file is the user's own."""
+    before = PIL.Image.MAX_IMAGE_PIXELS
+    PIL.Image.MAX_IMAGE_PIXELS = None
+    try:
+        yield
+    finally:
+        PIL.Image.MAX_IMAGE_PIXELS = before

@@ -1,0 +1,190 @@
+"""Which files are the channels of one scene: NAME_dapi.tif and NAME_gfp.tif, or one file with a channel axis."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autosam.errors import InputError
+from autosam.images.formats import TIFF_SUFFIXES
+from autosam.images.read import read_image
+from autosam.images.source import ImageSource
+from autosam.images.tiff import read_tiff
+
+MOST_NAMED = 5
+"""Scenes that an error names before it only counts them."""
+
+
+@dataclass(frozen=True)
+class MultichannelImage:
+    """Aligned images of one scene.
+
+    Attributes
+    ----------
+    name : str
+        Stem of the files that the results are written to.
+    image : str
+        What tables of prompts call the scene.
+    sources : tuple of ImageSource
+        The channels, in their order; or the one file that holds them all, where `split` is set.
+    split : bool
+        Whether the file's channel axis holds the channels.
+    """
+
+    name: str
+    image: str
+    sources: tuple[ImageSource, ...]
+    split: bool = False
+
+    def resolved(self) -> "MultichannelImage":
+        """Give the same scene with whole paths."""
+        return replace(self, sources=tuple(replace(s, path=s.path.resolve()) for s in self.sources))
+
+    def __str__(self) -> str:
+        return " + ".join(map(str, self.sources))
+
+
+class FoundChannels(NamedTuple):
+    """Scenes in the order of their first files, and the images that belong to none."""
+
+    scenes: list[MultichannelImage]
+    left_out: list[ImageSource]
+
+
+def find_channels(sources: Sequence[ImageSource], endings: Sequence[str]) -> FoundChannels:
+    """Group images whose stems differ in an ending.
+
+    Parameters
+    ----------
+    sources : sequence of ImageSource
+        From `find_sources`. Pages of files are grouped page by page.
+    endings : sequence of str
+        What the stem of a channel's file ends in, such as ``_dapi``; upper and lower case differ. Where several
+        fit, the longest counts. Their order is the order of the channels.
+
+    Returns
+    -------
+    FoundChannels
+        Files of one folder whose stems are equal before the ending make a scene, which is called so.
+
+    Raises
+    ------
+    InputError
+        If an ending is empty or given twice, no image has any of them, a scene lacks a channel (all are counted,
+        the first few named), or two scenes have one name.
+
+    Examples
+    --------
+    >>> files = [ImageSource(Path(name)) for name in ("a_r.tif", "a_g.png", "b.tif")]
+    >>> found = find_channels(files, ["_g", "_r"])
+    >>> [(scene.name, str(scene)) for scene in found.scenes], [str(source) for source in found.left_out]
+    ([('a', 'a_g.png + a_r.tif')], ['b.tif'])
+    """
+    if not all(endings) or len(set(endings)) < len(endings) or not endings:
+        raise InputError(
+            f"the endings of the channels are {', '.join(map(repr, endings)) or 'missing'}; wanted one or more, "
+            "all different, such as _dapi,_gfp."
+        )
+    groups: dict[tuple[Path, str, str | None, int | None], dict[str, ImageSource]] = {}
+    left_out = []
+    for source in sources:
+        stem = _stem(source)
+        fitting = [ending for ending in endings if stem.endswith(ending) and stem != ending]
+        if not fitting:
+            left_out.append(source)
+            continue
+        ending = max(fitting, key=len)
+        key = (source.path.parent, stem.removesuffix(ending), source.dataset, source.page)
+        other = groups.setdefault(key, {}).setdefault(ending, source)
+        if other is not source:
+            raise InputError(
+                f"{other} and {source} are both the channel {ending} of {key[1]}; rename one of them."
+            )
+    if not groups:
+        raise InputError(
+            f"none of the {len(sources)} images has a name that ends in {' or '.join(endings)} before its suffix; "
+            "correct the endings."
+        )
+    _check_complete(groups, endings)
+    scenes = [_scene(key[1], [group[ending] for ending in endings]) for key, group in groups.items()]
+    by_name: dict[str, MultichannelImage] = {}
+    for scene in scenes:
+        twin = by_name.setdefault(scene.name.casefold(), scene)
+        if twin is not scene:
+            raise InputError(
+                f"{twin} and {scene} would both write their results as {scene.name}; run them apart with "
+                "different output folders."
+            )
+    return FoundChannels(scenes, left_out)
+
+
+def split_channels(sources: Sequence[ImageSource]) -> list[MultichannelImage]:
+    """Take every image for a scene whose channels are its channel axis."""
+    return [MultichannelImage(source.name, source.image, (source,), split=True) for source in sources]
+
+
+def read_channels(scene: MultichannelImage) -> list[NDArray[Any]]:
+    """Read the channels of a scene.
+
+    Parameters
+    ----------
+    scene : MultichannelImage
+        With ``split``, a TIFF gives all channels of its C axis, (C, H, W), or samples of its pixels, (H, W, C),
+        as many as there are, without those that it declares to be transparency; other formats give what
+        `read_image` does. A TIFF whose pages have no C axis holds several images, not channels.
+
+    Returns
+    -------
+    list of ndarray
+        One (H, W) for each channel, values as stored. A channel of a file of its own that holds colors comes
+        as (H, W, 3), which `normalize_channels` refuses.
+
+    Raises
+    ------
+    InputError
+        As of `read_image`.
+    """
+    if not scene.split:
+        return [read_image(source) for source in scene.sources]
+    (source,) = scene.sources
+    if source.path.suffix.lower() in TIFF_SUFFIXES:
+        image, alpha = read_tiff(source.path, source.page)
+        if alpha and image.ndim == 3 and image.shape[2] > 1:
+            image = image[..., :-1]
+    else:
+        image = read_image(source)
+    if image.ndim == 2:
+        return [image]
+    return [np.ascontiguousarray(image[..., channel]) for channel in range(image.shape[2])]
+
+
+def _stem(source: ImageSource) -> str:
+    return re.sub(r"\.ome$", "", source.path.stem, flags=re.IGNORECASE)
+
+
+def _scene(stem: str, sources: list[ImageSource]) -> MultichannelImage:
+    first = sources[0]
+    name = replace(first, path=first.path.with_name(stem + first.path.suffix)).name
+    return MultichannelImage(name, name, tuple(sources))
+
+
+def _check_complete(
+    groups: dict[tuple[Path, str, str | None, int | None], dict[str, ImageSource]], endings: Sequence[str]
+) -> None:
+    lacking = []
+    for (_, stem, _, page), group in groups.items():
+        missing = [stem + ending for ending in endings if ending not in group]
+        if missing:
+            there = next(iter(group.values()))
+            where = "" if page is None else f" (page {page})"
+            lacking.append(f"{' and '.join(missing)}{where} beside {there}")
+    if lacking:
+        named, more = "; no ".join(lacking[:MOST_NAMED]), len(lacking) - MOST_NAMED
+        raise InputError(
+            f"{len(lacking)} of {len(groups)} scenes lack a channel: there is no {named}"
+            f"{f'; and so on for {more} more' if more > 0 else ''}. Add the files, or name fewer channels."
+        )

@@ -1,0 +1,1 @@
+"""Weights on disk: model files, base weights, and both by name."""

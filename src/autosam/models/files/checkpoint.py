@@ -1,0 +1,265 @@
+"""autosam's own model file: one `.safetensors` with the tensors of every part and a header about them.
+
+Nothing here knows an architecture. A tensor's name begins with its part: `generator.`, then `sam.` where the
+whole base is in the file, or `adapter.` and `decoder.` (with `prompts.` where the prompt
+encoder was trained) where the header names a published base instead. `statistics.` is there where the model
+knows what its training images look like, and `region_classifier.` where it has one. Files of version 0.1 have
+other names for some parts and settings, see `config.old_names`; they are given the names of today as they are
+read.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from autosam.config.old_names import HEADER_FIELDS, MODEL_PARTS, renamed_settings
+from autosam.errors import ModelError
+from autosam.images import atomic_path
+
+BUNDLED = Path(__file__).resolve().parents[1] / "bundled"
+"""The models of the package: nobody who uses them is warned of old names in them."""
+FORMAT_VERSION = 2
+# safetensors writes metadata in the order of a hash map, another one in each process: one key has one order.
+_KEY = "autosam"
+_HALF_FROM = 1024
+STATISTICS = "statistics"
+"""Part of the statistics of training images, whose small numbers are kept exactly."""
+REGION_CLASSIFIER = "region_classifier"
+"""Part of the region classifier's trees, whose thresholds are kept exactly."""
+
+
+@dataclass(frozen=True)
+class ModelHeader:
+    """What a model file says about itself; everything in it is written as JSON.
+
+    Parameters
+    ----------
+    settings : mapping
+        The resolved model settings, enough to build the architecture again.
+    base_name, base_sha256 : str
+        The published weights that the adapter belongs to; empty where the file holds the whole model.
+    training : mapping
+        Summary of the training run: data, steps, scores.
+    license : str
+        License of the weights, with its reason where the data dictate it.
+    format_version : int
+        Version of the file format.
+    """
+
+    settings: Mapping[str, Any]
+    base_name: str = ""
+    base_sha256: str = ""
+    training: Mapping[str, Any] = field(default_factory=dict)
+    license: str = ""
+    format_version: int = FORMAT_VERSION
+
+
+def save_model(
+    path: str | Path, *, tensors: Mapping[str, Tensor], metadata: ModelHeader, half: bool = False
+) -> None:
+    """Write a model file under a temporary name and rename it when it is whole.
+
+    The same tensors and header give the same bytes.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        File to write, ending in `.safetensors`; its folder must exist. An existing file is replaced.
+    tensors : mapping of str to torch.Tensor
+        Tensors by name, as `join_parts` names them; on any device.
+    metadata : ModelHeader
+        The header.
+    half : bool
+        Store floating-point tensors as float16. Those of one dimension (biases, scales, running statistics)
+        or of fewer than 1,024 values (a position code's matrix) keep their type, because they weigh nothing
+        and carry the precision, and so do the statistics of training images, the region classifier, and tensors
+        with a value that float16 cannot hold. Integers are never changed.
+
+    Raises
+    ------
+    ModelError
+        If there is no tensor or the suffix is another one.
+    OutputError
+        If the file cannot be written; nothing is left behind.
+    """
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise ModelError(f"{path} does not end in .safetensors, which is what autosam writes models to")
+    if not tensors:
+        raise ModelError(f"nothing to save in {path}: no tensors were given")
+    exact = (f"{STATISTICS}.", f"{REGION_CLASSIFIER}.")
+    stored = {name: _stored(tensors[name], half=half and not name.startswith(exact)) for name in sorted(tensors)}
+    content = save(stored, metadata={_KEY: json.dumps(asdict(metadata), sort_keys=True)})
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def load_model(path: str | Path) -> tuple[dict[str, Tensor], ModelHeader]:
+    """Read a model file.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        A file that `save_model` wrote.
+
+    Returns
+    -------
+    tensors : dict of str to torch.Tensor
+        On the CPU, sorted by name; float16 and bfloat16 come back as float32.
+    header : ModelHeader
+        The header.
+
+    Raises
+    ------
+    ModelError
+        If the file is missing, cut short, no autosam model, or of a newer format.
+    """
+    path = Path(path)
+    header = read_header(path)
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            tensors = {_renamed(name): _restored(file.get_tensor(name)) for name in sorted(file.keys())}
+    except (SafetensorError, OSError) as error:
+        raise _unreadable(path, error) from error
+    return tensors, header
+
+
+def read_header(path: str | Path) -> ModelHeader:
+    """Read the header alone.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        A file that `save_model` wrote.
+
+    Returns
+    -------
+    ModelHeader
+        The header.
+
+    Raises
+    ------
+    ModelError
+        As for `load_model`.
+    """
+    path = Path(path)
+    if not path.is_file():
+        what = "a folder" if path.is_dir() else "no file"
+        raise ModelError(f"{path} is {what}, wanted an autosam model (.safetensors): check the path")
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise _unreadable(path, error) from error
+    if _KEY not in metadata:
+        raise ModelError(
+            f"{path} has no autosam header, so it is not an autosam model: "
+            "if it holds SAM weights, name it as the base of a model instead"
+        )
+    return _parsed(path, metadata[_KEY])
+
+
+def join_parts(parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Name the tensors of several parts for one file.
+
+    Parameters
+    ----------
+    parts : mapping of str to mapping of str to torch.Tensor
+        A state dict per part.
+
+    Returns
+    -------
+    dict of str to torch.Tensor
+        `<part>.<name>` for every tensor; empty parts leave no trace.
+
+    Examples
+    --------
+    >>> sorted(join_parts({"generator": {"bias": torch.zeros(2)}, "decoder": {"bias": torch.zeros(3)}}))
+    ['decoder.bias', 'generator.bias']
+    """
+    return {f"{part}.{name}": tensor for part, state in parts.items() for name, tensor in state.items()}
+
+
+def split_parts(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    """Undo `join_parts`.
+
+    Parameters
+    ----------
+    tensors : mapping of str to torch.Tensor
+        Tensors as `load_model` gives them.
+
+    Returns
+    -------
+    dict of str to dict of str to torch.Tensor
+        A state dict per part.
+
+    Examples
+    --------
+    >>> split_parts({"generator.head.bias": torch.zeros(2)})
+    {'generator': {'head.bias': tensor([0., 0.])}}
+    """
+    parts: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        part, _, rest = name.partition(".")
+        parts.setdefault(part, {})[rest] = tensor
+    return parts
+
+
+def _renamed(name: str) -> str:
+    part, dot, rest = name.partition(".")
+    return f"{MODEL_PARTS.get(part, part)}{dot}{rest}"
+
+
+def _stored(tensor: Tensor, *, half: bool) -> Tensor:
+    # A copy: safetensors refuses tensors that share memory, as tied weights do.
+    tensor = tensor.detach().cpu().contiguous().clone()
+    if not half or not tensor.is_floating_point() or tensor.ndim < 2 or tensor.numel() < _HALF_FROM:
+        return tensor
+    shorter = tensor.to(torch.float16)
+    return shorter if bool(torch.isfinite(shorter).all()) else tensor
+
+
+def _restored(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+
+
+def _parsed(path: Path, text: str) -> ModelHeader:
+    damaged = ModelError(f"{path} has a header that autosam cannot read: get the file again")
+    try:
+        values = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise damaged from error
+    version = values.get("format_version") if isinstance(values, dict) else None
+    if not isinstance(version, int):
+        raise damaged
+    if version > FORMAT_VERSION:
+        raise ModelError(
+            f"{path} has model format {version}, this autosam reads up to {FORMAT_VERSION}: upgrade autosam"
+        )
+    source = None if path.resolve().parent == BUNDLED else str(path)
+    if isinstance(values.get("settings"), dict) and version < FORMAT_VERSION:
+        values = {HEADER_FIELDS.get(name, name): value for name, value in values.items()}
+        values["settings"] = renamed_settings(values["settings"], source=source)
+    wanted = {item.name: type(getattr(ModelHeader(settings={}), item.name)) for item in fields(ModelHeader)}
+    if {name: type(value) for name, value in values.items()} != wanted:
+        raise damaged
+    return ModelHeader(**values)
+
+
+def _unreadable(path: Path, error: SafetensorError | OSError) -> ModelError:
+    if path.suffix in (".pth", ".pt"):
+        return ModelError(
+            f"{path} is a torch weight file, wanted an autosam model (.safetensors): "
+            "published SAM weights are the base of a model, not a model"
+        )
+    return ModelError(f"{path} is damaged, cut short or not a safetensors file ({error}): get the file again")

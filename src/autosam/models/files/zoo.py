@@ -1,0 +1,262 @@
+"""Models and weights by name: what comes with autosam, what can be fetched, and where it lies.
+
+Nothing is downloaded unless `fetch` is called, and a mistyped name is never replaced by another model.
+"""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib.resources import files
+from pathlib import Path
+
+import pooch
+
+from autosam.errors import ModelError
+
+
+@dataclass(frozen=True)
+class BaseWeights:
+    """Weights of the Segment Anything Model as published.
+
+    Parameters
+    ----------
+    name : str
+        The SAM variant.
+    file : str
+        File name, here and at the source.
+    sha256 : str
+        Hash of the file.
+    size : int or None
+        Bytes, where known.
+    license : str
+        License of the weights.
+    """
+
+    name: str
+    file: str
+    sha256: str
+    size: int | None
+    license: str = "Apache-2.0"
+
+    @property
+    def url(self) -> str:
+        """Where the file is published."""
+        return f"https://dl.fbaipublicfiles.com/segment_anything/{self.file}"
+
+
+@dataclass(frozen=True)
+class BundledModel:
+    """A whole model inside the package.
+
+    Parameters
+    ----------
+    name : str
+        Its name on the command line.
+    license : str
+        License of its weights, which the training data dictate.
+    """
+
+    name: str
+    license: str
+
+    @property
+    def path(self) -> Path:
+        """Where the file is, or would be."""
+        return Path(str(files("autosam.models") / "bundled" / f"{self.name}.safetensors"))
+
+
+BASES = {
+    base.name: base
+    for base in (
+        BaseWeights(
+            "vit_b",
+            "sam_vit_b_01ec64.pth",
+            "ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912",
+            375_042_383,
+        ),
+        BaseWeights(
+            "vit_l",
+            "sam_vit_l_0b3195.pth",
+            "3adcc4315b642a4d2101128f611684e8734c41232a17c648ed1693702a49a622",
+            None,
+        ),
+        BaseWeights(
+            "vit_h",
+            "sam_vit_h_4b8939.pth",
+            "a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e",
+            2_564_550_879,
+        ),
+    )
+}
+BUNDLED = {
+    model.name: model
+    for model in (BundledModel("mito", "CC BY-NC-SA 3.0"), BundledModel("nuclei", "CC BY-NC-SA 4.0"))
+}
+
+
+def home() -> Path:
+    """Give the folder of fetched files: `$AUTOSAM_HOME`, or the user's cache folder.
+
+    Returns
+    -------
+    pathlib.Path
+        Absolute; it need not exist.
+    """
+    chosen = os.environ.get("AUTOSAM_HOME")
+    return Path(chosen).expanduser().absolute() if chosen else Path(pooch.os_cache("autosam"))
+
+
+def cached_path(name: str) -> Path:
+    """Give the place of base weights on this machine, whether or not they are there.
+
+    Parameters
+    ----------
+    name : str
+        A name in `BASES`.
+
+    Returns
+    -------
+    pathlib.Path
+        A file in `home()`.
+
+    Raises
+    ------
+    ModelError
+        If the name is unknown.
+    """
+    return home() / _base(name).file
+
+
+def resolve_model(name_or_path: str | Path) -> Path:
+    """Find a model: a bundled one by name, otherwise the file at a path.
+
+    Parameters
+    ----------
+    name_or_path : str or pathlib.Path
+        A name in `BUNDLED` or a path; the name goes first.
+
+    Returns
+    -------
+    pathlib.Path
+        An existing file; what is in it is not looked at.
+
+    Raises
+    ------
+    ModelError
+        If there is neither; the message lists the names and what is spelled alike.
+    """
+    text = str(name_or_path)
+    if text in BUNDLED:
+        path = BUNDLED[text].path
+        if not path.is_file():
+            raise ModelError(f"the bundled model {text} is not at {path}: install autosam again")
+        return path
+    path = Path(text).expanduser()
+    if path.is_file():
+        return path
+    if text in BASES:
+        raise ModelError(
+            f"{text} is base weights to train on, not a model: use one of {', '.join(BUNDLED)} "
+            "or the file of a trained model"
+        )
+    if text and path.is_dir():
+        raise ModelError(f"{text} is a folder, wanted the name of a model or a .safetensors file in it")
+    near = get_close_matches(text, BUNDLED)
+    if path.parent.is_dir():
+        beside = {item.name: str(item) for item in sorted(path.parent.glob("*.safetensors"))}
+        near += [beside[name] for name in get_close_matches(path.name, beside)]
+    raise ModelError(f"no model is named {text!r} and no such file exists; {_choice(BUNDLED, near)}")
+
+
+def base_weights(name: str, *, offline: bool = False) -> Path:
+    """Find base weights that were fetched before; never downloads.
+
+    Parameters
+    ----------
+    name : str
+        A name in `BASES`.
+    offline : bool
+        Advise to put the file there by hand instead of fetching it; also set by `$AUTOSAM_OFFLINE`.
+
+    Returns
+    -------
+    pathlib.Path
+        A file with the published hash.
+
+    Raises
+    ------
+    ModelError
+        If the name is unknown, the file is not there or its hash is another.
+    """
+    base = _base(name)
+    path = cached_path(name)
+    advice = _by_hand(base, path) if _is_offline(offline) else f"get it with `autosam models fetch {name}`"
+    if not path.is_file():
+        raise ModelError(f"the weights of {name} are not on this machine ({path}): {advice}")
+    found = pooch.file_hash(str(path), alg="sha256")
+    if found != base.sha256:
+        raise ModelError(f"{path} has sha256 {found}, wanted {base.sha256}: delete it, then {advice}")
+    return path
+
+
+def fetch(name: str, *, offline: bool = False) -> Path:
+    """Download base weights into `home()`, with a progress bar, and check their hash.
+
+    Parameters
+    ----------
+    name : str
+        A name in `BASES`. A file that is there already and whole is not downloaded again.
+    offline : bool
+        Refuse to download; also set by `$AUTOSAM_OFFLINE` (to anything but 0).
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+
+    Raises
+    ------
+    ModelError
+        If the name is unknown, the download is refused or fails, or the file has another hash.
+    """
+    base = _base(name)
+    if _is_offline(offline):
+        return base_weights(name, offline=True)
+    path = cached_path(name)
+    # pooch's own chunks of 1 KB are each flushed to disk.
+    downloader = pooch.HTTPDownloader(progressbar=True, chunk_size=2**20)
+    try:
+        pooch.retrieve(
+            base.url, known_hash=f"sha256:{base.sha256}", fname=base.file, path=home(), downloader=downloader
+        )
+    except (OSError, ValueError) as error:
+        # requests' errors are OSErrors; a wrong hash is a ValueError.
+        reason = " ".join(str(error).split())
+        raise ModelError(f"cannot fetch {name} ({reason}): try again, or {_by_hand(base, path)}") from error
+    return path
+
+
+def _base(name: str) -> BaseWeights:
+    if name in BUNDLED:
+        raise ModelError(f"{name} comes with autosam: nothing to fetch; base weights are {', '.join(BASES)}")
+    if name not in BASES:
+        # A base may also be given as a file; whoever asked for one wants to know that it is not there.
+        missing = " and no such file exists" if Path(name).suffix or os.sep in name else ""
+        near = get_close_matches(name, BASES, n=1)
+        raise ModelError(f"no base weights are named {name!r}{missing}; {_choice(BASES, near)}")
+    return BASES[name]
+
+
+def _is_offline(asked: bool) -> bool:
+    return asked or os.environ.get("AUTOSAM_OFFLINE", "0") not in ("", "0")
+
+
+def _by_hand(base: BaseWeights, path: Path) -> str:
+    return f"download {base.url} elsewhere and put it at {path}"
+
+
+def _choice(known: Iterable[str], near: Iterable[str]) -> str:
+    near = list(near)
+    meant = f"; did you mean {' or '.join(near)}?" if near else ""
+    return f"known: {', '.join(known)}{meant}"

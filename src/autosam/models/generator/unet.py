@@ -1,0 +1,118 @@
+"""The prompt generator: a UNet that turns an image into maps of foreground, boundary, centers and affinities."""
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import segmentation_models_pytorch as smp
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from autosam.errors import ModelError
+
+Channel = Literal["foreground", "boundary", "center", "affinity_row", "affinity_col"]
+CHANNELS: tuple[Channel, ...] = get_args(Channel)
+
+
+class Generator(nn.Module):
+    """A segmentation-models-pytorch UNet whose output channels have names.
+
+    Its ``tile_size`` is None: it takes tiles of any size.
+
+    Parameters
+    ----------
+    encoder : str
+        Any encoder name of segmentation-models-pytorch, such as ``resnet18``.
+    channels : sequence of {"foreground", "boundary", "center", "affinity_row", "affinity_col"}
+        Maps to predict, in this order; at least one, none twice.
+    depth : int
+        Down-sampling stages, 3 to 5.
+    decoder_channels : sequence of int
+        Channels of the decoder's stages, deepest first; one for each stage.
+    downsample : int
+        The UNet sees the image that many times smaller, and its logits are brought back bilinearly: for images
+        that are zoomed for SAM's coarse masks, of which a UNet needs nothing. The input's sides must be
+        multiples of this times 2 to the power of ``depth``: of ``stride``.
+
+    Raises
+    ------
+    ModelError
+        If an encoder or a channel is unknown, or the stages do not fit the depth.
+    """
+
+    def __init__(
+        self,
+        *,
+        encoder: str,
+        channels: Sequence[str],
+        depth: int,
+        decoder_channels: Sequence[int],
+        downsample: int = 1,
+    ) -> None:
+        super().__init__()
+        if downsample < 1:
+            raise ModelError(f"downsample is {downsample}; the image is seen 1 or more times smaller")
+        if not channels or len(set(channels)) < len(channels) or not set(channels) <= set(CHANNELS):
+            raise ModelError(
+                f"the generator's channels are {list(channels)}; name one or more of {', '.join(CHANNELS)}, "
+                "each once"
+            )
+        if len(decoder_channels) != depth:
+            raise ModelError(
+                f"the generator has depth {depth} and {len(decoder_channels)} decoder stages; "
+                "give one entry of decoder_channels for each stage"
+            )
+        self.channels = tuple(channels)
+        self.stride = 2**depth * downsample
+        self.downsample = downsample
+        self.tile_size: int | None = None
+        try:
+            self.unet = smp.Unet(
+                encoder_name=encoder,
+                encoder_depth=depth,
+                encoder_weights=None,
+                decoder_channels=tuple(decoder_channels),
+                in_channels=3,
+                classes=len(channels),
+            )
+        # smp looks a name up in its own table, timm (names that begin with tu-) raises a RuntimeError.
+        except (KeyError, RuntimeError, ValueError) as error:
+            reason = " ".join(str(error).split())[:120]
+            raise ModelError(
+                f"no generator can be built on encoder {encoder!r} with depth {depth} ({reason}); "
+                "segmentation_models_pytorch.encoders.get_encoder_names() lists encoders"
+            ) from error
+
+    @property
+    def deepest(self) -> nn.Module:
+        """The layers whose last output is the deepest feature map."""
+        encoder: nn.Module = self.unet.encoder
+        return encoder
+
+    @property
+    def deepest_channels(self) -> int:
+        """Channels of the deepest feature map."""
+        return int(self.unet.encoder.out_channels[-1])
+
+    def forward(self, image: Tensor, *, reduced: bool = False) -> Tensor:
+        """Predict logits.
+
+        Parameters
+        ----------
+        image : Tensor, shape (B, 3, H, W)
+            Intensities of 0 to 1; H and W multiples of ``stride``.
+        reduced : bool
+            The image is as small as the UNet sees it already, H and W multiples of ``stride / downsample``: better
+            than to zoom_image an image for SAM and to shrink that again, which blurs it.
+
+        Returns
+        -------
+        Tensor, shape (B, channels, H, W)
+            Logits; a sigmoid makes them probabilities.
+        """
+        # Zero-centered input of about unit spread, as the encoders' first normalization layers expect.
+        image = (image - 0.5) / 0.25
+        if self.downsample == 1 or reduced:
+            logits: Tensor = self.unet(image)
+            return logits
+        smaller = F.avg_pool2d(image, self.downsample)
+        return F.interpolate(self.unet(smaller), scale_factor=self.downsample, mode="bilinear")

@@ -1,0 +1,1 @@
+"""SAM: its sizes, its adapters, and the way from prompts to masks."""

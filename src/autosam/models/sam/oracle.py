@@ -1,0 +1,95 @@
+"""An oracle: the truth chooses among SAM's masks. What comes out is an upper bound, never a result."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autosam.errors import InputError
+from autosam.images import resize_nearest
+from autosam.instances import MaskCrop
+
+
+@dataclass(frozen=True, eq=False)
+class Oracle:
+    """True objects, and how much of each a mask covers.
+
+    Attributes
+    ----------
+    labels : ndarray of int32, shape (H, W)
+        0 for background and 1..n for the objects.
+    sizes : ndarray of intp, shape (n + 1,)
+        Pixels of each id.
+    """
+
+    labels: NDArray[np.int32]
+    sizes: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, truth: NDArray[np.integer[Any]], shape: tuple[int, int]) -> "Oracle":
+        """Take true labels of any ids, 0 for background, of an image of this shape.
+
+        Raises
+        ------
+        InputError
+            If they are no such labels.
+        """
+        if truth.dtype.kind not in "biu" or (truth.dtype.kind == "i" and truth.size and truth.min() < 0):
+            raise InputError(
+                f"the true labels are {truth.dtype}; wanted integers, 0 for background and ids above."
+            )
+        if truth.shape != shape:
+            raise InputError(f"the true labels have shape {truth.shape}; wanted that of the image, {shape}.")
+        ids, codes = np.unique(truth, return_inverse=True)
+        labels = (codes.reshape(shape) + int(ids[0] != 0)).astype(np.int32)
+        return cls(labels, np.bincount(labels.ravel()))
+
+    def resized(self, shape: tuple[int, int]) -> "Oracle":
+        """Give the same objects on another grid; an object that covers no pixel's center there has size 0."""
+        labels = resize_nearest(self.labels, shape)
+        return Oracle(labels, np.bincount(labels.ravel(), minlength=len(self.sizes)))
+
+    def iou(self, crop: MaskCrop) -> float:
+        """Give the highest IoU of a mask with any object; 0 where it covers none."""
+        rows, columns = crop.mask.shape
+        covered = self.labels[crop.row : crop.row + rows, crop.col : crop.col + columns][crop.mask]
+        ids, shared = np.unique(covered[covered > 0], return_counts=True)
+        return float((shared / (covered.size + self.sizes[ids] - shared)).max(initial=0.0))
+
+    def choose(self, crops: Sequence[MaskCrop | None], preferred: int) -> int:
+        """Give the index of the mask with the highest IoU with any object.
+
+        Parameters
+        ----------
+        crops : sequence of MaskCrop or None
+            The alternatives; None for an empty mask.
+        preferred : int
+            What is chosen where no mask covers any object, and among equals.
+        """
+        ious = np.array([0.0 if crop is None else self.iou(crop) for crop in crops])
+        return preferred if ious[preferred] == ious.max() else int(ious.argmax())
+
+    def better(self, usual: Sequence[MaskCrop], others: Sequence[MaskCrop]) -> list[MaskCrop]:
+        """Give, for every prompt, the mask with the higher IoU with any object.
+
+        Parameters
+        ----------
+        usual, others : sequence of MaskCrop
+            At most one per prompt; whichever has none is without a mask there.
+
+        Returns
+        -------
+        list of MaskCrop
+            In order of prompt, each with the score of the usual one where there is one. The usual one stays
+            among equals, and also its lack where the other covers no object.
+        """
+        own, found = ({crop.prompt: crop for crop in crops} for crops in (usual, others))
+        chosen = []
+        for index in sorted(own.keys() | found.keys()):
+            pair = own.get(index), found.get(index)
+            first, crop = pair[0], pair[self.choose(pair, preferred=0)]
+            if crop is not None:
+                chosen.append(crop if first is None else replace(crop, score=first.score))
+        return chosen

@@ -1,0 +1,251 @@
+"""How far an image lies from those that a model was trained on, in the eyes of its own generator.
+
+A tile is described by the mean and the standard deviation of each channel of the generator's deepest feature map.
+Training tiles that are alike are a kind. A tile's distance is the Mahalanobis distance to the nearest kind's mean,
+with one covariance within all kinds. An image's novelty is the median distance of its tiles, divided by what
+training tiles keep below.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from autosam.errors import ModelError
+from autosam.models.generator.sam_unet import SamGenerator
+from autosam.models.generator.unet import Generator
+
+LEAST_TILES = 16
+"""Fewer training tiles say nothing of how training tiles differ."""
+
+TILES_OF_A_KIND = 16
+"""Different tiles of a source for each kind of it. A data set can hold several modalities, and what lies between
+two of them is like neither: with one mean for each source, `nuclei` took electron micrographs for familiar."""
+
+SHRINKAGE = 0.5
+"""Share of the covariance that is taken from the identity, scaled to the mean variance."""
+
+PERCENTILE = 95.0
+"""Percentage of the training tiles, each measured without its half of its source, that sets the limit. An image is
+judged by its median tile, which lies nearer than its furthest ones. Chosen from what the bundled models give; the
+figures are in their cards."""
+
+
+@dataclass(frozen=True, eq=False)
+class NoveltyStatistics:
+    """Statistics of the descriptors of training tiles.
+
+    The covariance is V diag(``variances``) Vᵀ + ``rest`` (I - V Vᵀ), with V the transpose of ``components``.
+
+    Attributes
+    ----------
+    means : ndarray of float32, shape (N, D)
+        One for each kind of training tiles; at least one.
+    components : ndarray of float32, shape (K, D)
+        Orthonormal rows.
+    variances : ndarray of float32, shape (K,)
+        Along the components; above 0.
+    rest : float32
+        Variance in every other direction; above 0.
+    limit : float32
+        Distance that a novelty of 1 stands for; above 0.
+
+    References
+    ----------
+    Lee et al., "A simple unified framework for detecting out-of-distribution samples and adversarial attacks",
+    NeurIPS 2018: class means, here of kinds, with one covariance, and the smallest Mahalanobis distance.
+    Ledoit and Wolf, "A well-conditioned estimator for large-dimensional covariance matrices", 2004: shrinking the
+    covariance towards a multiple of the identity, as there are fewer tiles than dimensions.
+    """
+
+    means: NDArray[np.float32]
+    components: NDArray[np.float32]
+    variances: NDArray[np.float32]
+    rest: NDArray[np.float32] | np.float32
+    limit: NDArray[np.float32] | np.float32
+
+    def distances(self, descriptors: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Measure each descriptor's distance to the nearest kind.
+
+        Parameters
+        ----------
+        descriptors : ndarray of float32, shape (N, D)
+
+        Returns
+        -------
+        ndarray of float64, shape (N,)
+            Mahalanobis distances.
+        """
+        along, means_along = (
+            values.astype(np.float64) @ self.components.T for values in (descriptors, self.means)
+        )
+        nearest = np.full(len(descriptors), np.inf)
+        # Kind by kind: differences to all of them at once would fill the memory.
+        for mean, mean_along in zip(self.means.astype(np.float64), means_along, strict=True):
+            projected = (along - mean_along) ** 2
+            # What rounding leaves of a direction within the components must not be negative.
+            beside = np.maximum(((descriptors - mean) ** 2).sum(axis=1) - projected.sum(axis=1), 0)
+            nearest = np.minimum(nearest, (projected / self.variances).sum(axis=1) + beside / self.rest)
+        distances: NDArray[np.float64] = np.sqrt(nearest)
+        return distances
+
+    def novelty(self, descriptors: NDArray[np.float32]) -> float:
+        """Score an image by its tiles.
+
+        Parameters
+        ----------
+        descriptors : ndarray of float32, shape (N, D)
+            At least one.
+
+        Returns
+        -------
+        float
+            Median distance in units of the limit: above 1 the image is unlike the training images.
+        """
+        return float(np.median(self.distances(descriptors)) / self.limit)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Give the statistics by name, for a model file."""
+        return {item.name: torch.from_numpy(np.array(getattr(self, item.name))) for item in fields(self)}
+
+    @classmethod
+    def from_state_dict(cls, tensors: Mapping[str, Tensor], *, channels: int) -> "NoveltyStatistics":
+        """Take statistics over from a model file.
+
+        Parameters
+        ----------
+        tensors : mapping of str to Tensor
+            As `state_dict` gives them.
+        channels : int
+            Of the generator's deepest feature map.
+
+        Raises
+        ------
+        ModelError
+            If a tensor is missing, unknown or of another shape, or a number is not above 0 that has to be.
+        """
+        names = [item.name for item in fields(cls)]
+        if sorted(tensors) != sorted(names):
+            raise ModelError(f"the statistics of training images are {sorted(tensors)}, wanted {sorted(names)}")
+        values = {name: tensor.numpy().astype(np.float32) for name, tensor in tensors.items()}
+        kinds, components = (len(np.atleast_1d(values[name])) for name in ("means", "components"))
+        wanted = {
+            "means": (kinds, 2 * channels),
+            "components": (components, 2 * channels),
+            "variances": (components,),
+            "rest": (),
+            "limit": (),
+        }
+        wrong = [name for name, shape in wanted.items() if values[name].shape != shape]
+        wrong += [name for name in ("variances", "rest", "limit") if not (values[name] > 0).all()]
+        if wrong or not kinds:
+            raise ModelError(
+                f"the statistics of training images ({', '.join(wrong or ['means'])}) do not fit a generator with "
+                f"{channels} channels in its deepest feature map"
+            )
+        return cls(**values)
+
+
+def fit_statistics(sources: Sequence[NDArray[np.float32]]) -> NoveltyStatistics | None:
+    """Make the statistics of training tiles.
+
+    Each source is parted into kinds, one for ``TILES_OF_A_KIND`` different tiles, by k-means. The limit comes from
+    distances that are honest: each tile's from statistics of the other halves alone.
+
+    Parameters
+    ----------
+    sources : sequence of ndarray of float32, shape (N, D)
+        The tiles' descriptors, source by source, similar ones next to each other: the halves are the first and the
+        second one of each source.
+
+    Returns
+    -------
+    NoveltyStatistics or None
+        None where there are fewer than ``LEAST_TILES`` tiles, a half in which no kind has tiles that differ, or
+        hardly a tile that differs from the others.
+    """
+    if sum(map(len, sources)) < LEAST_TILES:
+        return None
+    # A half has as many kinds as the whole: fewer would be wider, and the limit too small in units of their width.
+    counts = [len(np.unique(tiles, axis=0)) // TILES_OF_A_KIND for tiles in sources]
+    halves = [np.array_split(tiles, 2) for tiles in sources]
+    distances = []
+    for own, other in ((0, 1), (1, 0)):
+        without = _fit([half[other] for half in halves], counts)
+        if without is None:
+            return None
+        distances.append(without.distances(np.concatenate([half[own] for half in halves])))
+    whole = _fit(sources, counts)
+    limit = np.float32(np.percentile(np.concatenate(distances), PERCENTILE))
+    return None if whole is None or limit <= 0 else replace(whole, limit=limit)
+
+
+def _kinds(tiles: NDArray[np.float32], count: int) -> list[NDArray[np.float32]]:
+    """Part the tiles of one source into at most ``count`` kinds, of tiles that are alike; none of no tiles."""
+    count = min(count, len(np.unique(tiles, axis=0)) // (TILES_OF_A_KIND // 2))
+    if count < 2:
+        return [tiles] if len(tiles) else []
+    # Slow to load, and those who segment don't need it.
+    from sklearn.cluster import KMeans
+
+    # Features differ in scale by far: neither the largest must decide alone, nor the rounding of a constant one.
+    mean, spread = tiles.mean(axis=0, dtype=np.float64), tiles.std(axis=0, dtype=np.float64)
+    spread[spread <= np.finfo(np.float32).eps * np.abs(mean)] = np.inf
+    kind_of = KMeans(count, n_init=4, random_state=0).fit_predict((tiles - mean) / spread)
+    return [tiles[kind_of == kind] for kind in np.unique(kind_of)]
+
+
+def _fit(sources: Sequence[NDArray[np.float32]], counts: Sequence[int]) -> NoveltyStatistics | None:
+    """Give means and shrunk covariance, with a limit of 1; None where no kind has tiles that differ."""
+    kinds = [kind for tiles, count in zip(sources, counts, strict=True) for kind in _kinds(tiles, count)]
+    free = sum(map(len, kinds)) - len(kinds)
+    if free < 1:
+        return None
+    means = [tiles.mean(axis=0, dtype=np.float64) for tiles in kinds]
+    offsets = np.concatenate([tiles - mean for tiles, mean in zip(kinds, means, strict=True)])
+    # All alike, but for the rounding of their mean.
+    if np.abs(offsets).max() <= np.finfo(np.float32).eps * np.abs(means).max():
+        return None
+    _, roots, directions = np.linalg.svd(offsets, full_matrices=False)
+    there = roots > roots[0] * np.finfo(np.float32).eps
+    variances = roots[there] ** 2 / free
+    rest = SHRINKAGE * variances.sum() / offsets.shape[1]
+    return NoveltyStatistics(
+        means=np.stack(means).astype(np.float32),
+        components=directions[there].astype(np.float32),
+        variances=((1 - SHRINKAGE) * variances + rest).astype(np.float32),
+        rest=np.float32(rest),
+        limit=np.float32(1),
+    )
+
+
+@contextmanager
+def describe_tiles(generator: Generator | SamGenerator) -> Iterator[list[NDArray[np.float32]]]:
+    """Describe every tile that the generator sees while the context is open; its answers stay as they are.
+
+    Parameters
+    ----------
+    generator : Generator or SamGenerator
+
+    Yields
+    ------
+    list of ndarray of float32, shape (2 C,)
+        One for each tile so far: mean and standard deviation, over all pixels, of each of the C channels of the
+        deepest feature map.
+    """
+    seen: list[NDArray[np.float32]] = []
+
+    def describe(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor | list[Tensor]) -> None:
+        features = (output if isinstance(output, Tensor) else output[-1]).detach().float()
+        moments = torch.cat([features.mean(dim=(2, 3)), features.std(dim=(2, 3), correction=0)], dim=1)
+        seen.extend(moments.cpu().numpy())
+
+    handle = generator.deepest.register_forward_hook(describe)
+    try:
+        yield seen
+    finally:
+        handle.remove()

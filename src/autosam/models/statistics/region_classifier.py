@@ -1,0 +1,151 @@
+"""A region classifier of candidates: a forest of small regression trees that says how good an object each one is.
+
+The quality of a candidate is 0 to 1: half for an IoU of at least .5 with a true object, and half for the share of
+the ten thresholds .5, .55, … .95 that the IoU reaches, which is what mean average precision counts.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from autosam.errors import ModelError
+
+CHUNK = 4096
+"""Candidates that are judged at a time: 20 MB with 300 trees."""
+
+THRESHOLDS = tuple(round(0.5 + 0.05 * n, 2) for n in range(10))
+
+
+def target_score(iou: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Say what a candidate is worth that has this IoU with its best true object.
+
+    Examples
+    --------
+    >>> target_score(np.array([0.4, 0.5, 0.8, 0.97])).round(2)
+    array([0.  , 0.55, 0.85, 1.  ])
+    """
+    # As exactly as an IoU is known: .8 of a quotient of whole numbers is reached.
+    reached = np.asarray(iou)[..., None] >= np.array(THRESHOLDS) - 1e-9
+    return np.asarray((reached[..., 0] + reached.mean(axis=-1)) / 2, dtype=np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class RegionClassifier:
+    """A sum of T regression trees with at most M nodes each, as gradient boosting makes it [1]_.
+
+    A candidate goes from node 0 of every tree to the left where its feature is at most the threshold, and to the
+    right otherwise; a node without a feature is a leaf.
+
+    Attributes
+    ----------
+    feature : ndarray of int16, shape (T, M)
+        Which feature a node asks for; -1 for a leaf.
+    threshold : ndarray of float32, shape (T, M)
+    left, right : ndarray of int16, shape (T, M)
+        Where a candidate goes on; larger than the node itself, 0 for a leaf.
+    value : ndarray of float32, shape (T, M)
+        What a leaf adds.
+    start : float32
+        What the values are added to.
+    features : int64
+        Number of features of a candidate.
+    diameter : float32
+        Typical diameter, in pixels of the maps, in which candidates are described.
+
+    References
+    ----------
+    .. [1] Friedman JH (2001). Greedy function approximation: a gradient boosting machine. Ann. Statist. 29,
+       1189-1232.
+    """
+
+    feature: NDArray[np.int16]
+    threshold: NDArray[np.float32]
+    left: NDArray[np.int16]
+    right: NDArray[np.int16]
+    value: NDArray[np.float32]
+    start: NDArray[np.float32] | np.float32
+    features: NDArray[np.int64] | np.int64
+    diameter: NDArray[np.float32] | np.float32
+
+    def score(self, described: NDArray[np.float32]) -> NDArray[np.float64]:
+        """RegionClassifier candidates.
+
+        Parameters
+        ----------
+        described : ndarray of float32, shape (N, F)
+            As `prompts.describe_candidates` gives them.
+
+        Returns
+        -------
+        ndarray of float64, shape (N,)
+            The quality that is to be expected, 0 to 1.
+        """
+        chunks = range(0, len(described), CHUNK)
+        parts = [self._quality(described[start : start + CHUNK]) for start in chunks]
+        return np.concatenate([np.zeros(0), *parts])
+
+    def _quality(self, described: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Walk all candidates through all trees side by side."""
+        tree = np.arange(len(self.feature))
+        candidate = np.arange(len(described))[:, None]
+        node = np.zeros((len(described), len(self.feature)), dtype=np.int16)
+        while True:
+            asked = self.feature[tree, node]
+            inner = asked >= 0
+            if not inner.any():
+                break
+            low = described[candidate, np.maximum(asked, 0)] <= self.threshold[tree, node]
+            node = np.where(inner, np.where(low, self.left[tree, node], self.right[tree, node]), node)
+        added = self.value[tree, node].sum(axis=1, dtype=np.float64)
+        return np.asarray(np.clip(float(self.start) + added, 0, 1))
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Give the trees by name, for a model file."""
+        return {item.name: torch.from_numpy(np.array(getattr(self, item.name))) for item in fields(self)}
+
+    @classmethod
+    def from_state_dict(cls, tensors: Mapping[str, Tensor], *, features: int) -> "RegionClassifier":
+        """Take trees over from a model file.
+
+        Parameters
+        ----------
+        tensors : mapping of str to Tensor
+            As `state_dict` gives them.
+        features : int
+            Number of features that candidates have here.
+
+        Raises
+        ------
+        ModelError
+            If a tensor is missing, unknown, or of another shape or kind, if a node leads back, or if the region
+            classifier asks for other features.
+        """
+        names = [item.name for item in fields(cls)]
+        if sorted(tensors) != sorted(names):
+            raise ModelError(f"the region classifier is {sorted(tensors)}, wanted {sorted(names)}")
+        values = {name: tensor.numpy() for name, tensor in tensors.items()}
+        shape = values["feature"].shape
+        grids, numbers = ("feature", "threshold", "left", "right", "value"), ("start", "features", "diameter")
+        whole = ("feature", "left", "right", "features")
+        wrong = [name for name in numbers if values[name].shape != ()]
+        wrong += [name for name in grids if values[name].shape != shape or len(shape) != 2 or not shape[1]]
+        wrong += [name for name in whole if not np.issubdtype(values[name].dtype, np.integer)]
+        if not wrong:
+            inner, last = values["feature"] >= 0, shape[1] - 1
+            ways = {name: values[name][inner] for name in ("left", "right")}
+            own = np.broadcast_to(np.arange(shape[1]), shape)[inner]
+            wrong += [name for name, way in ways.items() if ((way <= own) | (way > last)).any()]
+            wrong += [name for name in ("diameter", "features") if not values[name] > 0]
+        if wrong:
+            raise ModelError(f"the region classifier is damaged ({', '.join(wrong)}): get the model file again")
+        if int(values["features"]) != features or int(values["feature"].max(initial=-1)) >= features:
+            raise ModelError(
+                f"the region classifier knows {int(values['features'])} features, this autosam gives "
+                f"{features}: use the version of autosam that the model was made with"
+            )
+        short = {"feature": np.int16, "left": np.int16, "right": np.int16, "features": np.int64}
+        return cls(**{name: array.astype(short.get(name, np.float32)) for name, array in values.items()})

@@ -1,0 +1,79 @@
+"""What comes out of the pipeline for one image."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autosam.images import resize_labels, resize_map
+from autosam.prompts import Prompt, zoom_prompts
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """The instances of one image and what they were made of.
+
+    Attributes
+    ----------
+    labels : ndarray of int32, shape (H, W)
+        0 for background, 1..n for the instances in raster order; all 0 where nothing was found.
+    scores : ndarray of float64, shape (n,)
+        Confidence of each instance, 0 to 1, in order of id.
+    prompts : list of Prompt
+        What SAM was asked, or would have been with ``decode.sam``.
+    prompt_of : ndarray of int64, shape (n,)
+        Index of the prompt that each instance answers; -1 where the generator's own region was kept.
+    regions : ndarray of int32, shape (H, W)
+        The generator's own segmentation; all 0 where it was not asked.
+    maps : dict of str to ndarray of float32, shape (H, W)
+        The generator's probabilities by channel; empty where it was not asked.
+    picture : ndarray of uint8, shape (H, W, 3)
+        The normalized image; the mean of the channels where SAM saw them one by one.
+    novelty : float or None
+        How far the image lies from those that the model was trained on; above 1 it is unlike them
+        (`models.statistics.novelty`). None where the generator was not asked, or the model does not know.
+    zoom : float
+        How much the networks saw the image zoomed, on top of ``images.zoom``.
+    stain_normalized : bool
+        Whether the networks saw it with the colors of the training images (``images.stain_references``).
+    """
+
+    labels: NDArray[np.int32]
+    scores: NDArray[np.float64]
+    prompts: list[Prompt]
+    prompt_of: NDArray[np.int64]
+    regions: NDArray[np.int32]
+    maps: dict[str, NDArray[np.float32]]
+    picture: NDArray[np.uint8]
+    novelty: float | None = None
+    zoom: float = 1.0
+    stain_normalized: bool = False
+
+    @property
+    def out_of_distribution(self) -> bool:
+        """Whether the image is unlike those that the model was trained on, as far as the model can tell."""
+        return self.novelty is not None and self.novelty > 1
+
+
+def unzoomed(result: Segmentation, picture: NDArray[np.uint8], factors: tuple[float, float]) -> Segmentation:
+    """Bring a segmentation of a zoomed image back to the image's own grid."""
+    shape = (picture.shape[0], picture.shape[1])
+    maps = {name: resize_map(values, shape) for name, values in result.maps.items()}
+    labels = resize_labels(result.labels, shape, foreground=maps.get("foreground"))
+    ids, firsts = np.unique(labels, return_index=True)
+    # Resampling can lose an object smaller than a pixel, and swap the first pixels of two.
+    left = ids[np.argsort(firsts)]
+    left = left[left > 0]
+    numbers = np.zeros(len(result.scores) + 1, dtype=np.int32)
+    numbers[left] = np.arange(1, len(left) + 1)
+    back = zoom_prompts(result.prompts, (1 / factors[0], 1 / factors[1]))
+    return Segmentation(
+        labels=numbers[labels],
+        scores=result.scores[left - 1],
+        prompts=back,
+        prompt_of=result.prompt_of[left - 1],
+        regions=resize_labels(result.regions, shape, foreground=maps.get("foreground")),
+        maps=maps,
+        picture=picture,
+        novelty=result.novelty,
+    )

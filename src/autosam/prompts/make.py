@@ -1,0 +1,153 @@
+"""Regions → prompts: what the generator tells SAM about each object."""
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
+
+from autosam.errors import ConfigError, InputError
+from autosam.prompts.negatives import REACH, find_negatives
+from autosam.prompts.points import METHODS, place_points
+from autosam.prompts.prompt import ABSENT, MaskPrompt, Prompt
+
+
+def make_prompts(
+    regions: NDArray[np.integer],
+    foreground: ArrayLike | None,
+    *,
+    method: str = "distance",
+    points: int = 1,
+    negatives: int = 0,
+    negative_reach: float = REACH,
+    box: bool = True,
+    box_margin: float = 0.05,
+    mask: bool = True,
+    rejected: NDArray[np.bool_] | None = None,
+) -> list[Prompt]:
+    """Make one prompt of every region.
+
+    Parameters
+    ----------
+    regions : ndarray of int, shape (H, W)
+        Label image of the regions, from :func:`find_regions`; 0 is background.
+    foreground : array_like, shape (H, W), or None
+        Foreground probability, 0 to 1; None where the generator has no such map (``foreground`` of every
+        prompt is then 1).
+    method : {"centroid", "distance", "probability"}
+        How to place the positive points, see :func:`place_points`.
+    points : int
+        Positive points per object; an object with fewer pixels gets as many as it has.
+    negatives : int
+        Largest number of negative points per object, see :func:`find_negatives`.
+    negative_reach : float
+        Distance in pixels within which another region may give a negative.
+    box : bool
+        Whether to give the region's bounding box.
+    box_margin : float
+        By how much the box grows on every side, as a fraction of its height (above and below) and of its
+        width (left and right); clipped to the image.
+    mask : bool
+        Whether to give the generator's own logits inside the smallest crop that holds the grown box. Pixels
+        of other regions are ``ABSENT``; the other logits lie between ``ABSENT`` and ``-ABSENT``.
+    rejected : ndarray of bool, shape (H, W), optional
+        Pixels that are no object's, whatever the map says: ``ABSENT`` in every mask, too.
+
+    Returns
+    -------
+    list of Prompt
+        In order of region id; positive points before negative ones. Empty where there is no region.
+
+    Raises
+    ------
+    ConfigError
+        If a setting is out of range, or if a prompt would hold neither a positive point nor a box nor a mask.
+    InputError
+        If the maps are not 2D or differ in shape, or if a missing foreground map is needed.
+    """
+    _check_settings(method, points, negatives, box, box_margin, mask)
+    regions = np.asarray(regions)
+    values = None if foreground is None else np.asarray(foreground)
+    if regions.ndim != 2:
+        raise InputError(f"regions have shape {regions.shape}, wanted (H, W): give the regions of one image")
+    if values is not None and values.shape != regions.shape:
+        raise InputError(
+            f"regions are {regions.shape} and foreground {values.shape}, wanted one shape: take one image's"
+        )
+    if values is None and (mask or (points and method == "probability")):
+        raise InputError(
+            "mask prompts or method 'probability' came without a foreground map: give one, or use points by "
+            "distance and boxes"
+        )
+    beside = find_negatives(regions, count=negatives, reach=negative_reach) if negatives else {}
+    prompts = []
+    for region, crop in enumerate(ndimage.find_objects(regions), start=1):
+        if crop is None:
+            continue
+        own = regions[crop] == region
+        inside = None if values is None else values[crop]
+        corner = np.array([side.start for side in crop])
+        positive = place_points(own, inside, method=method, count=points) + corner
+        negative = beside.get(region, np.zeros((0, 2)))
+        grown = _grown_box(crop, box_margin, regions.shape)
+        prompts.append(
+            Prompt(
+                points=np.concatenate([positive, negative]),
+                point_labels=np.repeat(np.array([1, 0], dtype=np.int64), [len(positive), len(negative)]),
+                box=grown if box else None,
+                mask=_mask_prompt(regions, values, region, grown, rejected)
+                if mask and values is not None
+                else None,
+                foreground=1.0 if inside is None else _mean(inside[own]),
+                region=region,
+            )
+        )
+    return prompts
+
+
+def _check_settings(method: str, points: int, negatives: int, box: bool, box_margin: float, mask: bool) -> None:
+    """Refuse what no prompt can be made of, also where there is no region to find out with."""
+    if method not in METHODS:
+        raise ConfigError(f"point method {method!r} is unknown, wanted one of {', '.join(METHODS)}: choose one")
+    for name, count in (("points", points), ("negatives", negatives)):
+        if count < 0:
+            raise ConfigError(f"the number of {name} is {count}, wanted 0 or more: give a count")
+    if not 0 <= box_margin < math.inf:
+        raise ConfigError(f"box_margin is {box_margin}, wanted 0 or more: give a fraction of the box's side")
+    if points == 0 and not box and not mask:
+        raise ConfigError("prompts came with points=0, box=False and mask=False, wanted at least one: turn one on")
+
+
+def _grown_box(crop: tuple[slice, slice], margin: float, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Grow a crop to a box whose last row and column belong to it."""
+    first = np.array([side.start for side in crop], dtype=np.float64)
+    last = np.array([side.stop - 1 for side in crop], dtype=np.float64)
+    extra = margin * (last - first + 1)
+    limit = np.array(shape, dtype=np.float64) - 1
+    return np.concatenate([np.maximum(first - extra, 0), np.minimum(last + extra, limit)])
+
+
+def _mask_prompt(
+    regions: NDArray[np.integer],
+    foreground: NDArray[np.floating],
+    region: int,
+    box: NDArray[np.float64],
+    rejected: NDArray[np.bool_] | None,
+) -> MaskPrompt:
+    """Cut the generator's logits out of its map."""
+    row, col = (int(value) for value in np.floor(box[:2]))
+    last_row, last_col = (int(value) for value in np.ceil(box[2:]))
+    crop = (slice(row, last_row + 1), slice(col, last_col + 1))
+    limit = 1 / (1 + math.exp(ABSENT))
+    probability = np.clip(foreground[crop].astype(np.float64), 1 - limit, limit)
+    logits = np.log(probability) - np.log1p(-probability)
+    other = (regions[crop] != 0) & (regions[crop] != region)
+    if rejected is not None:
+        other |= rejected[crop]
+    logits[other] = ABSENT
+    return MaskPrompt(row=row, col=col, logits=np.clip(logits, ABSENT, -ABSENT).astype(np.float32))
+
+
+def _mean(values: NDArray[np.floating]) -> float:
+    """Average in double precision, kept inside 0 to 1 against rounding."""
+    return min(max(float(values.mean(dtype=np.float64)), 0.0), 1.0)

@@ -1,0 +1,17 @@
+"""Probability maps → regions: one for each object, and what is known of each. Pure numpy."""
+
+from autosam.regions.affinities import affinity_maps
+from autosam.regions.features import FEATURES, describe_candidates
+from autosam.regions.find import find_regions, number_regions
+from autosam.regions.grow import grow_tree
+from autosam.regions.tree import MergeTree
+
+__all__ = [
+    "FEATURES",
+    "MergeTree",
+    "affinity_maps",
+    "describe_candidates",
+    "find_regions",
+    "grow_tree",
+    "number_regions",
+]

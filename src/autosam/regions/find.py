@@ -1,0 +1,262 @@
+"""Probability maps → regions: one labeled region per object, the generator's own segmentation."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
+from skimage.segmentation import watershed
+
+from autosam.errors import ConfigError, InputError
+from autosam.regions.affinities import Affinities, grow_along, join_tied, strongest, weakest
+
+BACKGROUND_BORDER = 0.25
+"""Without a foreground map, a region that holds this share of the image's border is background."""
+
+_EIGHT = np.ones((3, 3), dtype=bool)
+_FOUR = ndimage.generate_binary_structure(2, 1)
+_AFFINITIES = ("affinity_row", "affinity_col")
+
+
+def find_regions(
+    foreground: ArrayLike | None,
+    boundary: ArrayLike | None = None,
+    *,
+    center: ArrayLike | None = None,
+    affinities: tuple[ArrayLike, ArrayLike] | None = None,
+    threshold: float = 0.5,
+    boundary_threshold: float = 0.5,
+    center_threshold: float = 0.5,
+    min_size: int = 30,
+    min_seed_size: int = 8,
+) -> NDArray[np.int32]:
+    """Split the generator's maps into one region per object.
+
+    Foreground and boundary: the 4-connected components of (foreground and not boundary) are seeds, because a
+    diagonal boundary one pixel wide parts 4-connected neighbors only; a watershed on the boundary map grows
+    them over the foreground, so that an object gets its boundary pixels back. Foreground alone: the
+    8-connected components of the foreground. Boundary alone: the components between boundaries, less the
+    background, which is every region that holds at least ``BACKGROUND_BORDER`` of the image's border pixels;
+    object and background share the boundary between them.
+
+    With a center map, seeds are also above ``center_threshold`` in it: two objects stay apart where the boundary
+    between them has a gap. Without a boundary map, 1 − center takes its place.
+
+    With affinities, what parts objects is the larger of the boundary and 1 − the smallest affinity of a pixel to
+    its four neighbors, and the seeds grow over the foreground across the largest affinity first [1]_, so that
+    objects which touch without a gap are cut between their pixels. A boundary also fills an object's narrow necks,
+    so regions whose mean affinity along their common border says that they are one are joined [2]_. Without a
+    foreground map a pixel is foreground by its largest affinity. Everything is 4-connected then.
+
+    Parameters
+    ----------
+    foreground : array_like, shape (H, W), or None
+        Probability, 0 to 1, that a pixel belongs to an object.
+    boundary : array_like, shape (H, W), or None
+        Probability, 0 to 1, that a pixel lies on an object's outline.
+    center : array_like, shape (H, W), optional
+        Probability, 0 to 1, that a pixel lies in the inner part of an object; goes with a foreground map only.
+    affinities : two of array_like, shape (H, W), optional
+        Probability, 0 to 1, that a pixel and the one above it, and a pixel and the one left of it, belong to one
+        object: 0 where either is background. The first map's first row and the second's first column are not
+        read.
+    threshold : float
+        A pixel is foreground above this probability.
+    boundary_threshold : float
+        A pixel is no boundary below this probability; two are tied where 1 − their affinity is below it.
+    center_threshold : float
+        A pixel can be a seed above this probability of being in a center.
+    min_size : int
+        Smaller regions, in pixels, are dropped.
+    min_seed_size : int
+        Smaller seeds, in pixels, are dropped where their foreground component has a larger one. A component
+        without any seed becomes one region.
+
+    Returns
+    -------
+    ndarray of int32, shape (H, W)
+        0 for background and 1..n, without gaps, in raster order of each region's first pixel; all 0 where
+        there is no object.
+
+    Raises
+    ------
+    InputError
+        If all maps are missing, a center map came without a foreground map, or they differ in shape, are not
+        2D or hold values that are no probabilities.
+    ConfigError
+        If a threshold lies outside 0 to 1.
+
+    References
+    ----------
+    .. [1] Cousty J, Bertrand G, Najman L, Couprie M (2009). Watershed cuts: minimum spanning forests and the drop
+       of water principle. IEEE TPAMI 31, 1362-1374. doi:10.1109/TPAMI.2008.173
+    .. [2] Lee K, Zung J, Li P, Jain V, Seung HS (2017). Superhuman accuracy on the SNEMI3D connectomics challenge.
+       arXiv:1706.00120
+
+    Examples
+    --------
+    >>> foreground, boundary = [[0.9, 0.9, 0.9, 0.1, 0.8]], [[0.0, 0.7, 0.2, 0.0, 0.0]]
+    >>> find_regions(foreground, boundary, min_size=1, min_seed_size=1)
+    array([[1, 1, 2, 0, 3]], dtype=int32)
+    """
+    for name, value in (
+        ("threshold", threshold),
+        ("boundary_threshold", boundary_threshold),
+        ("center_threshold", center_threshold),
+    ):
+        if not 0 <= value <= 1:
+            raise ConfigError(f"{name} is {value}, wanted a probability: give a number from 0 to 1")
+    inner = None if foreground is None else _probability_map("foreground", foreground)
+    edge = None if boundary is None else _probability_map("boundary", boundary)
+    core = None if center is None else _probability_map("center", center)
+    ties = None
+    if affinities is not None:
+        ties = _probability_map("affinity_row", affinities[0]), _probability_map("affinity_col", affinities[1])
+    shapes = {
+        name: values.shape
+        for name, values in (
+            ("foreground", inner),
+            ("boundary", edge),
+            ("center", core),
+            *zip(_AFFINITIES, ties or (), strict=False),
+        )
+        if values is not None
+    }
+    if len(set(shapes.values())) > 1:
+        listed = ", ".join(f"{name} is {shape}" for name, shape in shapes.items())
+        raise InputError(f"the maps differ in shape ({listed}), wanted one shape: give maps of one image")
+    if ties is not None:
+        inner = strongest(ties) if inner is None else inner
+        cut = 1 - weakest(ties)
+        edge = cut if edge is None else np.maximum(edge, cut)
+    if core is not None:
+        if inner is None:
+            raise InputError("a center map came without a foreground map, over which its seeds grow: give both")
+        edge = 1 - core if edge is None else edge
+    if inner is not None and edge is not None:
+        apart = edge < boundary_threshold
+        if core is not None:
+            apart &= core > center_threshold
+        labels = _from_seeds(inner > threshold, apart, edge, ties, min_seed_size)
+        if ties is not None:
+            labels = join_tied(ties, labels, 1 - boundary_threshold)
+    elif inner is not None:
+        labels, _ = ndimage.label(inner > threshold, structure=_EIGHT, output=np.int32)
+    elif edge is not None:
+        labels = _from_boundary(edge, boundary_threshold)
+    else:
+        raise InputError(
+            "neither a foreground nor a boundary map came, nor affinities, wanted at least one: give one of them"
+        )
+    return number_regions(labels, min_size=min_size)
+
+
+def _from_seeds(
+    mask: NDArray[np.bool_],
+    apart: NDArray[np.bool_],
+    boundary: NDArray[np.floating],
+    affinities: Affinities | None,
+    min_seed_size: int,
+) -> NDArray[np.int32]:
+    """Grow the seeds, which are the components of ``apart``, until they fill their foreground components."""
+    structure = _EIGHT if affinities is None else _FOUR
+    components, n_components = ndimage.label(mask, structure=structure, output=np.int32)
+    seeds, n_seeds = ndimage.label(mask & apart, output=np.int32)
+    if n_components == 0:
+        return np.asarray(components, dtype=np.int32)
+
+    # a seed's component, and whether the seed may stand
+    home = np.zeros(n_seeds + 1, dtype=np.int32)
+    home[seeds] = components
+    home[0] = 0
+    size = np.bincount(seeds.ravel(), minlength=n_seeds + 1)
+    largest = np.zeros(n_seeds + 1, dtype=bool)
+    by_size = np.lexsort((np.arange(1, n_seeds + 1), -size[1:], home[1:])) + 1
+    largest[by_size[np.diff(home[by_size], prepend=0) != 0]] = True
+    stands = largest | (size >= min_seed_size)
+    stands[0] = False
+
+    # components with at most one seed are regions as they are; only the others need a watershed
+    n_standing = np.bincount(home[stands], minlength=n_components + 1)
+    labels = np.where(n_standing > 1, 0, np.arange(n_components + 1)).astype(np.int32)[components]
+    new_id = np.where(stands, n_components + np.arange(n_seeds + 1), 0).astype(np.int32)
+    boxes = ndimage.find_objects(components)
+    for component in np.flatnonzero(n_standing > 1):
+        box = boxes[component - 1]
+        own = components[box] == component
+        own_seeds = np.where(own, new_id[seeds[box]], 0)
+        if affinities is None:
+            grown = _grow(boundary[box], own_seeds, own)
+        else:
+            grown = grow_along((affinities[0][box], affinities[1][box]), own_seeds, own)
+        labels[box][own] = grown[own]
+    return np.asarray(labels, dtype=np.int32)
+
+
+def _from_boundary(boundary: NDArray[np.floating], boundary_threshold: float) -> NDArray[np.int32]:
+    """Label the regions between boundaries and take the background away."""
+    seeds, n_seeds = ndimage.label(boundary < boundary_threshold, output=np.int32)
+    if n_seeds == 0:
+        return np.asarray(seeds, dtype=np.int32)
+    on_border = np.ones(seeds.shape, dtype=bool)
+    on_border[1:-1, 1:-1] = False
+    share = np.bincount(seeds[on_border], minlength=n_seeds + 1) / np.count_nonzero(on_border)
+    keep = np.where(share < BACKGROUND_BORDER, np.arange(n_seeds + 1), 0).astype(np.int32)
+    keep[0] = 0
+    return np.asarray(keep[_grow(boundary, seeds, np.ones(seeds.shape, dtype=bool))], dtype=np.int32)
+
+
+def _grow(height: NDArray[np.floating], seeds: NDArray[np.int32], mask: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Flood the unseeded pixels of the mask, lowest first."""
+    # the watershed queues every seed pixel; those without an unseeded neighbor have nothing to flood
+    front = ndimage.binary_dilation(mask & (seeds == 0), structure=_EIGHT) & mask
+    flooded = watershed(height, np.where(front, seeds, 0), connectivity=2, mask=front)
+    return np.asarray(np.where(seeds > 0, seeds, flooded), dtype=np.int32)
+
+
+def number_regions(labels: NDArray[np.int32], *, min_size: int = 1) -> NDArray[np.int32]:
+    """Drop what is too small and number the rest in raster order.
+
+    Parameters
+    ----------
+    labels : ndarray of int32, shape (H, W)
+        0 for background.
+    min_size : int
+        Smallest region that stays, in pixels.
+
+    Returns
+    -------
+    ndarray of int32, shape (H, W)
+        1..n, without gaps, by each region's first pixel; all 0 where nothing stays.
+
+    Examples
+    --------
+    >>> number_regions(np.array([[7, 7, 0, 2, 5, 5]], dtype=np.int32), min_size=2)
+    array([[1, 1, 0, 0, 2, 2]], dtype=int32)
+    """
+    pixels = np.flatnonzero(labels)
+    if pixels.size == 0:
+        return np.zeros(labels.shape, dtype=np.int32)
+    ids = labels.ravel()[pixels]
+    size = np.bincount(ids)
+    first = np.zeros(size.size, dtype=np.int64)
+    first[ids[::-1]] = pixels[::-1]  # of several assignments to one place the last stays: the first pixel
+    kept = np.flatnonzero(size >= max(min_size, 1))
+    kept = kept[np.argsort(first[kept], kind="stable")]
+    number = np.zeros(size.size, dtype=np.int32)
+    number[kept] = np.arange(1, kept.size + 1)
+    return np.asarray(number[labels], dtype=np.int32)
+
+
+def _probability_map(name: str, values: ArrayLike) -> NDArray[np.floating]:
+    """Check that the values are a 2D map of probabilities."""
+    array = np.asarray(values)
+    if array.dtype == bool:
+        array = array.astype(np.float32)
+    if array.ndim != 2:
+        raise InputError(f"the {name} map has shape {array.shape}, wanted (H, W): give the map of one image")
+    # blending tiles may leave a rounding error above 1; NaN fails both comparisons
+    if array.size and not (array.min() >= -1e-3 and array.max() <= 1 + 1e-3):
+        raise InputError(
+            f"the {name} map runs from {array.min():g} to {array.max():g}, wanted probabilities from 0 to 1: "
+            "apply the sigmoid first"
+        )
+    return array

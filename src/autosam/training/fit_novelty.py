@@ -1,0 +1,176 @@
+"""The statistics of training images that a model file keeps, so that the model can tell what is unlike them."""
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from autosam.config import Config, load_config
+from autosam.data.folders import LabeledImage
+from autosam.errors import InputError
+from autosam.images import Window, read_window, zoom_image
+from autosam.images.zoom import zoomed_shape
+from autosam.models.files.checkpoint import STATISTICS, ModelHeader, join_parts, load_model, save_model
+from autosam.models.generator.maps import predict_maps
+from autosam.models.networks import Networks, load_networks
+from autosam.models.statistics.novelty import NoveltyStatistics, describe_tiles, fit_statistics
+from autosam.training.batches import tile_size
+
+TILES = 1000
+"""Most training tiles that are described; no source has more than an equal share."""
+
+TURNS = 16
+"""Most tiles for each tile's area in the scenes: eight ways to turn one, at twice as many places as fit beside one
+another. More tiles of a small data set would be too much alike to tell how its images differ."""
+
+DRAWS = 4
+"""Times that a tile is drawn, if need be, for each one that is wanted, as the same one can be drawn again."""
+
+SMALL = 0.4
+"""Share of the tiles that are half as wide and high, and mirrored to fill one, as a small image is."""
+
+
+def measure_statistics(
+    networks: Networks, config: Config, scenes: Sequence[LabeledImage]
+) -> NoveltyStatistics | None:
+    """Describe training tiles as the generator sees them when it segments.
+
+    They are turned at random, as all training tiles are, since a network's features of an image and of the same
+    image turned differ more than those of two images; nothing else of the augmentation is done to them. Some
+    of them are small, as images can be.
+
+    Parameters
+    ----------
+    networks : Networks
+        In evaluation mode.
+    config : Config
+        Its ``seed`` draws the tiles; ``images.zoom`` is what the scenes are zoomed by. They are not brought to
+        one diameter: what is left of the few that are far off it is so unlike the others that hardly anything
+        would be out_of_distribution.
+    scenes : sequence of LabeledImage
+        What the networks were trained on, normalized.
+
+    Returns
+    -------
+    NoveltyStatistics or None
+        None where there is no generator, or where the tiles are too few or too much alike: see
+        `models.statistics.novelty.fit_statistics`.
+    """
+    if networks.generator is None:
+        return None
+    # What the generator sees smaller than SAM is cut at its own scale, as in segmentation.
+    smaller = networks.generator.downsample
+    size = (config.tiles.size or tile_size(networks, config)) // smaller
+    rng = np.random.default_rng(config.seed)
+    sources = sorted({scene.source for scene in scenes})
+    described: list[NDArray[np.float32]] = []
+    for name in sources:
+        own = [scene for scene in scenes if scene.source == name]
+        scale = config.images.zoom / smaller
+        # In tiles; a scene that is smaller than one is mirrored to fill it.
+        shapes = [zoomed_shape(scene.image.shape[:2], scale) for scene in own]
+        area = sum(math.prod(max(1.0, side / size) for side in shape) for shape in shapes)
+        count = min(TILES // len(sources), math.ceil(TURNS * area))
+        tiles = _draw_tiles(own, count, size=size, scale=scale, rng=rng)
+        with describe_tiles(networks.generator) as descriptors:
+            for tile in tiles:
+                predict_maps(
+                    networks.generator,
+                    tile,
+                    tile_size=size * smaller,
+                    overlap=0.0,
+                    reduced=True,
+                    precision=config.decode.precision,
+                )
+        described.append(np.stack(descriptors))
+    return fit_statistics(described)
+
+
+def add_statistics(path: Path, scenes: Sequence[LabeledImage], *, seed: int = 0) -> NoveltyStatistics:
+    """Put the statistics into a model file that `autosam train` wrote; everything else in it stays as it is.
+
+    Parameters
+    ----------
+    path : Path
+        Replaced when the new file is whole.
+    scenes : sequence of LabeledImage
+        What the model was trained on.
+    seed : int
+        Draws the tiles.
+
+    Returns
+    -------
+    NoveltyStatistics
+        What was added, or put in the place of earlier statistics.
+
+    Raises
+    ------
+    ModelError
+        If the file cannot be read.
+    InputError
+        If there are no statistics: see `measure_statistics`.
+    OutputError
+        If the file cannot be written.
+    """
+    networks, header = load_networks(path)
+    statistics = _add(path, networks, header, scenes, seed)
+    if statistics is None:
+        raise InputError(
+            f"{len(scenes)} training images give no statistics for {path}: its generator is missing, or their "
+            "tiles are too few or all alike; name the images that it was trained on"
+        )
+    return statistics
+
+
+def complete_statistics(
+    path: Path, scenes: Sequence[LabeledImage], *, seed: int, device: torch.device | None = None
+) -> None:
+    """Do the same as `add_statistics` where the file has no statistics yet and there are some to be had.
+
+    ``device`` is where the tiles are described, by default the CPU, which is slow with a large encoder.
+    """
+    networks, header = load_networks(path)
+    if networks.statistics is None:
+        for network in networks.parts:
+            network.to(device or "cpu")
+        _add(path, networks, header, scenes, seed)
+
+
+def _add(
+    path: Path, networks: Networks, header: ModelHeader, scenes: Sequence[LabeledImage], seed: int
+) -> NoveltyStatistics | None:
+    """Measure and write; None, and nothing written, where there are no statistics."""
+    config = load_config(defaults=dict(header.settings), overrides=[f"seed={seed}"])
+    statistics = measure_statistics(networks, config, scenes)
+    if statistics is None:
+        return None
+    tensors, header = load_model(path)
+    kept = {name: tensor for name, tensor in tensors.items() if not name.startswith(f"{STATISTICS}.")}
+    added = join_parts({STATISTICS: statistics.state_dict()})
+    save_model(path, tensors=kept | added, metadata=header, half=True)
+    return statistics
+
+
+def _draw_tiles(
+    scenes: Sequence[LabeledImage], count: int, *, size: int, scale: float, rng: np.random.Generator
+) -> Iterator[NDArray[np.float32]]:
+    """Give turned tiles, scene by scene and row by row; fewer than ``count`` where there are no more."""
+    places: set[tuple[int, int, int, int, int, bool]] = set()
+    for _ in range(DRAWS * count):
+        if len(places) == count:
+            break
+        number = int(rng.integers(len(scenes)))
+        height, width = zoomed_shape(scenes[number].image.shape[:2], scale)
+        part = max(1, size // 2) if rng.random() < SMALL else size
+        row, col = (int(rng.integers(max(1, side - part + 1))) for side in (height, width))
+        places.add((number, row, col, part, int(rng.integers(4)), bool(rng.integers(2))))
+    for number, drawn in groupby(sorted(places), key=itemgetter(0)):
+        pixels = zoom_image(scenes[number].image.astype(np.float32) / 255, scale)
+        for _, row, col, part, quarter, flip in drawn:
+            tile = np.rot90(read_window(pixels, Window(row, col, part, part)), quarter)
+            yield tile[:, ::-1] if flip else tile

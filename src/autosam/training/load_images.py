@@ -1,0 +1,101 @@
+"""The scenes that a config's `data` section names, or those of a store."""
+
+from pathlib import Path
+
+from autosam.config import Config, DataConfig, SourceConfig
+from autosam.data.folders import LabeledImage, SplitPart, divide, evenly_spaced, load_scenes, read_split
+from autosam.data.stored_images import names_store, stored_scenes
+from autosam.errors import ConfigError
+
+
+def load_part(data: Path, config: Config, part: SplitPart) -> list[LabeledImage]:
+    """Read the training or the validation scenes.
+
+    `data.fraction` and an user's prompts are for training: validation has all its images and no prompts.
+
+    Parameters
+    ----------
+    data : Path
+        A store, or the folder that the sources and the split file are relative to. A source whose `images` and
+        `labels` both name one store is read from there, divided as it is.
+    config : Config
+    part : {"train", "val"}
+
+    Returns
+    -------
+    list of LabeledImage
+        Source by source, sorted by name, or in the order of the store.
+
+    Raises
+    ------
+    ConfigError
+        If a setting has no effect on a store.
+    InputError
+        If a folder, a file, a list of the split or a part of the store is missing.
+    """
+    if names_store(data):
+        if config.data != DataConfig(fraction=config.data.fraction):
+            raise ConfigError(
+                f"{data} is a store and brings its images and parts itself, so the settings under data have no "
+                f"effect but fraction; leave the others out, or name the folder {data.parent} and the store in "
+                "data.sources"
+            )
+        return _stored(data, None, config, part, None)
+    scenes: list[LabeledImage] = []
+    for source in config.data.sources:
+        images, labels = data / source.images, data / source.labels
+        prompts = data / source.prompts if source.prompts is not None and part == "train" else None
+        if names_store(images):
+            _check_stored(source)
+            scenes += _stored(images, source.name, config, part, prompts)
+            continue
+        stems = (
+            divide(images, part)
+            if config.data.split is None
+            else read_split(data / config.data.split, source.name, part)
+        )
+        scenes += load_scenes(
+            images,
+            labels,
+            source=source.name,
+            stems=evenly_spaced(sorted(stems), _fraction(config, part)),
+            as_components=source.components,
+            min_size=source.min_size,
+            low=config.images.low,
+            high=config.images.high,
+            non_finite=config.images.non_finite,
+            prompts=prompts,
+        )
+    return scenes
+
+
+def _fraction(config: Config, part: SplitPart) -> float:
+    return config.data.fraction if part == "train" else 1.0
+
+
+def _stored(
+    path: Path, source: str | None, config: Config, part: SplitPart, prompts: Path | None
+) -> list[LabeledImage]:
+    return stored_scenes(
+        path,
+        part,
+        source=source,
+        low=config.images.low,
+        high=config.images.high,
+        non_finite=config.images.non_finite,
+        fraction=_fraction(config, part),
+        prompts=prompts,
+    )
+
+
+def _check_stored(source: SourceConfig) -> None:
+    if source.labels != source.images:
+        raise ConfigError(
+            f"source {source.name} has its images in the store {source.images}; name the store as its labels "
+            f"too, not {source.labels}"
+        )
+    if source.components or source.min_size != SourceConfig.model_fields["min_size"].default:
+        raise ConfigError(
+            f"source {source.name} is a store, whose instances are made already; leave components and min_size "
+            "out, or import it anew with --instances"
+        )

@@ -1,0 +1,252 @@
+import argparse
+import os
+import pickle
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from segment_anything.modeling.image_encoder import get_rel_pos
+from torch import Tensor
+
+from autosam.errors import ModelError
+from autosam.models.files.sam_weights import detect_variant, file_sha256, load_sam_weights, load_state_dict_file
+from autosam.models.sam.variants import VARIANTS, build_sam
+
+
+class Code:
+    """What a hostile pickle does: names a function for the reader to call."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, (str(self.marker),)
+
+
+@pytest.fixture
+def tensors() -> dict[str, Tensor]:
+    return {"a.weight": torch.arange(6.0).reshape(2, 3), "a.count": torch.tensor(4)}
+
+
+def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def one_line(caught: pytest.ExceptionInfo[ModelError]) -> str:
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+@pytest.mark.parametrize("name", ["w.pth", "w.pt", "w.safetensors", "old.pth"])
+def test_a_state_dict_is_read_back(tensors, tmp_path, name):
+    path = tmp_path / name
+    if path.suffix == ".safetensors":
+        save_file(tensors, path)
+    else:
+        torch.save(tensors, path, _use_new_zipfile_serialization=name != "old.pth")
+    assert same(load_state_dict_file(path), tensors)
+    assert same(load_state_dict_file(path, sha256=file_sha256(path).upper()), tensors)
+
+
+@pytest.mark.parametrize("key", ["model", "model_state", "model_state_dict", "state_dict"])
+@pytest.mark.parametrize("prefix", ["", "sam.", "module.", "module.sam."])
+def test_training_checkpoints_of_others_are_unwrapped(tensors, tmp_path, key, prefix):
+    wrapped = {
+        key: {prefix + name: tensor for name, tensor in tensors.items()},
+        "epoch": 7,
+        "optimizer": {"lr": 0.1},
+    }
+    torch.save(wrapped, tmp_path / "w.pth")
+    assert same(load_state_dict_file(tmp_path / "w.pth"), tensors)
+
+
+def test_a_prefix_that_only_some_names_have_stays(tmp_path):
+    torch.save({"sam.a": torch.zeros(1), "b": torch.zeros(1)}, tmp_path / "w.pth")
+    assert set(load_state_dict_file(tmp_path / "w.pth")) == {"sam.a", "b"}
+
+
+def test_a_missing_file_and_a_folder(tmp_path):
+    with pytest.raises(ModelError, match=r"gone\.pth does not exist"):
+        load_state_dict_file(tmp_path / "gone.pth")
+    with pytest.raises(ModelError, match="is a folder"):
+        load_state_dict_file(tmp_path)
+
+
+def test_another_hash_is_named_with_the_one_wanted(tensors, tmp_path):
+    path = tmp_path / "w.pth"
+    torch.save(tensors, path)
+    with pytest.raises(ModelError) as caught:
+        load_state_dict_file(path, sha256="0" * 64)
+    assert "0" * 64 in one_line(caught)
+    assert file_sha256(path) in one_line(caught)
+
+
+@pytest.mark.parametrize("name", ["w.pth", "old.pth", "w.safetensors"])
+@pytest.mark.parametrize("kept", [0.0, 0.1, 0.5, 0.9, -1])
+def test_a_truncated_file_is_refused_wherever_it_ends(tmp_path, name, kept):
+    tensors = {f"layer{index}": torch.randn(40, 40) for index in range(4)}
+    path = tmp_path / name
+    if path.suffix == ".safetensors":
+        save_file(tensors, path)
+    else:
+        torch.save(tensors, path, _use_new_zipfile_serialization=name != "old.pth")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] if kept < 0 else whole[: int(len(whole) * kept)])
+    with pytest.raises(ModelError) as caught:
+        load_state_dict_file(path)
+    assert "damaged" in one_line(caught) or "not a file that torch.save wrote" in one_line(caught)
+
+
+@pytest.mark.parametrize(
+    "content", [b"<html>404</html>" * 50, b"hello world", b"\x80", b"PK", b"\x80\x02junk" * 9]
+)
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_a_file_of_another_kind_is_refused(tmp_path, content, suffix):
+    path = tmp_path / f"w{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(ModelError) as caught:
+        load_state_dict_file(path)
+    assert str(path) in one_line(caught)
+
+
+@pytest.mark.parametrize("way", ["zip", "legacy", "plain pickle"])
+def test_a_pickle_with_code_is_refused_and_the_code_does_not_run(tensors, tmp_path, way):
+    marker, path = tmp_path / "it-ran", tmp_path / "w.pth"
+    content = tensors | {"extra": Code(marker)}
+    if way == "plain pickle":
+        path.write_bytes(pickle.dumps({"extra": Code(marker)}, protocol=2))
+    else:
+        torch.save(content, path, _use_new_zipfile_serialization=way == "zip")
+    with pytest.raises(ModelError, match=r"refused: .* \(posix\.mkdir\).* can run code") as caught:
+        load_state_dict_file(path)
+    one_line(caught)
+    assert not marker.exists()
+
+
+def test_harmless_python_objects_are_refused_too(tensors, tmp_path):
+    torch.save({"model": tensors, "args": argparse.Namespace(lr=0.1)}, tmp_path / "w.pth")
+    with pytest.raises(ModelError, match=r"refused: .* \(argparse\.Namespace\).*state dict alone"):
+        load_state_dict_file(tmp_path / "w.pth")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (torch.zeros(3), "but a Tensor"),
+        ([torch.zeros(3)], "but a list"),
+        ({}, "but a dict: wanted"),
+        ({"net": {"a": torch.zeros(3)}, "epoch": 3}, r"but a dict with 2 \(epoch, net\)"),
+        ({"model": {"a": 1.0}}, r"but a dict with 1 \(model\)"),
+        ({0: torch.zeros(3)}, r"but a dict with 1 \(0\)"),
+    ],
+)
+def test_what_is_no_state_dict_is_described(tmp_path, content, message):
+    torch.save(content, tmp_path / "w.pth")
+    with pytest.raises(ModelError, match=message):
+        load_state_dict_file(tmp_path / "w.pth")
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_variant_is_told_by_its_shapes(variant):
+    with torch.device("meta"):
+        state_dict = build_sam(variant).state_dict()
+    assert detect_variant(state_dict) == variant
+
+
+def test_other_state_dicts_are_no_variant(tensors):
+    assert detect_variant({}) is None
+    assert detect_variant(tensors) is None
+    assert detect_variant({"image_encoder.pos_embed": torch.zeros(1, 4, 4, 100)}) is None
+    assert detect_variant({"image_encoder.pos_embed": torch.zeros(768)}) is None
+
+
+def test_weights_are_loaded_from_a_file(tmp_path):
+    torch.manual_seed(0)
+    original = build_sam("tiny", image_size=64)
+    torch.save(original.state_dict(), tmp_path / "w.pth")
+    other = build_sam("tiny", image_size=64)
+    assert not same(original.state_dict(), other.state_dict())
+    load_sam_weights(other, load_state_dict_file(tmp_path / "w.pth"), variant="tiny", source="w.pth")
+    assert same(original.state_dict(), other.state_dict())
+
+
+def test_the_wrong_variant_is_named():
+    with torch.device("meta"):
+        large, base = build_sam("vit_l"), build_sam("vit_b")
+    with pytest.raises(ModelError, match=r"w\.pth holds vit_l, the model is vit_b: set model\.sam\.variant=vit_l"):
+        load_sam_weights(base, large.state_dict(), variant="vit_b", source="w.pth")
+
+
+def test_weights_that_do_not_fit_are_listed_and_nothing_is_changed():
+    sam = build_sam("tiny", image_size=64)
+    before = {name: tensor.clone() for name, tensor in sam.state_dict().items()}
+    whole = {name: tensor + 1 for name, tensor in before.items()}
+    fewer = {name: tensor for name, tensor in whole.items() if not name.startswith("mask_decoder.iou_prediction")}
+    count = len(whole) - len(fewer)
+    for wrong, message in (
+        (
+            fewer,
+            rf"SAM tiny: {count} \(mask_decoder\.iou_prediction_head\.layers.*, \.\.\.\) missing\. ",
+        ),
+        (whole | {"decoder.x": torch.zeros(1)}, r"SAM tiny: 1 \(decoder\.x\) too many\. "),
+        (fewer | {"decoder.x": torch.zeros(1)}, r"missing; 1 \(decoder\.x\) too many\. "),
+        ({"x": torch.zeros(1)}, r"missing; 1 \(x\) too many"),
+    ):
+        with pytest.raises(ModelError, match=message) as caught:
+            load_sam_weights(sam, wrong, variant="tiny", source="w.pth")
+        assert len(one_line(caught)) < 400
+    windowed, token = "image_encoder.blocks.0.attn.rel_pos_h", "mask_decoder.iou_token.weight"
+    for name, shape, wanted in (
+        (windowed, (17, 64), "(15, 64)"),  # a window is no image
+        ("image_encoder.blocks.3.attn.rel_pos_h", (15, 32), "(7, 64)"),
+        ("image_encoder.pos_embed", (16, 192), "(1, 4, 4, 192)"),
+        (token, (2, 128), "(1, 128)"),
+    ):
+        text = f"1 ({name}) of another shape ({name} is {shape}, wanted {wanted})"
+        with pytest.raises(ModelError, match=re.escape(text)):
+            load_sam_weights(sam, whole | {name: torch.zeros(shape)}, variant="tiny", source="w.pth")
+    assert same(before, sam.state_dict())
+
+
+def positions(state_dict: dict[str, Tensor]) -> set[str]:
+    return {name for name in state_dict if "pos_embed" in name or "rel_pos" in name}
+
+
+@pytest.mark.parametrize("side", [32, 224])
+def test_position_codes_are_resampled_to_another_image_size(side):
+    torch.manual_seed(0)
+    given = build_sam("tiny", image_size=64).state_dict()
+    # The relative codes start as zeros.
+    given |= {name: torch.randn_like(given[name]) for name in positions(given)}
+    sam, grid = build_sam("tiny", image_size=side), side // 16
+    load_sam_weights(sam, given, variant="tiny", source="w.pth")
+    loaded = sam.state_dict()
+    moved = {name for name in loaded if loaded[name].shape != given[name].shape}
+    relative = {f"image_encoder.blocks.{block}.attn.rel_pos_{axis}" for block in (3, 7) for axis in "hw"}
+    assert moved == relative | {"image_encoder.pos_embed"}
+    assert all(torch.equal(loaded[name], given[name]) for name in loaded.keys() - moved)
+    indices = torch.arange(grid)[:, None] - torch.arange(grid)[None] + grid - 1
+    for name in relative:
+        assert torch.allclose(loaded[name][indices], get_rel_pos(grid, grid, given[name]), atol=1e-6)
+
+
+@pytest.mark.parametrize("side", [32, 128])
+def test_resampled_codes_by_hand(side):
+    given, grid = build_sam("tiny", image_size=64).state_dict(), side // 16
+    rows, distances = torch.linspace(-1, 1, 4), torch.linspace(-1, 1, 7)
+    given["image_encoder.pos_embed"] = rows[None, :, None, None].expand(1, 4, 4, 192).half()
+    given["image_encoder.blocks.3.attn.rel_pos_w"] = distances[:, None].expand(7, 64).half()
+    sam = build_sam("tiny", image_size=side)
+    load_sam_weights(sam, given, variant="tiny", source="w.pth")
+    codes = sam.image_encoder.pos_embed[0]
+    # It rises from row to row, is the same in all columns, and means the same as before.
+    assert (codes.diff(dim=0) > 0).all()
+    assert torch.allclose(codes, codes[:, :1].expand_as(codes), atol=1e-6)
+    assert torch.allclose(codes, -codes.flip(0), atol=1e-3)
+    by_distance = sam.image_encoder.blocks[3].attn.rel_pos_w
+    assert by_distance.shape == (2 * grid - 1, 64)
+    assert (by_distance.diff(dim=0) > 0).all()
+    assert torch.allclose(by_distance[grid - 1], torch.zeros(64), atol=1e-3)

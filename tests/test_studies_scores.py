@@ -1,0 +1,68 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from blobs import discs, scene
+
+from autosam.data import LabeledImage
+from autosam.prompts import Prompt
+from autosam.studies.scores import COLUMNS, digest_of, row_of, score_scenes
+
+
+class Answers:
+    """Stands for a segmenter that gives these labels, one after the other."""
+
+    def __init__(self, *labels: np.ndarray) -> None:
+        self._labels = iter(labels)
+
+    def segment(self, image: np.ndarray) -> object:
+        class Segmentation:
+            labels = next(self._labels)
+
+        return Segmentation()
+
+
+def test_scores_are_pooled_over_objects_and_by_source() -> None:
+    # a: one of its two objects is found; b: its one object is, and something else
+    image = np.zeros((4, 6, 3), np.uint8)
+    a = np.array([[1, 1, 0, 0, 2, 2]] * 4, np.int32)
+    b = np.array([[1, 1, 1, 0, 0, 0]] * 4, np.int32)
+    found_a = np.where(a == 1, 1, 0).astype(np.int32)
+    found_b = b + 2 * (np.arange(6) == 5).astype(np.int32)
+    scored = score_scenes(
+        Answers(found_a, found_b),  # type: ignore[arg-type]
+        [LabeledImage("a/0", "a", image, a), LabeledImage("b/0", "b", image, b)],
+    )
+    assert scored.images == 2
+    row = row_of(scored.pooled)
+    assert tuple(row) == COLUMNS
+    assert row["ap50"] == row["mean_ap"] == 0.5  # 2 / (2 + 1 + 1)
+    assert (row["predicted"], row["objects"]) == (3, 3)
+    assert row["dice"] == pytest.approx(2 * 20 / (24 + 28), abs=1e-4)
+    assert row_of(scored.by_source["a"])["ap50"] == 0.5
+    assert row_of(scored.by_source["b"])["objects"] == 1
+
+
+def test_without_any_object_scores_are_undefined() -> None:
+    empty = np.zeros((4, 4), np.int32)
+    scored = score_scenes(
+        Answers(empty),  # type: ignore[arg-type]
+        [LabeledImage("a/0", "a", np.zeros((4, 4, 3), np.uint8), empty)],
+    )
+    row = row_of(scored.pooled)
+    assert row["mean_ap"] is None
+    assert row["dice"] is None
+    assert row["objects"] == 0
+
+
+def test_the_digest_tells_images_and_labels_apart() -> None:
+    one = scene(0)
+    image, labels = discs(0)
+    assert digest_of([one]) == digest_of([LabeledImage(one.name, "discs", image, labels)])
+    others = [
+        replace(one, name="discs/1"),
+        replace(one, image=255 - one.image),
+        replace(one, labels=one.labels * 2),
+        replace(one, prompts=(Prompt(np.array([[1.0, 2.0]]), np.array([1])),)),
+    ]
+    assert len({digest_of([other]) for other in [one, *others]} | {digest_of([]), digest_of([one, one])}) == 7

@@ -1,0 +1,102 @@
+"""Which images a config trains on, and which of an user's prompts."""
+
+from pathlib import Path
+
+import pytest
+from blobs import discs, small_config, write_discs
+from memory_store import write_store
+
+from autosam.config import Config
+from autosam.data.store import Store
+from autosam.errors import ConfigError, InputError
+from autosam.training.load_images import load_part
+
+POINT = "object,row,col,label\n1,16,17,1\n"
+
+
+def store(path: Path, count: int) -> Path:
+    pairs = {}
+    for seed in range(count):
+        image, labels = discs(seed, 64)
+        pairs[f"d{seed}"] = (image[..., 0], labels.astype("uint8"))
+    write_store(path, pairs)
+    Store.open(path).with_splits({f"d{seed}": "val" if seed == 0 else "train" for seed in range(count)})
+    return path
+
+
+def sources(*entries: str, fraction: float = 1.0) -> Config:
+    return small_config(f"data.sources=[{', '.join(entries)}]", f"data.fraction={fraction}")
+
+
+def names(data: Path, config: Config, part: str = "train") -> list[str]:
+    return [scene.name for scene in load_part(data, config, part)]
+
+
+@pytest.mark.parametrize(("fraction", "train"), [(1.0, ["0", "1", "2", "3"]), (0.5, ["1", "3"]), (0.01, ["2"])])
+def test_a_share_of_the_training_images(tmp_path: Path, fraction: float, train: list[str]) -> None:
+    config = small_config(f"data.fraction={fraction}")
+    write_discs(tmp_path, 5)
+    assert names(tmp_path, config) == [f"data/{stem}" for stem in train]
+    assert names(tmp_path, config, "val") == ["data/4"]
+
+
+def test_the_share_of_a_split_file_is_spread_by_name(tmp_path: Path) -> None:
+    write_discs(tmp_path, 5)
+    (tmp_path / "s.json").write_text('{"data": {"train": ["4", "0", "2", "1"], "val": ["3"]}}')
+    assert names(tmp_path, small_config("data.split=s.json", "data.fraction=0.5")) == ["data/1", "data/4"]
+
+
+def test_left_out_images_are_not_read(tmp_path: Path) -> None:
+    write_discs(tmp_path, 5)
+    (tmp_path / "images" / "0.png").write_bytes(b"damaged")
+    with pytest.raises(InputError, match=r"0\.png"):
+        load_part(tmp_path, small_config(), "train")
+    assert names(tmp_path, small_config("data.fraction=0.5")) == ["data/1", "data/3"]
+
+
+def test_every_source_gives_its_share_stores_too(tmp_path: Path) -> None:
+    write_discs(tmp_path / "a", 5)
+    store(tmp_path / "b.h5", 5)
+    entries = ("{name: a, images: a/images, labels: a/labels}", "{name: b, images: b.h5, labels: b.h5}")
+    assert names(tmp_path, sources(*entries, fraction=0.5)) == ["a/1", "a/3", "b/d2", "b/d4"]
+    assert names(tmp_path, sources(*entries, fraction=0.5), "val") == ["a/4", "b/d0"]
+
+
+def test_a_store_alone_gives_its_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = store(tmp_path / "s.h5", 5)
+    read: list[int | str] = []
+    whole = Store.image
+
+    def counted(self: Store, which: int | str) -> object:
+        read.append(which)
+        return whole(self, which)
+
+    monkeypatch.setattr(Store, "image", counted)
+    assert names(path, small_config("data.fraction=0.25")) == ["test/d3"]
+    assert read == ["d3"]
+    with pytest.raises(ConfigError, match="no effect but fraction"):
+        load_part(path, small_config("data.fraction=0.25", "data.split=s.json"), "train")
+
+
+@pytest.mark.parametrize("kind", ["folders", "store"])
+def test_prompts_are_for_training_alone(tmp_path: Path, kind: str) -> None:
+    if kind == "folders":
+        write_discs(tmp_path, 5)
+        entry, first, last = "{name: s, images: images, labels: labels, prompts: clicks}", "1", "4"
+    else:
+        store(tmp_path / "s.h5", 5)
+        entry, first, last = "{name: s, images: s.h5, labels: s.h5, prompts: clicks}", "d1", "d0"
+    (tmp_path / "clicks").mkdir()
+    with pytest.raises(InputError, match=r"none of the 4 training images of s has a table in .*clicks"):
+        load_part(tmp_path, sources(entry), "train")
+    (tmp_path / "clicks" / f"{first}.csv").write_text(POINT)
+    (tmp_path / "clicks" / f"{last}.csv").write_text("nonsense")  # a validation image's: not read
+    prompts = {scene.name: scene.prompts for scene in load_part(tmp_path, sources(entry), "train")}
+    assert [len(of_image) for name, of_image in prompts.items() if name != f"s/{first}"] == [0, 0, 0]
+    assert prompts[f"s/{first}"][0].points.tolist() == [[16, 17]]
+    (val,) = load_part(tmp_path, sources(entry), "val")
+    assert val.prompts == ()
+    (tmp_path / "clicks" / f"{first}.csv").write_text(POINT.replace("16", "960"))
+    with pytest.raises(InputError, match=rf"1 fault in .*{first}\.csv.* lies outside the image") as error:
+        load_part(tmp_path, sources(entry), "train")
+    assert "\n" not in str(error.value)
