@@ -23,10 +23,10 @@ def main() -> None:
     args = parser.parse_args()
 
     config = load_config(args.config)
-    scenes = load_part(args.data, config, "train")
+    labeled_images = load_part(args.data, config, "train")
     region_classifier = add_region_classifier(
         args.model,
-        scenes,
+        labeled_images,
         images=args.images,
         seed=config.seed,
         report=lambda done, of: (

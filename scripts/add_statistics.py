@@ -23,8 +23,8 @@ def main() -> None:
     args = parser.parse_args()
 
     config = load_config(args.config)
-    scenes = load_part(args.data, config, "train")
-    statistics = add_statistics(args.model, scenes, seed=config.seed)
+    labeled_images = load_part(args.data, config, "train")
+    statistics = add_statistics(args.model, labeled_images, seed=config.seed)
     kinds, size = statistics.means.shape
     print(
         f"{args.model}: {kinds} kinds, {size} features, {len(statistics.components)} components; "

@@ -23,8 +23,12 @@ def main() -> None:
     parser.add_argument("--config", required=True, help="YAML file of settings, or the name of one")
     args = parser.parse_args()
 
-    scenes = load_part(args.data, load_config(args.config), "train")
-    stains = [stain_of((scene.image / 255).astype(np.float32)) for scene in scenes if scene.image.ndim == 3]
+    labeled_images = load_part(args.data, load_config(args.config), "train")
+    stains = [
+        stain_of((labeled_image.image / 255).astype(np.float32))
+        for labeled_image in labeled_images
+        if labeled_image.image.ndim == 3
+    ]
     rows = [f"[{', '.join(f'{value:.1f}' for value in stain)}]," for stain in sorted(filter(None, stains))]
     print(
         "\n".join(["  stains: [", *("    " + " ".join(rows[at : at + 3]) for at in range(0, len(rows), 3)), "  ]"])

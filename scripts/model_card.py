@@ -85,7 +85,7 @@ def main() -> None:
     write_text(model.with_suffix(".md"), card)
     draw_failures(
         args.name,
-        {scene.name: scene for scene in parts["val"]},
+        {labeled_image.name: labeled_image for labeled_image in parts["val"]},
         scores,
         Path("docs") / f"{args.name}_failures.png",
     )
@@ -111,11 +111,16 @@ def networks(model: Path) -> str:
 def training_data(parts: Mapping[str, Sequence[LabeledImage]]) -> str:
     """Count images and objects of each source in both parts."""
     counted = []
-    for source in dict.fromkeys(scene.source for scene in parts["train"]):
-        own = {part: [scene for scene in scenes if scene.source == source] for part, scenes in parts.items()}
+    for source in dict.fromkeys(labeled_image.source for labeled_image in parts["train"]):
+        own = {
+            part: [labeled_image for labeled_image in labeled_images if labeled_image.source == source]
+            for part, labeled_images in parts.items()
+        }
         objects = {
-            part: sum(np.unique(scene.labels[scene.labels > 0]).size for scene in scenes)
-            for part, scenes in own.items()
+            part: sum(
+                np.unique(labeled_image.labels[labeled_image.labels > 0]).size for labeled_image in labeled_images
+            )
+            for part, labeled_images in own.items()
         }
         counted.append(
             f"*{source}*: {len(own['train'])} images with {objects['train']:,} objects, and {len(own['val'])} "
@@ -209,7 +214,7 @@ def stage_table(name: str, scores: Path) -> str:
     return "\n".join(lines)
 
 
-def draw_failures(name: str, scenes: Mapping[str, LabeledImage], scores: Path, path: Path) -> None:
+def draw_failures(name: str, labeled_images: Mapping[str, LabeledImage], scores: Path, path: Path) -> None:
     """Draw the images with the lowest AP@.5 of each source: what was found, and the error map."""
     panels = []
     for source in SOURCES[name]:
@@ -219,13 +224,13 @@ def draw_failures(name: str, scenes: Mapping[str, LabeledImage], scores: Path, p
         scored = json.loads((place / "evaluation.json").read_text(encoding="utf-8"))["images"]
         for entry in sorted(scored, key=lambda image: image["ap50"])[:WORST]:
             stem = entry["image"]
-            scene, found = scenes[f"{source}/{stem}"], read_labels(place / f"{stem}_labels.tif")
-            errors = draw_errors(found, scene.labels)
+            labeled_image, found = labeled_images[f"{source}/{stem}"], read_labels(place / f"{stem}_labels.tif")
+            errors = draw_errors(found, labeled_image.labels)
             caption = f"{source} {stem[:24]}"
             counts = (
                 f"AP@.5 {entry['ap50']:.2f}: {entry['fp50']} spurious, {entry['fn50']} lost of {entry['objects']}"
             )
-            panels.append(Panel(thumbnail(scene.image, found, side=SIDE), (caption, "found")))
+            panels.append(Panel(thumbnail(labeled_image.image, found, side=SIDE), (caption, "found")))
             panels.append(Panel(thumbnail(errors, None, side=SIDE), (caption, counts)))
     write_png(path, contact_sheet(panels, columns=4, side=SIDE))
 

@@ -95,14 +95,14 @@ class StarDist(nn.Module):
         return self.probability(features), self.distances(features)
 
 
-def load(data: Path, scene: LabeledImage, *, color: bool) -> Pair:
+def load(data: Path, labeled_image: LabeledImage, *, color: bool) -> Pair:
     """Give an image (H, W, channels), normalized color by color, and its labels."""
-    source, stem = scene.name.split("/")
+    source, stem = labeled_image.name.split("/")
     image = imread(data / source / "images" / f"{stem}.png").astype(np.float32)
     image = image[..., :3] if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
     image = image if color else image.mean(axis=2, keepdims=True)
     low, high = np.percentile(image, (1, 99.8), axis=(0, 1))
-    return ((image - low) / (high - low + 1e-20)).astype(np.float32), scene.labels.astype(np.int32)
+    return ((image - low) / (high - low + 1e-20)).astype(np.float32), labeled_image.labels.astype(np.int32)
 
 
 def draw(
@@ -181,12 +181,14 @@ def divide(
 
 
 def chosen(kind: str, data: Path, stores: Path, part: Part) -> list[list[LabeledImage]]:
-    """Give the scenes, source by source."""
+    """Give the labeled images, source by source."""
     with (data / "dsb2018" / "index.csv").open() as table:
         modality = {row["id"]: row["modality"] for row in csv.DictReader(table)}
     wanted = "fluo" if kind == "fluorescence" else "stain"
-    scenes = load_part(stores / "dsb2018.h5", load_config(), part)
-    sources = [[scene for scene in scenes if modality[scene.name.split("/")[1]] == wanted]]
+    labeled_images = load_part(stores / "dsb2018.h5", load_config(), part)
+    sources = [
+        [labeled_image for labeled_image in labeled_images if modality[labeled_image.name.split("/")[1]] == wanted]
+    ]
     if kind == "tissue":
         tissue = load_part(stores / "monuseg.h5", load_config(), part)
         sources = [tissue] if part == "val" else [tissue, *sources]
@@ -208,16 +210,16 @@ def main() -> None:
     weights = out / "weights.pt"
     if not weights.exists():
         sources = []
-        for scenes in chosen(args.kind, args.data, args.stores, "train"):
-            pairs = [load(args.data, scene, color=color) for scene in scenes]
+        for labeled_images in chosen(args.kind, args.data, args.stores, "train"):
+            pairs = [load(args.data, labeled_image, color=color) for labeled_image in labeled_images]
             # As its example does it, in training alone.
             sources.append([(image, fill_label_holes(labels)) for image, labels in pairs])
         train(sources, args.minutes, weights)
 
-    scenes = chosen(args.kind, args.data, args.stores, "val")[0]
+    labeled_images = chosen(args.kind, args.data, args.stores, "val")[0]
     network = StarDist(3 if color else 1).eval()
     network.load_state_dict(torch.load(weights)["mean"])
-    truth = [load(args.data, scene, color=color) for scene in scenes]
+    truth = [load(args.data, labeled_image, color=color) for labeled_image in labeled_images]
     maps = [predict(network, image) for image, _ in truth]
     best: tuple[float, list[NDArray[np.int32]]] = (-1.0, [])
     for overlap in OVERLAPS:
@@ -230,7 +232,7 @@ def main() -> None:
             mean = float(np.mean([score.mean for score in scored]))
             print(f"probability {probability}, overlap {overlap}: mean AP {mean:.3f}", flush=True)
             best = max(best, (mean, found), key=lambda pair: pair[0])
-    names = [scene.name.split("/")[1] for scene in scenes]
+    names = [labeled_image.name.split("/")[1] for labeled_image in labeled_images]
     for name, labels in zip(names, best[1], strict=True):
         imsave(out / "labels" / f"{name}.png", labels.astype(np.uint16), check_contrast=False)
     (out / "val.txt").write_text("\n".join(names) + "\n")

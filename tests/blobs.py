@@ -47,7 +47,7 @@ def discs(seed: int, side: int = 96) -> tuple[NDArray[np.uint8], NDArray[np.int3
     return np.repeat(gray.clip(0, 255).astype(np.uint8)[..., None], 3, axis=2), labels
 
 
-def scene(seed: int, side: int = 96) -> LabeledImage:
+def labeled_image(seed: int, side: int = 96) -> LabeledImage:
     image, labels = discs(seed, side)
     return LabeledImage(f"discs/{seed}", "discs", image, labels)
 

@@ -8,7 +8,7 @@ import pytest
 import tifffile
 from blobs import discs, small_config, write_discs
 
-from autosam.data.folders import divide, evenly_spaced, load_scenes, read_split
+from autosam.data.folders import divide, evenly_spaced, load_labeled_images, read_split
 from autosam.errors import InputError
 from autosam.training.load_images import load_part
 
@@ -35,9 +35,9 @@ def only(pair: tuple[Path, Path], labels: np.ndarray, **settings: bool | int) ->
     """Load one scene with these labels."""
     put(pair[0], "a.tif", np.resize(GRAY, labels.shape))
     put(pair[1], "a.tif", labels)
-    (scene,) = load_scenes(*pair, source="s", **settings)
-    assert scene.labels.dtype == np.int32
-    return scene.labels
+    (labeled_image,) = load_labeled_images(*pair, source="s", **settings)
+    assert labeled_image.labels.dtype == np.int32
+    return labeled_image.labels
 
 
 def test_pairs_by_stem_sorted(pair: tuple[Path, Path]) -> None:
@@ -47,16 +47,19 @@ def test_pairs_by_stem_sorted(pair: tuple[Path, Path]) -> None:
     (pair[0] / "notes.txt").write_text("no image")
     (pair[0] / "._a.tif").write_bytes(b"what macOS leaves on a stick")
     (pair[0] / "sub.tif").mkdir()
-    scenes = load_scenes(*pair, source="s")
-    assert [scene.name for scene in scenes] == ["s/a", "s/b", "s/c"]
-    assert {scene.source for scene in scenes} == {"s"}
-    assert scenes[0].image.shape == (6, 8, 3)
-    assert scenes[0].image.dtype == np.uint8
+    labeled_images = load_labeled_images(*pair, source="s")
+    assert [labeled_image.name for labeled_image in labeled_images] == ["s/a", "s/b", "s/c"]
+    assert {labeled_image.source for labeled_image in labeled_images} == {"s"}
+    assert labeled_images[0].image.shape == (6, 8, 3)
+    assert labeled_images[0].image.dtype == np.uint8
     # normalized over the whole image
-    assert (scenes[0].image[0, 0] == 0).all()
-    assert (scenes[0].image[-1, -1] == 255).all()
-    assert [scene.name for scene in load_scenes(*pair, source="s", stems=["c", "a"])] == ["s/a", "s/c"]
-    assert load_scenes(*pair, source="s", stems=[]) == []
+    assert (labeled_images[0].image[0, 0] == 0).all()
+    assert (labeled_images[0].image[-1, -1] == 255).all()
+    assert [labeled_image.name for labeled_image in load_labeled_images(*pair, source="s", stems=["c", "a"])] == [
+        "s/a",
+        "s/c",
+    ]
+    assert load_labeled_images(*pair, source="s", stems=[]) == []
 
 
 def test_missing_partners_are_all_named(pair: tuple[Path, Path]) -> None:
@@ -64,7 +67,7 @@ def test_missing_partners_are_all_named(pair: tuple[Path, Path]) -> None:
         put(pair[0], f"{stem}.tif", GRAY)
     put(pair[1], "b.tif", GRAY)
     with pytest.raises(InputError) as error:
-        load_scenes(*pair, source="vnc", stems=["a", "b", "c", "d"])
+        load_labeled_images(*pair, source="vnc", stems=["a", "b", "c", "d"])
     text = message(error)
     assert text.startswith("4 faults in vnc: ")
     for says in (f"no labels a in {pair[1]}", f"no labels c in {pair[1]}", f"no image d in {pair[0]}"):
@@ -76,7 +79,7 @@ def test_many_faults_are_counted(pair: tuple[Path, Path]) -> None:
     for index in range(13):
         put(pair[0], f"{index:02}.tif", GRAY)
     with pytest.raises(InputError, match=r"^13 faults in s: .*no labels 09 in .*; and 3 more\.$"):
-        load_scenes(*pair, source="s")
+        load_labeled_images(*pair, source="s")
 
 
 def test_sizes_unreadable_files_and_missing_numbers_are_reported_together(pair: tuple[Path, Path]) -> None:
@@ -87,30 +90,30 @@ def test_sizes_unreadable_files_and_missing_numbers_are_reported_together(pair: 
     (pair[0] / "b.tif").write_bytes((pair[0] / "b.tif").read_bytes()[:20])
     put(pair[0], "c.tif", np.where(GRAY == 3, np.nan, GRAY).astype(np.float32))
     with pytest.raises(InputError) as error:
-        load_scenes(*pair, source="s")
+        load_labeled_images(*pair, source="s")
     text = message(error)
     assert text.startswith("3 faults in s: a has an image of (6, 8) and labels of (8, 6); ")
     assert str(pair[0] / "b.tif") in text
     assert f"{pair[0] / 'c.tif'}: " in text
     put(pair[1], "a.tif", GRAY)
     put(pair[0], "b.tif", GRAY)
-    assert len(load_scenes(*pair, source="s", non_finite="background")) == 3
+    assert len(load_labeled_images(*pair, source="s", non_finite="background")) == 3
 
 
 def test_two_files_of_one_name_are_refused(pair: tuple[Path, Path]) -> None:
     put(pair[0], "a.tif", GRAY)
     put(pair[0], "a.tiff", GRAY)
     with pytest.raises(InputError, match=r"holds both a\.tif and a\.tiff"):
-        load_scenes(*pair, source="s")
+        load_labeled_images(*pair, source="s")
 
 
 def test_empty_and_missing_folders(pair: tuple[Path, Path], tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"images holds no image; wanted files ending in \.png, "):
-        load_scenes(*pair, source="s")
+        load_labeled_images(*pair, source="s")
     with pytest.raises(InputError, match="images holds no image"):
         divide(pair[0], "train")
     with pytest.raises(InputError, match=r"no folder .*gone; correct the data folder or data\.sources"):
-        load_scenes(tmp_path / "gone", pair[1], source="s")
+        load_labeled_images(tmp_path / "gone", pair[1], source="s")
 
 
 def test_masks_become_components(pair: tuple[Path, Path]) -> None:
@@ -187,15 +190,19 @@ def test_parts_of_several_sources(tmp_path: Path) -> None:
         write_discs(tmp_path / name, 2)
     sources = ", ".join(f"{{name: {n}, images: {n}/images, labels: {n}/labels}}" for n in ("two", "one"))
     config = small_config(f"data.sources=[{sources}]")
-    assert [scene.name for scene in load_part(tmp_path, config, "train")] == ["two/0", "one/0"]
-    assert [scene.name for scene in load_part(tmp_path, config, "val")] == ["two/1", "one/1"]
+    assert [labeled_image.name for labeled_image in load_part(tmp_path, config, "train")] == ["two/0", "one/0"]
+    assert [labeled_image.name for labeled_image in load_part(tmp_path, config, "val")] == ["two/1", "one/1"]
     np.testing.assert_array_equal(load_part(tmp_path, config, "val")[0].labels, discs(1)[1])
 
     (tmp_path / "s.json").write_text(
         json.dumps({"one": {"train": ["0", "1"], "val": []}, "two": {"train": ["1"], "val": []}})
     )
     split = config.model_copy(update={"data": config.data.model_copy(update={"split": "s.json"})})
-    assert [scene.name for scene in load_part(tmp_path, split, "train")] == ["two/1", "one/0", "one/1"]
+    assert [labeled_image.name for labeled_image in load_part(tmp_path, split, "train")] == [
+        "two/1",
+        "one/0",
+        "one/1",
+    ]
     assert load_part(tmp_path, split, "val") == []
 
 
@@ -207,10 +214,10 @@ def test_every_setting_of_the_images_is_obeyed(tmp_path: Path) -> None:
     put(tmp_path / "images", "0.tif", image)
     with pytest.raises(InputError, match=r"0\.tif: .*NaN"):
         load_part(tmp_path, small_config(), "train")
-    (scene,) = load_part(tmp_path, small_config("images.non_finite=background"), "train")
-    assert not scene.image[0, 0].any()
+    (labeled_image,) = load_part(tmp_path, small_config("images.non_finite=background"), "train")
+    assert not labeled_image.image[0, 0].any()
     (clipped,) = load_part(tmp_path, small_config("images.non_finite=background", "images.high=60"), "train")
-    assert (clipped.image == 255).mean() > (scene.image == 255).mean() + 0.1
+    assert (clipped.image == 255).mean() > (labeled_image.image == 255).mean() + 0.1
 
 
 # Shares
@@ -256,11 +263,11 @@ def test_prompts_are_read_beside_their_images(pair: tuple[Path, Path], tmp_path:
         b="image,object,row_min,col_min,row_max,col_max\nb.tif,1,3,0,5,7\nother.tif,1,0,0,1,1\n",
         other="not a table",
     )
-    a, b, c = load_scenes(*pair, source="s", prompts=tables)
+    a, b, c = load_labeled_images(*pair, source="s", prompts=tables)
     assert [item.points.tolist() for item in a.prompts] == [[[4, 5], [0, 0]], [[5.5, 7]]]
     assert [item.box.tolist() for item in b.prompts if item.box is not None] == [[3, 0, 5, 7]]
     assert c.prompts == ()
-    assert all(scene.prompts == () for scene in load_scenes(*pair, source="s"))
+    assert all(labeled_image.prompts == () for labeled_image in load_labeled_images(*pair, source="s"))
 
 
 def test_no_table_for_any_image(pair: tuple[Path, Path], tmp_path: Path) -> None:
@@ -269,12 +276,12 @@ def test_no_table_for_any_image(pair: tuple[Path, Path], tmp_path: Path) -> None
     with pytest.raises(
         InputError, match=r"none of the 3 training images of s has a table in .*prompts; call"
     ) as error:
-        load_scenes(*pair, source="s", prompts=tables)
+        load_labeled_images(*pair, source="s", prompts=tables)
     message(error)
     with pytest.raises(InputError, match=r"no folder .*gone of prompts; correct prompts of the source s") as error:
-        load_scenes(*pair, source="s", prompts=tmp_path / "gone")
+        load_labeled_images(*pair, source="s", prompts=tmp_path / "gone")
     message(error)
-    assert load_scenes(*pair, source="s", stems=[], prompts=tables) == []
+    assert load_labeled_images(*pair, source="s", stems=[], prompts=tables) == []
 
 
 def test_faults_of_tables_are_reported_together(pair: tuple[Path, Path], tmp_path: Path) -> None:
@@ -286,7 +293,7 @@ def test_faults_of_tables_are_reported_together(pair: tuple[Path, Path], tmp_pat
         c="nonsense\n",
     )
     with pytest.raises(InputError) as error:
-        load_scenes(*pair, source="s", prompts=tables)
+        load_labeled_images(*pair, source="s", prompts=tables)
     text = message(error)
     assert text.startswith("2 faults in s: ")
     for says in ("a.csv", "lies outside the image of 6 × 8", "c.csv"):

@@ -9,7 +9,7 @@ from memory_store import noise, write_store
 
 from autosam.config import Config
 from autosam.data.store import Store
-from autosam.data.stored_images import names_store, stored_scenes
+from autosam.data.stored_images import names_store, stored_labeled_images
 from autosam.errors import ConfigError, InputError
 from autosam.training.load_images import load_part
 
@@ -36,8 +36,8 @@ def test_parts_and_instances_are_the_stores(tmp_path: Path, form: str) -> None:
     path = store(tmp_path / form, d0="train", d1="val", d2="train", d3="test")
     assert names_store(path)
     train, val = (load_part(path, small_config(), part) for part in ("train", "val"))
-    assert [scene.name for scene in train] == ["test/d0", "test/d2"]
-    assert [scene.name for scene in val] == ["test/d1"]
+    assert [labeled_image.name for labeled_image in train] == ["test/d0", "test/d2"]
+    assert [labeled_image.name for labeled_image in val] == ["test/d1"]
     image, labels = discs(2, SIDE)
     np.testing.assert_array_equal(train[1].labels, labels)
     assert train[1].labels.dtype == np.int32
@@ -51,8 +51,8 @@ def test_a_source_may_be_a_store_among_folders(tmp_path: Path) -> None:
     store(tmp_path / "a.h5", d0="train", d1="val")
     store(tmp_path / "b.h5", d2="train", d3="val")
     config = sources("{name: a, images: a.h5, labels: a.h5}", "{name: b, images: b.h5, labels: b.h5}")
-    assert [scene.name for scene in load_part(tmp_path, config, "train")] == ["a/d0", "b/d2"]
-    assert [scene.source for scene in load_part(tmp_path, config, "val")] == ["a", "b"]
+    assert [labeled_image.name for labeled_image in load_part(tmp_path, config, "train")] == ["a/d0", "b/d2"]
+    assert [labeled_image.source for labeled_image in load_part(tmp_path, config, "val")] == ["a", "b"]
 
 
 def test_a_store_without_parts(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_images_that_cannot_be_learned_from(tmp_path: Path) -> None:
     path = write_store(tmp_path / "s.h5", {"a": (noise(1), None), "b": (nan, labels), "c": (noise(2), labels)})
     Store.open(path).with_splits(dict.fromkeys("abc", "train"))
     with pytest.raises(InputError) as error:
-        stored_scenes(path, "train")
+        stored_labeled_images(path, "train")
     text = str(error.value)
     assert text.startswith(f"2 faults in {path}: a: a has no labels")
     assert "; b: " in text
@@ -101,4 +101,6 @@ def test_another_programs_manifest_makes_no_store(tmp_path: Path) -> None:
     write_discs(tmp_path / "data", 2)
     (tmp_path / "data/manifest.json").write_text('{"name": "a web app"}')
     assert not names_store(tmp_path / "data")
-    assert [scene.name for scene in load_part(tmp_path / "data", small_config(), "train")] == ["data/0"]
+    assert [labeled_image.name for labeled_image in load_part(tmp_path / "data", small_config(), "train")] == [
+        "data/0"
+    ]

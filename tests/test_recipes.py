@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from blobs import scene, write_base
+from blobs import labeled_image, write_base
 from torch import Tensor
 
 from autosam.config import Config, load_config
@@ -26,7 +26,7 @@ from autosam.training.loop import train
 from autosam.training.run_folder import CHECKPOINT
 
 RECIPES = ("sac", "adapter", "decoder", "medsam", "em_sam", "generator", "joint")
-SCENES, VALIDATION = [scene(0), scene(1)], [scene(2)]
+SCENES, VALIDATION = [labeled_image(0), labeled_image(1)], [labeled_image(2)]
 SMALL_GENERATOR = (
     "model.generator.encoder=tu-resnet10t",
     "model.generator.depth=3",

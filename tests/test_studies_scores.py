@@ -2,11 +2,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from blobs import discs, scene
+from blobs import discs, labeled_image
 
 from autosam.data import LabeledImage
 from autosam.prompts import Prompt
-from autosam.studies.scores import COLUMNS, digest_of, row_of, score_scenes
+from autosam.studies.scores import COLUMNS, digest_of, row_of, score_labeled_images
 
 
 class Answers:
@@ -29,7 +29,7 @@ def test_scores_are_pooled_over_objects_and_by_source() -> None:
     b = np.array([[1, 1, 1, 0, 0, 0]] * 4, np.int32)
     found_a = np.where(a == 1, 1, 0).astype(np.int32)
     found_b = b + 2 * (np.arange(6) == 5).astype(np.int32)
-    scored = score_scenes(
+    scored = score_labeled_images(
         Answers(found_a, found_b),  # type: ignore[arg-type]
         [LabeledImage("a/0", "a", image, a), LabeledImage("b/0", "b", image, b)],
     )
@@ -45,7 +45,7 @@ def test_scores_are_pooled_over_objects_and_by_source() -> None:
 
 def test_without_any_object_scores_are_undefined() -> None:
     empty = np.zeros((4, 4), np.int32)
-    scored = score_scenes(
+    scored = score_labeled_images(
         Answers(empty),  # type: ignore[arg-type]
         [LabeledImage("a/0", "a", np.zeros((4, 4, 3), np.uint8), empty)],
     )
@@ -56,7 +56,7 @@ def test_without_any_object_scores_are_undefined() -> None:
 
 
 def test_the_digest_tells_images_and_labels_apart() -> None:
-    one = scene(0)
+    one = labeled_image(0)
     image, labels = discs(0)
     assert digest_of([one]) == digest_of([LabeledImage(one.name, "discs", image, labels)])
     others = [

@@ -62,7 +62,7 @@ def test_faults_of_all_combinations_are_one_error() -> None:
 
 def test_channels_of_a_scene_have_no_place_in_a_study() -> None:
     for setups in (for_model, for_training):
-        with pytest.raises(ConfigError, match=r"^images\.combine joins .* for each scene; leave it out$"):
+        with pytest.raises(ConfigError, match=r"^images\.combine joins .* for each image; leave it out$"):
             setups("images.combine=input,max")
 
 

@@ -80,10 +80,10 @@ def test_faults_come_before_anything_runs(tmp_path: Path) -> None:
 def test_the_labeled_data_of_each_part(tmp_path: Path) -> None:
     data = LabeledData(write_discs(tmp_path / "data", 5))
     one, half = (setup.config for setup in setups_of("data.fraction=1,0.5"))
-    assert (len(data.scenes(one, "train")), len(data.scenes(half, "train"))) == (4, 2)
+    assert (len(data.labeled_images(one, "train")), len(data.labeled_images(half, "train"))) == (4, 2)
     assert data.digest(one, "train") != data.digest(half, "train")
     assert data.digest(one, "val") == data.digest(half, "val")
-    assert data.scenes(one, "val") is data.scenes(one, "val"), "images are read again"
+    assert data.labeled_images(one, "val") is data.labeled_images(one, "val"), "images are read again"
 
 
 def test_a_training_is_resumed_and_scored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from blobs import SMALL, disc_tiles, scene, small_config, total_loss, write_base, write_discs
+from blobs import SMALL, disc_tiles, labeled_image, small_config, total_loss, write_base, write_discs
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
@@ -50,7 +50,7 @@ def message(error: pytest.ExceptionInfo[AutosamError]) -> str:
 
 def test_float16_wants_a_gpu(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"training\.precision=float16 wants a GPU; on a CPU set") as error:
-        train(small_config("training.precision=float16"), [scene(0)], [], out=tmp_path / "run")
+        train(small_config("training.precision=float16"), [labeled_image(0)], [], out=tmp_path / "run")
     message(error)
     assert not (tmp_path / "run").exists()
 
@@ -329,8 +329,8 @@ def test_two_processes_learn_what_one_does_with_twice_the_batch(tmp_path: Path) 
     from autosam.training.load_images import load_part
 
     config = load_config("medsam", overrides=[*overrides, "training.batch_size=2"])
-    scenes = [load_part(data, config, part) for part in ("train", "val")]
-    train(config, *scenes, out=tmp_path / "one")
+    labeled_images = [load_part(data, config, part) for part in ("train", "val")]
+    train(config, *labeled_images, out=tmp_path / "one")
     two, one = rows(tmp_path / "two"), rows(tmp_path / "one")
     assert [row["step"] for row in two] == [1, 2, 3]
     assert two[0]["loss"] == pytest.approx(one[0]["loss"], abs=2e-5)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from blobs import scene, small_config, write_base
+from blobs import labeled_image, small_config, write_base
 
 from autosam.config import Config
 from autosam.errors import ConfigError, InputError
@@ -27,7 +27,7 @@ def lora(base: Path, *overrides: str) -> Config:
 
 
 def of(config: Config) -> Estimate:
-    return estimate(config, [scene(0)], device=torch.device("cpu"))
+    return estimate(config, [labeled_image(0)], device=torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")
@@ -84,8 +84,10 @@ def test_the_device_decides_on_the_precision(base: Path, known: Estimate, monkey
 
     monkeypatch.setattr(module, "use_bfloat16", use_bfloat16)
     auto, half = lora(base, "training.precision=auto"), lora(base, "training.precision=float16")
-    assert estimate(auto, [scene(0)], device=torch.device("cpu")) == known
-    on_gpu, in_float16 = (estimate(config, [scene(0)], device=torch.device("cuda")) for config in (auto, half))
+    assert estimate(auto, [labeled_image(0)], device=torch.device("cpu")) == known
+    on_gpu, in_float16 = (
+        estimate(config, [labeled_image(0)], device=torch.device("cuda")) for config in (auto, half)
+    )
     assert on_gpu.activations != known.activations
     assert on_gpu == in_float16
     # The weights themselves stay in float32.

@@ -1,4 +1,4 @@
-"""The statistics of training scenes: which tiles they are of, and how they come into a model file."""
+"""The statistics of training labeled images: which tiles they are of, and how they come into a model file."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from blobs import scene, small_config
+from blobs import labeled_image, small_config
 from numpy.typing import NDArray
 
 from autosam.config import Config
@@ -35,12 +35,12 @@ def make(*overrides: str) -> tuple[Networks, Config]:
     return networks, config
 
 
-def scenes(count: int = 4) -> list[LabeledImage]:
-    return [scene(seed) for seed in range(count)]
+def labeled_images(count: int = 4) -> list[LabeledImage]:
+    return [labeled_image(seed) for seed in range(count)]
 
 
 def measured(*overrides: str, given: list[LabeledImage] | None = None) -> NoveltyStatistics:
-    statistics = measure_statistics(*make(*WITHOUT_SAM, *overrides), scenes() if given is None else given)
+    statistics = measure_statistics(*make(*WITHOUT_SAM, *overrides), labeled_images() if given is None else given)
     assert statistics is not None
     return statistics
 
@@ -63,8 +63,8 @@ def seen_tiles(
 
 def test_sources_have_equal_shares_and_kinds_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(statistics, "TILES", 80)
-    first = [replace(item, source="a", image=item.image // 4) for item in scenes(5)]
-    second = [replace(item, source="b", image=255 - item.image // 4) for item in scenes(2)]
+    first = [replace(item, source="a", image=item.image // 4) for item in labeled_images(5)]
+    second = [replace(item, source="b", image=255 - item.image // 4) for item in labeled_images(2)]
     tiles = seen_tiles(monkeypatch, given=[*second, *first])
     dark = np.array([tile.mean() < 0.5 for tile in tiles])
     assert len(tiles) == 80
@@ -94,13 +94,13 @@ def test_scenes_give_sixteen_tiles_for_each_tiles_area(
         LabeledImage(f"s/{at}", "s", image, np.ones((side, side), np.int32)) for at, image in enumerate(images)
     ]
     tiles = seen_tiles(monkeypatch, *overrides, given=given)
-    # Of a scene that is no larger than a tile there are not always so many different ones.
+    # Of a labeled image that is no larger than a tile there are not always so many different ones.
     assert 0.9 * count <= len(tiles) <= count
 
 
 def test_tiles_of_a_single_pixel() -> None:
     networks, config = make(*WITHOUT_SAM, "tiles.size=1")
-    measure_statistics(networks, config, scenes())
+    measure_statistics(networks, config, labeled_images())
 
 
 def test_tiles_are_parts_of_the_scenes_turned_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,11 +154,11 @@ def test_the_same_seed_gives_the_same_statistics_and_moves_nothing() -> None:
 
 def test_training_images_are_familiar_and_noise_is_not() -> None:
     networks, config = make(*WITHOUT_SAM)
-    given = [replace(item, image=to_uint8(normalize(item.image, low=0.5, high=99.5))) for item in scenes()]
+    given = [replace(item, image=to_uint8(normalize(item.image, low=0.5, high=99.5))) for item in labeled_images()]
     statistics = measure_statistics(networks, config, given)
     segmenter = Segmenter(replace(networks, statistics=statistics), config)
     noise = np.random.default_rng(0).integers(0, 256, (96, 96, 1)).astype(np.uint8).repeat(3, axis=2)
-    known, unknown = segmenter.segment(scene(9).image), segmenter.segment(noise)
+    known, unknown = segmenter.segment(labeled_image(9).image), segmenter.segment(noise)
     assert known.novelty is not None
     assert unknown.novelty is not None
     assert known.novelty < 1 < unknown.novelty
@@ -174,7 +174,7 @@ def test_sams_encoder_as_the_generator() -> None:
         "model.generator.decoder_channels=[16, 8, 8, 8]",
         "decode.sam=false",
     )
-    statistics = measure_statistics(networks, config, scenes())
+    statistics = measure_statistics(networks, config, labeled_images())
     assert statistics is not None
     assert networks.generator is not None
     assert statistics.means.shape[1] == 2 * networks.generator.deepest_channels
@@ -182,7 +182,7 @@ def test_sams_encoder_as_the_generator() -> None:
 
 def test_no_generator_no_scene_and_scenes_without_difference() -> None:
     networks, config = make("model.generator=null", "prompts.method=user")
-    assert measure_statistics(networks, config, scenes()) is None
+    assert measure_statistics(networks, config, labeled_images()) is None
     networks, config = make(*WITHOUT_SAM)
     assert measure_statistics(networks, config, []) is None
     blank = LabeledImage("s/a", "s", np.zeros((40, 40, 3), np.uint8), np.zeros((40, 40), np.int32))
@@ -205,7 +205,7 @@ def test_a_model_file_gets_statistics_and_keeps_the_rest(tmp_path: Path) -> None
     path = write(tmp_path / "model.safetensors", *WITHOUT_SAM)
     before, header = load_model(path)
     assert load_networks(path)[0].statistics is None
-    added = add_statistics(path, scenes(), seed=3)
+    added = add_statistics(path, labeled_images(), seed=3)
     after, header_after = load_model(path)
     assert header_after == header
     assert {name for name in after if name not in before} == {
@@ -217,9 +217,9 @@ def test_a_model_file_gets_statistics_and_keeps_the_rest(tmp_path: Path) -> None
     for name, tensor in added.state_dict().items():
         assert torch.equal(tensor, loaded.state_dict()[name]), name
     content = path.read_bytes()
-    add_statistics(path, scenes(), seed=3)
+    add_statistics(path, labeled_images(), seed=3)
     assert path.read_bytes() == content
-    add_statistics(path, scenes(2), seed=3)
+    add_statistics(path, labeled_images(2), seed=3)
     assert path.read_bytes() != content
 
 
@@ -227,23 +227,23 @@ def test_a_model_without_a_generator_gets_none(tmp_path: Path) -> None:
     path = write(tmp_path / "model.safetensors", "model.generator=null", "prompts.method=user")
     content = path.read_bytes()
     with pytest.raises(InputError, match=r"4 training images give no statistics .*its generator") as error:
-        add_statistics(path, scenes())
+        add_statistics(path, labeled_images())
     assert "\n" not in str(error.value)
     assert path.read_bytes() == content
 
 
 def test_a_finished_run_completes_its_model_once(tmp_path: Path) -> None:
     path = write(tmp_path / "m.safetensors")
-    complete_statistics(path, scenes(), seed=0)
+    complete_statistics(path, labeled_images(), seed=0)
     loaded, _ = load_networks(path)
     assert loaded.statistics is not None
     written = path.read_bytes()
-    complete_statistics(path, scenes(2), seed=5)
+    complete_statistics(path, labeled_images(2), seed=5)
     assert path.read_bytes() == written
     # Without statistics to be had, the file stays as it is.
     alone = write(tmp_path / "n.safetensors", "model.generator=null", "prompts.method=user")
     before = alone.read_bytes()
-    complete_statistics(alone, scenes(), seed=0)
+    complete_statistics(alone, labeled_images(), seed=0)
     assert alone.read_bytes() == before
 
 
@@ -258,6 +258,6 @@ def test_tiles_are_described_on_the_device_of_the_training(
 
     monkeypatch.setattr(statistics, "measure_statistics", look)
     path = write(tmp_path / "m.safetensors")
-    complete_statistics(path, scenes(), seed=0)
-    complete_statistics(path, scenes(), seed=0, device=torch.device("meta"))
+    complete_statistics(path, labeled_images(), seed=0)
+    complete_statistics(path, labeled_images(), seed=0, device=torch.device("meta"))
     assert seen == ["cpu", "meta"]

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from blobs import scene, small_config
+from blobs import labeled_image, small_config
 from fake_networks import BrightPixels
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -43,7 +43,7 @@ class ColorsAreMaps(BrightPixels):
 
 
 def pairs(seed: int, side: int = 128) -> LabeledImage:
-    """Give a scene of which thresholds make nonsense, and shapes make sense.
+    """Give a labeled image of which thresholds make nonsense, and shapes make sense.
 
     Some ellipses have two centers, and are one object; some discs touch with one center, as if they were one.
     """
@@ -94,9 +94,11 @@ def taught(networks: Networks) -> Networks:
 
 def mean_precision(networks: Networks, *overrides: str) -> float:
     segmenter = Segmenter(networks, settings(*overrides))
-    scenes = [pairs(seed) for seed in range(100, 104)]
+    labeled_images = [pairs(seed) for seed in range(100, 104)]
     return float(
-        np.mean([average_precision(segmenter.segment(item.image).labels, item.labels).mean for item in scenes])
+        np.mean(
+            [average_precision(segmenter.segment(item.image).labels, item.labels).mean for item in labeled_images]
+        )
     )
 
 
@@ -202,21 +204,23 @@ def test_sources_have_at_most_so_many_images_each(networks: Networks, monkeypatc
         return real(watcher, image, **how)
 
     monkeypatch.setattr(judging._Watcher, "segment", segment)
-    scenes = [replace(pairs(seed), source="b" if seed < 10 else "a") for seed in range(12)]
+    labeled_images = [replace(pairs(seed), source="b" if seed < 10 else "a") for seed in range(12)]
     done: list[tuple[int, int]] = []
     assert (
-        fit_region_classifier(networks, settings(), scenes, images=5, report=lambda *at: done.append(at))
+        fit_region_classifier(networks, settings(), labeled_images, images=5, report=lambda *at: done.append(at))
         is not None
     )
-    names = [next(item.source for item in scenes if item.image is image) for image in seen]
+    names = [next(item.source for item in labeled_images if item.image is image) for image in seen]
     assert names == ["a"] * 2 + ["b"] * 5
     assert done == [(number, 7) for number in range(1, 8)]
 
 
 def test_the_same_images_and_seed_give_the_same_judge(networks: Networks) -> None:
-    scenes = [pairs(seed) for seed in range(6)]
-    first, again = (fit_region_classifier(networks, settings("seed=3"), scenes, images=9) for _ in range(2))
-    other = fit_region_classifier(networks, settings("seed=4"), scenes, images=9)
+    labeled_images = [pairs(seed) for seed in range(6)]
+    first, again = (
+        fit_region_classifier(networks, settings("seed=3"), labeled_images, images=9) for _ in range(2)
+    )
+    other = fit_region_classifier(networks, settings("seed=4"), labeled_images, images=9)
     assert first is not None
     assert again is not None
     assert other is not None
@@ -226,17 +230,21 @@ def test_the_same_images_and_seed_give_the_same_judge(networks: Networks) -> Non
 
 def test_an_image_without_candidates_teaches_nothing(networks: Networks) -> None:
     blank = LabeledImage("pairs/x", "pairs", np.zeros((50, 70, 3), np.uint8), np.zeros((50, 70), np.int32))
-    scenes = [pairs(seed) for seed in range(6)]
-    with_blank = fit_region_classifier(networks, settings(), [*scenes[:3], blank, *scenes[3:]], images=9)
-    without = fit_region_classifier(networks, settings(), scenes, images=9)
+    labeled_images = [pairs(seed) for seed in range(6)]
+    with_blank = fit_region_classifier(
+        networks, settings(), [*labeled_images[:3], blank, *labeled_images[3:]], images=9
+    )
+    without = fit_region_classifier(networks, settings(), labeled_images, images=9)
     assert with_blank is not None
     assert without is not None
     np.testing.assert_array_equal(with_blank.value, without.value)
 
 
 def test_an_earlier_judge_has_no_say(taught: Networks, networks: Networks) -> None:
-    scenes = [pairs(seed) for seed in range(6)]
-    again, first = (fit_region_classifier(given, settings(), scenes, images=9) for given in (taught, networks))
+    labeled_images = [pairs(seed) for seed in range(6)]
+    again, first = (
+        fit_region_classifier(given, settings(), labeled_images, images=9) for given in (taught, networks)
+    )
     assert again is not None
     assert first is not None
     np.testing.assert_array_equal(again.value, first.value)
@@ -258,7 +266,7 @@ def test_a_judge_that_cannot_be_is_refused_before_training(overrides: list[str])
 
 @pytest.mark.parametrize("why", ["no generator", "no center", "no diameter", "few objects", "not asked"])
 def test_without_candidates_there_is_no_judge(networks: Networks, why: str) -> None:
-    scenes = [pairs(seed) for seed in range(4)]
+    labeled_images = [pairs(seed) for seed in range(4)]
     config = settings()
     if why == "no generator":
         config = small_config("model.generator=null", "prompts.method=grid", "images.diameter=15")
@@ -269,8 +277,8 @@ def test_without_candidates_there_is_no_judge(networks: Networks, why: str) -> N
     elif why == "no diameter":
         config = settings("images.diameter=null")
     else:
-        scenes = scenes[:1]
-    assert fit_region_classifier(networks, config, scenes, images=9) is None
+        labeled_images = labeled_images[:1]
+    assert fit_region_classifier(networks, config, labeled_images, images=9) is None
 
 
 # In a model file
@@ -294,7 +302,7 @@ def test_a_model_file_gets_one_and_keeps_everything_else(tmp_path: Path, monkeyp
     path = tmp_path / "model.safetensors"
     saved(path)
     before, header = load_model(path)
-    region_classifier = add_region_classifier(path, [scene(seed) for seed in range(6)], images=4)
+    region_classifier = add_region_classifier(path, [labeled_image(seed) for seed in range(6)], images=4)
     after, same = load_model(path)
     assert header == same
     assert {name for name in after if not name.startswith("region_classifier.")} == set(before)
@@ -304,7 +312,7 @@ def test_a_model_file_gets_one_and_keeps_everything_else(tmp_path: Path, monkeyp
     np.testing.assert_array_equal(loaded.region_classifier.value, region_classifier.value)
     assert loaded.region_classifier.diameter == 18
     # Once more: replaced, not added to.
-    add_region_classifier(path, [scene(seed) for seed in range(6)], images=4)
+    add_region_classifier(path, [labeled_image(seed) for seed in range(6)], images=4)
     assert load_model(path)[0].keys() == after.keys()
 
 
@@ -318,10 +326,10 @@ def test_a_run_ends_with_a_judge_where_it_is_asked_for(tmp_path: Path, monkeypat
         "prompts.foreground=0.4",
         "images.diameter=18",
     )
-    scenes = [scene(seed) for seed in range(4)]
-    plain = train(small_config(*short), scenes, [], out=tmp_path / "plain")
+    labeled_images = [labeled_image(seed) for seed in range(4)]
+    plain = train(small_config(*short), labeled_images, [], out=tmp_path / "plain")
     judged = train(
-        small_config(*short, "training.region_classifier_images=3"), scenes, [], out=tmp_path / "judged"
+        small_config(*short, "training.region_classifier_images=3"), labeled_images, [], out=tmp_path / "judged"
     )
     assert load_networks(plain)[0].region_classifier is None
     assert load_networks(judged)[0].region_classifier is not None
@@ -330,7 +338,7 @@ def test_a_run_ends_with_a_judge_where_it_is_asked_for(tmp_path: Path, monkeypat
     told: list[str] = []
     none = train(
         small_config(*short, "training.region_classifier_images=3"),
-        scenes,
+        labeled_images,
         [],
         out=tmp_path / "none",
         report=lambda progress: told.append(progress.message),
@@ -339,7 +347,7 @@ def test_a_run_ends_with_a_judge_where_it_is_asked_for(tmp_path: Path, monkeypat
     assert "the model has no region classifier" in told[-1]
     # One that is there stays.
     content = judged.read_bytes()
-    complete_region_classifier(judged, scenes, images=2, seed=9)
+    complete_region_classifier(judged, labeled_images, images=2, seed=9)
     assert judged.read_bytes() == content
 
 
@@ -348,5 +356,5 @@ def test_a_model_file_that_can_have_none_stays_as_it_is(tmp_path: Path) -> None:
     saved(path)
     content = path.read_bytes()
     with pytest.raises(InputError, match=r"1 training images give no region classifier for .*model\.safetensors"):
-        add_region_classifier(path, [scene(0)], images=4)
+        add_region_classifier(path, [labeled_image(0)], images=4)
     assert path.read_bytes() == content

@@ -29,7 +29,7 @@ def sources(*entries: str, fraction: float = 1.0) -> Config:
 
 
 def names(data: Path, config: Config, part: str = "train") -> list[str]:
-    return [scene.name for scene in load_part(data, config, part)]
+    return [labeled_image.name for labeled_image in load_part(data, config, part)]
 
 
 @pytest.mark.parametrize(("fraction", "train"), [(1.0, ["0", "1", "2", "3"]), (0.5, ["1", "3"]), (0.01, ["2"])])
@@ -91,7 +91,9 @@ def test_prompts_are_for_training_alone(tmp_path: Path, kind: str) -> None:
         load_part(tmp_path, sources(entry), "train")
     (tmp_path / "clicks" / f"{first}.csv").write_text(POINT)
     (tmp_path / "clicks" / f"{last}.csv").write_text("nonsense")  # a validation image's: not read
-    prompts = {scene.name: scene.prompts for scene in load_part(tmp_path, sources(entry), "train")}
+    prompts = {
+        labeled_image.name: labeled_image.prompts for labeled_image in load_part(tmp_path, sources(entry), "train")
+    }
     assert [len(of_image) for name, of_image in prompts.items() if name != f"s/{first}"] == [0, 0, 0]
     assert prompts[f"s/{first}"][0].points.tolist() == [[16, 17]]
     (val,) = load_part(tmp_path, sources(entry), "val")

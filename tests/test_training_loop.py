@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from blobs import scene, small_config, write_base
+from blobs import labeled_image, small_config, write_base
 from torch import Tensor
 
 from autosam.config import Config, load_config, make_config
@@ -38,8 +38,8 @@ from autosam.training.run_folder import (
 from autosam.training.tensorboard import TensorBoardLog
 from autosam.training.validation import Validation
 
-SCENES = [scene(0), scene(1)]
-VALIDATION = [scene(2)]
+SCENES = [labeled_image(0), labeled_image(1)]
+VALIDATION = [labeled_image(2)]
 TIMES = ("waited_s", "seconds", "cpu_s", "tiles_per_second", "peak_mb", "seconds_per_image")
 
 
@@ -245,7 +245,7 @@ def test_it_learns(tmp_path: Path) -> None:
         # The means of the log are then those of first answers.
         "training.corrections=0",
     )
-    train(config, [scene(seed) for seed in range(4)], [], out=tmp_path)
+    train(config, [labeled_image(seed) for seed in range(4)], [], out=tmp_path)
     log = rows(tmp_path / TRAIN_LOG)
 
     def mean(name: str, part: slice) -> float:
@@ -389,13 +389,14 @@ def test_a_full_disk_leaves_a_run_that_can_go_on(
 
 
 @pytest.mark.parametrize(
-    "scenes", [[], [LabeledImage("s/a", "s", np.zeros((96, 96, 3), np.uint8), np.zeros((96, 96), np.int32))]]
+    "labeled_images",
+    [[], [LabeledImage("s/a", "s", np.zeros((96, 96, 3), np.uint8), np.zeros((96, 96), np.int32))]],
 )
-def test_nothing_to_learn_from(tmp_path: Path, scenes: list[LabeledImage]) -> None:
+def test_nothing_to_learn_from(tmp_path: Path, labeled_images: list[LabeledImage]) -> None:
     with pytest.raises(
-        InputError, match=f"none of the {len(scenes)} training images has an object; check the labels"
+        InputError, match=f"none of the {len(labeled_images)} training images has an object; check the labels"
     ):
-        train(short(), scenes, VALIDATION, out=tmp_path / "run")
+        train(short(), labeled_images, VALIDATION, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -424,7 +425,7 @@ def test_a_sam_that_would_not_be_used_is_refused(tmp_path: Path) -> None:
 def test_random_weights_have_no_statistics_to_keep(tmp_path: Path, settings: tuple[str, ...], named: str) -> None:
     config = small_config("training.freeze_statistics=true", *settings)
     with pytest.raises(ConfigError, match=f"random weights come with none; set {named}, or training"):
-        train(config, [scene(0)], [], out=tmp_path / "run")
+        train(config, [labeled_image(0)], [], out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -440,7 +441,7 @@ def test_a_generator_of_random_weights_is_not_frozen(
 ) -> None:
     config = small_config("training.freeze_generator=true", *settings)
     with pytest.raises(ConfigError, match=f"trained already, and {named}; set model"):
-        train(config, [scene(0)], [], out=tmp_path / "run")
+        train(config, [labeled_image(0)], [], out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -455,12 +456,12 @@ def test_a_generator_of_random_weights_is_not_frozen(
 )
 def test_logits_that_nobody_gives_are_not_fused(tmp_path: Path, settings: tuple[str, ...]) -> None:
     with pytest.raises(ConfigError, match=r"training\.fusion=2 adds the logits of mask prompts"):
-        train(small_config("training.fusion=2", *settings), [scene(0)], [], out=tmp_path / "run")
+        train(small_config("training.fusion=2", *settings), [labeled_image(0)], [], out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 def test_images_smaller_than_a_tile(tmp_path: Path) -> None:
-    image, labels = scene(0).image[:10, :30], scene(0).labels[:10, :30].copy()
+    image, labels = labeled_image(0).image[:10, :30], labeled_image(0).labels[:10, :30].copy()
     labels[2:8, 3:12] = 1
     config = short("training.steps=2", "training.validate_every=2", "prompts.min_size=4", "merge.min_size=1")
     small = [LabeledImage("s/a", "s", image, labels)]
@@ -483,7 +484,7 @@ def test_a_generator_of_one_channel(tmp_path: Path, channel: str) -> None:
 
 
 def user_prompts(one: LabeledImage) -> LabeledImage:
-    """Let somebody have clicked on every object of a scene."""
+    """Let somebody have clicked on every object of a labeled image."""
     middles = [np.argwhere(one.labels == number).mean(axis=0) for number in range(1, int(one.labels.max()) + 1)]
     return replace(one, prompts=tuple(Prompt(middle[None], np.array([1])) for middle in middles))
 
@@ -562,7 +563,7 @@ def test_a_resumed_run_has_the_tiles_that_come_next() -> None:
 def test_batches_that_are_added_up_are_one_large_one(tmp_path: Path) -> None:
     # No network whose batch normalization sees the batch, and four objects in each tile: means of means are means.
     base = write_base(tmp_path / "base.safetensors")
-    whole_tiles = [scene(seed, 64) for seed in range(3)]
+    whole_tiles = [labeled_image(seed, 64) for seed in range(3)]
     logs = []
     for accumulate, batch_size in ((1, 2), (2, 1)):
         config = small_config(
@@ -615,8 +616,8 @@ def scored(monkeypatch: pytest.MonkeyPatch, *scores: float) -> list[int]:
     """Let validations have these scores, one after the other; the list grows with each of them."""
     calls: list[int] = []
 
-    def validate(networks: Networks, config: Config, scenes: list[LabeledImage]) -> Validation:
-        calls.append(len(scenes))
+    def validate(networks: Networks, config: Config, labeled_images: list[LabeledImage]) -> Validation:
+        calls.append(len(labeled_images))
         return Validation({"mean_ap": scores[len(calls) - 1]}, [])
 
     monkeypatch.setattr(loop, "validate", validate)

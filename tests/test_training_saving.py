@@ -102,8 +102,8 @@ def test_the_diameter_is_that_of_the_median_object() -> None:
     labels = np.zeros((40, 40), np.int32)
     labels[0, 0], labels[2:12, 2:12], labels[20:40, 20:40] = 1, 2, 5
     empty = LabeledImage("s/b", "s", np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), np.int32))
-    scenes = [LabeledImage("s/a", "s", np.zeros((40, 40, 3), np.uint8), labels), empty]
-    assert median_diameter(scenes) == pytest.approx(2 * np.sqrt(100 / np.pi), abs=0.01)
+    labeled_images = [LabeledImage("s/a", "s", np.zeros((40, 40, 3), np.uint8), labels), empty]
+    assert median_diameter(labeled_images) == pytest.approx(2 * np.sqrt(100 / np.pi), abs=0.01)
 
 
 def test_a_folder_that_is_gone(make: Callable[..., Saved], tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from blobs import discs, scene
+from blobs import discs, labeled_image
 from scipy import ndimage
 from torch.utils.data import DataLoader
 
@@ -26,7 +26,7 @@ def rng(seed: int = 0) -> np.random.Generator:
 
 
 def of_labels(labels: np.ndarray) -> LabeledImage:
-    """Make a scene whose image says which label every pixel has: 20 for each id."""
+    """Make a labeled image whose image says which label every pixel has: 20 for each id."""
     labels = labels.astype(np.int32)
     return LabeledImage("s/a", "s", np.repeat((labels * 20).astype(np.uint8)[..., None], 3, axis=2), labels)
 
@@ -141,7 +141,7 @@ def dots(scene_of: LabeledImage) -> LabeledImage:
     ],
 )
 def test_prompts_lie_on_their_objects_whatever_is_done_to_the_tile(changes: dict[str, float]) -> None:
-    whole, ids, kept = dots(scene(2, 200)), set(), 0
+    whole, ids, kept = dots(labeled_image(2, 200)), set(), 0
     # An object at the side of a band is continued by its mirror image, by up to 3 of 64 pixels.
     slack = 1.5 + (3 if "misaligned" in changes else 0)
     for seed in range(20):
@@ -182,8 +182,8 @@ def test_a_mirrored_copy_has_no_prompt() -> None:
 
 
 def tiles(length: int = 12, seed: int = 0, augmentation: Augmentation = SPOILT) -> TileDataset:
-    scenes = [dots(scene(0)), scene(1)]
-    return TileDataset(scenes, size=64, length=length, seed=seed, augmentation=augmentation)
+    labeled_images = [dots(labeled_image(0)), labeled_image(1)]
+    return TileDataset(labeled_images, size=64, length=length, seed=seed, augmentation=augmentation)
 
 
 def assert_same(one: Tile | TileBatch, other: Tile | TileBatch) -> None:
@@ -219,7 +219,9 @@ def test_tiles_without_faults_are_as_they_always_were() -> None:
 def test_the_networks_zoom_multiplies_that_of_the_augmentation() -> None:
     def cut(scale: float, low: float, high: float) -> TileDataset:
         augmentation = replace(SPOILT, zoom=(low, high))
-        return TileDataset([dots(scene(0))], size=64, length=8, seed=0, augmentation=augmentation, scale=scale)
+        return TileDataset(
+            [dots(labeled_image(0))], size=64, length=8, seed=0, augmentation=augmentation, scale=scale
+        )
 
     for one, other in zip(cut(2.0, 0.65, 1.45), cut(1.0, 1.3, 2.9), strict=True):
         assert_same(one, other)
@@ -229,12 +231,14 @@ def test_the_networks_zoom_multiplies_that_of_the_augmentation() -> None:
 def test_empty_scenes_are_dropped_where_every_tile_has_an_object() -> None:
     empty = LabeledImage("empty/a", "empty", np.zeros((96, 96, 3), np.uint8), np.zeros((96, 96), np.int32))
 
-    def drawn(scenes: list[LabeledImage], share: float) -> list[Tile]:
+    def drawn(labeled_images: list[LabeledImage], share: float) -> list[Tile]:
         augmentation = Augmentation()
-        return list(TileDataset(scenes, size=64, length=40, seed=0, augmentation=augmentation, object_share=share))
+        return list(
+            TileDataset(labeled_images, size=64, length=40, seed=0, augmentation=augmentation, object_share=share)
+        )
 
-    assert all(tile.labels.any() for tile in drawn([scene(0), empty], 1.0))
-    assert 10 < sum(bool(tile.labels.any()) for tile in drawn([scene(0), empty], 0.9)) < 30
+    assert all(tile.labels.any() for tile in drawn([labeled_image(0), empty], 1.0))
+    assert 10 < sum(bool(tile.labels.any()) for tile in drawn([labeled_image(0), empty], 0.9)) < 30
     assert not any(tile.labels.any() for tile in drawn([empty], 0.9))
     with pytest.raises(
         InputError, match=r"object_tiles=1 .* none of the 2 training images has one; check"
@@ -320,9 +324,9 @@ def squares(side: int, count: int = 9) -> LabeledImage:
     return replace(of_labels(labels), name=f"s/{side}")
 
 
-def diameters(share: float, *scenes: LabeledImage, scale: float = 1.0) -> list[float]:
+def diameters(share: float, *labeled_images: LabeledImage, scale: float = 1.0) -> list[float]:
     tiles = TileDataset(
-        scenes,
+        labeled_images,
         size=64,
         length=60,
         seed=0,

@@ -30,7 +30,7 @@ def settings(**sections: dict[str, Any]) -> Config:
 
 
 def spots(number: int, *ellipses: tuple[float, float, float, float], missing: int = 0) -> LabeledImage:
-    """Draw a scene whose first so many bright ellipses are not in the labels."""
+    """Draw a labeled image whose first so many bright ellipses are not in the labels."""
     image, labels = draw_ellipses((90, 120), ellipses)
     labels = np.where(labels > missing, labels - missing, 0).astype(np.int32)
     return LabeledImage(f"spots/{number}", "spots", np.repeat(image[..., None], 3, axis=2), labels)
@@ -67,7 +67,7 @@ def test_scores_are_pooled_over_objects() -> None:
     result = validate(BOTH, settings(), [TWO, THREE_OF_WHICH_TWO])
     assert result.scores["ap50"] == result.scores["generator_mean_ap"] == 0.8
     assert result.scores["f1"] == pytest.approx(8 / 9, abs=1e-4)
-    truth = [scene.labels for scene in (TWO, THREE_OF_WHICH_TWO)]
+    truth = [labeled_image.labels for labeled_image in (TWO, THREE_OF_WHICH_TWO)]
     found = [draw_ellipses((90, 120), [(20, 30, 9, 12), (60, 80, 14, 10), (70, 20, 8, 11)][:n])[1] for n in (2, 3)]
     expected = pool([evaluate_pair(*pair) for pair in zip(found, truth, strict=True)])
     assert result.scores["iou"] == pytest.approx(expected.overlap.iou, abs=1e-4)
@@ -166,14 +166,14 @@ def test_scenes_are_not_normalized_twice(monkeypatch: pytest.MonkeyPatch) -> Non
     ],
 )
 def test_which_scenes_are_used_and_drawn(images: int, previews: int, used: list[int], drawn: list[int]) -> None:
-    # Only the scenes that are used have their objects in the truth.
+    # Only the labeled images that are used have their objects in the truth.
     blank = np.zeros_like(TWO.labels)
-    scenes = [
+    labeled_images = [
         replace(TWO, name=f"spots/{index}", labels=TWO.labels if index in used else blank) for index in range(11)
     ]
     training = {"validation_images": images, "previews": previews}
     config = settings(model={"sam": None}, decode={"sam": False}, training=training)
-    first, second = (validate(ONLY_GENERATOR, config, scenes) for _ in "ab")
+    first, second = (validate(ONLY_GENERATOR, config, labeled_images) for _ in "ab")
     assert first.score == 1
     assert [name for name, _ in first.previews] == [f"spots/{index}" for index in drawn]
     for (_, one), (_, other) in zip(first.previews, second.previews, strict=True):

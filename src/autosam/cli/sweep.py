@@ -117,13 +117,13 @@ def _study(
     if model is None:
         target = choose_device(device)
         setups = trained_setups(config, grid)
-        labeled.scenes(setups[0].config, "train")
-        labeled.scenes(setups[0].config, "val")
+        labeled.labeled_images(setups[0].config, "train")
+        labeled.labeled_images(setups[0].config, "val")
         return setups, TrainingStudy(out, labeled, target)
     path = resolve_model(model)
     segmenter = Segmenter.from_model(model, device=device)
     setups = model_setups(segmenter.config.model_dump(mode="json"), config, axes, grid)
-    labeled.scenes(setups[0].config, "val")
+    labeled.labeled_images(setups[0].config, "val")
     return setups, ModelStudy(segmenter, file_sha256(path), labeled)
 
 

@@ -73,10 +73,10 @@ def train(
     target = choose_device(device)
     # Fabric starts the other processes by running this command again; they have nothing to say.
     first = os.environ.get("LOCAL_RANK", "0") == "0"
-    train_scenes = load_part(data, resolved, "train")
-    val_scenes = load_part(data, resolved, "val")
+    train_images = load_part(data, resolved, "train")
+    val_images = load_part(data, resolved, "val")
     if out is None or dry_run:
-        _show_estimate(estimate(resolved, train_scenes, device=target), resolved.training.batch_size)
+        _show_estimate(estimate(resolved, train_images, device=target), resolved.training.batch_size)
         return
     bar = Progress(
         TextColumn("training"),
@@ -97,8 +97,8 @@ def train(
         if not begun:
             # Only now is it sure that there is something to do: a refusal stays one line.
             console.print(
-                f"{len(train_scenes)} training and {len(val_scenes)} validation images, "
-                f"{sum(int(scene.labels.max()) for scene in train_scenes)} objects to learn from; on {target}"
+                f"{len(train_images)} training and {len(val_images)} validation images, "
+                f"{sum(int(scene.labels.max()) for scene in train_images)} objects to learn from; on {target}"
             )
             bar.start()
             begun = True
@@ -110,8 +110,8 @@ def train(
     try:
         model = run_training(
             resolved,
-            train_scenes,
-            val_scenes,
+            train_images,
+            val_images,
             out=out,
             resume=resume,
             device=target,

@@ -71,7 +71,7 @@ def tune(
     (setup,) = model_setups(own.model_dump(mode="json"), config, given, [fixed])
     axes: list[Axis] = axes_for(setup.config, given, judged=segmenter.networks.region_classifier is not None)
     check_axes(setup.config, axes)
-    scenes = LabeledData(data).scenes(setup.config, part.value)
+    labeled_images = LabeledData(data).labeled_images(setup.config, part.value)
     ensure_folder(out.absolute().parent)
     number = 0
     with console.status("") as status:
@@ -80,17 +80,17 @@ def tune(
             nonlocal number
             number += 1
             if not key:
-                objects = sum(int(scene.labels.max(initial=0)) for scene in scenes)
+                objects = sum(int(labeled_image.labels.max(initial=0)) for labeled_image in labeled_images)
                 console.print(
-                    f"{len(scenes)} images with {objects} objects, part {part.value}; the start has mean AP "
-                    f"{tried.mean_ap:.4f}"
+                    f"{len(labeled_images)} images with {objects} objects, part {part.value}; the start has "
+                    f"mean AP {tried.mean_ap:.4f}"
                 )
             elif not console.is_terminal:
                 console.print(f"{key}={value}: mean AP {tried.mean_ap:.4f}", markup=False)
             status.update(f"{number} settings scored, now {key}={value}")
 
         try:
-            tuned = search(segmenter, setup.config, axes, scenes, report=report)
+            tuned = search(segmenter, setup.config, axes, labeled_images, report=report)
         except KeyboardInterrupt:
             status.stop()
             typer.echo("autosam: interrupted; nothing was written", err=True)

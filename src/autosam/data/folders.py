@@ -46,7 +46,7 @@ class LabeledImage:
     prompts: tuple[Prompt, ...] = ()
 
 
-def load_scenes(
+def load_labeled_images(
     images: Path,
     labels: Path,
     *,
@@ -98,7 +98,7 @@ def load_scenes(
     refuse_faults(faults, source)
     if prompts is not None:
         check_tables(prompts, wanted, source=source)
-    scenes = []
+    labeled_images = []
     for stem in wanted:
         try:
             pixels, truth = read_image(image_files[stem]), read_labels(label_files[stem])
@@ -120,14 +120,18 @@ def load_scenes(
                 asked = table_prompts(prompts, stem, image=image_files[stem].name, shape=instances.shape)
             except InputError as error:
                 faults.append(str(error))
-        scenes.append(LabeledImage(f"{source}/{stem}", source, image, instances, asked))
+        labeled_images.append(LabeledImage(f"{source}/{stem}", source, image, instances, asked))
     refuse_faults(faults, source)
-    if not as_components and scenes and all(_like_a_mask(scene.labels) for scene in scenes):
+    if (
+        not as_components
+        and labeled_images
+        and all(_like_a_mask(labeled_image.labels) for labeled_image in labeled_images)
+    ):
         raise InputError(
             f"every label image of {source} holds one id in several pieces, like a mask of all objects; set "
             "components: true for it in data.sources, or give each object an id of its own"
         )
-    return scenes
+    return labeled_images
 
 
 def read_split(path: Path, source: str, part: SplitPart) -> list[str]:

@@ -32,7 +32,7 @@ def names_store(path: Path) -> bool:
         return False
 
 
-def stored_scenes(
+def stored_labeled_images(
     path: Path,
     part: SplitPart,
     *,
@@ -79,7 +79,7 @@ def stored_scenes(
     items = evenly_spaced(items, fraction)
     if prompts is not None:
         check_tables(prompts, [item.name for item in items], source=name)
-    scenes, faults = [], []
+    labeled_images, faults = [], []
     for item in items:
         try:
             pixels, labels = store.image(item.name), store.labels(item.name)
@@ -90,9 +90,9 @@ def stored_scenes(
         except InputError as error:
             faults.append(f"{item.name}: {str(error).removesuffix('.')}")
             continue
-        scenes.append(LabeledImage(f"{name}/{item.name}", name, image, renumbered(labels), asked))
+        labeled_images.append(LabeledImage(f"{name}/{item.name}", name, image, renumbered(labels), asked))
     refuse_faults(faults, str(path))
-    return scenes
+    return labeled_images
 
 
 def _empty(store: Store, part: SplitPart) -> InputError:

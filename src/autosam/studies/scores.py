@@ -36,14 +36,14 @@ class StudyScores:
     seconds: float
 
 
-def score_scenes(segmenter: Segmenter, scenes: Sequence[LabeledImage]) -> StudyScores:
-    """Segment scenes and score them.
+def score_labeled_images(segmenter: Segmenter, labeled_images: Sequence[LabeledImage]) -> StudyScores:
+    """Segment labeled images and score them.
 
     Parameters
     ----------
     segmenter : Segmenter
-        Its settings must leave intensities as they are (`as_normalized`): scenes are normalized already.
-    scenes : sequence of LabeledImage
+        Its settings must leave intensities as they are (`as_normalized`): labeled images are normalized already.
+    labeled_images : sequence of LabeledImage
         At least one.
 
     Returns
@@ -52,16 +52,16 @@ def score_scenes(segmenter: Segmenter, scenes: Sequence[LabeledImage]) -> StudyS
     """
     sources: dict[str, list[Scores]] = {}
     seconds = 0.0
-    for scene in scenes:
+    for labeled_image in labeled_images:
         began = time.perf_counter()
-        labels = segmenter.segment(scene.image).labels
+        labels = segmenter.segment(labeled_image.image).labels
         seconds += time.perf_counter() - began
-        sources.setdefault(scene.source, []).append(evaluate_pair(labels, scene.labels))
+        sources.setdefault(labeled_image.source, []).append(evaluate_pair(labels, labeled_image.labels))
     return StudyScores(
         pooled=pool([scores for listed in sources.values() for scores in listed]),
         by_source={source: pool(listed) for source, listed in sources.items()},
-        images=len(scenes),
-        seconds=seconds / len(scenes),
+        images=len(labeled_images),
+        seconds=seconds / len(labeled_images),
     )
 
 
@@ -78,14 +78,14 @@ def row_of(scores: Scores) -> dict[str, float | int | None]:
     }
 
 
-def digest_of(scenes: Sequence[LabeledImage]) -> str:
+def digest_of(labeled_images: Sequence[LabeledImage]) -> str:
     """Give the SHA-256 of names, images, labels and prompts: scores with the same one can be compared."""
     digest = sha256()
-    for scene in scenes:
-        digest.update(f"{scene.name} {scene.image.shape}".encode())
-        digest.update(scene.image.tobytes())
-        digest.update(scene.labels.tobytes())
-        for prompt in scene.prompts:
+    for labeled_image in labeled_images:
+        digest.update(f"{labeled_image.name} {labeled_image.image.shape}".encode())
+        digest.update(labeled_image.image.tobytes())
+        digest.update(labeled_image.labels.tobytes())
+        for prompt in labeled_image.prompts:
             for part in (prompt.points, prompt.point_labels, prompt.box):
                 digest.update(b"none" if part is None else part.tobytes())
     return digest.hexdigest()

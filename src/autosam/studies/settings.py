@@ -13,8 +13,8 @@ PIPELINE = ("images", "tiles", "prompts", "decode", "merge")
 
 _BY_HAND = "prompts.method=user wants prompts of yours, and a study has none; choose another method"
 _ONE_FILE = (
-    "images.combine joins the channels of a scene that come as several images, and labeled data has one image "
-    "for each scene; leave it out"
+    "images.combine joins the channels of an image that come as several files, and labeled data has one file "
+    "for each image; leave it out"
 )
 _FIXED = ("seed", "model", "training")
 
@@ -129,7 +129,7 @@ def model_setups(
 
 
 def as_normalized(config: Config) -> Config:
-    """Give settings for scenes, which are normalized already: a second clipping would change them."""
+    """Give settings for labeled images, which are normalized already: a second clipping would change them."""
     images = config.images.model_copy(update={"low": 0.0, "high": 100.0})
     return config.model_copy(update={"images": images})
 

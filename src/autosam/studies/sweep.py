@@ -15,7 +15,7 @@ from autosam.errors import AutosamError, ConfigError, ModelError
 from autosam.models.networks import build_networks
 from autosam.pipeline.segmenter import Segmenter
 from autosam.studies.finished import Result, Results, Training
-from autosam.studies.scores import StudyScores, digest_of, row_of, score_scenes
+from autosam.studies.scores import StudyScores, digest_of, row_of, score_labeled_images
 from autosam.studies.settings import Setup, as_normalized
 from autosam.training.batches import check_networks_used
 from autosam.training.load_images import load_part
@@ -59,12 +59,12 @@ class LabeledData:
     def __init__(self, path: Path) -> None:
         self.path = path
         # Most combinations differ in other settings, and share their images.
-        self._scenes = lru_cache(maxsize=2)(self._load)
+        self._labeled_images = lru_cache(maxsize=2)(self._load)
         self._digest = lru_cache(maxsize=None)(self._hash)
 
-    def scenes(self, config: Config, part: SplitPart) -> list[LabeledImage]:
-        """Give the scenes of a part; errors of `load_part`."""
-        return self._scenes(config.data, config.images, part)
+    def labeled_images(self, config: Config, part: SplitPart) -> list[LabeledImage]:
+        """Give the labeled images of a part; errors of `load_part`."""
+        return self._labeled_images(config.data, config.images, part)
 
     def digest(self, config: Config, part: SplitPart) -> str:
         """Give the hash of a part's images and labels."""
@@ -74,7 +74,7 @@ class LabeledData:
         return load_part(self.path, Config(data=data, images=images), part)
 
     def _hash(self, data: DataConfig, images: ImagesConfig, part: SplitPart) -> str:
-        return digest_of(self._scenes(data, images, part))
+        return digest_of(self._labeled_images(data, images, part))
 
 
 class Study(Protocol):
@@ -119,9 +119,9 @@ class ModelStudy:
 
     def run(self, setup: Setup, say: Callable[[str], None]) -> Result:
         """Score the model with the combination."""
-        scenes = self._data.scenes(setup.config, "val")
-        say(f"segmenting {len(scenes)} images")
-        scored = score_scenes(self._with(setup), scenes)
+        labeled_images = self._data.labeled_images(setup.config, "val")
+        say(f"segmenting {len(labeled_images)} images")
+        scored = score_labeled_images(self._with(setup), labeled_images)
         return _result(setup, scored, self._segmenter.name, self.model_sha256, self.data_sha256(setup), None)
 
     def _with(self, setup: Setup) -> Segmenter:
@@ -170,26 +170,26 @@ class TrainingStudy:
     def run(self, setup: Setup, say: Callable[[str], None]) -> Result:
         """Train, or go on training, and score the model."""
         folder = self._runs / setup.name
-        train_scenes = self._data.scenes(setup.config, "train")
-        val_scenes = self._data.scenes(setup.config, "val")
+        train_images = self._data.labeled_images(setup.config, "train")
+        val_images = self._data.labeled_images(setup.config, "val")
 
         def report(progress: Progress) -> None:
             say(f"training, step {progress.step} of {progress.steps}, loss {progress.loss:.3f}")
 
         path = train(
             setup.config,
-            train_scenes,
-            val_scenes,
+            train_images,
+            val_images,
             out=folder,
             resume=(folder / CHECKPOINT).is_file(),
             device=self._device,
             report=report,
         )
-        say(f"segmenting {len(val_scenes)} images")
+        say(f"segmenting {len(val_images)} images")
         segmenter = Segmenter.from_model(
             path, overrides=("images.low=0", "images.high=100"), device=str(self._device)
         )
-        scored = score_scenes(segmenter, val_scenes)
+        scored = score_labeled_images(segmenter, val_images)
         training = _training(folder / TRAIN_LOG, setup.config)
         return _result(setup, scored, str(path), self.model_sha256, self.data_sha256(setup), training)
 

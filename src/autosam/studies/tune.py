@@ -139,7 +139,7 @@ def tune(
     segmenter: Segmenter,
     start: Config,
     axes: Sequence[Axis],
-    scenes: Sequence[LabeledImage],
+    labeled_images: Sequence[LabeledImage],
     *,
     report: Callable[[str, str, Tried], None] | None = None,
 ) -> Tuned:
@@ -158,7 +158,7 @@ def tune(
         Where the search begins; its ``model`` section is the model's.
     axes : sequence of Axis
         What is searched, in this order.
-    scenes : sequence of LabeledImage
+    labeled_images : sequence of LabeledImage
         At least one.
     report : callable, optional
         Called for all that is scored with key, value and what it gave; first with an empty key and value for the
@@ -181,10 +181,10 @@ def tune(
             candidate = Segmenter(segmenter.networks, as_normalized(config))
             prompt_of: list[NDArray[np.int64]] = []
             parts: list[AveragePrecision] = []
-            for scene in scenes:
-                found = candidate.segment(scene.image)
+            for labeled_image in labeled_images:
+                found = candidate.segment(labeled_image.image)
                 prompt_of.append(found.prompt_of)
-                parts.append(average_precision(found.labels, scene.labels))
+                parts.append(average_precision(found.labels, labeled_image.labels))
             pooled, answered = AveragePrecision.pooled(parts), np.concatenate(prompt_of) >= 0
             scored[key] = Tried(
                 config,
@@ -221,8 +221,8 @@ def tune(
         best,
         tuple(axis.key for axis in axes),
         tried=len(scored),
-        images=len(scenes),
-        objects=sum(int(scene.labels.max(initial=0)) for scene in scenes),
+        images=len(labeled_images),
+        objects=sum(int(labeled_image.labels.max(initial=0)) for labeled_image in labeled_images),
     )
 
 

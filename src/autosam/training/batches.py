@@ -17,10 +17,10 @@ from autosam.training.saving import median_diameter
 from autosam.training.tiles import Augmentation, TileBatch, TileDataset, collate_tiles
 
 
-def check_trainable(config: Config, train_scenes: Sequence[LabeledImage]) -> None:
+def check_trainable(config: Config, train_images: Sequence[LabeledImage]) -> None:
     """Raise an InputError or a ConfigError where there is nothing to learn from, or no way to."""
-    if not any(scene.labels.any() for scene in train_scenes):
-        raise InputError(f"none of the {len(train_scenes)} training images has an object; check the labels")
+    if not any(labeled_image.labels.any() for labeled_image in train_images):
+        raise InputError(f"none of the {len(train_images)} training images has an object; check the labels")
     check_networks_used(config)
     check_statistics(config)
     check_frozen(config)
@@ -99,13 +99,13 @@ def tile_size(networks: Networks, config: Config) -> int:
 
 
 def make_batches(
-    config: Config, scenes: Sequence[LabeledImage], size: int, fabric: Fabric, *, start: int
+    config: Config, labeled_images: Sequence[LabeledImage], size: int, fabric: Fabric, *, start: int
 ) -> Iterator[TileBatch]:
     """Give the batches of this process from a step on: of every round of batches, its own one."""
     settings = config.training
     per_step = settings.batch_size * settings.accumulate * fabric.world_size
     tiles = TileDataset(
-        scenes,
+        labeled_images,
         size=size,
         length=settings.steps * per_step,
         seed=config.seed,
@@ -113,7 +113,9 @@ def make_batches(
         scale=config.images.zoom,
         weights={source.name: source.weight for source in config.data.sources},
         object_share=settings.object_tiles,
-        diameter=(config.images.diameter or median_diameter(scenes)) if settings.augment.same_diameter else None,
+        diameter=(config.images.diameter or median_diameter(labeled_images))
+        if settings.augment.same_diameter
+        else None,
     )
     todo = range(start * per_step, len(tiles))
     offset, world = fabric.global_rank * settings.batch_size, fabric.world_size

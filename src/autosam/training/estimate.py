@@ -53,14 +53,14 @@ class Estimate:
         return self.weights + self.average + self.gradients + self.optimizer + self.activations
 
 
-def estimate(config: Config, scenes: Sequence[LabeledImage], *, device: torch.device) -> Estimate:
+def estimate(config: Config, labeled_images: Sequence[LabeledImage], *, device: torch.device) -> Estimate:
     """Count parameters, and the memory of a training step, by running a tile or two forward.
 
     Parameters
     ----------
     config : Config
-    scenes : sequence of LabeledImage
-        Training scenes; two tiles of them are used.
+    labeled_images : sequence of LabeledImage
+        Training labeled images; two tiles of them are used.
     device : torch.device
         Where the run is to take place: it decides on the precision. The tiles themselves are run on the CPU.
 
@@ -73,7 +73,7 @@ def estimate(config: Config, scenes: Sequence[LabeledImage], *, device: torch.de
     AutosamError
         As `loop.train` would.
     """
-    check_trainable(config, scenes)
+    check_trainable(config, labeled_images)
     settings = config.training
     networks = build_networks(config.model, seed=config.seed)
     model = JointModel(networks, prompts=config.prompts, training=settings)
@@ -81,7 +81,7 @@ def estimate(config: Config, scenes: Sequence[LabeledImage], *, device: torch.de
         model, name=settings.optimizer, weight_decay=settings.weight_decay, betas=settings.betas
     )
     tiles = TileDataset(
-        scenes,
+        labeled_images,
         size=tile_size(networks, config),
         length=2,
         seed=config.seed,

@@ -25,8 +25,8 @@ TILES = 1000
 """Most training tiles that are described; no source has more than an equal share."""
 
 TURNS = 16
-"""Most tiles for each tile's area in the scenes: eight ways to turn one, at twice as many places as fit beside one
-another. More tiles of a small data set would be too much alike to tell how its images differ."""
+"""Most tiles for each tile's area in the labeled images: eight ways to turn one, at twice as many places as fit
+beside one another. More tiles of a small data set would be too much alike to tell how its images differ."""
 
 DRAWS = 4
 """Times that a tile is drawn, if need be, for each one that is wanted, as the same one can be drawn again."""
@@ -36,7 +36,7 @@ SMALL = 0.4
 
 
 def measure_statistics(
-    networks: Networks, config: Config, scenes: Sequence[LabeledImage]
+    networks: Networks, config: Config, labeled_images: Sequence[LabeledImage]
 ) -> NoveltyStatistics | None:
     """Describe training tiles as the generator sees them when it segments.
 
@@ -49,10 +49,10 @@ def measure_statistics(
     networks : Networks
         In evaluation mode.
     config : Config
-        Its ``seed`` draws the tiles; ``images.zoom`` is what the scenes are zoomed by. They are not brought to
-        one diameter: what is left of the few that are far off it is so unlike the others that hardly anything
-        would be out_of_distribution.
-    scenes : sequence of LabeledImage
+        Its ``seed`` draws the tiles; ``images.zoom`` is what the labeled images are zoomed by. They are not
+        brought to one diameter: what is left of the few that are far off it is so unlike the others that hardly anything
+        would be out of distribution.
+    labeled_images : sequence of LabeledImage
         What the networks were trained on, normalized.
 
     Returns
@@ -67,13 +67,13 @@ def measure_statistics(
     smaller = networks.generator.downsample
     size = (config.tiles.size or tile_size(networks, config)) // smaller
     rng = np.random.default_rng(config.seed)
-    sources = sorted({scene.source for scene in scenes})
+    sources = sorted({labeled_image.source for labeled_image in labeled_images})
     described: list[NDArray[np.float32]] = []
     for name in sources:
-        own = [scene for scene in scenes if scene.source == name]
+        own = [labeled_image for labeled_image in labeled_images if labeled_image.source == name]
         scale = config.images.zoom / smaller
-        # In tiles; a scene that is smaller than one is mirrored to fill it.
-        shapes = [zoomed_shape(scene.image.shape[:2], scale) for scene in own]
+        # In tiles; a labeled image that is smaller than one is mirrored to fill it.
+        shapes = [zoomed_shape(labeled_image.image.shape[:2], scale) for labeled_image in own]
         area = sum(math.prod(max(1.0, side / size) for side in shape) for shape in shapes)
         count = min(TILES // len(sources), math.ceil(TURNS * area))
         tiles = _draw_tiles(own, count, size=size, scale=scale, rng=rng)
@@ -91,14 +91,14 @@ def measure_statistics(
     return fit_statistics(described)
 
 
-def add_statistics(path: Path, scenes: Sequence[LabeledImage], *, seed: int = 0) -> NoveltyStatistics:
+def add_statistics(path: Path, labeled_images: Sequence[LabeledImage], *, seed: int = 0) -> NoveltyStatistics:
     """Put the statistics into a model file that `autosam train` wrote; everything else in it stays as it is.
 
     Parameters
     ----------
     path : Path
         Replaced when the new file is whole.
-    scenes : sequence of LabeledImage
+    labeled_images : sequence of LabeledImage
         What the model was trained on.
     seed : int
         Draws the tiles.
@@ -118,17 +118,17 @@ def add_statistics(path: Path, scenes: Sequence[LabeledImage], *, seed: int = 0)
         If the file cannot be written.
     """
     networks, header = load_networks(path)
-    statistics = _add(path, networks, header, scenes, seed)
+    statistics = _add(path, networks, header, labeled_images, seed)
     if statistics is None:
         raise InputError(
-            f"{len(scenes)} training images give no statistics for {path}: its generator is missing, or their "
-            "tiles are too few or all alike; name the images that it was trained on"
+            f"{len(labeled_images)} training images give no statistics for {path}: its generator is missing, "
+            "or their tiles are too few or all alike; name the images that it was trained on"
         )
     return statistics
 
 
 def complete_statistics(
-    path: Path, scenes: Sequence[LabeledImage], *, seed: int, device: torch.device | None = None
+    path: Path, labeled_images: Sequence[LabeledImage], *, seed: int, device: torch.device | None = None
 ) -> None:
     """Do the same as `add_statistics` where the file has no statistics yet and there are some to be had.
 
@@ -138,15 +138,15 @@ def complete_statistics(
     if networks.statistics is None:
         for network in networks.parts:
             network.to(device or "cpu")
-        _add(path, networks, header, scenes, seed)
+        _add(path, networks, header, labeled_images, seed)
 
 
 def _add(
-    path: Path, networks: Networks, header: ModelHeader, scenes: Sequence[LabeledImage], seed: int
+    path: Path, networks: Networks, header: ModelHeader, labeled_images: Sequence[LabeledImage], seed: int
 ) -> NoveltyStatistics | None:
     """Measure and write; None, and nothing written, where there are no statistics."""
     config = load_config(defaults=dict(header.settings), overrides=[f"seed={seed}"])
-    statistics = measure_statistics(networks, config, scenes)
+    statistics = measure_statistics(networks, config, labeled_images)
     if statistics is None:
         return None
     tensors, header = load_model(path)
@@ -157,20 +157,20 @@ def _add(
 
 
 def _draw_tiles(
-    scenes: Sequence[LabeledImage], count: int, *, size: int, scale: float, rng: np.random.Generator
+    labeled_images: Sequence[LabeledImage], count: int, *, size: int, scale: float, rng: np.random.Generator
 ) -> Iterator[NDArray[np.float32]]:
     """Give turned tiles, scene by scene and row by row; fewer than ``count`` where there are no more."""
     places: set[tuple[int, int, int, int, int, bool]] = set()
     for _ in range(DRAWS * count):
         if len(places) == count:
             break
-        number = int(rng.integers(len(scenes)))
-        height, width = zoomed_shape(scenes[number].image.shape[:2], scale)
+        number = int(rng.integers(len(labeled_images)))
+        height, width = zoomed_shape(labeled_images[number].image.shape[:2], scale)
         part = max(1, size // 2) if rng.random() < SMALL else size
         row, col = (int(rng.integers(max(1, side - part + 1))) for side in (height, width))
         places.add((number, row, col, part, int(rng.integers(4)), bool(rng.integers(2))))
     for number, drawn in groupby(sorted(places), key=itemgetter(0)):
-        pixels = zoom_image(scenes[number].image.astype(np.float32) / 255, scale)
+        pixels = zoom_image(labeled_images[number].image.astype(np.float32) / 255, scale)
         for _, row, col, part, quarter, flip in drawn:
             tile = np.rot90(read_window(pixels, Window(row, col, part, part)), quarter)
             yield tile[:, ::-1] if flip else tile

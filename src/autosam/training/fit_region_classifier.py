@@ -31,7 +31,7 @@ SAMPLE, FEATURE_SHARE, LEAST_IN_LEAF = 0.5, 0.4, 20
 def fit_region_classifier(
     networks: Networks,
     config: Config,
-    scenes: Sequence[LabeledImage],
+    labeled_images: Sequence[LabeledImage],
     *,
     images: int,
     report: Callable[[int, int], None] | None = None,
@@ -47,7 +47,7 @@ def fit_region_classifier(
         In evaluation mode.
     config : Config
         What they segment with: the candidates are those that `Segmenter` would make. ``seed`` draws the shares.
-    scenes : sequence of LabeledImage
+    labeled_images : sequence of LabeledImage
         What the networks were trained on, normalized.
     images : int
         Most images of each source, evenly spaced.
@@ -72,14 +72,14 @@ def fit_region_classifier(
     described: list[NDArray[np.float32]] = []
     region_scores: list[NDArray[np.float64]] = []
     weights: list[NDArray[np.float64]] = []
-    chosen = list(_share(scenes, images))
-    for done, scene in enumerate(chosen, start=1):
+    chosen = list(_share(labeled_images, images))
+    for done, labeled_image in enumerate(chosen, start=1):
         watcher.seen = None
-        watcher.segment(scene.image, zoom=finder.segment(scene.image).zoom)
+        watcher.segment(labeled_image.image, zoom=finder.segment(labeled_image.image).zoom)
         if watcher.seen is not None and len(watcher.seen.tree) > 1:
             tree, features = watcher.seen
             shape = (tree.fragments.shape[0], tree.fragments.shape[1])
-            truth = resize_labels(scene.labels, shape)
+            truth = resize_labels(labeled_image.labels, shape)
             described.append(features[1:])
             region_scores.append(target_score(best_ious(tree, truth)[1:]))
             # An image with many objects counts more than one with few, but not so many times more.
@@ -160,7 +160,7 @@ def from_forest(forest: GradientBoostingRegressor, *, diameter: float) -> Region
 
 def add_region_classifier(
     path: Path,
-    scenes: Sequence[LabeledImage],
+    labeled_images: Sequence[LabeledImage],
     *,
     images: int,
     seed: int = 0,
@@ -172,7 +172,7 @@ def add_region_classifier(
     ----------
     path : Path
         Replaced when the new file is whole.
-    scenes, images, report
+    labeled images, images, report
         See `fit_region_classifier`.
     seed : int
         Draws the shares.
@@ -190,27 +190,29 @@ def add_region_classifier(
     OutputError
         If the file cannot be written.
     """
-    region_classifier = _add(path, scenes, images=images, seed=seed, report=report)
+    region_classifier = _add(path, labeled_images, images=images, seed=seed, report=report)
     if region_classifier is None:
         raise InputError(
-            f"{len(scenes)} training images give no region classifier for {path}: its generator has no maps of "
-            "foreground and center or boundary, or is not asked (prompts.method), the model does not know its "
+            f"{len(labeled_images)} training images give no region classifier for {path}: its generator has "
+            "no maps of foreground and center or boundary, or is not asked (prompts.method), the model does not know its "
             "objects' diameter, or they hold too few objects"
         )
     return region_classifier
 
 
-def complete_region_classifier(path: Path, scenes: Sequence[LabeledImage], *, images: int, seed: int) -> bool:
+def complete_region_classifier(
+    path: Path, labeled_images: Sequence[LabeledImage], *, images: int, seed: int
+) -> bool:
     """Do the same as `add_region_classifier` where the file has none yet; False where none can be fitted."""
     networks, _ = load_networks(path)
     if networks.region_classifier is not None:
         return True
-    return _add(path, scenes, images=images, seed=seed, report=None) is not None
+    return _add(path, labeled_images, images=images, seed=seed, report=None) is not None
 
 
 def _add(
     path: Path,
-    scenes: Sequence[LabeledImage],
+    labeled_images: Sequence[LabeledImage],
     *,
     images: int,
     seed: int,
@@ -219,7 +221,7 @@ def _add(
     """Train and write; None, and nothing written, where there is no region classifier."""
     networks, header = load_networks(path)
     config = load_config(defaults=dict(header.settings), overrides=[f"seed={seed}"])
-    region_classifier = fit_region_classifier(networks, config, scenes, images=images, report=report)
+    region_classifier = fit_region_classifier(networks, config, labeled_images, images=images, report=report)
     if region_classifier is None:
         return None
     tensors, header = load_model(path)
@@ -247,15 +249,15 @@ class _Watcher(Segmenter):
 
 
 def _alone(config: Config, **decode: bool | tuple[float, ...]) -> Config:
-    """Give the settings for scenes, which are normalized already, without SAM, and with changes of ``decode``."""
+    """Give the settings for normalized images, without SAM and with changes of ``decode``."""
     changed = config.decode.model_copy(update={"sam": False, **decode})
     return as_normalized(config.model_copy(update={"decode": changed}))
 
 
-def _share(scenes: Sequence[LabeledImage], images: int) -> Iterator[LabeledImage]:
-    """Give at most so many scenes of each source."""
-    for name in sorted({scene.source for scene in scenes}):
-        own = [scene for scene in scenes if scene.source == name]
+def _share(labeled_images: Sequence[LabeledImage], images: int) -> Iterator[LabeledImage]:
+    """Give at most so many labeled images of each source."""
+    for name in sorted({labeled_image.source for labeled_image in labeled_images}):
+        own = [labeled_image for labeled_image in labeled_images if labeled_image.source == name]
         yield from evenly_spaced(own, min(1.0, images / len(own)))
 
 

@@ -1,10 +1,10 @@
-"""The scenes that a config's `data` section names, or those of a store."""
+"""The labeled images that a config's `data` section names, or those of a store."""
 
 from pathlib import Path
 
 from autosam.config import Config, DataConfig, SourceConfig
-from autosam.data.folders import LabeledImage, SplitPart, divide, evenly_spaced, load_scenes, read_split
-from autosam.data.stored_images import names_store, stored_scenes
+from autosam.data.folders import LabeledImage, SplitPart, divide, evenly_spaced, load_labeled_images, read_split
+from autosam.data.stored_images import names_store, stored_labeled_images
 from autosam.errors import ConfigError
 
 
@@ -41,20 +41,20 @@ def load_part(data: Path, config: Config, part: SplitPart) -> list[LabeledImage]
                 "data.sources"
             )
         return _stored(data, None, config, part, None)
-    scenes: list[LabeledImage] = []
+    labeled_images: list[LabeledImage] = []
     for source in config.data.sources:
         images, labels = data / source.images, data / source.labels
         prompts = data / source.prompts if source.prompts is not None and part == "train" else None
         if names_store(images):
             _check_stored(source)
-            scenes += _stored(images, source.name, config, part, prompts)
+            labeled_images += _stored(images, source.name, config, part, prompts)
             continue
         stems = (
             divide(images, part)
             if config.data.split is None
             else read_split(data / config.data.split, source.name, part)
         )
-        scenes += load_scenes(
+        labeled_images += load_labeled_images(
             images,
             labels,
             source=source.name,
@@ -66,7 +66,7 @@ def load_part(data: Path, config: Config, part: SplitPart) -> list[LabeledImage]
             non_finite=config.images.non_finite,
             prompts=prompts,
         )
-    return scenes
+    return labeled_images
 
 
 def _fraction(config: Config, part: SplitPart) -> float:
@@ -76,7 +76,7 @@ def _fraction(config: Config, part: SplitPart) -> float:
 def _stored(
     path: Path, source: str | None, config: Config, part: SplitPart, prompts: Path | None
 ) -> list[LabeledImage]:
-    return stored_scenes(
+    return stored_labeled_images(
         path,
         part,
         source=source,

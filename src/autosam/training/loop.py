@@ -55,8 +55,8 @@ class Progress:
 
 def train(
     config: Config,
-    train_scenes: Sequence[LabeledImage],
-    val_scenes: Sequence[LabeledImage],
+    train_images: Sequence[LabeledImage],
+    val_images: Sequence[LabeledImage],
     *,
     out: Path,
     resume: bool = False,
@@ -73,8 +73,8 @@ def train(
     Parameters
     ----------
     config : Config
-    train_scenes, val_scenes : sequence of LabeledImage
-        Without validation scenes the last weights are kept, otherwise those with the best mean AP.
+    train_images, val_images : sequence of LabeledImage
+        Without validation labeled images the last weights are kept, otherwise those with the best mean AP.
     out : Path
         Folder of the run.
     resume : bool
@@ -103,7 +103,7 @@ def train(
     AutosamError
         If the loss is no number.
     """
-    check_trainable(config, train_scenes)
+    check_trainable(config, train_images)
     networks = build_networks(config.model, seed=config.seed)
     fabric = make_fabric(device or torch.device("cpu"), devices=devices, precision=config.training.precision)
     # Only the first process writes, and refuses before it starts the others.
@@ -112,8 +112,8 @@ def train(
     with ends_together(fabric):
         _train(
             config,
-            train_scenes,
-            val_scenes,
+            train_images,
+            val_images,
             networks=networks,
             fabric=fabric,
             run=run,
@@ -126,8 +126,8 @@ def train(
 
 def _train(
     config: Config,
-    train_scenes: Sequence[LabeledImage],
-    val_scenes: Sequence[LabeledImage],
+    train_images: Sequence[LabeledImage],
+    val_images: Sequence[LabeledImage],
     *,
     networks: Networks,
     fabric: Fabric,
@@ -188,10 +188,10 @@ def _train(
         networks,
         config,
         license=license,
-        diameter=median_diameter(train_scenes),
+        diameter=median_diameter(train_images),
     )
     board = TensorBoardLog(out / TENSORBOARD) if fabric.is_global_zero and TensorBoardLog.available() else None
-    batches = make_batches(config, train_scenes, tile_size(networks, config), fabric, start=start)
+    batches = make_batches(config, train_images, tile_size(networks, config), fabric, start=start)
     if report is not None and fabric.is_global_zero:
         report(Progress(start, settings.steps, float("nan"), trainable_parameters(model)))
 
@@ -263,9 +263,9 @@ def _train(
             board.scalars(step + 1, {f"train/{name}": value for name, value in row.items() if name != "step"})
         done, message, ends = step + 1, "", False
         last = done == settings.steps
-        validated = bool(val_scenes) and (last or done % settings.validate_every == 0)
+        validated = bool(val_images) and (last or done % settings.validate_every == 0)
         if validated and fabric.is_global_zero:
-            validation = validate(averaged_networks(averaged, networks), config, val_scenes)
+            validation = validate(averaged_networks(averaged, networks), config, val_images)
             scores = validation.scores
             run.append(VALIDATION_LOG, {"step": done, **scores})
             message = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
@@ -280,7 +280,7 @@ def _train(
                 best, fruitless = validation.score, 0
                 keep({"step": done, **scores})
             ends = 0 < settings.patience <= fruitless
-        elif last and fabric.is_global_zero and not val_scenes:
+        elif last and fabric.is_global_zero and not val_images:
             keep({"step": done})
         if validated and settings.patience:
             ends = bool(fabric.broadcast(ends))
@@ -302,10 +302,10 @@ def _train(
                 f"the run in {out} is finished, but its {MODEL} is gone; start again in another folder"
             )
         # Once, of the weights that are kept; not each time that weights are better.
-        complete_statistics(out / MODEL, train_scenes, seed=config.seed, device=fabric.device)
+        complete_statistics(out / MODEL, train_images, seed=config.seed, device=fabric.device)
         if settings.region_classifier_images:
             found = complete_region_classifier(
-                out / MODEL, train_scenes, images=settings.region_classifier_images, seed=config.seed
+                out / MODEL, train_images, images=settings.region_classifier_images, seed=config.seed
             )
             if not found and report is not None:
                 message = (

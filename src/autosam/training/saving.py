@@ -21,19 +21,19 @@ def averaged_networks(averaged: AveragedModel, networks: Networks) -> Networks:
     return Networks(model.sam, model.generator, networks.base_name, networks.base_sha256)
 
 
-def median_diameter(scenes: Sequence[LabeledImage]) -> float:
+def median_diameter(labeled_images: Sequence[LabeledImage]) -> float:
     """Diameter of the circle of an object's area, the median over all objects; in pixels of the images.
 
     Parameters
     ----------
-    scenes : sequence of LabeledImage
+    labeled_images : sequence of LabeledImage
         At least one has an object.
 
     Returns
     -------
     float
     """
-    areas = np.concatenate([np.bincount(scene.labels.ravel())[1:] for scene in scenes])
+    areas = np.concatenate([np.bincount(labeled_image.labels.ravel())[1:] for labeled_image in labeled_images])
     return round(float(np.sqrt(4 * np.median(areas[areas > 0]) / np.pi)), 2)
 
 

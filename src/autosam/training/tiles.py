@@ -102,7 +102,7 @@ class TileDataset(Dataset[Tile]):
 
     Parameters
     ----------
-    scenes : sequence of LabeledImage
+    labeled_images : sequence of LabeledImage
         At least one. Sources are drawn by their weights, whatever their sizes.
     size : int
         Side of a tile in pixels.
@@ -115,11 +115,12 @@ class TileDataset(Dataset[Tile]):
     weights : mapping of str to int
         Weights of sources by name; 1 for the others.
     object_share : float
-        Share of the tiles that are cut around an object; the others lie anywhere. At 1, scenes without an object
-        are never drawn.
+        Share of the tiles that are cut around an object; the others lie anywhere. At 1, images without an
+        object are never drawn.
     diameter : float, optional
-        Median diameter, in pixels of the images, to which a scene's objects are brought in the share of the tiles
-        that ``augmentation.same_diameter`` says; scenes with too few objects to tell theirs stay as they are.
+        Median diameter, in pixels of the images, to which an image's objects are brought in the share of the
+        tiles that ``augmentation.same_diameter`` says; images with too few objects to tell theirs stay as they
+        are.
 
     Raises
     ------
@@ -129,7 +130,7 @@ class TileDataset(Dataset[Tile]):
 
     def __init__(
         self,
-        scenes: Sequence[LabeledImage],
+        labeled_images: Sequence[LabeledImage],
         *,
         size: int,
         length: int,
@@ -140,14 +141,18 @@ class TileDataset(Dataset[Tile]):
         object_share: float = 0.8,
         diameter: float | None = None,
     ) -> None:
-        drawn = [scene for scene in scenes if scene.labels.any()] if object_share == 1 else list(scenes)
+        drawn = (
+            [labeled_image for labeled_image in labeled_images if labeled_image.labels.any()]
+            if object_share == 1
+            else list(labeled_images)
+        )
         if object_share == 1 and not drawn:
             raise InputError(
-                f"training.object_tiles=1 cuts every tile around an object, and none of the {len(scenes)} "
+                f"training.object_tiles=1 cuts every tile around an object, and none of the {len(labeled_images)} "
                 "training images has one; check the labels, or set it below 1"
             )
         self._sources = [
-            [scene for scene in drawn if scene.source == name]
+            [labeled_image for labeled_image in drawn if labeled_image.source == name]
             for name in sorted({s.source for s in drawn})
             for _ in range(weights.get(name, 1))
         ]
@@ -160,7 +165,8 @@ class TileDataset(Dataset[Tile]):
         self._diameter = diameter if augmentation.same_diameter else None
         # Once, and not at every tile: it takes as long as cutting one. By name, which a worker process keeps.
         self._diameters = {
-            scene.name: typical_diameter(scene.labels) for scene in (drawn if self._diameter is not None else [])
+            labeled_image.name: typical_diameter(labeled_image.labels)
+            for labeled_image in (drawn if self._diameter is not None else [])
         }
 
     def __len__(self) -> int:
@@ -172,10 +178,12 @@ class TileDataset(Dataset[Tile]):
             raise IndexError(index)
         rng, augmentation = np.random.default_rng((self._seed, index)), self._augmentation
         source = self._sources[rng.integers(len(self._sources))]
-        scene = source[rng.integers(len(source))]
-        factor = self._scene_factor(scene, rng)
+        labeled_image = source[rng.integers(len(source))]
+        factor = self._image_zoom(labeled_image, rng)
         low, high = self._zoom
-        cut = cut_tile(scene, self._size, (low * factor, high * factor), rng, object_share=self._object_share)
+        cut = cut_tile(
+            labeled_image, self._size, (low * factor, high * factor), rng, object_share=self._object_share
+        )
         image, labels, prompts = spoil_tile(
             *cut,
             rng,
@@ -195,16 +203,16 @@ class TileDataset(Dataset[Tile]):
         planes = np.ascontiguousarray(image.transpose(2, 0, 1))
         return Tile(torch.from_numpy(planes), torch.from_numpy(labels), tuple(prompts))
 
-    def _scene_factor(self, scene: LabeledImage, rng: np.random.Generator) -> float:
-        """Say how much a scene is zoomed so that its objects have the diameter of all, where that is drawn."""
+    def _image_zoom(self, labeled_image: LabeledImage, rng: np.random.Generator) -> float:
+        """Zoom of an image, so that its objects have the diameter of all, where that is drawn."""
         if self._diameter is None or rng.random() >= self._augmentation.same_diameter:
             return 1.0
-        own = self._diameters[scene.name]
+        own = self._diameters[labeled_image.name]
         return 1.0 if own is None else wanted_zoom(own, trained=self._diameter)
 
 
 def cut_tile(
-    scene: LabeledImage,
+    labeled_image: LabeledImage,
     size: int,
     scale: tuple[float, float],
     rng: np.random.Generator,
@@ -224,11 +232,11 @@ def cut_tile(
     """
     zoom = float(np.exp(rng.uniform(np.log(scale[0]), np.log(scale[1]))))
     side = max(1, round(size / zoom))
-    height, width = scene.labels.shape
+    height, width = labeled_image.labels.shape
     center = np.array([rng.integers(height), rng.integers(width)])
-    ids = int(scene.labels.max())
+    ids = int(labeled_image.labels.max())
     if ids and rng.random() < object_share:
-        pixels = np.argwhere(scene.labels == rng.integers(1, ids + 1))
+        pixels = np.argwhere(labeled_image.labels == rng.integers(1, ids + 1))
         if len(pixels):
             center = pixels[rng.integers(len(pixels))] + rng.integers(-side // 4, side // 4 + 1, size=2)
     corner = center - side // 2
@@ -236,11 +244,13 @@ def cut_tile(
     limits = [sorted((0, height - side)), sorted((0, width - side))]
     row, col = (int(np.clip(at, low, high)) for at, (low, high) in zip(corner, limits, strict=True))
     window = Window(row, col, side, side)
-    image = torch.from_numpy(read_window(scene.image, window).astype(np.float32) / 255).permute(2, 0, 1)[None]
+    image = torch.from_numpy(read_window(labeled_image.image, window).astype(np.float32) / 255).permute(2, 0, 1)[
+        None
+    ]
     if side != size:
         image = F.interpolate(image, (size, size), mode="bilinear", antialias=side > size)
     nearest = ((np.arange(size) + 0.5) * side / size).astype(np.intp)
-    labels = read_window(scene.labels, window)
+    labels = read_window(labeled_image.labels, window)
     if side > min(height, width):
         labels = part_pieces(labels)
     labels = labels[np.ix_(nearest, nearest)]
@@ -249,7 +259,7 @@ def cut_tile(
     turned, labels = np.rot90(turned, quarter), np.rot90(labels, quarter)
     if flip:
         turned, labels = turned[:, ::-1], labels[:, ::-1]
-    prompts = place_prompts(scene.prompts, window=window, size=size, quarter=quarter, flip=flip)
+    prompts = place_prompts(labeled_image.prompts, window=window, size=size, quarter=quarter, flip=flip)
     return np.ascontiguousarray(turned), np.ascontiguousarray(labels, dtype=np.int32), prompts
 
 

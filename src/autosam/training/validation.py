@@ -46,7 +46,7 @@ class Validation:
     scores : dict of str to float
         By name, in an order that depends on the settings alone; see `validate`.
     previews : list of (str, ndarray of uint8, shape (h, w, 3))
-        Names of scenes and their results beside the truth.
+        Names of labeled images and their results beside the truth.
     """
 
     scores: dict[str, float]
@@ -58,8 +58,8 @@ class Validation:
         return self.scores["mean_ap"] if "mean_ap" in self.scores else self.scores[f"{BOX_PROMPTED}mean_ap"]
 
 
-def validate(networks: Networks, config: Config, scenes: Sequence[LabeledImage]) -> Validation:
-    """Segment scenes as a user would and score them, pooled over the scenes.
+def validate(networks: Networks, config: Config, labeled_images: Sequence[LabeledImage]) -> Validation:
+    """Segment labeled images as a user would and score them, pooled over the scenes.
 
     Where the settings ask no generator (``prompts.method`` is grid or user, as for a model without one), SAM is
     prompted with the bounding boxes of the true objects.
@@ -69,7 +69,7 @@ def validate(networks: Networks, config: Config, scenes: Sequence[LabeledImage])
     networks : Networks
         In evaluation mode.
     config : Config
-    scenes : sequence of LabeledImage
+    labeled_images : sequence of LabeledImage
         At least one. At most ``training.validation_images`` of them are used, evenly spaced, and
         ``training.previews`` of these are drawn, evenly spaced too.
 
@@ -88,9 +88,9 @@ def validate(networks: Networks, config: Config, scenes: Sequence[LabeledImage])
     InputError
         If there are no scenes.
     """
-    if not scenes:
+    if not labeled_images:
         raise InputError("no validation images came, wanted at least one: leave validation out instead")
-    chosen = _spaced(scenes, config.training.validation_images)
+    chosen = _spaced(labeled_images, config.training.validation_images)
     drawn = _spaced(range(len(chosen)), config.training.previews)
     boxed = config.prompts.method in ("grid", "user")
     # Scenes are normalized already; a second clipping would change them.
@@ -101,16 +101,21 @@ def validate(networks: Networks, config: Config, scenes: Sequence[LabeledImage])
     regions: list[AveragePrecision] = []
     previews: list[tuple[str, NDArray[np.uint8]]] = []
     seconds = 0.0
-    for index, scene in enumerate(chosen):
-        asked = make_prompts(scene.labels, None, points=0, box_margin=0.0, mask=False) if boxed else None
+    for index, labeled_image in enumerate(chosen):
+        asked = make_prompts(labeled_image.labels, None, points=0, box_margin=0.0, mask=False) if boxed else None
         began = time.perf_counter()
-        result = segmenter.segment(scene.image, prompts=asked)
+        result = segmenter.segment(labeled_image.image, prompts=asked)
         seconds += time.perf_counter() - began
-        results.append(evaluate_pair(result.labels, scene.labels))
+        results.append(evaluate_pair(result.labels, labeled_image.labels))
         if config.decode.sam and not boxed:
-            regions.append(average_precision(result.regions, scene.labels, empty_value=0.0))
+            regions.append(average_precision(result.regions, labeled_image.labels, empty_value=0.0))
         if index in drawn:
-            previews.append((scene.name, preview(result.picture, result.labels, scene.labels, maps=result.maps)))
+            previews.append(
+                (
+                    labeled_image.name,
+                    preview(result.picture, result.labels, labeled_image.labels, maps=result.maps),
+                )
+            )
     pooled = pool(results)
     # Models are selected by it, so it has to be a number.
     row = replace(pooled, ap=replace(pooled.ap, empty_value=0.0)).row()
