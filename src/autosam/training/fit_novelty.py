@@ -50,8 +50,8 @@ def measure_statistics(
         In evaluation mode.
     config : Config
         Its ``seed`` draws the tiles; ``images.zoom`` is what the labeled images are zoomed by. They are not
-        brought to one diameter: what is left of the few that are far off it is so unlike the others that hardly anything
-        would be out of distribution.
+        brought to one diameter: what is left of the few that are far off it is so unlike the others that hardly
+        anything would be out of distribution.
     labeled_images : sequence of LabeledImage
         What the networks were trained on, normalized.
 

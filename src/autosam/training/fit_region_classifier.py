@@ -194,8 +194,8 @@ def add_region_classifier(
     if region_classifier is None:
         raise InputError(
             f"{len(labeled_images)} training images give no region classifier for {path}: its generator has "
-            "no maps of foreground and center or boundary, or is not asked (prompts.method), the model does not know its "
-            "objects' diameter, or they hold too few objects"
+            "no maps of foreground and center or boundary, or is not asked (prompts.method), the model does not "
+            "know its objects' diameter, or they hold too few objects"
         )
     return region_classifier
 
