@@ -11,29 +11,35 @@ SAM_ENCODER = "sam"
 
 
 class SamConfig(Section):
-    """Which SAM, and which parts of it are trained."""
+    """Which SAM the model has, and which parts of it are trained."""
 
-    variant: Literal["tiny", "vit_b", "vit_l", "vit_h"] = "tiny"
+    variant: Literal["tiny", "vit_b", "vit_l", "vit_h"] = Field(
+        "tiny", description="architecture of SAM: the bundled small one, or one of the published ones"
+    )
     image_size: Annotated[int, Field(gt=0, multiple_of=16)] | None = Field(
-        None, description="side of the input, a multiple of 16; by default the variant's own"
+        None, description="side of SAM's input in pixels, a multiple of 16; null takes the variant's own"
     )
     base: str | None = Field(
         None,
-        description="weights to start from: a published name, a bundled model, or a file of either; null trains "
-        "from scratch",
+        description="base weights: a published name, a bundled model, or a file of either; null starts from "
+        "random weights",
     )
     encoder: Literal["frozen", "lora", "adapter", "full"] = Field(
-        "full", description="how the image encoder is adapted"
+        "full", description="how the image encoder is trained: not at all, by LoRA, by adapters, or entirely"
     )
-    prompt_encoder: Literal["none", "frozen", "full"] = "full"
+    prompt_encoder: Literal["none", "frozen", "full"] = Field(
+        "full", description="how the prompt encoder is trained; none leaves it out, together with the mask decoder"
+    )
     mask_decoder: Literal["none", "frozen", "full"] = Field(
-        "full", description="none, with prompt_encoder: none, keeps the image encoder only"
+        "full", description="how the mask decoder is trained; none leaves it out, and keeps only the image encoder"
     )
-    lora_rank: Positive = 4
-    lora_alpha: float = Field(4.0, gt=0, description="the update is scaled by alpha / rank")
-    lora_blocks: Positive | None = Field(None, description="only the last n attention blocks; null means all")
+    lora_rank: Positive = Field(4, description="rank of the LoRA update of queries and values")
+    lora_alpha: float = Field(4.0, gt=0, description="the LoRA update is scaled by lora_alpha / lora_rank")
+    lora_blocks: Positive | None = Field(
+        None, description="number of attention blocks, counted from the last, that get LoRA; null means all"
+    )
     adapter_ratio: float = Field(
-        0.25, gt=0, le=1, description="width of an adapter's bottleneck beside the tokens'"
+        0.25, gt=0, le=1, description="width of an adapter's bottleneck, relative to the width of the tokens"
     )
 
     @model_validator(mode="after")
@@ -44,30 +50,34 @@ class SamConfig(Section):
 
 
 class GeneratorConfig(Section):
-    """The UNet that finds objects."""
+    """The generator: the UNet that finds objects."""
 
     encoder: str = Field(
-        "tu-resnet18", description="any encoder of segmentation-models-pytorch, or sam for SAM's own image encoder"
+        "tu-resnet18",
+        description="any encoder of segmentation-models-pytorch; sam shares SAM's own image encoder",
     )
-    depth: int = Field(4, ge=3, le=5)
-    decoder_channels: tuple[Positive, ...] = (96, 48, 24, 8)
+    depth: int = Field(4, ge=3, le=5, description="stages of the encoder; the deepest has stride 2^depth")
+    decoder_channels: tuple[Positive, ...] = Field(
+        (96, 48, 24, 8), description="channels of the decoder's stages, the deepest first"
+    )
     downsample: Literal[1, 2, 4, 8] = Field(
         1,
-        description="how many times smaller the UNet sees the image: 2 saves three quarters of its time where "
-        "images.zoom zooms for SAM what the UNet resolves as it is",
+        description="how many times smaller than SAM the generator sees the image; with images.zoom=2, a value of "
+        "2 saves three quarters of its time",
     )
-    channels: tuple[Literal["foreground", "boundary", "center", "affinity_row", "affinity_col"], ...] = (
-        "foreground",
-        "boundary",
+    channels: tuple[Literal["foreground", "boundary", "center", "affinity_row", "affinity_col"], ...] = Field(
+        ("foreground", "boundary"), description="maps that the generator predicts"
     )
     base: str | None = Field(
         None,
-        description="a model, bundled or a file, whose generator to start from: with the same encoder and "
-        "decoder_channels; channels that it lacks, and everything where null, start from random weights",
+        description="a model, bundled or a file, whose generator provides the base weights; its encoder and "
+        "decoder_channels must be the same. Maps that it lacks start from random weights, as everything does for "
+        "null",
     )
     skips: tuple[Annotated[int, Field(ge=0)], ...] | None = Field(
         None,
-        description="with encoder=sam: three blocks, from 0, whose tokens join the decoder; null spaces them",
+        description="with encoder=sam: three of SAM's blocks, counted from 0, whose tokens join the decoder; null "
+        "spaces them evenly",
     )
 
     @model_validator(mode="after")
@@ -94,8 +104,8 @@ class GeneratorConfig(Section):
 class ModelConfig(Section):
     """The two networks; either may be null."""
 
-    sam: SamConfig | None = SamConfig()
-    generator: GeneratorConfig | None = GeneratorConfig()
+    sam: SamConfig | None = Field(SamConfig(), description="SAM; null leaves it out")
+    generator: GeneratorConfig | None = Field(GeneratorConfig(), description="the generator; null leaves it out")
 
     @model_validator(mode="after")
     def _networks_fit(self) -> "ModelConfig":

@@ -10,51 +10,56 @@ from autosam.config.training_section import TrainingConfig
 
 
 class ImagesConfig(Section):
-    """How intensities are brought to 0..1."""
+    """Intensities, zoom and colors of the images."""
 
     low: float = Field(0.5, ge=0, lt=100, description="percentile of the whole image that becomes 0")
     high: float = Field(99.5, gt=0, le=100, description="percentile of the whole image that becomes 1")
     non_finite: Literal["error", "background"] = Field(
-        "error", description="NaN and infinite pixels: refuse the image, or give them its low percentile"
+        "error",
+        description="what to do with NaN and infinite pixels: refuse the image, or set them to its low percentile",
     )
     zoom: float = Field(
         1.0,
         ge=0.05,
         le=20,
-        description="zoom at which the networks see the image; other sizes in pixels (min_size, tiles) "
-        "are counted after it, results come back on the image's own grid",
+        description="zoom at which the networks see the image. Sizes in pixels (min_size, tiles.size) are counted "
+        "after zooming; results come back on the image's own grid",
     )
     pixel_size: float | None = Field(
         None,
         gt=0,
-        description="nm of a pixel of the images that the model was trained on; images whose own is known are "
-        "brought to it",
+        description="pixel size of the training images in nm; an image whose own pixel size is known is zoomed to "
+        "it",
     )
     diameter: float | None = Field(
         None,
         gt=0,
-        description="median diameter of the objects that the model was trained on, in pixels of their images; "
-        "training measures it where it is null",
+        description="median diameter of the training objects, in pixels of their images; training measures it "
+        "where it is null",
     )
     find_zoom: bool = Field(
-        True, description="see an image again zoomed where the objects found in it are far from that diameter"
+        True,
+        description="zoom an image for which no zoom is known, if the diameter of the objects found in it is far "
+        "from images.diameter",
     )
     zoom_tolerance: float = Field(
         1.6,
         ge=1.05,
         le=8,
-        description="far is this many times larger or smaller; a model that was trained with "
-        "training.augment.same_diameter gains from less",
+        description="ratio of diameters from which on they are far apart; a model that was trained with "
+        "training.augment.same_diameter gains from a smaller one",
     )
     stain_references: tuple[tuple[float, float, float, float, float, float], ...] = Field(
         (),
-        description="means and standard deviations of L*, a* and b* of the colored training images; an image of "
-        "stained tissue that is unlike them is brought to the nearest ones",
+        description="means and standard deviations of L*, a* and b* of the colored training images. A stained "
+        "image that is unlike all of them gets the colors of the nearest ones; empty turns stain normalization "
+        "off",
     )
     combine: Literal["input", "avg", "max"] = Field(
         "input",
-        description="several channels of one scene (autosam segment --channels): two or three as red, green and "
-        "blue of the networks' input, or mean or maximum of the answers to each; one image stays as it is",
+        description="for multichannel images (autosam segment --channels): input makes two or three channels the "
+        "red, green and blue of one input; avg and max ask the networks about each channel and combine the "
+        "answers by mean or maximum",
     )
 
     @model_validator(mode="after")
@@ -68,33 +73,43 @@ class TilesConfig(Section):
     """How a large image is cut."""
 
     size: Positive | None = Field(
-        None, description="side in pixels; by default SAM's own input size, 512 without a SAM"
+        None, description="side of a tile in pixels; null takes the size of SAM's input, or 512 without a SAM"
     )
-    overlap: float = Field(0.25, ge=0, lt=0.9, description="fraction of the side that neighbors share")
+    overlap: float = Field(0.25, ge=0, lt=0.9, description="fraction of the side that neighboring tiles share")
 
 
 class PromptsConfig(Section):
-    """How maps become prompts."""
+    """How maps become regions and prompts."""
 
-    method: Literal["centroid", "distance", "probability", "grid", "user"] = "distance"
+    method: Literal["centroid", "distance", "probability", "grid", "user"] = Field(
+        "distance",
+        description="where a region's point lies: its centroid, the pixel farthest from its outline, or its most "
+        "probable pixel. grid ignores the generator; user takes only user prompts",
+    )
     points: Annotated[int, Field(ge=0, le=100)] = Field(1, description="positive points per object")
-    negatives: Annotated[int, Field(ge=0, le=100)] = Field(0, description="points in neighboring objects")
-    box: bool = True
-    box_margin: Fraction = Field(0.05, description="fraction of the box's side added on each side")
-    mask: bool = Field(True, description="give SAM the generator's logits as a mask prompt")
+    negatives: Annotated[int, Field(ge=0, le=100)] = Field(
+        0, description="negative points per object, in neighboring regions"
+    )
+    box: bool = Field(True, description="prompt with the region's bounding box")
+    box_margin: Fraction = Field(
+        0.05, description="margin on each side of a box, as a fraction of that side's length"
+    )
+    mask: bool = Field(True, description="prompt with the generator's logits as a mask")
     foreground: Fraction = Field(0.5, description="probability from which a pixel is foreground")
     boundary: Fraction = Field(0.5, description="probability from which a pixel separates two objects")
-    center: Fraction = Field(0.5, description="probability from which a pixel is in an object's center")
-    min_size: Annotated[int, Field(ge=0)] = Field(30, description="smallest region that is prompted, in pixels")
+    center: Fraction = Field(0.5, description="probability from which a pixel belongs to an object's center")
+    min_size: Annotated[int, Field(ge=0)] = Field(
+        30, description="smallest region that becomes a prompt, in pixels"
+    )
     region_classifier: bool = Field(
         True,
-        description="where the model has a region classifier, it chooses among all ways to divide the "
-        "foreground; the thresholds of boundary and center then only tell the typical size",
+        description="where the model has a region classifier, let it choose among all ways to divide the "
+        "foreground. The thresholds of boundary and center then only tell the typical size",
     )
     min_region_score: Fraction = Field(
-        0.3, description="regions with a lower score of the region classifier are no objects"
+        0.3, description="lowest region score of an object; regions below it are dropped"
     )
-    grid: Positive = Field(32, description="points per side of method=grid")
+    grid: Positive = Field(32, description="points per side with method=grid")
 
     @model_validator(mode="after")
     def _something_to_say(self) -> "PromptsConfig":
@@ -104,91 +119,101 @@ class PromptsConfig(Section):
 
 
 class DecodeConfig(Section):
-    """How SAM is asked."""
+    """How the networks are asked."""
 
-    sam: bool = Field(True, description="false: the generator's own regions are the result")
-    batch_size: Positive = Field(64, description="prompts decoded at a time")
+    sam: bool = Field(True, description="ask SAM; false keeps the generator's own regions as the result")
+    batch_size: Positive = Field(64, description="prompts that SAM decodes at a time")
     fusion: float = Field(
         0.0,
         ge=0,
         le=10,
-        description="weight with which the mask prompt of an object is added to SAM's logits for it; without "
-        "effect on prompts without a mask: by hand, by a grid, with prompts.mask=false; a SAM that was trained "
-        "with training.fusion needs it",
+        description="weight with which a prompt's mask is added to SAM's logits. It has no effect on prompts "
+        "without a mask: user prompts, a grid, prompts.mask=false. A SAM trained with training.fusion needs it",
     )
     flips: bool = Field(
-        False, description="average the generator's maps over mirror images, in four times its time"
+        False, description="average the generator's maps over mirror images, which takes four times as long"
     )
     zooms: tuple[Annotated[float, Field(ge=0.25, le=4)], ...] = Field(
         (1.0,),
         min_length=1,
-        description="average the generator's maps over these zooms of the image, each on top of the one "
-        "at which SAM sees it",
+        description="average the generator's maps over these zooms, each on top of the zoom at which SAM sees the "
+        "image",
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="auto is bfloat16 where the hardware multiplies it, otherwise float32"
+        "auto",
+        description="number format of the networks; auto is bfloat16 where the hardware multiplies it, otherwise "
+        "float32",
     )
 
 
 class MergeConfig(Section):
     """How masks become instances."""
 
-    iou: Fraction = Field(0.5, description="of two masks with a larger IoU, the worse one goes")
-    overlap: Fraction = Field(0.8, description="the same for intersection over the smaller mask")
-    min_score: Fraction = Field(0.3, description="masks with a lower score are dropped")
+    iou: Fraction = Field(
+        0.5, description="of two masks with a larger IoU, the one with the lower score is dropped"
+    )
+    overlap: Fraction = Field(0.8, description="the same for the intersection over the smaller mask")
+    min_score: Fraction = Field(0.3, description="lowest score of an instance; masks below it are dropped")
     min_size: Annotated[int, Field(ge=0)] = Field(50, description="smallest instance, in pixels")
-    fill_holes: bool = True
+    fill_holes: bool = Field(True, description="fill the holes of an instance")
     fallback: Fraction = Field(
         0.7,
-        description="where SAM's masks were dropped, keep the generator's region from this mean foreground "
-        "probability on, or from this region score where the model has a region classifier; 1 keeps none",
+        description="where SAM's masks were dropped, keep the generator's region if its mean foreground "
+        "probability is at least this, or its region score where the model has a region classifier; 1 keeps none",
     )
 
 
 class SourceConfig(Section):
-    """One folder pair of training data, relative to the data folder."""
+    """One pair of folders with training data, relative to the data folder."""
 
-    name: str = Field(description="its key in the split file")
-    images: str
-    labels: str
+    name: str = Field(description="name of the source, and its key in the split file")
+    images: str = Field(description="folder of the images, or a store")
+    labels: str = Field(description="folder of the labels, with the same file stems, or the same store")
     prompts: str | None = Field(
-        None, description="a folder of prompt tables (NAME.csv): user prompts, trained on beside the others"
+        None, description="folder of prompt tables (NAME.csv): user prompts to train on beside the others"
     )
-    components: bool = Field(False, description="labels are masks: make instances by connected components")
-    min_size: Annotated[int, Field(ge=0)] = Field(50, description="smallest component, in pixels")
+    components: bool = Field(
+        False, description="the labels are semantic masks: make instances of their connected components"
+    )
+    min_size: Annotated[int, Field(ge=0)] = Field(
+        50, description="smallest connected component that is kept, in pixels"
+    )
     weight: Positive = Field(
-        1, description="share of the tiles that come from it, beside the weights of the other sources"
+        1, description="share of the tiles that come from this source, relative to the weights of the others"
     )
 
 
 class DataConfig(Section):
-    """Which images are trained on, and which validate."""
+    """Which images are for training, and which for validation."""
 
-    sources: tuple[SourceConfig, ...] = (SourceConfig(name="data", images="images", labels="labels"),)
+    sources: tuple[SourceConfig, ...] = Field(
+        (SourceConfig(name="data", images="images", labels="labels"),), description="the sources of training data"
+    )
     split: str | None = Field(
         None,
-        description="JSON of source name -> train, val -> file stems; null takes the last fifth to validate",
+        description="JSON file that maps source to train and val, and these to file stems; null validates on the "
+        "last fifth",
     )
     fraction: float = Field(
         1.0,
         gt=0,
         le=1,
-        description="share of every source's training images that is used, evenly spaced, at least one",
+        description="share of each source's training images that is used, evenly spaced; at least one image",
     )
 
 
 class Config(Section):
     """All settings of a run."""
 
-    seed: Annotated[int, Field(ge=0)] = 0
-    images: ImagesConfig = ImagesConfig()
-    model: ModelConfig = ModelConfig()
-    tiles: TilesConfig = TilesConfig()
-    prompts: PromptsConfig = PromptsConfig()
-    decode: DecodeConfig = DecodeConfig()
-    merge: MergeConfig = MergeConfig()
-    data: DataConfig = DataConfig()
-    training: TrainingConfig = TrainingConfig()
+    seed: Annotated[int, Field(ge=0)] = Field(0, description="seed of every random draw")
+    images: ImagesConfig = Field(ImagesConfig(), description="intensities, zoom and colors of the images")
+    model: ModelConfig = Field(ModelConfig(), description="the two networks")
+    tiles: TilesConfig = Field(TilesConfig(), description="how a large image is cut")
+    prompts: PromptsConfig = Field(PromptsConfig(), description="how maps become regions and prompts")
+    decode: DecodeConfig = Field(DecodeConfig(), description="how the networks are asked")
+    merge: MergeConfig = Field(MergeConfig(), description="how masks become instances")
+    data: DataConfig = Field(DataConfig(), description="the training data")
+    training: TrainingConfig = Field(TrainingConfig(), description="how a model is trained")
 
     @property
     def gives_candidates(self) -> bool:

@@ -8,28 +8,30 @@ from autosam.config.section import Fraction, Positive, Section
 
 
 class AugmentConfig(Section):
-    """Random changes of a training tile."""
+    """Random changes of a training tile; flips and quarter turns always happen."""
 
     zoom: tuple[float, float] = Field(
-        (0.7, 1.4), description="range of zoom, drawn log-uniformly, on top of images.zoom"
+        (0.7, 1.4), description="range of the zoom, drawn log-uniformly, on top of images.zoom"
     )
     same_diameter: Fraction = Field(
         0.0,
-        description="share of tiles whose scene's objects are first brought to images.diameter, as an image's are "
-        "where it is segmented (images.zoom_tolerance)",
+        description="share of tiles whose image is first zoomed until its objects have images.diameter, as at "
+        "inference",
     )
     contrast: Fraction = Field(0.3, description="relative range of contrast and gamma")
-    brightness: Fraction = Field(0.15, description="range of the added intensity")
-    noise: Fraction = Field(0.06, description="largest standard deviation of added Gaussian noise")
-    blur: float = Field(1.2, ge=0, description="largest Gaussian sigma in pixels, in half of the tiles")
+    brightness: Fraction = Field(0.15, description="range of the intensity that is added")
+    noise: Fraction = Field(0.06, description="largest standard deviation of the Gaussian noise that is added")
+    blur: float = Field(
+        1.2, ge=0, description="largest sigma of a Gaussian blur in pixels; half of the tiles get it"
+    )
     color: Fraction = Field(
         0.0, description="range, in logarithm, by which each channel of a colored image is stained more or less"
     )
     elastic: float = Field(0.0, ge=0, description="largest shift of an elastic deformation in pixels; 0 is off")
     misaligned: Fraction = Field(
-        0.0, description="share of tiles in which a band is shifted sideways, as where a section is torn or joined"
+        0.0, description="share of tiles with a band that is shifted sideways, as at a torn section"
     )
-    missing: Fraction = Field(0.0, description="share of tiles in which a band or a patch has lost its content")
+    missing: Fraction = Field(0.0, description="share of tiles with a band or patch that has lost its content")
 
     @model_validator(mode="after")
     def _ordered(self) -> "AugmentConfig":
@@ -39,15 +41,17 @@ class AugmentConfig(Section):
 
 
 class SimulateConfig(Section):
-    """Prompts made of the truth."""
+    """Ground-truth prompts: prompts made from true labels."""
 
     points: Literal["uniform", "core"] = Field(
-        "uniform", description="where a point lies: on any pixel, or rather in the object's core"
+        "uniform", description="where a point lies: on any pixel of the object, or preferably in its core"
     )
-    box_jitter: Fraction = Field(0.1, description="standard deviation of a box's corners beside its own sides")
+    box_jitter: Fraction = Field(
+        0.1, description="standard deviation of a box's corners, as a fraction of the box's sides"
+    )
     max_jitter: float = Field(20.0, ge=0, description="largest shift of a corner in pixels")
-    box_only: Fraction = Field(0.3, description="share of tiles whose prompts are boxes without points")
-    point_only: Fraction = Field(0.2, description="share of tiles whose prompts are points without a box")
+    box_only: Fraction = Field(0.3, description="share of tiles prompted with boxes and no points")
+    point_only: Fraction = Field(0.2, description="share of tiles prompted with points and no boxes")
 
     @model_validator(mode="after")
     def _shares(self) -> "SimulateConfig":
@@ -61,44 +65,59 @@ class SimulateConfig(Section):
 class TrainingConfig(Section):
     """What is learned, from which prompts, and how."""
 
-    steps: Positive = 2000
+    steps: Positive = Field(2000, description="optimizer steps")
     batch_size: Positive = Field(4, description="tiles per step and device")
     accumulate: Positive = Field(1, description="batches whose gradients are added up for one step")
-    prompts_per_tile: Positive = 16
+    prompts_per_tile: Positive = Field(16, description="most prompts of a tile that SAM is asked about")
     object_tiles: Fraction = Field(
-        0.8, description="share of tiles that are cut around an object; 1 drops empty ones"
+        0.8, description="share of tiles that are cut around an object; 1 leaves no empty tiles"
     )
-    optimizer: Literal["adamw", "adam"] = "adamw"
-    learning_rate: float = Field(5e-4, gt=0, description="peak rate for SAM")
-    generator_learning_rate: float = Field(1e-3, gt=0, description="peak rate for the generator")
-    weight_decay: float = Field(0.02, ge=0)
+    optimizer: Literal["adamw", "adam"] = Field("adamw", description="the optimizer")
+    learning_rate: float = Field(5e-4, gt=0, description="peak learning rate of SAM")
+    generator_learning_rate: float = Field(1e-3, gt=0, description="peak learning rate of the generator")
+    weight_decay: float = Field(0.02, ge=0, description="weight decay of the optimizer")
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = Field(
-        (0.9, 0.98), description="decay of Adam's running means of the gradient and of its square"
+        (0.9, 0.98), description="decay rates of Adam's running means of the gradient and of its square"
     )
-    schedule: Literal["cosine", "constant"] = Field("cosine", description="of the rates, after the warm-up")
-    warmup: Fraction = Field(0.05, description="fraction of the steps in which the rate rises")
+    schedule: Literal["cosine", "constant"] = Field(
+        "cosine", description="course of the learning rates after the warm-up"
+    )
+    warmup: Fraction = Field(0.05, description="fraction of the steps in which the learning rates rise")
     clip: float = Field(1.0, gt=0, description="largest norm of the gradient, for each network")
-    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto",
+        description="number format of training; auto is bfloat16 where the hardware has it, otherwise float32; "
+        "float16 needs a GPU",
+    )
     checkpoint_blocks: bool = Field(
-        False, description="compute the image encoder's blocks twice instead of keeping their activations"
+        False,
+        description="recompute the image encoder's blocks in the backward pass, which saves memory and takes time",
     )
     compile: bool = Field(False, description="compile the networks with torch.compile")
-    ema: float = Field(0.998, ge=0, lt=1, description="decay of the averaged weights that are kept; 0 is off")
+    ema: float = Field(
+        0.998,
+        ge=0,
+        lt=1,
+        description="decay of the running average of the weights, which is what is kept; 0 is off",
+    )
     freeze_statistics: bool = Field(
         False,
-        description="batch normalization keeps the statistics that the weights came with: for tiny batches",
+        description="keep the batch normalization statistics of the base weights, for batches of one or two tiles",
     )
-    generator_loss: Literal["bce", "bce_dice"] = "bce_dice"
+    generator_loss: Literal["bce", "bce_dice"] = Field(
+        "bce_dice", description="loss of the generator: binary cross entropy, with or without Dice"
+    )
     boundary_width: Positive = Field(
         2, description="pixels on each side of an outline that the generator learns as boundary"
     )
     mask_loss: Literal["weighted", "dice_ce", "squared_dice_ce"] = Field(
-        "weighted", description="Dice + 20 × BCE; Dice + BCE; Dice with squared sums + BCE"
+        "weighted",
+        description="loss of SAM's masks: Dice + 20 × BCE; Dice + BCE; Dice with squared sums + BCE",
     )
     alternatives: Fraction = Field(
-        0.05, description="share of the loss that all of SAM's three masks for a point get, beside the best one"
+        0.05, description="share of the mask loss that all three masks of a point get; the best one gets the rest"
     )
-    mask_weight: float = Field(1.0, ge=0, description="lambda: weight of the mask loss beside the generator's")
+    mask_weight: float = Field(1.0, ge=0, description="weight of the mask loss beside the generator's loss")
     iou_weight: float = Field(
         1.0, ge=0, description="weight of the error of SAM's predicted IoU beside the mask loss"
     )
@@ -106,57 +125,64 @@ class TrainingConfig(Section):
         0.0,
         ge=0,
         le=10,
-        description="the mask prompt of an object is added to SAM's logits for it with this weight, as "
-        "decode.fusion does, before they are compared with the object: SAM then learns what the generator lacks",
+        description="weight with which a prompt's mask is added to SAM's logits before the loss, as decode.fusion "
+        "does at inference; SAM then learns what the generator lacks",
     )
     freeze_generator: bool = Field(
-        False, description="SAM alone is trained, on the prompts of the generator that model.generator.base names"
+        False,
+        description="train SAM alone, on prompts of the generator that model.generator.base names",
     )
-    simulate: SimulateConfig = SimulateConfig()
+    simulate: SimulateConfig = Field(SimulateConfig(), description="how ground-truth prompts are made")
     predicted_between: tuple[Fraction, Fraction] = Field(
         (0.1, 0.6),
-        description="fractions of the run between which ground-truth prompts give way to predicted ones",
+        description="fractions of the run between which predicted prompts replace ground-truth prompts, up to "
+        "predicted_share",
     )
     predicted_share: Fraction = Field(0.7, description="share of tiles with predicted prompts at the end")
     vary_thresholds: float = Field(
         0.0,
         ge=0,
         le=6,
-        description="range, in logits, by which the thresholds of predicted prompts (prompts.foreground, boundary "
-        "and center) are changed from tile to tile, so that SAM also learns to judge prompts that are wrong",
+        description="range, in logits, by which prompts.foreground, boundary and center vary from tile to tile, "
+        "so that SAM also learns to reject wrong prompts",
     )
     matching: Literal["hungarian", "overlap"] = Field(
         "hungarian",
-        description="predicted prompts to objects: one to one, or each to the one that it overlaps most",
+        description="prompt-object assignment of predicted prompts: one to one, or each to the object that it "
+        "overlaps most",
     )
     unmatched: bool = Field(
-        True, description="prompts without an object teach the IoU head 0; false leaves them out"
+        True, description="predicted prompts without an object teach SAM an IoU of 0; false leaves them out"
     )
     user_prompts: Literal["add", "instead"] = Field(
-        "add", description="prompts of people (data.sources.prompts): beside the others of their tile, or instead"
+        "add",
+        description="user prompts (data.sources.prompts) join the other prompts of their tile, or replace them",
     )
     corrections: Annotated[int, Field(ge=0)] = Field(
-        1, description="rounds in which a click from the error region is added and SAM asked again"
+        1, description="rounds in which a point from the mask's errors is added and SAM is asked again"
     )
-    mask_prompt: Fraction = Field(0.5, description="share of tiles in which prompts bring a mask")
-    soft_mask: bool = Field(True, description="let the mask loss reach the generator through the mask prompt")
+    mask_prompt: Fraction = Field(0.5, description="share of tiles whose prompts have a mask")
+    soft_mask: bool = Field(
+        True, description="let gradients of the mask loss reach the generator through the mask prompt"
+    )
     soft_point: bool = Field(
-        False, description="let it reach the generator through the first point too, by a soft-argmax of its logits"
+        False,
+        description="let them reach the generator through the first point too, by a soft-argmax of its logits",
     )
     validate_every: Positive = Field(400, description="steps between validations")
     region_classifier_images: Annotated[int, Field(ge=0)] = Field(
         0,
-        description="most training images of each source on which the region classifier is fitted at the end "
-        "(prompts.region_classifier); 0: none",
+        description="most training images of each source on which the region classifier is fitted at the end; 0 "
+        "fits none",
     )
-    validation_images: Positive = Field(8, description="most validation images during training")
+    validation_images: Positive = Field(8, description="most images of a validation during training")
     previews: Annotated[int, Field(ge=0)] = Field(3, description="validation images drawn at each validation")
     patience: Annotated[int, Field(ge=0)] = Field(
-        0, description="validations in a row without a better mean AP that end the run; 0 never ends it"
+        0, description="validations without a better mean AP after which the run ends; 0 never ends it early"
     )
     checkpoint_every: Positive = Field(100, description="steps between checkpoints")
     workers: Annotated[int, Field(ge=0)] = Field(1, description="processes that prepare tiles")
-    augment: AugmentConfig = AugmentConfig()
+    augment: AugmentConfig = Field(AugmentConfig(), description="random changes of training tiles")
 
     @model_validator(mode="after")
     def _ordered(self) -> "TrainingConfig":
