@@ -206,14 +206,14 @@ class Config(Section):
     """All settings of a run."""
 
     seed: Annotated[int, Field(ge=0)] = Field(0, description="seed of every random draw")
-    images: ImagesConfig = Field(ImagesConfig(), description="intensities, zoom and colors of the images")
-    model: ModelConfig = Field(ModelConfig(), description="the two networks")
-    tiles: TilesConfig = Field(TilesConfig(), description="how a large image is cut")
-    prompts: PromptsConfig = Field(PromptsConfig(), description="how maps become regions and prompts")
-    decode: DecodeConfig = Field(DecodeConfig(), description="how the networks are asked")
-    merge: MergeConfig = Field(MergeConfig(), description="how masks become instances")
-    data: DataConfig = Field(DataConfig(), description="the training data")
-    training: TrainingConfig = Field(TrainingConfig(), description="how a model is trained")
+    images: ImagesConfig = ImagesConfig()
+    model: ModelConfig = ModelConfig()
+    tiles: TilesConfig = TilesConfig()
+    prompts: PromptsConfig = PromptsConfig()
+    decode: DecodeConfig = DecodeConfig()
+    merge: MergeConfig = MergeConfig()
+    data: DataConfig = DataConfig()
+    training: TrainingConfig = TrainingConfig()
 
     @property
     def gives_candidates(self) -> bool:

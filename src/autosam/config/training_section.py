@@ -132,7 +132,7 @@ class TrainingConfig(Section):
         False,
         description="train SAM alone, on prompts of the generator that model.generator.base names",
     )
-    simulate: SimulateConfig = Field(SimulateConfig(), description="how ground-truth prompts are made")
+    simulate: SimulateConfig = SimulateConfig()
     predicted_between: tuple[Fraction, Fraction] = Field(
         (0.1, 0.6),
         description="fractions of the run between which predicted prompts replace ground-truth prompts, up to "
@@ -182,7 +182,7 @@ class TrainingConfig(Section):
     )
     checkpoint_every: Positive = Field(100, description="steps between checkpoints")
     workers: Annotated[int, Field(ge=0)] = Field(1, description="processes that prepare tiles")
-    augment: AugmentConfig = Field(AugmentConfig(), description="random changes of training tiles")
+    augment: AugmentConfig = AugmentConfig()
 
     @model_validator(mode="after")
     def _ordered(self) -> "TrainingConfig":
