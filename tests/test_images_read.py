@@ -12,6 +12,8 @@ from PIL import Image
 
 from autosam.errors import InputError
 from autosam.images import ImageSource, find_sources, read_image, read_labels
+from autosam.images.read import read_json
+from autosam.images.source import by_stem, image_files
 
 GRAY = np.arange(12 * 17, dtype=np.uint8).reshape(12, 17)
 GRAY16 = GRAY.astype(np.uint16) * 257 + 1
@@ -49,6 +51,38 @@ def message(error: pytest.ExceptionInfo[InputError]) -> str:
 
 
 # Sources
+
+
+def test_the_images_of_a_folder_by_stem(tmp_path: Path) -> None:
+    for name in ("b.PNG", "a.png", ".a.png", "c.bmp"):
+        png(tmp_path / name, GRAY)
+    (tmp_path / "notes.txt").write_text("no image")
+    hdf5(tmp_path / "d.h5", raw=GRAY)
+    (tmp_path / "e.png").mkdir()
+    assert image_files(tmp_path) == [tmp_path / name for name in ("a.png", "b.PNG", "c.bmp")]
+    assert list(by_stem(tmp_path)) == ["a", "b", "c"]
+    png(tmp_path / "a.tif", GRAY)
+    with pytest.raises(InputError, match=r"holds both a\.png and a\.tif; take one of them out"):
+        by_stem(tmp_path)
+    with pytest.raises(InputError, match=r"no folder .*nothere; check the spelling"):
+        image_files(tmp_path / "nothere")
+
+
+def test_hdf_is_hdf5_too(tmp_path: Path) -> None:
+    # CREMI's samples end so.
+    path = hdf5(tmp_path / "sample_A.hdf", raw=GRAY, labels=GRAY)
+    same(read_image(f"{path}:/raw"), GRAY)
+    same(read_labels(path), GRAY)
+    assert [str(source) for source in find_sources([f"{path}:/raw"])] == [f"{path}:/raw"]
+
+
+def test_json_that_is_none_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"a": [1]}')
+    assert read_json(tmp_path / "a.json") == {"a": [1]}
+    (tmp_path / "b.json").write_text("{")
+    for name in ("b.json", "nothere.json"):
+        with pytest.raises(InputError, match=f"{name} cannot be read as JSON: "):
+            read_json(tmp_path / name)
 
 
 def test_files_folders_and_globs_are_listed_in_order_and_once(tmp_path: Path) -> None:

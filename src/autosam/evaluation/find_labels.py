@@ -13,15 +13,13 @@ from autosam.data.backends import choose_backend
 from autosam.data.manifest import FORMAT, as_name
 from autosam.data.sources import Slice, open_release
 from autosam.data.sources.cellpose import read_seg
-from autosam.data.sources.release_files import by_stem
 from autosam.data.store import Store
 from autosam.errors import InputError
 from autosam.evaluation.label_sources import LabelSet, LabelSource, LazyLabels, Place, without_suffix
 from autosam.evaluation.pairing import Pair
 from autosam.evaluation.volumes import LabelVolume
-from autosam.images.formats import HDF5_SUFFIXES
-from autosam.images.read import LABEL_SUFFIXES
-from autosam.images.source import split_dataset
+from autosam.images.formats import HDF5_SUFFIXES, LABEL_SUFFIXES
+from autosam.images.source import by_stem, split_dataset
 
 READABLE = (
     f"label files ({' '.join(LABEL_SUFFIXES)}), folders and patterns of them, stores of autosam data import, "

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from autosam.errors import InputError
 from autosam.evaluation.volumes import LabelVolume, open_labels
-from autosam.images.read import LABEL_SUFFIXES
+from autosam.images.formats import LABEL_SUFFIXES
 from autosam.images.source import split_dataset
 
 # A stem goes without `.ome` too, so the longer endings come first.

@@ -10,16 +10,15 @@ from typing import Any
 import h5py
 import numpy as np
 import tifffile
-import zarr
 from numpy.typing import NDArray
 
 from autosam.errors import InputError
 from autosam.images.formats import (
     HDF5_SUFFIXES,
     TIFF_SUFFIXES,
-    choose_dataset,
-    hdf5_datasets,
+    label_dataset,
     looks_like_color,
+    open_zarr_labels,
     reading,
 )
 from autosam.images.read import read_labels
@@ -195,8 +194,7 @@ def _fits(name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:
 
 
 def _open_hdf5(path: Path, dataset: str | None, stack: ExitStack) -> LabelVolume | None:
-    wanted = "/labels" if dataset is None and "/labels" in hdf5_datasets(path) else dataset
-    name, shape = choose_dataset(path, wanted)
+    name, shape = label_dataset(path, dataset)
     with reading(path):
         item = stack.enter_context(h5py.File(path, "r"))[name]
     place = f"{path}:{name}"
@@ -206,17 +204,10 @@ def _open_hdf5(path: Path, dataset: str | None, stack: ExitStack) -> LabelVolume
 
 
 def _open_zarr(path: Path) -> LabelVolume | None:
-    with reading(path):
-        try:
-            node = zarr.open(path, mode="r")
-        except FileNotFoundError:
-            return None
-    if isinstance(node, zarr.Group):
-        arrays = dict(node.arrays())
-        node = next(iter(arrays.values())) if len(arrays) == 1 else arrays.get("labels")
-    if node is None or not _fits(str(path), tuple(node.shape), node.dtype):
+    array = open_zarr_labels(path)
+    if not _fits(str(path), array.shape, array.dtype):
         return None
-    return LabelVolume(str(path), tuple(node.shape), tuple(node.chunks), lambda region: np.asarray(node[region]))
+    return LabelVolume(str(path), array.shape, array.chunks, lambda region: np.asarray(array[region]))
 
 
 def _open_tiff(path: Path, stack: ExitStack) -> LabelVolume | None:

@@ -11,14 +11,17 @@ import h5py
 import imagecodecs
 import numpy as np
 import PIL.Image
+import zarr
 from numpy.typing import NDArray
 
 from autosam.errors import InputError
 
 TIFF_SUFFIXES = (".tif", ".tiff")
-HDF5_SUFFIXES = (".h5", ".hdf5")
+HDF5_SUFFIXES = (".h5", ".hdf5", ".hdf")
 PLAIN_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
+STACK_SUFFIXES = TIFF_SUFFIXES + HDF5_SUFFIXES
 IMAGE_SUFFIXES = TIFF_SUFFIXES + PLAIN_SUFFIXES + HDF5_SUFFIXES
+LABEL_SUFFIXES = (*TIFF_SUFFIXES, ".png", *HDF5_SUFFIXES, ".zarr")
 
 # Everything that the readers of the four libraries were seen to raise on damaged files; imagecodecs' errors
 # are RuntimeErrors, tifffile's and h5py's are ValueError, OSError, KeyError and RuntimeError, pillow adds
@@ -40,7 +43,7 @@ _DAMAGE = (
 
 
 class UnfitError(Exception):
-    """The file is whole, but what it holds is no image for us; `reading` puts the file's name before it."""
+    """The file is readable but not a supported image; `reading` puts the file's name before the text."""
 
 
 @contextmanager
@@ -147,6 +150,35 @@ def choose_dataset(path: Path, wanted: str | None) -> tuple[str, tuple[int, ...]
         example = next(iter(there))
         raise InputError(f"{path} holds several datasets; name one, as in {path}:{example}; it has: {listed}.")
     return next(iter(there.items()))
+
+
+def label_dataset(path: Path, wanted: str | None) -> tuple[str, tuple[int, ...]]:
+    """Choose a dataset as `choose_dataset` does, `/labels` being the one wanted where none is named."""
+    if wanted is None and "/labels" in hdf5_datasets(path):
+        wanted = "/labels"
+    return choose_dataset(path, wanted)
+
+
+def open_zarr_labels(path: Path) -> zarr.Array:
+    """Open an array of labels without reading it: a lone array, or of a group `labels` or the only one.
+
+    Raises
+    ------
+    InputError
+        If there is no such array, or the files are damaged.
+    """
+    with reading(path):
+        try:
+            node = zarr.open(path, mode="r")
+        except FileNotFoundError:
+            raise UnfitError("no Zarr array or group is in this folder") from None
+        if isinstance(node, zarr.Array):
+            return node
+        arrays = dict(sorted(node.arrays()))
+        if "labels" not in arrays and len(arrays) != 1:
+            listed = ", ".join(arrays) or "none"
+            raise UnfitError(f"no array 'labels', and not exactly one array; it has: {listed}")
+        return arrays.get("labels") or next(iter(arrays.values()))
 
 
 def read_hdf5(path: Path, dataset: str, page: int | None) -> NDArray[Any]:

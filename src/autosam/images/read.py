@@ -1,24 +1,25 @@
 """Images and labels from files, in the numbers that the file holds."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 
 from autosam.errors import InputError
 from autosam.images.formats import (
     HDF5_SUFFIXES,
     IMAGE_SUFFIXES,
+    LABEL_SUFFIXES,
     PLAIN_SUFFIXES,
     TIFF_SUFFIXES,
-    UnfitError,
     check_page,
     choose_dataset,
     count_images,
-    hdf5_datasets,
+    label_dataset,
     looks_like_color,
+    open_zarr_labels,
     read_hdf5,
     read_plain,
     read_png_indices,
@@ -27,7 +28,19 @@ from autosam.images.formats import (
 from autosam.images.source import ImageSource, split_dataset
 from autosam.images.tiff import read_tiff, read_tiff_stack
 
-LABEL_SUFFIXES = (*TIFF_SUFFIXES, ".png", *HDF5_SUFFIXES, ".zarr")
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or is no JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as JSON: {' '.join(str(error).split())}.") from error
 
 
 def read_image(source: ImageSource | str | Path) -> NDArray[Any]:
@@ -124,33 +137,16 @@ def read_labels(path: str | Path) -> NDArray[Any]:
     elif suffix == ".png":
         labels = read_png_indices(file)
     elif suffix in HDF5_SUFFIXES:
-        wanted = "/labels" if dataset is None and "/labels" in hdf5_datasets(file) else dataset
-        labels = read_hdf5(file, choose_dataset(file, wanted)[0], None)
+        labels = read_hdf5(file, label_dataset(file, dataset)[0], None)
     elif suffix == ".zarr":
-        labels = _read_zarr(file)
+        array = open_zarr_labels(file)
+        with reading(file):
+            labels = np.asarray(array[...])
     else:
         raise InputError(f"{path}: labels are read from {' '.join(LABEL_SUFFIXES)}, not from {suffix!r}.")
     return _as_labels(
         labels, path, color=bool(set(axes) & set("SC")) or (not axes and looks_like_color(labels.shape))
     )
-
-
-def _read_zarr(path: Path) -> NDArray[Any]:
-    with reading(path):
-        try:
-            node = zarr.open(path, mode="r")
-        except FileNotFoundError:
-            raise UnfitError("no Zarr array or group is in this folder") from None
-        if isinstance(node, zarr.Group):
-            arrays = dict(sorted(node.arrays()))
-            name = "labels" if "labels" in arrays else next(iter(arrays), "")
-            if not name or (len(arrays) > 1 and name != "labels"):
-                listed = ", ".join(arrays) or "none"
-                raise InputError(
-                    f"{path} has no array 'labels' and not exactly one array; those it has: {listed}."
-                )
-            node = arrays[name]
-        return np.asarray(node[...])
 
 
 def _as_labels(labels: NDArray[Any], path: str | Path, *, color: bool) -> NDArray[Any]:

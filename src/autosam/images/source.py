@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autosam.errors import InputError
-from autosam.images.formats import HDF5_SUFFIXES, IMAGE_SUFFIXES, TIFF_SUFFIXES, choose_dataset, count_images
+from autosam.images.formats import (
+    HDF5_SUFFIXES,
+    IMAGE_SUFFIXES,
+    PLAIN_SUFFIXES,
+    TIFF_SUFFIXES,
+    choose_dataset,
+    count_images,
+)
 from autosam.images.tiff import count_tiff_images
 
 
@@ -72,6 +79,37 @@ def split_dataset(text: str) -> tuple[Path, str | None]:
     return (Path(match[1]), "/" + match[2].strip("/")) if match else (Path(text), None)
 
 
+def image_files(folder: Path, suffixes: tuple[str, ...] = TIFF_SUFFIXES + PLAIN_SUFFIXES) -> list[Path]:
+    """List the image files of a folder by name, whatever the case of their suffixes.
+
+    Hidden files are left out: they are what others leave behind, half-written files and macOS's twins.
+
+    Raises
+    ------
+    InputError
+        If there is no such folder.
+    """
+    if not folder.is_dir():
+        raise InputError(f"no folder {folder}; check the spelling.")
+    return [path for path in sorted(folder.iterdir()) if _is_image(path, suffixes)]
+
+
+def by_stem(folder: Path) -> dict[str, Path]:
+    """Index the image files of a folder by the stem of their names.
+
+    Raises
+    ------
+    InputError
+        If there is no such folder, or two files share a stem.
+    """
+    found: dict[str, Path] = {}
+    for path in image_files(folder):
+        if path.stem in found:
+            raise InputError(f"{folder} holds both {found[path.stem].name} and {path.name}; take one of them out.")
+        found[path.stem] = path
+    return found
+
+
 def find_sources(inputs: Sequence[str | Path]) -> list[ImageSource]:
     """List every image that the inputs name.
 
@@ -114,7 +152,7 @@ def find_sources(inputs: Sequence[str | Path]) -> list[ImageSource]:
 def _expand(text: str) -> Iterator[ImageSource]:
     path, dataset = split_dataset(text)
     if path.is_dir():
-        files = [f for f in sorted(path.iterdir()) if _is_image(f)]
+        files = image_files(path, IMAGE_SUFFIXES)
         if not files:
             raise InputError(f"the folder {path} holds no image; known suffixes: {' '.join(IMAGE_SUFFIXES)}.")
     elif path.exists():
@@ -123,7 +161,9 @@ def _expand(text: str) -> Iterator[ImageSource]:
         yield from _sources(path, dataset, named=True)
         return
     elif glob.has_magic(str(path)):
-        files = [f for f in map(Path, sorted(glob.glob(str(path), recursive=True))) if _is_image(f)]
+        files = [
+            f for f in map(Path, sorted(glob.glob(str(path), recursive=True))) if _is_image(f, IMAGE_SUFFIXES)
+        ]
         if not files:
             raise InputError(f"{path} matches no image; known suffixes: {' '.join(IMAGE_SUFFIXES)}.")
     else:
@@ -134,8 +174,8 @@ def _expand(text: str) -> Iterator[ImageSource]:
         yield from _sources(file, dataset, named=False)
 
 
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+def _is_image(path: Path, suffixes: tuple[str, ...]) -> bool:
+    return path.suffix.lower() in suffixes and not path.name.startswith(".") and path.is_file()
 
 
 def _sources(path: Path, dataset: str | None, *, named: bool) -> Iterator[ImageSource]:

@@ -19,8 +19,7 @@ from zarr.core.buffer import Buffer
 from zarr.storage import MemoryStore
 
 from autosam.errors import InputError, OutputError
-
-LABEL_SUFFIXES = (".tif", ".tiff", ".png", ".h5", ".hdf5", ".zarr")
+from autosam.images.formats import HDF5_SUFFIXES, LABEL_SUFFIXES
 
 
 @contextmanager
@@ -158,7 +157,7 @@ def write_labels(path: str | Path, labels: NDArray[np.integer[Any]]) -> None:
             temporary.write_bytes(imagecodecs.png_encode(data))
         elif suffix == ".zarr":
             _write_zarr(temporary, data)
-        elif suffix in (".h5", ".hdf5"):
+        elif suffix in HDF5_SUFFIXES:
             _write_hdf5(temporary, data)
         else:
             tifffile.imwrite(

@@ -1,4 +1,4 @@
-"""The data sets that autosam imports: one small module per layout, all giving the same `Release`."""
+"""The data sets that autosam imports: one small module per layout, each giving a `Release`."""
 
 from autosam.data.sources.cellpose import Cellpose
 from autosam.data.sources.coco import Coco
@@ -37,7 +37,7 @@ SOURCES: tuple[ReleaseReader, ...] = (
     FilePair(),
 )
 
-__all__ = ["SOURCES", "Release", "ReleaseReader", "Request", "Slice", "find_source", "open_release"]
+__all__ = ["SOURCES", "Release", "ReleaseReader", "Request", "Slice", "open_release"]
 
 
 def open_release(
@@ -66,40 +66,22 @@ def open_release(
     Raises
     ------
     InputError
-        If there is no such path, no source fits, or one does not understand what was asked.
+        If there is no such path, no layout fits it or the name is unknown; and those of `ReleaseReader.open`.
     """
     file, dataset = split_dataset(path)
-    request = Request(file, dataset, labels, target, stack)
     if not file.exists():
         raise InputError(f"{file}: no such file or folder.")
-    chosen = find_source(request, source)
-    if labels is not None and not chosen.takes_labels:
-        raise InputError(f"{chosen.name} has its labels in its own layout ({chosen.layout}); leave {labels} out.")
-    if target is not None and target not in chosen.targets:
-        kinds = f"it has: {', '.join(chosen.targets)}" if chosen.targets else "it has one kind of object"
-        raise InputError(f"{chosen.name} has no target {target}; {kinds}.")
-    if stack and not chosen.takes_stack:
-        raise InputError(f"{chosen.name} knows its volumes by itself; leave --stack out.")
-    return chosen.open(request)
-
-
-def find_source(request: Request, name: str | None = None) -> ReleaseReader:
-    """Find a source by its name, or the first that fits the path.
-
-    Raises
-    ------
-    InputError
-        If the name is unknown, or no source fits.
-    """
-    if name is not None:
-        for source in SOURCES:
-            if source.name == name:
-                return source
-        raise InputError(f"unknown source {name}; known: {', '.join(source.name for source in SOURCES)}.")
-    for source in SOURCES:
-        if (request.labels is None or source.takes_labels) and source.sniff(request):
-            return source
+    request = Request(file, dataset, labels, target, stack)
+    names = ", ".join(reader.name for reader in SOURCES)
+    if source is not None:
+        named = next((reader for reader in SOURCES if reader.name == source), None)
+        if named is None:
+            raise InputError(f"unknown source {source}; known: {names}.")
+        return named.open(request)
+    for reader in SOURCES:
+        if reader.sniff(request):
+            return reader.open(request)
     raise InputError(
-        f"{request.path} looks like none of the layouts ({', '.join(source.name for source in SOURCES)}); "
-        "name the labels as the second argument, or the layout with --source (autosam data sources lists them)."
+        f"{file} looks like none of the layouts ({names}); name the labels as the second argument, or the layout "
+        "with --source (autosam data sources lists them)."
     )

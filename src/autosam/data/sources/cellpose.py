@@ -3,7 +3,6 @@
 import io
 import pickle
 import re
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,32 +12,28 @@ from numpy.typing import NDArray
 
 from autosam.data.manifest import as_name
 from autosam.data.refusal import refuse_faults
-from autosam.data.sources.release import ImageAndLabels, Labels, Release, Request, Slice, no_slices
-from autosam.data.sources.release_files import SUFFIXES, image_files
+from autosam.data.sources.release import Labels, Release, ReleaseReader, Request, Slice
+from autosam.data.sources.release_files import read_pair
 from autosam.data.sources.stack import Stack, stack_slices
 from autosam.errors import InputError
-from autosam.images import read_image, read_labels
+from autosam.images import read_labels
 from autosam.images.formats import TIFF_SUFFIXES
+from autosam.images.source import image_files
 from autosam.images.tiff import count_tiff_images
 
 _MASKS = re.compile(r"(?P<stem>.+?)(?:_img)?_(?:cp_)?masks")
 
 
-class Cellpose:
+class Cellpose(ReleaseReader):
     """A folder of `NAME.tif` with `NAME_masks.tif`, `NAME_cp_masks.png` or `NAME_seg.npy`."""
 
     name = "cellpose"
     layout = "a folder of NAME.tif with NAME_masks.tif, NAME_cp_masks.png or NAME_seg.npy"
-    targets: tuple[str, ...] = ()
-    takes_labels = False
-    takes_stack = False
 
-    def sniff(self, request: Request) -> bool:
-        """See `Source.sniff`."""
+    def _sniff(self, request: Request) -> bool:
         return request.path.is_dir() and bool(_label_files(request.path))
 
-    def open(self, request: Request) -> Release:
-        """See `Source.open`."""
+    def _open(self, request: Request) -> Release:
         folder = request.path
         labels = _label_files(folder)
         images = {p.stem: p for p in image_files(folder) if not _MASKS.fullmatch(p.stem) and not _by_product(p)}
@@ -47,22 +42,16 @@ class Cellpose:
         for stem, file in labels.items():
             image = images.get(stem) or images.get(f"{stem}_img")
             if image is None:
-                faults.append(f"{file} has no image {stem}{{{','.join(SUFFIXES)}}}")
+                faults.append(f"{file} has no image {stem} beside it")
             elif file.suffix != ".npy" and image.suffix.lower() in TIFF_SUFFIXES and count_tiff_images(image) > 1:
                 slices += stack_slices(as_name(stem), Stack.open(image), Stack.open(file))
             else:
                 read = read_seg if file.suffix == ".npy" else read_labels
-                slices.append(Slice(as_name(stem), partial(_read, image, file, read)))
+                slices.append(Slice(as_name(stem), partial(read_pair, image, file, read)))
         refuse_faults(faults, self.name)
-        if not slices:
-            raise no_slices(self.name, folder, self.layout)
         kind: Labels = "ids-2d" if all(item.volume is None for item in slices) else "ids-3d"
         notes = ("where an image has both a mask file and a _seg.npy, the mask file was read",)
         return Release(self.name, slices, kind, made="Cellpose masks", notes=notes)
-
-
-def _read(image: Path, file: Path, read: Callable[[Path], NDArray[Any]]) -> ImageAndLabels:
-    return read_image(image), read(file)
 
 
 def _label_files(folder: Path) -> dict[str, Path]:
@@ -88,11 +77,7 @@ def read_seg(path: Path) -> NDArray[Any]:
     Parameters
     ----------
     path : Path
-        What Cellpose's window saves: a pickled dictionary with `masks`, shape (H, W).
-
-    Returns
-    -------
-    ndarray of integers, shape (H, W)
+        What Cellpose's window saves: a pickled dictionary with `masks`, integers of shape (H, W).
 
     Raises
     ------

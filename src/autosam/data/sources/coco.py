@@ -1,6 +1,5 @@
 """COCO instances: one JSON file of polygons and run lengths for a folder of images."""
 
-import json
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,30 +8,27 @@ import numpy as np
 
 from autosam.data.manifest import as_name
 from autosam.data.refusal import refuse_faults
-from autosam.data.sources.release import ImageAndLabels, Release, Request, Slice
+from autosam.data.sources.release import ImageAndLabels, Release, ReleaseReader, Request, Slice
 from autosam.data.sources.release_files import child
 from autosam.data.sources.shapes import OVERLAP_RULE, as_ring, decode_runs, entry, paint_mask, paint_rings
 from autosam.errors import InputError
 from autosam.images import read_image
+from autosam.images.read import read_json
 
 
-class Coco:
+class Coco(ReleaseReader):
     """`IMAGES instances.json`, or a folder with `images/` and one JSON file in it or in `annotations/`."""
 
     name = "coco"
     layout = "IMAGES instances.json, or a folder with images/ and annotations/NAME.json"
-    targets: tuple[str, ...] = ()
     takes_labels = True
-    takes_stack = False
 
-    def sniff(self, request: Request) -> bool:
-        """See `Source.sniff`."""
+    def _sniff(self, request: Request) -> bool:
         if request.labels is not None:
             return request.path.is_dir() and request.labels.lower().endswith(".json")
         return len(_json_files(request.path)) == 1 and _images(request.path) is not None
 
-    def open(self, request: Request) -> Release:
-        """See `Source.open`."""
+    def _open(self, request: Request) -> Release:
         if request.labels is not None:
             file, folder = Path(request.labels), request.path
         else:
@@ -40,7 +36,7 @@ class Coco:
             if len(files) != 1 or images is None:
                 raise InputError(f"{request.path} has {len(files)} JSON files; wanted {self.layout}.")
             file, folder = files[0], images
-        content = _load(file)
+        content = read_json(file)
         annotations: dict[Any, list[dict[str, Any]]] = {}
         crowds = 0
         for annotation in entry(content, "annotations", file):
@@ -84,16 +80,6 @@ def _read(path: Path, annotations: list[dict[str, Any]]) -> ImageAndLabels:
         else:
             raise InputError(f"{name} has a segmentation that is neither polygons nor run lengths.")
     return image, labels
-
-
-def _load(file: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{file} cannot be read as JSON: {' '.join(str(error).split())}.") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{file} is no COCO file; wanted an object with images and annotations.")
-    return content
 
 
 def _license(content: dict[str, Any]) -> str:

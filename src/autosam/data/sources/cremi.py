@@ -9,12 +9,11 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from autosam.data.sources.release import ImageAndLabels, Release, Request, Slice, no_slices
+from autosam.data.sources.release import ImageAndLabels, Release, ReleaseReader, Request, volume_slice
 from autosam.errors import InputError
-from autosam.images.formats import reading
+from autosam.images.formats import HDF5_SUFFIXES, reading
 
 _RAW, _IDS = "volumes/raw", "volumes/labels/neuron_ids"
-_SUFFIXES = (".hdf", ".h5", ".hdf5")
 
 
 @dataclass(frozen=True)
@@ -39,27 +38,20 @@ class _Sample:
             return image, zero_background(np.asarray(file[_IDS][z])) if self.labeled else None
 
 
-class Cremi:
+class Cremi(ReleaseReader):
     """`volumes/raw`, `volumes/labels/neuron_ids`, with `resolution` and maybe `offset`, (z, y, x) in nm."""
 
     name = "cremi"
     layout = f"sample_A.hdf, ... with {_RAW} and {_IDS}: one file or a folder of them"
-    targets: tuple[str, ...] = ()
-    takes_labels = False
-    takes_stack = False
 
-    def sniff(self, request: Request) -> bool:
-        """See `Source.sniff`."""
+    def _sniff(self, request: Request) -> bool:
         for path in _files(request.path)[:1]:
             with reading(path), h5py.File(path, "r") as file:
                 return _RAW in file
         return False
 
-    def open(self, request: Request) -> Release:
-        """See `Source.open`."""
+    def _open(self, request: Request) -> Release:
         samples = [_look(path) for path in _files(request.path)]
-        if not samples:
-            raise no_slices(self.name, request.path, self.layout)
         sizes = {sample.resolution for sample in samples}
         if len(sizes) > 1:
             raise InputError(
@@ -68,21 +60,14 @@ class Cremi:
         return Release(
             self.name,
             [
-                Slice(
-                    f"{sample.name}_z{z:04d}",
-                    partial(sample.read, z),
-                    group=sample.name,
-                    volume=sample.name,
-                    z=z,
-                    labeled=sample.labeled,
-                )
+                volume_slice(sample.name, z, partial(sample.read, z), labeled=sample.labeled)
                 for sample in samples
                 for z in range(sample.shape[0])
             ],
             "ids-3d",
             license="not verified; see https://cremi.org",
             citation="CREMI: MICCAI challenge on circuit reconstruction from electron microscopy images (2016)",
-            voxel_size_nm=next(iter(sizes)),
+            voxel_size_nm=next(iter(sizes), None),
             made="3D neurons as published",
             notes=(
                 "CREMI's background, 18446744073709551615, became 0",
@@ -106,13 +91,13 @@ def zero_background(ids: NDArray[Any]) -> NDArray[Any]:
 
 def _files(path: Path) -> list[Path]:
     if path.is_file():
-        return [path] if path.suffix.lower() in _SUFFIXES else []
+        return [path] if path.suffix.lower() in HDF5_SUFFIXES else []
     if not path.is_dir():
         return []
     return [
         file
         for file in sorted(path.iterdir())
-        if file.suffix.lower() in _SUFFIXES and file.name.casefold().startswith("sample")
+        if file.suffix.lower() in HDF5_SUFFIXES and file.name.casefold().startswith("sample")
     ]
 
 

@@ -9,40 +9,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autosam.data.manifest import as_name
-from autosam.data.sources.release import ImageAndLabels, Release, Request, Slice, no_slices
-from autosam.data.sources.release_files import by_stem, child, image_files, pair_up, read_mask, read_pair
+from autosam.data.sources.release import ImageAndLabels, Release, ReleaseReader, Request, Slice
+from autosam.data.sources.release_files import child, pair_up, read_mask, read_pair
 from autosam.data.sources.shapes import OVERLAP_RULE, paint_mask
 from autosam.errors import InputError
 from autosam.images import read_image
+from autosam.images.source import by_stem, image_files
 
 
-class Dsb2018:
+class Dsb2018(ReleaseReader):
     """`stage1_train/ID/images/ID.png` and `stage1_train/ID/masks/*.png`; or `images/`, `labels/`, `index.csv`."""
 
     name = "dsb2018"
     layout = "stage1_train/ID/images/ID.png and stage1_train/ID/masks/*.png, or images/, labels/ and index.csv"
-    targets: tuple[str, ...] = ()
-    takes_labels = False
-    takes_stack = False
 
-    def sniff(self, request: Request) -> bool:
-        """See `Source.sniff`."""
+    def _sniff(self, request: Request) -> bool:
         path = request.path
         if child(path, "stage1_train") is not None or path.name == "stage1_train":
             return True
         return all(child(path, name) for name in ("images", "labels")) and bool(_modalities(path))
 
-    def open(self, request: Request) -> Release:
-        """See `Source.open`."""
+    def _open(self, request: Request) -> Release:
         root = child(request.path, "stage1_train") or request.path
         official = [folder for folder in sorted(root.glob("*/")) if (folder / "masks").is_dir()]
-        if official:
-            slices = [_official(folder) for folder in official]
-            notes: tuple[str, ...] = (OVERLAP_RULE.replace("the file", "the order of file names"),)
-        elif child(root, "images") and child(root, "labels"):
-            slices, notes = paired_slices(root, self.name), ()
-        else:
-            raise no_slices(self.name, request.path, self.layout)
+        slices = [_official(folder) for folder in official]
+        notes: tuple[str, ...] = (OVERLAP_RULE.replace("the file", "the order of file names"),)
+        if not official and child(root, "images") and child(root, "labels"):
+            slices, notes = _paired(root, self.name), ()
         return Release(
             self.name,
             slices,
@@ -72,23 +65,12 @@ def _read(image: Path, masks: Path) -> ImageAndLabels:
     return pixels, labels
 
 
-def paired_slices(root: Path, source: str) -> list[Slice]:
-    """List the pairs of `images/` and `labels/` by stem; `index.csv` gives each `id` its `modality` as group.
-
-    Raises
-    ------
-    InputError
-        If an image has no partner or the index cannot be read.
-    """
+def _paired(root: Path, source: str) -> list[Slice]:
+    """List the pairs of `images/` and `labels/` by stem; `index.csv` gives each `id` its `modality` as group."""
     groups = _modalities(root)
-    pairs = pair_up(by_stem(root / "images"), by_stem(root / "labels"), source=source)
     return [
-        Slice(
-            as_name(stem),
-            partial(read_pair, image, labels),
-            group=groups.get(stem, ""),
-        )
-        for stem, image, labels in pairs
+        Slice(as_name(stem), partial(read_pair, image, labels), group=groups.get(stem, ""))
+        for stem, image, labels in pair_up(by_stem(root / "images"), by_stem(root / "labels"), source=source)
     ]
 
 

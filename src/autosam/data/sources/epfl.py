@@ -3,28 +3,25 @@
 from pathlib import Path
 
 from autosam.data.manifest import Split
-from autosam.data.sources.release import Release, Request, Slice, no_slices
-from autosam.data.sources.release_files import child, image_files
+from autosam.data.sources.release import Release, ReleaseReader, Request, Slice
+from autosam.data.sources.release_files import child
 from autosam.data.sources.slice_folders import folder_slices
 from autosam.data.sources.stack import Stack, stack_slices
 from autosam.errors import InputError
+from autosam.images.source import image_files
 
 _STACKS: tuple[tuple[str, Split], ...] = (("training", "train"), ("testing", "test"))
 
 
-class Epfl:
+class Epfl(ReleaseReader):
     """Multi-page TIFFs, folders of slices under the same names, or `raw/` and `mitochondria/`."""
 
     name = "epfl"
     layout = (
         "training.tif + training_groundtruth.tif, testing.tif + testing_groundtruth.tif (or folders of slices)"
     )
-    targets: tuple[str, ...] = ()
-    takes_labels = False
-    takes_stack = False
 
-    def sniff(self, request: Request) -> bool:
-        """See `Source.sniff`."""
+    def _sniff(self, request: Request) -> bool:
         path = request.path
         if any(_find(path, stem) and _find(path, f"{stem}_groundtruth") for stem, _ in _STACKS):
             return True
@@ -32,8 +29,7 @@ class Epfl:
         named = any(word in path.resolve().name.casefold() for word in ("epfl", "lucchi"))
         return named and (path / "raw").is_dir() and (path / "mitochondria").is_dir()
 
-    def open(self, request: Request) -> Release:
-        """See `Source.open`."""
+    def _open(self, request: Request) -> Release:
         path = request.path
         slices: list[Slice] = []
         for stem, split in _STACKS:
@@ -50,8 +46,6 @@ class Epfl:
                 slices += stack_slices(stem, Stack.open(image), Stack.open(truth), split=split)
         if not slices and (path / "raw").is_dir() and (path / "mitochondria").is_dir():
             slices = folder_slices("training", path / "raw", path / "mitochondria")
-        if not slices:
-            raise no_slices(self.name, path, self.layout)
         return Release(
             self.name,
             slices,

@@ -1,37 +1,33 @@
 """Any pair of files: multi-page TIFFs, HDF5 datasets, or single images."""
 
 from autosam.data.manifest import as_name
-from autosam.data.sources.release import Release, Request, Slice
+from autosam.data.sources.release import Release, ReleaseReader, Request, Slice
 from autosam.data.sources.release_files import read_pair
-from autosam.data.sources.stack import STACK_SUFFIXES, Stack, stack_slices
+from autosam.data.sources.stack import Stack, stack_slices
 from autosam.errors import InputError
-from autosam.images.formats import HDF5_SUFFIXES, IMAGE_SUFFIXES, hdf5_datasets
+from autosam.images.formats import HDF5_SUFFIXES, IMAGE_SUFFIXES, STACK_SUFFIXES, hdf5_datasets
 from autosam.images.source import split_dataset
 
 _RAW = ("/raw", "/image", "/images")
 _LABELS = ("/labels", "/label", "/masks", "/instances")
 
 
-class FilePair:
+class FilePair(ReleaseReader):
     """`IMAGE LABELS`: two TIFFs, `file.h5:/raw file.h5:/labels`, or one HDF5 file with `raw` and `labels`."""
 
     name = "files"
     layout = "IMAGE LABELS (two TIFFs or PNGs, file.h5:/raw file.h5:/labels), or an HDF5 file with raw and labels"
-    targets: tuple[str, ...] = ()
     takes_labels = True
-    takes_stack = False
 
-    def sniff(self, request: Request) -> bool:
-        """See `Source.sniff`."""
+    def _sniff(self, request: Request) -> bool:
         suffix = request.path.suffix.lower()
-        if not request.path.is_file() or suffix not in (*IMAGE_SUFFIXES, *STACK_SUFFIXES):
+        if not request.path.is_file() or suffix not in IMAGE_SUFFIXES:
             return False
         if request.labels is not None:
             return split_dataset(request.labels)[0].is_file()
         return suffix in HDF5_SUFFIXES
 
-    def open(self, request: Request) -> Release:
-        """See `Source.open`."""
+    def _open(self, request: Request) -> Release:
         path, dataset = request.path, request.dataset
         if request.labels is not None:
             truth, truth_dataset = split_dataset(request.labels)

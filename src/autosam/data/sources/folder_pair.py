@@ -4,45 +4,41 @@ from functools import partial
 from pathlib import Path
 
 from autosam.data.manifest import as_name
-from autosam.data.sources.release import Release, Request, Slice, no_slices
-from autosam.data.sources.release_files import by_number, by_stem, child, pair_up, read_pair
+from autosam.data.sources.release import Release, ReleaseReader, Request, Slice, volume_slice
+from autosam.data.sources.release_files import by_number, child, pair_up, read_pair
 from autosam.data.sources.stack import Stack, stack_slices
 from autosam.images.formats import TIFF_SUFFIXES
+from autosam.images.source import by_stem
 from autosam.images.tiff import count_tiff_images
 
 _IMAGES = ("images", "image", "imgs", "img", "raw")
 _LABELS = ("labels", "label", "masks", "mask", "instances", "groundtruth", "gt", "mitochondria")
 
 
-class FolderPair:
+class FolderPair(ReleaseReader):
     """`IMAGES LABELS`, or a folder with `images/` and `labels/`; each pair shares its stem."""
 
     name = "folder"
     layout = f"IMAGES LABELS, or a folder with one of {', '.join(_IMAGES)} and one of {', '.join(_LABELS)}"
-    targets: tuple[str, ...] = ()
     takes_labels = True
     takes_stack = True
 
-    def sniff(self, request: Request) -> bool:
-        """See `Source.sniff`."""
+    def _sniff(self, request: Request) -> bool:
         if not request.path.is_dir():
             return False
         if request.labels is not None:
             return Path(request.labels).is_dir()
         return child(request.path, *_IMAGES) is not None and child(request.path, *_LABELS) is not None
 
-    def open(self, request: Request) -> Release:
-        """See `Source.open`."""
+    def _open(self, request: Request) -> Release:
         if request.labels is not None:
             images, labels = request.path, Path(request.labels)
         else:
             inner = child(request.path, *_IMAGES), child(request.path, *_LABELS)
             if inner[0] is None or inner[1] is None:
-                raise no_slices(self.name, request.path, self.layout)
+                raise self._nothing(request.path)
             images, labels = inner[0], inner[1]
         slices = _one_volume(request.path, images, labels) if request.stack else _pairs(images, labels)
-        if not slices:
-            raise no_slices(self.name, images, "at least one image")
         return Release(self.name, slices, "ids-2d")
 
 
@@ -60,12 +56,6 @@ def _pairs(images: Path, labels: Path) -> list[Slice]:
 def _one_volume(path: Path, images: Path, labels: Path) -> list[Slice]:
     volume = as_name(path.resolve().name)
     return [
-        Slice(
-            f"{volume}_z{z:04d}",
-            partial(read_pair, image, truth),
-            group=volume,
-            volume=volume,
-            z=z,
-        )
+        volume_slice(volume, z, partial(read_pair, image, truth))
         for z, image, truth in pair_up(by_number(images), by_number(labels), source=volume)
     ]

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from autosam.data.manifest import Split
-from autosam.data.sources.release import Release, Request, Slice, no_slices
+from autosam.data.sources.release import Release, ReleaseReader, Request, Slice
 from autosam.data.sources.release_files import child
 from autosam.data.sources.slice_folders import folder_slices
 from autosam.errors import InputError
@@ -11,39 +11,24 @@ from autosam.errors import InputError
 _PARTS: tuple[tuple[str, Split], ...] = (("train", "train"), ("test", "test"))
 
 
-class Casser:
-    """`Train_In/`, `Train_Out/`, `Test_In/`, `Test_Out/`: images in, masks out, paired by number.
-
-    Parameters
-    ----------
-    name : str
-        Name of the source.
-    word : str
-        What tells the two apart in the folder's name.
-    voxel_size_nm : tuple of 3 floats
-        (z, y, x).
-    """
+class Casser(ReleaseReader):
+    """`Train_In/`, `Train_Out/`, `Test_In/`, `Test_Out/`; `word` in the folder's name tells the two sets apart."""
 
     layout = "Train_In/, Train_Out/, Test_In/, Test_Out/ (PNG or TIFF slices)"
-    targets: tuple[str, ...] = ()
-    takes_labels = False
-    takes_stack = False
 
     def __init__(self, name: str, word: str, voxel_size_nm: tuple[float, float, float]) -> None:
         self.name = name
         self._word = word
         self._voxel = voxel_size_nm
 
-    def sniff(self, request: Request) -> bool:
-        """See `Source.sniff`."""
+    def _sniff(self, request: Request) -> bool:
         root = self._root(request.path)
         named = (
             self._word in root.resolve().name.casefold() or self._word in request.path.resolve().name.casefold()
         )
         return named and child(root, "Train_In", "Test_In") is not None
 
-    def open(self, request: Request) -> Release:
-        """See `Source.open`."""
+    def _open(self, request: Request) -> Release:
         root = self._root(request.path)
         slices: list[Slice] = []
         for part, split in _PARTS:
@@ -53,8 +38,6 @@ class Casser:
             if images is None or masks is None:
                 raise InputError(f"{root} has only one of {part}_In and {part}_Out; wanted both.")
             slices += folder_slices(part, images, masks, split=split)
-        if not slices:
-            raise no_slices(self.name, request.path, self.layout)
         return Release(
             self.name,
             slices,

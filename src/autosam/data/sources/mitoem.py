@@ -1,20 +1,21 @@
 """MitoEM: mitochondria of rat (R) and human (H) cortex, 4096 × 4096 slices, ids that hold in 3D."""
 
 import re
+from functools import partial
 from pathlib import Path
 
 from autosam.data.manifest import Split
 from autosam.data.refusal import refuse_faults
-from autosam.data.sources.release import Release, Request, Slice, no_slices
-from autosam.data.sources.release_files import by_number, image_files, read_pair
+from autosam.data.sources.release import Release, ReleaseReader, Request, Slice, volume_slice
+from autosam.data.sources.release_files import by_number, read_pair
 from autosam.data.sources.stack import Stack, stack_slices
-from autosam.images import read_image
+from autosam.images.source import image_files
 
 _PARTS: tuple[tuple[str, Split], ...] = (("train", "train"), ("val", "val"))
 _HDF5 = re.compile(r"mitoem[_-]?(?P<animal>[RH])[_-](?P<rest>.*?)_?im\.h(?:df)?5", re.IGNORECASE)
 
 
-class MitoEM:
+class MitoEM(ReleaseReader):
     """`EM30-R-im/[im/]im0000.png`, `EM30-R-mito-train-val-v2/mito-train-v2/seg0000.tif`; or HDF5 pairs."""
 
     name = "mitoem"
@@ -22,19 +23,14 @@ class MitoEM:
         "EM30-R-im/im0000.png and EM30-R-mito-train-val-v2/{mito-train-v2,mito-val-v2}/seg0000.tif "
         "(R or H), or mitoem_R_train_im.h5 and mitoem_R_train_seg.h5"
     )
-    targets: tuple[str, ...] = ()
-    takes_labels = False
-    takes_stack = False
 
-    def sniff(self, request: Request) -> bool:
-        """See `Source.sniff`."""
+    def _sniff(self, request: Request) -> bool:
         path = request.path
         return path.is_dir() and bool(
             _starting(path, "EM30-") or (_starting(path, "mito-train") and _images(path)) or _hdf5_pairs(path)
         )
 
-    def open(self, request: Request) -> Release:
-        """See `Source.open`."""
+    def _open(self, request: Request) -> Release:
         path = request.path
         slices: list[Slice] = []
         for animal in ("R", "H"):
@@ -51,8 +47,6 @@ class MitoEM:
             split: Split | None = next((split for word, split in _PARTS if word in part.casefold()), None)
             volume = "_".join(filter(None, (animal, part)))
             slices += stack_slices(volume, Stack.open(image), Stack.open(seg), group=animal, split=split)
-        if not slices:
-            raise no_slices(self.name, path, self.layout)
         return Release(
             self.name,
             slices,
@@ -83,16 +77,8 @@ def _animal_slices(animal: str, images: Path, labels: Path | None) -> list[Slice
 
 
 def _slice(animal: str, part: str, z: int, image: Path, labels: Path | None, split: Split) -> Slice:
-    volume = f"{animal}_{part}"
-    return Slice(
-        f"{volume}_z{z:04d}",
-        lambda: (read_image(image), None) if labels is None else read_pair(image, labels),
-        group=animal,
-        volume=volume,
-        z=z,
-        split=split,
-        labeled=labels is not None,
-    )
+    read = partial(read_pair, image, labels)
+    return volume_slice(f"{animal}_{part}", z, read, group=animal, split=split, labeled=labels is not None)
 
 
 def _starting(folder: Path, start: str) -> Path | None:

@@ -4,29 +4,23 @@ import xml.etree.ElementTree as ET
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from autosam.data.manifest import as_name
-from autosam.data.sources.release import ImageAndLabels, Release, Request, Slice, no_slices
-from autosam.data.sources.release_files import by_stem, child, pair_up
-from autosam.data.sources.shapes import OVERLAP_RULE, Points, as_ring, paint_rings
+from autosam.data.sources.release import ImageAndLabels, Release, ReleaseReader, Request, Slice
+from autosam.data.sources.release_files import child, pair_up
+from autosam.data.sources.shapes import OVERLAP_RULE, Points, as_ring, read_painted
 from autosam.errors import InputError
-from autosam.images import read_image
+from autosam.images.source import by_stem
 
 _IMAGES = ("Tissue Images", "TissueImages", "Tissue_Images", "images")
 
 
-class MoNuSeg:
+class MoNuSeg(ReleaseReader):
     """`Tissue Images/NAME.tif` and `Annotations/NAME.xml`."""
 
     name = "monuseg"
     layout = "Tissue Images/NAME.tif (or images/) and Annotations/NAME.xml"
-    targets: tuple[str, ...] = ()
-    takes_labels = False
-    takes_stack = False
 
-    def sniff(self, request: Request) -> bool:
-        """See `Source.sniff`."""
+    def _sniff(self, request: Request) -> bool:
         annotations = child(request.path, "Annotations")
         return (
             child(request.path, *_IMAGES) is not None
@@ -34,15 +28,12 @@ class MoNuSeg:
             and next(iter(annotations.glob("*.xml")), None) is not None
         )
 
-    def open(self, request: Request) -> Release:
-        """See `Source.open`."""
+    def _open(self, request: Request) -> Release:
         images, annotations = child(request.path, *_IMAGES), child(request.path, "Annotations")
         if images is None or annotations is None or not annotations.is_dir():
-            raise no_slices(self.name, request.path, self.layout)
+            raise self._nothing(request.path)
         outlines = {p.stem: p for p in sorted(annotations.glob("*.xml")) if not p.name.startswith(".")}
         pairs = pair_up(by_stem(images), outlines, source=self.name)
-        if not pairs:
-            raise no_slices(self.name, request.path, self.layout)
         size = _pixel_size([xml for _, _, xml in pairs])
         return Release(
             self.name,
@@ -60,26 +51,22 @@ class MoNuSeg:
         )
 
 
+def _slice(stem: str, image: Path, xml: Path) -> Slice:
+    return Slice(as_name(stem), lambda: read_painted(image, read_regions(xml)))
+
+
 def _read(image: Path, xml: Path) -> ImageAndLabels:
-    pixels = read_image(image)
-    labels = np.zeros(pixels.shape[:2], np.uint32)
-    for number, ring in enumerate(read_regions(xml), start=1):
-        paint_rings(labels, [ring], number)
-    return pixels, labels
+    return read_painted(image, read_regions(xml))
 
 
-def read_regions(path: Path) -> list[Points]:
+def read_regions(path: Path) -> list[list[Points]]:
     """Read the outlines of an ImageScope file, of all its layers, in the order of the file.
-
-    Parameters
-    ----------
-    path : Path
-        The XML.
 
     Returns
     -------
-    list of ndarray of float64, shape (N, 2)
-        x before y, in pixels. Regions of fewer than 3 vertices and negative ones (`NegativeROA="1"`) are left out.
+    list of list of ndarray of float64, shape (N, 2)
+        One ring for each object, x before y, in pixels. Regions of fewer than 3 vertices and negative ones
+        (`NegativeROA="1"`) are left out.
 
     Raises
     ------
@@ -95,7 +82,7 @@ def read_regions(path: Path) -> list[Points]:
             points = [(float(x), float(y)) for x, y in vertices]
         except ValueError as error:
             raise InputError(f"region {number} of {path} has a vertex that is no number: {error}.") from error
-        found.append(as_ring(points, f"region {number} of {path}"))
+        found.append([as_ring(points, f"region {number} of {path}")])
     return found
 
 

@@ -10,7 +10,15 @@ import zarr
 from numpy.typing import NDArray
 
 from autosam.data.manifest import as_name
-from autosam.data.sources.release import ImageAndLabels, Labels, Release, Request, Slice
+from autosam.data.sources.release import (
+    ImageAndLabels,
+    Labels,
+    Release,
+    ReleaseReader,
+    Request,
+    Slice,
+    volume_slice,
+)
 from autosam.errors import InputError
 from autosam.images.formats import reading
 
@@ -49,22 +57,18 @@ class _Image:
         return np.ascontiguousarray(plane.transpose(order))
 
 
-class OmeZarr:
+class OmeZarr(ReleaseReader):
     """`image.zarr` with `multiscales`, and `labels/NAME` in it; the second argument names the label image."""
 
     name = "ome-zarr"
     layout = "image.zarr [NAME of the label image] (OME-Zarr 0.4 or 0.5 with labels)"
-    targets: tuple[str, ...] = ()
     takes_labels = True
-    takes_stack = False
 
-    def sniff(self, request: Request) -> bool:
-        """See `Source.sniff`."""
+    def _sniff(self, request: Request) -> bool:
         path = request.path
         return path.is_dir() and any((path / name).is_file() for name in (".zattrs", ".zgroup", "zarr.json"))
 
-    def open(self, request: Request) -> Release:
-        """See `Source.open`."""
+    def _open(self, request: Request) -> Release:
         path = request.path
         image = _open(path)
         names = _label_names(path)
@@ -86,16 +90,10 @@ class OmeZarr:
         def read(z: int) -> ImageAndLabels:
             return image.read(z), labels.read(z)
 
-        slices = [
-            Slice(
-                name if depth is None else f"{name}_z{z:04d}",
-                partial(read, z),
-                group="" if depth is None else name,
-                volume=None if depth is None else name,
-                z=None if depth is None else z,
-            )
-            for z in range(depth or 1)
-        ]
+        if depth is None:
+            slices = [Slice(name, partial(read, 0))]
+        else:
+            slices = [volume_slice(name, z, partial(read, z)) for z in range(depth)]
         kind: Labels = "ids-2d" if depth is None else "ids-3d"
         return Release(
             self.name, slices, kind, voxel_size_nm=image.voxel_size_nm, made=f"label image {wanted}, as published"

@@ -1,40 +1,35 @@
 """QuPath: objects exported as GeoJSON, one file per image."""
 
-import json
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from autosam.data.manifest import as_name
-from autosam.data.sources.release import ImageAndLabels, Release, Request, Slice, no_slices
-from autosam.data.sources.release_files import by_stem, pair_up
-from autosam.data.sources.shapes import OVERLAP_RULE, Points, as_ring, entry, paint_rings
+from autosam.data.sources.release import ImageAndLabels, Release, ReleaseReader, Request, Slice
+from autosam.data.sources.release_files import pair_up
+from autosam.data.sources.shapes import OVERLAP_RULE, Points, as_ring, entry, read_painted
 from autosam.errors import InputError
-from autosam.images import read_image
+from autosam.images.read import read_json
+from autosam.images.source import by_stem
 
 _SUFFIXES = (".geojson", ".json")
 
 
-class QuPath:
+class QuPath(ReleaseReader):
     """`NAME.tif` and `NAME.geojson` in one folder or two; the second argument names the outlines."""
 
     name = "qupath"
     layout = "IMAGES OUTLINES (folders or files), or one folder of NAME.tif and NAME.geojson"
-    targets: tuple[str, ...] = ("object", "nucleus")
+    targets = ("object", "nucleus")
     takes_labels = True
-    takes_stack = False
 
-    def sniff(self, request: Request) -> bool:
-        """See `Source.sniff`."""
+    def _sniff(self, request: Request) -> bool:
         place = Path(request.labels) if request.labels is not None else request.path
         if place.is_dir():
             return any(place.glob("*.geojson"))
         return request.labels is not None and place.suffix.lower() == ".geojson"
 
-    def open(self, request: Request) -> Release:
-        """See `Source.open`."""
+    def _open(self, request: Request) -> Release:
         path, place = request.path, Path(request.labels) if request.labels is not None else request.path
         if path.is_file() and place.is_file() and request.labels is not None:
             pairs = [(path.stem, path, place)]
@@ -43,8 +38,6 @@ class QuPath:
                 raise InputError(f"{path} and {place} are not two folders or two files; wanted {self.layout}.")
             outlines = {p.stem: p for p in sorted(place.iterdir()) if p.suffix.lower() in _SUFFIXES}
             pairs = pair_up(by_stem(path), outlines, source=self.name)
-        if not pairs:
-            raise no_slices(self.name, path, self.layout)
         key = "nucleusGeometry" if request.target == "nucleus" else "geometry"
         return Release(
             self.name,
@@ -58,12 +51,12 @@ class QuPath:
         )
 
 
+def _slice(stem: str, image: Path, file: Path, key: str) -> Slice:
+    return Slice(as_name(stem), lambda: read_painted(image, read_objects(file, key)))
+
+
 def _read(image: Path, file: Path, key: str) -> ImageAndLabels:
-    pixels = read_image(image)
-    labels = np.zeros(pixels.shape[:2], np.uint32)
-    for number, rings in enumerate(read_objects(file, key), start=1):
-        paint_rings(labels, rings, number)
-    return pixels, labels
+    return read_painted(image, read_objects(file, key))
 
 
 def read_objects(path: Path, key: str = "geometry") -> list[list[Points]]:
@@ -87,10 +80,7 @@ def read_objects(path: Path, key: str = "geometry") -> list[list[Points]]:
     InputError
         If the file is no such JSON.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as JSON: {' '.join(str(error).split())}.") from error
+    content = read_json(path)
     if isinstance(content, dict) and content.get("type") == "Feature":
         content = [content]
     features = content if isinstance(content, list) else entry(content, "features", path)

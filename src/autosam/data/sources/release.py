@@ -1,9 +1,10 @@
 """What every source gives: its terms, and its slices, none of which is read before it is asked for."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from numpy.typing import NDArray
 
@@ -25,7 +26,7 @@ class Slice:
     labeled : bool
         Whether the release has labels for it.
     read : callable
-        Gives the image and its labels, as the release has them, or None for the labels.
+        Gives the image and its labels as the release has them, or None for the labels.
     """
 
     name: str
@@ -37,6 +38,19 @@ class Slice:
     labeled: bool = True
 
 
+def volume_slice(
+    volume: str,
+    z: int,
+    read: Callable[[], ImageAndLabels],
+    *,
+    group: str = "",
+    split: Split | None = None,
+    labeled: bool = True,
+) -> Slice:
+    """Make a slice of a volume, named after both; without a group, the volume is its own."""
+    return Slice(f"{volume}_z{z:04d}", read, group or volume, volume, z, split, labeled)
+
+
 @dataclass(frozen=True, eq=False)
 class Release:
     """A data set in its own layout.
@@ -44,7 +58,7 @@ class Release:
     Attributes
     ----------
     source : str
-        Name of the source.
+        Name of the layout.
     slices : list of Slice
         By volume and z, or by name.
     labels : {"ids-2d", "ids-3d", "semantic"}
@@ -54,7 +68,7 @@ class Release:
     made : str
         How the labels were made, as far as the release says.
     notes : tuple of str
-        What was decided in reading it.
+        Decisions made while reading it.
     """
 
     source: str
@@ -92,18 +106,18 @@ class Request:
     stack: bool = False
 
 
-class ReleaseReader(Protocol):
-    """One kind of data set. Its attributes say which of the user's choices it understands."""
+class ReleaseReader(ABC):
+    """One layout of data sets. Its attributes say which of the user's choices it understands."""
 
     name: str
     layout: str
-    targets: tuple[str, ...]
-    takes_labels: bool
-    takes_stack: bool
+    targets: tuple[str, ...] = ()
+    takes_labels = False
+    takes_stack = False
 
     def sniff(self, request: Request) -> bool:
-        """Tell whether the path looks like this source, from names alone or a file's first lines."""
-        ...
+        """Tell whether the path looks like this layout, from names alone or a file's first lines."""
+        return (request.labels is None or self.takes_labels) and self._sniff(request)
 
     def open(self, request: Request) -> Release:
         """List the slices.
@@ -111,11 +125,27 @@ class ReleaseReader(Protocol):
         Raises
         ------
         InputError
-            If a file of the layout is missing, cannot be read or has no partner.
+            If the request asks for what the layout does not have, nothing of the layout is there, or a file of it
+            is missing, cannot be read or has no partner.
         """
-        ...
+        labels, target = request.labels, request.target
+        if labels is not None and not self.takes_labels:
+            raise InputError(f"{self.name} has its labels in its own layout ({self.layout}); leave {labels} out.")
+        if target is not None and target not in self.targets:
+            kinds = f"it has: {', '.join(self.targets)}" if self.targets else "it has one kind of object"
+            raise InputError(f"{self.name} has no target {target}; {kinds}.")
+        if request.stack and not self.takes_stack:
+            raise InputError(f"{self.name} knows its volumes by itself; leave --stack out.")
+        release = self._open(request)
+        if not release.slices:
+            raise self._nothing(request.path)
+        return release
 
+    @abstractmethod
+    def _sniff(self, request: Request) -> bool: ...
 
-def no_slices(source: str, path: Path, layout: str) -> InputError:
-    """Word the error for a path that holds nothing of the layout."""
-    return InputError(f"{path} holds nothing of {source}; wanted {layout}.")
+    @abstractmethod
+    def _open(self, request: Request) -> Release: ...
+
+    def _nothing(self, path: Path) -> InputError:
+        return InputError(f"{path} holds no data in the layout {self.name}; wanted {self.layout}.")

@@ -1,13 +1,16 @@
 """Instances from outlines and run lengths. Where two objects claim a pixel, the first in the file keeps it."""
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from skimage.draw import polygon
 
+from autosam.data.sources.release import ImageAndLabels
 from autosam.errors import InputError
+from autosam.images import read_image
 
 Points = NDArray[np.float64]
 OVERLAP_RULE = "where objects overlap, the first in the file keeps the pixel; one that is wholly covered is lost"
@@ -21,9 +24,9 @@ def paint_rings(labels: NDArray[np.uint32], rings_xy: Sequence[Points], number: 
     labels : ndarray of uint32, shape (H, W)
         Changed in place.
     rings_xy : sequence of ndarray, shape (N, 2)
-        Closed outlines of one object, x before y, in pixels, (0, 0) being the upper left corner of the first
-        pixel: a pixel is inside if its center is. Rings inside others are holes (even-odd rule). Parts that lie
-        outside the image are cut off.
+        Closed outlines of one object, x before y, in pixels. (0, 0) is the upper left corner of the first pixel,
+        and a pixel is inside if its center is. Rings inside others are holes (even-odd rule). Parts outside the
+        image are cut off.
     number : int
         Id of the object.
     """
@@ -41,6 +44,15 @@ def paint_rings(labels: NDArray[np.uint32], rings_xy: Sequence[Points], number: 
         inside[rows, columns] ^= True
     window = labels[top:bottom, left:right]
     window[inside & (window == 0)] = number
+
+
+def read_painted(image: Path, objects: Iterable[Sequence[Points]]) -> ImageAndLabels:
+    """Read an image and paint its objects, each given as its rings."""
+    pixels = read_image(image)
+    labels = np.zeros(pixels.shape[:2], np.uint32)
+    for number, rings in enumerate(objects, start=1):
+        paint_rings(labels, rings, number)
+    return pixels, labels
 
 
 def paint_mask(labels: NDArray[np.uint32], mask: NDArray[np.bool_], number: int) -> None:
@@ -66,7 +78,7 @@ def as_ring(points: Iterable[Sequence[float]], name: object) -> Points:
 
 
 def decode_runs(size: Sequence[int], counts: Sequence[int] | str, name: object) -> NDArray[np.bool_]:
-    """Decode COCO's run lengths, plain or compressed.
+    """Decode COCO's run lengths, plain or compressed, to a mask of shape (H, W).
 
     Parameters
     ----------
@@ -75,12 +87,6 @@ def decode_runs(size: Sequence[int], counts: Sequence[int] | str, name: object) 
     counts : sequence of int or str
         Lengths of runs, background first, down the columns; or their text form: numbers of 5 bits a character,
         lowest first, each from the third on as the difference to the one two before.
-    name : object
-        The object, for the message.
-
-    Returns
-    -------
-    ndarray of bool, shape (H, W)
 
     Raises
     ------

@@ -8,9 +8,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from autosam.data.manifest import Split
-from autosam.data.sources.release import ImageAndLabels, Slice
-from autosam.data.sources.release_files import by_number, pair_up, read_mask
-from autosam.images import read_image
+from autosam.data.sources.release import Slice, volume_slice
+from autosam.data.sources.release_files import by_number, pair_up, read_mask, read_pair
 
 
 def folder_slices(
@@ -24,17 +23,7 @@ def folder_slices(
 ) -> list[Slice]:
     """List the slices of a volume in two folders of images, paired by the last number in their names, which is z.
 
-    Parameters
-    ----------
-    volume : str
-        Its name.
-    images, masks : Path
-        The folders. Where both number their files without gaps but from different starts,
-        they are paired by order.
-    group, split
-        Those of `Slice`.
-    read : callable
-        Reads a mask.
+    Where both folders number their files without gaps but from different starts, they are paired by order.
 
     Raises
     ------
@@ -45,18 +34,8 @@ def folder_slices(
     if set(raw) != set(truth) and len(raw) == len(truth) and _gapless(raw) and _gapless(truth):
         truth = dict(zip(raw, truth.values(), strict=True))
 
-    def reader(image: Path, mask: Path) -> ImageAndLabels:
-        return read_image(image), read(mask)
-
     return [
-        Slice(
-            f"{volume}_z{z:04d}",
-            partial(reader, image, mask),
-            group=group or volume,
-            volume=volume,
-            z=z,
-            split=split,
-        )
+        volume_slice(volume, z, partial(read_pair, image, mask, read), group=group, split=split)
         for z, image, mask in pair_up(raw, truth, source=volume)
     ]
 

@@ -3,39 +3,32 @@
 from pathlib import Path
 
 from autosam.data.manifest import Split
-from autosam.data.sources.release import Release, Request, Slice, no_slices
+from autosam.data.sources.release import Release, ReleaseReader, Request, Slice
 from autosam.data.sources.release_files import child
 from autosam.data.sources.stack import Stack, stack_slices
+from autosam.images.formats import STACK_SUFFIXES
 
 _PARTS: tuple[tuple[str, str, Split], ...] = (("AC4", "train", "train"), ("AC3", "test", "test"))
-_SUFFIXES = (".tif", ".tiff", ".h5", ".hdf5")
 
 
-class Snemi3d:
+class Snemi3d(ReleaseReader):
     """`train-input.tif`, `train-labels.tif`, `test-input.tif`, or `AC4_inputs.h5`, `AC4_labels.h5`, ..."""
 
     name = "snemi3d"
     layout = (
         "train-input.tif, train-labels.tif, test-input.tif (or AC4_inputs.h5, AC4_labels.h5, AC3_inputs.h5, ...)"
     )
-    targets: tuple[str, ...] = ()
-    takes_labels = False
-    takes_stack = False
 
-    def sniff(self, request: Request) -> bool:
-        """See `Source.sniff`."""
+    def _sniff(self, request: Request) -> bool:
         return any(_find(request.path, volume, part, "input") for volume, part, _ in _PARTS)
 
-    def open(self, request: Request) -> Release:
-        """See `Source.open`."""
+    def _open(self, request: Request) -> Release:
         slices: list[Slice] = []
         for volume, part, split in _PARTS:
             image, labels = (_find(request.path, volume, part, kind) for kind in ("input", "label"))
             if image is not None:
                 truth = None if labels is None else Stack.open(labels)
                 slices += stack_slices(volume, Stack.open(image), truth, split=split)
-        if not slices:
-            raise no_slices(self.name, request.path, self.layout)
         return Release(
             self.name,
             slices,
@@ -54,6 +47,6 @@ def _find(path: Path, volume: str, part: str, kind: str) -> Path | None:
         for start in (part, volume)
         for joint in "-_"
         for plural in ("", "s")
-        for suffix in _SUFFIXES
+        for suffix in STACK_SUFFIXES
     ]
     return next((file for folder in (path, path / "image", path / "seg") if (file := child(folder, *names))), None)

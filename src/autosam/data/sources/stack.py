@@ -9,13 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autosam.data.manifest import Split
-from autosam.data.sources.release import ImageAndLabels, Slice
+from autosam.data.sources.release import ImageAndLabels, Slice, volume_slice
 from autosam.errors import InputError
 from autosam.images import ImageSource, read_image
 from autosam.images.formats import TIFF_SUFFIXES, choose_dataset, count_images, looks_like_color, read_hdf5
 from autosam.images.tiff import count_tiff_images
-
-STACK_SUFFIXES = (*TIFF_SUFFIXES, ".h5", ".hdf5", ".hdf")
 
 
 @dataclass(frozen=True)
@@ -83,14 +81,6 @@ def stack_slices(
         return image.read(z), None if labels is None else labels.read(z)
 
     return [
-        Slice(
-            f"{volume}_z{z:04d}",
-            partial(reader, z),
-            group=group or volume,
-            volume=volume,
-            z=z,
-            split=split,
-            labeled=labels is not None,
-        )
+        volume_slice(volume, z, partial(reader, z), group=group, split=split, labeled=labels is not None)
         for z in range(image.length)
     ]

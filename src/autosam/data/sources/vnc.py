@@ -7,37 +7,33 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autosam.data.sources.release import ImageAndLabels, Release, Request, Slice, no_slices
-from autosam.data.sources.release_files import by_number, child
+from autosam.data.sources.release import Release, ReleaseReader, Request, volume_slice
+from autosam.data.sources.release_files import by_number, child, read_pair
 from autosam.data.sources.slice_folders import folder_slices
 from autosam.errors import InputError
-from autosam.images import read_image, read_labels
+from autosam.images import read_labels
 
 # Tissue labels: 0-128 membranes by direction, 159 glia and extracellular space, 191 mitochondria, 223 synapses,
 # 255 the interior of neurites.
 _INSIDE_NEURITE = 191
 
 
-class Vnc:
+class Vnc(ReleaseReader):
     """`stack1/{raw,mitochondria,membranes,labels}` and `stack2/raw`, or `raw/`, `mitochondria/` and `tissue/`."""
 
     name = "vnc"
     layout = "stack1/{raw,mitochondria,labels} and stack2/raw, or raw/, mitochondria/ and tissue/"
-    targets: tuple[str, ...] = ("mitochondria", "neurites")
-    takes_labels = False
-    takes_stack = False
+    targets = ("mitochondria", "neurites")
 
-    def sniff(self, request: Request) -> bool:
-        """See `Source.sniff`."""
+    def _sniff(self, request: Request) -> bool:
         stack = _stack(request.path)
         return all(child(stack, name) for name in ("raw", "mitochondria")) and _tissue(stack) is not None
 
-    def open(self, request: Request) -> Release:
-        """See `Source.open`."""
+    def _open(self, request: Request) -> Release:
         stack = _stack(request.path)
         raw, target = child(stack, "raw"), request.target or "mitochondria"
         if raw is None:
-            raise no_slices(self.name, request.path, self.layout)
+            raise self._nothing(request.path)
         labels = child(stack, "mitochondria") if target == "mitochondria" else _tissue(stack)
         if labels is None:
             raise InputError(f"{stack} has no folder of labels for {target}; wanted {self.layout}.")
@@ -45,7 +41,10 @@ class Vnc:
         slices = folder_slices("stack1", raw, labels, read=read)
         unlabeled = child(request.path, "stack2")
         if unlabeled is not None and (unlabeled / "raw").is_dir():
-            slices += _unlabeled(unlabeled / "raw")
+            slices += [
+                volume_slice("stack2", z, partial(read_pair, file, None), labeled=False)
+                for z, file in by_number(unlabeled / "raw").items()
+            ]
         return Release(
             self.name,
             slices,
@@ -75,21 +74,3 @@ def _mitochondria(path: Path) -> NDArray[Any]:
 
 def _neurites(path: Path) -> NDArray[Any]:
     return np.asarray(read_labels(path) >= _INSIDE_NEURITE)
-
-
-def _image_alone(path: Path) -> ImageAndLabels:
-    return read_image(path), None
-
-
-def _unlabeled(folder: Path) -> list[Slice]:
-    return [
-        Slice(
-            f"stack2_z{z:04d}",
-            partial(_image_alone, file),
-            group="stack2",
-            volume="stack2",
-            z=z,
-            labeled=False,
-        )
-        for z, file in by_number(folder).items()
-    ]
