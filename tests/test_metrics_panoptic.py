@@ -12,9 +12,7 @@ from autosam.metrics import (
     aggregated_jaccard,
     aji,
     aji_plus,
-    linear_dice,
     panoptic_quality,
-    squared_dice,
 )
 
 PRED = np.array([[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 3, 3], [0, 0, 3, 3]])
@@ -110,24 +108,6 @@ def test_panoptic_quality_equals_a_count(seed):
     result = panoptic_quality(pred, truth)
     assert result.tp == len(hits)
     assert result.pq == pytest.approx(sum(hits) / ((len(masks(pred)) + len(masks(truth))) / 2))
-
-
-def test_soft_dice_by_hand():
-    p, t = np.array([[0.5, 1.0], [0.25, 0.0]]), np.array([[7, 9], [0, 0]])
-    # Σ p t = 1.5, Σ p = 1.75, Σ t = 2, Σ p² = .25 + 1 + .0625
-    assert linear_dice(p, t) == pytest.approx(2 * 1.5 / (1.75 + 2))
-    assert squared_dice(p, t) == pytest.approx(2 * 1.5 / (1.3125 + 2))
-    assert linear_dice(PRED, TRUTH) == squared_dice(PRED > 0, TRUTH) == 2 * 6 / (8 + 8)
-    for score in (linear_dice, squared_dice):
-        assert isnan(score(NONE, NONE))
-        assert score(NONE, NONE, empty_value=1.0) == 1
-        assert score(NONE, TRUTH) == score(TRUTH, NONE) == 0
-        with pytest.raises(InputError, match="sigmoid"):
-            score(np.full((4, 4), np.nan), TRUTH)
-        with pytest.raises(InputError, match="same pixels"):
-            score(np.zeros(3), TRUTH)
-        with pytest.raises(InputError, match="complex128"):
-            score(np.zeros((4, 4), complex), TRUTH)
 
 
 def test_empties_and_extremes():

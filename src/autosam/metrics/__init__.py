@@ -14,7 +14,6 @@ from autosam.metrics.precision_counts import AveragePrecision
 from autosam.metrics.rand import AdaptedRand, adapted_rand
 from autosam.metrics.ranked_precision import RankedPrecision
 from autosam.metrics.scores import Protocol, Scores
-from autosam.metrics.soft_dice import linear_dice, squared_dice
 from autosam.metrics.variation import VariationOfInformation, cremi_score, variation_of_information
 
 __all__ = [
@@ -50,12 +49,10 @@ __all__ = [
     "f1",
     "foreground_overlap",
     "iou",
-    "linear_dice",
     "match_objects",
     "mean_row",
     "paired_differences",
     "panoptic_quality",
     "pool",
-    "squared_dice",
     "variation_of_information",
 ]
