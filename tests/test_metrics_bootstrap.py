@@ -56,7 +56,7 @@ def test_the_seed_decides():
 def test_means():
     scores = images([1, 3])
     means = bootstrap_means([s.row() for s in scores], resamples=100)
-    assert means["ap50"].value == mean_row(scores)["ap50"] == 0.5
+    assert means["ap50"].value == mean_row([s.row() for s in scores])["ap50"] == 0.5
     assert (means["ap50"].low, means["ap50"].high) == (0.25, 0.75)
 
 

@@ -43,7 +43,7 @@ def test_pooled_and_mean_of_hand_worked_images():
     assert (pooled["objects"], pooled["predicted"]) == (3, 2)
     assert pooled["ap50"] == 2 / 3  # 2 hits, 1 missed
     assert pooled["iou"] == (8 + 8) / (16 + 8)
-    mean = mean_row(scores)
+    mean = mean_row([s.row() for s in scores])
     assert mean["ap50"] == (1 / 2 + 1) / 2  # the empty image is undefined
     assert mean["iou"] == (8 / 16 + 1) / 2
     assert mean["objects"] == 1
@@ -51,10 +51,10 @@ def test_pooled_and_mean_of_hand_worked_images():
 
 
 def test_empty_images_are_undefined_or_what_was_chosen():
-    assert isnan(mean_row([evaluate_pair(NONE, NONE)])["ap50"])
+    assert isnan(mean_row([evaluate_pair(NONE, NONE).row()])["ap50"])
     assert isnan(evaluate_pair(ONE, NONE).row()["rand_error"])
     assert evaluate_pair(ONE, NONE).row()["ap50"] == 0
-    assert evaluate_pair(NONE, NONE, empty_value=1.0).row()["dice"] == 1
+    assert evaluate_pair(NONE, NONE, protocol=Protocol(empty_value=1.0)).row()["dice"] == 1
 
 
 def test_nothing_to_put_together_is_an_error():

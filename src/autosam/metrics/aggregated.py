@@ -23,7 +23,7 @@ class AggregatedJaccard(Summed):
     union : int
         Σ |T ∪ P| over the pairs, and the voxels of all objects without a pair.
     empty_value : float
-        What the score is where there are neither true nor predicted objects.
+        As in `aggregated_jaccard`.
     """
 
     intersection: int
@@ -48,26 +48,15 @@ def aggregated_jaccard(
 
     Parameters
     ----------
-    pred, truth : ndarray of integer or bool, equal shapes
-        Label arrays of any dimension; background 0. Leave both out where `table` is given.
-    table : ContingencyTable, optional
-        Their contingency table, to compute it once for several metrics or block by block.
+    pred, truth, table : ndarray of integer or bool, equal shapes, or ContingencyTable
+        Two label arrays of any dimension, background 0, or their contingency table instead; errors as of
+        `contingency_table`.
     one_to_one : bool
         False for AJI: each true object is paired with the prediction of the highest IoU, of equals the one
         with the lowest id, and a prediction may be in several pairs, as in MoNuSeg's final script. True for
         AJI+: each object is in at most one pair, and the sum of IoU is as large as can be.
     empty_value : float
         What the score is where both sides are empty. One empty side scores 0.
-
-    Returns
-    -------
-    AggregatedJaccard
-        The sums and their quotient.
-
-    Raises
-    ------
-    InputError
-        If the arrays do not fit (`contingency_table`).
 
     References
     ----------

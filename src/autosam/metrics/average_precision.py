@@ -11,8 +11,7 @@ from autosam.errors import InputError
 from autosam.metrics.contingency import ContingencyTable, Labels, require_table
 from autosam.metrics.matching import exact_threshold, match_objects
 from autosam.metrics.precision_counts import AveragePrecision
-from autosam.metrics.ranked_precision import RankedConvention, RankedPrecision
-from autosam.metrics.ranking import rank_predictions
+from autosam.metrics.ranked_precision import RankedConvention, RankedPrecision, rank_predictions
 
 AveragePrecisionConvention = Literal["dsb", "coco", "mitoem2020"]
 
@@ -29,8 +28,6 @@ def average_precision(
     thresholds: Sequence[float | Fraction] = THRESHOLDS,
     convention: Literal["dsb"] = "dsb",
     strict: bool = False,
-    scores: None = None,
-    max_dets: None = None,
     size_range: tuple[float, float] | None = None,
     empty_value: float = nan,
 ) -> AveragePrecision: ...
@@ -44,7 +41,6 @@ def average_precision(
     table: ContingencyTable | None = None,
     thresholds: Sequence[float | Fraction] = THRESHOLDS,
     convention: RankedConvention,
-    strict: bool = False,
     scores: Mapping[int, float] | None = None,
     max_dets: int | None = None,
     size_range: tuple[float, float] | None = None,
@@ -69,10 +65,8 @@ def average_precision(
 
     Parameters
     ----------
-    pred, truth : ndarray of integer or bool, equal shapes
-        Label arrays of any dimension; background 0. Leave both out where `table` is given.
-    table : ContingencyTable, optional
-        Their contingency table, to compute it once for several metrics or block by block.
+    pred, truth, table : ndarray of integer or bool, equal shapes, or ContingencyTable
+        Two label arrays of any dimension, background 0, or their contingency table instead.
     thresholds : sequence of float or Fraction
         IoU thresholds above 0 and at most 1, taken as exact decimals (`exact_threshold`).
     convention : {"dsb", "coco", "mitoem2020"}
@@ -170,20 +164,15 @@ def _count_matches(
     low, high = size_range or (0, np.inf)
     pred_counts = (table.pred_sizes >= low) & (table.pred_sizes <= high)
     truth_counts = (table.truth_sizes >= low) & (table.truth_sizes <= high)
-    tp, fp, iou_sum = [], [], []
-    for threshold in thresholds:
-        matches = match_objects(table, threshold, strict=strict)
-        counted = truth_counts[matches.truth_index]
-        tp.append(int(counted.sum()))
-        fp.append(int(pred_counts.sum() - pred_counts[matches.pred_index].sum()))
-        iou_sum.append(float(matches.iou[counted].sum()))
-    hits = np.array(tp, np.int64)
+    matched = [match_objects(table, threshold, strict=strict) for threshold in thresholds]
+    counted = [truth_counts[matches.truth_index] for matches in matched]
+    tp = np.array([hits.sum() for hits in counted], np.int64)
     return AveragePrecision(
         thresholds=thresholds,
-        tp=hits,
-        fp=np.array(fp, np.int64),
-        fn=int(truth_counts.sum()) - hits,
-        iou_sum=np.array(iou_sum, np.float64),
+        tp=tp,
+        fp=np.array([pred_counts.sum() - pred_counts[m.pred_index].sum() for m in matched], np.int64),
+        fn=truth_counts.sum() - tp,
+        iou_sum=np.array([m.iou[hits].sum() for m, hits in zip(matched, counted, strict=True)], np.float64),
         strict=strict,
         empty_value=empty_value,
     )

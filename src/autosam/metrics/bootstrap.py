@@ -1,13 +1,13 @@
 """How far a score would move with other images of the same kind: bootstrap intervals over images."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 
 import numpy as np
-from numpy.typing import NDArray
 
 from autosam.errors import InputError
-from autosam.metrics.evaluate import mean_of_rows, pool
+from autosam.metrics.evaluate import mean_row, pool
 from autosam.metrics.scores import Scores
 
 _Row = Mapping[str, float]
@@ -62,18 +62,18 @@ def bootstrap_intervals(
     .. [1] Efron B, Tibshirani RJ (1993). An introduction to the bootstrap. Chapman & Hall: percentile
        intervals, chapter 13.
     """
-    value = pool(scores).row()
-    drawn = [_pooled_row(scores, draw) for draw in _draws(len(scores), resamples, seed, level)]
-    return _intervals(value, drawn, level)
+
+    def row_of(draw: Sequence[int]) -> _Row:
+        return pool([scores[i] for i in draw]).row()
+
+    return _intervals(row_of, len(scores), resamples, seed, level)
 
 
 def bootstrap_means(
     rows: Sequence[_Row], *, resamples: int = 1000, seed: int = 0, level: float = 0.95
 ) -> dict[str, Interval]:
     """Do the same for the means over images: one row of `Scores.row` per image; see `bootstrap_intervals`."""
-    value = mean_of_rows(rows)
-    drawn = [mean_of_rows([rows[i] for i in draw]) for draw in _draws(len(rows), resamples, seed, level)]
-    return _intervals(value, drawn, level)
+    return _intervals(lambda draw: mean_row([rows[i] for i in draw]), len(rows), resamples, seed, level)
 
 
 def paired_differences(
@@ -87,46 +87,31 @@ def paired_differences(
     """Compare two predictions of the same images: the interval of the pooled difference, other minus first.
 
     Each draw takes the same images for both, so what makes an image hard for both does not widen the
-    interval. Parameters, result and errors are those of `bootstrap_intervals`; the value is the difference.
-
-    Raises
-    ------
-    InputError
-        If the two do not have the same number of images, too.
+    interval. Parameters, result and errors are those of `bootstrap_intervals`; the value is the difference. Both
+    need the same number of images.
     """
     if len(first) != len(other):
         raise InputError(f"{len(first)} and {len(other)} images came: give both predictions of the same images")
-    value = _minus(pool(other).row(), pool(first).row())
-    drawn = [
-        _minus(_pooled_row(other, draw), _pooled_row(first, draw))
-        for draw in _draws(len(first), resamples, seed, level)
-    ]
-    return _intervals(value, drawn, level)
+
+    def row_of(draw: Sequence[int]) -> _Row:
+        after, before = (pool([scores[i] for i in draw]).row() for scores in (other, first))
+        return {column: after[column] - before[column] for column in before}
+
+    return _intervals(row_of, len(first), resamples, seed, level)
 
 
-def _pooled_row(scores: Sequence[Scores], draw: list[int]) -> _Row:
-    return pool([scores[i] for i in draw]).row()
-
-
-def _minus(after: _Row, before: _Row) -> _Row:
-    return {column: after[column] - before[column] for column in before}
-
-
-def _draws(images: int, resamples: int, seed: int, level: float) -> Iterator[list[int]]:
+def _intervals(
+    row_of: Callable[[Sequence[int]], _Row], images: int, resamples: int, seed: int, level: float
+) -> dict[str, Interval]:
     if resamples < 0 or not 0 < level < 1:
         raise InputError(
             f"{resamples} resamples and level {level} came: give 0 or more and a level between 0 and 1"
         )
-    rng = np.random.default_rng(seed)
-    for _ in range(resamples if images > 1 else 0):
-        yield rng.integers(0, images, images).tolist()
-
-
-def _intervals(value: _Row, drawn: Sequence[_Row], level: float) -> dict[str, Interval]:
+    value, rng = row_of(range(images)), np.random.default_rng(seed)
+    drawn = [row_of(rng.integers(0, images, images).tolist()) for _ in range(resamples if images > 1 else 0)]
     intervals = {}
     for column, score in value.items():
-        values: NDArray[np.float64] = np.array([row[column] for row in drawn], np.float64)
-        values = values[np.isfinite(values)]
+        values = [row[column] for row in drawn if isfinite(row[column])]
         low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2]) if len(values) else (np.nan, np.nan)
         intervals[column] = Interval(score, float(low), float(high))
     return intervals

@@ -84,18 +84,7 @@ class Contingency:
         self._waiting = 0
 
     def update(self, pred: Labels, truth: Labels) -> None:
-        """Add one block.
-
-        Parameters
-        ----------
-        pred, truth : ndarray of integer or bool, equal shapes
-            Label arrays of any dimension; ids from 0, the background, to 2^64 − 1.
-
-        Raises
-        ------
-        InputError
-            If the shapes differ, a dtype is not integer, or an id is negative.
-        """
+        """Add one block; parameters and errors are those of `contingency_table`."""
         check_shapes(pred.shape, truth.shape)
         for name, labels in (("prediction", pred), ("truth", truth)):
             if labels.dtype.kind not in "uib":
@@ -175,13 +164,7 @@ def contingency_table(pred: Labels, truth: Labels) -> ContingencyTable:
 
 
 def check_shapes(pred: tuple[int, ...], truth: tuple[int, ...]) -> None:
-    """Refuse a prediction and a truth of different sizes.
-
-    Raises
-    ------
-    InputError
-        If the shapes differ.
-    """
+    """Raise an `InputError` if a prediction and a truth have different shapes."""
     if pred != truth:
         raise InputError(
             f"the prediction has shape {pred} and the truth {truth}: both must cover "
@@ -209,8 +192,7 @@ def require_table(pred: Labels | None, truth: Labels | None, table: ContingencyT
 
 def _count(pred: Labels, truth: Labels) -> _Counts:
     # Labels come in runs: only the runs are sorted, about a hundredth of the pixels.
-    changes = np.flatnonzero((pred[1:] != pred[:-1]) | (truth[1:] != truth[:-1])) + 1
-    starts = np.concatenate(([0], changes))
+    starts = _run_starts(pred, truth)
     lengths = np.diff(starts, append=pred.size)
     return _add_equal_pairs(
         _as_ids(pred[starts], "prediction"), _as_ids(truth[starts], "truth"), lengths.astype(np.int64)
@@ -231,9 +213,12 @@ def _add_equal_pairs(pred: NDArray[np.uint64], truth: NDArray[np.uint64], counts
         return pred, truth, counts
     order = np.lexsort((truth, pred))
     pred, truth, counts = pred[order], truth[order], counts[order]
-    new = np.flatnonzero((pred[1:] != pred[:-1]) | (truth[1:] != truth[:-1])) + 1
-    starts = np.concatenate(([0], new))
+    starts = _run_starts(pred, truth)
     return pred[starts], truth[starts], np.add.reduceat(counts, starts)
+
+
+def _run_starts(pred: Labels | NDArray[np.uint64], truth: Labels | NDArray[np.uint64]) -> NDArray[np.int64]:
+    return np.concatenate(([0], np.flatnonzero((pred[1:] != pred[:-1]) | (truth[1:] != truth[:-1])) + 1))
 
 
 def _sums(index: NDArray[np.int64], counts: NDArray[np.int64], n: int) -> NDArray[np.int64]:

@@ -23,7 +23,7 @@ class ErrorKind(IntEnum):
 
 @dataclass(frozen=True, eq=False)
 class ErrorKinds:
-    """The kind of every object, in the order of the table's ids.
+    """The kind of every object, in the order of the table's ids; empty arrays without objects.
 
     Attributes
     ----------
@@ -36,11 +36,15 @@ class ErrorKinds:
     truth: NDArray[np.int8]
     pred: NDArray[np.int8]
 
+    def count(self, kind: ErrorKind) -> int:
+        """Count the true objects of a kind; of `ErrorKind.SPURIOUS`, the predicted ones."""
+        return int(((self.pred if kind == ErrorKind.SPURIOUS else self.truth) == kind).sum())
+
 
 def classify_errors(table: ContingencyTable, *, threshold: float | Fraction = Fraction(1, 2)) -> ErrorKinds:
     """Say of every object whether it was found, and if not, why.
 
-    A pair of the one-to-one matching at the threshold is a hit. A true object is *broken* where two or more
+    A pair of the one-to-one matching at the IoU threshold is a hit. A true object is *broken* where two or more
     predictions lie in it with more than half of their voxels; a prediction is a *merger* where it holds more
     than half of two or more true objects. Of the objects without a match,
 
@@ -50,18 +54,6 @@ def classify_errors(table: ContingencyTable, *, threshold: float | Fraction = Fr
 
     Merged goes before split. A large piece may match the broken object, and one of the merged may match the
     merger: these two are then hits.
-
-    Parameters
-    ----------
-    table : ContingencyTable
-        What the objects share.
-    threshold : float or Fraction
-        IoU of a hit.
-
-    Returns
-    -------
-    ErrorKinds
-        One kind per object; empty arrays without objects.
 
     Raises
     ------

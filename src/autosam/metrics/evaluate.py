@@ -4,18 +4,17 @@ from collections.abc import Mapping, Sequence
 from math import isnan, nan
 
 from autosam.errors import InputError
-from autosam.metrics.aggregated import AggregatedJaccard, aggregated_jaccard
+from autosam.metrics.aggregated import aggregated_jaccard
 from autosam.metrics.average_precision import average_precision
 from autosam.metrics.contingency import ContingencyTable, Labels, require_table
 from autosam.metrics.error_kinds import ErrorKind, classify_errors
-from autosam.metrics.overlap import ForegroundOverlap, foreground_overlap
-from autosam.metrics.panoptic import PanopticQuality, panoptic_quality
+from autosam.metrics.overlap import foreground_overlap
+from autosam.metrics.panoptic import panoptic_quality
 from autosam.metrics.pooling import comparable
-from autosam.metrics.precision_counts import AveragePrecision
-from autosam.metrics.rand import AdaptedRand, adapted_rand
+from autosam.metrics.rand import adapted_rand
 from autosam.metrics.ranked_precision import RankedPrecision
 from autosam.metrics.scores import Protocol, Scores
-from autosam.metrics.variation import VariationOfInformation, variation_of_information
+from autosam.metrics.variation import variation_of_information
 
 
 def evaluate_pair(
@@ -25,27 +24,17 @@ def evaluate_pair(
     table: ContingencyTable | None = None,
     protocol: Protocol | None = None,
     scores: Mapping[int, float] | None = None,
-    empty_value: float = nan,
 ) -> Scores:
     """Score one prediction against its truth with every metric, from one contingency table.
 
     Parameters
     ----------
-    pred, truth : ndarray of integer or bool, equal shapes
-        Label arrays of any dimension; background 0. Leave both out where `table` is given.
-    table : ContingencyTable, optional
-        Their contingency table, filled block by block, say.
+    pred, truth, table : ndarray of integer or bool, equal shapes, or ContingencyTable
+        Two label arrays of any dimension, background 0, or their contingency table instead.
     protocol : Protocol, optional
-        The definitions; by default those of `Protocol` itself, with this ``empty_value``.
+        The definitions; by default those of `Protocol` itself.
     scores : mapping of int to float, optional
         Confidence by predicted id, for ranked average precision; by default the number of voxels.
-    empty_value : float
-        What stands where a score is undefined; without `protocol` alone.
-
-    Returns
-    -------
-    Scores
-        Scores of this image.
 
     Raises
     ------
@@ -59,7 +48,7 @@ def evaluate_pair(
     >>> scores.objects, scores.predicted, scores.row()["ap50"]
     (1, 2, 0.5)
     """
-    protocol = protocol or Protocol(empty_value=empty_value)
+    protocol = protocol or Protocol()
     empty = protocol.empty_value
     table = require_table(pred, truth, table)
     kinds = classify_errors(table)
@@ -89,12 +78,7 @@ def evaluate_pair(
         panoptic=panoptic_quality(table=table, empty_value=empty),
         aji=aggregated_jaccard(table=table, empty_value=empty),
         aji_plus=aggregated_jaccard(table=table, one_to_one=True, empty_value=empty),
-        kinds={
-            "missed": int((kinds.truth == ErrorKind.MISSED).sum()),
-            "spurious": int((kinds.pred == ErrorKind.SPURIOUS).sum()),
-            "split": int((kinds.truth == ErrorKind.SPLIT).sum()),
-            "merged": int((kinds.truth == ErrorKind.MERGED).sum()),
-        },
+        kinds={kind.name.lower(): kinds.count(kind) for kind in ErrorKind if kind != ErrorKind.HIT},
         ranked=ranked,
         by_size=by_size,
     )
@@ -111,38 +95,13 @@ def pool(scores: Sequence[Scores]) -> Scores:
     InputError
         If there are no scores, or they follow different settings.
     """
-    pooled_ap = AveragePrecision.pooled(s.ap for s in scores)
     if len({(tuple(s.ranked), tuple(s.by_size)) for s in scores}) > 1:
         raise InputError("the scores follow different protocols: evaluate all images with the same")
-    return Scores(
-        objects=sum(s.objects for s in scores),
-        predicted=sum(s.predicted for s in scores),
-        ap=pooled_ap,
-        rand=AdaptedRand.pooled(s.rand for s in scores),
-        overlap=ForegroundOverlap.pooled(s.overlap for s in scores),
-        voi=VariationOfInformation.pooled(s.voi for s in scores),
-        panoptic=PanopticQuality.pooled(s.panoptic for s in scores),
-        aji=AggregatedJaccard.pooled(s.aji for s in scores),
-        aji_plus=AggregatedJaccard.pooled(s.aji_plus for s in scores),
-        kinds={name: sum(s.kinds[name] for s in scores) for name in scores[0].kinds},
-        ranked={name: RankedPrecision.pooled(s.ranked[name] for s in scores) for name in scores[0].ranked},
-        by_size={name: AveragePrecision.pooled(s.by_size[name] for s in scores) for name in scores[0].by_size},
-    )
+    return Scores.pooled(scores)
 
 
-def mean_row(scores: Sequence[Scores]) -> dict[str, float]:
-    """Average every column over the images in which it is defined; NaN if it is in none.
-
-    Raises
-    ------
-    InputError
-        If there are no scores.
-    """
-    return mean_of_rows([s.row() for s in scores])
-
-
-def mean_of_rows(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Average every column of rows over those in which it is defined; NaN if it is in none.
+def mean_row(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Average every column of `Scores.row` over the images in which it is defined; NaN if it is in none.
 
     Raises
     ------

@@ -48,9 +48,8 @@ def exact_threshold(threshold: float | Fraction) -> Fraction:
     """
     if not 0 < threshold <= 1:  # also refuses NaN
         raise InputError(f"the IoU threshold is {threshold}: give a number above 0 and at most 1, such as 0.5")
-    return Fraction(threshold if isinstance(threshold, Fraction) else float(threshold)).limit_denominator(
-        1_000_000
-    )
+    value = threshold if isinstance(threshold, Fraction) else float(threshold)
+    return Fraction(value).limit_denominator(1_000_000)
 
 
 def match_objects(table: ContingencyTable, threshold: float | Fraction, *, strict: bool = False) -> Matches:
@@ -61,8 +60,6 @@ def match_objects(table: ContingencyTable, threshold: float | Fraction, *, stric
 
     Parameters
     ----------
-    table : ContingencyTable
-        What the objects share.
     threshold : float or Fraction
         Smallest IoU of a pair, above 0 and at most 1; see `exact_threshold`.
     strict : bool
@@ -77,21 +74,16 @@ def match_objects(table: ContingencyTable, threshold: float | Fraction, *, stric
     ------
     InputError
         If the threshold is out of range.
-
-    Notes
-    -----
-    Above one half the matching is unique without a search: an object has at most one partner with which it
-    shares more than half of both. At one half exactly, an object may be split into two equal halves; below
-    it, chains of candidates appear. There the assignment problem is solved on each connected group of
-    candidates alone, so no table of all objects by all objects is made.
     """
     exact = exact_threshold(threshold)
     overlap, union = table.overlap, table.union
     # The denominator is at most 10^6, so int64 holds the products for objects of up to 9 × 10^12 voxels.
     left, right = overlap * exact.denominator, union * exact.numerator
     chosen = np.flatnonzero(left > right if strict else left >= right)
+    # Above one half an object has at most one partner. At one half it may be split into two equal halves, and
+    # below there are chains of candidates.
     half = Fraction(1, 2)
-    if not (exact > half or (strict and exact == half)):
+    if exact < half or (exact == half and not strict):
         chosen = _best_assignment(table, chosen)
     return Matches(table.pred_index[chosen], table.truth_index[chosen], overlap[chosen] / union[chosen])
 
@@ -104,7 +96,10 @@ def best_ious(table: ContingencyTable) -> NDArray[np.float64]:
 
 
 def _best_assignment(table: ContingencyTable, candidates: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the positions of the pairs that an optimal matching of the candidate pairs keeps, ascending."""
+    """Return the positions of the pairs that an optimal matching of the candidate pairs keeps, ascending.
+
+    Each connected group of candidates is solved alone, so no table of all objects by all objects is made.
+    """
     if not len(candidates):
         return candidates
     pred, truth = table.pred_index[candidates], table.truth_index[candidates]

@@ -18,7 +18,7 @@ class ForegroundOverlap(Summed):
     pred, truth : int
         Foreground voxels of each side.
     empty_value : float
-        What the scores are where neither side has foreground.
+        As in `foreground_overlap`.
     """
 
     intersection: int
@@ -29,32 +29,19 @@ class ForegroundOverlap(Summed):
     @property
     def dice(self) -> float:
         """2 |P ∩ T| / (|P| + |T|)."""
-        return self._ratio(2 * self.intersection, self.pred + self.truth)
+        whole = self.pred + self.truth
+        return 2 * self.intersection / whole if whole else self.empty_value
 
     @property
     def iou(self) -> float:
         """|P ∩ T| / |P ∪ T|, also called the Jaccard index."""
-        return self._ratio(self.intersection, self.pred + self.truth - self.intersection)
-
-    @property
-    def precision(self) -> float:
-        """|P ∩ T| / |P|; 0 without predicted foreground."""
-        return self._ratio(self.intersection, self.pred)
-
-    @property
-    def recall(self) -> float:
-        """|P ∩ T| / |T|; 0 without true foreground."""
-        return self._ratio(self.intersection, self.truth)
+        whole = self.pred + self.truth - self.intersection
+        return self.intersection / whole if whole else self.empty_value
 
     @property
     def f1(self) -> float:
         """Harmonic mean of precision and recall; of binary masks it is the Dice coefficient."""
         return self.dice
-
-    def _ratio(self, part: int, whole: int) -> float:
-        if not self.pred and not self.truth:
-            return self.empty_value
-        return part / whole if whole else 0.0
 
 
 def foreground_overlap(
@@ -68,23 +55,11 @@ def foreground_overlap(
 
     Parameters
     ----------
-    pred, truth : ndarray of integer or bool, equal shapes
-        Label arrays or masks of any dimension; every non-zero voxel is foreground. Leave both out where
-        `table` is given.
-    table : ContingencyTable, optional
-        Their contingency table, to compute it once for several metrics or block by block.
+    pred, truth, table : ndarray of integer or bool, equal shapes, or ContingencyTable
+        Two label arrays or masks of any dimension, of which every non-zero voxel is foreground, or their
+        contingency table instead; errors as of `contingency_table`.
     empty_value : float
         Score where neither side has foreground. Foreground on one side only scores 0.
-
-    Returns
-    -------
-    ForegroundOverlap
-        Counts, Dice, IoU, precision, recall and F1.
-
-    Raises
-    ------
-    InputError
-        If the arrays do not fit (`contingency_table`).
 
     References
     ----------
@@ -109,36 +84,15 @@ def foreground_overlap(
 
 
 def dice(pred: Labels, truth: Labels, *, empty_value: float = nan) -> float:
-    """Return the Dice coefficient of two foregrounds, 0 to 1; see `foreground_overlap`.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> dice(np.array([1, 1]), np.array([1, 1]))
-    1.0
-    """
+    """Return the Dice coefficient of two foregrounds, 0 to 1; see `foreground_overlap`."""
     return foreground_overlap(pred, truth, empty_value=empty_value).dice
 
 
 def iou(pred: Labels, truth: Labels, *, empty_value: float = nan) -> float:
-    """Return the intersection over union of two foregrounds, 0 to 1; see `foreground_overlap`.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> iou(np.array([1, 1, 0]), np.array([0, 1, 1])) == 1 / 3
-    True
-    """
+    """Return the intersection over union of two foregrounds, 0 to 1; see `foreground_overlap`."""
     return foreground_overlap(pred, truth, empty_value=empty_value).iou
 
 
 def f1(pred: Labels, truth: Labels, *, empty_value: float = nan) -> float:
-    """Return the F1 score of two foregrounds, 0 to 1, equal to `dice`; see `foreground_overlap`.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> f1(np.array([1, 0]), np.array([0, 1]))
-    0.0
-    """
+    """Return the F1 score of two foregrounds, 0 to 1, equal to `dice`; see `foreground_overlap`."""
     return foreground_overlap(pred, truth, empty_value=empty_value).f1

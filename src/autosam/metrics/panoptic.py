@@ -5,8 +5,8 @@ from fractions import Fraction
 from math import nan
 from typing import ClassVar
 
-from autosam.metrics.contingency import ContingencyTable, Labels, require_table
-from autosam.metrics.matching import exact_threshold, match_objects
+from autosam.metrics.average_precision import average_precision
+from autosam.metrics.contingency import ContingencyTable, Labels
 from autosam.metrics.pooling import Summed
 
 
@@ -20,12 +20,8 @@ class PanopticQuality(Summed):
         Matched objects, predicted objects without a match, true objects without a match.
     iou_sum : float
         Sum of the IoU of the matched pairs.
-    threshold : Fraction
-        The IoU that a match needs.
-    strict : bool
-        Whether it needs more than that.
-    empty_value : float
-        What the scores are where there are neither true nor predicted objects.
+    threshold, strict, empty_value
+        As in `panoptic_quality`.
     """
 
     settings: ClassVar[tuple[str, ...]] = ("threshold", "strict")
@@ -72,10 +68,8 @@ def panoptic_quality(
 
     Parameters
     ----------
-    pred, truth : ndarray of integer or bool, equal shapes
-        Label arrays of any dimension; background 0. Leave both out where `table` is given.
-    table : ContingencyTable, optional
-        Their contingency table, to compute it once for several metrics or block by block.
+    pred, truth, table : ndarray of integer or bool, equal shapes, or ContingencyTable
+        Two label arrays of any dimension, background 0, or their contingency table instead.
     threshold : float or Fraction
         The IoU of a match, above 0 and at most 1.
     strict : bool
@@ -83,11 +77,6 @@ def panoptic_quality(
         matchings, the one with most pairs and then the largest sum of IoU is taken.
     empty_value : float
         What the scores are where both sides are empty. One empty side scores 0.
-
-    Returns
-    -------
-    PanopticQuality
-        Counts and scores.
 
     Raises
     ------
@@ -106,16 +95,13 @@ def panoptic_quality(
     >>> quality.sq, round(quality.dq, 3), quality.pq  # one match of IoU 3 / 4, one false object
     (0.75, 0.667, 0.5)
     """
-    exact = exact_threshold(threshold)
-    table = require_table(pred, truth, table)
-    matches = match_objects(table, exact, strict=strict)
-    tp = len(matches.iou)
+    counts = average_precision(pred, truth, table=table, thresholds=[threshold], strict=strict)
     return PanopticQuality(
-        tp=tp,
-        fp=len(table.pred_ids) - tp,
-        fn=len(table.truth_ids) - tp,
-        iou_sum=float(matches.iou.sum()),
-        threshold=exact,
+        tp=int(counts.tp[0]),
+        fp=int(counts.fp[0]),
+        fn=int(counts.fn[0]),
+        iou_sum=float(counts.iou_sum[0]),
+        threshold=counts.thresholds[0],
         strict=strict,
         empty_value=empty_value,
     )

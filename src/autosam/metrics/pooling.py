@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
+
+import numpy as np
 
 from autosam.errors import InputError
 
@@ -13,10 +15,12 @@ _Result = TypeVar("_Result")
 class Summed:
     """Base of results that are counts and sums, from which the scores follow.
 
-    Every field is a number or an array that adds up over images, but for the settings and ``empty_value``.
+    Every field adds up over images: numbers, arrays, other results and mappings of them. Exceptions are the
+    `settings`, ``empty_value``, and the `joined` arrays, which are concatenated along their last axis.
     """
 
     settings: ClassVar[tuple[str, ...]] = ()
+    joined: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def pooled(cls, results: Iterable[Self]) -> Self:
@@ -28,19 +32,25 @@ class Summed:
             If there are no results, or they differ in a setting.
         """
         listed = comparable(results, settings=cls.settings)
-        summed = [f.name for f in fields(cls) if f.name not in (*cls.settings, "empty_value")]
-        return replace(listed[0], **{name: sum(getattr(r, name) for r in listed) for name in summed})
+        names = [f.name for f in fields(cls) if f.name not in (*cls.settings, "empty_value")]
+        values = {name: [getattr(result, name) for result in listed] for name in names}
+        return replace(
+            listed[0],
+            **{n: np.concatenate(v, axis=-1) if n in cls.joined else _total(v) for n, v in values.items()},
+        )
+
+
+def _total(values: Sequence[Any]) -> Any:
+    first = values[0]
+    if isinstance(first, Summed):
+        return type(first).pooled(values)
+    if isinstance(first, dict):
+        return {key: _total([value[key] for value in values]) for key in first}
+    return sum(values)
 
 
 def comparable(results: Iterable[_Result], *, settings: Sequence[str] = ()) -> list[_Result]:
-    """List results that can be put together.
-
-    Parameters
-    ----------
-    results : iterable
-        Of one kind.
-    settings : sequence of str
-        Attributes in which they must agree.
+    """List results that agree in the settings, the names of attributes.
 
     Raises
     ------

@@ -15,29 +15,66 @@ from autosam.metrics.pooling import Summed, comparable
 
 
 @dataclass(frozen=True, eq=False)
-class AveragePrecision(Summed):
-    """Hits and misses at each IoU threshold, and the scores that follow from them.
-
-    Where a size range was asked for, only objects of that size are counted. Counts of several
-    images can be added up: see `pooled`.
+class ThresholdScores(Summed):
+    """Base of results with one average precision for each IoU threshold.
 
     Attributes
     ----------
     thresholds : tuple of Fraction, length N
         The IoU thresholds, exactly.
+    """
+
+    thresholds: tuple[Fraction, ...]
+
+    @property
+    def accuracy(self) -> NDArray[np.float64]:
+        """The average precision at each threshold, shape (N,)."""
+        raise NotImplementedError
+
+    @property
+    def mean(self) -> float:
+        """Mean of `accuracy` over the thresholds: COCO's AP; by convention ``dsb`` also called mSA."""
+        return float(self.accuracy.mean())
+
+    def at(self, threshold: float | Fraction) -> float:
+        """Return the average precision at one of the thresholds; errors as of `position`."""
+        return float(self.accuracy[self.position(threshold)])
+
+    def position(self, threshold: float | Fraction) -> int:
+        """Return the position of a threshold in every array here.
+
+        Raises
+        ------
+        InputError
+            If the threshold is not among those that were evaluated.
+        """
+        exact = exact_threshold(threshold)
+        if exact not in self.thresholds:
+            known = ", ".join(f"{float(t):g}" for t in self.thresholds)
+            raise InputError(
+                f"no counts at IoU {float(exact):g}, only at {known}: add it to `thresholds` and evaluate again"
+            )
+        return self.thresholds.index(exact)
+
+
+@dataclass(frozen=True, eq=False)
+class AveragePrecision(ThresholdScores):
+    """Hits and misses at each IoU threshold, and the scores that follow from them.
+
+    Where a size range was asked for, only objects of that size are counted.
+
+    Attributes
+    ----------
     tp, fp, fn : ndarray of int64, shape (N,)
         Matched objects, predicted objects without a match, true objects without a match.
     iou_sum : ndarray of float64, shape (N,)
         Sum of the IoU of the matched pairs.
-    strict : bool
-        Whether a match needs IoU > threshold.
-    empty_value : float
-        What the scores are where there are neither true nor predicted objects.
+    strict, empty_value
+        As in `average_precision`.
     """
 
     settings: ClassVar[tuple[str, ...]] = ("thresholds", "strict")
 
-    thresholds: tuple[Fraction, ...]
     tp: NDArray[np.int64]
     fp: NDArray[np.int64]
     fn: NDArray[np.int64]
@@ -70,31 +107,6 @@ class AveragePrecision(Summed):
         """Mean IoU of the matched pairs at each threshold, shape (N,); 0 without a match."""
         return self._ratio(self.iou_sum, self.tp)
 
-    @property
-    def mean(self) -> float:
-        """Mean of `accuracy` over the thresholds: mean AP, also called mSA."""
-        return float(self.accuracy.mean())
-
-    def at(self, threshold: float | Fraction) -> float:
-        """Return the average precision at one of the thresholds.
-
-        Raises
-        ------
-        InputError
-            If the threshold is not among those that were evaluated.
-        """
-        return float(self.accuracy[self.position(threshold)])
-
-    def position(self, threshold: float | Fraction) -> int:
-        """Return the position of a threshold in every array here.
-
-        Raises
-        ------
-        InputError
-            If the threshold is not among those that were evaluated.
-        """
-        return position_of(threshold, self.thresholds)
-
     @staticmethod
     def averaged(results: "Iterable[AveragePrecision]") -> NDArray[np.float64]:
         """Average `accuracy` over images, so that every image weighs the same.
@@ -111,33 +123,12 @@ class AveragePrecision(Summed):
         """
         scores = np.array([r.accuracy for r in comparable(results, settings=AveragePrecision.settings)])
         known = ~np.isnan(scores)
-        n = known.sum(axis=0)
-        total = np.where(known, scores, 0).sum(axis=0)
-        mean = np.full(len(n), nan)
-        np.divide(total, n, out=mean, where=n > 0)
+        total, n = np.where(known, scores, 0).sum(axis=0), known.sum(axis=0)
+        mean: NDArray[np.float64] = np.divide(total, n, out=np.full(len(n), nan), where=n > 0)
         return mean
 
     def _ratio(
         self, part: NDArray[np.int64] | NDArray[np.float64], whole: NDArray[np.int64]
     ) -> NDArray[np.float64]:
         empty = self.tp + self.fp + self.fn == 0
-        ratio = np.where(empty, self.empty_value, 0.0)
-        np.divide(part, whole, out=ratio, where=whole > 0)
-        return ratio
-
-
-def position_of(threshold: float | Fraction, thresholds: tuple[Fraction, ...]) -> int:
-    """Return the position of a threshold among those that were evaluated.
-
-    Raises
-    ------
-    InputError
-        If it is not among them.
-    """
-    exact = exact_threshold(threshold)
-    if exact not in thresholds:
-        known = ", ".join(f"{float(t):g}" for t in thresholds)
-        raise InputError(
-            f"no counts at IoU {float(exact):g}, only at {known}: add it to `thresholds` and evaluate again"
-        )
-    return thresholds.index(exact)
+        return np.divide(part, whole, out=np.where(empty, self.empty_value, 0.0), where=whole > 0)

@@ -19,9 +19,8 @@ class AdaptedRand(Summed):
 
     Only voxels of true objects count: p_ij are those that true object i and predicted object j share, a_i is
     the size of true object i, b_j = Σ_i p_ij, and p_i0 are the voxels of i that are predicted as background.
-    `pooled` scores several images as one volume in which no two images share an object, which is that of the
-    images laid side by side, with their ids made distinct: pairs of voxels are added up, so an image weighs by
-    the squares of its objects' sizes.
+    `pooled` scores several images as one volume in which no two images share an object. Pairs of voxels are
+    added up, so an image weighs by the squares of its objects' sizes.
 
     Attributes
     ----------
@@ -33,10 +32,8 @@ class AdaptedRand(Summed):
         Those of them that are predicted as background, Σ p_i0.
     shared_sq, truth_sq, pred_sq, missed_sq : float
         Σ p_ij², Σ a_i², Σ b_j² and Σ p_i0².
-    convention : {"snemi3d", "skimage", "foreground", "singletons"}
-        How missed voxels count; see `adapted_rand`.
-    empty_value : float
-        What stands where a score is 0 / 0.
+    convention, empty_value
+        As in `adapted_rand`.
     """
 
     settings: ClassVar[tuple[str, ...]] = ("convention",)
@@ -98,10 +95,8 @@ def adapted_rand(
 
     Parameters
     ----------
-    pred, truth : ndarray of integer or bool, equal shapes
-        Label arrays of any dimension; background 0. Leave both out where `table` is given.
-    table : ContingencyTable, optional
-        Their contingency table, to compute it once for several metrics or block by block.
+    pred, truth, table : ndarray of integer or bool, equal shapes, or ContingencyTable
+        Two label arrays of any dimension, background 0, or their contingency table instead.
     convention : {"snemi3d", "skimage", "foreground", "singletons"}
         What becomes of true voxels that are predicted as background, m = Σ p_i0 of n voxels in all:
 

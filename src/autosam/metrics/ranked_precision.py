@@ -1,32 +1,34 @@
 """The area under the precision-recall curve of ranked predictions, as COCO and the MitoEM challenge measure it."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from math import nan
-from typing import Literal, Self
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from autosam.metrics.pooling import comparable
-from autosam.metrics.precision_counts import position_of
+from autosam.errors import InputError
+from autosam.metrics.contingency import ContingencyTable
+from autosam.metrics.precision_counts import ThresholdScores
 
 RankedConvention = Literal["coco", "mitoem2020"]
+_Flags = tuple[NDArray[np.bool_], NDArray[np.bool_]]
 
 # The very numbers of pycocotools: most i / 100 are the same floats, .35, .41, .47 and others are not.
 RECALL_GRID: NDArray[np.float64] = np.linspace(0.0, 1.0, 101)
 
 
 @dataclass(frozen=True, eq=False)
-class RankedPrecision:
+class RankedPrecision(ThresholdScores):
     """Ranked predictions of one or several images, and the average precision that follows from them.
+
+    `pooled` ranks the predictions of several images together; equal scores stay in the order of the images.
 
     Attributes
     ----------
-    thresholds : tuple of Fraction, length N
-        The IoU thresholds, exactly.
     scores : ndarray of float64, shape (D,)
         Confidence of each prediction.
     hit : ndarray of bool, shape (N, D)
@@ -35,15 +37,13 @@ class RankedPrecision:
         Whether it counts neither as a hit nor as a false one, as its size or its match's is out of range.
     n_truth : int
         True objects, of the size asked for.
-    convention : {"coco", "mitoem2020"}
-        How predictions were matched; see `autosam.metrics.average_precision`.
-    max_dets : int or None
-        Most predictions of an image that count, those of the highest scores; None for all.
-    empty_value : float
-        What the scores are where there are no true objects.
+    convention, max_dets, empty_value
+        As in `average_precision`.
     """
 
-    thresholds: tuple[Fraction, ...]
+    settings: ClassVar[tuple[str, ...]] = ("thresholds", "convention", "max_dets")
+    joined: ClassVar[tuple[str, ...]] = ("scores", "hit", "ignored")
+
     scores: NDArray[np.float64]
     hit: NDArray[np.bool_]
     ignored: NDArray[np.bool_]
@@ -68,52 +68,9 @@ class RankedPrecision:
             return np.full(len(self.thresholds), self.empty_value)
         return np.asarray((self.hit & ~self.ignored).sum(axis=1) / self.n_truth, np.float64)
 
-    @property
-    def mean(self) -> float:
-        """Mean of `accuracy` over the thresholds: COCO's AP."""
-        return float(self.accuracy.mean())
-
-    def at(self, threshold: float | Fraction) -> float:
-        """Return the average precision at one of the thresholds.
-
-        Raises
-        ------
-        InputError
-            If the threshold is not among those that were evaluated.
-        """
-        return float(self.curve(threshold).mean())
-
     def curve(self, threshold: float | Fraction) -> NDArray[np.float64]:
-        """Return the precision at the recalls 0, .01, … 1, shape (101,).
-
-        Raises
-        ------
-        InputError
-            If the threshold is not among those that were evaluated.
-        """
-        return np.asarray(self._curves[position_of(threshold, self.thresholds)], np.float64)
-
-    @classmethod
-    def pooled(cls, results: Iterable[Self]) -> Self:
-        """Rank the predictions of several images together; equal scores stay in the order of the images.
-
-        Raises
-        ------
-        InputError
-            If there are no results, or they differ in thresholds, convention or ``max_dets``.
-        """
-        results = comparable(results, settings=("thresholds", "convention", "max_dets"))
-        first = results[0]
-        return cls(
-            thresholds=first.thresholds,
-            scores=np.concatenate([r.scores for r in results]),
-            hit=np.concatenate([r.hit for r in results], axis=1),
-            ignored=np.concatenate([r.ignored for r in results], axis=1),
-            n_truth=sum(r.n_truth for r in results),
-            convention=first.convention,
-            max_dets=first.max_dets,
-            empty_value=first.empty_value,
-        )
+        """Return the precision at the recalls 0, .01, … 1, shape (101,); errors as of `position`."""
+        return np.asarray(self._curves[self.position(threshold)], np.float64)
 
     @cached_property
     def _curves(self) -> NDArray[np.float64]:
@@ -131,3 +88,111 @@ class RankedPrecision:
             reached = np.searchsorted(recall, RECALL_GRID, side="left")
             curves[row] = np.append(best_from_here[row], 0.0)[reached]
         return curves
+
+
+def rank_predictions(
+    table: ContingencyTable,
+    thresholds: Sequence[Fraction],
+    *,
+    convention: RankedConvention,
+    scores: Mapping[int, float] | None = None,
+    max_dets: int | None = None,
+    size_range: tuple[float, float] | None = None,
+    empty_value: float = nan,
+) -> RankedPrecision:
+    """Rank the predictions of one image and tell hits from false ones; see `average_precision`.
+
+    Raises
+    ------
+    InputError
+        If a prediction has no score or one that is not a finite number, or ``max_dets`` is below 1.
+    """
+    if max_dets is not None and max_dets < 1:
+        raise InputError(f"max_dets is {max_dets}: give 1 or more, or leave it out to count all predictions")
+    values = _scores_of(table, scores)
+    # By descending score; equal scores by ascending id.
+    order = np.argsort(-values, kind="stable")[:max_dets]
+    greedy = convention == "coco"
+    pred_outside = _outside(table.pred_sizes, size_range, low_counts=greedy)
+    truth_outside = _outside(table.truth_sizes, size_range, low_counts=greedy)
+    mark = _match_greedily if greedy else _match_best
+    rows = [mark(table, threshold, order, truth_outside) for threshold in thresholds]
+    hit = np.array([row[0] for row in rows])
+    # A false prediction counts where its own size is in range.
+    ignored = np.array([row[1] for row in rows]) | (~hit & pred_outside[order])
+    return RankedPrecision(
+        thresholds=tuple(thresholds),
+        scores=values[order],
+        hit=hit,
+        ignored=ignored,
+        n_truth=int((~truth_outside).sum()),
+        convention=convention,
+        max_dets=max_dets,
+        empty_value=empty_value,
+    )
+
+
+def _scores_of(table: ContingencyTable, scores: Mapping[int, float] | None) -> NDArray[np.float64]:
+    if scores is None:
+        return table.pred_sizes.astype(np.float64)
+    ids = table.pred_ids.tolist()
+    missing = [i for i in ids if i not in scores]
+    if missing:
+        named = ", ".join(map(str, missing[:5])) + (", …" if len(missing) > 5 else "")
+        raise InputError(f"no score for {len(missing)} predicted objects ({named}): give one for every id")
+    values = np.array([scores[i] for i in ids], np.float64)
+    if not np.isfinite(values).all():
+        bad = ids[int(np.flatnonzero(~np.isfinite(values))[0])]
+        raise InputError(f"the score of object {bad} is {scores[bad]}: give finite numbers")
+    return values
+
+
+def _outside(
+    sizes: NDArray[np.int64], size_range: tuple[float, float] | None, *, low_counts: bool
+) -> NDArray[np.bool_]:
+    if size_range is None:
+        return np.zeros(len(sizes), bool)
+    low, high = size_range
+    return ((sizes < low) if low_counts else (sizes <= low)) | (sizes > high)
+
+
+def _match_greedily(
+    table: ContingencyTable, threshold: Fraction, order: NDArray[np.int64], outside: NDArray[np.bool_]
+) -> _Flags:
+    """From the highest score down, each prediction takes the truth that is free, in range and overlaps most."""
+    reaches = table.overlap * threshold.denominator >= table.union * threshold.numerator
+    chosen = np.flatnonzero(reaches)
+    iou = table.overlap[chosen] / table.union[chosen]
+    truth = table.truth_index[chosen]
+    # Objects in range come first whatever their IoU; of equal IoUs pycocotools takes the last truth.
+    preference = np.lexsort((truth, iou, ~outside[truth]))[::-1]
+    candidates: dict[int, list[int]] = {}
+    for pair in preference.tolist():
+        candidates.setdefault(int(table.pred_index[chosen[pair]]), []).append(int(truth[pair]))
+    hit, ignored = np.zeros(len(order), bool), np.zeros(len(order), bool)
+    taken: set[int] = set()
+    for place, pred in enumerate(order.tolist()):
+        for partner in candidates.get(pred, ()):
+            if partner not in taken:
+                taken.add(partner)
+                hit[place], ignored[place] = True, outside[partner]
+                break
+    return hit, ignored
+
+
+def _match_best(
+    table: ContingencyTable, threshold: Fraction, order: NDArray[np.int64], outside: NDArray[np.bool_]
+) -> _Flags:
+    """Each prediction is compared with the truth, in range if any is, that it overlaps most, taken or not."""
+    # Last of equal keys wins the assignment below, so the first truth has to come last.
+    best = np.full(len(table.pred_ids), -1, np.int64)
+    iou = table.overlap / table.union
+    preference = np.lexsort((-table.truth_index, iou, ~outside[table.truth_index]))
+    best[table.pred_index[preference]] = preference
+    pair = best[order]
+    hit, ignored = np.zeros(len(order), bool), np.zeros(len(order), bool)
+    known = np.flatnonzero(pair >= 0)
+    pairs = pair[known]
+    hit[known] = table.overlap[pairs] * threshold.denominator >= table.union[pairs] * threshold.numerator
+    ignored[known] = hit[known] & outside[table.truth_index[pairs]]
+    return hit, ignored

@@ -1,6 +1,6 @@
 """Every score of one image, or of several pooled, and which definitions they follow."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
 from math import inf, nan
 
@@ -9,10 +9,11 @@ from autosam.metrics.aggregated import AggregatedJaccard
 from autosam.metrics.average_precision import AveragePrecisionConvention
 from autosam.metrics.overlap import ForegroundOverlap
 from autosam.metrics.panoptic import PanopticQuality
-from autosam.metrics.precision_counts import AveragePrecision
+from autosam.metrics.pooling import Summed
+from autosam.metrics.precision_counts import AveragePrecision, ThresholdScores
 from autosam.metrics.rand import AdaptedRand, RandConvention
 from autosam.metrics.ranked_precision import RankedConvention, RankedPrecision
-from autosam.metrics.variation import VariationOfInformation, geometric_mean
+from autosam.metrics.variation import VariationOfInformation, cremi_of
 
 _HALF, _THREE_QUARTERS = Fraction(1, 2), Fraction(3, 4)
 
@@ -59,25 +60,15 @@ class Protocol:
 
 
 @dataclass(frozen=True)
-class Scores:
+class Scores(Summed):
     """The scores of one image, or of several pooled.
 
     Attributes
     ----------
     objects, predicted : int
         True and predicted objects.
-    ap : AveragePrecision
-        Counts at the IoU thresholds .50 to .95.
-    rand : AdaptedRand
-        Adapted Rand error.
-    overlap : ForegroundOverlap
-        Foreground voxels.
-    voi : VariationOfInformation
-        Split and merge, the truth's background ignored.
-    panoptic : PanopticQuality
-        PQ at IoU > .5.
-    aji, aji_plus : AggregatedJaccard
-        The aggregated Jaccard index and its one-to-one variant.
+    ap, panoptic, voi
+        At the IoU thresholds .50 to .95; at IoU > .5; with the truth's background ignored.
     kinds : dict of str to int
         True objects that were missed, split and merged, and predictions that are spurious.
     ranked : dict of str to RankedPrecision
@@ -102,14 +93,12 @@ class Scores:
     @property
     def cremi(self) -> float:
         """The CREMI score, whatever the convention of `rand`."""
-        if not self.voi.foreground:
-            return self.voi.empty_value
-        return geometric_mean(self.voi.total, replace(self.rand, convention="snemi3d").error)
+        return cremi_of(self.voi, self.rand)
 
     def row(self) -> dict[str, float]:
         """Return the scores by column name; NaN where one is undefined."""
         half = self.ap.position(_HALF)
-        row = {
+        row: dict[str, float] = {
             "objects": self.objects,
             "predicted": self.predicted,
             "ap50": self.ap.at(_HALF),
@@ -137,12 +126,13 @@ class Scores:
             "aji_plus": self.aji_plus.score,
             **self.kinds,
         }
-        tables: dict[str, AveragePrecision | RankedPrecision] = {**self.ranked, **self.by_size}
+        tables: dict[str, ThresholdScores] = {**self.ranked, **self.by_size}
         for name, result in tables.items():
-            values = result.accuracy
-            for column, threshold in (("ap50", _HALF), ("ap75", _THREE_QUARTERS)):
-                row[f"{name}_{column}"] = float(values[result.thresholds.index(threshold)])
-            row[f"{name}_mean_ap"] = float(values.mean())
+            row |= {
+                f"{name}_ap50": result.at(_HALF),
+                f"{name}_ap75": result.at(_THREE_QUARTERS),
+                f"{name}_mean_ap": result.mean,
+            }
         return row
 
     def per_threshold(self) -> dict[str, list[float]]:

@@ -1,6 +1,6 @@
 """The variation of information, in its split and its merge part, and the CREMI score."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log2, nan, sqrt
 from typing import ClassVar
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from autosam.metrics.contingency import ContingencyTable, Labels, require_table
 from autosam.metrics.pooling import Summed
-from autosam.metrics.rand import adapted_rand
+from autosam.metrics.rand import AdaptedRand, adapted_rand
 
 
 @dataclass(frozen=True)
@@ -17,8 +17,7 @@ class VariationOfInformation(Summed):
     """Split and merge error in bits, and the sums that they come from.
 
     With x log x of a count x in bits: p_ij are the voxels that true object i and predicted object j share,
-    i = 0 and j = 0 the background. `pooled` scores several images as one volume in which no two images share an
-    object; the background is one segment throughout, as in the images laid side by side.
+    i = 0 and j = 0 the background. `pooled` is as in `AdaptedRand`; the background is one segment throughout.
 
     Attributes
     ----------
@@ -31,10 +30,8 @@ class VariationOfInformation(Summed):
         Σ p_ij log p_ij over all pairs but the two backgrounds.
     truth, pred : float
         Σ a_i log a_i over true objects and Σ b_j log b_j over predicted ones.
-    ignore_background : bool
-        Whether voxels that the truth calls background were left out.
-    empty_value : float
-        What the scores are without true objects.
+    ignore_background, empty_value
+        As in `variation_of_information`.
     """
 
     settings: ClassVar[tuple[str, ...]] = ("ignore_background",)
@@ -84,10 +81,9 @@ def variation_of_information(
 
     Parameters
     ----------
-    pred, truth : ndarray of integer or bool, equal shapes
-        Label arrays of any dimension; background 0. Leave both out where `table` is given.
-    table : ContingencyTable, optional
-        Their contingency table, to compute it once for several metrics or block by block.
+    pred, truth, table : ndarray of integer or bool, equal shapes, or ContingencyTable
+        Two label arrays of any dimension, background 0, or their contingency table instead; errors as of
+        `contingency_table`.
     ignore_background : bool
         Leave out voxels that the truth calls background, as CREMI does. Predicted background is a segment
         like any other either way; so is the true one with False, as `skimage.metrics` has it by default.
@@ -99,11 +95,6 @@ def variation_of_information(
     -------
     VariationOfInformation
         Split, merge and total, 0 or more.
-
-    Raises
-    ------
-    InputError
-        If the arrays do not fit (`contingency_table`).
 
     References
     ----------
@@ -121,22 +112,16 @@ def variation_of_information(
     """
     table = require_table(pred, truth, table)
     missed, spurious = table.truth_missed, table.pred_spurious
-    foreground, on_both = int(table.truth_sizes.sum()), int(table.overlap.sum())
-    shared = _sum_xlogx(table.overlap) + _sum_xlogx(missed)
-    if ignore_background:
-        pred_sizes, n_spurious, n_both_background = table.pred_sizes - spurious, 0, 0
-    else:
-        pred_sizes, n_spurious = table.pred_sizes, int(spurious.sum())
-        n_both_background = table.n_voxels - foreground - n_spurious
-        shared += _sum_xlogx(spurious)
+    counted = np.zeros_like(spurious) if ignore_background else spurious
+    foreground, n_spurious = int(table.truth_sizes.sum()), int(counted.sum())
     return VariationOfInformation(
         foreground=foreground,
-        missed=foreground - on_both,
+        missed=int(missed.sum()),
         spurious=n_spurious,
-        both_background=n_both_background,
-        shared=shared,
+        both_background=0 if ignore_background else table.n_voxels - foreground - n_spurious,
+        shared=_sum_xlogx(table.overlap) + _sum_xlogx(missed) + _sum_xlogx(counted),
         truth=_sum_xlogx(table.truth_sizes),
-        pred=_sum_xlogx(pred_sizes),
+        pred=_sum_xlogx(table.pred_sizes - spurious + counted),
         ignore_background=ignore_background,
         empty_value=empty_value,
     )
@@ -166,16 +151,15 @@ def cremi_score(
     0.0
     """
     table = require_table(pred, truth, table)
-    if not len(table.truth_ids):
-        return empty_value
-    return geometric_mean(variation_of_information(table=table).total, adapted_rand(table=table).error)
+    return cremi_of(variation_of_information(table=table, empty_value=empty_value), adapted_rand(table=table))
 
 
-def geometric_mean(voi: float, rand_error: float) -> float:
-    """Return √(voi · error); NaN where one of them is NaN."""
-    product = voi * rand_error
+def cremi_of(voi: VariationOfInformation, rand: AdaptedRand) -> float:
+    """Return the CREMI score of results with the true background ignored, whatever the convention of `rand`."""
+    if not voi.foreground:
+        return voi.empty_value
     # Rounding may leave the error of a perfect score below 0.
-    return product if product != product else sqrt(max(0.0, product))
+    return sqrt(max(0.0, voi.total * replace(rand, convention="snemi3d").error))
 
 
 def _xlogx(count: int) -> float:

@@ -75,8 +75,7 @@ def error_map(pred: NDArray[Any], truth: NDArray[Any], *, title: str) -> "Figure
     axes.set_title(title)
     patches = []
     for kind in ErrorKind:
-        of = kinds.pred if kind == ErrorKind.SPURIOUS else kinds.truth
-        label = f"{kind.name.lower()} ({int((of == kind).sum())})"
+        label = f"{kind.name.lower()} ({kinds.count(kind)})"
         red, green, blue = COLORS[kind]
         patches.append(Patch(color=(red / 255, green / 255, blue / 255), label=label))
     axes.legend(handles=patches, loc="upper center", bbox_to_anchor=(0.5, -0.01), ncols=5, frameon=False)
