@@ -41,7 +41,6 @@ ABLATIONS = {
     "unmatched_left_out": ["training.unmatched=false"],
     "no_corrections": ["training.corrections=0"],
     "no_soft_mask": ["training.soft_mask=false"],
-    "soft_point": ["training.soft_point=true"],
 }
 ABLATION_STEPS = 40
 AT_ONCE = 2

@@ -15,7 +15,6 @@ from autosam.models.files.sam_weights import load_sam_weights, load_state_dict_f
 from autosam.models.sam.interface import (
     Embedding,
     decode,
-    embed_prompts,
     encode,
     image_size,
     render_mask_prompt,
@@ -230,27 +229,6 @@ def test_prompts_of_one_kind_share_a_batch_in_whatever_order_they_come(tiny):
     # "one point" and "another point" are of one kind.
     assert len(batches) == len(kinds) - 1
     assert sorted(len(batch) for batch in batches) == [3] * (len(kinds) - 2) + [6]
-
-
-def test_a_shift_moves_the_first_points_in_pixels_of_the_image(tiny):
-    # Two points each; the image is resized by different factors along rows and columns.
-    embedding = Embedding(torch.zeros(1), (48, 64), (96, 100))
-    places = [np.array([[20.0, 30.0], [40.0, 50.0]]), np.array([[60.0, 10.0], [5.0, 90.0]])]
-    asked = [Prompt(points, np.array([1, 0])) for points in places]
-    plain, dense = embed_prompts(tiny, asked, embedding)
-    unmoved = embed_prompts(tiny, asked, embedding, shift=torch.zeros(2, 2))
-    assert torch.equal(unmoved[0], plain)
-    assert torch.equal(unmoved[1], dense)
-    shift = torch.tensor([[3.0, -5.0], [0.5, 2.0]], requires_grad=True)
-    moved, _ = embed_prompts(tiny, asked, embedding, shift=shift)
-    steps = [np.array([[3, -5], [0, 0]]), np.array([[0.5, 2], [0, 0]])]
-    there = [Prompt(points + step, np.array([1, 0])) for points, step in zip(places, steps, strict=True)]
-    assert torch.allclose(moved, embed_prompts(tiny, there, embedding)[0], atol=1e-5)
-    assert not torch.allclose(moved, plain, atol=1e-2)
-    assert torch.equal(moved[:, 1:], plain[:, 1:])
-    (slope,) = torch.autograd.grad(moved.square().sum() + moved.sum(), shift)
-    assert bool(slope.isfinite().all())
-    assert bool((slope != 0).all())
 
 
 def test_no_prompts_give_no_answers(tiny):

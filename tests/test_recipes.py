@@ -300,7 +300,7 @@ def test_what_sets_the_recipes_apart() -> None:
     assert (ours.corrections, ours.soft_mask, ours.matching, ours.unmatched) == (1, True, "hungarian", True)
     for name in ("sac", "adapter"):
         other = training[name]
-        assert (other.corrections, other.soft_mask, other.soft_point) == (0, False, False)
+        assert (other.corrections, other.soft_mask) == (0, False)
         assert (other.matching, other.unmatched, other.mask_prompt) == ("overlap", False, 0.0)
         assert (other.predicted_between, other.predicted_share) == ((0.0, 0.0), 0.5)
     assert training["sac"] == training["adapter"]

@@ -139,7 +139,6 @@ class Script:
         prompts: Sequence[Prompt],
         *,
         mask_logits: Tensor | None,
-        shift: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         self.asked.append(list(prompts))
         self.masks.append(mask_logits)
@@ -388,27 +387,6 @@ def test_a_gradient_through_the_mask_prompt(sam: Sam, embedding: Embedding) -> N
     # Switched off, the loss is the same.
     assert losses[0] == losses[1]
     assert losses[3] != losses[0]
-
-
-def test_a_gradient_through_the_first_point(sam: Sam, embedding: Embedding) -> None:
-    losses = []
-    for soft_point, asked, reached in (
-        (True, prompt((10, 12), region=1), True),
-        (False, prompt((10, 12), region=1), False),
-        (True, prompt((10, 12)), False),
-        (True, prompt(box=True, region=1), False),
-    ):
-        foreground = torch.zeros(64, 64, requires_grad=True)
-        answers = ask(sam, embedding, [asked], foreground=foreground, soft_point=soft_point, corrections=1)
-        losses.append(answers.mask.item())
-        if answers.mask.requires_grad:
-            answers.mask.backward()
-        got = foreground.grad is not None and bool(foreground.grad.any())
-        assert got is reached, (soft_point, asked)
-        if got:
-            assert foreground.grad is not None
-            assert not foreground.grad[torch.from_numpy(LABELS != 1)].any()
-    assert losses[0] == losses[1] == losses[2]
 
 
 def test_masks_of_a_generator_stay_beside_an_expert_without(sam: Sam, embedding: Embedding) -> None:

@@ -323,23 +323,13 @@ def test_maps_that_are_no_numbers_prompt_nothing() -> None:
         (("training.mask_prompt=1.0",), True),
         (("training.mask_prompt=1.0", "training.soft_mask=false"), False),
         (("training.mask_prompt=0.0",), False),
-        (("training.mask_prompt=0.0", "training.soft_point=true"), True),
-        (
-            (
-                "training.mask_prompt=0.0",
-                "training.soft_point=true",
-                "training.simulate={box_only: 1.0, point_only: 0.0}",
-            ),
-            False,
-        ),
     ],
 )
 @pytest.mark.parametrize("corrections", [0, 1])
 def test_how_the_mask_loss_reaches_the_generator(
     overrides: tuple[str, ...], reached: bool, corrections: int
 ) -> None:
-    if "simulate" not in overrides[-1]:
-        overrides += ("training.simulate={box_only: 0.0, point_only: 0.0}",)
+    overrides += ("training.simulate={box_only: 0.0, point_only: 0.0}",)
     model, _, _ = joint(*overrides, f"training.corrections={corrections}")
     loss = run(model, *disc_tiles())
     (loss.mask + loss.iou).backward()

@@ -1,4 +1,4 @@
-"""The gradient's way through prompts: what is drawn is what inference draws, and where the gradient points."""
+"""Mask prompts that carry a gradient: what is drawn is what inference draws."""
 
 import numpy as np
 import pytest
@@ -13,9 +13,7 @@ from autosam.models.sam.variants import build_sam
 from autosam.prompts import Prompt
 from autosam.regions import find_regions
 from autosam.training.prompting import TilePrompts, ground_truth_prompts, predicted_prompts
-from autosam.training.soft import soft_mask_prompts, soft_points
-
-# Mask prompts
+from autosam.training.soft import soft_mask_prompts
 
 
 def smooth_logits(amplitude: float) -> Tensor:
@@ -93,78 +91,6 @@ def test_threshold_regions_the_prompts_are_those_of_inference() -> None:
 
 
 def test_a_prompt_without_a_mask_has_no_crop_to_draw() -> None:
+    point = Prompt(points=np.array([[1.0, 1.0]]), point_labels=np.array([1]), region=1)
     with pytest.raises(ValueError, match="prompt 0 has no mask"):
-        soft_mask_prompts([pointing(1)], np.ones((8, 8), np.int32), torch.zeros(8, 8))
-
-
-# Points
-
-
-def pointing(region: int) -> Prompt:
-    return Prompt(points=np.array([[1.0, 1.0]]), point_labels=np.array([1]), region=region)
-
-
-def test_a_point_of_three_pixels_by_hand() -> None:
-    # Equal logits: the mean place is row 1, and a pixel pulls by its weight × its distance from there.
-    regions = np.zeros((3, 4), dtype=np.int32)
-    regions[:, 2] = 7
-    logits = torch.zeros(3, 4, requires_grad=True)
-    shift = soft_points([pointing(7)], regions, logits)
-    assert shift.tolist() == [[0.0, 0.0]]
-    (row,) = torch.autograd.grad(shift[0, 0], logits, retain_graph=True)
-    assert row[:, 2].tolist() == pytest.approx([-1 / 3, 0, 1 / 3])
-    assert not row[:, [0, 1, 3]].any()
-    (col,) = torch.autograd.grad(shift[0, 1], logits)
-    assert col.abs().max() < 1e-6  # all of it lies in one column
-
-
-def soft_argmax(logits: NDArray[np.float64], region: NDArray[np.bool_]) -> NDArray[np.float64]:
-    places = np.argwhere(region)
-    weights = np.exp(logits[region] - logits[region].max())
-    return np.asarray((weights / weights.sum()) @ places)
-
-
-def test_the_gradient_is_that_of_the_soft_argmax() -> None:
-    rng = np.random.default_rng(1)
-    values = rng.normal(0, 2, (5, 6))
-    regions = (rng.random((5, 6)) < 0.6).astype(np.int32) + (np.arange(6) > 3).astype(np.int32)
-    logits = torch.tensor(values, requires_grad=True)
-    prompts = [pointing(2), pointing(1)]
-    shift = soft_points(prompts, regions, logits)
-    assert shift.shape == (2, 2)
-    assert not shift.detach().any()
-    small = 1e-5
-    for index, prompt in enumerate(prompts):
-        for axis in range(2):
-            (found,) = torch.autograd.grad(shift[index, axis], logits, retain_graph=True)
-            for place in np.ndindex(values.shape):
-                step = np.zeros_like(values)
-                step[place] = small
-                ends = [soft_argmax(values + sign * step, regions == prompt.region)[axis] for sign in (1, -1)]
-                assert found[place].item() == pytest.approx((ends[0] - ends[1]) / (2 * small), abs=1e-7)
-
-
-def test_a_pull_on_the_point_raises_the_logits_there() -> None:
-    logits = torch.zeros(9, 9, requires_grad=True)
-    shift = soft_points([pointing(1)], np.ones((9, 9), np.int32), logits)
-    # A loss that falls to the lower right.
-    (-(shift[0, 0] + shift[0, 1])).backward()
-    assert logits.grad is not None
-    after = logits.detach() - 0.1 * logits.grad
-    assert after[8, 8] > after[4, 4] > after[0, 0]
-    assert soft_argmax(after.double().numpy(), np.ones((9, 9), bool)).min() > 4
-
-
-def test_without_a_region_there_is_no_gradient() -> None:
-    regions = np.zeros((4, 4), dtype=np.int32)
-    regions[0] = 1
-    logits = torch.zeros(4, 4, requires_grad=True)
-    shift = soft_points([pointing(0), pointing(9), pointing(1)], regions, logits)
-    assert shift.tolist() == [[0.0, 0.0]] * 3
-    shift[:2].sum().backward(retain_graph=True)
-    assert logits.grad is not None
-    assert not logits.grad.any()
-    assert not soft_points([pointing(0)], regions, logits).requires_grad
-    shift[2, 1].backward()
-    assert logits.grad[0].any()
-    assert not logits.grad[1:].any()
+        soft_mask_prompts([point], np.ones((8, 8), np.int32), torch.zeros(8, 8))

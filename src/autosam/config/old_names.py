@@ -22,6 +22,14 @@ SETTINGS = {
 }
 """Settings by their old dotted path."""
 
+REMOVED: dict[str, tuple[Any, str]] = {
+    "training.soft_point": (
+        False,
+        "it made models worse; soft_mask trains the generator for its prompts",
+    ),
+}
+"""Settings that are gone: the value that changed nothing, and why they went."""
+
 VALUES = {("prompts.method", "manual"): "user"}
 """Values of settings, under the setting's name of today."""
 
@@ -33,11 +41,11 @@ HEADER_FIELDS = {"licence": "license"}
 
 
 class OldNameWarning(FutureWarning):
-    """A name of an earlier version came; it goes on working."""
+    """A setting of an earlier version came: under a name that goes on working, or without effect now."""
 
 
 def renamed_settings(values: Mapping[str, Any], *, source: str | None = None) -> dict[str, Any]:
-    """Give settings the names of today.
+    """Give settings the names of today, and leave out those of `REMOVED`.
 
     Parameters
     ----------
@@ -81,7 +89,25 @@ def renamed_settings(values: Mapping[str, Any], *, source: str | None = None) ->
             OldNameWarning,
             stacklevel=3,
         )
+    gone = _drop_removed(result)
+    if gone and source is not None:
+        reasons = "; ".join(f"{path}: {REMOVED[path][1]}" for path in gone)
+        warnings.warn(
+            f"{source} has settings that have no effect any more, leave them out: {reasons}",
+            OldNameWarning,
+            stacklevel=3,
+        )
     return result
+
+
+def _drop_removed(values: dict[str, Any]) -> list[str]:
+    """Take the settings of `REMOVED` out, and name those that had changed something."""
+    gone = []
+    for path, (neutral, _) in REMOVED.items():
+        section, name = _look_up(values, path)
+        if section is not None and name in section and section.pop(name) != neutral:
+            gone.append(path)
+    return gone
 
 
 def _look_up(values: dict[str, Any], path: str) -> tuple[dict[str, Any] | None, str]:

@@ -165,10 +165,6 @@ class TrainingConfig(Section):
     soft_mask: bool = Field(
         True, description="let gradients of the mask loss reach the generator through the mask prompt"
     )
-    soft_point: bool = Field(
-        False,
-        description="let them reach the generator through the first point too, by a soft-argmax of its logits",
-    )
     validate_every: Positive = Field(400, description="steps between validations")
     region_classifier_images: Annotated[int, Field(ge=0)] = Field(
         0,

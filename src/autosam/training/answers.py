@@ -16,7 +16,7 @@ from autosam.models.sam.postprocess import FUSION_LIMIT
 from autosam.prompts import Prompt
 from autosam.training.losses import MASK_LOSSES, mask_iou
 from autosam.training.simulate import correction_clicks
-from autosam.training.soft import soft_mask_prompts, soft_points
+from autosam.training.soft import soft_mask_prompts
 from autosam.training.targets import mask_targets
 
 
@@ -89,7 +89,7 @@ def learn(
     regions : ndarray of int32, shape (S, S)
         What ``Prompt.region`` refers to.
     foreground : Tensor, shape (S, S), or None
-        The generator's foreground logits, for the soft paths.
+        The generator's foreground logits, for the soft mask prompt.
     settings : TrainingConfig
     stride : int
         Pixels of the tile for one of SAM's low-resolution logits.
@@ -104,14 +104,12 @@ def learn(
     Kirillov et al., "Segment Anything", ICCV 2023, appendix A, for the clicks: each is drawn from the error region
     of the mask before, which comes along as a mask prompt.
     """
-    soft = shift = None
+    soft = None
     if foreground is not None and prompts[0].mask is not None and prompts[0].region > 0:
         passing = foreground if settings.soft_mask else foreground.detach()
         soft = soft_mask_prompts(prompts, regions, passing)
-    if foreground is not None and settings.soft_point and len(prompts[0].points):
-        shift = soft_points(prompts, regions, foreground)
     target = mask_targets(labels, ids, stride)
-    logits, predicted_iou = _ask(sam, embedding, prompts, mask_logits=soft, shift=shift)
+    logits, predicted_iou = _ask(sam, embedding, prompts, mask_logits=soft)
     if settings.fusion and soft is not None:
         logits = logits + settings.fusion * soft.clamp(-FUSION_LIMIT, FUSION_LIMIT)
     answers = _compare(logits, predicted_iou, target, ids > 0, settings)._replace(
@@ -158,10 +156,9 @@ def _ask(
     prompts: Sequence[Prompt],
     *,
     mask_logits: Tensor | None,
-    shift: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Ask SAM; for a single point alone, all four of its masks, otherwise only the first."""
-    sparse, dense = embed_prompts(sam, prompts, embedding, mask_logits=mask_logits, shift=shift)
+    sparse, dense = embed_prompts(sam, prompts, embedding, mask_logits=mask_logits)
     logits, predicted_iou = sam.mask_decoder.predict_masks(
         image_embeddings=embedding.features,
         image_pe=dense_position(sam),

@@ -87,8 +87,8 @@ class UserPrompts:
 class JointModel(nn.Module):
     """Generator and SAM, trained together, or one of them alone.
 
-    The mask loss reaches the generator through the mask prompt, which is made of its logits, and through the
-    first point by a soft-argmax, as far as these are switched on; boxes carry no gradient.
+    The mask loss reaches the generator through the mask prompt, which is made of its logits
+    (``training.soft_mask``); points and boxes carry no gradient.
 
     Parameters
     ----------

@@ -156,7 +156,6 @@ def embed_prompts(
     embedding: Embedding,
     *,
     mask_logits: Tensor | None = None,
-    shift: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Run SAM's prompt encoder, always in float32: rounded coordinates would move the prompts.
 
@@ -170,8 +169,6 @@ def embed_prompts(
         The image that they belong to.
     mask_logits : Tensor, shape (n, 1, h, w), optional
         Low-resolution mask prompts to use instead of the prompts' own, so that a gradient can pass.
-    shift : Tensor, shape (n, 2), optional
-        Rows and columns to add to the first points, so that a gradient can pass.
 
     Returns
     -------
@@ -185,9 +182,6 @@ def embed_prompts(
         points_xy = np.stack([(prompt.points * scale)[:, ::-1] for prompt in prompts])
         labels = np.stack([prompt.point_labels for prompt in prompts])
         places = torch.tensor(points_xy, dtype=torch.float32, device=device)
-        if shift is not None:
-            moved = shift.float().flip(-1) * torch.tensor(scale[::-1].copy(), dtype=torch.float32, device=device)
-            places = torch.cat([places[:, :1] + moved[:, None], places[:, 1:]], dim=1)
         points = (places, torch.tensor(labels, dtype=torch.int32, device=device))
     if prompts[0].box is not None:
         corners = np.stack([np.asarray(prompt.box) for prompt in prompts]).reshape(-1, 2, 2)
