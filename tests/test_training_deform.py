@@ -1,4 +1,4 @@
-"""Bent and misaligned tiles: image, labels and prompts go together, and nothing comes from outside."""
+"""Bent tiles: image, labels and prompts go together, and nothing comes from outside."""
 
 import numpy as np
 import pytest
@@ -10,16 +10,10 @@ from skimage.transform import warp
 from autosam.images import Window
 from autosam.prompts.prompt import MaskPrompt, Prompt
 from autosam.training.deform import (
-    Misalignment,
     elastic_field,
-    misalign_image,
-    misalign_labels,
-    misalign_points,
     move_prompts,
     part_pieces,
     place_prompts,
-    random_misalignment,
-    visible_prompts,
     warp_image,
     warp_labels,
     warp_points,
@@ -129,79 +123,7 @@ def test_points_are_where_the_tile_shows_them(largest: float) -> None:
     assert warp_points(np.zeros((0, 2)), field).shape == (0, 2)
 
 
-# Misalignment
-
-
-def test_a_band_is_shifted_and_mirrored_by_hand() -> None:
-    image = np.arange(16, dtype=np.float32).reshape(4, 4)
-    right = misalign_image(image, Misalignment(1, 3, 1, False))
-    assert right.tolist() == [[0, 1, 2, 3], [4, 4, 5, 6], [8, 8, 9, 10], [12, 13, 14, 15]]
-    left = misalign_image(image, Misalignment(2, 4, -2, False))
-    assert left.tolist() == [[0, 1, 2, 3], [4, 5, 6, 7], [10, 11, 11, 10], [14, 15, 15, 14]]
-    down = misalign_image(image, Misalignment(1, 3, 1, True))
-    np.testing.assert_array_equal(down, misalign_image(image.T, Misalignment(1, 3, 1, False)).T)
-    assert image[1].tolist() == [4, 5, 6, 7]
-
-
-def test_objects_torn_apart_are_two_and_others_keep_their_ids() -> None:
-    labels = np.zeros((6, 12), dtype=np.int32)
-    labels[2:4, 3:5] = 5  # torn: 2 wide, the shift is 4
-    labels[1:5, 6:12] = 2  # sheared and still one
-    labels[5, 0] = 9  # below the band of rows 3 and 4
-    shifted = misalign_labels(labels, Misalignment(3, 5, -4, False))
-    assert shifted.dtype == np.int32
-    top, bottom = shifted[2, 3], shifted[3, 0]
-    assert 0 not in (top, bottom)
-    assert top != bottom
-    # What the two touch: the lower half of 5 lies beside that of 2 (columns 2 to 7), which is joined to its top.
-    assert shifted[1, 6] == shifted[3, 2] == shifted[4, 7] != 0
-    assert len({top, bottom, shifted[1, 6], 9}) == 4
-    assert shifted[5, 0] == 9
-    np.testing.assert_array_equal(shifted > 0, misalign_image(labels, Misalignment(3, 5, -4, False)) > 0)
-
-
-def test_a_mirror_image_that_comes_in_is_another_object() -> None:
-    labels = np.zeros((3, 10), dtype=np.int32)
-    labels[:, 1] = 1
-    labels[:, 6] = 2
-    row = misalign_labels(labels, Misalignment(0, 3, 3, False))[0]
-    assert (row > 0).tolist() == [False, True, False, False, True, False, False, False, False, True]
-    assert row[1] != row[4]
-    assert row[9] == 2  # pushed along, whole and alone
-
-
-def test_labels_without_objects_and_single_pixels_are_misaligned() -> None:
-    for size in (1, 2, 40):
-        for seed in range(20):
-            fault = random_misalignment(size, rng(seed))
-            assert 0 <= fault.start < fault.stop <= size
-            assert 1 <= abs(fault.shift) <= max(1, round(0.05 * size))
-            assert not misalign_labels(np.zeros((size, size), np.int32), fault).any()
-    drawn = [random_misalignment(400, rng(seed)) for seed in range(300)]
-    for share in (
-        [fault.columns for fault in drawn],
-        [fault.shift > 0 for fault in drawn],
-        [fault.stop == 400 for fault in drawn],
-    ):
-        assert np.mean(share) == pytest.approx(0.5, abs=0.1)
-
-
-def test_points_go_with_their_band() -> None:
-    points = np.array([[0.4, 1.0], [0.6, 1.0], [2.4, 3.0], [2.6, 3.0]])
-    assert misalign_points(points, Misalignment(1, 3, -2, False))[:, 1].tolist() == [1, -1, 1, 3]
-    assert misalign_points(points, Misalignment(1, 3, 5, True))[:, 0].tolist() == [5.4, 5.6, 2.4, 2.6]
-    assert misalign_points(np.zeros((0, 2)), Misalignment(1, 3, 5, True)).shape == (0, 2)
-
-
-def test_misaligned_points_stay_on_what_they_were_on() -> None:
-    ids = np.arange(1, 901, dtype=np.int32).reshape(30, 30)
-    points = np.argwhere(ids > 0).astype(np.float64)
-    for seed in range(20):
-        fault = random_misalignment(30, rng(seed))
-        moved = misalign_points(points, fault).astype(int)
-        inside = ((moved >= 0) & (moved < 30)).all(axis=1)
-        assert (misalign_image(ids, fault)[tuple(moved[inside].T)] == ids.ravel()[inside]).all()
-        assert not inside.all()  # some are pushed out of the tile
+# Mirrored edges
 
 
 def test_an_object_that_touches_its_mirror_image_stays_one() -> None:
@@ -290,23 +212,3 @@ def test_the_box_of_a_deformed_object_holds_it() -> None:
             assert (found.min(axis=0) >= moved.box[:2] - 1).all()
             assert (found.max(axis=0) <= moved.box[2:] + 1).all()
             assert (np.ptp(found, axis=0) + 9 >= moved.box[2:] - moved.box[:2]).all()
-
-
-def test_the_box_of_a_sheared_object_holds_both_parts() -> None:
-    fault = Misalignment(5, 10, 3, False)
-    moved = move_prompts([prompt(box=(2, 2, 7, 4))], lambda points: misalign_points(points, fault), size=20)
-    assert moved[0].box is not None
-    assert moved[0].box.tolist() == [2, 2, 7, 7]
-    # It ends with the band: nothing of it stays behind.
-    (whole,) = move_prompts([prompt(box=(5, 2, 9, 4))], lambda points: misalign_points(points, fault), size=20)
-    assert whole.box is not None
-    assert whole.box.tolist() == [5, 5, 9, 7]
-
-
-def test_prompts_for_what_is_gone_are_left_out() -> None:
-    lost = np.zeros((10, 10), dtype=bool)
-    lost[4:6, 4:6] = True
-    seen = [prompt((3.4, 4, 1), (4, 4, 0)), prompt((1, 1, 1), box=(3, 3, 6, 6)), prompt(box=(0, 0, 3, 9))]
-    gone = [prompt((3.6, 4, 1)), prompt((1, 1, 1), (5, 5, 1)), prompt(box=(3, 3, 6, 6))]
-    assert visible_prompts([*gone, *seen], lost) == seen
-    assert visible_prompts([], lost) == []

@@ -27,6 +27,8 @@ REMOVED: dict[str, tuple[Any, str]] = {
         False,
         "it made models worse; soft_mask trains the generator for its prompts",
     ),
+    "training.augment.misaligned": (0, "no bundled model was trained with shifted bands"),
+    "training.augment.missing": (0, "no bundled model was trained with blank bands"),
 }
 """Settings that are gone: the value that changed nothing, and why they went."""
 

@@ -28,10 +28,6 @@ class AugmentConfig(Section):
         0.0, description="range, in logarithm, by which each channel of a colored image is stained more or less"
     )
     elastic: float = Field(0.0, ge=0, description="largest shift of an elastic deformation in pixels; 0 is off")
-    misaligned: Fraction = Field(
-        0.0, description="share of tiles with a band that is shifted sideways, as at a torn section"
-    )
-    missing: Fraction = Field(0.0, description="share of tiles with a band or patch that has lost its content")
 
     @model_validator(mode="after")
     def _ordered(self) -> "AugmentConfig":

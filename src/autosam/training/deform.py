@@ -1,8 +1,8 @@
-"""Tiles bent and misaligned as sections of tissue are, and the prompts that go with them."""
+"""Tiles cut, turned and bent, and the prompts that go with them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,12 +14,8 @@ from autosam.images import Window
 from autosam.prompts.prompt import Prompt
 from autosam.prompts.resize import zoom_prompts
 
-_Pixel = TypeVar("_Pixel", bound=np.generic)
 Points = NDArray[np.float64]
 """Rows and columns, shape (n, 2); integers are the centers of pixels."""
-
-SHIFT_SHARE = 0.05
-"""Largest shift of a misaligned band as a share of the tile's side."""
 
 # Elastic deformation
 
@@ -85,79 +81,22 @@ def warp_points(points: Points, field: NDArray[np.float64]) -> Points:
     return moved
 
 
-# Misalignment
+def bend_tile(
+    image: NDArray[np.float32],
+    labels: NDArray[np.int32],
+    prompts: Sequence[Prompt],
+    *,
+    largest: float,
+    rng: np.random.Generator,
+) -> tuple[NDArray[np.float32], NDArray[np.int32], list[Prompt]]:
+    """Deform a tile, its labels and its prompts together by one random `elastic_field`."""
+    size = len(labels)
+    field = elastic_field(size, largest, rng)
+    moved = move_prompts(prompts, partial(warp_points, field=field), size=size)
+    return warp_image(image, field), warp_labels(labels, field), moved
 
 
-@dataclass(frozen=True)
-class Misalignment:
-    """A band of a tile that lies sideways of its place.
-
-    Attributes
-    ----------
-    start, stop : int
-        First row of the band, and the row after its last.
-    shift : int
-        Pixels by which it lies too far to the right; negative to the left.
-    columns : bool
-        The band is one of columns, and the shift is downwards.
-    """
-
-    start: int
-    stop: int
-    shift: int
-    columns: bool
-
-
-def random_misalignment(size: int, rng: np.random.Generator) -> Misalignment:
-    """Draw a band between two positions or from one to the edge, and a shift of up to ``SHIFT_SHARE``.
-
-    As MisAlignment of pytorch_connectomics and the slips of Lee et al. 2017 ("Superhuman accuracy on the SNEMI3D
-    connectomics challenge") do with the sections of a stack; here the fault runs through one section.
-    """
-    start = int(rng.integers(size))
-    stop = size if rng.random() < 0.5 else int(rng.integers(start, size)) + 1
-    shift = int(rng.integers(1, max(1, round(SHIFT_SHARE * size)) + 1))
-    return Misalignment(start, stop, shift if rng.random() < 0.5 else -shift, bool(rng.random() < 0.5))
-
-
-def misalign_image(image: NDArray[_Pixel], fault: Misalignment) -> NDArray[_Pixel]:
-    """Shift the band of an array of shape (S, S, ...); what comes in from the side is mirrored."""
-    moved = image.copy()
-    band = (moved.swapaxes(0, 1) if fault.columns else moved)[fault.start : fault.stop]
-    side = band.shape[1]
-    source = np.pad(np.arange(side), abs(fault.shift), mode="symmetric")
-    first = abs(fault.shift) - fault.shift
-    band[:] = band[:, source[first : first + side]]
-    return moved
-
-
-def misalign_labels(labels: NDArray[np.int32], fault: Misalignment) -> NDArray[np.int32]:
-    """Shift the band of labels of shape (S, S).
-
-    Objects that the fault tears apart, and mirror images at the side that do not touch their object, get ids of
-    their own; all other ids stay.
-    """
-    largest = int(labels.max(initial=0))
-
-    def holds(part: NDArray[np.int32]) -> NDArray[np.bool_]:
-        return np.bincount(part.ravel(), minlength=largest + 1) > 0
-
-    across = labels.T if fault.columns else labels
-    band, rest = across[fault.start : fault.stop], np.delete(across, slice(fault.start, fault.stop), axis=0)
-    came_in = band[:, : fault.shift] if fault.shift > 0 else band[:, fault.shift :]
-    affected = (holds(band) & holds(rest)) | holds(came_in)
-    shifted = misalign_image(labels, fault)
-    pieces = part_pieces(np.where(affected[shifted], shifted, 0))
-    return np.where(pieces > 0, pieces + largest, shifted)
-
-
-def misalign_points(points: Points, fault: Misalignment) -> Points:
-    """Give the places to which the band takes these points; what is mirrored in at the side has none."""
-    along, sideways = (1, 0) if fault.columns else (0, 1)
-    nearest = np.rint(points[:, along])
-    moved = points.copy()
-    moved[:, sideways] += np.where((nearest >= fault.start) & (nearest < fault.stop), fault.shift, 0)
-    return moved
+# Mirrored edges
 
 
 def part_pieces(labels: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -257,32 +196,6 @@ def move_prompts(prompts: Sequence[Prompt], move: Callable[[Points], Points], *,
             labels = prompt.point_labels[inside]
             kept.append(replace(prompt, points=points[inside], point_labels=labels, box=box, mask=None))
     return kept
-
-
-def visible_prompts(prompts: Sequence[Prompt], lost: NDArray[np.bool_]) -> list[Prompt]:
-    """Leave out prompts for objects that are not seen any more.
-
-    Parameters
-    ----------
-    prompts : sequence of Prompt
-        All inside the tile.
-    lost : ndarray of bool, shape (S, S)
-        Pixels whose object is gone.
-
-    Returns
-    -------
-    list of Prompt
-        Those without a positive point on such a pixel; of a box without points, the center counts.
-    """
-
-    def is_seen(prompt: Prompt) -> bool:
-        asked = prompt.points[prompt.point_labels == 1]
-        if prompt.box is not None and not len(asked):
-            asked = (prompt.box[:2] + prompt.box[2:])[None] / 2
-        rows, cols = np.rint(asked).astype(np.intp).T
-        return not lost[rows, cols].any()
-
-    return [prompt for prompt in prompts if is_seen(prompt)]
 
 
 def _inside(points: Points, size: int) -> NDArray[np.bool_]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -18,21 +17,8 @@ from autosam.errors import InputError
 from autosam.images import Window, read_window
 from autosam.pipeline.find_zoom import typical_diameter, wanted_zoom
 from autosam.prompts.prompt import Prompt
-from autosam.training.deform import (
-    elastic_field,
-    misalign_image,
-    misalign_labels,
-    misalign_points,
-    move_prompts,
-    part_pieces,
-    place_prompts,
-    random_misalignment,
-    visible_prompts,
-    warp_image,
-    warp_labels,
-    warp_points,
-)
-from autosam.training.intensity import change_intensity, lose_content
+from autosam.training.deform import bend_tile, part_pieces, place_prompts
+from autosam.training.intensity import change_intensity
 
 
 @dataclass(frozen=True)
@@ -47,8 +33,6 @@ class Augmentation:
     blur: float = 0.0
     color: float = 0.0
     elastic: float = 0.0
-    misaligned: float = 0.0
-    missing: float = 0.0
 
 
 class Tile(NamedTuple):
@@ -181,16 +165,11 @@ class TileDataset(Dataset[Tile]):
         labeled_image = source[rng.integers(len(source))]
         factor = self._image_zoom(labeled_image, rng)
         low, high = self._zoom
-        cut = cut_tile(
+        image, labels, prompts = cut_tile(
             labeled_image, self._size, (low * factor, high * factor), rng, object_share=self._object_share
         )
-        image, labels, prompts = spoil_tile(
-            *cut,
-            rng,
-            elastic=augmentation.elastic,
-            misaligned=augmentation.misaligned,
-            missing=augmentation.missing,
-        )
+        if augmentation.elastic:
+            image, labels, prompts = bend_tile(image, labels, prompts, largest=augmentation.elastic, rng=rng)
         image = change_intensity(
             image,
             rng,
@@ -261,52 +240,3 @@ def cut_tile(
         turned, labels = turned[:, ::-1], labels[:, ::-1]
     prompts = place_prompts(labeled_image.prompts, window=window, size=size, quarter=quarter, flip=flip)
     return np.ascontiguousarray(turned), np.ascontiguousarray(labels, dtype=np.int32), prompts
-
-
-def spoil_tile(
-    image: NDArray[np.float32],
-    labels: NDArray[np.int32],
-    prompts: Sequence[Prompt],
-    rng: np.random.Generator,
-    *,
-    elastic: float = 0.0,
-    misaligned: float = 0.0,
-    missing: float = 0.0,
-) -> tuple[NDArray[np.float32], NDArray[np.int32], list[Prompt]]:
-    """Do to a tile what cutting, mounting and joining do to sections of tissue.
-
-    Parameters
-    ----------
-    image : ndarray of float32, shape (S, S, 3)
-        0 to 1.
-    labels : ndarray of int32, shape (S, S)
-    prompts : sequence of Prompt
-        In tile pixels.
-    rng : numpy Generator
-        Drawn from only for what is not 0.
-    elastic : float
-        Largest shift of an elastic deformation in pixels.
-    misaligned : float
-        Share of tiles of which a band is shifted sideways.
-    missing : float
-        Share of tiles of which a band or a patch has no content.
-
-    Returns
-    -------
-    image, labels, prompts
-        As they came, deformed together; see `deform` and `intensity.lose_content`.
-    """
-    size, prompts = len(labels), list(prompts)
-    if elastic:
-        field = elastic_field(size, elastic, rng)
-        image, labels = warp_image(image, field), warp_labels(labels, field)
-        prompts = move_prompts(prompts, partial(warp_points, field=field), size=size)
-    if misaligned and rng.random() < misaligned:
-        fault = random_misalignment(size, rng)
-        image, labels = misalign_image(image, fault), misalign_labels(labels, fault)
-        prompts = move_prompts(prompts, partial(misalign_points, fault=fault), size=size)
-    if missing and rng.random() < missing:
-        image, seen = lose_content(image, labels, rng)
-        prompts = visible_prompts(prompts, (labels > 0) & (seen == 0))
-        labels = seen
-    return image, labels, prompts
