@@ -10,8 +10,8 @@ import argparse
 from pathlib import Path
 
 from autosam import load_config
-from autosam.training.fit_region_classifier import add_region_classifier
-from autosam.training.load_images import load_part
+from autosam.training.fit.fit_region_classifier import add_region_classifier
+from autosam.training.samples.load_images import load_part
 
 
 def main() -> None:

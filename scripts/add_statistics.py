@@ -11,8 +11,8 @@ from pathlib import Path
 
 from autosam import load_config
 from autosam.models.statistics.novelty import PERCENTILE
-from autosam.training.fit_novelty import add_statistics
-from autosam.training.load_images import load_part
+from autosam.training.fit.fit_novelty import add_statistics
+from autosam.training.samples.load_images import load_part
 
 
 def main() -> None:

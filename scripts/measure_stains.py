@@ -14,7 +14,7 @@ import numpy as np
 
 from autosam import load_config
 from autosam.images.stain_normalization import stain_of
-from autosam.training.load_images import load_part
+from autosam.training.samples.load_images import load_part
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ from autosam.models.files.sam_weights import file_sha256, load_state_dict_file
 from autosam.models.files.zoo import BUNDLED
 from autosam.report.contact_sheet import Panel, contact_sheet, thumbnail
 from autosam.report.figures import draw_errors
-from autosam.training.load_images import load_part
+from autosam.training.samples.load_images import load_part
 
 SOURCES = {"mito": ("epfl", "vnc"), "nuclei": ("dsb2018", "fluorescence", "monuseg")}
 STAGES = {

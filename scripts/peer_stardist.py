@@ -39,7 +39,7 @@ from torch import Tensor, nn
 from autosam import load_config
 from autosam.data.folders import LabeledImage, Part
 from autosam.metrics import average_precision
-from autosam.training.load_images import load_part
+from autosam.training.samples.load_images import load_part
 
 Pair = tuple[NDArray[np.float32], NDArray[np.int32]]
 RAYS, GRID, PATCH, BATCH = 32, 2, 256, 4

@@ -7,7 +7,7 @@ import pytest
 from blobs import SMALL, write_discs
 
 from autosam.cli import main
-from autosam.training.run_folder import MODEL
+from autosam.training.run.run_folder import MODEL
 
 STEPS = ("training.steps=2", "training.validate_every=2", "training.checkpoint_every=2")
 

@@ -11,7 +11,7 @@ from autosam.cli import main
 from autosam.cli.train import train
 from autosam.config import load_config
 from autosam.models.networks import load_networks
-from autosam.training.run_folder import CHECKPOINT, MODEL, TRAIN_LOG, VALIDATION_LOG
+from autosam.training.run.run_folder import CHECKPOINT, MODEL, TRAIN_LOG, VALIDATION_LOG
 
 STEPS = ("training.steps=4", "training.validate_every=2", "training.checkpoint_every=2")
 

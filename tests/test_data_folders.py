@@ -10,7 +10,7 @@ from blobs import discs, small_config, write_discs
 
 from autosam.data.folders import divide, evenly_spaced, load_labeled_images, read_split
 from autosam.errors import InputError
-from autosam.training.load_images import load_part
+from autosam.training.samples.load_images import load_part
 
 GRAY = np.arange(48, dtype=np.uint8).reshape(6, 8)
 

@@ -11,7 +11,7 @@ from autosam.config import Config
 from autosam.data.store import Store
 from autosam.data.stored_images import names_store, stored_labeled_images
 from autosam.errors import ConfigError, InputError
-from autosam.training.load_images import load_part
+from autosam.training.samples.load_images import load_part
 
 SIDE = 64
 

@@ -20,10 +20,10 @@ from autosam.models.networks import build_networks, load_networks
 from autosam.models.parameters import part_of
 from autosam.pipeline.segmenter import Segmenter
 from autosam.prompts import Prompt, make_prompts
-from autosam.training import batches
 from autosam.training.joint import BatchLoss, JointModel
 from autosam.training.loop import train
-from autosam.training.run_folder import CHECKPOINT
+from autosam.training.run.run_folder import CHECKPOINT
+from autosam.training.samples import batches
 
 RECIPES = ("sac", "adapter", "decoder", "medsam", "em_sam", "generator", "joint")
 SCENES, VALIDATION = [labeled_image(0), labeled_image(1)], [labeled_image(2)]

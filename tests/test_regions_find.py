@@ -8,7 +8,7 @@ from skimage.segmentation import find_boundaries
 from autosam.errors import ConfigError, InputError
 from autosam.metrics import adapted_rand, average_precision
 from autosam.regions import find_regions
-from autosam.training.targets import generator_targets
+from autosam.training.samples.targets import generator_targets
 
 
 def disc(shape, row, col, radius):

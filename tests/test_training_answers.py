@@ -16,9 +16,9 @@ from torch import Tensor
 from autosam.config import TrainingConfig
 from autosam.models.sam.interface import Embedding, decode
 from autosam.prompts import MaskPrompt, Prompt
-from autosam.training import answers as module
-from autosam.training.answers import Answers, by_kind, learn, tile_losses
-from autosam.training.losses import MASK_LOSSES, mask_bce_dice
+from autosam.training.losses import answers as module
+from autosam.training.losses.answers import Answers, by_kind, learn, tile_losses
+from autosam.training.losses.pixel_losses import MASK_LOSSES, mask_bce_dice
 
 
 def prompt(

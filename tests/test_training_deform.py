@@ -9,7 +9,7 @@ from skimage.transform import warp
 
 from autosam.images import Window
 from autosam.prompts.prompt import MaskPrompt, Prompt
-from autosam.training.deform import (
+from autosam.training.samples.deform import (
     elastic_field,
     move_prompts,
     part_pieces,

@@ -22,8 +22,10 @@ from torch.optim.swa_utils import AveragedModel
 from autosam.config import load_config
 from autosam.errors import AutosamError, ConfigError
 from autosam.models.networks import build_networks
-from autosam.training import devices
-from autosam.training.devices import (
+from autosam.training.joint import JointModel
+from autosam.training.loop import train
+from autosam.training.run import devices
+from autosam.training.run.devices import (
     clip_gradients,
     diverged,
     ends_together,
@@ -33,9 +35,7 @@ from autosam.training.devices import (
     prepare,
     reproducible,
 )
-from autosam.training.joint import JointModel
-from autosam.training.loop import train
-from autosam.training.run_folder import CHECKPOINT, MODEL, TRAIN_LOG
+from autosam.training.run.run_folder import CHECKPOINT, MODEL, TRAIN_LOG
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
@@ -274,7 +274,7 @@ def test_the_others_wait_for_the_only_validation(tmp_path: Path) -> None:
         "import time\n"
         "from autosam.cli import main\n"
         "from autosam.training import loop\n"
-        "from autosam.training.devices import GRACE\n"
+        "from autosam.training.run.devices import GRACE\n"
         "plain = loop.validate\n"
         "def slow(*arguments, **options):\n"
         "    time.sleep(GRACE + 10)\n"
@@ -326,7 +326,7 @@ def test_two_processes_learn_what_one_does_with_twice_the_batch(tmp_path: Path) 
     assert run.stderr.count("wrote ") == 1, run.stderr
     assert run.stderr.count("trained parameters: ") == 1
 
-    from autosam.training.load_images import load_part
+    from autosam.training.samples.load_images import load_part
 
     config = load_config("medsam", overrides=[*overrides, "training.batch_size=2"])
     labeled_images = [load_part(data, config, part) for part in ("train", "val")]

@@ -9,10 +9,10 @@ from blobs import labeled_image, small_config, write_base
 from autosam.config import Config
 from autosam.errors import ConfigError, InputError
 from autosam.models.networks import build_networks
-from autosam.training import estimate as module
-from autosam.training.estimate import Estimate, estimate
 from autosam.training.joint import JointModel
 from autosam.training.optimizer import part_table
+from autosam.training.run import estimate as module
+from autosam.training.run.estimate import Estimate, estimate
 
 
 @pytest.fixture(scope="module")

@@ -21,8 +21,8 @@ from autosam.models.networks import Networks, build_networks, load_networks, net
 from autosam.models.sam.variants import parameter_device
 from autosam.models.statistics.novelty import TILES_OF_A_KIND, NoveltyStatistics
 from autosam.pipeline.segmenter import Segmenter
-from autosam.training import fit_novelty as statistics
-from autosam.training.fit_novelty import add_statistics, complete_statistics, measure_statistics
+from autosam.training.fit import fit_novelty as statistics
+from autosam.training.fit.fit_novelty import add_statistics, complete_statistics, measure_statistics
 
 WITHOUT_SAM = ("model.sam=null", "decode.sam=false", "tiles.size=32")
 

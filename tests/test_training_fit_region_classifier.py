@@ -21,8 +21,8 @@ from autosam.models.files.checkpoint import ModelHeader, load_model, save_model
 from autosam.models.networks import Networks, build_networks, load_networks, network_tensors
 from autosam.pipeline.segmenter import Segmenter
 from autosam.regions import FEATURES, grow_tree
-from autosam.training import fit_region_classifier as judging
-from autosam.training.fit_region_classifier import (
+from autosam.training.fit import fit_region_classifier as judging
+from autosam.training.fit.fit_region_classifier import (
     add_region_classifier,
     best_ious,
     complete_region_classifier,

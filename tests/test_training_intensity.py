@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from autosam.training.intensity import change_intensity
+from autosam.training.samples.intensity import change_intensity
 
 STRONG = {"contrast": 0.3, "brightness": 0.15, "noise": 0.06, "blur": 1.2}
 

@@ -19,7 +19,7 @@ from autosam.prompts import Prompt
 from autosam.training import joint as module
 from autosam.training.joint import BatchLoss, JointModel
 from autosam.training.optimizer import make_optimizer
-from autosam.training.simulate import mask_box
+from autosam.training.prompting.simulate import mask_box
 
 WITHOUT_GENERATOR = ("model.generator=null", "prompts.method=user", "training.simulate.box_only=1.0")
 WITHOUT_GENERATOR += ("training.simulate.point_only=0.0",)

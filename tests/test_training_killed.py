@@ -11,7 +11,7 @@ import imagecodecs
 import pytest
 from blobs import SMALL, discs
 
-from autosam.training.run_folder import MODEL, TRAIN_LOG
+from autosam.training.run.run_folder import MODEL, TRAIN_LOG
 
 STEPS = 12
 

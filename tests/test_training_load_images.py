@@ -9,7 +9,7 @@ from memory_store import write_store
 from autosam.config import Config
 from autosam.data.store import Store
 from autosam.errors import ConfigError, InputError
-from autosam.training.load_images import load_part
+from autosam.training.samples.load_images import load_part
 
 POINT = "object,row,col,label\n1,16,17,1\n"
 

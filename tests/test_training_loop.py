@@ -22,10 +22,10 @@ from autosam.models.networks import Networks, build_networks, load_networks
 from autosam.pipeline.segmenter import WITHOUT_SAM
 from autosam.prompts import Prompt
 from autosam.training import loop
-from autosam.training.batches import make_batches, tile_size
 from autosam.training.joint import BatchLoss, JointModel
 from autosam.training.loop import Progress, train
-from autosam.training.run_folder import (
+from autosam.training.run.board import TensorBoardLog
+from autosam.training.run.run_folder import (
     CHECKPOINT,
     MODEL,
     PREVIEWS,
@@ -35,8 +35,8 @@ from autosam.training.run_folder import (
     VALIDATION_LOG,
     RunFolder,
 )
-from autosam.training.tensorboard import TensorBoardLog
-from autosam.training.validation import Validation
+from autosam.training.run.validation import Validation
+from autosam.training.samples.batches import make_batches, tile_size
 
 SCENES = [labeled_image(0), labeled_image(1)]
 VALIDATION = [labeled_image(2)]

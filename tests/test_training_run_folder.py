@@ -14,7 +14,7 @@ from blobs import small_config
 
 from autosam.config import Config, load_config
 from autosam.errors import AutosamError, ConfigError, InputError, OutputError
-from autosam.training.run_folder import CHECKPOINT, MODEL, SETTINGS, TRAIN_LOG, VALIDATION_LOG, RunFolder
+from autosam.training.run.run_folder import CHECKPOINT, MODEL, SETTINGS, TRAIN_LOG, VALIDATION_LOG, RunFolder
 
 CONFIG = small_config()
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from autosam.prompts import ABSENT
-from autosam.training.simulate import (
+from autosam.training.prompting.simulate import (
     PointSampling,
     correction_clicks,
     jitter_box,

@@ -12,8 +12,8 @@ from autosam.models.sam.interface import Embedding, render_mask_prompt
 from autosam.models.sam.variants import build_sam
 from autosam.prompts import Prompt
 from autosam.regions import find_regions
-from autosam.training.prompting import TilePrompts, ground_truth_prompts, predicted_prompts
-from autosam.training.soft import soft_mask_prompts
+from autosam.training.losses.soft import soft_mask_prompts
+from autosam.training.prompting.tile_prompts import TilePrompts, ground_truth_prompts, predicted_prompts
 
 
 def smooth_logits(amplitude: float) -> Tensor:

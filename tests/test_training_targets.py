@@ -7,7 +7,7 @@ from scipy import ndimage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from autosam.training.targets import generator_targets, mask_targets
+from autosam.training.samples.targets import generator_targets, mask_targets
 
 BOTH = ("foreground", "boundary")
 AFFINITIES = ("affinity_row", "affinity_col")

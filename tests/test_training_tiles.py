@@ -14,9 +14,9 @@ from torch.utils.data import DataLoader
 from autosam.data import LabeledImage
 from autosam.errors import InputError
 from autosam.prompts.prompt import Prompt
-from autosam.training.deform import bend_tile
-from autosam.training.prompting import match_regions
-from autosam.training.tiles import Augmentation, Tile, TileBatch, TileDataset, collate_tiles, cut_tile
+from autosam.training.prompting.tile_prompts import match_regions
+from autosam.training.samples.deform import bend_tile
+from autosam.training.samples.tiles import Augmentation, Tile, TileBatch, TileDataset, collate_tiles, cut_tile
 
 STRONG = Augmentation(zoom=(0.5, 2.0), contrast=0.3, brightness=0.15, noise=0.06, blur=1.2)
 BENT = replace(STRONG, elastic=4.0)

@@ -15,8 +15,8 @@ from autosam.errors import InputError
 from autosam.metrics import adapted_rand, evaluate_pair, pool
 from autosam.models.networks import Networks
 from autosam.pipeline.segmenter import Segmenter
-from autosam.training import validation
-from autosam.training.validation import Validation, validate
+from autosam.training.run import validation
+from autosam.training.run.validation import Validation, validate
 
 PIPELINE = ["ap50", "ap75", "mean_ap", "dice", "iou", "f1", "a_rand"]
 GENERATOR = ["generator_ap50", "generator_ap75", "generator_mean_ap"]

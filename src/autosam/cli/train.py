@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from autosam.training.estimate import Estimate
+    from autosam.training.run.estimate import Estimate
 
 
 def train(
@@ -54,11 +54,11 @@ def train(
     from autosam.config import load_config
     from autosam.errors import ConfigError
     from autosam.models.precision import choose_device
-    from autosam.training.estimate import estimate
-    from autosam.training.load_images import load_part
     from autosam.training.loop import Progress as Report
     from autosam.training.loop import train as run_training
-    from autosam.training.run_folder import CHECKPOINT, SETTINGS, check_resumable
+    from autosam.training.run.estimate import estimate
+    from autosam.training.run.run_folder import CHECKPOINT, SETTINGS, check_resumable
+    from autosam.training.samples.load_images import load_part
 
     if out is None and not dry_run:
         raise ConfigError("no folder for the run; give one with --output RUN")

@@ -17,10 +17,10 @@ from autosam.pipeline.segmenter import Segmenter
 from autosam.studies.finished import Result, Results, Training
 from autosam.studies.scores import StudyScores, digest_of, row_of, score_labeled_images
 from autosam.studies.settings import Setup, as_normalized
-from autosam.training.batches import check_networks_used
-from autosam.training.load_images import load_part
 from autosam.training.loop import Progress, train
-from autosam.training.run_folder import CHANGEABLE, CHECKPOINT, SETTINGS, TRAIN_LOG
+from autosam.training.run.run_folder import CHANGEABLE, CHECKPOINT, SETTINGS, TRAIN_LOG
+from autosam.training.samples.batches import check_networks_used
+from autosam.training.samples.load_images import load_part
 
 RUNS = "runs"
 SplitPart = Literal["train", "val"]
@@ -53,7 +53,7 @@ class LabeledData:
     Parameters
     ----------
     path : Path
-        As `autosam.training.load_images.load_part` takes it.
+        As `autosam.training.samples.load_images.load_part` takes it.
     """
 
     def __init__(self, path: Path) -> None:

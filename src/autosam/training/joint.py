@@ -18,9 +18,9 @@ from autosam.models.sam.interface import LOW_RES_STRIDE, Embedding, preprocess
 from autosam.models.sam.variants import image_size
 from autosam.prompts import Prompt
 from autosam.regions import affinity_maps
-from autosam.training.answers import Answers, by_kind, learn
-from autosam.training.losses import GENERATOR_LOSSES
-from autosam.training.prompting import (
+from autosam.training.losses.answers import Answers, by_kind, learn
+from autosam.training.losses.pixel_losses import GENERATOR_LOSSES
+from autosam.training.prompting.tile_prompts import (
     TilePrompts,
     ground_truth_prompts,
     match_user_prompts,
@@ -28,7 +28,7 @@ from autosam.training.prompting import (
     vary,
     vary_thresholds,
 )
-from autosam.training.targets import generator_targets
+from autosam.training.samples.targets import generator_targets
 
 
 class BatchLoss(NamedTuple):

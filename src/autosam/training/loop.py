@@ -17,8 +17,13 @@ from autosam.errors import AutosamError, ConfigError
 from autosam.images import ensure_folder, write_png
 from autosam.models.networks import Networks, build_networks
 from autosam.training.average import exponential_average
-from autosam.training.batches import check_trainable, make_batches, tile_size
-from autosam.training.devices import (
+from autosam.training.fit.fit_novelty import complete_statistics
+from autosam.training.fit.fit_region_classifier import complete_region_classifier
+from autosam.training.joint import BatchLoss, JointModel, UserPrompts
+from autosam.training.losses.batch_loss import StepLoss, step_loss
+from autosam.training.optimizer import make_optimizer, trainable_parameters
+from autosam.training.run.board import TensorBoardLog
+from autosam.training.run.devices import (
     clip_gradients,
     diverged,
     ends_together,
@@ -28,16 +33,11 @@ from autosam.training.devices import (
     prepare,
     reproducible,
 )
-from autosam.training.fit_novelty import complete_statistics
-from autosam.training.fit_region_classifier import complete_region_classifier
-from autosam.training.joint import BatchLoss, JointModel, UserPrompts
-from autosam.training.optimizer import make_optimizer, trainable_parameters
-from autosam.training.run_folder import MODEL, PREVIEWS, TENSORBOARD, TRAIN_LOG, VALIDATION_LOG, RunFolder
-from autosam.training.saving import averaged_networks, median_diameter, save_trained
+from autosam.training.run.run_folder import MODEL, PREVIEWS, TENSORBOARD, TRAIN_LOG, VALIDATION_LOG, RunFolder
+from autosam.training.run.saving import averaged_networks, median_diameter, save_trained
+from autosam.training.run.validation import validate
+from autosam.training.samples.batches import check_trainable, make_batches, tile_size
 from autosam.training.schedule import learning_rate, predicted_share
-from autosam.training.step import StepLoss, step_loss
-from autosam.training.tensorboard import TensorBoardLog
-from autosam.training.validation import validate
 
 RATES = {"sam": "learning_rate", "generator": "generator_learning_rate"}
 """Columns of the log by the part of the model whose learning rate they hold."""

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from autosam.config import TrainingConfig
-from autosam.training.losses import (
+from autosam.training.losses.pixel_losses import (
     GENERATOR_LOSSES,
     MASK_LOSSES,
     MaskLoss,

@@ -8,7 +8,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from autosam.training.tensorboard import TensorBoardLog
+from autosam.training.run.board import TensorBoardLog
 
 WRITER = "torch.utils.tensorboard"
 

@@ -13,10 +13,10 @@ from autosam.data import LabeledImage
 from autosam.models.networks import build_networks
 from autosam.models.parameters import PartParameters
 from autosam.models.precision import autocast, use_bfloat16
-from autosam.training.batches import check_trainable, tile_size
 from autosam.training.joint import JointModel
 from autosam.training.optimizer import make_optimizer, part_table
-from autosam.training.tiles import Augmentation, Tile, TileDataset, collate_tiles
+from autosam.training.samples.batches import check_trainable, tile_size
+from autosam.training.samples.tiles import Augmentation, Tile, TileDataset, collate_tiles
 
 OPTIMIZER_COPIES = 2
 """Adam and AdamW keep the first and the second moment of every gradient."""

@@ -11,7 +11,7 @@ from autosam.config import Config
 from autosam.data import LabeledImage
 from autosam.models.files.checkpoint import ModelHeader, save_model
 from autosam.models.networks import Networks, network_tensors
-from autosam.training.validation import SECONDS
+from autosam.training.run.validation import SECONDS
 
 
 def averaged_networks(averaged: AveragedModel, networks: Networks) -> Networks:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from autosam.training.joint import BatchLoss
-from autosam.training.step import StepLoss, step_loss
+from autosam.training.losses.batch_loss import StepLoss, step_loss
 
 
 class Ranks:

@@ -13,8 +13,8 @@ from autosam.errors import ConfigError, InputError
 from autosam.models.networks import Networks
 from autosam.models.sam.variants import image_size
 from autosam.pipeline.segmenter import WITHOUT_SAM
-from autosam.training.saving import median_diameter
-from autosam.training.tiles import Augmentation, TileBatch, TileDataset, collate_tiles
+from autosam.training.run.saving import median_diameter
+from autosam.training.samples.tiles import Augmentation, TileBatch, TileDataset, collate_tiles
 
 
 def check_trainable(config: Config, train_images: Sequence[LabeledImage]) -> None:

@@ -14,7 +14,13 @@ from autosam.models.sam.interface import LOW_RES_STRIDE
 from autosam.prompts import Prompt, make_prompts
 from autosam.prompts.deduplicate import box_iou
 from autosam.regions import find_regions
-from autosam.training.simulate import PointSampling, jitter_box, low_resolution_mask, mask_box, sample_points
+from autosam.training.prompting.simulate import (
+    PointSampling,
+    jitter_box,
+    low_resolution_mask,
+    mask_box,
+    sample_points,
+)
 
 Matching = Literal["hungarian", "overlap"]
 """How regions get their objects, see `match_regions`."""

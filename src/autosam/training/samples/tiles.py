@@ -17,8 +17,8 @@ from autosam.errors import InputError
 from autosam.images import Window, read_window
 from autosam.pipeline.find_zoom import typical_diameter, wanted_zoom
 from autosam.prompts.prompt import Prompt
-from autosam.training.deform import bend_tile, part_pieces, place_prompts
-from autosam.training.intensity import change_intensity
+from autosam.training.samples.deform import bend_tile, part_pieces, place_prompts
+from autosam.training.samples.intensity import change_intensity
 
 
 @dataclass(frozen=True)

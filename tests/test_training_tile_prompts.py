@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from autosam.prompts import ABSENT, MaskPrompt, Prompt
-from autosam.training.prompting import (
+from autosam.training.prompting.simulate import PointSampling
+from autosam.training.prompting.tile_prompts import (
     Matching,
     TilePrompts,
     ground_truth_prompts,
@@ -14,7 +15,6 @@ from autosam.training.prompting import (
     vary,
     vary_thresholds,
 )
-from autosam.training.simulate import PointSampling
 
 
 def blocks() -> np.ndarray:

@@ -19,7 +19,7 @@ from autosam.models.files.checkpoint import STATISTICS, ModelHeader, join_parts,
 from autosam.models.generator.maps import predict_maps
 from autosam.models.networks import Networks, load_networks
 from autosam.models.statistics.novelty import NoveltyStatistics, describe_tiles, fit_statistics
-from autosam.training.batches import tile_size
+from autosam.training.samples.batches import tile_size
 
 TILES = 1000
 """Most training tiles that are described; no source has more than an equal share."""

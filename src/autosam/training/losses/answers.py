@@ -14,10 +14,10 @@ from autosam.config import TrainingConfig
 from autosam.models.sam.interface import Embedding, dense_position, embed_prompts
 from autosam.models.sam.postprocess import FUSION_LIMIT
 from autosam.prompts import Prompt
-from autosam.training.losses import MASK_LOSSES, mask_iou
-from autosam.training.simulate import correction_clicks
-from autosam.training.soft import soft_mask_prompts
-from autosam.training.targets import mask_targets
+from autosam.training.losses.pixel_losses import MASK_LOSSES, mask_iou
+from autosam.training.losses.soft import soft_mask_prompts
+from autosam.training.prompting.simulate import correction_clicks
+from autosam.training.samples.targets import mask_targets
 
 
 class Answers(NamedTuple):

@@ -1,0 +1,1 @@
+"""Prompts of a training tile and the objects that they point at."""

@@ -1,0 +1,1 @@
+"""Around the loop: files of a run, devices, validation, memory estimate."""
