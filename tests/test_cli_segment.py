@@ -432,7 +432,7 @@ def test_an_interrupted_run_says_how_to_go_on(autosam, tmp_path, monkeypatch):
     save(tmp_path / "in" / "b.tif")
     whole = Segmenter.segment
 
-    def interrupted(self, image, *, zoom=None, prompts=None, oracle=None, progress=None):
+    def interrupted(self, image, *, zoom=None, prompts=None, progress=None):
         if (tmp_path / "out" / "a_labels.tif").exists():
             raise KeyboardInterrupt
         return whole(self, image, prompts=prompts, progress=progress)

@@ -13,6 +13,7 @@ from autosam import cli
 from autosam.config import load_config
 from autosam.images import read_image, read_labels
 from autosam.models.networks import Networks
+from autosam.pipeline import batch
 from autosam.pipeline.segmenter import Segmenter
 
 PLACES = [(15, 15, 8, 9), (42, 40, 10, 8)]
@@ -157,13 +158,13 @@ def test_one_truth_for_one_image_whatever_their_names_and_semantic_ones(autosam,
     save(tmp_path / "a.tif", SPOTS)
     save(tmp_path / "liver.tif", np.where(TRUTH > 0, 255, 0).astype(np.uint8))
     given = []
-    whole = Segmenter.segment
+    whole = batch.segment_with_oracle
 
-    def spied(self, image, *, oracle=None, **rest):
-        given.append(oracle)
-        return whole(self, image, oracle=oracle, **rest)
+    def spied(segmenter, image, truth, **rest):
+        given.append(truth)
+        return whole(segmenter, image, truth, **rest)
 
-    monkeypatch.setattr(Segmenter, "segment", spied)
+    monkeypatch.setattr(batch, "segment_with_oracle", spied)
     assert "--components" in autosam("a.tif", "--oracle-mask", "liver.tif")[1]
     assert "--components" not in autosam("a.tif", "--oracle-mask", "liver.tif", "--components", "--overwrite")[1]
     assert np.unique(given[0]).tolist() == [0, 255]

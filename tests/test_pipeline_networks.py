@@ -11,7 +11,8 @@ from autosam.errors import ConfigError
 from autosam.models.generator.sam_unet import SamGenerator
 from autosam.models.networks import Networks
 from autosam.models.sam.variants import build_sam
-from autosam.pipeline.maps import image_maps
+from autosam.pipeline.predict import predict
+from autosam.pipeline.probability_maps import MapSettings
 from autosam.prompts import Prompt
 
 ENCODER_ONLY = {
@@ -62,17 +63,11 @@ def test_sam_without_a_generator_answers_prompts_by_hand(monkeypatch):
     result = subject.segment(SPOTS, prompts=[Prompt(np.array([[50.0, 100.0]]), ONE)])
     check(result, SPOTS.shape)
     np.testing.assert_array_equal(result.labels, SPOT_LABELS == 2)
-    nothing = [np.zeros((64, 64, 3), np.float32)]
     with pytest.raises(ConfigError, match="the model has no generator, so it predicts no maps"):
-        image_maps(
+        predict(
             subject.networks,
-            nothing,
-            nothing,
-            scale=1.0,
-            how="avg",
-            tile_size=64,
-            overlap=0.0,
-            settings=subject.config.decode,
+            subject.view(SPOTS),
+            MapSettings(64, 0.0, False, (1.0,), precision="auto", combine="avg"),
         )
 
 

@@ -12,7 +12,7 @@ from autosam.instances import MaskCrop
 from autosam.models.networks import Networks
 from autosam.models.sam import masks
 from autosam.models.sam.interface import Decoded
-from autosam.models.sam.oracle import Oracle
+from autosam.pipeline.oracle import Oracle, segment_with_oracle
 
 SHAPE = (60, 60)
 IMAGE, TRUTH = draw_ellipses(SHAPE, [(15, 15, 9, 9), (42, 40, 10, 8)])
@@ -69,7 +69,7 @@ def areas(labels):
 @pytest.mark.parametrize("prompts", [BY_POINT, {}])
 def test_the_mask_that_is_the_object_is_kept_though_its_predicted_iou_is_the_lowest(sam, three_masks, prompts):
     subject = segmenter(sam, prompts=prompts)
-    result = subject.segment(IMAGE, oracle=TRUTH)
+    result = segment_with_oracle(subject, IMAGE, TRUTH)
     np.testing.assert_array_equal(result.labels, TRUTH)
     # What SAM does by itself, and then all three masks.
     assert [multimask for count, multimask in three_masks if count] == [prompts == BY_POINT, True]
@@ -91,7 +91,7 @@ def test_the_single_mask_of_a_clear_prompt_is_among_the_choices(sam, monkeypatch
 
     monkeypatch.setattr(masks, "decode", decode)
     subject = segmenter(sam)
-    plain, result = subject.segment(IMAGE), subject.segment(IMAGE, oracle=TRUTH)
+    plain, result = subject.segment(IMAGE), segment_with_oracle(subject, IMAGE, TRUTH)
     np.testing.assert_array_equal(result.labels, TRUTH)
     np.testing.assert_array_equal(result.labels, plain.labels)
     np.testing.assert_array_equal(result.scores, plain.scores)
@@ -99,7 +99,7 @@ def test_the_single_mask_of_a_clear_prompt_is_among_the_choices(sam, monkeypatch
 
 def test_the_progress_of_both_ways_is_one(sam, three_masks):
     seen = []
-    segmenter(sam).segment(IMAGE, oracle=TRUTH, progress=lambda done, todo: seen.append((done, todo)))
+    segment_with_oracle(segmenter(sam), IMAGE, TRUTH, progress=lambda done, todo: seen.append((done, todo)))
     assert seen == [(1, 2), (2, 2)]
 
 
@@ -113,14 +113,14 @@ def test_the_best_of_the_three_by_hand(sam, three_masks):
     truth = TRUTH.copy()
     first = np.flatnonzero((truth == 1).any(axis=1))[0]
     truth[first : first + 4] = np.where(truth[first : first + 4] == 1, 0, truth[first : first + 4])
-    result = segmenter(sam, prompts=BY_POINT).segment(IMAGE, oracle=truth)
+    result = segment_with_oracle(segmenter(sam, prompts=BY_POINT), IMAGE, truth)
     np.testing.assert_array_equal(result.labels, truth)
 
 
 @pytest.mark.parametrize("truth", [np.zeros(SHAPE, np.uint8), np.where(TRUTH == 2, 7, 0)])
 def test_where_no_mask_covers_an_object_sam_keeps_what_it_prefers(sam, three_masks, truth):
     subject = segmenter(sam, prompts=BY_POINT)
-    plain, result = subject.segment(IMAGE), subject.segment(IMAGE, oracle=truth)
+    plain, result = subject.segment(IMAGE), segment_with_oracle(subject, IMAGE, truth)
     np.testing.assert_array_equal(result.labels == 1, plain.labels == 1)
     np.testing.assert_array_equal(result.labels == 2, (TRUTH if truth.any() else plain.labels) == 2)
 
@@ -128,18 +128,18 @@ def test_where_no_mask_covers_an_object_sam_keeps_what_it_prefers(sam, three_mas
 def test_ids_of_any_kind_and_a_zoomed_image(sam, three_masks):
     truth = np.where(TRUTH == 1, np.uint64(2**40), TRUTH.astype(np.uint64))
     subject = segmenter(sam, prompts=BY_POINT, images={"zoom": 2.0})
-    plain, result = subject.segment(IMAGE).labels, subject.segment(IMAGE, oracle=truth).labels
+    plain, result = subject.segment(IMAGE).labels, segment_with_oracle(subject, IMAGE, truth).labels
     assert all(more > less for more, less in zip(areas(result), areas(plain), strict=True))
     assert np.count_nonzero((result > 0) != (TRUTH > 0)) < 0.15 * np.count_nonzero(TRUTH)
 
 
 def test_the_grid_keeps_one_mask_for_each_point(sam, three_masks):
-    result = segmenter(sam, prompts={"method": "grid", "grid": 10}).segment(IMAGE, oracle=TRUTH)
+    result = segment_with_oracle(segmenter(sam, prompts={"method": "grid", "grid": 10}), IMAGE, TRUTH)
     np.testing.assert_array_equal(result.labels, TRUTH)
 
 
 def test_an_image_without_objects(sam):
-    result = segmenter(sam).segment(np.zeros(SHAPE, np.uint8), oracle=TRUTH)
+    result = segment_with_oracle(segmenter(sam), np.zeros(SHAPE, np.uint8), TRUTH)
     assert not result.labels.any()
     assert result.scores.shape == (0,)
 
@@ -147,7 +147,7 @@ def test_an_image_without_objects(sam):
 def test_the_oracle_works_with_channels(sam, three_masks):
     first, second = (np.where(number == TRUTH, 220, 30).astype(np.uint8) for number in (1, 2))
     subject = segmenter(sam, prompts=BY_POINT, images={"combine": "max"})
-    np.testing.assert_array_equal(subject.segment([first, second], oracle=TRUTH).labels, TRUTH)
+    np.testing.assert_array_equal(segment_with_oracle(subject, [first, second], TRUTH).labels, TRUTH)
 
 
 @pytest.mark.parametrize(
@@ -160,12 +160,12 @@ def test_the_oracle_works_with_channels(sam, three_masks):
 )
 def test_what_is_no_truth_is_refused(sam, truth, message):
     with pytest.raises(InputError, match=message):
-        segmenter(sam).segment(IMAGE, oracle=truth)
+        segment_with_oracle(segmenter(sam), IMAGE, truth)
 
 
 def test_there_must_be_masks_to_choose_from(sam):
     with pytest.raises(ConfigError, match=r"decode\.sam=false asks for none"):
-        segmenter(sam, decode={"sam": False}).segment(IMAGE, oracle=TRUTH)
+        segment_with_oracle(segmenter(sam, decode={"sam": False}), IMAGE, TRUTH)
 
 
 def test_iou_counts_the_whole_of_an_object():

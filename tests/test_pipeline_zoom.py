@@ -16,9 +16,11 @@ from test_pipeline_segmenter import (
     small_generator,
 )
 
-from autosam import Segmentation
 from autosam.errors import ConfigError, InputError
-from autosam.pipeline import segmenter as segmenter_module
+from autosam.pipeline import merging
+from autosam.pipeline.oracle import segment_with_oracle
+from autosam.pipeline.probability_maps import Maps
+from autosam.pipeline.propose import Proposals, Regions
 from autosam.prompts import Prompt
 
 SMALLER = {"min_size": 8}
@@ -94,18 +96,16 @@ def test_ids_of_a_crowd_have_no_gaps_and_rise_in_raster_order(sam, scale):
     check(zoomed(sam, scale, decode={"sam": False}).segment(crowd()[0]), (300, 420))
 
 
-def test_ids_rise_in_raster_order_where_resampling_swaps_the_first_pixels(sam, monkeypatch):
+def test_ids_rise_in_raster_order_where_resampling_swaps_the_first_pixels(sam):
     # At twice the size object 1 begins a row above object 2; in the image both begin in row 0, 2 on the left.
     # Object 3 is smaller than a pixel of the image.
     found = np.zeros((4, 8), dtype=np.int32)
     found[0:4, 6:8], found[1:4, 0:2], found[2, 4] = 1, 2, 3
     asked = [Prompt(np.array([[float(row), 3.5]]), ONE) for row in range(3)]
-    large = Segmentation(
-        found, np.array([0.1, 0.2, 0.3]), asked, np.array([1, 0, 2]), found, {}, np.zeros((4, 8, 3), np.uint8)
-    )
-    subject = zoomed(sam, 2.0)
-    monkeypatch.setattr(subject, "_segment", lambda *_: large)
-    result = subject.segment(noise(2, 4))
+    view = zoomed(sam, 2.0).view(noise(2, 4))
+    proposals = Proposals(Regions(found), asked, first_user=3)
+    scores, prompt_of = np.array([0.1, 0.2, 0.3]), np.array([1, 0, 2])
+    result = merging.to_own_grid(view, Maps({}), proposals, found, scores, prompt_of)
     np.testing.assert_array_equal(result.labels, [[1, 0, 0, 2], [1, 0, 0, 2]])
     assert result.scores.tolist() == [0.2, 0.1]
     assert result.prompt_of.tolist() == [0, 1]
@@ -120,8 +120,9 @@ def test_scale_1_changes_no_byte_and_resamples_nothing(sam, monkeypatch):
 
     image = noise(70, 90)
     before = segmenter(sam, small_generator()).segment(image)
-    for name in ("zoom_image", "unzoomed", "zoom_prompts"):
-        monkeypatch.setattr(segmenter_module, name, never)
+    for name in ("resize_labels", "resize_map", "zoom_prompts"):
+        monkeypatch.setattr(merging, name, never)
+    monkeypatch.setattr("autosam.images.zoom.resize", never)
     assert same_bytes(before, segmenter(sam, small_generator(), images={"zoom": 1.0}).segment(image))
 
 
@@ -191,17 +192,17 @@ def test_a_zoom_multiplies_the_models_own(sam):
     ],
 )
 def test_the_zoom_brings_an_image_to_the_training_images(sam, known, image, wanted):
-    assert segmenter(sam, BrightPixels(), images=known).zoom(**image) == wanted
+    assert segmenter(sam, BrightPixels(), images=known).known_zoom(**image) == wanted
 
 
 def test_a_diameter_that_the_model_cannot_compare(sam):
     with pytest.raises(ConfigError, match="does not say how large the objects were"):
-        segmenter(sam, BrightPixels()).zoom(diameter=10.0)
+        segmenter(sam, BrightPixels()).known_zoom(diameter=10.0)
 
 
 def test_a_scale_that_can_only_be_a_mistake(sam):
     with pytest.raises(InputError, match="would be zoomed 2000 times"):
-        segmenter(sam, BrightPixels(), images={"pixel_size": 5.0}).zoom(pixel_size_nm=10_000)
+        segmenter(sam, BrightPixels(), images={"pixel_size": 5.0}).known_zoom(pixel_size_nm=10_000)
 
 
 class CountingPixels(BrightPixels):
@@ -262,14 +263,14 @@ def test_objects_off_the_scale_of_the_training_are_seen_zoomed(sam, monkeypatch)
         sure = segmenter(sam, BrightPixels(), **alone, merge={"fallback": fallback}).segment(image)
         assert sure.zoom == pytest.approx(2.0, abs=0.15)
     with monkeypatch.context() as nobody:
-        nobody.setattr("autosam.pipeline.segmenter.SURE", 1.0)
+        nobody.setattr("autosam.pipeline.find_zoom.SURE", 1.0)
         assert segmenter(sam, BrightPixels(), **alone).segment(image).zoom == 1
     # How far off is far.
     bold = segmenter(sam, BrightPixels(), images={"diameter": 1.5 * diameter, "zoom_tolerance": 1.3})
     assert bold.segment(image).zoom == pytest.approx(1.5, abs=0.15)
     # Whoever points at objects, or brings the truth, means the image as it is.
     assert subject.segment(image, prompts=result.prompts[:1]).zoom == 1
-    assert subject.segment(image, oracle=labels).zoom == 1
+    assert segment_with_oracle(subject, image, labels).zoom == 1
 
 
 def test_maps_are_averaged_over_zooms(sam):

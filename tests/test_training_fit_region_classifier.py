@@ -20,6 +20,7 @@ from autosam.metrics import average_precision
 from autosam.models.files.checkpoint import ModelHeader, load_model, save_model
 from autosam.models.networks import Networks, build_networks, load_networks, network_tensors
 from autosam.pipeline.segmenter import Segmenter
+from autosam.pipeline.view import View
 from autosam.regions import FEATURES, grow_tree
 from autosam.training.fit import fit_region_classifier as judging
 from autosam.training.fit.fit_region_classifier import (
@@ -197,13 +198,13 @@ def test_it_is_the_forest_of_scikit_learn() -> None:
 
 def test_sources_have_at_most_so_many_images_each(networks: Networks, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[NDArray[np.uint8]] = []
-    real = judging._Watcher.segment
+    real = Segmenter.view
 
-    def segment(watcher: judging._Watcher, image: NDArray[np.uint8], **how: float) -> object:
+    def view(segmenter: Segmenter, image: NDArray[np.uint8], **how: bool) -> View:
         seen.append(image)
-        return real(watcher, image, **how)
+        return real(segmenter, image, **how)
 
-    monkeypatch.setattr(judging._Watcher, "segment", segment)
+    monkeypatch.setattr(Segmenter, "view", view)
     labeled_images = [replace(pairs(seed), source="b" if seed < 10 else "a") for seed in range(12)]
     done: list[tuple[int, int]] = []
     assert (

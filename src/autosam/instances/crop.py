@@ -1,9 +1,12 @@
 """One mask, kept as a crop, so that a thousand masks of a large image stay small."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+
+from autosam.images import read_window
+from autosam.images.coverage import half_covered, mask_coverage
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,3 +30,34 @@ class MaskCrop:
     mask: NDArray[np.bool_]
     score: float
     prompt: int
+
+
+def resize_crop(
+    crop: MaskCrop,
+    grid: tuple[int, int],
+    shape: tuple[int, int],
+    *,
+    foreground: NDArray[np.float32] | None = None,
+) -> MaskCrop | None:
+    """Bring a mask to another grid of the same image, as `resize_labels` does with labels.
+
+    Parameters
+    ----------
+    crop : MaskCrop
+        On the first grid.
+    grid, shape : tuple of int
+        Rows and columns of the image on the first and on the second grid.
+    foreground : ndarray of float32, shape `shape`, optional
+        Probabilities that settle which of the pixels that the mask covers by half are its own.
+
+    Returns
+    -------
+    MaskCrop or None
+        In the crop of those pixels of the second grid which the old one reaches; None where the mask covers half
+        of none of them.
+    """
+    if grid == shape:
+        return crop
+    window, covered = mask_coverage(crop.mask, (crop.row, crop.col), grid, shape)
+    mask = half_covered(covered, None if foreground is None else read_window(foreground, window))
+    return replace(crop, row=window.row, col=window.col, mask=mask) if mask.any() else None

@@ -13,6 +13,7 @@ from autosam.errors import InputError
 from autosam.images import ImageSource, ensure_folder, read_image, read_pixel_size, write_labels, write_png
 from autosam.images.multichannel import MultichannelImage, read_channels
 from autosam.instances import measure_instances, write_table
+from autosam.pipeline.oracle import segment_with_oracle
 from autosam.pipeline.record import RunRecord
 from autosam.pipeline.segmentation import Segmentation
 from autosam.pipeline.segmenter import Segmenter
@@ -122,7 +123,7 @@ def segment_batch(
     prompts_sha256 : str
         Hash of the table that ``prompts_for`` reads, for the record.
     oracle_for : callable, optional
-        Gives the true labels of an image, to choose among SAM's masks; see `Segmenter.segment`. The results are
+        Gives the true labels of an image, to choose among SAM's masks; see `segment_with_oracle`. The results are
         an upper bound, and the record says so by the hash.
     oracle_sha256 : str, optional
         Hash of all labels that ``oracle_for`` gives, for the record.
@@ -175,14 +176,14 @@ def segment_batch(
                 first = image[0] if isinstance(image, list) else image
                 prompts = None if prompts_for is None else prompts_for(source, (first.shape[0], first.shape[1]))
                 size_nm = _pixel_size(source) if pixel_size_nm is None else pixel_size_nm
-                zoom = segmenter.zoom(pixel_size_nm=size_nm, diameter=diameter)
-                result = segmenter.segment(
-                    image,
-                    zoom=zoom,
-                    prompts=prompts,
-                    oracle=None if oracle_for is None else oracle_for(source),
-                    progress=None if progress is None else lambda done, todo: progress(done / todo),
-                )
+                zoom = segmenter.known_zoom(pixel_size_nm=size_nm, diameter=diameter)
+                tick = None if progress is None else lambda done, todo: progress(done / todo)
+                if oracle_for is None:
+                    result = segmenter.segment(image, zoom=zoom, prompts=prompts, progress=tick)
+                else:
+                    result = segment_with_oracle(
+                        segmenter, image, oracle_for(source), zoom=zoom, prompts=prompts, progress=tick
+                    )
                 measured = np.stack(image, axis=-1) if isinstance(image, list) else image
                 _write(source, outputs, measured, result, draw_prompts, save_prompts, size_nm)
             except InputError as error:

@@ -1,4 +1,4 @@
-"""Images of another scale than the training images: known beforehand, or found out from the objects themselves."""
+"""The zoom of an image: known beforehand, or found from the objects themselves."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from autosam.errors import ConfigError
 from autosam.images.zoom import LARGEST, TOLERANCE, settled
 from autosam.pipeline.segmentation import Segmentation
+from autosam.pipeline.view import View
 
 FEWEST = 5
 """Objects that tell a typical diameter; fewer tell nothing."""
@@ -41,12 +42,12 @@ def known_zoom(
     diameter, trained_diameter : float, optional
         Typical diameter of their objects in pixels; counts before the pixel size.
     zoom_tolerance : float
-        As `segment_at_own_scale`, which shall not see an image better than somebody who knows its scale.
+        As in `find_zoom`, which shall not see an image better than somebody who knows its zoom.
 
     Returns
     -------
     float or None
-        1 where the two agree to within the smaller one of ``zoom_tolerance`` and ``scale.TOLERANCE``; None where
+        1 where the two agree to within the smaller one of ``zoom_tolerance`` and ``zoom.TOLERANCE``; None where
         one of them is not known.
 
     Raises
@@ -87,47 +88,47 @@ def wanted_zoom(diameter: float, *, trained: float) -> float:
     return float(np.clip(trained / diameter, 1 / LARGEST, LARGEST))
 
 
-def segment_at_own_scale(
-    segment: Callable[[float], Segmentation], *, trained: float, zoom_tolerance: float = 1.6, sure: float = 0.0
-) -> Segmentation:
-    """Segment an image as it is, and again zoomed where its objects are off the scale of the training.
+def find_zoom(
+    view: View, look: Callable[[View], tuple[View, Segmentation]], *, trained: float, zoom_tolerance: float
+) -> View:
+    """Look at an image as it is, and again zoomed where its objects are off the size of the training objects.
 
     Parameters
     ----------
-    segment : callable
-        Segments the image at a zoom; its labels are on the image's own grid.
+    view : View
+        At zoom 1.
+    look : callable
+        Segments a view; gives it back with the maps that it has predicted.
     trained : float
         Median diameter of the training objects in pixels of their images.
     zoom_tolerance : float
-        An image is seen again only where its objects are this many times larger or smaller: less can be a matter
+        An image is seen again only where its objects are this many times larger or smaller. Less can be a matter
         of which objects it shows, and is within what networks learn to bear.
-    sure : float
-        Objects with a lower score do not tell the diameter.
 
     Returns
     -------
-    Segmentation
-        That of the last pass; its ``zoom`` says how the image was seen. The first one, at 1, where the
-        objects are within a factor of ``zoom_tolerance``, or fewer than ``FEWEST``; afterwards the smaller one of
-        it and ``NEAR`` counts. A pass that finds fewer than ``FEWEST`` is given up for the one before.
+    View
+        That of the last look. The first one, at 1, where the objects are within a factor of ``zoom_tolerance``, or
+        fewer than ``FEWEST`` are sure; afterwards the smaller one of it and ``NEAR`` counts. A look that finds
+        fewer than ``FEWEST`` is given up for the one before.
     """
-    result = segment(1.0)
+    seen, found = look(view)
     tolerance = zoom_tolerance
     for _ in range(PASSES - 1):
-        diameter = _diameter_of(result, sure)
+        diameter = _sure_diameter(found)
         if diameter is None:
             break
         wanted = wanted_zoom(diameter, trained=trained)
-        if 1 / tolerance <= wanted / result.zoom <= tolerance:
+        if 1 / tolerance <= wanted / seen.zoom <= tolerance:
             break
         tolerance = min(zoom_tolerance, NEAR)
-        again = segment(wanted)
-        if _diameter_of(again, sure) is None:
+        again, found = look(view.at(wanted))
+        if _sure_diameter(found) is None:
             break
-        result = again
-    return result
+        seen = again
+    return seen
 
 
-def _diameter_of(result: Segmentation, sure: float) -> float | None:
-    scores = np.concatenate([[0.0], result.scores])
-    return typical_diameter(np.where(scores[result.labels] >= sure, result.labels, 0) if sure else result.labels)
+def _sure_diameter(found: Segmentation) -> float | None:
+    scores = np.concatenate([[0.0], found.scores])
+    return typical_diameter(np.where(scores[found.labels] >= SURE, found.labels, 0))

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from autosam.images import resize_labels, resize_map
-from autosam.prompts import Prompt, zoom_prompts
+from autosam.prompts import Prompt
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,27 +52,3 @@ class Segmentation:
     def out_of_distribution(self) -> bool:
         """Whether the image is unlike those that the model was trained on, as far as the model can tell."""
         return self.novelty is not None and self.novelty > 1
-
-
-def unzoomed(result: Segmentation, picture: NDArray[np.uint8], factors: tuple[float, float]) -> Segmentation:
-    """Bring a segmentation of a zoomed image back to the image's own grid."""
-    shape = (picture.shape[0], picture.shape[1])
-    maps = {name: resize_map(values, shape) for name, values in result.maps.items()}
-    labels = resize_labels(result.labels, shape, foreground=maps.get("foreground"))
-    ids, firsts = np.unique(labels, return_index=True)
-    # Resampling can lose an object smaller than a pixel, and swap the first pixels of two.
-    left = ids[np.argsort(firsts)]
-    left = left[left > 0]
-    numbers = np.zeros(len(result.scores) + 1, dtype=np.int32)
-    numbers[left] = np.arange(1, len(left) + 1)
-    back = zoom_prompts(result.prompts, (1 / factors[0], 1 / factors[1]))
-    return Segmentation(
-        labels=numbers[labels],
-        scores=result.scores[left - 1],
-        prompts=back,
-        prompt_of=result.prompt_of[left - 1],
-        regions=resize_labels(result.regions, shape, foreground=maps.get("foreground")),
-        maps=maps,
-        picture=picture,
-        novelty=result.novelty,
-    )

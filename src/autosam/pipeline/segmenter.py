@@ -1,4 +1,4 @@
-"""The way of one image: normalize, generate maps, emit prompts, ask SAM, merge."""
+"""The way of one image: view, predict, propose, decode, merge."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -6,39 +6,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from autosam.config import Config, load_config, make_model
 from autosam.errors import ConfigError, InputError
-from autosam.images import to_uint8, zoom_image
-from autosam.images.channels import mean_picture, normalize_channels
-from autosam.images.stain_normalization import normalize_stain
-from autosam.instances import MaskCrop, Merged, fill_from_regions
+from autosam.images import to_uint8
+from autosam.instances import MaskCrop
 from autosam.models.combine import CombineAnswers
 from autosam.models.files.zoo import resolve_model
 from autosam.models.networks import Networks, load_networks
 from autosam.models.precision import choose_device
-from autosam.models.sam.masks import decode_masks
-from autosam.models.sam.oracle import Oracle
+from autosam.models.sam.masks import ChooseMask, decode_masks
 from autosam.models.sam.variants import image_size
-from autosam.pipeline.find_zoom import SURE, known_zoom, segment_at_own_scale
-from autosam.pipeline.maps import image_maps
-from autosam.pipeline.segmentation import Segmentation, unzoomed
-from autosam.pipeline.steps import (
-    Regions,
-    candidates_of,
-    classify_regions,
-    merge_answers,
-    prompts_of,
-    threshold_regions,
-)
-from autosam.prompts import (
-    Prompt,
-    check_prompts,
-    deduplicate_prompts,
-    grid_prompts,
-    zoom_prompts,
-)
+from autosam.pipeline import find_zoom, merging, predict, propose
+from autosam.pipeline.probability_maps import Maps, MapSettings
+from autosam.pipeline.propose import Proposals, Regions
+from autosam.pipeline.segmentation import Segmentation
+from autosam.pipeline.view import Image, View, make_view
+from autosam.prompts import Prompt, check_prompts, grid_prompts, zoom_prompts
 
 DEFAULT_MODEL = "mito"
 WITHOUT_SAM = 512
@@ -48,12 +32,15 @@ WITHOUT_SAM = 512
 class Segmenter:
     """A model that is ready to segment images.
 
+    `segment` is the whole way of an image. Each of its five steps can be called alone, and by a segmenter with
+    other settings (`with_settings`), as long as the steps before it do not depend on what has changed.
+
     Parameters
     ----------
     networks : Networks
         In evaluation mode, on the device that they are to run on.
     config : Config
-        Every setting of the pipeline; its ``model`` section must be the one that the networks were built with.
+        Its ``model`` section must be the one that the networks were built with.
     name : str
         What the model is called in messages and records.
 
@@ -96,10 +83,6 @@ class Segmenter:
         device : str
             ``auto``, ``cpu``, ``cuda``, ``cuda:1`` ...
 
-        Returns
-        -------
-        Segmenter
-
         Raises
         ------
         AutosamError
@@ -119,13 +102,17 @@ class Segmenter:
             network.to(target)
         return cls(networks, resolved, name=str(model))
 
+    def with_settings(self, config: Config) -> "Segmenter":
+        """Return a segmenter of the same networks with other settings."""
+        return Segmenter(self.networks, config, name=self.name)
+
     def segment(
         self,
-        image: NDArray[Any] | Sequence[NDArray[Any]],
+        image: Image,
         *,
         zoom: float | None = None,
         prompts: Sequence[Prompt] | None = None,
-        oracle: NDArray[np.integer[Any]] | None = None,
+        normalized: bool = False,
         progress: Callable[[int, int], None] | None = None,
     ) -> Segmentation:
         """Find every object in an image.
@@ -133,112 +120,193 @@ class Segmenter:
         Parameters
         ----------
         image : ndarray, shape (H, W) or (H, W, 3), or sequence of ndarray, shape (H, W)
-            Any numeric type, any size from one pixel. A sequence holds the aligned channels of one scene, each
-            normalized on its own, and ``images.combine`` says what becomes of them. With ``avg`` and ``max``
-            prompts are found once, on the mean or maximum of the generator's maps, and every prompt's mask is that
-            of the mean or maximum of the mask probabilities; constant channels are left out.
+            Any numeric type, any size from one pixel. A sequence holds the aligned channels of a multichannel
+            image, each normalized on its own; ``images.combine`` says what becomes of them. With ``avg`` and
+            ``max``, prompts are found once, on the mean or maximum of the generator's maps, and each prompt's
+            mask is that of the mean or maximum of the mask probabilities. Constant channels are left out.
         zoom : float, optional
-            How much the networks see this image zoomed, on top of ``images.zoom``; see `zoom`. By
-            default 1, or what brings the objects to the scale of the training (``images.find_zoom``), unless
-            prompts or an oracle came: the generator alone finds that, from the objects that it is sure of
-            (`rescaling`).
+            How many times larger the networks see this image, on top of ``images.zoom``; see `known_zoom`. By
+            default the one that brings the objects to the size of the training objects (``images.find_zoom``),
+            or 1 where user prompts came.
         prompts : sequence of Prompt, optional
-            A person's own. With ``prompts.method=user`` just these objects are found, otherwise these too: an
-            automatic prompt makes way where one of them speaks of the same object. No threshold drops them.
-        oracle : ndarray of integers, shape (H, W), optional
-            The true labels, 0 for background. Every prompt is then answered by that mask, of the one that it has
-            without an oracle and SAM's three, which has the highest IoU with any true object. What comes out is,
-            prompt by prompt, an upper bound of what a better choice among the masks can give, never a result.
+            User prompts. With ``prompts.method=user`` only their objects are found, otherwise these too, and a
+            predicted prompt makes way where one of them is of the same object. No threshold drops their objects.
+        normalized : bool
+            The image is uint8 (H, W, 3) and normalized already, as that of a `LabeledImage`.
         progress : callable, optional
             Called with the number of SAM's windows done and to do; the latter can grow on the way.
 
         Returns
         -------
         Segmentation
+            On the image's own grid.
 
         Raises
         ------
         InputError
-            If the image has another shape, no pixel, or pixels that are no numbers (see
-            ``images.non_finite``), if channels do not fit each other or ``images.combine``, if ``method=user``
-            came without prompts, if prompts say nothing or lie outside the image, or if the oracle holds no labels
-            of this image.
+            If the image cannot be used (see `view`) or the prompts cannot (see `propose`).
         ConfigError
-            If prompts or an oracle came and ``decode.sam`` is off: nothing answers prompts, and there are no
-            masks to choose from. If maps of affinities were to be averaged over zooms or mirror images.
+            If user prompts came and ``decode.sam`` is off, or maps of affinities were to be averaged.
+        """
+        view = self.view(image, 1.0 if prompts and zoom is None else zoom, normalized=normalized)
+        maps = self.predict(view)
+        proposals = self.propose(view, maps, prompts)
+        masks = self.decode(view, proposals, progress=progress)
+        return self.merge(view, maps, proposals, masks)
+
+    def view(self, image: Image, zoom: float | None = None, *, normalized: bool = False) -> View:
+        """Normalize and zoom an image: step 1 of 5.
+
+        Parameters
+        ----------
+        image, zoom, normalized
+            See `segment`. The generator alone finds the zoom, from the objects that it is sure of.
+
+        Raises
+        ------
+        InputError
+            If the image has another shape, no pixel, or pixels that are no numbers (see ``images.non_finite``),
+            or if channels do not fit each other or ``images.combine``.
         """
         settings = self.config.images
-        seen: Segmentation | None = None
-        if zoom is None:
-            alone = not prompts and oracle is None and self.config.prompts.method not in ("user", "grid")
-            if settings.find_zoom and settings.diameter is not None and alone:
-                generator = self._generator_alone()
-                seen = segment_at_own_scale(
-                    lambda factor: generator.segment(image, zoom=factor),
-                    trained=settings.diameter,
-                    zoom_tolerance=settings.zoom_tolerance,
-                    sure=SURE,
-                )
-                if generator is self:
-                    return seen
-                zoom = seen.zoom
-            else:
-                zoom = 1.0
-        channels = normalize_channels(
-            image,
-            combine=settings.combine,
-            low=settings.low,
-            high=settings.high,
-            non_finite=settings.non_finite,
+        view = make_view(image, settings, zoom=1.0 if zoom is None else zoom, normalized=normalized)
+        asks_generator = self.config.prompts.method not in ("user", "grid")
+        if zoom is None and settings.find_zoom and settings.diameter is not None and asks_generator:
+            look = self._generator_alone()._look
+            return find_zoom.find_zoom(
+                view, look, trained=settings.diameter, zoom_tolerance=settings.zoom_tolerance
+            )
+        return view
+
+    def predict(self, view: View) -> Maps:
+        """Predict the generator's probability maps: step 2 of 5.
+
+        Returns
+        -------
+        Maps
+            Empty where the image is constant, or where ``prompts.method`` asks no generator.
+
+        Raises
+        ------
+        ConfigError
+            If there is no generator, or if maps of affinities were to be averaged over zooms or mirror images.
+        """
+        if self.config.prompts.method in ("user", "grid") or view.blank:
+            return Maps({})
+        decode, tiles = self.config.decode, self.config.tiles
+        settings = MapSettings(
+            self._tile_size(), tiles.overlap, decode.flips, decode.zooms, decode.precision, self._combine()
         )
-        picture = to_uint8(mean_picture(channels))
-        # Colors of one image; channels of a scene are something else.
-        matched = (
-            normalize_stain(channels[0], settings.stain_references) if isinstance(image, np.ndarray) else None
-        )
-        if matched is not None:
-            channels = [matched]
-        shape = (channels[0].shape[0], channels[0].shape[1])
+        if view.maps is not None and view.maps.settings == settings:
+            return view.maps
+        return predict.predict(self.networks, view, settings)
+
+    def propose(self, view: View, maps: Maps, prompts: Sequence[Prompt] | None = None) -> Proposals:
+        """Find regions and make prompts: step 3 of 5.
+
+        Parameters
+        ----------
+        view : View
+        maps : Maps
+            From `predict`.
+        prompts : sequence of Prompt, optional
+            User prompts, in pixels of the image's own grid.
+
+        Raises
+        ------
+        InputError
+            If ``method=user`` came without prompts, or if prompts are empty or lie outside the image.
+        ConfigError
+            If user prompts came and ``decode.sam`` is off: nothing answers them.
+        """
+        settings = self.config.prompts
         if prompts is not None:
-            check_prompts(prompts, shape)
+            check_prompts(prompts, view.shape)
         if prompts and not self.config.decode.sam:
             raise ConfigError(
                 "prompts came, and decode.sam=false leaves no SAM to answer them; leave the prompts out, or use a "
                 "model with a SAM and decode.sam=true"
             )
-        if oracle is not None and not self.config.decode.sam:
-            raise ConfigError(
-                "an oracle chooses among SAM's masks, and decode.sam=false asks for none; change one"
+        if prompts is None and settings.method == "user":
+            raise InputError("prompts.method=user came without prompts; give a table with --prompts FILE.csv")
+        asked = zoom_prompts(prompts or (), view.factors)
+        if maps.probabilities:
+            return propose.propose(
+                maps.probabilities, view.seen, settings, self.networks.region_classifier, user_prompts=asked
             )
-        truth = None if oracle is None else Oracle.of(oracle, shape)
-        scale = settings.zoom * zoom
-        if scale == 1:
-            # On this grid the generator has seen the image already, where it sees it once.
-            known = seen if self.config.decode.zooms == (1.0,) and not self.config.decode.flips else None
-            result = self._segment(channels, channels, scale, prompts, truth, progress, known)
-            return replace(result, picture=picture, zoom=zoom, stain_normalized=matched is not None)
-        zoomed = [zoom_image(pixels, scale) for pixels in channels]
-        height, width = zoomed[0].shape[:2]
-        factors = (height / shape[0], width / shape[1])
-        asked = None if prompts is None else zoom_prompts(prompts, factors)
-        region_classifier = None if truth is None else truth.resized((height, width))
-        result = self._segment(zoomed, channels, scale, asked, region_classifier, progress)
-        result = unzoomed(result, picture, factors)
-        return replace(result, zoom=zoom, stain_normalized=matched is not None)
+        grid = grid_prompts(view.grid, settings.grid) if settings.method == "grid" and not view.blank else []
+        return Proposals(Regions(np.zeros(view.grid, dtype=np.int32)), [*grid, *asked], len(grid))
 
-    def _generator_alone(self) -> "Segmenter":
-        """Return a generator-only segmenter."""
-        decode = self.config.decode.model_copy(update={"sam": False, "flips": False, "zooms": (1.0,)})
-        prompts = self.config.prompts.model_copy(update={"region_classifier": False})
-        if decode == self.config.decode and (
-            self.networks.region_classifier is None or prompts == self.config.prompts
-        ):
-            return self
-        plain = self.config.model_copy(update={"decode": decode, "prompts": prompts})
-        return Segmenter(self.networks, plain, name=self.name)
+    def decode(
+        self,
+        view: View,
+        proposals: Proposals,
+        *,
+        choose: ChooseMask | None = None,
+        alternatives: bool | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> list[MaskCrop] | None:
+        """Ask SAM for masks: step 4 of 5.
 
-    def zoom(self, *, pixel_size_nm: float | None = None, diameter: float | None = None) -> float | None:
-        """Say how much an image must be zoomed to look as those that the model was trained on.
+        Parameters
+        ----------
+        view : View
+        proposals : Proposals
+            From `propose`.
+        choose : callable, optional
+            Chooses among all of SAM's masks for each prompt, in place of SAM's own predicted IoU; see
+            `decode_masks`.
+        alternatives : bool, optional
+            Whether to keep all of SAM's masks for every prompt; by default for those of a grid, unless ``choose``
+            came.
+        progress : callable, optional
+            See `segment`.
+
+        Returns
+        -------
+        list of MaskCrop, or None
+            On the grid of the networks, in order of prompt; None where ``decode.sam`` is off, so that the regions
+            are the result.
+        """
+        settings = self.config
+        if not settings.decode.sam:
+            return None
+        sam = self.networks.sam
+        # `Config` refuses decode.sam for a model without one.
+        assert sam is not None
+        if alternatives is None:
+            alternatives = settings.prompts.method == "grid" and choose is None
+        return decode_masks(
+            sam,
+            view.seen if len(view.zoomed) == 1 else [to_uint8(pixels) for pixels in view.zoomed],
+            proposals.prompts,
+            tile_size=self._tile_size(),
+            overlap=settings.tiles.overlap,
+            combine=self._combine(),
+            alternatives=alternatives,
+            choose=choose,
+            batch_size=settings.decode.batch_size,
+            precision=settings.decode.precision,
+            fusion=settings.decode.fusion,
+            progress=progress,
+        )
+
+    def merge(
+        self, view: View, maps: Maps, proposals: Proposals, masks: Sequence[MaskCrop] | None
+    ) -> Segmentation:
+        """Make instances on the image's own grid: step 5 of 5.
+
+        Parameters
+        ----------
+        view, maps, proposals
+            From the steps before.
+        masks : sequence of MaskCrop, or None
+            From `decode`; None makes every region an instance.
+        """
+        return merging.merge(view, maps, proposals, masks, self.config.merge)
+
+    def known_zoom(self, *, pixel_size_nm: float | None = None, diameter: float | None = None) -> float | None:
+        """Zoom at which an image looks as those that the model was trained on.
 
         Parameters
         ----------
@@ -250,7 +318,7 @@ class Segmenter:
         Returns
         -------
         float or None
-            For `segment`; see `rescaling.known_zoom`.
+            For `segment`; None where nothing is known, so that it is to be found. See `find_zoom.known_zoom`.
 
         Raises
         ------
@@ -258,7 +326,7 @@ class Segmenter:
             If a diameter came, and the model does not know that of its training objects.
         """
         settings = self.config.images
-        return known_zoom(
+        return find_zoom.known_zoom(
             pixel_size=pixel_size_nm,
             diameter=diameter,
             trained_pixel_size=settings.pixel_size,
@@ -266,105 +334,20 @@ class Segmenter:
             zoom_tolerance=settings.zoom_tolerance,
         )
 
-    def _segment(
-        self,
-        channels: Sequence[NDArray[np.float32]],
-        source: Sequence[NDArray[np.float32]],
-        scale: float,
-        prompts: Sequence[Prompt] | None,
-        oracle: Oracle | None,
-        progress: Callable[[int, int], None] | None,
-        seen: Segmentation | None = None,
-    ) -> Segmentation:
-        """Find objects in normalized channels, each (H, W, 3), at the scale that SAM works at.
+    def _generator_alone(self) -> "Segmenter":
+        """Return a generator-only segmenter, which sees an image once and finds regions by thresholds."""
+        decode = self.config.decode.model_copy(update={"sam": False, "flips": False, "zooms": (1.0,)})
+        # A region classifier knows one zoom only.
+        prompts = self.config.prompts.model_copy(update={"region_classifier": False})
+        return self.with_settings(self.config.model_copy(update={"decode": decode, "prompts": prompts}))
 
-        ``source`` are the same on the image's own grid, which is ``scale`` times coarser. ``seen`` has the maps,
-        where they are known.
-        """
-        settings = self.config
-        how: CombineAnswers = "max" if settings.images.combine == "max" else "avg"
-        shape = (channels[0].shape[0], channels[0].shape[1])
-        picture = to_uint8(mean_picture(channels))
-        method = settings.prompts.method
-        maps: dict[str, NDArray[np.float32]] = {}
-        novelty: float | None = None
-        regions = np.zeros(shape, dtype=np.int32)
-        region_score: NDArray[np.float64] | None = None
-        if method == "user":
-            if prompts is None:
-                raise InputError("prompts.method=user came without prompts; give a table with --prompts FILE.csv")
-            asked = list(prompts)
-        elif not any(pixels.any() for pixels in channels):
-            # A constant image: whatever the networks say of it, there is no object to see.
-            asked = list(prompts or ())
-        elif method == "grid":
-            asked = [*grid_prompts(shape, settings.prompts.grid), *(prompts or ())]
-        else:
-            if seen is not None:
-                maps, novelty = seen.maps, seen.novelty
-            else:
-                maps, novelty = image_maps(
-                    self.networks,
-                    channels,
-                    source,
-                    scale=scale,
-                    how=how,
-                    tile_size=self._tile_size(),
-                    overlap=settings.tiles.overlap,
-                    settings=settings.decode,
-                )
-            found = self.find_regions(maps, picture)
-            regions, region_score = found.labels, found.region_score
-            asked = prompts_of(found, maps, settings.prompts)
-            if prompts:
-                asked = [*deduplicate_prompts(asked, regions, prompts), *prompts]
-        by_hand = len(asked) - len(prompts or ())
-        if not settings.decode.sam:
-            scores = np.array([prompt.certainty for prompt in asked], dtype=np.float64)
-            return Segmentation(regions, scores, asked, np.full(len(asked), -1), regions, maps, picture, novelty)
-        sam = self.networks.sam
-        # `Config` refuses decode.sam for a model without one.
-        assert sam is not None
-        masks = decode_masks(
-            sam,
-            picture if len(channels) == 1 else [to_uint8(pixels) for pixels in channels],
-            asked,
-            tile_size=self._tile_size(),
-            overlap=settings.tiles.overlap,
-            combine=how,
-            alternatives=method == "grid" and oracle is None,
-            oracle=oracle,
-            batch_size=settings.decode.batch_size,
-            precision=settings.decode.precision,
-            fusion=settings.decode.fusion,
-            progress=progress,
-        )
-        merged = self.merge(masks, asked, shape, by_hand=by_hand)
-        if "foreground" in maps:
-            merged = fill_from_regions(
-                merged,
-                regions,
-                maps["foreground"],
-                region_score=region_score,
-                threshold=settings.merge.fallback,
-                min_size=settings.merge.min_size,
-            )
-        prompt_of = np.array([masks[index].prompt if index >= 0 else -1 for index in merged.kept], dtype=np.int64)
-        return Segmentation(merged.labels, merged.scores, asked, prompt_of, regions, maps, picture, novelty)
+    def _look(self, view: View) -> tuple[View, Segmentation]:
+        """Segment without SAM, and keep the maps with the view."""
+        maps = self.predict(view)
+        return replace(view, maps=maps), self.merge(view, maps, self.propose(view, maps), None)
 
-    def find_regions(self, maps: Mapping[str, NDArray[np.float32]], picture: NDArray[np.uint8]) -> Regions:
-        """Split maps into the generator's own segmentation: by the region classifier, or by thresholds."""
-        settings, region_classifier = self.config.prompts, self.networks.region_classifier
-        if region_classifier is None or not settings.region_classifier:
-            return Regions(threshold_regions(maps, settings))
-        candidates = candidates_of(maps, picture, settings, diameter=float(region_classifier.diameter))
-        return classify_regions(candidates, region_classifier, settings)
-
-    def merge(
-        self, masks: list[MaskCrop], asked: Sequence[Prompt], shape: tuple[int, int], *, by_hand: int
-    ) -> Merged:
-        """Make instances of every mask that SAM gave; prompts from ``by_hand`` on are a person's own."""
-        return merge_answers(masks, asked, shape, self.config.merge, by_hand=by_hand)
+    def _combine(self) -> CombineAnswers:
+        return "max" if self.config.images.combine == "max" else "avg"
 
     def _tile_size(self) -> int:
         if self.config.tiles.size is not None:

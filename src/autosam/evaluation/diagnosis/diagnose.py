@@ -13,7 +13,7 @@ from autosam.errors import InputError
 from autosam.evaluation.diagnosis.examples import Example, Gallery
 from autosam.evaluation.diagnosis.recorded_run import RecordedRun
 from autosam.evaluation.diagnosis.stages import ImageStages, find_stages
-from autosam.evaluation.diagnosis.traced import Trace
+from autosam.evaluation.diagnosis.trace import Trace, trace_image
 from autosam.evaluation.label_sources import open_source
 from autosam.evaluation.pairing import Pair
 from autosam.images import read_image
@@ -21,8 +21,8 @@ from autosam.metrics import average_precision
 from autosam.metrics.components import components
 from autosam.metrics.contingency import check_shapes
 from autosam.metrics.precision_counts import AveragePrecision
+from autosam.pipeline.propose import Regions, prompt_regions
 from autosam.pipeline.segmenter import Segmenter
-from autosam.pipeline.steps import Regions, prompts_of
 from autosam.prompts import Prompt, make_prompts
 
 THIS_RUN = "this run"
@@ -111,7 +111,7 @@ def diagnose_run(
         truth, before = _whole(pair.truth, truth_size), _whole(pair.pred, None)
         image = read_image(source)
         check_shapes(image.shape[:2], truth.shape)
-        trace = run.segmenter.trace(image, zoom=zoom)
+        trace = trace_image(run.segmenter, image, zoom=zoom)
         result = trace.result
         stages = find_stages(
             truth,
@@ -179,7 +179,7 @@ def ground_truth_region_prompts(
     list of Prompt
         By ascending id; empty where there are no objects.
     """
-    return prompts_of(Regions(_numbered(truth)), maps, settings)
+    return prompt_regions(Regions(_numbered(truth)), maps, settings)
 
 
 def _precisions(
@@ -194,8 +194,8 @@ def _precisions(
     if config.prompts.method != "grid":
         found[GENERATOR] = average_precision(trace.result.regions, truth)
     if config.decode.sam:
-        manual = config.prompts.model_copy(update={"method": "user"})
-        asked = Segmenter(segmenter.networks, config.model_copy(update={"prompts": manual}), name=segmenter.name)
+        by_user = config.prompts.model_copy(update={"method": "user"})
+        asked = segmenter.with_settings(config.model_copy(update={"prompts": by_user}))
         perfect = {
             name: ground_truth_prompts(truth, points=points, box_margin=config.prompts.box_margin)
             for name, points in ((TRUTH_BOXES, 0), (TRUTH_BOXES_AND_POINTS, 1))

@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from autosam.evaluation.diagnosis.assignment import Fault
 from autosam.evaluation.diagnosis.stages import ImageStages, Stage
-from autosam.evaluation.diagnosis.traced import Trace
+from autosam.evaluation.diagnosis.trace import Trace
 
 PER_STAGE = 4
 """Examples of each stage."""

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from autosam.errors import InputError, ModelError
-from autosam.evaluation.diagnosis.traced import TracedSegmenter
 from autosam.evaluation.label_sources import without_suffix
 from autosam.images import ImageSource, find_sources
 from autosam.models.files.sam_weights import file_sha256
@@ -28,7 +27,7 @@ class RecordedRun:
     folder : Path
     model, model_sha256 : str
         The model as the run named it, and the hash of its file.
-    segmenter : TracedSegmenter
+    segmenter : Segmenter
         That model with the settings of the run.
     images : mapping of str to mapping
         The record's entry of each image that was segmented, by name.
@@ -37,7 +36,7 @@ class RecordedRun:
     folder: Path
     model: str
     model_sha256: str
-    segmenter: TracedSegmenter
+    segmenter: Segmenter
     images: Mapping[str, Mapping[str, Any]]
 
     def source_of(self, labels: str) -> tuple[ImageSource, float]:
@@ -132,8 +131,7 @@ def open_run(folder: Path, *, device: str = "auto") -> RecordedRun:
             f"the model {model} is not the one that made {folder}: its sha256 is {there}, that of the run was "
             f"{wanted}; segment the images again"
         )
-    plain = Segmenter.from_model(model, overrides=_overrides(settings), device=device)
-    segmenter = TracedSegmenter(plain.networks, plain.config, name=model)
+    segmenter = Segmenter.from_model(model, overrides=_overrides(settings), device=device)
     return RecordedRun(folder, model, wanted, segmenter, images)
 
 

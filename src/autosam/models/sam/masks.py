@@ -14,7 +14,6 @@ from autosam.instances import MaskCrop
 from autosam.models.combine import CombineAnswers, combine_decoded
 from autosam.models.precision import Precision, autocast
 from autosam.models.sam.interface import Decoded, decode, encode
-from autosam.models.sam.oracle import Oracle
 from autosam.models.sam.postprocess import postprocess_masks
 from autosam.models.sam.variants import parameter_device
 from autosam.models.sam.windows import (
@@ -25,6 +24,9 @@ from autosam.models.sam.windows import (
     touches_inner_border,
 )
 from autosam.prompts import Prompt
+
+ChooseMask = Callable[[Sequence[MaskCrop | None], int], int]
+"""From the masks for one prompt (None for an empty one) and the index of SAM's choice to that of another."""
 
 LARGEST_WINDOW = 4
 """How many times wider than at first the window of a point's mask may become in search of the mask's end."""
@@ -40,7 +42,7 @@ class _Setup:
     overlap: float
     combine: CombineAnswers
     alternatives: bool
-    oracle: Oracle | None
+    choose: ChooseMask | None
     batch_size: int
     precision: Precision
     fusion: float
@@ -59,7 +61,7 @@ def decode_masks(
     overlap: float,
     combine: CombineAnswers = "avg",
     alternatives: bool = False,
-    oracle: Oracle | None = None,
+    choose: ChooseMask | None = None,
     batch_size: int = 64,
     precision: Precision = "auto",
     fusion: float = 0.0,
@@ -92,11 +94,9 @@ def decode_masks(
     alternatives : bool
         Give all of SAM's masks for every prompt. Otherwise the best of the three by predicted IoU for a
         single point, and SAM's single mask for anything that says more.
-    oracle : Oracle, optional
-        The truth, to choose for every prompt, among the mask that would be given without it and SAM's three (fused
-        alike), that
-        one with the highest IoU with any true object. The first stays where no other is better, and its score
-        stays in any case. Takes twice as long. Not with ``alternatives``.
+    choose : callable, optional
+        Chooses for every prompt among SAM's three masks, fused alike. By default the predicted IoU does, for
+        prompts that leave a choice. The score is that of SAM's own choice in any case. Not with ``alternatives``.
     batch_size : int
         Most prompts at a time; halved when a GPU runs out of memory.
     precision : {"auto", "float32", "bfloat16"}
@@ -126,20 +126,12 @@ def decode_masks(
         overlap=overlap,
         combine=combine,
         alternatives=alternatives,
-        oracle=None,
+        choose=choose,
         batch_size=batch_size,
         precision=precision,
         fusion=fusion,
     )
-    if oracle is None:
-        return _decode_all(setup, prompts, progress)
-
-    def in_half(half: int) -> Callable[[int, int], None] | None:
-        return None if progress is None else lambda done, todo: progress(half * todo + done, 2 * todo)
-
-    # Twice: only so does each way have its own windows, and no mask that is chosen is worse than the usual one.
-    usual = _decode_all(setup, prompts, in_half(0))
-    return oracle.better(usual, _decode_all(replace(setup, oracle=oracle), prompts, in_half(1)))
+    return _decode_all(setup, prompts, progress)
 
 
 def _decode_all(
@@ -228,9 +220,9 @@ def _decode_window(setup: _Setup, window: Window, prompts: dict[int, Prompt]) ->
 def _answers(
     setup: _Setup, window: Window, prompts: dict[int, Prompt], batch_size: int
 ) -> dict[int, list[MaskCrop]]:
-    sam, oracle = setup.sam, setup.oracle
+    sam, choose = setup.sam, setup.choose
     embeddings = [encode(sam, read_window(channel, window)) for channel in setup.channels]
-    all_three = setup.alternatives or oracle is not None
+    all_three = setup.alternatives or choose is not None
     numbers = list(prompts)
     local = [moved_into(window, prompts[number]) for number in numbers]
     single = [i for i, prompt in enumerate(local) if _ambiguous(prompt)]
@@ -259,9 +251,9 @@ def _answers(
                 index = members[row]
                 # Which masks are kept, and whose score each gets.
                 kept = [(k, k) for k in range(len(crops))]
-                if oracle is not None:
+                if choose is not None:
                     preferred = int(best.iou[row].argmax())
-                    kept = [(oracle.choose(crops, preferred), preferred)]
+                    kept = [(choose(crops, preferred), preferred)]
                 scores = [
                     0.0
                     if crop is None

@@ -1,6 +1,6 @@
 """Fit the region classifier of a model to what its generator makes of the training images."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,10 +15,9 @@ from autosam.images import resize_labels
 from autosam.models.files.checkpoint import REGION_CLASSIFIER, join_parts, load_model, save_model
 from autosam.models.networks import Networks, load_networks
 from autosam.models.statistics.region_classifier import RegionClassifier, target_score
+from autosam.pipeline.propose import candidate_regions
 from autosam.pipeline.segmenter import Segmenter
-from autosam.pipeline.steps import Candidates, Regions, candidates_of
 from autosam.regions import MergeTree
-from autosam.studies.settings import as_normalized
 
 LEAST_CANDIDATES = 200
 """Fewer candidates teach nothing about objects."""
@@ -65,25 +64,22 @@ def fit_region_classifier(
     if diameter is None or not config.gives_candidates:
         return None
     # An earlier region classifier has no say, neither here nor where the scale of an image is found.
-    watcher = _Watcher(
-        replace(networks, region_classifier=None), _alone(config), diameter=diameter * config.images.zoom
-    )
-    finder = Segmenter(watcher.networks, _alone(config, flips=False, zooms=(1.0,)))
+    segmenter = Segmenter(replace(networks, region_classifier=None), _without_sam(config))
+    typical = diameter * config.images.zoom
     described: list[NDArray[np.float32]] = []
     region_scores: list[NDArray[np.float64]] = []
     weights: list[NDArray[np.float64]] = []
     chosen = list(_share(labeled_images, images))
     for done, labeled_image in enumerate(chosen, start=1):
-        watcher.seen = None
-        watcher.segment(labeled_image.image, zoom=finder.segment(labeled_image.image).zoom)
-        if watcher.seen is not None and len(watcher.seen.tree) > 1:
-            tree, features = watcher.seen
-            shape = (tree.fragments.shape[0], tree.fragments.shape[1])
-            truth = resize_labels(labeled_image.labels, shape)
-            described.append(features[1:])
-            region_scores.append(target_score(best_ious(tree, truth)[1:]))
-            # An image with many objects counts more than one with few, but not so many times more.
-            weights.append(np.full(len(tree) - 1, 1 / np.sqrt(len(tree) - 1)))
+        view = segmenter.view(labeled_image.image, normalized=True)
+        if maps := segmenter.predict(view).probabilities:
+            tree, features = candidate_regions(maps, view.seen, config.prompts, diameter=typical)
+            if len(tree) > 1:
+                truth = resize_labels(labeled_image.labels, view.grid)
+                described.append(features[1:])
+                region_scores.append(target_score(best_ious(tree, truth)[1:]))
+                # An image with many objects counts more than one with few, but not so many times more.
+                weights.append(np.full(len(tree) - 1, 1 / np.sqrt(len(tree) - 1)))
         if report is not None:
             report(done, len(chosen))
     if sum(map(len, described)) < LEAST_CANDIDATES:
@@ -99,7 +95,7 @@ def fit_region_classifier(
     )
     weight = np.concatenate(weights)
     forest.fit(np.concatenate(described), np.concatenate(region_scores), weight / weight.mean())
-    return from_forest(forest, diameter=watcher.diameter)
+    return from_forest(forest, diameter=typical)
 
 
 def best_ious(tree: MergeTree, truth: NDArray[np.integer]) -> NDArray[np.float64]:
@@ -235,23 +231,8 @@ def _add(
     return region_classifier
 
 
-class _Watcher(Segmenter):
-    """A segmenter that shows the candidates of the last image."""
-
-    def __init__(self, networks: Networks, config: Config, *, diameter: float) -> None:
-        super().__init__(networks, config)
-        self.diameter = diameter
-        self.seen: Candidates | None = None
-
-    def find_regions(self, maps: Mapping[str, NDArray[np.float32]], picture: NDArray[np.uint8]) -> Regions:
-        self.seen = candidates_of(maps, picture, self.config.prompts, diameter=self.diameter)
-        return super().find_regions(maps, picture)
-
-
-def _alone(config: Config, **decode: bool | tuple[float, ...]) -> Config:
-    """Give the settings for normalized images, without SAM and with changes of ``decode``."""
-    changed = config.decode.model_copy(update={"sam": False, **decode})
-    return as_normalized(config.model_copy(update={"decode": changed}))
+def _without_sam(config: Config) -> Config:
+    return config.model_copy(update={"decode": config.decode.model_copy(update={"sam": False})})
 
 
 def _share(labeled_images: Sequence[LabeledImage], images: int) -> Iterator[LabeledImage]:

@@ -6,7 +6,13 @@ from numpy.typing import NDArray
 
 from autosam.config import load_config
 from autosam.models.statistics.region_classifier import RegionClassifier
-from autosam.pipeline.steps import Regions, candidates_of, classify_regions, prompts_of, threshold_regions
+from autosam.pipeline.propose import (
+    Regions,
+    candidate_regions,
+    classify_regions,
+    prompt_regions,
+    threshold_regions,
+)
 from autosam.regions import FEATURES
 
 Maps = dict[str, NDArray[np.float32]]
@@ -49,11 +55,11 @@ def judged(*overrides: str, worth: tuple[float, ...]) -> Regions:
     maps = plain_maps()
     maps["center"][:, 10:12] = 0.2
     settings = load_config(overrides=["prompts.min_size=10", *overrides]).prompts
-    candidates = candidates_of(maps, np.zeros((10, 22, 3), np.uint8), settings, diameter=8.0)
+    candidates = candidate_regions(maps, np.zeros((10, 22, 3), np.uint8), settings, diameter=8.0)
     assert candidates.tree.children[3:].tolist() == [[1, 2]]
-    assert candidates.described.shape == (4, len(FEATURES))
+    assert candidates.features.shape == (4, len(FEATURES))
     size = FEATURES.index("size")
-    areas = candidates.described[1:, size]
+    areas = candidates.features[1:, size]
     order = np.argsort(areas, kind="stable")
     # A tree that asks for the size alone tells the larger one; the two parts are of one size.
     assert order.tolist() == [0, 1, 2]
@@ -74,10 +80,10 @@ def judged(*overrides: str, worth: tuple[float, ...]) -> Regions:
 def test_the_judge_chooses_parts_or_the_whole() -> None:
     parts, whole = judged(worth=(0.6, 0.7)), judged(worth=(0.45, 0.8))
     assert parts.labels.max() == 2
-    assert parts.region_score == pytest.approx([0.6, 0.6])
+    assert parts.scores == pytest.approx([0.6, 0.6])
     # What lies above the smallest quality counts: .15 + .15 is less than .5.
     assert whole.labels.max() == 1
-    assert whole.region_score == pytest.approx([0.8])
+    assert whole.scores == pytest.approx([0.8])
     assert parts.rejected is not None
     assert not parts.rejected.any()
 
@@ -85,8 +91,8 @@ def test_the_judge_chooses_parts_or_the_whole() -> None:
 def test_foreground_without_an_object_is_rejected() -> None:
     none = judged("prompts.min_region_score=0.9", worth=(0.6, 0.7))
     assert none.labels.max() == 0
-    assert none.region_score is not None
-    assert none.region_score.shape == (0,)
+    assert none.scores is not None
+    assert none.scores.shape == (0,)
     np.testing.assert_array_equal(none.rejected, plain_maps()["foreground"] > 0.5)
     assert judged("prompts.min_size=161", worth=(0.6, 0.7)).labels.max() == 0
     assert judged("prompts.min_size=100", worth=(0.6, 0.7)).labels.max() == 1
@@ -95,8 +101,8 @@ def test_foreground_without_an_object_is_rejected() -> None:
 def test_a_judge_s_word_comes_with_the_prompt() -> None:
     settings = load_config().prompts
     regions = judged(worth=(0.6, 0.7))
-    by_judge = prompts_of(regions, plain_maps(), settings)
-    by_threshold = prompts_of(Regions(regions.labels), plain_maps(), settings)
+    by_judge = prompt_regions(regions, plain_maps(), settings)
+    by_threshold = prompt_regions(Regions(regions.labels), plain_maps(), settings)
     assert [prompt.certainty for prompt in by_judge] == pytest.approx([0.6, 0.6])
     assert [prompt.certainty for prompt in by_threshold] == pytest.approx([0.8, 0.8])
     assert [prompt.region_score for prompt in by_threshold] == [None, None]

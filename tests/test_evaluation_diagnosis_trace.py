@@ -5,18 +5,19 @@ import pytest
 from fake_networks import BrightPixels, build_small_sam, draw_ellipses, use_component_sam
 
 from autosam.config import make_config
-from autosam.evaluation.diagnosis.traced import TracedSegmenter, resize_crop
+from autosam.evaluation.diagnosis.trace import Trace, trace_image
 from autosam.images import resize_labels
-from autosam.instances import MaskCrop
+from autosam.instances import MaskCrop, resize_crop
 from autosam.models.networks import Networks
+from autosam.pipeline.segmenter import Segmenter
 
 SPOTS, TRUTH = draw_ellipses((100, 150), [(20, 30, 9, 12), (50, 100, 14, 10), (80, 40, 8, 16)])
 
 
-def traced(**sections):
+def trace(image, **sections) -> Trace:
     settings = {"decode": {"precision": "float32"}} | sections
     networks = Networks(build_small_sam(), BrightPixels())  # type: ignore[arg-type]
-    return TracedSegmenter(networks, make_config(settings))
+    return trace_image(Segmenter(networks, make_config(settings)), image)
 
 
 def painted(crop: MaskCrop, shape):
@@ -43,29 +44,29 @@ def test_a_crop_moves_as_the_whole_mask_would(grid, shape):
 
 def test_masks_that_the_merge_drops_are_there(monkeypatch):
     use_component_sam(monkeypatch)
-    trace = traced(merge={"min_size": 5000}).trace(SPOTS)
-    assert not trace.result.labels.any()
-    assert trace.masks is not None
-    assert [np.count_nonzero(mask.mask) for mask in trace.masks] == np.bincount(TRUTH.ravel())[1:].tolist()
+    found = trace(SPOTS, merge={"min_size": 5000})
+    assert not found.result.labels.any()
+    assert found.masks is not None
+    assert [np.count_nonzero(mask.mask) for mask in found.masks] == np.bincount(TRUTH.ravel())[1:].tolist()
 
 
 @pytest.mark.parametrize("scale", [0.5, 2.0])
 def test_masks_of_a_zoomed_image_fit_its_labels(monkeypatch, scale):
     use_component_sam(monkeypatch)
-    trace = traced(images={"zoom": scale}, merge={"min_size": 8}).trace(SPOTS)
-    assert trace.masks is not None
-    assert len(trace.masks) == 3
-    for number, mask in enumerate(trace.masks, start=1):
-        assert np.array_equal(painted(mask, TRUTH.shape) > 0, trace.result.labels == number)
+    found = trace(SPOTS, images={"zoom": scale}, merge={"min_size": 8})
+    assert found.masks is not None
+    assert len(found.masks) == 3
+    for number, mask in enumerate(found.masks, start=1):
+        assert np.array_equal(painted(mask, TRUTH.shape) > 0, found.result.labels == number)
 
 
 def test_without_sam_there_are_no_masks():
-    trace = traced(decode={"sam": False}).trace(SPOTS)
-    assert trace.masks is None
-    assert trace.result.labels.max() == 3
+    found = trace(SPOTS, decode={"sam": False})
+    assert found.masks is None
+    assert found.result.labels.max() == 3
 
 
 def test_a_blank_image_has_no_masks(monkeypatch):
     use_component_sam(monkeypatch)
-    trace = traced().trace(np.zeros((40, 50), dtype=np.uint8))
-    assert trace.masks == []
+    found = trace(np.zeros((40, 50), dtype=np.uint8))
+    assert found.masks == []

@@ -1,15 +1,19 @@
 """An oracle: the truth chooses among SAM's masks. What comes out is an upper bound, never a result."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from autosam.errors import InputError
+from autosam.errors import ConfigError, InputError
 from autosam.images import resize_nearest
 from autosam.instances import MaskCrop
+from autosam.pipeline.segmentation import Segmentation
+from autosam.pipeline.segmenter import Segmenter
+from autosam.pipeline.view import Image
+from autosam.prompts import Prompt
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,3 +97,51 @@ class Oracle:
             if crop is not None:
                 chosen.append(crop if first is None else replace(crop, score=first.score))
         return chosen
+
+
+def segment_with_oracle(
+    segmenter: Segmenter,
+    image: Image,
+    truth: NDArray[np.integer[Any]],
+    *,
+    zoom: float | None = None,
+    prompts: Sequence[Prompt] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Segmentation:
+    """Segment an image where the truth chooses, for every prompt, among SAM's masks.
+
+    Every prompt is answered by that mask, of the one that it has without an oracle and SAM's three, which has the
+    highest IoU with any true object. The result is, prompt by prompt, an upper bound of what a better choice among
+    the masks can give.
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+    image, prompts, progress
+        See `Segmenter.segment`.
+    truth : ndarray of integers, shape (H, W)
+        The true labels, 0 for background.
+    zoom : float, optional
+        By default 1: the zoom is not searched for.
+
+    Raises
+    ------
+    InputError
+        As `Segmenter.segment`, and if the truth holds no labels of this image.
+    ConfigError
+        As `Segmenter.segment`, and if ``decode.sam`` is off: there are no masks to choose from.
+    """
+    if not segmenter.config.decode.sam:
+        raise ConfigError("an oracle chooses among SAM's masks, and decode.sam=false asks for none; change one")
+    view = segmenter.view(image, 1.0 if zoom is None else zoom)
+    oracle = Oracle.of(truth, view.shape).resized(view.grid)
+    maps = segmenter.predict(view)
+    proposals = segmenter.propose(view, maps, prompts)
+
+    def in_half(half: int) -> Callable[[int, int], None] | None:
+        return None if progress is None else lambda done, todo: progress(half * todo + done, 2 * todo)
+
+    # Twice: only so does each way have its own windows, and no mask that is chosen is worse than the usual one.
+    usual = segmenter.decode(view, proposals, alternatives=False, progress=in_half(0))
+    others = segmenter.decode(view, proposals, choose=oracle.choose, progress=in_half(1))
+    return segmenter.merge(view, maps, proposals, oracle.better(usual or [], others or []))

@@ -1,0 +1,40 @@
+"""The generator's probability maps of an image, and what they depend on."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autosam.models.combine import CombineAnswers
+from autosam.models.precision import Precision
+
+
+class MapSettings(NamedTuple):
+    """What maps depend on beside the view: see the settings of the same names."""
+
+    tile_size: int
+    overlap: float
+    flips: bool
+    zooms: tuple[float, ...]
+    precision: Precision
+    combine: CombineAnswers
+
+
+@dataclass(frozen=True, eq=False)
+class Maps:
+    """What the generator says of an image.
+
+    Attributes
+    ----------
+    probabilities : dict of str to ndarray of float32, shape (h, w)
+        By channel, on the grid of the networks; empty where the generator was not asked.
+    novelty : float or None
+        How unlike the training images the image is, at the first zoom; None where the model cannot tell.
+    settings : MapSettings or None
+        What they were predicted with; None where the generator was not asked.
+    """
+
+    probabilities: dict[str, NDArray[np.float32]]
+    novelty: float | None = None
+    settings: MapSettings | None = None

@@ -1,0 +1,182 @@
+"""The third step: probability maps → regions, their scores and prompts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autosam.config import PromptsConfig
+from autosam.models.statistics.region_classifier import RegionClassifier
+from autosam.prompts import Prompt, deduplicate_prompts, make_prompts
+from autosam.regions import (
+    MergeTree,
+    affinity_maps,
+    describe_candidates,
+    find_regions,
+    grow_tree,
+    number_regions,
+)
+
+Probabilities = Mapping[str, NDArray[np.float32]]
+"""The generator's maps by channel, each (H, W)."""
+
+
+class Regions(NamedTuple):
+    """The generator's own segmentation.
+
+    Attributes
+    ----------
+    labels : ndarray of int32, shape (H, W)
+        0 for background and 1..n, without gaps, in raster order of each region's first pixel.
+    scores : ndarray of float64, shape (n,), or None
+        The region score of each; None without a region classifier.
+    rejected : ndarray of bool, shape (H, W), or None
+        The foreground in which the region classifier sees no object, or too small a one.
+    """
+
+    labels: NDArray[np.int32]
+    scores: NDArray[np.float64] | None = None
+    rejected: NDArray[np.bool_] | None = None
+
+
+class CandidateRegions(NamedTuple):
+    """The regions among which the region classifier chooses: N nodes of a tree.
+
+    Attributes
+    ----------
+    tree : MergeTree
+    features : ndarray of float32, shape (N, F)
+        See `describe_candidates`.
+    """
+
+    tree: MergeTree
+    features: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Proposals:
+    """What SAM is to be asked.
+
+    Attributes
+    ----------
+    regions : Regions
+        On the grid of the networks; without a region where the generator was not asked.
+    prompts : list of Prompt
+        On the same grid: predicted ones, in order of region, and then user prompts.
+    first_user : int
+        Index of the first user prompt; the number of prompts where there is none.
+    """
+
+    regions: Regions
+    prompts: list[Prompt]
+    first_user: int
+
+
+def propose(
+    maps: Probabilities,
+    picture: NDArray[np.uint8],
+    settings: PromptsConfig,
+    classifier: RegionClassifier | None = None,
+    *,
+    user_prompts: Sequence[Prompt] = (),
+) -> Proposals:
+    """Find regions and make a prompt of each; leave out those whose object a user prompt has.
+
+    Parameters
+    ----------
+    maps : mapping of str to ndarray of float32, shape (H, W)
+    picture : ndarray of uint8, shape (H, W, 3)
+        The normalized image, for the features of candidate regions.
+    settings : PromptsConfig
+    classifier : RegionClassifier, optional
+        Chooses the regions where ``prompts.region_classifier`` is on; otherwise the thresholds find them.
+    user_prompts : sequence of Prompt
+        On the same grid.
+
+    Returns
+    -------
+    Proposals
+    """
+    if classifier is not None and settings.region_classifier:
+        candidates = candidate_regions(maps, picture, settings, diameter=float(classifier.diameter))
+        regions = classify_regions(candidates, classifier, settings)
+    else:
+        regions = Regions(threshold_regions(maps, settings))
+    prompts = prompt_regions(regions, maps, settings)
+    if user_prompts:
+        prompts = deduplicate_prompts(prompts, regions.labels, user_prompts)
+    return Proposals(regions, [*prompts, *user_prompts], len(prompts))
+
+
+def threshold_regions(maps: Probabilities, settings: PromptsConfig) -> NDArray[np.int32]:
+    """Find regions by thresholds; see `find_regions`."""
+    return find_regions(
+        maps.get("foreground"),
+        maps.get("boundary"),
+        center=maps.get("center"),
+        affinities=affinity_maps(maps),
+        threshold=settings.foreground,
+        boundary_threshold=settings.boundary,
+        center_threshold=settings.center,
+        min_size=settings.min_size,
+    )
+
+
+def candidate_regions(
+    maps: Probabilities, picture: NDArray[np.uint8], settings: PromptsConfig, *, diameter: float
+) -> CandidateRegions:
+    """Grow the tree of all regions that could be objects; those by thresholds tell their typical size.
+
+    Parameters
+    ----------
+    maps : mapping of str to ndarray of float32, shape (H, W)
+        With a foreground, and a boundary or center.
+    picture : ndarray of uint8, shape (H, W, 3)
+    settings : PromptsConfig
+    diameter : float
+        Typical diameter of the training objects, in pixels of the maps.
+    """
+    areas = np.bincount(threshold_regions(maps, settings).ravel())[1:]
+    tree = grow_tree(maps, threshold=settings.foreground)
+    typical = float(np.median(areas)) if areas.size else None
+    return CandidateRegions(
+        tree, describe_candidates(tree, maps, picture, diameter=diameter, typical_area=typical)
+    )
+
+
+def classify_regions(
+    candidates: CandidateRegions, classifier: RegionClassifier, settings: PromptsConfig
+) -> Regions:
+    """Choose the disjoint candidate regions whose scores above ``min_region_score`` have the largest sum.
+
+    Regions smaller than ``min_size`` are not chosen.
+    """
+    tree = candidates.tree
+    scores = classifier.score(candidates.features)
+    large = tree.area >= max(settings.min_size, 1)
+    chosen = tree.choose(np.where(large, scores - settings.min_region_score, 0))
+    painted = tree.paint(chosen)
+    labels = number_regions(painted)
+    node_of = np.zeros(len(chosen) + 1, dtype=np.int64)
+    node_of[labels] = np.concatenate([[0], chosen])[painted]
+    return Regions(labels, scores[node_of[1:]], (tree.fragments > 0) & (labels == 0))
+
+
+def prompt_regions(regions: Regions, maps: Probabilities, settings: PromptsConfig) -> list[Prompt]:
+    """Make one prompt of every region; see `make_prompts`."""
+    prompts = make_prompts(
+        regions.labels,
+        maps.get("foreground"),
+        method=settings.method,
+        points=settings.points,
+        negatives=settings.negatives,
+        box=settings.box,
+        box_margin=settings.box_margin,
+        mask=settings.mask and "foreground" in maps,
+        rejected=regions.rejected,
+    )
+    if regions.scores is None:
+        return prompts
+    return [replace(prompt, region_score=float(regions.scores[prompt.region - 1])) for prompt in prompts]

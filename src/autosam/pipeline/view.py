@@ -1,0 +1,140 @@
+"""The first step: an image as the networks see it, and the way back to its own grid."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autosam.config import ImagesConfig
+from autosam.errors import InputError
+from autosam.images import to_uint8, zoom_image
+from autosam.images.channels import mean_picture, normalize_channels
+from autosam.images.stain_normalization import normalize_stain
+from autosam.pipeline.probability_maps import Maps
+
+Image = NDArray[Any] | Sequence[NDArray[Any]]
+"""One image, (H, W) or (H, W, 3), or the aligned channels of a multichannel image, each (H, W)."""
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """An image as the networks see it.
+
+    Attributes
+    ----------
+    picture : ndarray of uint8, shape (H, W, 3)
+        The normalized image on its own grid, before stain normalization; the mean of several channels.
+    channels : tuple of ndarray of float32, shape (H, W, 3)
+        What the networks see on the image's own grid, 0 to 1; more than one where they see channels one by one.
+    zoomed : tuple of ndarray of float32, shape (h, w, 3)
+        The same on the grid of the networks.
+    zoom : float
+        How many times larger the networks see this image, on top of ``base_zoom``.
+    base_zoom : float
+        How many times larger they see every image (``images.zoom``).
+    stain_normalized : bool
+        Whether it has the colors of training images.
+    maps : Maps or None
+        The generator's maps of this view, where the search for its zoom has predicted them.
+    """
+
+    picture: NDArray[np.uint8]
+    channels: tuple[NDArray[np.float32], ...]
+    zoomed: tuple[NDArray[np.float32], ...]
+    zoom: float = 1.0
+    base_zoom: float = 1.0
+    stain_normalized: bool = False
+    maps: Maps | None = field(default=None, repr=False)
+
+    @property
+    def total_zoom(self) -> float:
+        """How many times larger the networks see it altogether."""
+        return self.base_zoom * self.zoom
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the image's own grid."""
+        return self.picture.shape[0], self.picture.shape[1]
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of the networks' grid."""
+        return self.zoomed[0].shape[0], self.zoomed[0].shape[1]
+
+    @property
+    def factors(self) -> tuple[float, float]:
+        """Pixels of the networks' grid for one of the image's own, along rows and columns."""
+        return self.grid[0] / self.shape[0], self.grid[1] / self.shape[1]
+
+    @cached_property
+    def blank(self) -> bool:
+        """Whether the image is constant: whatever the networks say of it, there is no object to see."""
+        return not any(pixels.any() for pixels in self.zoomed)
+
+    @cached_property
+    def seen(self) -> NDArray[np.uint8]:
+        """The zoomed picture, (h, w, 3); the mean of several channels."""
+        return to_uint8(mean_picture(self.zoomed))
+
+    def at(self, zoom: float) -> "View":
+        """Return the same image at another zoom, straight from its own pixels."""
+        zoomed = tuple(zoom_image(pixels, self.base_zoom * zoom) for pixels in self.channels)
+        return replace(self, zoom=zoom, zoomed=zoomed, maps=None)
+
+
+def make_view(image: Image, settings: ImagesConfig, *, zoom: float = 1.0, normalized: bool = False) -> View:
+    """Normalize an image and zoom it.
+
+    Parameters
+    ----------
+    image : ndarray or sequence of ndarray
+        See `Image`; any numeric type, any size from one pixel.
+    settings : ImagesConfig
+        How it is normalized, what becomes of several channels (``combine``), and the ``zoom`` of every image.
+    zoom : float
+        On top of that.
+    normalized : bool
+        The image is uint8 and normalized already, as that of a `LabeledImage`: 0 to 255 becomes 0 to 1.
+
+    Returns
+    -------
+    View
+
+    Raises
+    ------
+    InputError
+        If the image has another shape, no pixel, or pixels that are no numbers (see ``images.non_finite``), or if
+        channels do not fit each other or ``images.combine``.
+    """
+    if normalized:
+        channels = [_as_normalized(image)]
+    else:
+        channels = normalize_channels(
+            image,
+            combine=settings.combine,
+            low=settings.low,
+            high=settings.high,
+            non_finite=settings.non_finite,
+        )
+    picture = to_uint8(mean_picture(channels))
+    # Colors of one image; those of a multichannel image are something else.
+    colored = isinstance(image, np.ndarray)
+    matched = normalize_stain(channels[0], settings.stain_references) if colored else None
+    own = (matched,) if matched is not None else tuple(channels)
+    return View(
+        picture=picture,
+        channels=own,
+        zoomed=tuple(zoom_image(pixels, settings.zoom * zoom) for pixels in own),
+        zoom=zoom,
+        base_zoom=settings.zoom,
+        stain_normalized=matched is not None,
+    )
+
+
+def _as_normalized(image: Image) -> NDArray[np.float32]:
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise InputError("a normalized image is uint8 of shape (H, W, 3); leave normalized=True out for others")
+    return (image / 255).astype(np.float32)
