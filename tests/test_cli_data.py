@@ -62,9 +62,17 @@ def test_import_says_what_it_did(pair: Path) -> None:
         "cite        Us 2026",
     ):
         assert line in output
-    single = ("import", pair / "image.tif", pair / "labels.tif", "-o", pair / "flat", "--voxel-size", "0,250,250")
+    single = (
+        "import",
+        pair / "image.tif",
+        pair / "labels.tif",
+        "-o",
+        pair / "f.zarr",
+        "--voxel-size",
+        "0,250,250",
+    )
     assert "voxel size  250 × 250 nm (y, x)" in run(*single)
-    assert "voxel size  not known" in run(*single[:3], "-o", pair / "unknown")
+    assert "voxel size  not known" in run(*single[:3], "-o", pair / "unknown.h5")
     store = Store.open(pair / "out.h5")
     assert np.unique(store.volume("image").labels()).tolist() == [0, 7, 300]
     assert store.image(2).dtype == np.float32
@@ -81,7 +89,7 @@ def test_the_default_store(pair: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_wrong_options(pair: Path) -> None:
-    where = ("import", pair / "image.tif", pair / "labels.tif", "-o", pair / "out")
+    where = ("import", pair / "image.tif", pair / "labels.tif", "-o", pair / "out.h5")
     for words, options in (
         ("--instances threshold is unknown", ["--instances", "threshold"]),
         ("not three numbers", ["--voxel-size", "8,8"]),
@@ -93,7 +101,7 @@ def test_wrong_options(pair: Path) -> None:
         with pytest.raises(InputError, match=words) as error:
             run(*where, *options)
         assert "\n" not in str(error.value)
-    assert not (pair / "out").exists()
+    assert not (pair / "out.h5").exists()
 
 
 def test_an_interrupted_import_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,13 +122,13 @@ def test_an_interrupted_import_goes_on(tmp_path: Path, monkeypatch: pytest.Monke
         return whole(path)
 
     monkeypatch.setattr(files, "read_labels", interrupted)
-    command = ("import", tmp_path, "-o", tmp_path / "s")
+    command = ("import", tmp_path, "-o", tmp_path / "s.h5")
     assert CliRunner().invoke(data, [str(part) for part in command]).exit_code == 130
-    assert not (tmp_path / "s").exists()
+    assert not (tmp_path / "s.h5").exists()
     run(*command)
     assert reads == ["a", "b", "b", "c"]
-    assert [item.name for item in Store.open(tmp_path / "s").items] == ["a", "b", "c"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["images", "labels", "s"]
+    assert [item.name for item in Store.open(tmp_path / "s.h5").items] == ["a", "b", "c"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["images", "labels", "s.h5"]
 
 
 def test_help_imports_nothing_heavy() -> None:

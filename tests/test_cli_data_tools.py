@@ -37,7 +37,7 @@ def stack(tmp_path):
 
 @pytest.fixture
 def pictures(tmp_path):
-    return write_store(tmp_path / "pictures", {f"p{n}": (noise(n), square()) for n in range(10)}, group="fluo")
+    return write_store(tmp_path / "pictures.h5", {f"p{n}": (noise(n), square()) for n in range(10)}, group="fluo")
 
 
 def test_split_writes_the_store_and_the_lists_that_train_reads(stack, tmp_path):

@@ -345,7 +345,7 @@ def release(tmp_path):
     return tmp_path, volume
 
 
-@pytest.mark.parametrize("suffix", [".h5", ".zarr", ""])
+@pytest.mark.parametrize("suffix", [".h5", ".zarr"])
 def test_a_store_is_a_truth(release, suffix):
     from autosam.data.importing import import_release
     from autosam.data.sources import open_release

@@ -8,6 +8,7 @@ import pytest
 import tifffile
 from blobs import discs, small_config, write_discs
 
+from autosam.config import ImagesConfig
 from autosam.data.folders import divide, evenly_spaced, load_labeled_images, read_split
 from autosam.errors import InputError
 from autosam.training.samples.load_images import load_part
@@ -78,6 +79,7 @@ def test_missing_partners_are_all_named(pair: tuple[Path, Path]) -> None:
 def test_many_faults_are_counted(pair: tuple[Path, Path]) -> None:
     for index in range(13):
         put(pair[0], f"{index:02}.tif", GRAY)
+    put(pair[1], "other.tif", GRAY)
     with pytest.raises(InputError, match=r"^13 faults in s: .*no labels 09 in .*; and 3 more\.$"):
         load_labeled_images(*pair, source="s")
 
@@ -97,7 +99,7 @@ def test_sizes_unreadable_files_and_missing_numbers_are_reported_together(pair: 
     assert f"{pair[0] / 'c.tif'}: " in text
     put(pair[1], "a.tif", GRAY)
     put(pair[0], "b.tif", GRAY)
-    assert len(load_labeled_images(*pair, source="s", non_finite="background")) == 3
+    assert len(load_labeled_images(*pair, source="s", settings=ImagesConfig(non_finite="background"))) == 3
 
 
 def test_two_files_of_one_name_are_refused(pair: tuple[Path, Path]) -> None:
@@ -108,7 +110,7 @@ def test_two_files_of_one_name_are_refused(pair: tuple[Path, Path]) -> None:
 
 
 def test_empty_and_missing_folders(pair: tuple[Path, Path], tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"images holds no image; wanted files ending in \.png, "):
+    with pytest.raises(InputError, match=r"images holds no image; wanted files ending in \.tif, "):
         load_labeled_images(*pair, source="s")
     with pytest.raises(InputError, match="images holds no image"):
         divide(pair[0], "train")
@@ -123,7 +125,7 @@ def test_masks_become_components(pair: tuple[Path, Path]) -> None:
     mask[5, 0] = 255  # too small
     expected = np.zeros((6, 8), dtype=np.int32)
     expected[0:2, 0:3], expected[4:6, 4:8] = 1, 2
-    np.testing.assert_array_equal(only(pair, mask, as_components=True, min_size=2), expected)
+    np.testing.assert_array_equal(only(pair, mask, component_size=2), expected)
 
 
 def test_ids_are_numbered_without_gaps_and_never_wrapped(pair: tuple[Path, Path]) -> None:

@@ -84,8 +84,8 @@ def test_ids_are_numbered_anew_in_their_order_unless_they_hold_across_slices():
 
 def test_patches_of_a_volume_stay_volumes(tmp_path):
     pairs = {f"s{z}": (noise(z), square(first=2 + z)) for z in range(3)}
-    write_patches(store_of(pairs, volume="v", ids="3d"), tmp_path / "p", size=32)
-    cut = Store.open(tmp_path / "p")
+    write_patches(store_of(pairs, volume="v", ids="3d"), tmp_path / "p.zarr", size=32)
+    cut = Store.open(tmp_path / "p.zarr")
     assert cut.volumes == ("v_r0000_c0000", "v_r0000_c0032", "v_r0032_c0000", "v_r0032_c0032")
     assert cut.manifest.ids == "3d"
     np.testing.assert_array_equal(

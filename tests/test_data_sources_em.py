@@ -105,7 +105,7 @@ def test_epfl_official_folders_of_slices(tmp_path: Path, raw: np.ndarray, mask: 
         open_release(str(tmp_path / "in"))
 
 
-@pytest.mark.parametrize("form", ["s.h5", "s.zarr", "s"])
+@pytest.mark.parametrize("form", ["s.h5", "s.zarr"])
 def test_a_volume_with_3d_ids_in_each_form(tmp_path: Path, raw: np.ndarray, ids: np.ndarray, form: str) -> None:
     for name, volume in (("image", raw), ("labels", ids)):
         tif(tmp_path / f"{name}.tif", volume)
@@ -125,7 +125,7 @@ def test_a_volume_with_3d_ids_in_each_form(tmp_path: Path, raw: np.ndarray, ids:
         np.testing.assert_array_equal(store.labels(f"image_z{z:04d}") == spanning, ids[z] == spanning)
 
 
-@pytest.mark.parametrize("form", ["s.h5", "s.zarr", "s"])
+@pytest.mark.parametrize("form", ["s.h5", "s.zarr"])
 @pytest.mark.parametrize("instances", ["components-2d", "components-3d"])
 def test_an_import_that_breaks_in_the_middle(
     tmp_path: Path, raw: np.ndarray, mask: np.ndarray, form: str, instances: str

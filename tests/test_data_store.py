@@ -1,4 +1,4 @@
-"""Stores: one slice at a time in and out, in three forms, whole or not at all."""
+"""Stores: one slice at a time in and out, in both forms, whole or not at all."""
 
 import json
 import pickle
@@ -10,13 +10,17 @@ import numpy as np
 import pytest
 import zarr
 
+from autosam.data.importing import import_release
 from autosam.data.linking import VolumeLinks, touching_pairs
 from autosam.data.manifest import Item, Manifest
+from autosam.data.sources import open_release
 from autosam.data.store import Store
+from autosam.data.stored_images import names_store
 from autosam.errors import InputError
+from autosam.images import write_labels
 from autosam.metrics import components
 
-FORMS = ("s.h5", "s.zarr", "s")
+FORMS = ("s.h5", "s.zarr")
 HEADER = Manifest("made", license="CC0", citation="Nobody 2026", voxel_size_nm=(30.0, 8.0, 4.0), ids="3d")
 
 
@@ -128,6 +132,27 @@ def test_only_a_store_is_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "mine/thesis.txt").exists()
 
 
+def test_other_names_make_no_store(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"is no store of autosam; wanted a name ending in \.h5, \.hdf5, "):
+        Store.create(tmp_path / "s", HEADER)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_store_of_tiff_pairs_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    image, labels = slice_of(1)
+    for folder, array in (("images", image), ("labels", labels.astype(np.uint16))):
+        (tmp_path / "old" / folder).mkdir(parents=True)
+        write_labels(tmp_path / "old" / folder / "a_z1.tif", array)
+    (tmp_path / "old/manifest.json").write_text(HEADER.dumps())
+    assert names_store(tmp_path / "old")
+    with pytest.raises(InputError, match="TIFF pairs, a form that is no longer read") as error:
+        Store.open(tmp_path / "old")
+    assert f"`autosam data import {tmp_path / 'old'} --source folder -o {tmp_path / 'old'}.h5`" in message(error)
+    again, _ = import_release(open_release(str(tmp_path / "old"), source="folder"), tmp_path / "old.h5")
+    np.testing.assert_array_equal(again.image("a_z1"), image)
+    np.testing.assert_array_equal(again.labels("a_z1"), labels)
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_splits_are_written(tmp_path: Path, form: str) -> None:
     store = fill(tmp_path / form)
@@ -155,8 +180,6 @@ def test_forms_as_others_read_them(tmp_path: Path) -> None:
     assert scale["datasets"][0]["coordinateTransformations"] == [{"type": "scale", "scale": [30, 8, 4]}]
     assert zarr.open_group(tmp_path / "s.zarr/a/labels", mode="r").attrs["ome"]["labels"] == ["instances"]
     assert zarr.open_array(tmp_path / "s.zarr/color/0", mode="r").shape == (3, 20, 25)
-    assert (tmp_path / "s/images/a_z0.tif").exists()
-    assert (tmp_path / "s/labels/a_z0.tif").exists()
 
 
 @pytest.mark.parametrize(

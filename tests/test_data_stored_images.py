@@ -31,7 +31,7 @@ def sources(*entries: str) -> Config:
     return small_config(f"data.sources=[{', '.join(entries)}]")
 
 
-@pytest.mark.parametrize("form", ["s.h5", "s.zarr", "s"])
+@pytest.mark.parametrize("form", ["s.h5", "s.zarr"])
 def test_parts_and_instances_are_the_stores(tmp_path: Path, form: str) -> None:
     path = store(tmp_path / form, d0="train", d1="val", d2="train", d3="test")
     assert names_store(path)

@@ -46,7 +46,7 @@ def import_data(
             "-o",
             "--output",
             metavar="STORE",
-            help="The store to be: .h5, .zarr, or any other name for a folder of TIFF pairs. [SOURCE.h5]",
+            help="The store to be: .h5 or .zarr. [SOURCE.h5]",
         ),
     ] = None,
     source: Annotated[

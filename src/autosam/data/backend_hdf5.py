@@ -8,23 +8,14 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from autosam.data.backends import ArrayKind, ReadSlice, kinds, stacks
+from autosam.data.backends import CHUNK, ArrayKind, ReadSlice, kinds, stacks
 from autosam.data.manifest import Item, Manifest
 from autosam.errors import InputError, OutputError
 from autosam.images.formats import reading
 
-# Small enough that a patch does not unpack a whole slice, large enough that the index stays short.
-_CHUNK = 512
-
 
 class Hdf5Backend:
-    """One HDF5 file, gzip-compressed; the manifest is the scalar string `/manifest`.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    """
+    """One HDF5 file, gzip-compressed; the manifest is the scalar string `/manifest`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -78,7 +69,7 @@ def _group(item: Item) -> str:
 def _create(group: h5py.Group, kind: ArrayKind, items: list[Item], voxel: tuple[float, ...] | None) -> None:
     first = items[0]
     inner = first.shape if kind == "image" else first.shape[:2]
-    chunk = (min(_CHUNK, inner[0]), min(_CHUNK, inner[1]), *inner[2:])
+    chunk = (min(CHUNK, inner[0]), min(CHUNK, inner[1]), *inner[2:])
     lone = first.volume is None
     data = group.create_dataset(
         kind,

@@ -1,30 +1,27 @@
 """A store as OME-Zarr 0.5: one image group per volume or lone image, its instances under `labels/instances`."""
 
-import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from autosam.data.backend_folder import FolderBackend
-from autosam.data.backends import ArrayKind, ReadSlice, kinds, stacks
+from autosam.data.backends import CHUNK, MANIFEST, ArrayKind, ReadSlice, kinds, stacks
 from autosam.data.manifest import Item, Manifest
+from autosam.errors import InputError
+from autosam.images import write_text
 from autosam.images.formats import reading
 
-_CHUNK = 512
 _ARRAY: dict[ArrayKind, str] = {"image": "0", "labels": "labels/instances/0"}
 
 
-class ZarrBackend(FolderBackend):
-    """A folder in Zarr format 3; `manifest.json` lies beside the root's `zarr.json`.
+class ZarrBackend:
+    """A folder in Zarr format 3; `manifest.json` lies beside the root's `zarr.json`."""
 
-    Parameters
-    ----------
-    path : Path
-        The folder.
-    """
+    def __init__(self, path: Path) -> None:
+        self.path = path
 
     def pack(self, manifest: Manifest, read: ReadSlice, tick: Callable[[], None]) -> None:
         """Write a whole store; see `Backend.pack`."""
@@ -50,6 +47,20 @@ class ZarrBackend(FolderBackend):
             pixels: NDArray[Any] = np.asarray(array[_where(item, position, 3 if color else 2)])
         return np.ascontiguousarray(np.moveaxis(pixels, 0, -1)) if color else pixels
 
+    def read_manifest(self) -> str:
+        """Read the manifest's text."""
+        file = self.path / MANIFEST
+        if not file.is_file():
+            raise InputError(
+                f"{self.path} is no store of autosam: it has no {MANIFEST}; make one with `autosam data import`."
+            )
+        with reading(file):
+            return file.read_text(encoding="utf-8")
+
+    def replace_manifest(self, text: str) -> None:
+        """Put a manifest in the place of the old one, if there is one."""
+        write_text(self.path / MANIFEST, text)
+
 
 def _where(item: Item, position: int, ndim: int) -> Any:
     """Index of a slice: its place is the axis before rows and columns, after the channels."""
@@ -66,7 +77,7 @@ def _create(group: zarr.Group, kind: ArrayKind, items: list[Item], voxel: tuple[
     for name in "zyx"[-len(space) :]:
         axes.append({"name": name, "type": "space"} | ({} if voxel is None else {"unit": "nanometer"}))
     scale = [1.0] * len(channels) + list((voxel or (1.0, 1.0, 1.0))[-len(space) :])
-    chunks = (*channels, *(1 for _ in space[:-2]), min(_CHUNK, space[-2]), min(_CHUNK, space[-1]))
+    chunks = (*channels, *(1 for _ in space[:-2]), min(CHUNK, space[-2]), min(CHUNK, space[-1]))
 
     if kind == "labels":
         group.require_group("labels").attrs["ome"] = {"version": "0.5", "labels": ["instances"]}
@@ -83,7 +94,7 @@ def _create(group: zarr.Group, kind: ArrayKind, items: list[Item], voxel: tuple[
     }
     if kind == "labels":
         metadata["image-label"] = {"source": {"image": "../../"}}
-    group.attrs["ome"] = json.loads(json.dumps(metadata))
+    group.attrs["ome"] = metadata
     return group.create_array(
         "0",
         shape=(*channels, *space),

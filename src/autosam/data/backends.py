@@ -1,4 +1,4 @@
-"""The three forms of a store on disk, behind one face."""
+"""The two forms of a store on disk, behind one face."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,8 +6,15 @@ from typing import Any, Literal, Protocol
 
 from numpy.typing import NDArray
 
-from autosam.data.manifest import Item, Manifest
+from autosam.data.manifest import FORMAT, Item, Manifest
+from autosam.errors import InputError
 from autosam.images.formats import HDF5_SUFFIXES
+
+STORE_SUFFIXES = (*HDF5_SUFFIXES, ".zarr")
+MANIFEST = "manifest.json"
+
+# Small enough that a patch does not unpack a whole slice, large enough that the index stays short.
+CHUNK = 512
 
 ArrayKind = Literal["image", "labels"]
 ReadSlice = Callable[[Item, ArrayKind], NDArray[Any]]
@@ -17,16 +24,9 @@ class Backend(Protocol):
     """A store on disk. Nothing stays open between two calls, so that it may be pickled and forked."""
 
     def pack(self, manifest: Manifest, read: ReadSlice, tick: Callable[[], None]) -> None:
-        """Write a whole store, slice by slice.
+        """Write a whole store slice by slice; `tick` is called after each item.
 
-        Parameters
-        ----------
-        manifest : Manifest
-            With its items; sizes and types are final.
-        read : callable
-            Gives image or labels of an item.
-        tick : callable
-            Called after each item.
+        The manifest's items have their final sizes and types, and `read` gives image or labels of an item.
         """
         ...
 
@@ -44,15 +44,37 @@ class Backend(Protocol):
 
 
 def choose_backend(path: Path) -> Backend:
-    """Choose the form of a store by its suffix: HDF5, OME-Zarr, or else a folder of TIFF pairs."""
+    """Choose the form of a store by its suffix: HDF5 or OME-Zarr.
+
+    Raises
+    ------
+    InputError
+        If the suffix is another one.
+    """
     from autosam.data.backend_hdf5 import Hdf5Backend
-    from autosam.data.backend_tiff import TiffBackend
     from autosam.data.backend_zarr import ZarrBackend
 
     suffix = path.suffix.lower()
     if suffix in HDF5_SUFFIXES:
         return Hdf5Backend(path)
-    return ZarrBackend(path) if suffix == ".zarr" else TiffBackend(path)
+    if suffix == ".zarr":
+        return ZarrBackend(path)
+    if is_tiff_store(path):
+        raise InputError(
+            f"{path} is a store of TIFF pairs, a form that is no longer read; import its release again to .h5 or "
+            f".zarr, or its files alone with `autosam data import {path} --source folder -o {path}.h5`."
+        )
+    raise InputError(f"{path} is no store of autosam; wanted a name ending in {', '.join(STORE_SUFFIXES)}.")
+
+
+def is_tiff_store(path: Path) -> bool:
+    """Tell whether a folder is a store as autosam 0.1 wrote it where the name had no suffix."""
+    try:
+        with (path / MANIFEST).open("rb") as file:
+            # Others have manifests too; the format stands first in a store's.
+            return path.suffix.lower() not in STORE_SUFFIXES and FORMAT.encode() in file.read(200)
+    except OSError:
+        return False
 
 
 def stacks(manifest: Manifest) -> dict[str, list[Item]]:

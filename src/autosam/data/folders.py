@@ -1,42 +1,44 @@
 """Folder pairs: images in one folder, labels of the same names in another."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from autosam.data.refusal import refuse_faults
+from autosam.config import ImagesConfig
+from autosam.data.refusal import noting, refuse_faults
 from autosam.errors import InputError
 from autosam.images import normalize, read_image, read_labels, to_uint8
+from autosam.images.formats import PLAIN_SUFFIXES, TIFF_SUFFIXES
+from autosam.images.read import read_json
+from autosam.images.source import by_stem
 from autosam.metrics import components
 from autosam.prompts.prompt import Prompt
 from autosam.prompts.table import read_prompts
 
 _Item = TypeVar("_Item")
 SplitPart = Literal["train", "val"]
-_SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
 
 
 @dataclass(frozen=True, eq=False)
 class LabeledImage:
-    """One labeled image.
+    """An image with its labels.
 
     Attributes
     ----------
     name : str
         ``source/stem``.
     source : str
-        Which source it came from.
+        The source that it came from.
     image : ndarray of uint8, shape (H, W, 3)
         Normalized over the whole image.
     labels : ndarray of int32, shape (H, W)
         0 for background, 1..n for the instances.
     prompts : tuple of Prompt
-        An user's prompts in whole-image pixels; empty where there are none.
+        User prompts in whole-image pixels.
     """
 
     name: str
@@ -52,36 +54,27 @@ def load_labeled_images(
     *,
     source: str,
     stems: list[str] | None = None,
-    as_components: bool = False,
-    min_size: int = 50,
-    low: float = 0.5,
-    high: float = 99.5,
-    non_finite: Literal["error", "background"] = "error",
+    component_size: int | None = None,
+    settings: ImagesConfig | None = None,
     prompts: Path | None = None,
 ) -> list[LabeledImage]:
-    """Read the images and labels of one folder pair into memory.
+    """Read the images and labels of one folder pair into memory, sorted by stem.
 
     Parameters
     ----------
     images, labels : Path
-        The two folders; a pair shares its stem.
+        The two folders; an image and its labels share their stem.
     source : str
         Name of the pair.
     stems : list of str, optional
         Only these; by default every image.
-    as_components : bool
-        The labels are semantic masks: see `metrics.components`.
-    min_size : int
-        Smallest component in pixels.
-    low, high, non_finite
-        Those of `images.normalize`.
+    component_size : int, optional
+        The labels are semantic masks, whose components of at least so many pixels are the instances. By default
+        they are ids.
+    settings : ImagesConfig, optional
+        How images are normalized.
     prompts : Path, optional
-        A folder of an user's prompts: see `table_prompts`.
-
-    Returns
-    -------
-    list of LabeledImage
-        Sorted by stem.
+        A folder of user prompts: see `table_prompts`.
 
     Raises
     ------
@@ -89,49 +82,53 @@ def load_labeled_images(
         If a folder or a partner is missing, a file cannot be read or sizes differ: all the faults of the pair in
         one line. If there is a folder of prompts and none of the images has any there.
     """
-    image_files, label_files = _by_stem(images), _by_stem(labels)
-    wanted = sorted(image_files) if stems is None else sorted(stems)
-    if stems is None and not wanted:
-        raise _no_image(images)
+    wanted = None if stems is None else sorted(stems)
+    if wanted == []:
+        return []
+    image_files, label_files = _images_of(images), _images_of(labels)
+    wanted = sorted(image_files) if wanted is None else wanted
     faults = [f"no image {stem} in {images}" for stem in wanted if stem not in image_files]
     faults += [f"no labels {stem} in {labels}" for stem in wanted if stem not in label_files]
     refuse_faults(faults, source)
     if prompts is not None:
         check_tables(prompts, wanted, source=source)
-    labeled_images = []
+    found: list[LabeledImage] = []
     for stem in wanted:
-        try:
-            pixels, truth = read_image(image_files[stem]), read_labels(label_files[stem])
-        except InputError as error:
-            faults.append(str(error))
-            continue
-        try:
-            image = to_uint8(normalize(pixels, low=low, high=high, non_finite=non_finite))
-        except InputError as error:
-            faults.append(f"{image_files[stem]}: {error}")
-            continue
-        if truth.shape != image.shape[:2]:
-            faults.append(f"{stem} has an image of {image.shape[:2]} and labels of {truth.shape}")
-            continue
-        instances = components(truth, min_size=min_size) if as_components else renumbered(truth)
-        asked: tuple[Prompt, ...] = ()
-        if prompts is not None:
+        file = image_files[stem]
+        with noting(faults):
+            pixels, truth = read_image(file), read_labels(label_files[stem])
             try:
-                asked = table_prompts(prompts, stem, image=image_files[stem].name, shape=instances.shape)
+                image = normalized(pixels, settings)
             except InputError as error:
-                faults.append(str(error))
-        labeled_images.append(LabeledImage(f"{source}/{stem}", source, image, instances, asked))
+                raise InputError(f"{file}: {error}") from error
+            if truth.shape != image.shape[:2]:
+                raise InputError(f"{stem} has an image of {image.shape[:2]} and labels of {truth.shape}")
+            ids = renumbered(truth) if component_size is None else components(truth, min_size=component_size)
+            asked = table_prompts(prompts, stem, image=file.name, shape=ids.shape)
+            found.append(LabeledImage(f"{source}/{stem}", source, image, ids, asked))
     refuse_faults(faults, source)
-    if (
-        not as_components
-        and labeled_images
-        and all(_like_a_mask(labeled_image.labels) for labeled_image in labeled_images)
-    ):
+    if found and component_size is None and all(_like_a_mask(labeled_image.labels) for labeled_image in found):
         raise InputError(
             f"every label image of {source} holds one id in several pieces, like a mask of all objects; set "
             "components: true for it in data.sources, or give each object an id of its own"
         )
-    return labeled_images
+    return found
+
+
+def _images_of(folder: Path) -> dict[str, Path]:
+    if not folder.is_dir():
+        raise InputError(f"no folder {folder}; correct the data folder or data.sources in the config")
+    found = by_stem(folder)
+    if not found:
+        suffixes = ", ".join(TIFF_SUFFIXES + PLAIN_SUFFIXES)
+        raise InputError(f"{folder} holds no image; wanted files ending in {suffixes}")
+    return found
+
+
+def normalized(pixels: NDArray[Any], settings: ImagesConfig | None) -> NDArray[np.uint8]:
+    """Normalize an image as a config's `images` section, or its defaults, say: (H, W, 3)."""
+    images = settings or ImagesConfig()
+    return to_uint8(normalize(pixels, low=images.low, high=images.high, non_finite=images.non_finite))
 
 
 def read_split(path: Path, source: str, part: SplitPart) -> list[str]:
@@ -143,9 +140,7 @@ def read_split(path: Path, source: str, part: SplitPart) -> list[str]:
         If the file cannot be read or has no such list.
     """
     try:
-        stems = json.loads(path.read_text(encoding="utf-8"))[source][part]
-    except (OSError, ValueError) as error:
-        raise InputError(f"split file {path} cannot be read: {error}") from error
+        stems = read_json(path)[source][part]
     except (KeyError, TypeError) as error:
         raise InputError(
             f"split file {path} has no list {source}.{part}; add it or correct data.sources"
@@ -156,29 +151,27 @@ def read_split(path: Path, source: str, part: SplitPart) -> list[str]:
 
 
 def divide(folder: Path, part: SplitPart) -> list[str]:
-    """Give the stems of one part where there is no split file.
+    """List the stems of one part where there is no split file.
 
-    The last fifth, in the order of names, validates: neighboring slices look alike, so they must not be dealt
-    out at random. A folder with a single image trains and validates on it.
+    The last fifth, in the order of names, validates. Neighboring slices look alike, so they must not be dealt out
+    at random. A folder with a single image trains and validates on it.
 
     Raises
     ------
     InputError
         If the folder is missing or holds no image.
     """
-    stems = sorted(_by_stem(folder))
-    if not stems:
-        raise _no_image(folder)
-    n_val = max(1, len(stems) // 5)
+    stems = sorted(_images_of(folder))
     if len(stems) < 2:
         return stems
+    n_val = max(1, len(stems) // 5)
     return stems[-n_val:] if part == "val" else stems[:-n_val]
 
 
 def evenly_spaced(items: Sequence[_Item], fraction: float) -> list[_Item]:
-    """Take a share of the items, at least one, evenly spaced.
+    """Take a fraction of the items, at least one, evenly spaced.
 
-    Neighboring slices look alike, so a share of them that lies together would show less of the volume.
+    Neighboring slices look alike, so a run of them would show less of the volume.
 
     Examples
     --------
@@ -190,12 +183,12 @@ def evenly_spaced(items: Sequence[_Item], fraction: float) -> list[_Item]:
 
 
 def check_tables(folder: Path, names: Sequence[str], *, source: str) -> None:
-    """Refuse a folder of prompt tables that has none for any of the images; no images need none.
+    """Refuse a folder of prompt tables that is missing, or has none for any of the images.
 
     Raises
     ------
     InputError
-        If the folder is missing, or has no table for any image.
+        Which of the two.
     """
     if not folder.is_dir():
         raise InputError(f"no folder {folder} of prompts; correct prompts of the source {source} in data.sources")
@@ -206,19 +199,19 @@ def check_tables(folder: Path, names: Sequence[str], *, source: str) -> None:
         )
 
 
-def table_prompts(folder: Path, name: str, *, image: str, shape: tuple[int, int]) -> tuple[Prompt, ...]:
-    """Read an user's prompts for one image.
+def table_prompts(folder: Path | None, name: str, *, image: str, shape: tuple[int, ...]) -> tuple[Prompt, ...]:
+    """Read the user prompts for one image.
 
     Parameters
     ----------
-    folder : Path
-        Holds a table as `prompts.table.read_prompts` reads it for each image that has prompts.
+    folder : Path or None
+        Holds ``name.csv`` for each image that has prompts, as `prompts.table.read_prompts` reads it.
     name : str
-        The table is ``name.csv``.
+        Stem of the image's file, or its name in a store.
     image : str
-        What a column of images calls it.
+        The image in the table's column of images.
     shape : tuple of int
-        Height and width of the image.
+        Rows and columns of the image; further axes are ignored.
 
     Returns
     -------
@@ -230,33 +223,17 @@ def table_prompts(folder: Path, name: str, *, image: str, shape: tuple[int, int]
     InputError
         If the table has faults.
     """
-    path = folder / f"{name}.csv"
-    return tuple(read_prompts(path, image=image, shape=shape)) if path.is_file() else ()
-
-
-def _by_stem(folder: Path) -> dict[str, Path]:
-    if not folder.is_dir():
-        raise InputError(f"no folder {folder}; correct the data folder or data.sources in the config")
-    found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        # Hidden files are what others leave behind: half-written files, macOS's twins.
-        if path.suffix.lower() not in _SUFFIXES or path.name.startswith(".") or not path.is_file():
-            continue
-        if path.stem in found:
-            raise InputError(f"{folder} holds both {found[path.stem].name} and {path.name}; take one of them out")
-        found[path.stem] = path
-    return found
-
-
-def _no_image(folder: Path) -> InputError:
-    return InputError(f"{folder} holds no image; wanted files ending in {', '.join(_SUFFIXES)}")
+    path = None if folder is None else folder / f"{name}.csv"
+    if path is None or not path.is_file():
+        return ()
+    return tuple(read_prompts(path, image=image, shape=(shape[0], shape[1])))
 
 
 def _like_a_mask(labels: NDArray[np.int32]) -> bool:
     return int(labels.max(initial=0)) == 1 and int(components(labels, min_size=1).max()) > 1
 
 
-def renumbered(labels: NDArray[np.generic]) -> NDArray[np.int32]:
+def renumbered(labels: NDArray[Any]) -> NDArray[np.int32]:
     """Give the ids the numbers 1 to n in their order; 0 stays background."""
     _, inverse = np.unique(labels, return_inverse=True)
     numbers = inverse.reshape(labels.shape).astype(np.int32)

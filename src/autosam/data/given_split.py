@@ -1,6 +1,5 @@
 """Parts that a release or a paper gives: lists of names in a JSON file, as `autosam train` reads them."""
 
-import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,6 +9,7 @@ from autosam.data.manifest import SPLITS, Item, as_name
 from autosam.data.refusal import refuse_faults
 from autosam.data.split import Splits
 from autosam.errors import InputError
+from autosam.images.read import read_json
 
 # Lists of images that are kept out of every part.
 GAP = "gap"
@@ -24,7 +24,7 @@ def read_lists(path: Path, source: str | None, *, default: str) -> tuple[str, Li
     Parameters
     ----------
     path : Path
-        The file.
+        The JSON file.
     source : str or None
         The source; None takes `default` if the file has it, or else its only one.
     default : str
@@ -40,10 +40,7 @@ def read_lists(path: Path, source: str | None, *, default: str) -> tuple[str, Li
     InputError
         If the file cannot be read, has no such source, or what it has are no such lists.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as JSON: {' '.join(str(error).split())}.") from error
+    content = read_json(path)
     if not isinstance(content, dict):
         raise InputError(f"{path} is no split file; wanted {{source: {{train: [...], val: [...]}}}}.")
     name = source

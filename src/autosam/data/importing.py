@@ -57,7 +57,7 @@ def import_release(
     release : Release
         From `open_release`.
     output : Path
-        The store to be; its suffix chooses the form.
+        The store to be: .h5, .hdf5, .hdf or .zarr.
     instances : {"published", "components-2d", "components-3d"}, optional
         Take the ids as they are, or the connected components of everything that is not 0. By default semantic
         masks become 2D components and ids stay.

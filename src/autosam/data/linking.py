@@ -62,9 +62,7 @@ def _join(
 ) -> tuple[NDArray[np.int64], int]:
     if total == 0:
         return np.zeros(0, np.int64), 0
-    edges = np.concatenate([*touching, np.zeros((0, 2), np.int64)])
-    graph = coo_array((np.ones(len(edges), bool), (edges[:, 0], edges[:, 1])), shape=(total, total))
-    n, component = connected_components(graph, directed=False)
+    n, component = connected(total, np.concatenate([*touching, np.zeros((0, 2), np.int64)]))
     kept = np.bincount(component, weights=np.concatenate(sizes), minlength=n) >= min_size
     # The 2D components come in raster order, so a 3D component begins with its first one.
     first = np.full(n, total)
@@ -74,6 +72,18 @@ def _join(
     ids = np.zeros(n, np.int64)
     ids[order] = np.arange(1, len(order) + 1)
     return ids[component], len(order)
+
+
+def connected(count: int, edges: NDArray[np.int64]) -> tuple[int, NDArray[np.int64]]:
+    """Find the connected parts of a graph: how many there are, and the number of that of each of `count` nodes.
+
+    `edges` are pairs of nodes, shape (N, 2).
+    """
+    if count == 0:
+        return 0, np.zeros(0, np.int64)
+    graph = coo_array((np.ones(len(edges), bool), (edges[:, 0], edges[:, 1])), shape=(count, count))
+    parts, part = connected_components(graph, directed=False)
+    return int(parts), np.asarray(part, dtype=np.int64)
 
 
 def touching_pairs(above: Ids, below: Ids) -> NDArray[np.int64]:

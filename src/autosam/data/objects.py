@@ -5,10 +5,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from skimage.measure import label
 
+from autosam.data.linking import connected, touching_pairs
 from autosam.errors import InputError
 
 
@@ -54,7 +53,7 @@ class ObjectCount:
         self._piece_ids: list[NDArray[np.uint64]] = []
         self._piece_sizes: list[NDArray[np.int64]] = []
         self._links: list[NDArray[np.int64]] = []
-        self._before: tuple[NDArray[np.uint64], NDArray[np.int64]] | None = None
+        self._before: NDArray[np.int64] | None = None
         self._pieces = 0
         self._pixels = 0
 
@@ -73,8 +72,8 @@ class ObjectCount:
         """
         if labels.ndim != 2 or labels.dtype.kind not in "iu" or (labels.size and labels.min() < 0):
             raise InputError(f"labels are {labels.dtype} {labels.shape}; wanted (H, W) integers, none negative.")
-        if self._before is not None and self._before[0].shape != labels.shape:
-            raise InputError(f"a slice of {labels.shape} follows one of {self._before[0].shape}; wanted one size.")
+        if self._before is not None and self._before.shape != labels.shape:
+            raise InputError(f"a slice of {labels.shape} follows one of {self._before.shape}; wanted one size.")
         ids = labels.astype(np.uint64)
         present, codes = np.unique(ids, return_inverse=True)
         # Small consecutive numbers, background first: skimage takes no uint64.
@@ -82,13 +81,12 @@ class ObjectCount:
         pieces, n = label(codes, connectivity=2, return_num=True)
         pieces = np.where(pieces > 0, pieces + self._pieces, 0).astype(np.int64)
         inside = np.flatnonzero(pieces)
-        numbers, first, sizes = np.unique(pieces.ravel()[inside], return_index=True, return_counts=True)
-        del numbers
+        _, first, sizes = np.unique(pieces.ravel()[inside], return_index=True, return_counts=True)
         self._piece_ids.append(ids.ravel()[inside[first]])
         self._piece_sizes.append(sizes.astype(np.int64))
         if self._before is not None:
-            self._links.append(_touching(ids, pieces, *self._before))
-        self._before = (ids, pieces)
+            self._links.append(touching_pairs(self._before, pieces))
+        self._before = pieces
         self._pieces += int(n)
         self._pixels += labels.size
 
@@ -97,8 +95,7 @@ class ObjectCount:
         piece_ids = np.concatenate(self._piece_ids or [np.zeros(0, np.uint64)])
         sizes = np.concatenate(self._piece_sizes or [np.zeros(0, np.int64)])
         links = np.concatenate(self._links or [np.zeros((0, 2), np.int64)]) - 1
-        graph = coo_array((np.ones(len(links), bool), (links[:, 0], links[:, 1])), shape=(sizes.size,) * 2)
-        whole, group = connected_components(graph, directed=False) if sizes.size else (0, np.zeros(0, np.int64))
+        whole, group = connected(sizes.size, links[piece_ids[links[:, 0]] == piece_ids[links[:, 1]]])
         ids, of_piece = np.unique(piece_ids, return_inverse=True)
         id_of_group = np.zeros(whole, np.int64)
         id_of_group[group] = of_piece
@@ -108,24 +105,3 @@ class ObjectCount:
             pieces=np.bincount(id_of_group, minlength=ids.size).astype(np.int64),
             foreground=float(sizes.sum() / self._pixels) if self._pixels else 0.0,
         )
-
-
-def _touching(
-    ids: NDArray[np.uint64],
-    pieces: NDArray[np.int64],
-    ids_before: NDArray[np.uint64],
-    pieces_before: NDArray[np.int64],
-) -> NDArray[np.int64]:
-    """ImageAndLabels the pieces of a slice with those of the slice before that have their id and touch them."""
-    rows, cols = np.nonzero(pieces)
-    padded_ids, padded_pieces = np.pad(ids_before, 1), np.pad(pieces_before, 1)
-    found = []
-    for row_step in range(3):
-        for col_step in range(3):
-            there = (rows + row_step, cols + col_step)
-            same = padded_ids[there] == ids[rows, cols]
-            pairs = np.stack([pieces[rows, cols][same], padded_pieces[there][same]], axis=1)
-            # Packed into one number, pairs are found distinct many times faster than as rows.
-            packed = np.unique(pairs[:, 0] << 32 | pairs[:, 1])
-            found.append(np.stack([packed >> 32, packed & 0xFFFFFFFF], axis=1))
-    return np.unique(np.concatenate(found), axis=0)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autosam.data.folders import renumbered
 from autosam.data.manifest import Item
 from autosam.data.store import Store
 from autosam.data.writer import StoreWriter
@@ -147,7 +148,7 @@ def cut_patches(
                     yield None
                     continue
                 if ids is not None and store.manifest.ids == "2d" and ids.any():
-                    ids = _renumbered(ids)
+                    ids = renumbered(ids).astype(ids.dtype)
                 yield Patch(_item(item, window), image[place], ids)
         tick()
 
@@ -160,12 +161,6 @@ def _item(item: Item, window: Window) -> Item:
         volume=None if item.volume is None else item.volume + where,
         shape=(window.height, window.width, *item.shape[2:]),
     )
-
-
-def _renumbered(ids: NDArray[Any]) -> NDArray[Any]:
-    present, numbers = np.unique(ids, return_inverse=True)
-    first = int(present[0] != 0)
-    return np.asarray(numbers.reshape(ids.shape) + first).astype(ids.dtype)
 
 
 def write_patches(
@@ -186,7 +181,7 @@ def write_patches(
     store : Store
         Its parts are kept, so split it before.
     path : Path
-        The new store; the suffix chooses its form.
+        The new store: .h5, .hdf5, .hdf or .zarr.
     size, stride, cover, min_foreground, tick
         Those of `cut_patches`.
     restart : bool

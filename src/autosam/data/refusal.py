@@ -1,21 +1,22 @@
 """One error for all the faults of a data set."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from autosam.errors import InputError
 
 
-def refuse_faults(faults: Sequence[str], source: str, *, most: int = 10) -> None:
-    """Raise one error that names the faults; return where there is none.
+@contextmanager
+def noting(faults: list[str], name: str = "") -> Iterator[None]:
+    """Add what goes wrong inside the block to a list of faults, after a name, and go on."""
+    try:
+        yield
+    except InputError as error:
+        faults.append(name + str(error))
 
-    Parameters
-    ----------
-    faults : sequence of str
-        Each in a few words.
-    source : str
-        What they are faults of.
-    most : int
-        Further ones are counted.
+
+def refuse_faults(faults: Sequence[str], source: str, *, most: int = 10) -> None:
+    """Raise one error that names the first `most` faults and counts the others; return where there is none.
 
     Raises
     ------

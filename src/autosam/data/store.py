@@ -61,8 +61,8 @@ class Volume:
 class Store:
     """Images and labels on disk with their manifest; nothing is read before it is asked for.
 
-    A store is an HDF5 file (`.h5`, `.hdf5`), an OME-Zarr folder (`.zarr`) or a folder of TIFF pairs (any other
-    name). It may be pickled, and read from several processes at once.
+    A store is an HDF5 file (`.h5`, `.hdf5`, `.hdf`) or an OME-Zarr folder (`.zarr`). It may be pickled, and read
+    from several processes at once.
 
     Attributes
     ----------

@@ -1,35 +1,33 @@
 """Training images out of a store: those of one part, with the instances that the store has."""
 
 from pathlib import Path
-from typing import Literal
 
-from autosam.data.backend_folder import MANIFEST
-from autosam.data.folders import LabeledImage, SplitPart, check_tables, evenly_spaced, renumbered, table_prompts
-from autosam.data.manifest import FORMAT, SPLITS
-from autosam.data.refusal import refuse_faults
+from autosam.config import ImagesConfig
+from autosam.data.backends import STORE_SUFFIXES, is_tiff_store
+from autosam.data.folders import (
+    LabeledImage,
+    SplitPart,
+    check_tables,
+    evenly_spaced,
+    normalized,
+    renumbered,
+    table_prompts,
+)
+from autosam.data.manifest import SPLITS
+from autosam.data.refusal import noting, refuse_faults
 from autosam.data.store import Store
 from autosam.errors import InputError
-from autosam.images import normalize, to_uint8
-from autosam.images.formats import HDF5_SUFFIXES
-from autosam.prompts.prompt import Prompt
 
 
 def names_store(path: Path) -> bool:
-    """Tell whether a path is meant as a store: `.h5`, `.hdf5`, `.zarr`, or a folder with a store's manifest.
+    """Tell whether a path is meant as a store: by its suffix, or, of the old form that is refused, its manifest.
 
     Examples
     --------
     >>> names_store(Path("epfl.h5")), names_store(Path("epfl/raw"))
     (True, False)
     """
-    if path.suffix.lower() in (*HDF5_SUFFIXES, ".zarr"):
-        return True
-    try:
-        with (path / MANIFEST).open("rb") as file:
-            # Others have manifests too; the format stands first in a store's.
-            return FORMAT.encode() in file.read(200)
-    except OSError:
-        return False
+    return path.suffix.lower() in STORE_SUFFIXES or is_tiff_store(path)
 
 
 def stored_labeled_images(
@@ -37,13 +35,11 @@ def stored_labeled_images(
     part: SplitPart,
     *,
     source: str | None = None,
-    low: float = 0.5,
-    high: float = 99.5,
-    non_finite: Literal["error", "background"] = "error",
+    settings: ImagesConfig | None = None,
     fraction: float = 1.0,
     prompts: Path | None = None,
 ) -> list[LabeledImage]:
-    """Read the images of one part of a store, and their labels, into memory.
+    """Read the images of one part of a store, and their labels, into memory, in the order of the store.
 
     Parameters
     ----------
@@ -53,17 +49,12 @@ def stored_labeled_images(
         Images in other parts or in none are left out.
     source : str, optional
         Name of the source; the manifest's by default.
-    low, high, non_finite
-        Those of `images.normalize`.
+    settings : ImagesConfig, optional
+        How images are normalized.
     fraction : float
         Share of the images that is read, as `folders.evenly_spaced` takes it.
     prompts : Path, optional
-        A folder of an user's prompts: see `folders.table_prompts`.
-
-    Returns
-    -------
-    list of LabeledImage
-        In the order of the store.
+        A folder of user prompts: see `folders.table_prompts`.
 
     Raises
     ------
@@ -79,20 +70,15 @@ def stored_labeled_images(
     items = evenly_spaced(items, fraction)
     if prompts is not None:
         check_tables(prompts, [item.name for item in items], source=name)
-    labeled_images, faults = [], []
+    found: list[LabeledImage] = []
+    faults: list[str] = []
     for item in items:
-        try:
-            pixels, labels = store.image(item.name), store.labels(item.name)
-            image = to_uint8(normalize(pixels, low=low, high=high, non_finite=non_finite))
-            asked: tuple[Prompt, ...] = ()
-            if prompts is not None:
-                asked = table_prompts(prompts, item.name, image=item.name, shape=(item.shape[0], item.shape[1]))
-        except InputError as error:
-            faults.append(f"{item.name}: {str(error).removesuffix('.')}")
-            continue
-        labeled_images.append(LabeledImage(f"{name}/{item.name}", name, image, renumbered(labels), asked))
+        with noting(faults, f"{item.name}: "):
+            image, labels = normalized(store.image(item.name), settings), store.labels(item.name)
+            asked = table_prompts(prompts, item.name, image=item.name, shape=item.shape)
+            found.append(LabeledImage(f"{name}/{item.name}", name, image, renumbered(labels), asked))
     refuse_faults(faults, str(path))
-    return labeled_images
+    return found
 
 
 def _empty(store: Store, part: SplitPart) -> InputError:

@@ -47,11 +47,12 @@ class StoreWriter:
         self._names: set[str] = set()
         self._last: dict[str, Item] = {}
         self._tops: dict[str, int] = {}
+        backend = choose_backend(path)
         if path.exists() and not restart:
             raise InputError(f"{path} exists already; choose another name, or replace it with --restart.")
         if path.exists():
             # Only a store may be replaced: a folder of someone's images is none.
-            choose_backend(path).read_manifest()
+            backend.read_manifest()
         if restart:
             shutil.rmtree(self.folder, ignore_errors=True)
         self._journal(json.dumps([origin, self._manifest.dumps()]))

@@ -59,11 +59,8 @@ def load_part(data: Path, config: Config, part: SplitPart) -> list[LabeledImage]
             labels,
             source=source.name,
             stems=evenly_spaced(sorted(stems), _fraction(config, part)),
-            as_components=source.components,
-            min_size=source.min_size,
-            low=config.images.low,
-            high=config.images.high,
-            non_finite=config.images.non_finite,
+            component_size=source.min_size if source.components else None,
+            settings=config.images,
             prompts=prompts,
         )
     return labeled_images
@@ -80,9 +77,7 @@ def _stored(
         path,
         part,
         source=source,
-        low=config.images.low,
-        high=config.images.high,
-        non_finite=config.images.non_finite,
+        settings=config.images,
         fraction=_fraction(config, part),
         prompts=prompts,
     )
