@@ -74,27 +74,26 @@ def test_a_model_is_scored_with_a_grid(autosam: Run, model: str, tmp_path: Path)
     )
     status, out, err = autosam("data", "-m", model, "-o", "out", *grid)
     assert status == 0
-    table = rows(tmp_path / "out" / "sweep.csv")
+    table = rows(tmp_path / "out" / "results.csv")
     assert [(row["merge.min_size"], row["prompts.method"]) for row in table] == [
         ("10", "distance"),
         ("10", "centroid"),
         ("5000", "distance"),
         ("5000", "centroid"),
     ]
-    assert "merge.iou" not in table[0]
+    assert {row["merge.iou"] for row in table} == {"0.4"}
     assert [row["ap50"] for row in table] == ["1.0", "1.0", "0.0", "0.0"]
     assert {row["objects"] for row in table} == {"9"}
     assert np.ndim(read_image(tmp_path / "out" / "sweep.png")) == 3
     assert out.splitlines()[0].startswith("merge.min_size  prompts.method")
-    assert out.splitlines()[-1] == f"Written: {Path('out/sweep.csv')}, {Path('out/sweep.png')}"
+    assert out.splitlines()[-1] == f"Written: {Path('out/results.csv')}, {Path('out/sweep.png')}"
     assert "[1/4] min_size=10_method=distance_iou=0.4 ..." in err
 
-    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "results").iterdir()}
-    assert len(before) == 4
     status, _, err = autosam("data", "-m", model, "-o", "out", *grid)
     assert status == 0
     assert err.count("(finished before)") == 4
-    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "results").iterdir()} == before
+    assert rows(tmp_path / "out" / "results.csv") == table
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["results.csv", "sweep.png"]
 
 
 def test_a_combination_that_fails_stops_no_other(
@@ -112,7 +111,7 @@ def test_a_combination_that_fails_stops_no_other(
     monkeypatch.setattr(Segmenter, "segment", sometimes)
     status, out, err = autosam("data", "-m", model, "-o", "out", "--set", "prompts.points=1,5,10")
     assert status == 1
-    assert [row["prompts.points"] for row in rows(tmp_path / "out" / "sweep.csv")] == ["1", "10"]
+    assert [row["prompts.points"] for row in rows(tmp_path / "out" / "results.csv")] == ["1", "10"]
     assert err.splitlines()[-2:] == [
         "autosam: 1 of 3 combinations failed:",
         "  points=5: five are too many",
@@ -141,7 +140,7 @@ def test_a_model_is_trained_for_each_combination(autosam: Run, tmp_path: Path) -
     given = [part for setting in settings for part in ("--set", setting)]
     status, _, err = autosam("data", "-o", "out", "--device", "cpu", *given)
     assert status == 0, err
-    table = rows(tmp_path / "out" / "sweep.csv")
+    table = rows(tmp_path / "out" / "results.csv")
     assert [(row["data.fraction"], row["steps"]) for row in table] == [("0.5", "1"), ("1", "1")]
     assert all(float(row["train_seconds"]) > 0 for row in table)
     runs = sorted((tmp_path / "out" / "runs").iterdir())

@@ -6,8 +6,8 @@ from autosam.studies.axes import Axis, Combination
 from autosam.studies.plot import draw_sweep
 
 
-def row(combination: Combination, mean_ap: float | None) -> tuple[Combination, dict[str, float | None]]:
-    return combination, {"mean_ap": mean_ap, "ap50": 0.9, "ap75": 0.5}
+def row(combination: Combination, mean_ap: float | None) -> tuple[Combination, dict[str, str]]:
+    return combination, {"mean_ap": "" if mean_ap is None else str(mean_ap), "ap50": "0.9", "ap75": "0.5"}
 
 
 def test_one_number_gives_three_lines_in_the_order_of_the_number() -> None:

@@ -1,95 +1,125 @@
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import torch
 from blobs import SMALL, write_discs
+from fake_networks import BrightPixels, build_small_sam, use_component_sam
 
+from autosam.config import load_config
+from autosam.data import LabeledImage
 from autosam.errors import ConfigError, ModelError
+from autosam.models.networks import Networks
+from autosam.pipeline.segmenter import Segmenter
+from autosam.studies import sweep as module
 from autosam.studies.axes import combinations, parse_axes
-from autosam.studies.finished import Result, Results
-from autosam.studies.scores import COLUMNS
+from autosam.studies.results import read_results
 from autosam.studies.settings import Setup, trained_setups
-from autosam.studies.sweep import LabeledData, Study, SweepOutcome, TrainingStudy, sweep
+from autosam.studies.sweep import Sweep, SweepOutcome
 from autosam.training import loop
 
 STEPS = ("training.steps=2", "training.validate_every=2", "training.checkpoint_every=1", "training.previews=0")
+CPU = torch.device("cpu")
 
 
 def setups_of(*settings: str) -> list[Setup]:
     return trained_setups(None, combinations(parse_axes(settings)))
 
 
-class Listed:
-    """A study whose scores are given; remembers what it was asked."""
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return write_discs(tmp_path / "data", 2)
 
-    model_sha256 = "m"
 
-    def __init__(self, *, fails: str = "", refused: str = "") -> None:
-        self.fails, self.refused = fails, refused
-        self.ran: list[str] = []
+@pytest.fixture
+def segmenter(monkeypatch: pytest.MonkeyPatch) -> Segmenter:
+    use_component_sam(monkeypatch)
+    return Segmenter(Networks(build_small_sam(), BrightPixels()), load_config(), name="mine")  # type: ignore[arg-type]
 
-    def check(self, setup: Setup) -> None:
-        if setup.name == self.refused:
-            raise ConfigError(f"{setup.name} cannot be")
 
-    def data_sha256(self, setup: Setup) -> str:
-        return "d"
+def run(sweep: Sweep) -> list[SweepOutcome]:
+    return list(sweep.run(begin=lambda setup: None, say=lambda news: None))
 
-    def run(self, setup: Setup, say: object) -> Result:
-        self.ran.append(setup.name)
-        if setup.name == self.fails:
+
+def states(outcomes: Sequence[SweepOutcome]) -> list[str]:
+    return ["failed" if one.row is None else "kept" if one.kept else "done" for one in outcomes]
+
+
+def test_finished_ones_are_not_repeated_and_failed_ones_are(
+    data: Path, tmp_path: Path, segmenter: Segmenter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setups, out = setups_of("merge.iou=0.3,0.4,0.6"), tmp_path / "out"
+    plain = module.score_labeled_images
+    scored: list[float] = []
+
+    def score(one: Segmenter, images: Sequence[LabeledImage]) -> dict[str, float | int | None]:
+        scored.append(one.config.merge.iou)
+        if one.config.merge.iou == fails:
             raise ModelError("no such weights")
-        scores = dict.fromkeys(COLUMNS, 0.5)
-        return Result(setup.config, "mito", "m", "d", 1, scores, {"a": scores}, 1.0)
+        return plain(one, images)
+
+    monkeypatch.setattr(module, "score_labeled_images", score)
+    fails = 0.4
+    outcomes = run(Sweep(setups, data, out, segmenter=segmenter, model_sha256="m"))
+    assert states(outcomes) == ["done", "failed", "done"]
+    assert outcomes[1].message == "no such weights"
+    fails = 0
+    scored.clear()
+    more = [*setups, *setups_of("merge.iou=0.7")]
+    outcomes = run(Sweep(more, data, out, segmenter=segmenter, model_sha256="m"))
+    assert states(outcomes) == ["kept", "done", "kept", "done"]
+    assert scored == [0.4, 0.7]
+    rows = read_results(out / "results.csv")
+    assert [row["merge.iou"] for row in rows] == ["0.3", "0.4", "0.6", "0.7"]
+    assert {(row["ap50"], row["objects"], row["images_scored"]) for row in rows} == {("1.0", "9", "1")}
+    assert {(row["model_file"], row["model_sha256"]) for row in rows} == {("mine", "m")}
 
 
-def run(setups: list[Setup], study: Study, out: Path) -> list[SweepOutcome]:
-    return list(sweep(setups, study, Results(out), begin=lambda setup: None, say=lambda news: None))
-
-
-def test_finished_ones_are_not_repeated_and_failed_ones_are(tmp_path: Path) -> None:
-    setups = setups_of("merge.iou=0.3,0.4,0.6")
-    study = Listed(fails="iou=0.4")
-    assert [outcome.state for outcome in run(setups, study, tmp_path)] == ["done", "failed", "done"]
-    again = Listed()
-    outcomes = run([*setups, *setups_of("merge.iou=0.7")], again, tmp_path)
-    assert [outcome.state for outcome in outcomes] == ["kept", "done", "kept", "done"]
-    assert again.ran == ["iou=0.4", "iou=0.7"]
-    assert outcomes[0].result is not None
-    assert outcomes[0].result.config == setups[0].config
-
-
-def test_an_interrupted_sweep_keeps_what_it_has(tmp_path: Path) -> None:
-    setups = setups_of("merge.iou=0.3,0.4")
-    steps = sweep(setups, Listed(), Results(tmp_path), begin=lambda setup: None, say=lambda news: None)
+def test_an_interrupted_sweep_keeps_what_it_has(data: Path, tmp_path: Path, segmenter: Segmenter) -> None:
+    setups, out = setups_of("merge.iou=0.3,0.4"), tmp_path / "out"
+    sweep = Sweep(setups, data, out, segmenter=segmenter)
+    steps = sweep.run(begin=lambda setup: None, say=lambda news: None)
     next(steps)
     steps.close()
-    study = Listed()
-    assert [outcome.state for outcome in run(setups, study, tmp_path)] == ["kept", "done"]
+    assert states(run(sweep)) == ["kept", "done"]
 
 
-def test_faults_come_before_anything_runs(tmp_path: Path) -> None:
-    setups = setups_of("merge.iou=0.3,0.4")
-    study = Listed(refused="iou=0.4")
-    with pytest.raises(ConfigError, match=r"^iou=0\.4 cannot be$"):
-        run(setups, study, tmp_path / "out")
-    assert not study.ran
-    assert not (tmp_path / "out").exists()
+def test_a_row_takes_the_names_of_the_grid_that_finds_it(data: Path, tmp_path: Path, segmenter: Segmenter) -> None:
+    out = tmp_path / "out"
+    run(Sweep(setups_of("merge.iou=0.30,0.4"), data, out, segmenter=segmenter))
+    again = setups_of("merge.iou=0.3,0.4", "merge.overlap=0.8")
+    assert states(run(Sweep(again, data, out, segmenter=segmenter))) == ["kept", "kept"]
+    rows = read_results(out / "results.csv")
+    assert [row["name"] for row in rows] == ["iou=0.3_overlap=0.8", "iou=0.4_overlap=0.8"]
+    assert [(row["merge.iou"], row["merge.overlap"]) for row in rows] == [("0.3", "0.8"), ("0.4", "0.8")]
 
 
-def test_the_labeled_data_of_each_part(tmp_path: Path) -> None:
-    data = LabeledData(write_discs(tmp_path / "data", 5))
-    one, half = (setup.config for setup in setups_of("data.fraction=1,0.5"))
-    assert (len(data.labeled_images(one, "train")), len(data.labeled_images(half, "train"))) == (4, 2)
-    assert data.digest(one, "train") != data.digest(half, "train")
-    assert data.digest(one, "val") == data.digest(half, "val")
-    assert data.labeled_images(one, "val") is data.labeled_images(one, "val"), "images are read again"
+def test_other_images_are_other_scores(data: Path, tmp_path: Path, segmenter: Segmenter) -> None:
+    setups, out = setups_of("merge.iou=0.3"), tmp_path / "out"
+    run(Sweep(setups, data, out, segmenter=segmenter))
+    with pytest.raises(ConfigError, match=r"has a row iou=0\.3 of other images or labels; choose another folder"):
+        run(Sweep(setups, write_discs(tmp_path / "more", 7), out, segmenter=segmenter))
 
 
-def test_a_training_is_resumed_and_scored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = LabeledData(write_discs(tmp_path / "data", 2))
-    setups = setups_of(*SMALL, *STEPS)
-    study = TrainingStudy(tmp_path / "out", data, torch.device("cpu"))
+def test_images_are_read_once_for_settings_that_share_them(
+    tmp_path: Path, segmenter: Segmenter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    plain = module.load_part
+
+    def load_part(*arguments: object) -> list[LabeledImage]:
+        read.append(str(arguments[2]))
+        return plain(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "load_part", load_part)
+    data = write_discs(tmp_path / "data", 2)
+    run(Sweep(setups_of("merge.iou=0.3,0.4,0.6"), data, tmp_path / "out", segmenter=segmenter))
+    assert read == ["val"]
+
+
+def test_a_training_is_resumed_and_scored(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out, setups = tmp_path / "out", setups_of(*SMALL, *STEPS)
+    sweep = Sweep(setups, data, out, device=CPU)
 
     def interrupted(*_: object) -> object:
         raise KeyboardInterrupt
@@ -97,33 +127,44 @@ def test_a_training_is_resumed_and_scored(tmp_path: Path, monkeypatch: pytest.Mo
     with monkeypatch.context() as patch:
         patch.setattr(loop, "validate", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            run(setups, study, tmp_path / "out")
+            run(sweep)
     said: list[str] = []
-    (outcome,) = sweep(setups, study, Results(tmp_path / "out"), begin=lambda setup: None, say=said.append)
-    assert outcome.state == "done"
+    (outcome,) = sweep.run(begin=lambda setup: None, say=said.append)
     assert said[0].startswith("training, step 1 of 2"), "it began anew"
     assert said[-1] == "segmenting 1 images"
-    assert outcome.result is not None
-    training = outcome.result.training
-    assert training is not None
-    assert training.steps == 2
-    assert training.seconds > 0
-    assert training.trainable_parameters > 1e5
-    assert Path(outcome.result.model).is_file()
+    assert outcome.row is not None
+    assert outcome.row["steps"] == "2"
+    assert float(outcome.row["train_seconds"]) > 0
+    assert int(outcome.row["trainable_parameters"]) > 1e5
+    assert Path(outcome.row["model_file"]).is_file()
+    training_images, validation_images = outcome.row["data_sha256"].split("+")
+    assert training_images != validation_images
 
+    (out / "results.csv").unlink()
     changed = setups_of(*SMALL, *STEPS, "merge.iou=0.4")
     other = Setup(setups[0].name, setups[0].combination, changed[0].config)
     with pytest.raises(ConfigError, match=r"has other settings for merge\.iou; choose another folder"):
-        study.check(other)
+        run(Sweep([other], data, out, device=CPU))
 
 
-def test_networks_that_cannot_be_built_are_found_before_anything_runs(tmp_path: Path) -> None:
-    data = LabeledData(write_discs(tmp_path / "data", 2))
-    study = TrainingStudy(tmp_path / "out", data, torch.device("cpu"))
+def test_each_training_has_its_own_share_of_the_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    counts: list[tuple[int, int]] = []
+
+    def train(config: object, train_images: list[object], val_images: list[object], **_: object) -> object:
+        counts.append((len(train_images), len(val_images)))
+        raise ModelError("not here")
+
+    monkeypatch.setattr(module, "train", train)
+    data = write_discs(tmp_path / "data", 5)
+    run(Sweep(setups_of(*SMALL, "data.fraction=1,0.5"), data, tmp_path / "out", device=CPU))
+    assert counts == [(4, 1), (2, 1)]
+
+
+def test_networks_that_cannot_be_built_are_found_before_anything_runs(data: Path, tmp_path: Path) -> None:
     bases = ",".join(f"{tmp_path / name}.pth" for name in ("a", "b"))
     setups = setups_of(*SMALL, *STEPS, f"model.sam.base=null,{bases}", "decode.sam=true,false")
     with pytest.raises(ConfigError) as caught:
-        run(setups, study, tmp_path / "out")
+        run(Sweep(setups, data, tmp_path / "out", device=CPU))
     said = str(caught.value)
     for name in ("a.pth", "b.pth"):
         assert said.count(f"the base weights {tmp_path / name} are not at") == 1

@@ -22,7 +22,7 @@ class Part(StrEnum):
 
 
 def tune(
-    data: Annotated[Path, typer.Argument(help="LabelSource images: a folder or a store, as for `autosam train`.")],
+    data: Annotated[Path, typer.Argument(help="Labeled images: a folder or a store, as for `autosam train`.")],
     out: Annotated[
         Path, typer.Option("--output", "--out", "-o", help="YAML file to write, for `autosam segment --config`.")
     ],
@@ -60,9 +60,9 @@ def tune(
     from autosam.models.files.zoo import resolve_model
     from autosam.pipeline.segmenter import Segmenter
     from autosam.studies.settings import model_setups
-    from autosam.studies.sweep import LabeledData
     from autosam.studies.tune import axes_for, check_axes, tuned_yaml, value_of
     from autosam.studies.tune import tune as search
+    from autosam.training.samples.load_images import load_part
 
     path = resolve_model(model)
     segmenter = Segmenter.from_model(model, device=device)
@@ -71,7 +71,7 @@ def tune(
     (setup,) = model_setups(own.model_dump(mode="json"), config, given, [fixed])
     axes: list[Axis] = axes_for(setup.config, given, judged=segmenter.networks.region_classifier is not None)
     check_axes(setup.config, axes)
-    labeled_images = LabeledData(data).labeled_images(setup.config, part.value)
+    labeled_images = load_part(data, setup.config, part.value)
     ensure_folder(out.absolute().parent)
     number = 0
     with console.status("") as status:

@@ -33,18 +33,13 @@ class Axis:
 
 
 def parse_axes(settings: Sequence[str]) -> tuple[Axis, ...]:
-    """Read settings with one or more values each.
+    """Read settings with one or more values each, in the order given.
 
     Parameters
     ----------
     settings : sequence of str
-        ``section.key=v1,v2,...``. Commas inside of brackets, braces and quotes do not part values, so that a list
-        in YAML's ``[a, b]`` is one value.
-
-    Returns
-    -------
-    tuple of Axis
-        In the order given.
+        ``section.key=v1,v2,...``. Commas inside brackets, braces and quotes do not separate values: YAML's
+        ``[a, b]`` is one value.
 
     Raises
     ------
@@ -56,25 +51,25 @@ def parse_axes(settings: Sequence[str]) -> tuple[Axis, ...]:
     >>> parse_axes(["prompts.points=1,5", "training.augment.zoom=[0.7,1.4]"])[1].values
     ('[0.7,1.4]',)
     """
-    axes: list[Axis] = []
+    axes: dict[str, Axis] = {}
     faults: list[str] = []
     for setting in settings:
         key, separator, text = (part.strip() for part in setting.partition("="))
         values = split_values(text)
-        if not separator or not key or not all(key.split(".")):
+        if not separator or not all(key.split(".")):
             faults.append(
                 f"--set {setting!r} was not understood; write section.key=value,value, such as prompts.points=1,5"
             )
         elif not all(values):
             faults.append(f"--set {setting!r} has an empty value; write null for none")
-        elif any(axis.key == key for axis in axes):
+        elif key in axes:
             faults.append(f"{key} is set twice; write its values as one list, {key}=value,value")
         else:
             faults += [f"{key} has the value {value} twice" for value, n in Counter(values).items() if n > 1]
-            axes.append(Axis(key, values))
+            axes[key] = Axis(key, values)
     if faults:
         raise ConfigError("; ".join(faults))
-    return tuple(axes)
+    return tuple(axes.values())
 
 
 def split_values(text: str) -> tuple[str, ...]:
@@ -102,7 +97,7 @@ def split_values(text: str) -> tuple[str, ...]:
 
 
 def combinations(axes: Sequence[Axis]) -> list[dict[str, str]]:
-    """Give the Cartesian product of the axes, the last one varying fastest; one empty mapping without axes."""
+    """Return the Cartesian product of the axes, the last one varying fastest; one empty mapping without axes."""
     keys = [axis.key for axis in axes]
     return [dict(zip(keys, values, strict=True)) for values in product(*(axis.values for axis in axes))]
 
@@ -119,24 +114,21 @@ def overrides(combination: Combination) -> list[str]:
 
 
 def varied_keys(combinations: Sequence[Combination]) -> set[str]:
-    """Give the keys that have several values.
+    """Return the keys that have several values.
 
     Examples
     --------
     >>> varied_keys([{"prompts.points": "1", "seed": "0"}, {"prompts.points": "5", "seed": "0"}])
     {'prompts.points'}
     """
-    values: dict[str, set[str]] = {}
-    for combination in combinations:
-        for key, value in combination.items():
-            values.setdefault(key, set()).add(value)
-    return {key for key, seen in values.items() if len(seen) > 1}
+    values = {item for combination in combinations for item in combination.items()}
+    return {key for key, n in Counter(key for key, _ in values).items() if n > 1}
 
 
 def name_of(combination: Combination, varied: Collection[str] = ()) -> str:
-    """Make a name that can be read and that a file can have; different combinations have different ones.
+    """Make a readable name that a file can have; different combinations have different names.
 
-    One that would be too long is cut, with what is in ``varied`` in front.
+    One that would be too long is cut, with the keys in ``varied`` in front.
 
     Examples
     --------
@@ -156,7 +148,7 @@ def name_of(combination: Combination, varied: Collection[str] = ()) -> str:
         return name
     if len(name) > _LONGEST_NAME:
         name = _readable("_".join(parts[key] for key in sorted(parts, key=lambda key: key not in varied)))
-    # Something was lost, which may have been all that parted two names.
+    # What was cut or replaced may be all that distinguished two names.
     return f"{name[: _LONGEST_NAME - 9]}-{sha256(plain.encode()).hexdigest()[:8]}"
 
 

@@ -17,18 +17,18 @@ _DASHES = ("-", "--", ":", "-.")
 _LOGARITHMIC = 10
 """Largest value beside the smallest from which the axis is logarithmic."""
 
-Row = tuple[Combination, Mapping[str, float | int | None]]
+Scored = tuple[Combination, Mapping[str, str]]
 
 
-def draw_sweep(axes: Sequence[Axis], rows: Sequence[Row]) -> "Figure":
+def draw_sweep(axes: Sequence[Axis], scored: Sequence[Scored]) -> "Figure":
     """Draw mean AP, AP@.5 and AP@.75 of a sweep.
 
     Parameters
     ----------
     axes : sequence of Axis
         What was varied.
-    rows : sequence of (combination, scores)
-        The combinations that have scores; undefined ones (None) leave a gap.
+    scored : sequence of (combination, row of the table)
+        The combinations that have scores; undefined ones (empty) leave a gap.
 
     Returns
     -------
@@ -39,28 +39,27 @@ def draw_sweep(axes: Sequence[Axis], rows: Sequence[Row]) -> "Figure":
     """
     numeric = [axis for axis in axes if len(axis.values) > 1 and all(map(_is_number, axis.values))]
     if not numeric:
-        return _bars(axes, rows)
+        return _draw_bars(axes, scored)
     x = max(numeric, key=lambda axis: len(axis.values))
     others = [axis for axis in axes if axis is not x and len(axis.values) > 1]
-    groups: dict[str, list[Row]] = {}
-    for row in rows:
-        groups.setdefault(_label(others, row[0]), []).append(row)
-    figure, panels = _figure(1 if len(groups) < 2 else len(SCORES))
+    groups: dict[str, list[Scored]] = {}
+    for combination, row in scored:
+        groups.setdefault(_label(others, combination), []).append((combination, row))
+    several = len(groups) > 1
+    figure, panels = _figure(len(SCORES) if several else 1)
     for number, (column, title) in enumerate(SCORES.items()):
         panel = panels[number % len(panels)]
+        panel.set_title(title if several else "")
         for at, (label, members) in enumerate(groups.items()):
-            points = sorted(
-                (float(combination[x.key]), _height(scores[column])) for combination, scores in members
-            )
-            style = number if len(groups) < 2 else at
+            points = sorted((float(combination[x.key]), _height(row[column])) for combination, row in members)
+            style = at if several else number
             panel.plot(
                 *zip(*points, strict=True),
                 marker="o",
                 color=_COLORS[style % len(_COLORS)],
                 linestyle=_DASHES[style // len(_COLORS) % len(_DASHES)],
-                label=title if len(groups) < 2 else label,
+                label=label if several else title,
             )
-        panel.set_title(title if len(groups) > 1 else "")
     values = sorted(map(float, x.values))
     for panel in panels:
         if values[0] > 0 and values[-1] / values[0] >= _LOGARITHMIC:
@@ -71,25 +70,28 @@ def draw_sweep(axes: Sequence[Axis], rows: Sequence[Row]) -> "Figure":
         panel.grid(alpha=0.3)
     panels[0].set_ylabel("average precision")
     if groups:
-        varied = ", ".join(axis.key for axis in others)
-        panels[-1].legend(frameon=False, title=varied, loc="center left", bbox_to_anchor=(1, 0.5))
+        _add_legend(panels[-1], ", ".join(axis.key for axis in others))
     return figure
 
 
-def _bars(axes: Sequence[Axis], rows: Sequence[Row]) -> "Figure":
-    figure, (panel,) = _figure(1, height=1.5 + 0.7 * max(len(rows), 1))
+def _draw_bars(axes: Sequence[Axis], scored: Sequence[Scored]) -> "Figure":
+    figure, (panel,) = _figure(1, height=1.5 + 0.7 * max(len(scored), 1))
     thick = 0.8 / len(SCORES)
     varied = [axis for axis in axes if len(axis.values) > 1]
     for number, (column, title) in enumerate(SCORES.items()):
-        places = [at + (number - 1) * thick for at in range(len(rows))]
-        heights = [_height(scores[column]) for _, scores in rows]
+        places = [at + (number - 1) * thick for at in range(len(scored))]
+        heights = [_height(row[column]) for _, row in scored]
         panel.barh(places, heights, height=thick, color=_COLORS[number], label=title)
-    panel.set_yticks(range(len(rows)), [_label(varied, combination) for combination, _ in rows])
+    panel.set_yticks(range(len(scored)), [_label(varied, combination) for combination, _ in scored])
     panel.invert_yaxis()
     panel.set(xlabel="average precision", xlim=(0, 1))
     panel.grid(alpha=0.3, axis="x")
-    panel.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+    _add_legend(panel, "")
     return figure
+
+
+def _add_legend(panel: Any, title: str) -> None:
+    panel.legend(frameon=False, title=title, loc="center left", bbox_to_anchor=(1, 0.5))
 
 
 def _label(axes: Sequence[Axis], combination: Combination) -> str:
@@ -98,8 +100,8 @@ def _label(axes: Sequence[Axis], combination: Combination) -> str:
     return ", ".join(f"{axis.key.rpartition('.')[2]}={combination[axis.key]}" for axis in axes)
 
 
-def _height(score: float | int | None) -> float:
-    return float("nan") if score is None else float(score)
+def _height(score: str) -> float:
+    return float(score or "nan")
 
 
 def _is_number(value: str) -> bool:

@@ -1,6 +1,6 @@
 """The settings of every combination, resolved and checked before anything runs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,8 @@ from autosam.studies.axes import Axis, Combination, name_of, overrides, varied_k
 PIPELINE = ("images", "tiles", "prompts", "decode", "merge")
 """The sections that can be changed after training."""
 
-_BY_HAND = "prompts.method=user wants prompts of yours, and a study has none; choose another method"
+_NO_USER = "prompts.method=user wants prompts of yours, and a study has none; choose another method"
+_NO_GRID = "prompts.method=grid asks no generator; set model.generator=null"
 _ONE_FILE = (
     "images.combine joins the channels of an image that come as several files, and labeled data has one file "
     "for each image; leave it out"
@@ -30,6 +31,7 @@ class Setup:
     combination : mapping of str to str
         What was set, as written.
     config : Config
+        Every setting.
     """
 
     name: str
@@ -38,7 +40,7 @@ class Setup:
 
 
 def trained_setups(config: str | None, combinations: Sequence[Combination]) -> list[Setup]:
-    """Resolve combinations that are each trained.
+    """Resolve combinations of which each is trained, in the same order.
 
     Parameters
     ----------
@@ -47,37 +49,25 @@ def trained_setups(config: str | None, combinations: Sequence[Combination]) -> l
     combinations : sequence of mapping
         What is set over it.
 
-    Returns
-    -------
-    list of Setup
-        In the same order.
-
     Raises
     ------
     ConfigError
-        If any cannot be: every fault of all combinations in one line.
+        If any cannot be used: every fault of all combinations in one line.
     """
-    setups, faults = [], []
-    varied = varied_keys(combinations)
-    for combination in combinations:
-        try:
-            resolved = load_config(config, overrides=overrides(combination))
-        except ConfigError as error:
-            faults.append(_fault(combination, error))
-            continue
-        method, generator = resolved.prompts.method, resolved.model.generator
-        if method == "user":
-            faults.append(_fault(combination, _BY_HAND))
-        elif method == "grid" and generator is not None:
-            faults.append(_fault(combination, "prompts.method=grid asks no generator; set model.generator=null"))
-        setups.append(Setup(name_of(combination, varied), combination, resolved))
-    return _checked(setups, faults)
+
+    def resolve(settings: list[str]) -> Config:
+        resolved = load_config(config, overrides=settings)
+        if resolved.prompts.method == "grid" and resolved.model.generator is not None:
+            raise ConfigError(_NO_GRID)
+        return resolved
+
+    return _setups(combinations, resolve)
 
 
 def model_setups(
     own: Mapping[str, Any], config: str | None, axes: Sequence[Axis], combinations: Sequence[Combination]
 ) -> list[Setup]:
-    """Resolve combinations that one model is scored with.
+    """Resolve combinations with which one model is scored, in the same order.
 
     Parameters
     ----------
@@ -91,22 +81,16 @@ def model_setups(
     combinations : sequence of mapping
         What is set over both.
 
-    Returns
-    -------
-    list of Setup
-        In the same order.
-
     Raises
     ------
     ConfigError
-        If any cannot be, or a setting is fixed by the model or by the data: every fault in one line.
+        If any cannot be used, or a setting is fixed by the model or by the data: every fault in one line.
     """
     faults = []
     for axis in axes:
-        section = axis.key.partition(".")[0]
-        if section in _FIXED or axis.key == "data.fraction":
+        if axis.key.partition(".")[0] in _FIXED or axis.key == "data.fraction":
             faults.append(f"{axis.key} is fixed by the model; leave --model out to train a model for each value")
-        elif section == "data" and len(axis.values) > 1:
+        elif axis.key.partition(".")[0] == "data" and len(axis.values) > 1:
             faults.append(f"{axis.key} says which images are scored, and {len(axis.values)} values came; give one")
     if faults:
         raise ConfigError("; ".join(faults))
@@ -114,18 +98,7 @@ def model_setups(
     given = load_config(config).model_dump(mode="json", exclude_unset=True)
     below = {name: {**own.get(name, {}), **given.get(name, {})} for name in PIPELINE}
     below |= {"model": own.get("model", {}), "data": given.get("data", {})}
-    setups = []
-    varied = varied_keys(combinations)
-    for combination in combinations:
-        try:
-            resolved = load_config(overrides=overrides(combination), defaults=below)
-        except ConfigError as error:
-            faults.append(_fault(combination, error))
-            continue
-        if resolved.prompts.method == "user":
-            faults.append(_fault(combination, _BY_HAND))
-        setups.append(Setup(name_of(combination, varied), combination, resolved))
-    return _checked(setups, faults)
+    return _setups(combinations, lambda settings: load_config(overrides=settings, defaults=below))
 
 
 def as_normalized(config: Config) -> Config:
@@ -134,20 +107,24 @@ def as_normalized(config: Config) -> Config:
     return config.model_copy(update={"images": images})
 
 
-def _checked(setups: list[Setup], faults: list[str]) -> list[Setup]:
-    seen: dict[str, str] = {}
-    for setup in setups:
-        settings = setup.config.model_dump_json()
-        if settings in seen:
-            faults.append(f"{setup.name} and {seen[settings]} are the same settings")
-        seen.setdefault(settings, setup.name)
-        if "images.combine" in setup.combination:
+def _setups(combinations: Sequence[Combination], resolve: Callable[[list[str]], Config]) -> list[Setup]:
+    setups: dict[Config, Setup] = {}
+    faults = []
+    varied = varied_keys(combinations)
+    for combination in combinations:
+        name, said = name_of(combination, varied), ", ".join(overrides(combination))
+        try:
+            config = resolve(overrides(combination))
+            if config.prompts.method == "user":
+                raise ConfigError(_NO_USER)
+        except ConfigError as error:
+            faults.append(f"{said}: {error}" if said else str(error))
+            continue
+        if config in setups:
+            faults.append(f"{name} and {setups[config].name} are the same settings")
+        if "images.combine" in combination:
             faults.append(_ONE_FILE)
+        setups.setdefault(config, Setup(name, combination, config))
     if faults:
         raise ConfigError("; ".join(dict.fromkeys(faults)))
-    return setups
-
-
-def _fault(combination: Combination, what: object) -> str:
-    said = ", ".join(overrides(combination))
-    return f"{said}: {what}" if said else str(what)
+    return list(setups.values())

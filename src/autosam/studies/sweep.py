@@ -5,17 +5,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Literal, Protocol
 
 import torch
 
 from autosam.config import Config, DataConfig, ImagesConfig, ModelConfig, different_settings, load_config
 from autosam.data import LabeledImage
+from autosam.data.folders import SplitPart
 from autosam.errors import AutosamError, ConfigError, ModelError
+from autosam.images import ensure_folder
 from autosam.models.networks import build_networks
 from autosam.pipeline.segmenter import Segmenter
-from autosam.studies.finished import Result, Results, Training
-from autosam.studies.scores import StudyScores, digest_of, row_of, score_labeled_images
+from autosam.studies.results import TABLE, Row, find_row, read_results, write_results
+from autosam.studies.scores import digest_of, score_labeled_images
 from autosam.studies.settings import Setup, as_normalized
 from autosam.training.loop import Progress, train
 from autosam.training.run.run_folder import CHANGEABLE, CHECKPOINT, SETTINGS, TRAIN_LOG
@@ -23,7 +24,6 @@ from autosam.training.samples.batches import check_networks_used
 from autosam.training.samples.load_images import load_part
 
 RUNS = "runs"
-SplitPart = Literal["train", "val"]
 
 
 @dataclass(frozen=True)
@@ -33,126 +33,131 @@ class SweepOutcome:
     Attributes
     ----------
     setup : Setup
-    state : {"done", "kept", "failed"}
-        ``kept`` is a result of an earlier sweep.
-    result : Result or None
-        None where it failed.
+        The combination.
+    row : Row or None
+        Its row of the table; None where it failed.
+    kept : bool
+        Whether an earlier sweep had scored it.
     message : str
         Why it failed.
     """
 
     setup: Setup
-    state: Literal["done", "kept", "failed"]
-    result: Result | None = None
+    row: Row | None = None
+    kept: bool = False
     message: str = ""
 
 
-class LabeledData:
-    """The labeled images of a folder or store, as each combination wants them.
+class Sweep:
+    """A grid of settings, scored on the validation images of labeled data.
 
     Parameters
     ----------
-    path : Path
-        As `autosam.training.samples.load_images.load_part` takes it.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        # Most combinations differ in other settings, and share their images.
-        self._labeled_images = lru_cache(maxsize=2)(self._load)
-        self._digest = lru_cache(maxsize=None)(self._hash)
-
-    def labeled_images(self, config: Config, part: SplitPart) -> list[LabeledImage]:
-        """Give the labeled images of a part; errors of `load_part`."""
-        return self._labeled_images(config.data, config.images, part)
-
-    def digest(self, config: Config, part: SplitPart) -> str:
-        """Give the hash of a part's images and labels."""
-        return self._digest(config.data, config.images, part)
-
-    def _load(self, data: DataConfig, images: ImagesConfig, part: SplitPart) -> list[LabeledImage]:
-        return load_part(self.path, Config(data=data, images=images), part)
-
-    def _hash(self, data: DataConfig, images: ImagesConfig, part: SplitPart) -> str:
-        return digest_of(self._labeled_images(data, images, part))
-
-
-class Study(Protocol):
-    """How a combination gets its scores."""
-
-    model_sha256: str
-
-    def check(self, setup: Setup) -> None:
-        """Raise an AutosamError if the combination cannot run."""
-
-    def data_sha256(self, setup: Setup) -> str:
-        """Give the hash of all images and labels that the scores depend on."""
-
-    def run(self, setup: Setup, say: Callable[[str], None]) -> Result:
-        """Score a combination; `say` is told how far it is."""
-
-
-class ModelStudy:
-    """One model, scored with different settings.
-
-    Parameters
-    ----------
-    segmenter : Segmenter
-        The model.
+    setups : sequence of Setup
+        The combinations; at least one.
+    data : Path
+        Labeled images, as `autosam.training.samples.load_images.load_part` takes them.
+    out : Path
+        Folder for the table and the training runs; it need not exist.
+    segmenter : Segmenter, optional
+        The model that is scored with each combination. Without it a model is trained for each.
     model_sha256 : str
         Hash of its file.
-    data : LabeledData
+    device : torch.device, optional
+        Where models are trained; wanted without a segmenter.
     """
 
-    def __init__(self, segmenter: Segmenter, model_sha256: str, data: LabeledData) -> None:
-        self.model_sha256 = model_sha256
-        self._segmenter = segmenter
-        self._data = data
+    def __init__(
+        self,
+        setups: Sequence[Setup],
+        data: Path,
+        out: Path,
+        *,
+        segmenter: Segmenter | None = None,
+        model_sha256: str = "",
+        device: torch.device | None = None,
+    ) -> None:
+        self.setups, self._data, self._out = setups, data, out
+        self._segmenter, self._model_sha256, self._device = segmenter, model_sha256, device
+        # Most combinations differ in other settings, and share their images.
+        self._load_part = lru_cache(maxsize=2)(self._read_part)
+        self._digest_of_part = lru_cache(maxsize=None)(self._hash_part)
 
-    def check(self, setup: Setup) -> None:
-        """Refuse settings that the networks do not go with."""
-        self._with(setup)
+    def run(self, *, begin: Callable[[Setup], None], say: Callable[[str], None]) -> Iterator[SweepOutcome]:
+        """Score the combinations that are not finished, one after the other.
 
-    def data_sha256(self, setup: Setup) -> str:
-        """Hash the validation images."""
-        return self._data.digest(setup.config, "val")
+        Parameters
+        ----------
+        begin, say : callable
+            Called when a combination that is not finished begins, and with how far it is.
 
-    def run(self, setup: Setup, say: Callable[[str], None]) -> Result:
-        """Score the model with the combination."""
-        labeled_images = self._data.labeled_images(setup.config, "val")
-        say(f"segmenting {len(labeled_images)} images")
-        scored = score_labeled_images(self._with(setup), labeled_images)
-        return _result(setup, scored, self._segmenter.name, self.model_sha256, self.data_sha256(setup), None)
+        Yields
+        ------
+        SweepOutcome
+            For each combination, in order, when it stands in the table.
 
-    def _with(self, setup: Setup) -> Segmenter:
-        return Segmenter(self._segmenter.networks, as_normalized(setup.config))
+        Raises
+        ------
+        AutosamError
+            Before anything runs: if images cannot be read, or combinations cannot be used, with every fault of
+            all combinations in one line.
+        """
+        finished = self._find_finished()
+        ensure_folder(self._out)
+        rows: list[Row] = []
+        for setup in self.setups:
+            row = finished.get(setup.name)
+            if row is None:
+                begin(setup)
+                try:
+                    row = self._score(setup, say)
+                except AutosamError as error:
+                    yield SweepOutcome(setup, message=str(error))
+                    continue
+            given = {"name": setup.name, **setup.combination}
+            rows.append(given | row | given)
+            # At once, so that an interrupted sweep leaves a table, too.
+            write_results(self._out / TABLE, rows)
+            yield SweepOutcome(setup, rows[-1], kept=setup.name in finished)
 
+    def _find_finished(self) -> dict[str, Row]:
+        """Return the rows of an earlier sweep by the names of their combinations; check the others."""
+        for part in self._parts:
+            self._images(self.setups[0], part)
+        path = self._out / TABLE
+        known = read_results(path)
+        finished: dict[str, Row] = {}
+        built: set[ModelConfig] = set()
+        faults = []
+        for setup in self.setups:
+            try:
+                row = find_row(
+                    known,
+                    setup,
+                    path=path,
+                    model_sha256=self._model_sha256,
+                    data_sha256=partial(self._data_sha256, setup),
+                )
+                if row is not None:
+                    finished[setup.name] = row
+                elif self._segmenter is not None:
+                    Segmenter(self._segmenter.networks, setup.config)
+                else:
+                    self._check_training(setup, built)
+            except (ConfigError, ModelError) as error:
+                faults.append(str(error))
+        if faults:
+            raise ConfigError("; ".join(dict.fromkeys(faults)))
+        return finished
 
-class TrainingStudy:
-    """A model trained for each combination, in a run folder of its own.
-
-    Parameters
-    ----------
-    out : Path
-        Folder of the sweep.
-    data : LabeledData
-    device : torch.device
-    """
-
-    model_sha256 = ""
-
-    def __init__(self, out: Path, data: LabeledData, device: torch.device) -> None:
-        self._runs = out / RUNS
-        self._data = data
-        self._device = device
-        # Most combinations differ in other settings.
-        self._build = lru_cache(maxsize=None)(_build)
-
-    def check(self, setup: Setup) -> None:
+    def _check_training(self, setup: Setup, built: set[ModelConfig]) -> None:
         """Refuse networks that cannot be built or are not used, and a run folder with a run of other settings."""
         check_networks_used(setup.config)
-        self._build(setup.config.model)
-        settings = self._runs / setup.name / SETTINGS
+        if setup.config.model not in built:
+            # What is wrong with base weights or an architecture comes to light; the networks are not kept.
+            build_networks(setup.config.model)
+            built.add(setup.config.model)
+        settings = self._out / RUNS / setup.name / SETTINGS
         if not settings.is_file():
             return
         before = load_config(settings).model_dump(mode="json")
@@ -163,124 +168,64 @@ class TrainingStudy:
                 "another folder with -o, or move that run away"
             )
 
-    def data_sha256(self, setup: Setup) -> str:
-        """Hash training and validation images."""
-        return f"{self._data.digest(setup.config, 'train')}+{self._data.digest(setup.config, 'val')}"
+    def _score(self, setup: Setup, say: Callable[[str], None]) -> Row:
+        images = self._images(setup, "val")
+        training: dict[str, float] = {}
+        if self._segmenter is None:
+            path, training = self._train(setup, say)
+            segmenter = Segmenter.from_model(path, device=str(self._device))
+            segmenter = Segmenter(segmenter.networks, as_normalized(segmenter.config), name=str(path))
+        else:
+            segmenter = self._segmenter
+            segmenter = Segmenter(segmenter.networks, as_normalized(setup.config), name=segmenter.name)
+        say(f"segmenting {len(images)} images")
+        row = score_labeled_images(segmenter, images) | training
+        return {key: "" if value is None else str(value) for key, value in row.items()} | {
+            "model_file": segmenter.name,
+            "model_sha256": self._model_sha256,
+            "data_sha256": self._data_sha256(setup),
+            "settings": setup.config.model_dump_json(),
+        }
 
-    def run(self, setup: Setup, say: Callable[[str], None]) -> Result:
-        """Train, or go on training, and score the model."""
-        folder = self._runs / setup.name
-        train_images = self._data.labeled_images(setup.config, "train")
-        val_images = self._data.labeled_images(setup.config, "val")
+    def _train(self, setup: Setup, say: Callable[[str], None]) -> tuple[Path, dict[str, float]]:
+        """Train, or go on training; return the model's file and what the training took."""
+        folder = self._out / RUNS / setup.name
 
         def report(progress: Progress) -> None:
             say(f"training, step {progress.step} of {progress.steps}, loss {progress.loss:.3f}")
 
         path = train(
             setup.config,
-            train_images,
-            val_images,
+            self._images(setup, "train"),
+            self._images(setup, "val"),
             out=folder,
             resume=(folder / CHECKPOINT).is_file(),
             device=self._device,
             report=report,
         )
-        say(f"segmenting {len(val_images)} images")
-        segmenter = Segmenter.from_model(
-            path, overrides=("images.low=0", "images.high=100"), device=str(self._device)
-        )
-        scored = score_labeled_images(segmenter, val_images)
-        training = _training(folder / TRAIN_LOG, setup.config)
-        return _result(setup, scored, str(path), self.model_sha256, self.data_sha256(setup), training)
+        with (folder / TRAIN_LOG).open(newline="", encoding="utf-8") as file:
+            log = list(csv.DictReader(file))
+        parameters = [p for part in build_networks(setup.config.model).parts for p in part.parameters()]
+        return path, {
+            "steps": int(log[-1]["step"]),
+            "train_seconds": round(sum(float(row["seconds"]) for row in log), 1),
+            "trainable_parameters": sum(p.numel() for p in parameters if p.requires_grad),
+        }
 
+    @property
+    def _parts(self) -> tuple[SplitPart, ...]:
+        """The images that scores depend on."""
+        return ("train", "val") if self._segmenter is None else ("val",)
 
-def sweep(
-    setups: Sequence[Setup],
-    study: Study,
-    results: Results,
-    *,
-    begin: Callable[[Setup], None],
-    say: Callable[[str], None],
-) -> Iterator[SweepOutcome]:
-    """Score the combinations that are not finished, one after the other.
+    def _images(self, setup: Setup, part: SplitPart) -> list[LabeledImage]:
+        return self._load_part(setup.config.data, setup.config.images, part)
 
-    Parameters
-    ----------
-    setups : sequence of Setup
-    study : ModelStudy or TrainingStudy
-    results : Results
-        Where finished ones are found, and new ones written to.
-    begin, say : callable
-        Called when a combination that is not finished begins, and with how far it is.
+    def _data_sha256(self, setup: Setup) -> str:
+        data, images = setup.config.data, setup.config.images
+        return "+".join(self._digest_of_part(data, images, part) for part in self._parts)
 
-    Yields
-    ------
-    SweepOutcome
-        For each combination, in order.
+    def _read_part(self, data: DataConfig, images: ImagesConfig, part: SplitPart) -> list[LabeledImage]:
+        return load_part(self._data, Config(data=data, images=images), part)
 
-    Raises
-    ------
-    ConfigError
-        Before anything runs: if combinations cannot, with every fault in one line.
-    """
-    kept: dict[str, Result] = {}
-    faults = []
-    for setup in setups:
-        try:
-            found = results.find(
-                setup, model_sha256=study.model_sha256, data_sha256=partial(study.data_sha256, setup)
-            )
-            if found is not None:
-                kept[setup.name] = found
-            else:
-                study.check(setup)
-        except (ConfigError, ModelError) as error:
-            faults.append(str(error))
-    if faults:
-        raise ConfigError("; ".join(dict.fromkeys(faults)))
-    results.prepare()
-    for setup in setups:
-        if setup.name in kept:
-            yield SweepOutcome(setup, "kept", kept[setup.name])
-            continue
-        begin(setup)
-        try:
-            result = study.run(setup, say)
-        except AutosamError as error:
-            yield SweepOutcome(setup, "failed", message=str(error))
-            continue
-        results.add(setup, result)
-        yield SweepOutcome(setup, "done", result)
-
-
-def _build(model: ModelConfig) -> None:
-    """Let what is wrong with a base or an architecture come to light; the networks themselves are not kept."""
-    build_networks(model)
-
-
-def _training(log: Path, config: Config) -> Training:
-    with log.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    parts = build_networks(config.model, seed=config.seed).parts
-    trainable = [parameter.numel() for part in parts for parameter in part.parameters() if parameter.requires_grad]
-    return Training(
-        steps=int(rows[-1]["step"]),
-        seconds=round(sum(float(row["seconds"]) for row in rows), 1),
-        trainable_parameters=sum(trainable),
-    )
-
-
-def _result(
-    setup: Setup, scored: StudyScores, model: str, model_sha256: str, data_sha256: str, training: Training | None
-) -> Result:
-    return Result(
-        config=setup.config,
-        model=model,
-        model_sha256=model_sha256,
-        data_sha256=data_sha256,
-        images=scored.images,
-        scores=row_of(scored.pooled),
-        by_source={source: row_of(scores) for source, scores in scored.by_source.items()},
-        seconds_per_image=round(scored.seconds, 3),
-        training=training,
-    )
+    def _hash_part(self, data: DataConfig, images: ImagesConfig, part: SplitPart) -> str:
+        return digest_of(self._load_part(data, images, part))
