@@ -2,14 +2,15 @@ import numpy as np
 import pytest
 
 from autosam.errors import InputError
-from autosam.evaluation.label_sources import LabelSet, LazyLabels, label_files, open_source
-from autosam.evaluation.pairing import Pair, pair_files, pair_predictions
-from autosam.evaluation.volumes import LabelVolume
+from autosam.evaluation.find_labels import find_labels
+from autosam.evaluation.label_sources import LabelSource, label_files
+from autosam.evaluation.pairing import Pair, pair_labels, pair_predictions
+from autosam.evaluation.volumes import LabelVolume, LazyLabels, open_labels
 from autosam.images import write_labels
 
 
 def lazy(name, shape=(2, 2)):
-    return LazyLabels(name, lambda: LabelVolume(name, shape, shape, lambda region: np.ones(shape, int)[region]))
+    return LazyLabels(name, lambda: LabelVolume.of_array(name, np.ones(shape, int)))
 
 
 def stack(*, single=False):
@@ -18,7 +19,11 @@ def stack(*, single=False):
     volumes = {"v": lazy("v", (2, 2, 2)), "w": slices["w"]}
     if single:
         del slices["w"], volumes["w"]
-    return LabelSet("store", slices, volumes, single=single)
+    return LabelSource("store", slices, volumes, single=single)
+
+
+def pair(pred, truth, **options):
+    return pair_labels(*(find_labels(s) if isinstance(s, str) else s for s in (pred, truth)), **options)
 
 
 def touch(folder, *names):
@@ -34,50 +39,52 @@ def names(pairs):
 
 def test_marks_of_other_programs_are_no_part_of_the_stem(tmp_path):
     place = touch(tmp_path / "c", "a.png", "a_cp_masks.png", "b.png", "b_cp_masks.png", "b_flows.tif")
-    assert label_files(place) == {stem: f"{place}/{stem}_cp_masks.png" for stem in "ab"}
-    assert list(label_files(touch(tmp_path / "m", "a_masks.tif", "a.tif"))) == ["a"]
-    assert list(label_files(f"{place}/a_cp_masks.png")) == ["a"]
+    assert label_files(place).slices == {stem: f"{place}/{stem}_cp_masks.png" for stem in "ab"}
+    assert list(label_files(touch(tmp_path / "m", "a_masks.tif", "a.tif")).slices) == ["a"]
+    assert list(label_files(f"{place}/a_cp_masks.png").slices) == ["a"]
 
 
 def test_a_volume_is_whole_where_the_other_side_has_its_name(tmp_path):
     whole = touch(tmp_path / "p", "v_labels.tif", "w_labels.tif")
-    assert names(pair_files(whole, stack())) == [("v", "v"), ("w", "w")]
+    assert names(pair(whole, stack())) == [("v", "v"), ("w", "w")]
     slices = touch(tmp_path / "s", "v0.tif", "v1.tif", "w.tif")
-    assert names(pair_files(slices, stack())) == [("v0", "v0"), ("v1", "v1"), ("w", "w")]
-    assert names(pair_files(f"{slices}/v1.tif", stack())) == [("v1", "v1")]
-    assert names(pair_files(slices, stack(), stems=["v1"])) == [("v1", "v1")]
+    assert names(pair(slices, stack())) == [("v0", "v0"), ("v1", "v1"), ("w", "w")]
+    assert names(pair(f"{slices}/v1.tif", stack())) == [("v1", "v1")]
+    assert names(pair(slices, stack(), stems=["v1"])) == [("v1", "v1")]
     with pytest.raises(InputError, match="no truth for mine in store"):
-        pair_files(touch(tmp_path / "m", "mine.tif") + "/mine.tif", stack())
+        pair(touch(tmp_path / "m", "mine.tif") + "/mine.tif", stack())
     lacking = touch(tmp_path / "x", "v0.tif", "w.tif", "x.tif")
     with pytest.raises(InputError, match=r"^no prediction for v1 in .*; no truth for x in store: "):
-        pair_files(lacking, stack())
+        pair(lacking, stack())
 
 
 def test_one_volume_fits_a_file_of_any_name(tmp_path):
     folder = touch(tmp_path / "p", "mine.tif", "v0.tif")
-    assert names(pair_files(f"{folder}/mine.tif", stack(single=True))) == [("mine", "v")]
-    assert names(pair_files(f"{folder}/v0.tif", stack(single=True))) == [("v0", "v0")]
+    assert names(pair(f"{folder}/mine.tif", stack(single=True))) == [("mine", "v")]
+    assert names(pair(f"{folder}/v0.tif", stack(single=True))) == [("v0", "v0")]
     (tmp_path / "p" / "mine.tif").rename(tmp_path / "p" / "v1.tif")
-    assert names(pair_files(folder, stack(single=True))) == [("v0", "v0"), ("v1", "v1")]
+    assert names(pair(folder, stack(single=True))) == [("v0", "v0"), ("v1", "v1")]
 
 
 def test_names_of_a_set_are_those_of_files_made_fit(tmp_path):
     place = touch(tmp_path / "p", "x 1.tif")
-    truth = LabelSet("q", {"x_1": lazy("x_1")}, {"x_1": lazy("x_1")}, as_name=lambda stem: stem.replace(" ", "_"))
-    assert pair_files(place, truth) == [Pair("x_1", f"{place}/x 1.tif", lazy("x_1"))]
-    assert names(pair_files(place, truth, stems=["x 1"])) == [("x_1", "x_1")]
+    truth = LabelSource(
+        "q", {"x_1": lazy("x_1")}, {"x_1": lazy("x_1")}, as_name=lambda stem: stem.replace(" ", "_")
+    )
+    assert pair(place, truth) == [Pair("x_1", f"{place}/x 1.tif", lazy("x_1"))]
+    assert names(pair(place, truth, stems=["x 1"])) == [("x_1", "x_1")]
     touch(tmp_path / "p", "x_1.tif")
     with pytest.raises(InputError, match=r"x 1\.tif and .*x_1\.tif are both called x_1"):
-        pair_files(place, truth)
+        pair(place, truth)
 
 
 def test_two_sets_are_paired_by_volumes():
-    assert names(pair_files(stack(), stack())) == [("v", "v"), ("w", "w")]
+    assert names(pair(stack(), stack())) == [("v", "v"), ("w", "w")]
 
 
 def test_labels_of_both_kinds_are_opened(tmp_path):
     write_labels(tmp_path / "a.tif", np.eye(3, dtype=int))
-    with open_source(str(tmp_path / "a.tif")) as file, open_source(lazy("b")) as other:
+    with open_labels(str(tmp_path / "a.tif")) as file, open_labels(lazy("b")) as other:
         assert (file.whole() == np.eye(3)).all()
         assert other.whole().tolist() == [[1, 1], [1, 1]]
 
@@ -89,14 +96,14 @@ def test_faults_of_all_predictions_are_one_error(tmp_path):
         write_labels(truth / f"{name}.tif", np.ones((4, 4), int))
     first, second = touch(tmp_path / "1"), touch(tmp_path / "2", "a.tif")
     write_labels(tmp_path / "1" / "a.tif", np.ones((4, 5), int))
-    preds = {"one": first, "two": second, "three": str(tmp_path / "nowhere"), "four": str(truth)}
     with pytest.raises(InputError) as error:
-        pair_predictions(preds, str(truth))
+        pair_predictions([first, second, str(tmp_path / "nowhere"), str(truth)], str(truth))
     message = str(error.value)
     assert message.startswith(f"{tmp_path / 'nowhere'} does not exist")
     assert f"no prediction for b in {first}; no prediction for b in {second}: add the files" in message
-    assert "one: a: the prediction has shape (4, 5) and the truth (4, 4)" in message
-    assert f"two: a: {second}/a.tif" in message
-    assert "four: " not in message
-    good = pair_predictions({"four": str(truth)}, str(truth))
-    assert [pair.name for pair in good["four"]] == ["a", "b"]
+    assert f"{first}: a: the prediction has shape (4, 5) and the truth (4, 4)" in message
+    assert f"{second}: a: {second}/a.tif" in message
+    assert f"{truth}: " not in message
+    good, notes = pair_predictions([str(truth)], str(truth))
+    assert [pair.name for pair in good[str(truth)]] == ["a", "b"]
+    assert notes == []

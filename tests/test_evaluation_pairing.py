@@ -3,8 +3,13 @@ import json
 import pytest
 
 from autosam.errors import InputError
+from autosam.evaluation.find_labels import find_labels
 from autosam.evaluation.lists import read_stems
-from autosam.evaluation.pairing import Pair, pair_files
+from autosam.evaluation.pairing import Pair, pair_labels
+
+
+def pair(pred, truth, **options):
+    return pair_labels(find_labels(pred), find_labels(truth), **options)
 
 
 def touch(folder, *names):
@@ -17,7 +22,7 @@ def touch(folder, *names):
 def test_folders_are_paired_by_stem_whatever_the_suffix(tmp_path):
     pred = touch(tmp_path / "p", "b.tif", "a.ome.tif", ".hidden.png", "notes.txt")
     truth = touch(tmp_path / "t", "a.png", "b.h5")
-    assert pair_files(pred, truth) == [
+    assert pair(pred, truth) == [
         Pair("a", f"{pred}/a.ome.tif", f"{truth}/a.png"),
         Pair("b", f"{pred}/b.tif", f"{truth}/b.h5"),
     ]
@@ -31,7 +36,7 @@ def test_of_an_output_folder_only_the_labels_count(tmp_path):
     )
     truth = touch(tmp_path / "t", "0089.png", "0090.png")
     for place in (pred, f"{pred}/*"):
-        assert [(p.name, p.pred) for p in pair_files(place, truth)] == [
+        assert [(p.name, p.pred) for p in pair(place, truth)] == [
             ("0089", f"{pred}/0089_labels.tif"),
             ("0090", f"{pred}/0090_labels.tif"),
         ]
@@ -41,46 +46,46 @@ def test_every_missing_partner_is_named_at_once(tmp_path):
     pred = touch(tmp_path / "p", "a.png", "x.png", "y.png")
     truth = touch(tmp_path / "t", "a.png", "b.png", "c.png")
     with pytest.raises(InputError) as error:
-        pair_files(pred, truth)
+        pair(pred, truth)
     assert str(error.value) == (
         f"no prediction for b, c in {pred}; no truth for x, y in {truth}: "
         "add the files, or give --list with the stems that are to be compared"
     )
-    assert [p.name for p in pair_files(pred, truth, stems=["a"])] == ["a"]
+    assert [p.name for p in pair(pred, truth, stems=["a"])] == ["a"]
     with pytest.raises(InputError, match=r"^no prediction for b in .*; no truth for x in "):
-        pair_files(pred, truth, stems=["x", "a", "b", "a"])
+        pair(pred, truth, stems=["x", "a", "b", "a"])
 
 
 def test_single_files(tmp_path):
     pred = touch(tmp_path / "p", "mine.tif", "a.png")
     truth = touch(tmp_path / "t", "truth.png", "a.tif", "b.tif")
-    assert pair_files(f"{pred}/mine.tif", f"{truth}/truth.png") == [
+    assert pair(f"{pred}/mine.tif", f"{truth}/truth.png") == [
         Pair("mine", f"{pred}/mine.tif", f"{truth}/truth.png")
     ]
-    assert pair_files(f"{pred}/a.png", truth) == [Pair("a", f"{pred}/a.png", f"{truth}/a.tif")]
+    assert pair(f"{pred}/a.png", truth) == [Pair("a", f"{pred}/a.png", f"{truth}/a.tif")]
     with pytest.raises(InputError, match="no truth for mine in"):
-        pair_files(f"{pred}/mine.tif", truth)
+        pair(f"{pred}/mine.tif", truth)
     h5 = touch(tmp_path / "h", "v.h5")
-    assert pair_files(f"{h5}/v.h5:/labels/a", f"{truth}/b.tif")[0].pred == f"{h5}/v.h5:/labels/a"
+    assert pair(f"{h5}/v.h5:/labels/a", f"{truth}/b.tif")[0].pred == f"{h5}/v.h5:/labels/a"
 
 
 def test_zarr_folders_are_files(tmp_path):
     truth = touch(tmp_path / "t", "v.tif")
     (tmp_path / "p" / "v.zarr").mkdir(parents=True)
-    assert [p.name for p in pair_files(str(tmp_path / "p"), truth)] == ["v"]
-    assert [p.name for p in pair_files(str(tmp_path / "p" / "v.zarr"), truth)] == ["v"]
+    assert [p.name for p in pair(str(tmp_path / "p"), truth)] == ["v"]
+    assert [p.name for p in pair(str(tmp_path / "p" / "v.zarr"), truth)] == ["v"]
 
 
 def test_places_that_cannot_be_used(tmp_path):
     truth = touch(tmp_path / "t", "a.png")
     with pytest.raises(InputError, match="nowhere does not exist"):
-        pair_files(str(tmp_path / "nowhere"), truth)
+        pair(str(tmp_path / "nowhere"), truth)
+    with pytest.raises(InputError, match=r"holds no labels: .*\.tif"):
+        pair(touch(tmp_path / "empty", "a.txt"), truth)
     with pytest.raises(InputError, match="holds no label files"):
-        pair_files(touch(tmp_path / "empty", "a.txt"), truth)
-    with pytest.raises(InputError, match="holds no label files"):
-        pair_files(f"{truth}/*.tif", truth)
+        pair(f"{truth}/*.tif", truth)
     with pytest.raises(InputError, match=r"share a stem: .*a\.png and .*a\.tif"):
-        pair_files(touch(tmp_path / "d", "a.png", "a.tif"), truth)
+        pair(touch(tmp_path / "d", "a.png", "a.tif"), truth)
 
 
 def test_lists_of_stems(tmp_path):

@@ -35,7 +35,6 @@ WITHOUT_TORCH = ("errors", "config", "images", "metrics", "regions", "prompts", 
 KNOWN_UPWARD: set[tuple[str, str]] = set()
 KNOWN_CIRCULAR = {
     ("autosam.data.backends", "autosam.data.backend_hdf5"),
-    ("autosam.data.backends", "autosam.data.backend_tiff"),
     ("autosam.data.backends", "autosam.data.backend_zarr"),
 }
 KNOWN_DOUBLE = {"module": {"scores"}, "class": set()}

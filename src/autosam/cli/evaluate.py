@@ -251,32 +251,17 @@ def _check_places(places: list[str], compare: bool, pairs: Path | None, lists: l
 
 
 def _listed(file: Path) -> "tuple[dict[str, list[Pair]], list[str]]":
-    from autosam.evaluation.find_labels import open_pairs
     from autosam.evaluation.lists import read_pairs
 
-    return {str(file): open_pairs(read_pairs(file))}, []
+    return {str(file): read_pairs(file)}, []
 
 
 def _paired(places: list[str], lists: list[str] | None) -> "tuple[dict[str, list[Pair]], list[str]]":
-    from autosam.errors import InputError
-    from autosam.evaluation.find_labels import find_all_labels
     from autosam.evaluation.lists import read_stems
     from autosam.evaluation.pairing import pair_predictions
 
     stems = [stem for source in lists for stem in read_stems(source)] if lists else None
-    found = find_all_labels(places)
-    preds = {place: found[place] for place in places[:-1]}
-    paired = pair_predictions(preds, found[places[-1]], stems=stems)
-    truths = {place: [pair.truth for pair in listed] for place, listed in paired.items()}
-    first, expected = next(iter(truths.items()))
-    others = {place: len(listed) for place, listed in truths.items() if listed != expected}
-    if others:
-        counts = ", ".join(f"{place} with {number}" for place, number in others.items())
-        raise InputError(
-            f"{first} is compared with {len(expected)} truths, and with different truths {counts}: give "
-            "predictions of the same images, or --list with those they share"
-        )
-    return paired, [note for place in found.values() if not isinstance(place, str) for note in place.notes]
+    return pair_predictions(places[:-1], places[-1], stems=stems)
 
 
 def _score(

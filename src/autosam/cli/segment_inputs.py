@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from autosam.evaluation.label_sources import LabelSource
+    from autosam.evaluation.volumes import LabelRef
     from autosam.images import ImageSource
     from autosam.images.multichannel import MultichannelImage
 
@@ -102,35 +102,29 @@ def read_truths(place: str, sources: "Sequence[ImageSource | MultichannelImage]"
     return Truths(truth_of, digest.hexdigest())
 
 
-def _paired(place: str, names: Sequence[str]) -> "dict[str, LabelSource]":
+def _paired(place: str, names: Sequence[str]) -> "dict[str, LabelRef]":
     from autosam.errors import InputError
     from autosam.evaluation.find_labels import find_labels
-    from autosam.evaluation.label_sources import LabelSet, is_one_file, label_files
 
     found = find_labels(place)
-    labels: dict[str, LabelSource]
-    if isinstance(found, LabelSet):
-        labels, single, rename = dict(found.slices), found.single, found.as_name
-    else:
-        labels, single, rename = dict(label_files(found)), is_one_file(found), str
-    if single and len(names) == len(labels) == 1:
-        return {names[0]: next(iter(labels.values()))}
-    missing = [name for name in names if rename(name) not in labels]
+    if found.single and len(names) == len(found.slices) == 1:
+        return {names[0]: next(iter(found.slices.values()))}
+    missing = [name for name in names if found.as_name(name) not in found.slices]
     if missing:
         raise InputError(
             f"--oracle-mask {place} holds no truth for {_listed(missing)}; wanted labels of the same names, "
             f"such as {missing[0]}.tif or {missing[0]}_labels.tif"
         )
-    return {name: labels[rename(name)] for name in names}
+    return {name: found.slices[found.as_name(name)] for name in names}
 
 
-def _read(labeled: "LabelSource", name: str, *, components: bool) -> "NDArray[np.integer[Any]]":
+def _read(labeled: "LabelRef", name: str, *, components: bool) -> "NDArray[np.integer[Any]]":
     from autosam.errors import InputError
-    from autosam.evaluation.label_sources import open_source
+    from autosam.evaluation.volumes import open_labels
     from autosam.metrics.components import components as connected
 
     try:
-        with open_source(labeled) as volume:
+        with open_labels(labeled) as volume:
             labels = volume.whole()
     except InputError as error:
         raise InputError(f"the truth of {name}: {error}") from error

@@ -1,7 +1,7 @@
-"""Where `autosam evaluate` reads labels from, besides label files: stores, and what other programs write."""
+"""What a label source given by a user holds: label files, a store, a data set, or another program's output."""
 
 import glob
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,8 @@ from autosam.data.sources import Slice, open_release
 from autosam.data.sources.cellpose import read_seg
 from autosam.data.store import Store
 from autosam.errors import InputError
-from autosam.evaluation.label_sources import LabelSet, LabelSource, LazyLabels, Place, without_suffix
-from autosam.evaluation.pairing import Pair
-from autosam.evaluation.volumes import LabelVolume
+from autosam.evaluation.label_sources import LabelSource, label_files, without_suffix
+from autosam.evaluation.volumes import LabelRef, LabelVolume, LazyLabels
 from autosam.images.formats import HDF5_SUFFIXES, LABEL_SUFFIXES
 from autosam.images.source import by_stem, split_dataset
 
@@ -27,109 +26,80 @@ READABLE = (
     "and labels"
 )
 _SEG = "_seg.npy"
+_Reader = Callable[[], NDArray[Any]]
 
 
-def find_labels(place: str) -> Place:
-    """Find out what a place holds; no labels are read.
+def find_labels(place: str) -> LabelSource:
+    """Find the labels that a user means; none are read.
 
     Parameters
     ----------
     place : str
         A file, ``file.h5:/dataset``, ``store.h5:NAME`` of an image or a volume, a folder or a glob pattern.
 
-    Returns
-    -------
-    str or LabelSet
-        The place itself where it is label files or does not exist; else its labels by name.
+    Raises
+    ------
+    InputError
+        If there is no such file or folder, no labels are in it, its suffix is unknown, or a store or a folder
+        of a data set is damaged.
+    """
+    path, dataset = split_dataset(place)
+    if dataset is not None:
+        return _in_file(place, path, dataset.strip("/"))
+    if not path.exists():
+        segs = sorted(glob.glob(place, recursive=True)) if place.endswith(_SEG) else []
+        return _of_cellpose(place, list(map(Path, segs))) if segs else label_files(place)
+    if _is_store(path):
+        return _of_store(place, path)
+    return _of_file(place, path) if path.is_file() else _of_folder(place, path)
+
+
+def find_one(place: str) -> LabelRef:
+    """Find the labels of the one image or volume that a user means; errors as of `find_labels`.
 
     Raises
     ------
     InputError
-        If a file has an unknown suffix, or a store or a folder of a data set is damaged.
+        If there are several.
     """
-    path, dataset = split_dataset(place)
-    if dataset is not None:
-        return _of_dataset(place, path, dataset.strip("/"))
-    if not path.exists():
-        files = sorted(glob.glob(place, recursive=True)) if place.endswith(_SEG) else []
-        return _cellpose(place, [Path(file) for file in files]) if files else place
-    if _is_store(path):
-        return _of_store(place, Store.open(path))
+    found = find_labels(place).volumes
+    if len(found) != 1:
+        raise InputError(f"{place} holds {len(found)} images: give it as PRED or TRUTH, not in a list of pairs")
+    return next(iter(found.values()))
+
+
+def _of_file(place: str, path: Path) -> LabelSource:
     suffix = path.suffix.lower()
-    if path.is_file():
-        if path.name.endswith(_SEG):
-            return _cellpose(place, [path])
-        if suffix == ".json":
-            images = next((f for f in (path.parent / "images", path.parent.parent / "images") if f.is_dir()), None)
-            return _of_release(place, str(images or path.parent), labels=place, source="coco")
-        if suffix == ".geojson":
-            return _of_release(place, str(_image_of(path)), labels=place, source="qupath")
-        if suffix not in LABEL_SUFFIXES:
-            raise InputError(f"{place} has the unknown suffix {suffix!r}: autosam evaluate reads {READABLE}")
-        return place
-    if suffix == ".zarr":
-        return place
+    if path.name.endswith(_SEG):
+        return _of_cellpose(place, [path])
+    if suffix == ".json":
+        images = next((f for f in (path.parent / "images", path.parent.parent / "images") if f.is_dir()), None)
+        return _of_release(place, str(images or path.parent), labels=place, source="coco")
+    if suffix == ".geojson":
+        images_by_stem = by_stem(path.parent)
+        if path.stem not in images_by_stem:
+            raise InputError(f"{path} has no image {path.stem} beside it, which tells its size: add the image")
+        return _of_release(place, str(images_by_stem[path.stem]), labels=place, source="qupath")
+    if suffix not in LABEL_SUFFIXES:
+        raise InputError(f"{place} has the unknown suffix {suffix!r}: autosam evaluate reads {READABLE}")
+    return label_files(place)
+
+
+def _of_folder(place: str, path: Path) -> LabelSource:
+    if path.suffix.lower() == ".zarr":
+        return label_files(place)
     names = [file.name for file in sorted(path.iterdir()) if not file.name.startswith(".")]
     if any(name.lower().endswith(".geojson") for name in names):
         return _of_release(place, place, source="qupath")
     masks = any(without_suffix(name).endswith("_masks") for name in names)
     segs = [path / name for name in names if name.endswith(_SEG)]
     if segs and not masks:
-        return _cellpose(place, segs)
+        return _of_cellpose(place, segs)
     if any(name.lower().endswith(LABEL_SUFFIXES) for name in names):
-        return place
+        return label_files(place)
     if not any((path / name).is_dir() for name in names):
         raise InputError(f"{place} holds no labels: autosam evaluate reads {READABLE}")
     return _of_release(place, place)
-
-
-def find_all_labels(places: Sequence[str]) -> dict[str, Place]:
-    """Find out what each of several places holds, as `find_labels` does.
-
-    Raises
-    ------
-    InputError
-        One error that names every place that cannot be read.
-    """
-    found, faults = {}, []
-    for place in dict.fromkeys(places):
-        try:
-            found[place] = find_labels(place)
-        except InputError as error:
-            faults.append(str(error))
-    if faults:
-        raise InputError("; ".join(faults))
-    return found
-
-
-def open_pairs(pairs: Sequence[Pair]) -> list[Pair]:
-    """Look up the places of pairs of files, as `find_labels` does.
-
-    Raises
-    ------
-    InputError
-        One error that names every file that is not one image or volume of labels.
-    """
-    found, faults = [], []
-    for pair in pairs:
-        try:
-            found.append(Pair(pair.name, _only(pair.pred), _only(pair.truth)))
-        except InputError as error:
-            faults.append(f"{pair.name}: {error}")
-    if faults:
-        raise InputError("; ".join(faults))
-    return found
-
-
-def _only(labels: LabelSource) -> LabelSource:
-    place = find_labels(labels) if isinstance(labels, str) else labels
-    if not isinstance(place, LabelSet):
-        return place
-    if len(place.volumes) != 1:
-        raise InputError(
-            f"{place.name} holds {len(place.volumes)} images: give a pair of places instead of a list"
-        )
-    return next(iter(place.volumes.values()))
 
 
 def _is_store(path: Path) -> bool:
@@ -143,91 +113,77 @@ def _is_store(path: Path) -> bool:
     return FORMAT in text
 
 
-def _of_dataset(place: str, path: Path, name: str) -> Place:
-    if not _is_store(path):
-        return place
-    found = _of_store(str(path), Store.open(path))
-    labels = found.volumes.get(name) or found.slices.get(name)
-    return (
-        place if labels is None else LabelSet(place, {name: labels}, {name: labels}, single=True, as_name=as_name)
-    )
+def _in_file(place: str, path: Path, name: str) -> LabelSource:
+    if _is_store(path):
+        store = _of_store(str(path), path)
+        labels = store.volumes.get(name) or store.slices.get(name)
+        if labels is not None:
+            return LabelSource(place, {name: labels}, {name: labels}, single=True, as_name=as_name)
+    return label_files(place)
 
 
-def _of_store(place: str, store: Store) -> LabelSet:
+def _of_store(place: str, path: Path) -> LabelSource:
+    store = Store.open(path)
     labeled = [item for item in store.items if item.labels_dtype is not None]
-    slices = {
-        item.name: LazyLabels(
-            f"{place}:{item.name}", partial(_store_item, place, store, item.name, item.shape[:2])
-        )
-        for item in labeled
-    }
-    volumes = dict(slices)
-    if store.manifest.ids == "3d":
-        volumes = {item.name: slices[item.name] for item in labeled if item.volume is None}
-        for name in dict.fromkeys(item.volume for item in labeled if item.volume is not None):
-            volumes[name] = LazyLabels(f"{place}:{name}", partial(_store_volume, place, store, name))
-    return _label_set(place, slices, volumes, is_folder=False)
+    readers = {item.name: partial(store.labels, item.name) for item in labeled}
+    volume_of = {item.name: item.volume for item in labeled if store.manifest.ids == "3d"}
+    return _of_readers(place, readers, volume_of, single=True)
 
 
-def _store_item(place: str, store: Store, name: str, shape: tuple[int, ...]) -> LabelVolume:
-    return LabelVolume(f"{place}:{name}", shape, shape, lambda region: store.labels(name)[region])
+def _of_cellpose(place: str, files: Sequence[Path]) -> LabelSource:
+    readers = {as_name(file.name.removesuffix(_SEG)): partial(read_seg, file) for file in files}
+    return _of_readers(place, readers, {}, single=files == [Path(place)])
 
 
-def _store_volume(place: str, store: Store, name: str) -> LabelVolume:
-    volume = store.volume(name)
-    shape = volume.shape[:3]
-
-    def load(region: tuple[slice, ...]) -> NDArray[Any]:
-        return volume.labels(region[0].start, region[0].stop)[:, *region[1:]]
-
-    return LabelVolume(f"{place}:{name}", shape, (1, *shape[1:]), load)
-
-
-def _cellpose(place: str, files: Sequence[Path]) -> LabelSet:
-    found = {
-        as_name(file.name.removesuffix(_SEG)): LazyLabels(
-            str(file), partial(_whole, str(file), partial(read_seg, file))
-        )
-        for file in files
-    }
-    return _label_set(place, found, found, is_folder=files != [Path(place)])
-
-
-def _of_release(place: str, path: str, *, labels: str | None = None, source: str | None = None) -> LabelSet:
+def _of_release(place: str, path: str, *, labels: str | None = None, source: str | None = None) -> LabelSource:
     release = open_release(path, labels, source=source)
     labeled = [item for item in release.slices if item.labeled]
-    slices = {
-        item.name: LazyLabels(
-            f"{place}:{item.name}", partial(_whole, f"{place}:{item.name}", partial(_labels, item))
-        )
-        for item in labeled
-    }
-    volumes = dict(slices)
-    if release.labels != "ids-2d":
-        stacks: dict[str, list[Slice]] = {}
-        for item in labeled:
-            if item.volume is not None:
-                stacks.setdefault(item.volume, []).append(item)
-        volumes = {item.name: slices[item.name] for item in labeled if item.volume is None}
-        for name, stack in stacks.items():
-            volumes[name] = LazyLabels(f"{place}:{name}", partial(_release_volume, f"{place}:{name}", stack))
-    return _label_set(place, slices, volumes, is_folder=Path(place).is_dir(), notes=release.notes)
+    readers = {item.name: partial(_labels, item) for item in labeled}
+    volume_of = {item.name: item.volume for item in labeled if release.labels != "ids-2d"}
+    notes = tuple(f"{place}: {note}" for note in release.notes)
+    return _of_readers(place, readers, volume_of, single=not Path(place).is_dir(), notes=notes)
 
 
-def _label_set(
+def _of_readers(
     place: str,
-    slices: dict[str, LazyLabels],
-    volumes: dict[str, LazyLabels],
+    readers: Mapping[str, _Reader],
+    volume_of: Mapping[str, str | None],
     *,
-    is_folder: bool,
-    notes: Sequence[str] = (),
-) -> LabelSet:
-    if not slices:
+    single: bool,
+    notes: tuple[str, ...] = (),
+) -> LabelSource:
+    """Make a source of functions that each read one image's labels.
+
+    ``volume_of`` names the volume of an image in which ids hold across slices. ``single`` says whether one image
+    or volume may be called anything; a folder may hold one today and two tomorrow, so names count in it.
+    """
+    if not readers:
         raise InputError(f"{place} has no labels: give one with labels; autosam evaluate reads {READABLE}")
-    # A folder may hold one image today and two tomorrow, so names count in it.
-    single = len(volumes) == 1 and not is_folder
-    said = tuple(f"{place}: {note}" for note in notes)
-    return LabelSet(place, slices, volumes, single=single, as_name=as_name, notes=said)
+
+    def lazy(name: str, opener: Callable[[str], LabelVolume]) -> LazyLabels:
+        return LazyLabels(f"{place}:{name}", partial(opener, f"{place}:{name}"))
+
+    slices = {name: lazy(name, partial(_open_image, read)) for name, read in readers.items()}
+    volumes = {name: labels for name, labels in slices.items() if volume_of.get(name) is None}
+    stacks: dict[str, list[_Reader]] = {}
+    for name, read in readers.items():
+        if (volume := volume_of.get(name)) is not None:
+            stacks.setdefault(volume, []).append(read)
+    volumes |= {name: lazy(name, partial(_open_stack, stack)) for name, stack in stacks.items()}
+    return LabelSource(place, slices, volumes, single=single and len(volumes) == 1, as_name=as_name, notes=notes)
+
+
+def _open_image(read: _Reader, name: str) -> LabelVolume:
+    return LabelVolume.of_array(name, read())
+
+
+def _open_stack(stack: Sequence[_Reader], name: str) -> LabelVolume:
+    shape = stack[0]().shape
+
+    def load(region: tuple[slice, ...]) -> NDArray[Any]:
+        return np.stack([read()[region[1:]] for read in stack[region[0]]])
+
+    return LabelVolume(name, (len(stack), *shape), (1, *shape), load)
 
 
 def _labels(item: Slice) -> NDArray[Any]:
@@ -235,25 +191,3 @@ def _labels(item: Slice) -> NDArray[Any]:
     if labels is None:
         raise InputError(f"{item.name} has no labels: leave it out with --list")
     return labels
-
-
-def _whole(name: str, read: Callable[[], NDArray[Any]]) -> LabelVolume:
-    labels = read()
-    return LabelVolume(name, labels.shape, labels.shape, lambda region: labels[region])
-
-
-def _release_volume(name: str, stack: Sequence[Slice]) -> LabelVolume:
-    first = _labels(stack[0])
-    shape = (len(stack), *first.shape)
-
-    def load(region: tuple[slice, ...]) -> NDArray[Any]:
-        return np.stack([_labels(item)[region[1:]] for item in stack[region[0]]])
-
-    return LabelVolume(name, shape, (1, *first.shape), load)
-
-
-def _image_of(outlines: Path) -> Path:
-    images = by_stem(outlines.parent)
-    if outlines.stem not in images:
-        raise InputError(f"{outlines} has no image {outlines.stem} beside it, which tells its size: add the image")
-    return images[outlines.stem]

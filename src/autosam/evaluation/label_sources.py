@@ -1,13 +1,12 @@
-"""Places that labels come from: files, and sets of labels that are not one file each, such as a store."""
+"""Label sources: where labels come from, whether they are files or lie in a store or a data set."""
 
 import glob
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from autosam.errors import InputError
-from autosam.evaluation.volumes import LabelVolume, open_labels
+from autosam.evaluation.volumes import LabelRef
 from autosam.images.formats import LABEL_SUFFIXES
 from autosam.images.source import split_dataset
 
@@ -17,72 +16,36 @@ _ENDINGS = (".ome.tif", ".ome.tiff", ".ome.zarr", "_seg.npy", ".geojson", *LABEL
 _MARKS = ("_labels", "_cp_masks", "_masks")
 
 
-@dataclass(frozen=True)
-class LazyLabels:
-    """Labels that are not a file of their own, and are not read before they are asked for.
-
-    Attributes
-    ----------
-    name : str
-        For messages; equal names are equal labels.
-    open : callable
-        Gives the labels.
-    """
-
-    name: str
-    open: Callable[[], LabelVolume] = field(repr=False, compare=False)
-
-
 @dataclass(frozen=True, eq=False)
-class LabelSet:
-    """The labels of the images of one place.
+class LabelSource:
+    """The labels of one or several images, by the name of the image.
 
     Attributes
     ----------
     name : str
-        The place, for messages.
-    slices : mapping of str to LazyLabels
-        Labels by the name of the image, those of volumes slice by slice.
-    volumes : mapping of str to LazyLabels
+        What the user gave, for messages.
+    slices : mapping of str to LabelRef
+        Labels by name, those of volumes slice by slice.
+    volumes : mapping of str to LabelRef
         The same with each volume as one; equal to ``slices`` where ids do not hold across slices.
     single : bool
-        Whether the place stands for one image or one volume, so that it fits a file of any name.
+        Whether the source stands for one image or one volume, so that it fits a file of any name.
     as_name : callable
-        Gives the name in this place of an image whose file has a certain stem.
+        Gives the name in this source of an image whose file has a certain stem.
     notes : tuple of str
         What a reader of scores should know, such as what became of objects that overlap.
     """
 
     name: str
-    slices: Mapping[str, LazyLabels]
-    volumes: Mapping[str, LazyLabels]
+    slices: Mapping[str, LabelRef]
+    volumes: Mapping[str, LabelRef]
     single: bool = False
     as_name: Callable[[str], str] = field(default=str, repr=False)
     notes: tuple[str, ...] = ()
 
 
-LabelSource = str | LazyLabels
-Place = str | LabelSet
-
-
-@contextmanager
-def open_source(labels: LabelSource) -> Iterator[LabelVolume]:
-    """Open labels, of a file or of a set; see `open_labels`.
-
-    Raises
-    ------
-    InputError
-        If they cannot be read.
-    """
-    if isinstance(labels, str):
-        with open_labels(labels) as volume:
-            yield volume
-    else:
-        yield labels.open()
-
-
-def label_files(place: str) -> dict[str, str]:
-    """List the label files of a place by stem.
+def label_files(place: str) -> LabelSource:
+    """List label files by stem.
 
     Where some names end in ``_labels``, ``_cp_masks`` or ``_masks``, only these count, and their stem is what
     comes before.
@@ -95,10 +58,10 @@ def label_files(place: str) -> dict[str, str]:
     Raises
     ------
     InputError
-        If the place does not exist or has no label files, or two files share a stem.
+        If there is no such file or folder, or no label file in it, or two files share a stem.
     """
-    path, one = Path(place), is_one_file(place)
-    if one:
+    path, single = Path(place), _is_one_file(place)
+    if single:
         files = [place]
     elif path.is_dir():
         files = [str(file) for file in sorted(path.iterdir()) if _is_label_file(str(file))]
@@ -117,13 +80,8 @@ def label_files(place: str) -> dict[str, str]:
     doubled = [" and ".join(same) for same in by_stem.values() if len(same) > 1]
     if doubled:
         raise InputError(f"files share a stem: {'; '.join(doubled)}: move one of each away or give a pattern")
-    return {stem: same[0] for stem, same in by_stem.items()}
-
-
-def is_one_file(place: str) -> bool:
-    """Tell whether a place is a file, a dataset of one, or a Zarr folder."""
-    path, _ = split_dataset(place)
-    return path.is_file() or (path.is_dir() and path.suffix.lower() == ".zarr")
+    found = {stem: same[0] for stem, same in by_stem.items()}
+    return LabelSource(place, found, found, single=single)
 
 
 def without_suffix(name: str) -> str:
@@ -137,9 +95,14 @@ def without_suffix(name: str) -> str:
     return next((name[: -len(s)] for s in _ENDINGS if name.lower().endswith(s)), name)
 
 
+def _is_one_file(place: str) -> bool:
+    path, _ = split_dataset(place)
+    return path.is_file() or (path.is_dir() and path.suffix.lower() == ".zarr")
+
+
 def _is_label_file(name: str) -> bool:
     hidden = Path(name).name.startswith(".")
-    return not hidden and name.lower().endswith(LABEL_SUFFIXES) and is_one_file(name)
+    return not hidden and name.lower().endswith(LABEL_SUFFIXES) and _is_one_file(name)
 
 
 def _stem(place: str) -> str:

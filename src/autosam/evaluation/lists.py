@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from autosam.errors import InputError
+from autosam.evaluation.find_labels import find_one
 from autosam.evaluation.label_sources import label_files, without_suffix
 from autosam.evaluation.pairing import Pair
 from autosam.images.source import split_dataset
@@ -64,7 +65,7 @@ def read_pairs(path: Path) -> list[Pair]:
     ------
     InputError
         If the file cannot be read or has no pairs; else one error that names every fault by its line: a cell
-        without a path, a file that is not there, a name that is taken or is no file name.
+        without a path, a file that is not there or holds several images, a name that is taken or is no file name.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -87,7 +88,7 @@ def read_pairs(path: Path) -> list[Pair]:
         wrong = [fault for column in _COLUMNS if (fault := _fault(path.parent, cells[column], column))]
         places = [str(path.parent / cells[column]) for column in _COLUMNS]
         if not wrong:
-            name = cells.get("name") or next(iter(label_files(places[0])))
+            name = cells.get("name") or next(iter(label_files(places[0]).slices))
             if name != Path(name).name:
                 wrong.append(f"the name {name!r} is no file name")
             elif name in lines:
@@ -95,7 +96,10 @@ def read_pairs(path: Path) -> list[Pair]:
                     f"the name {name} is that of line {lines[name]}; add a column name to tell them apart"
                 )
             lines.setdefault(name, line)
-            pairs.append(Pair(name, *places))
+            try:
+                pairs.append(Pair(name, *map(find_one, places)))
+            except InputError as error:
+                wrong.append(str(error))
         faults += [f"line {line}: {fault}" for fault in wrong]
     if faults:
         raise InputError(f"{len(faults)} fault{'s' * (len(faults) > 1)} in {path}: {'; '.join(faults)}")

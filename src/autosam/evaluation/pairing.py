@@ -1,42 +1,34 @@
 """Which predicted labels belong to which true ones."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from autosam.errors import InputError
-from autosam.evaluation.label_sources import LabelSet, LabelSource, Place, is_one_file, label_files, open_source
+from autosam.evaluation.find_labels import find_labels
+from autosam.evaluation.label_sources import LabelSource
+from autosam.evaluation.volumes import LabelRef, open_labels
 from autosam.metrics.contingency import check_shapes
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A prediction and its truth.
-
-    Attributes
-    ----------
-    name : str
-        The stem that they share.
-    pred, truth : str or LazyLabels
-        Paths, of HDF5 with ``:/dataset`` where it was given; or labels that are not a file of their own.
-    """
+    """A prediction and its truth, and the name that they share."""
 
     name: str
-    pred: LabelSource
-    truth: LabelSource
+    pred: LabelRef
+    truth: LabelRef
 
 
-def pair_files(pred: Place, truth: Place, *, stems: Sequence[str] | None = None) -> list[Pair]:
-    """Pair the labels of two places by stem.
+def pair_labels(pred: LabelSource, truth: LabelSource, *, stems: Sequence[str] | None = None) -> list[Pair]:
+    """Pair the labels of two sources by name.
 
-    A place is a file, ``file.h5:/dataset``, a folder, a glob pattern or a `LabelSet`. In the output folder of
-    ``autosam segment`` only the ``NAME_labels.*`` files count, and ``NAME`` is their stem. Two single files
-    are a pair whatever their names; one single file is compared with the file of its stem alone. A volume of a
-    set is compared as a whole where the other side has its name, else slice by slice.
+    Two single files are a pair whatever their names; one single file is compared with the labels of its stem
+    alone. A volume of a source is compared as a whole where the other side has its name, else slice by slice.
 
     Parameters
     ----------
-    pred, truth : str or LabelSet
-        The two places.
+    pred, truth : LabelSource
+        From `find_labels`.
     stems : sequence of str, optional
         Compare these alone; by default all must have a partner.
 
@@ -48,127 +40,133 @@ def pair_files(pred: Place, truth: Place, *, stems: Sequence[str] | None = None)
     Raises
     ------
     InputError
-        If a place does not exist or has no label files, two files share a stem, or partners are missing:
-        every missing one is named.
+        If partners are missing: every missing one is named.
     """
     pairs, faults = _pair(pred, truth, stems)
     if faults:
-        raise _missing(faults)
+        raise InputError(_missing(faults))
     return pairs
 
 
 def pair_predictions(
-    preds: Mapping[str, Place], truth: Place, *, stems: Sequence[str] | None = None
-) -> dict[str, list[Pair]]:
-    """Pair several predictions with one truth, each as `pair_files` does.
+    preds: Sequence[str], truth: str, *, stems: Sequence[str] | None = None
+) -> tuple[dict[str, list[Pair]], list[str]]:
+    """Find the labels of several predictions and of one truth, and pair each as `pair_labels` does.
 
     Where a partner is missing, the pairs that there are get looked at too: sizes that differ and files that cannot
     be opened are named in the same error.
 
     Parameters
     ----------
-    preds : mapping of str to (str or LabelSet)
-        Predictions by name.
-    truth : str or LabelSet
+    preds : sequence of str
+        As `find_labels` takes them.
+    truth : str
         The truth of all.
     stems : sequence of str, optional
         Compare these alone.
 
     Returns
     -------
-    dict of str to list of Pair
-        By the name of the prediction.
+    pairs : dict of str to list of Pair
+        By prediction.
+    notes : list of str
+        What a reader of the scores should know.
 
     Raises
     ------
     InputError
-        One error that names all faults of all predictions.
+        One error that names all faults of all predictions; or if they have different truths.
     """
-    found: dict[str, list[Pair]] = {}
-    places: list[str] = []
+    found: dict[str, LabelSource] = {}
+    pairs: dict[str, list[Pair]] = {}
+    faults: list[str] = []
     missing: list[str] = []
-    for name, pred in preds.items():
+    for place in dict.fromkeys((*preds, truth)):
         try:
-            found[name], lacking = _pair(pred, truth, stems)
+            found[place] = find_labels(place)
         except InputError as error:
-            places.append(str(error))
-        else:
-            missing += lacking
-    if places or missing:
-        faults = list(dict.fromkeys(places))
-        if missing:
-            faults.append(str(_missing(list(dict.fromkeys(missing)))))
-        faults += [f"{name}: {fault}" for name, pairs in found.items() for fault in _unlike(pairs)]
-        raise InputError("; ".join(faults))
-    return found
+            faults.append(str(error))
+    for place in preds if truth in found else ():
+        if place in found:
+            try:
+                pairs[place], lacking = _pair(found[place], found[truth], stems)
+            except InputError as error:
+                faults.append(str(error))
+            else:
+                missing += lacking
+    if missing:
+        faults.append(_missing(missing))
+    if faults:
+        faults += [f"{place}: {fault}" for place, listed in pairs.items() for fault in _unlike(listed)]
+        raise InputError("; ".join(dict.fromkeys(faults)))
+    _refuse_different_truths(pairs)
+    return pairs, [note for source in found.values() for note in source.notes]
 
 
-def _pair(pred: Place, truth: Place, stems: Sequence[str] | None) -> tuple[list[Pair], list[str]]:
+def _pair(pred: LabelSource, truth: LabelSource, stems: Sequence[str] | None) -> tuple[list[Pair], list[str]]:
     """Return the pairs that there are, and who has no partner."""
-    preds, truths = _sides(pred, truth)
+    as_name = next((source.as_name for source in (pred, truth) if source.as_name is not str), str)
+    pred, truth = (
+        replace(source, slices=_renamed(source.slices, as_name), volumes=_renamed(source.volumes, as_name))
+        for source in (pred, truth)
+    )
+    preds, truths = _side(pred, truth), _side(truth, pred)
     if stems is None:
-        alone = [_single(place) and len(side) == 1 for place, side in ((pred, preds), (truth, truths))]
-        if all(alone):
-            (name, only_pred), (only_truth,) = next(iter(preds.items())), truths.values()
-            return [Pair(name, only_pred, only_truth)], []
-        lone = [side for side, single in zip((preds, truths), alone, strict=True) if single]
-        wanted = sorted(lone[0] if lone else preds.keys() | truths.keys())
+        alone = [side for side, source in ((preds, pred), (truths, truth)) if source.single and len(side) == 1]
+        if len(alone) == 2:
+            return [Pair(next(iter(preds)), *preds.values(), *truths.values())], []
+        wanted = sorted(alone[0] if alone else preds.keys() | truths.keys())
     else:
-        rename = _rename(pred, truth)
-        wanted = sorted({rename(stem) for stem in stems})
+        wanted = sorted({as_name(stem) for stem in stems})
     faults = [
-        f"{what} for {', '.join(missing)} in {place if isinstance(place, str) else place.name}"
-        for what, place, side in (("no prediction", pred, preds), ("no truth", truth, truths))
-        if (missing := [stem for stem in wanted if stem not in side])
+        f"{what} for {', '.join(missing)} in {source.name}"
+        for what, source, side in (("no prediction", pred, preds), ("no truth", truth, truths))
+        if (missing := [name for name in wanted if name not in side])
     ]
-    there = [name for name in wanted if name in preds and name in truths]
-    return [Pair(name, preds[name], truths[name]) for name in there], faults
+    return [Pair(name, preds[name], truths[name]) for name in wanted if name in preds and name in truths], faults
 
 
-def _sides(pred: Place, truth: Place) -> tuple[dict[str, LabelSource], dict[str, LabelSource]]:
-    """Return the labels of both places by name, a volume whole or slice by slice as the other side has it."""
-    places, rename = (pred, truth), _rename(pred, truth)
-    files: list[dict[str, LabelSource]] = []
-    for place in places:
-        named: dict[str, LabelSource] = {}
-        for stem, file in (label_files(place) if isinstance(place, str) else {}).items():
-            if rename(stem) in named:
-                raise InputError(
-                    f"{named[rename(stem)]} and {file} are both called {rename(stem)} here: rename one of them"
-                )
-            named[rename(stem)] = file
-        files.append(named)
-    sides: list[dict[str, LabelSource]] = []
-    for number, place in enumerate(places):
-        if isinstance(place, str):
-            sides.append(files[number])
-            continue
-        other = places[1 - number]
-        named_there = {*files[1 - number], *(() if isinstance(other, str) else (*other.slices, *other.volumes))}
-        fits_any_name = place.single and not named_there & place.slices.keys() and _single(other)
-        whole = fits_any_name or named_there & (place.volumes.keys() - place.slices.keys())
-        sides.append(dict(place.volumes if whole else place.slices))
-    return sides[0], sides[1]
+def _side(source: LabelSource, other: LabelSource) -> Mapping[str, LabelRef]:
+    """Return the labels of a source by name, a volume whole or slice by slice as the other side has it."""
+    named_there = other.slices.keys() | other.volumes.keys()
+    fits_any_name = source.single and other.single and not named_there & source.slices.keys()
+    whole = fits_any_name or named_there & (source.volumes.keys() - source.slices.keys())
+    return source.volumes if whole else source.slices
 
 
-def _single(place: Place) -> bool:
-    return is_one_file(place) if isinstance(place, str) else place.single
+def _renamed(labels: Mapping[str, LabelRef], as_name: Callable[[str], str]) -> dict[str, LabelRef]:
+    named: dict[str, LabelRef] = {}
+    for stem, found in labels.items():
+        name = as_name(stem)
+        if name in named:
+            raise InputError(f"{named[name]} and {found} are both called {name} here: rename one of them")
+        named[name] = found
+    return named
 
 
-def _rename(*places: Place) -> Callable[[str], str]:
-    return next((place.as_name for place in places if isinstance(place, LabelSet)), str)
-
-
-def _missing(faults: Sequence[str]) -> InputError:
-    return InputError(f"{'; '.join(faults)}: add the files, or give --list with the stems that are to be compared")
+def _missing(faults: Sequence[str]) -> str:
+    listed = "; ".join(dict.fromkeys(faults))
+    return f"{listed}: add the files, or give --list with the stems that are to be compared"
 
 
 def _unlike(pairs: Sequence[Pair]) -> list[str]:
     faults = []
     for pair in pairs:
         try:
-            with open_source(pair.pred) as pred, open_source(pair.truth) as truth:
+            with open_labels(pair.pred) as pred, open_labels(pair.truth) as truth:
                 check_shapes(pred.shape, truth.shape)
         except InputError as error:
             faults.append(f"{pair.name}: {error}")
     return faults
+
+
+def _refuse_different_truths(pairs: Mapping[str, Sequence[Pair]]) -> None:
+    truths = {place: [pair.truth for pair in listed] for place, listed in pairs.items()}
+    first, expected = next(iter(truths.items()))
+    others = {place: len(listed) for place, listed in truths.items() if listed != expected}
+    if others:
+        counts = ", ".join(f"{place} with {number}" for place, number in others.items())
+        raise InputError(
+            f"{first} is compared with {len(expected)} truths, and with different truths {counts}: give "
+            "predictions of the same images, or --list with those they share"
+        )

@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autosam.errors import InputError
-from autosam.evaluation.label_sources import LabelSource, open_source
 from autosam.evaluation.pairing import Pair
-from autosam.evaluation.volumes import contingency_of_volumes
+from autosam.evaluation.volumes import LabelRef, contingency_of_volumes, open_labels
 from autosam.images.source import split_dataset
 from autosam.metrics.components import components, looks_semantic
 from autosam.metrics.contingency import ContingencyTable, check_shapes, contingency_table
@@ -114,7 +113,7 @@ def score_files(
     return FileScores(scores, np.concatenate(sizes), np.concatenate(ious), notes)
 
 
-def instances_table(pred: LabelSource) -> Path | None:
+def instances_table(pred: LabelRef) -> Path | None:
     """Find the table of instances that ``autosam segment`` puts beside a label file; None if it is not there."""
     if not isinstance(pred, str):
         return None
@@ -171,7 +170,7 @@ def _table_of(
         if progress is not None:
             progress(number + done / of, total)
 
-    with open_source(pair.pred) as pred, open_source(pair.truth) as truth:
+    with open_labels(pair.pred) as pred, open_labels(pair.truth) as truth:
         check_shapes(pred.shape, truth.shape)
         if truth_size is pred_size is None and prod(truth.shape) > IN_MEMORY_VOXELS:
             table = contingency_of_volumes(pred, truth, progress=show)
@@ -266,7 +265,7 @@ def middle_slice(
     InputError
         If a file cannot be read.
     """
-    with open_source(pair.pred) as pred, open_source(pair.truth) as truth:
+    with open_labels(pair.pred) as pred, open_labels(pair.truth) as truth:
         middle = truth.shape[0] // 2
         first = slice(middle, middle + 1) if len(truth.shape) == 3 else slice(0, truth.shape[0])
         region = (first, *(slice(0, n) for n in truth.shape[1:]))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ class LabelVolume:
     Attributes
     ----------
     name : str
-        The place, for messages.
+        For messages.
     shape : tuple of int
         (H, W) or (Z, Y, X).
     chunks : tuple of int
@@ -53,10 +53,10 @@ class LabelVolume:
     chunks: tuple[int, ...]
     load: Callable[[_Region], NDArray[Any]]
 
-    @property
-    def size(self) -> int:
-        """Number of voxels."""
-        return prod(self.shape)
+    @classmethod
+    def of_array(cls, name: str, labels: NDArray[Any]) -> "LabelVolume":
+        """Take labels that are in memory already."""
+        return cls(name, labels.shape, labels.shape, lambda region: labels[region])
 
     def read(self, region: _Region) -> NDArray[Any]:
         """Read a part, given as one slice for each axis.
@@ -79,17 +79,32 @@ class LabelVolume:
         return self.read(tuple(slice(0, n) for n in self.shape))
 
 
+@dataclass(frozen=True)
+class LazyLabels:
+    """Labels of one image or volume that are not a file of their own, such as an item of a store.
+
+    Attributes
+    ----------
+    name : str
+        For messages; equal names are equal labels.
+    open : callable
+        Gives the labels.
+    """
+
+    name: str
+    open: Callable[[], LabelVolume] = field(repr=False, compare=False)
+
+
+LabelRef = str | LazyLabels
+"""Labels of one image or volume: a file, ``file.h5:/dataset``, or `LazyLabels`."""
+
+
 @contextmanager
-def open_labels(place: str | Path) -> Iterator[LabelVolume]:
-    """Open label data without reading them, where the format allows it.
+def open_labels(labels: LabelRef | Path) -> Iterator[LabelVolume]:
+    """Open labels without reading them, where the format allows it.
 
     HDF5 and Zarr arrays and multi-page TIFFs of three axes are read in parts; single images are read here.
     What may come and what is refused is as in `autosam.images.read_labels`.
-
-    Parameters
-    ----------
-    place : str or Path
-        A label file, or ``file.h5:/dataset``.
 
     Yields
     ------
@@ -101,7 +116,10 @@ def open_labels(place: str | Path) -> Iterator[LabelVolume]:
     InputError
         If the file is missing or damaged, or does not hold integers of two or three axes.
     """
-    path, dataset = split_dataset(str(place))
+    if isinstance(labels, LazyLabels):
+        yield labels.open()
+        return
+    path, dataset = split_dataset(str(labels))
     suffix = path.suffix.lower()
     with ExitStack() as stack:
         found = None
@@ -112,8 +130,7 @@ def open_labels(place: str | Path) -> Iterator[LabelVolume]:
         elif path.exists() and suffix == ".zarr":
             found = _open_zarr(path)
         if found is None:
-            labels = read_labels(place)
-            found = LabelVolume(str(place), labels.shape, labels.shape, lambda region: labels[region])
+            found = LabelVolume.of_array(str(labels), read_labels(labels))
         yield found
 
 
@@ -153,7 +170,7 @@ def contingency_of_volumes(
         contingency.update(block, truth.read(region))
         done += block.size
         if progress is not None:
-            progress(done, pred.size)
+            progress(done, prod(pred.shape))
     return contingency.table()
 
 

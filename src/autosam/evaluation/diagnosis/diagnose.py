@@ -14,8 +14,8 @@ from autosam.evaluation.diagnosis.examples import Example, Gallery
 from autosam.evaluation.diagnosis.recorded_run import RecordedRun
 from autosam.evaluation.diagnosis.stages import ImageStages, find_stages
 from autosam.evaluation.diagnosis.trace import Trace, trace_image
-from autosam.evaluation.label_sources import open_source
 from autosam.evaluation.pairing import Pair
+from autosam.evaluation.volumes import LabelRef, open_labels
 from autosam.images import read_image
 from autosam.metrics import average_precision
 from autosam.metrics.components import components
@@ -216,8 +216,8 @@ def _numbered(truth: NDArray[np.integer[Any]]) -> NDArray[np.int32]:
     return objects
 
 
-def _whole(place: Any, size: int | None) -> NDArray[np.integer[Any]]:
-    with open_source(place) as volume:
+def _whole(labels_of: LabelRef, size: int | None) -> NDArray[np.integer[Any]]:
+    with open_labels(labels_of) as volume:
         labels = volume.whole()
     if labels.ndim != 2:
         raise InputError(f"labels of shape {labels.shape} came; --diagnose takes images (H, W), one file each")
