@@ -55,7 +55,7 @@ def test_split_writes_the_store_and_the_lists_that_train_reads(stack, tmp_path):
 
 
 def test_split_refuses_dice_for_neighbors_unless_forced(stack):
-    with pytest.raises(InputError, match=r"10 images are of one scene, v, .* or add --force"):
+    with pytest.raises(InputError, match=r"10 images come from one volume or image, v, .* or add --force"):
         run("split", stack, "--by", "random")
     assert not any(item.split for item in Store.open(stack).items)
     assert "train 8, val 1, test 1." in run("split", stack, "--by", "random", "--force", "--seed", 3)

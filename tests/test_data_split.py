@@ -66,7 +66,7 @@ def test_blocks_refuse_what_they_cannot_do():
 
 def test_neighbors_are_not_dealt_out_at_random_unless_forced():
     items = slices(range(20))
-    with pytest.raises(InputError, match=r"20 images are of one scene, epfl, .*add --force") as error:
+    with pytest.raises(InputError, match=r"20 images come from one volume or image, epfl, .*add --force") as error:
         split_items(items, "random")
     assert "\n" not in str(error.value)
     assert Counter(split_items(items, "random", force=True).values()) == {"train": 16, "val": 2, "test": 2}

@@ -1,4 +1,4 @@
-"""Does a label belong to its slice? Its outlines should lie on the edges of its own image, not on another's."""
+"""Whether labels belong to their slice: outlines should lie on the edges of their own image, not of another."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,11 +10,10 @@ from scipy import ndimage
 from autosam.errors import InputError
 from autosam.images import normalize
 
-# Shorter outlines say nothing for certain: their mean edge is a matter of chance.
+# The mean edge along shorter outlines is a matter of chance.
 MIN_OUTLINE = 400
 
-
-# Pixels of an outline are no independent samples: it is two wide, and edges run smoothly along it.
+# Pixels of an outline are not independent: it is two pixels wide, and edges run smoothly along it.
 _PIXELS_PER_SAMPLE = 16
 
 
@@ -23,8 +22,8 @@ class Advantage:
     """How much better labels fit another image than their own.
 
     On correct public stacks the difference to a neighbor is never above 0: -.05 to -.16 for slices 5 nm apart
-    (EPFL, FIB-SEM), -.15 to -.7 for those 50 nm apart (VNC, ssTEM). With labels shifted by one slice the signs
-    turn: t lies between 2.2 and 10 for these slices, with a median of 5 (EPFL) and 8 (VNC).
+    (EPFL, FIB-SEM), -.15 to -.7 for those 50 nm apart (VNC, ssTEM). With labels shifted by one slice the sign
+    changes: t is then 2.2 to 10, with a median of 5 (EPFL) and 8 (VNC).
 
     Attributes
     ----------
@@ -40,13 +39,13 @@ class Advantage:
 
     @property
     def is_clear(self) -> bool:
-        """Whether the other image fits better for certain: a difference of at least .03, and t of at least 3."""
+        """Whether the other image certainly fits better: a difference of at least .03, and t of at least 3."""
         return self.difference >= 0.03 and self.t >= 3
 
 
 @dataclass(frozen=True, eq=False)
 class Edges:
-    """What `advantage` needs of one slice.
+    """Edges and outlines of one slice.
 
     Attributes
     ----------
@@ -67,16 +66,11 @@ def slice_edges(image: NDArray[Any], labels: NDArray[np.integer[Any]], *, sigma:
     ----------
     image : ndarray, shape (H, W) or (H, W, 3)
         Normalized by its percentiles first, so that neither contrast nor a few bright spots count; NaN and
-        infinity are background.
+        infinity are background. A constant image has strength 0 everywhere.
     labels : ndarray of integers, shape (H, W)
         Ids, 0 for background; any change of id is an outline, the image's border is not.
     sigma : float
-        Of the Gaussian derivatives, in pixels.
-
-    Returns
-    -------
-    Edges
-        Strength 0 everywhere for a constant image, no outline for empty labels.
+        Standard deviation of the Gaussian derivatives, in pixels.
 
     Raises
     ------
@@ -89,7 +83,7 @@ def slice_edges(image: NDArray[Any], labels: NDArray[np.integer[Any]], *, sigma:
     strength = ndimage.gaussian_gradient_magnitude(gray, sigma).astype(np.float32)
     strength -= strength.mean()
     deviation = float(strength.std())
-    # What rounding leaves of a constant image is no edge.
+    # Rounding errors of a constant image are no edges.
     strength = strength / deviation if deviation > 1e-6 else np.zeros_like(strength)
     edge = np.zeros(labels.shape, bool)
     below, right = labels[1:] != labels[:-1], labels[:, 1:] != labels[:, :-1]
@@ -101,17 +95,9 @@ def slice_edges(image: NDArray[Any], labels: NDArray[np.integer[Any]], *, sigma:
 
 
 def advantage(own: Edges, other: Edges) -> Advantage:
-    """How much better the labels of one slice fit the image of another one than their own.
+    """Measure how much better the labels of one slice fit the image of another one than their own.
 
-    Parameters
-    ----------
-    own, other : Edges
-        Those of two slices.
-
-    Returns
-    -------
-    Advantage
-        NaN where the slices differ in size or the outline has fewer than `MIN_OUTLINE` pixels.
+    NaN where the slices differ in size or the outline has fewer than `MIN_OUTLINE` pixels.
     """
     if own.strength.shape != other.strength.shape or own.outline.size < MIN_OUTLINE:
         return Advantage(float("nan"), float("nan"))

@@ -1,4 +1,4 @@
-"""Look through a store once, a slice at a time, for whatever would spoil a training or a benchmark unseen."""
+"""Look through a store once, slice by slice, for faults that would spoil training or a benchmark unnoticed."""
 
 import hashlib
 from collections import Counter, deque
@@ -18,9 +18,9 @@ from autosam.data.objects import ObjectCount, Objects
 from autosam.data.store import Store
 from autosam.errors import InputError
 
-# Labels are compared with this many images before and behind.
+# Labels are compared with this many images before and after their own.
 REACH = 2
-# Objects of fewer pixels are hardly meant.
+# Smaller objects, in pixels, are probably mistakes.
 TINY = 10
 
 Look = Callable[[Item, NDArray[Any] | None, NDArray[Any] | None], None]
@@ -28,14 +28,7 @@ Look = Callable[[Item, NDArray[Any] | None, NDArray[Any] | None], None]
 
 @dataclass(frozen=True, eq=False)
 class ImageRow:
-    """Measurements of one image.
-
-    Attributes
-    ----------
-    item : Item
-    objects : Objects or None
-        Those of this slice alone, sizes in pixels; None where there are no labels or they cannot be read.
-    """
+    """An image and its objects, sizes in pixels; None where there are no labels or they cannot be read."""
 
     item: Item
     objects: Objects | None
@@ -43,12 +36,12 @@ class ImageRow:
 
 @dataclass(frozen=True, eq=False)
 class CheckReport:
-    """The result.
+    """What a check found.
 
     Attributes
     ----------
     rows : tuple of ImageRow
-        One per image.
+        One for each image.
     volumes : dict of name to Objects
         Whole objects of each volume, sizes in voxels, where ids hold across slices; else empty.
     findings : tuple of Finding
@@ -68,21 +61,17 @@ class CheckReport:
 def check_store(
     store: Store, *, alike: float = 0.65, look: Look = lambda item, image, labels: None
 ) -> CheckReport:
-    """Read every image once and report.
+    """Read every image once and report; damaged files are faults and raise nothing.
 
     Parameters
     ----------
     store : Store
+        The images.
     alike : float
-        Correlation of fingerprints (32 × 32 cells) from which on images of two parts are near-duplicates. On
-        public data unrelated images stay below .3, neighbors 50 nm apart reach .69 to .77, those 5 nm apart .99.
+        Correlation of fingerprints (32 × 32 cells) from which images of two parts are near-duplicates. On public
+        data unrelated images stay below .3, neighbors 50 nm apart reach .69 to .77, those 5 nm apart .99.
     look : callable
-        Called for each image with its pixels and labels, None for what cannot be read: for progress and pictures.
-
-    Returns
-    -------
-    CheckReport
-        Without findings where all is well; damaged files are faults and raise nothing.
+        Called with each item, its pixels and its labels, None for what cannot be read: for progress and pictures.
     """
     check = _Check(store)
     for item in store.items:
@@ -90,12 +79,8 @@ def check_store(
         check.add(item, image, labels)
         look(item, image, labels)
     check.finish(alike)
-    order = {"fault": 0, "warning": 1}
-    return CheckReport(
-        rows=tuple(check.rows),
-        volumes=check.volumes,
-        findings=tuple(sorted(check.findings, key=lambda finding: order[finding.level])),
-    )
+    faults_first = sorted(check.findings, key=lambda finding: finding.level != "fault")
+    return CheckReport(tuple(check.rows), check.volumes, tuple(faults_first))
 
 
 class _Check:
@@ -141,7 +126,7 @@ class _Check:
         return image, labels
 
     def add(self, item: Item, image: NDArray[Any] | None, labels: NDArray[Any] | None) -> None:
-        """Look at one image."""
+        """Look at one image and its labels."""
         if image is not None:
             self._add_image(item, image)
         objects = None if labels is None else self._add_labels(item, labels)
@@ -211,7 +196,7 @@ class _Check:
             self._best[item.name] = (found, other)
 
     def finish(self, alike: float) -> None:
-        """Look at what only all images together tell."""
+        """Look for what only all images together show."""
         for item in self.store.items:
             if item.name in self._best:
                 found, other = self._best[item.name]
@@ -229,7 +214,7 @@ class _Check:
         self._warn_of_masks()
 
     def _warn_of_masks(self) -> None:
-        """Images with a single object of id 1 are no masks, unless it lies in pieces."""
+        """Warn where one id is everywhere; a lone object of id 1 in one piece makes no mask."""
         counted = list(self.volumes.values()) if self._ids_3d else [row.objects for row in self.rows]
         known = [objects for objects in counted if objects is not None and objects.ids.size]
         ids = {int(number) for objects in known for number in objects.ids[-2:]}

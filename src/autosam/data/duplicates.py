@@ -15,15 +15,7 @@ _BLOCK = 512
 
 @dataclass(frozen=True)
 class Duplicate:
-    """Two images that look alike.
-
-    Attributes
-    ----------
-    first, second : int
-        Their indices, first < second.
-    correlation : float
-        Of their fingerprints, -1 to 1.
-    """
+    """Two images that look alike: their indices, first < second, and the correlation of their fingerprints."""
 
     first: int
     second: int
@@ -43,8 +35,8 @@ def fingerprint(image: NDArray[Any], *, side: int = 32) -> NDArray[np.float32]:
     Returns
     -------
     ndarray of float32, shape (side * side,)
-        Mean 0 and length 1, so that the scalar product of two is their correlation; zeros for an image that
-        is constant at this resolution.
+        Mean 0 and length 1, so that the scalar product of two is their correlation. Zeros for an image that is
+        constant at this resolution.
 
     Raises
     ------
@@ -62,7 +54,7 @@ def fingerprint(image: NDArray[Any], *, side: int = 32) -> NDArray[np.float32]:
     gray = np.nan_to_num(cells.reshape(side * side, -1).mean(axis=1), nan=0.0, posinf=0.0, neginf=0.0)
     gray -= gray.mean()
     length = float(np.sqrt((gray**2).sum()))
-    # What rounding leaves of a constant image is no pattern.
+    # Rounding errors of a constant image are no pattern.
     if length <= 1e-9 * max(1.0, float(np.abs(cells).max(initial=0.0))):
         return np.zeros(side * side, np.float32)
     return np.asarray(gray / length, dtype=np.float32)
@@ -82,21 +74,16 @@ def _cell_means(image: NDArray[Any], side: int, *, axis: int) -> NDArray[np.floa
 def near_duplicates(
     prints: NDArray[np.float32], parts: Sequence[str], *, threshold: float = 0.95
 ) -> list[Duplicate]:
-    """Find pairs in different parts of a split whose fingerprints agree.
+    """Find pairs in different parts of a split whose fingerprints agree, the most alike first, then by indices.
 
     Parameters
     ----------
     prints : ndarray of float32, shape (n, d)
-        Those of `fingerprint`.
+        Those of `fingerprint`. A constant image is like no other.
     parts : sequence of str
-        SplitPart of each image; images of one part are not compared, nor those whose part is empty.
+        The part of each image; images of one part are not compared, nor those whose part is empty.
     threshold : float
-        Correlation from which on two images are near-duplicates.
-
-    Returns
-    -------
-    list of Duplicate
-        The most alike first, then by indices. A constant image is like no other.
+        Correlation from which two images are near-duplicates.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What a check has to say: one thing at a time."""
+"""What a check of a store reports."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,14 +6,14 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Finding:
-    """Something to know about one image, two of them or the whole store.
+    """Something about one image, two of them or the whole store.
 
     Attributes
     ----------
     level : {"fault", "warning"}
         A fault makes training or scores wrong; a warning may be meant.
     kind : str
-        One of a few words, for counting.
+        Which kind of fault or warning, in a few words.
     item : str
         Name of the image or volume; "" for the store.
     text : str

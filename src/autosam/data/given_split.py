@@ -1,4 +1,4 @@
-"""Parts that a release or a paper gives: lists of names in a JSON file, as `autosam train` reads them."""
+"""Parts from a release or a paper: lists of names in a JSON file, as `autosam train` reads them."""
 
 import re
 from collections import Counter
@@ -21,19 +21,8 @@ Lists = dict[str, list[str]]
 def read_lists(path: Path, source: str | None, *, default: str) -> tuple[str, Lists]:
     """Read the lists of one source from a JSON file ``{source: {part: [name, ...]}}``.
 
-    Parameters
-    ----------
-    path : Path
-        The JSON file.
-    source : str or None
-        The source; None takes `default` if the file has it, or else its only one.
-    default : str
-        The store's own source.
-
-    Returns
-    -------
-    (str, dict of str to list of str)
-        The source, and its lists: "train", "val", "test" and "gap", as far as they are there.
+    Without a source, the only one in the file is taken, or `default`, the store's own. The result is the source
+    and its lists: "train", "val", "test" and "gap", as far as they are there.
 
     Raises
     ------
@@ -69,10 +58,10 @@ def given_splits(items: Sequence[Item], lists: Mapping[str, Sequence[str]], *, n
     items : sequence of Item
         Those of the store.
     lists : mapping of part to sequence of str
-        Each entry is an image's name, or the stem of the file that it came from: where no image has that name,
+        Each entry is an image's name, or the stem of the file that it came from. Where no image has that name,
         the last number in it is the z of a slice, if just one slice has it.
     name : str
-        Of the lists, for messages.
+        The source of the lists, for messages.
 
     Returns
     -------

@@ -25,13 +25,7 @@ Tick = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Terms:
-    """What a user says about data whose source says nothing; None leaves the source's own word.
-
-    Attributes
-    ----------
-    license, citation, voxel_size_nm
-        Those of the `Manifest`.
-    """
+    """Entries of the `Manifest` that the user gives; None leaves those of the release."""
 
     license: str | None = None
     citation: str | None = None
@@ -50,7 +44,7 @@ def import_release(
     restart: bool = False,
     tick: Tick | None = None,
 ) -> tuple[Store, list[str]]:
-    """Bring a release into a store.
+    """Bring a release into a store; the result is the store and notes for the user.
 
     Parameters
     ----------
@@ -66,20 +60,11 @@ def import_release(
     unlabeled : bool
         Import the slices without labels too.
     terms : Terms, optional
-        What the user says about the data.
-    origin : str
-        What the release was read from; an interrupted import of another origin is not gone on with.
-    restart : bool
-        Begin anew, and replace an older store in the end.
+        Entries of the manifest that the user gives.
+    origin, restart
+        Those of `StoreWriter`.
     tick : callable, optional
         Called with "read" or "pack" after each slice of that step.
-
-    Returns
-    -------
-    store : Store
-        Opened.
-    notes : list of str
-        What the user should know.
 
     Raises
     ------
@@ -113,7 +98,7 @@ def import_release(
         tell("read")
     relabel = _linked(writer, size) if how == "components-3d" else None
     path = writer.finish(relabel=relabel, tick=lambda: tell("pack"))
-    # One object of a volume may well be alone in a slice, in two branches: all slices must look so.
+    # A branching object can be alone in some slices of a volume: it looks like a mask only if all slices do.
     if clear and release.labels == "ids-3d":
         suspect = 0
     return Store.open(path), _notes(release, slices, suspect)

@@ -1,4 +1,4 @@
-"""What a test could have seen in training: the same image, the next slice, or a scene that looks the same."""
+"""Test images that training could have seen: the same image, the next slice, or one that looks the same."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -12,17 +12,7 @@ from autosam.data.split import origin
 
 
 def identical(same: Iterable[Sequence[Item]]) -> list[Finding]:
-    """Report images whose pixels are equal: a fault in two parts, a warning otherwise.
-
-    Parameters
-    ----------
-    same : iterable of sequence of Item
-        Items of equal pixels together; those alone are no finding.
-
-    Returns
-    -------
-    list of Finding
-    """
+    """Report groups of images whose pixels are equal: a fault in two parts, a warning otherwise."""
     found = []
     for items in same:
         if len(items) < 2:
@@ -36,7 +26,7 @@ def identical(same: Iterable[Sequence[Item]]) -> list[Finding]:
 
 
 def neighbors(items: Sequence[Item]) -> list[Finding]:
-    """Report slices whose next one along z is in another part; patches count as what they were cut from."""
+    """Report slices whose next one along z is in another part; patches count as the image they are cut from."""
     place = {(origin(item), item.z): item for item in items if item.z is not None}
     found = []
     for (volume, z), item in place.items():
@@ -50,20 +40,9 @@ def neighbors(items: Sequence[Item]) -> list[Finding]:
 def lookalikes(
     items: Sequence[Item], prints: Mapping[str, NDArray[np.float32]], *, threshold: float
 ) -> list[Finding]:
-    """Report pairs in different parts whose fingerprints agree, the most alike first.
+    """Report pairs in different parts whose fingerprints correlate by a threshold or more, the most alike first.
 
-    Parameters
-    ----------
-    items : sequence of Item
-        Those in no part, and those without a fingerprint, are left out.
-    prints : mapping of item name to ndarray
-        Those of `duplicates.fingerprint`.
-    threshold : float
-        That of `duplicates.near_duplicates`.
-
-    Returns
-    -------
-    list of Finding
+    `prints` maps names of items to what `duplicates.fingerprint` gives; items that have none are left out.
     """
     items = [item for item in items if item.split is not None and item.name in prints]
     if not items:

@@ -15,8 +15,8 @@ class VolumeLinks:
     """The 3D components of one volume, as a table from 2D components.
 
     Voxels that touch at a face, an edge or a corner belong together (26 neighbors). The ids are those that
-    `metrics.components` gives the whole volume: 1..n in raster order of the first voxel. At any time two slices
-    and one number per 2D component are in memory.
+    `metrics.components` gives the whole volume: 1..n in raster order of the first voxel. Memory holds two slices
+    and one number for each 2D component.
 
     Parameters
     ----------
@@ -87,17 +87,9 @@ def connected(count: int, edges: NDArray[np.int64]) -> tuple[int, NDArray[np.int
 
 
 def touching_pairs(above: Ids, below: Ids) -> NDArray[np.int64]:
-    """List the ids of two neighboring slices that touch at a face, an edge or a corner, without repetition.
+    """List the pairs of ids of two neighboring slices that touch at a face, an edge or a corner.
 
-    Parameters
-    ----------
-    above, below : ndarray of integers, shape (H, W)
-        0 is background.
-
-    Returns
-    -------
-    ndarray of int64, shape (N, 2)
-        Ids of the one and of the other.
+    Slices have shape (H, W), 0 is background, and the pairs come as (N, 2), without repetition.
 
     Examples
     --------
@@ -121,7 +113,7 @@ def touching_pairs(above: Ids, below: Ids) -> NDArray[np.int64]:
 def link_volumes(
     items: Sequence[tuple[str, str, int]], read: Callable[[str], Ids], *, min_size: int
 ) -> Callable[[str, Ids], Ids]:
-    """Link the slices of every volume.
+    """Link the slices of every volume; the result gives the 3D ids of a slice, by its name and 2D components.
 
     Parameters
     ----------
@@ -131,11 +123,6 @@ def link_volumes(
         Gives the 2D components of a slice by its name.
     min_size : int
         Smallest 3D component in voxels.
-
-    Returns
-    -------
-    callable
-        Gives the 3D ids of a slice, by its name and its 2D components.
     """
     volumes: dict[str, list[tuple[str, int]]] = {}
     for name, volume, z in items:

@@ -1,9 +1,9 @@
-"""What a store says about itself: where its images come from, how they may be used, and one line per image."""
+"""What a store says about itself: the origin of its images, their terms of use, and one line per image."""
 
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -21,18 +21,18 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 
 @dataclass(frozen=True)
 class Item:
-    """One image of a store: a lone picture, or one slice of a volume.
+    """One image of a store: a lone image, or one slice of a volume.
 
     Attributes
     ----------
     name : str
         Unique in the store, whatever the case of its letters, and fit for a file name.
     group : str
-        What may be held out together, such as a modality, a sample or an organ; "" where there is none.
+        Images that may be held out together, such as those of a modality or an organ; "" where there is none.
     volume : str or None
         The volume that the slice belongs to; None for a lone image.
     z : int or None
-        The slice's own number in the release, 0-based; numbers that are not there are gaps. None for a lone image.
+        Number of the slice in the release, from 0; missing numbers are gaps. None for a lone image.
     shape : tuple of int
         (H, W), or (H, W, 3) for color.
     dtype : str
@@ -60,12 +60,12 @@ class Item:
 
 @dataclass(frozen=True)
 class Manifest:
-    """Everything a store knows besides pixels.
+    """Everything that a store knows besides pixels.
 
     Attributes
     ----------
     source : str
-        Name of the adapter, such as "mitoem".
+        Name of the layout, such as "mitoem".
     license : str
         Terms of use, or "not stated".
     citation : str
@@ -79,7 +79,7 @@ class Manifest:
     min_size : int or None
         Smallest connected component in voxels, where the instances are components; None where they are not.
     notes : tuple of str
-        What was decided on the way, such as which id was taken for background.
+        Decisions made while reading the release, such as which id was taken for background.
     items : tuple of Item
         In the order of import; the slices of a volume follow each other by z.
     """
@@ -104,14 +104,7 @@ class Manifest:
 
     @classmethod
     def loads(cls, text: str, *, name: object) -> "Manifest":
-        """Read what `dumps` wrote.
-
-        Parameters
-        ----------
-        text : str
-            The JSON.
-        name : object
-            The store, for the message.
+        """Read what `dumps` wrote; `name` is the store, for messages.
 
         Raises
         ------
@@ -187,13 +180,13 @@ def check_items(items: tuple[Item, ...]) -> None:
         before = last.get(item.volume)
         if item.z is None or (before is not None and (before.z is None or before.z >= item.z)):
             raise ValueError(f"{item.name} is not the next slice of the volume {item.volume}")
-        if before is not None and any(
-            getattr(before, field.name) != getattr(item, field.name)
-            for field in fields(Item)
-            if field.name in ("shape", "dtype", "labels_dtype")
-        ):
+        if before is not None and _kind(before) != _kind(item):
             raise ValueError(f"{item.name} differs from {before.name} of the same volume in size or type")
         last[item.volume] = item
+
+
+def _kind(item: Item) -> tuple[tuple[int, ...], str, str | None]:
+    return item.shape, item.dtype, item.labels_dtype
 
 
 def is_name(text: str) -> bool:

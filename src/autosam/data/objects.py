@@ -1,4 +1,4 @@
-"""Objects of a label image, or of a volume slice by slice: their ids, sizes and whether each is in one piece."""
+"""The objects in labels of an image, or of a volume slice by slice: ids, sizes and connected pieces."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,15 +13,16 @@ from autosam.errors import InputError
 
 @dataclass(frozen=True, eq=False)
 class Objects:
-    """What is known of the objects, by rising id.
+    """The objects of labels, by rising id; each array has shape (n,).
 
     Attributes
     ----------
-    ids : ndarray of uint64, shape (n,)
-    sizes : ndarray of int64, shape (n,)
+    ids : ndarray of uint64
+        Their ids.
+    sizes : ndarray of int64
         In pixels, or voxels of a volume.
-    pieces : ndarray of int64, shape (n,)
-        Connected pieces that each lies in; 8 neighbors in an image, 26 in a volume.
+    pieces : ndarray of int64
+        Connected pieces of each; 8 neighbors in an image, 26 in a volume.
     foreground : float
         Share of the pixels that belong to an object; 0 where there are no pixels.
     """
@@ -33,7 +34,7 @@ class Objects:
 
     @property
     def missing(self) -> int:
-        """How many ids between 1 and the highest are not used; 0 where the ids are contiguous."""
+        """Number of ids between 1 and the highest that are not used."""
         return int(self.ids[-1]) - self.ids.size if self.ids.size else 0
 
 
@@ -58,12 +59,7 @@ class ObjectCount:
         self._pixels = 0
 
     def add(self, labels: NDArray[np.integer[Any]]) -> None:
-        """Add the next slice of the volume, or the only one.
-
-        Parameters
-        ----------
-        labels : ndarray of integers, shape (H, W)
-            Ids up to 2**64 - 1, 0 for background.
+        """Add the next slice of the volume, or the only one: ids up to 2**64 - 1, shape (H, W).
 
         Raises
         ------

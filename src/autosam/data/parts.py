@@ -1,4 +1,4 @@
-"""The journal of an import: one file per slice, with all that the manifest needs to know of it."""
+"""The journal of an import: one file for each slice, with what the manifest says of it."""
 
 from pathlib import Path
 from typing import Any
@@ -13,18 +13,9 @@ from autosam.images.formats import reading
 
 
 def write_part(file: Path, name: str, image: NDArray[Any], labels: NDArray[Any] | None) -> None:
-    """Write an image and its labels, whole or not at all.
+    """Write an image, (H, W) or (H, W, 3), and its labels, (H, W), to an `.npz` file, whole or not at all.
 
-    Parameters
-    ----------
-    file : Path
-        To be written, `.npz`.
-    name : str
-        The image, for messages.
-    image : ndarray, shape (H, W) or (H, W, 3)
-        Numbers of any type.
-    labels : ndarray of integers, shape (H, W), or None
-        Kept in the smallest unsigned type that holds them.
+    Labels are kept in the smallest unsigned type that holds them. `name` is the image's, for messages.
 
     Raises
     ------

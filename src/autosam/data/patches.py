@@ -25,11 +25,10 @@ class Patch:
     ----------
     item : Item
         Named after its image and its first row and column: ``NAME_r0256_c0512``. The patches at one place of a
-        volume are a volume of their own, with the z of their slices; group and part are those of the image.
-    image : ndarray, shape (size, size) or (size, size, 3)
-    labels : ndarray of unsigned integers or None, shape (size, size)
-        Objects are cut at the border. Ids that hold in one image alone are numbered anew, 1 to n in the old order;
-        those that hold across the slices of a volume are kept.
+        volume are a volume themselves, with the z of their slices; group and part are those of the image.
+    image, labels : ndarray, shape (size, size); colors (size, size, 3)
+        Objects are cut at the border. Ids that hold in one image are numbered anew, 1 to n in the old order; those
+        that hold across the slices of a volume are kept. No labels where the image has none.
     """
 
     item: Item
@@ -39,18 +38,9 @@ class Patch:
 
 @dataclass(frozen=True)
 class PatchCount:
-    """What became of the images.
+    """How many images were read, and patches written or dropped for too little foreground.
 
-    Attributes
-    ----------
-    images : int
-        Images that were read.
-    kept : int
-        Patches that were written.
-    dropped : int
-        Patches with too little foreground.
-    too_small : int
-        Images that are smaller than a patch.
+    Images that are smaller than a patch are counted as too small and are not read.
     """
 
     images: int
@@ -60,21 +50,16 @@ class PatchCount:
 
 
 def patch_windows(shape: tuple[int, ...], *, size: int, stride: int, cover: bool = False) -> list[Window]:
-    """Lay patches over an image; none sticks out.
+    """Lay patches over an image, row by row; none sticks out, and a smaller image has none.
 
     Parameters
     ----------
     shape : tuple of int
         Rows and columns of the image; further axes are ignored.
     size, stride : int
-        Side of a patch, and the way from one to the next, in pixels.
+        Side of a patch, and the step from one to the next, in pixels.
     cover : bool
         What is left over at the end of a row or column gets a patch too, flush with the image's border.
-
-    Returns
-    -------
-    list of Window
-        Row by row; none where the image is smaller than a patch.
 
     Raises
     ------
@@ -110,22 +95,18 @@ def cut_patches(
     min_foreground: int = 0,
     tick: Callable[[], None] = lambda: None,
 ) -> Iterator[Patch | None]:
-    """Cut every image of a store, one after the other.
+    """Cut every image of a store, one after the other; None stands for a patch that was dropped.
 
     Parameters
     ----------
     store : Store
+        The images.
     size, stride, cover
         Those of `patch_windows`; the stride is the size by default.
     min_foreground : int
-        Smallest number of pixels with an id; 1 drops patches without foreground.
+        Patches with fewer pixels of foreground are dropped.
     tick : callable
         Called after each image.
-
-    Yields
-    ------
-    Patch or None
-        None for a patch that was dropped.
 
     Raises
     ------
@@ -137,7 +118,7 @@ def cut_patches(
     for item in store.items:
         windows = patch_windows(item.shape, size=size, stride=stride or size, cover=cover)
         if windows and item.labels_dtype is None and min_foreground:
-            raise InputError(f"{item.name} has no labels, so nothing tells its empty patches: keep them all.")
+            raise InputError(f"{item.name} has no labels, so its empty patches are not known: keep them all.")
         if windows:
             image = store.image(item.name)
             labels = None if item.labels_dtype is None else store.labels(item.name)
@@ -174,27 +155,14 @@ def write_patches(
     restart: bool = False,
     tick: Callable[[], None] = lambda: None,
 ) -> PatchCount:
-    """Cut a store into a new one; an interrupted run goes on where it stopped.
+    """Cut a store into a new one, as `cut_patches` does; an interrupted run continues where it stopped.
 
-    Parameters
-    ----------
-    store : Store
-        Its parts are kept, so split it before.
-    path : Path
-        The new store: .h5, .hdf5, .hdf or .zarr.
-    size, stride, cover, min_foreground, tick
-        Those of `cut_patches`.
-    restart : bool
-        Replace an older store, and throw away what an interrupted run left.
-
-    Returns
-    -------
-    PatchCount
+    The parts of the store are kept, so split it before.
 
     Raises
     ------
     ConfigError, InputError, OutputError
-        Those of `cut_patches` and of `Store.create`; also where no patch is left.
+        Those of `cut_patches` and of `StoreWriter`; also where no patch is left.
     """
     cuts = [patch_windows(item.shape, size=size, stride=stride or size, cover=cover) for item in store.items]
     if not any(cuts):
@@ -216,7 +184,6 @@ def write_patches(
             dropped += 1
             continue
         image, labels, item = patch.image, patch.labels, patch.item
-        # The lambda is called at once, or not at all.
         writer.append(
             item.name,
             lambda image=image, labels=labels: (image, labels),  # type: ignore[misc]
@@ -227,7 +194,7 @@ def write_patches(
         )
         kept += 1
     if not kept:
-        # Nothing is there to go on with.
+        # There is nothing to continue.
         shutil.rmtree(writer.folder, ignore_errors=True)
         raise InputError(f"none of the {dropped} patches of {store.path} has foreground; keep the empty ones too.")
     writer.finish()

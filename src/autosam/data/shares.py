@@ -1,4 +1,4 @@
-"""How much of what a store holds: images, objects, their share of the pixels and their sizes, part by part."""
+"""Images, objects, foreground and sizes of objects in each part of a store."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,17 +11,16 @@ from autosam.data.manifest import SPLITS
 
 @dataclass(frozen=True)
 class Share:
-    """A part, a group, or all of it.
+    """A part, a group, or the whole store.
 
     Attributes
     ----------
     name : str
         "train", "val", "test", "no part", "group " and its name, "no group", or "all".
-    images : int
-    empty : int
-        Images whose labels are empty.
+    images, empty : int
+        Images, and those of them whose labels are empty.
     objects : int
-        Counted in each image for itself: an object of a volume counts once in each of its slices.
+        An object of a volume counts once in each of its slices.
     foreground : float
         Share of the pixels with labels that belong to an object; NaN without labels.
     sizes : tuple of 3 floats
@@ -37,19 +36,7 @@ class Share:
 
 
 def share(name: str, rows: Sequence[ImageRow]) -> Share:
-    """Sum up some images.
-
-    Parameters
-    ----------
-    name : str
-        What they are.
-    rows : sequence of ImageRow
-        May be empty.
-
-    Returns
-    -------
-    Share
-    """
+    """Sum up some images, which can be none, under a name."""
     known = [row.objects for row in rows if row.objects is not None]
     sizes = np.concatenate([objects.sizes for objects in known] or [np.zeros(0, np.int64)])
     pixels = sum(row.item.shape[0] * row.item.shape[1] for row in rows if row.objects is not None)
@@ -65,19 +52,7 @@ def share(name: str, rows: Sequence[ImageRow]) -> Share:
 
 
 def shares(rows: Sequence[ImageRow], *, most_groups: int = 12) -> list[Share]:
-    """Sum up each part, each group where there are several, and all.
-
-    Parameters
-    ----------
-    rows : sequence of ImageRow
-    most_groups : int
-        Where there are more groups than this, they are left out.
-
-    Returns
-    -------
-    list of Share
-        Parts in the order train, val, test, no part, as far as they hold images; then groups by name; "all" last.
-    """
+    """Sum up each part that holds images, each group where there are 2 to `most_groups`, and all images last."""
     by_part = _gathered(rows, lambda row: row.item.split or "no part")
     by_group = _gathered(rows, lambda row: f"group {row.item.group}" if row.item.group else "no group")
     found = [share(part, by_part[part]) for part in (*SPLITS, "no part") if part in by_part]

@@ -1,4 +1,4 @@
-"""Which image trains, which validates and which tests, so that no part has seen another one's scene."""
+"""Which image trains, validates or tests, so that no part has seen the field of view of another."""
 
 import re
 from collections.abc import Sequence
@@ -32,19 +32,18 @@ def split_items(
     Parameters
     ----------
     items : sequence of Item
-        Patches that `autosam data patches` cut count as what they were cut from.
+        Patches of `autosam data patches` count as the image that they were cut from.
     method : {"volume", "blocks", "group", "random"}
-        Whole volumes (a lone image is one) · contiguous blocks along z in each volume, train, then val, then
-        test · whole groups · single images, dealt out in each group for itself.
+        Whole volumes (a lone image is one), contiguous blocks along z in each volume (train, then val, then test),
+        whole groups, or single images, dealt out within each group.
     fractions : tuple of 3 floats
         Shares of train, val and test; 0 leaves a part out.
     gap : int
-        Of "blocks": this many z between the end of a part and the start of the next hold no slice of either;
-        those that are there get no part.
+        With "blocks", slices within this many z between two parts get no part.
     seed : int
-        Of the shuffle; "blocks" knows none.
+        Seed of the shuffle; "blocks" does not shuffle.
     force : bool
-        Deal out single slices of a volume at random nevertheless.
+        Deal out slices of one volume at random nevertheless.
 
     Returns
     -------
@@ -85,7 +84,7 @@ def default_method(items: Sequence[Item]) -> Method:
 
 
 def default_gap(voxel_size_nm: tuple[float, float, float] | None, *, nm: float = 50) -> int:
-    """Give the slices that a distance along z holds, at least 1; 1 where the voxel size is not known.
+    """Count the slices in a distance along z, at least 1; 1 where the voxel size is not known.
 
     Examples
     --------
@@ -108,12 +107,12 @@ def as_lists(items: Sequence[Item], splits: Splits) -> dict[str, list[str]]:
 
 
 def parse_fractions(text: str) -> Fractions:
-    """Read three shares in any unit.
+    """Read the shares of train, val and test, in any unit.
 
     Raises
     ------
     ConfigError
-        If the text is no such thing.
+        If the text is not three numbers of at least 0, or all are 0.
 
     Examples
     --------
@@ -174,7 +173,7 @@ def _lay_out(volume: str, zs: list[int], fractions: Fractions, gap: int) -> dict
             parts |= dict.fromkeys(zs[start:end], part)
         if end <= len(zs):
             last = next(part for part, share in zip(_PARTS[::-1], shares[::-1], strict=True) if share)
-            # Fewer slices than allowed for lay in the gaps: they go to the last part.
+            # The gaps took fewer slices than expected: the others go to the last part.
             return parts | dict.fromkeys(zs[end:], last)
     raise InputError(
         f"the {len(zs)} slices of {volume} are too few for {wanted} parts with gaps of {gap}; "
@@ -214,8 +213,8 @@ def _random(items: Sequence[Item], fractions: Fractions, seed: int, force: bool)
     alike, count = max(kin.items(), key=lambda pair: pair[1])
     if count > 1 and not force:
         raise InputError(
-            f"{count} images are of one scene, {alike}, and neighbors look alike: dealt out at random, they test "
-            "a model on what it has seen; choose --by blocks or volume, or add --force."
+            f"{count} images come from one volume or image, {alike}, and neighbors look alike: dealt out at random, "
+            "they test a model on what it has seen; choose --by blocks or volume, or add --force."
         )
     rng = np.random.default_rng(seed)
     splits: Splits = {}

@@ -16,15 +16,7 @@ from autosam.errors import InputError
 
 @dataclass(frozen=True, eq=False)
 class Volume:
-    """The slices of one volume.
-
-    Attributes
-    ----------
-    name : str
-        Name of the volume.
-    items : tuple of Item
-        Its slices by z.
-    """
+    """The slices of one volume, by z."""
 
     name: str
     items: tuple[Item, ...]
@@ -63,13 +55,6 @@ class Store:
 
     A store is an HDF5 file (`.h5`, `.hdf5`, `.hdf`) or an OME-Zarr folder (`.zarr`). It may be pickled, and read
     from several processes at once.
-
-    Attributes
-    ----------
-    path : Path
-        The file or folder.
-    manifest : Manifest
-        Source, license, voxel size, and the items.
 
     Examples
     --------
@@ -111,32 +96,7 @@ class Store:
     def create(
         cls, path: str | Path, manifest: Manifest, *, origin: str = "", restart: bool = False
     ) -> StoreWriter:
-        """Begin a store, or go on with one whose making was interrupted.
-
-        Parameters
-        ----------
-        path : str or Path
-            The store to be; the suffix chooses the form. It must not exist yet, and appears when it is whole.
-        manifest : Manifest
-            Its items are ignored: `StoreWriter.append` adds them.
-        origin : str
-            What the slices come from, such as a resolved path; an interrupted run with another one is not gone on
-            with.
-        restart : bool
-            Throw away what an interrupted run left, and replace an older store when the new one is whole.
-
-        Returns
-        -------
-        StoreWriter
-            With `append` and `finish`.
-
-        Raises
-        ------
-        InputError
-            If the store exists, or an interrupted run had another manifest or origin, and `restart` is False.
-        OutputError
-            If the place cannot be written to.
-        """
+        """Begin a store, or continue one whose making was interrupted; see `StoreWriter`."""
         return StoreWriter(Path(path), manifest, origin=origin, restart=restart)
 
     @property
@@ -153,13 +113,7 @@ class Store:
         return len(self.items)
 
     def item(self, which: int | str) -> Item:
-        """Find an item by its position or its name.
-
-        Raises
-        ------
-        InputError
-            If there is none.
-        """
+        """Find an item by its position or its name; an `InputError` if there is none."""
         return self.items[self._position(which)]
 
     def image(self, which: int | str) -> NDArray[Any]:
@@ -183,29 +137,13 @@ class Store:
         return self._read(which, "labels")
 
     def volume(self, name: str) -> Volume:
-        """Address a volume as a whole.
-
-        Raises
-        ------
-        InputError
-            If there is none of this name.
-        """
+        """Find a volume by its name; an `InputError` if there is none."""
         if name not in self._volumes:
             raise InputError(f"{self.path} has no volume {name}; it has: {', '.join(self._volumes) or 'none'}.")
         return Volume(name, tuple(self._volumes[name]), self._backend)
 
     def with_splits(self, splits: Mapping[str, Split | None]) -> "Store":
-        """Put the named items into parts, on disk too.
-
-        Parameters
-        ----------
-        splits : mapping of item name to "train", "val", "test" or None
-            Items that are not named stay where they are.
-
-        Returns
-        -------
-        Store
-            The store with its new manifest.
+        """Put the named items into parts, on disk too; items that are not named stay where they are.
 
         Raises
         ------

@@ -23,20 +23,28 @@ Relabel = Callable[[Item, NDArray[Any]], NDArray[Any]]
 class StoreWriter:
     """A store in the making; `Store.create` makes one.
 
-    `append` writes each slice to a file of its own in the hidden folder `.NAME.importing` beside the store to be,
-    whole or not at all. `finish` packs them into the store, one slice in memory at a time, and removes the folder.
-    On the way the disk holds the data twice, compressed both times.
+    `append` writes each slice to a file of its own in the hidden folder `.NAME.importing` beside the store, whole
+    or not at all. `finish` packs them into the store, one slice in memory at a time, and removes the folder.
+    Meanwhile the disk holds the data twice, compressed both times.
 
     Parameters
     ----------
     path : Path
-        The store to be.
+        The store to be, .h5, .hdf5, .hdf or .zarr. It must not exist yet, and appears when it is whole.
     manifest : Manifest
-        Its items are ignored.
+        Its items are ignored: `append` adds them.
     origin : str
-        What the slices come from; slices of another origin are not gone on with.
+        Where the slices come from, such as a resolved path. An interrupted run with another origin is not
+        continued.
     restart : bool
-        Throw away what an interrupted run left, and replace an older store in the end.
+        Throw away what an interrupted run left, and replace an older store when the new one is whole.
+
+    Raises
+    ------
+    InputError
+        If the store exists, or an interrupted run had another manifest or origin, and `restart` is False.
+    OutputError
+        If the place cannot be written to.
     """
 
     def __init__(self, path: Path, manifest: Manifest, *, origin: str = "", restart: bool = False) -> None:
@@ -73,7 +81,7 @@ class StoreWriter:
 
     @property
     def items(self) -> tuple[Item, ...]:
-        """What was appended so far; types are those of each slice, not yet of its volume."""
+        """The items so far; types are those of each slice, not yet of its volume."""
         return tuple(self._items)
 
     def append(
@@ -86,20 +94,9 @@ class StoreWriter:
         z: int | None = None,
         split: Split | None = None,
     ) -> bool:
-        """Add one image, unless an interrupted run has done so.
+        """Add one image, unless an interrupted run has done so; tell whether it was read now.
 
-        Parameters
-        ----------
-        name, group, volume, z, split
-            Those of the `Item`.
-        read : callable
-            Gives the image, (H, W) or (H, W, 3), and its labels, (H, W) of integers, or None where it has none.
-            It is not called where the image is there already.
-
-        Returns
-        -------
-        bool
-            Whether the image was read now.
+        `read` gives the image, (H, W) or (H, W, 3), and its labels, (H, W) of integers, or None where it has none.
 
         Raises
         ------
@@ -135,9 +132,8 @@ class StoreWriter:
         *,
         relabel: Relabel | None = None,
         tick: Callable[[], None] | None = None,
-        notes: tuple[str, ...] = (),
     ) -> Path:
-        """Pack the slices into the store and remove the journal.
+        """Pack the slices into the store, remove the journal and give the store's path.
 
         Parameters
         ----------
@@ -145,13 +141,6 @@ class StoreWriter:
             Gives the final labels of an item from those that were appended. Called twice per item.
         tick : callable, optional
             Called after each item.
-        notes : tuple of str
-            Added to those of the manifest.
-
-        Returns
-        -------
-        Path
-            The store.
 
         Raises
         ------
@@ -169,10 +158,12 @@ class StoreWriter:
                     top = int(relabel(item, self.labels(item.name)).max())
                     self._tops[item.key] = max(top, self._tops[item.key])
         items = tuple(
-            item if item.labels_dtype is None else _typed(item, smallest_unsigned(self._tops[item.key]).name)
+            item
+            if item.labels_dtype is None
+            else replace(item, labels_dtype=smallest_unsigned(self._tops[item.key]).name)
             for item in self._items
         )
-        manifest = replace(self._manifest, items=items, notes=(*self._manifest.notes, *notes))
+        manifest = replace(self._manifest, items=items)
 
         def read(item: Item, kind: ArrayKind) -> NDArray[Any]:
             array = read_part(self._file(item.name), kind)
@@ -183,7 +174,7 @@ class StoreWriter:
         self._check_room()
         packed = self.folder / f"packed{self.path.suffix}"
         with atomic_path(self.path) as temporary:
-            # A killed run leaves its half-packed store in the journal's folder, not beside the store.
+            # A run that is killed leaves its half-packed store in the journal's folder, not beside the store.
             _remove(packed)
             choose_backend(packed).pack(manifest, read, tick or (lambda: None))
             packed.rename(temporary)
@@ -202,7 +193,7 @@ class StoreWriter:
                 f"{item.name} is {_describe(item)}, but {before.name} of its volume is {_describe(before)}; "
                 "wanted slices of one size and type, with labels on all or on none."
             )
-        last = () if before is None else (_typed(before, item.labels_dtype),)
+        last = () if before is None else (replace(before, labels_dtype=item.labels_dtype),)
         try:
             check_items((*last, item))
         except ValueError as error:
@@ -221,10 +212,6 @@ class StoreWriter:
                 f"{self.path} needs about {size / 1e9:.1f} GB and the disk has less; "
                 "free space and repeat the command: it goes on where it stopped."
             )
-
-
-def _typed(item: Item, labels_dtype: str | None) -> Item:
-    return replace(item, labels_dtype=labels_dtype)
 
 
 def _kind(item: Item) -> tuple[tuple[int, ...], str, bool]:
