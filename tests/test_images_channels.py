@@ -69,7 +69,7 @@ def test_files_are_grouped_by_what_comes_before_the_ending():
         sources("in/b_gfp.png", "in/a_dapi.tif", "in/notes.png", "in/a_gfp.ome.tif", "in/b_dapi.tif"),
         ["_dapi", "_gfp"],
     )
-    assert [(scene.name, scene.image, str(scene)) for scene in found.scenes] == [
+    assert [(scene.name, scene.image, str(scene)) for scene in found.images] == [
         ("b", "b", "in/b_dapi.tif + in/b_gfp.png"),
         ("a", "a", "in/a_dapi.tif + in/a_gfp.ome.tif"),
     ]
@@ -78,14 +78,14 @@ def test_files_are_grouped_by_what_comes_before_the_ending():
 
 def test_pages_are_grouped_page_by_page():
     stacks = [ImageSource(Path(f"s_{c}.tif"), page=page, pages=11) for c in "ab" for page in range(11)]
-    scenes = find_channels(stacks, ["_a", "_b"]).scenes
+    scenes = find_channels(stacks, ["_a", "_b"]).images
     assert [scene.name for scene in scenes][:2] == ["s_p00", "s_p01"]
     assert [str(source) for source in scenes[10].sources] == ["s_a.tif[10]", "s_b.tif[10]"]
 
 
 def test_the_longest_ending_counts_and_a_bare_ending_is_no_name():
     found = find_channels(sources("x1.tif", "x11.tif", "1.tif"), ["1", "11"])
-    assert [(scene.name, str(scene)) for scene in found.scenes] == [("x", "x1.tif + x11.tif")]
+    assert [(scene.name, str(scene)) for scene in found.images] == [("x", "x1.tif + x11.tif")]
     assert found.left_out == sources("1.tif")
 
 
@@ -93,7 +93,7 @@ def test_all_that_is_missing_is_named_in_one_line():
     with pytest.raises(InputError) as caught:
         find_channels(sources("a_r.tif", "a_g.tif", "b_g.tif", "c_b.tif"), ["_r", "_g", "_b"])
     message = str(caught.value)
-    assert "3 of 3 scenes lack a channel" in message
+    assert "3 of 3 images lack a channel" in message
     for named in ("no a_b beside a_r.tif", "no b_r and b_b beside b_g.tif", "no c_r and c_g beside c_b.tif"):
         assert named in message
     assert "\n" not in message
@@ -129,7 +129,7 @@ def test_endings_and_files_that_do_not_fit(names, endings, message):
 def test_channels_of_several_files(tmp_path):
     for name, image in (("a_r", RAMP), ("a_g", RAMP.astype(np.uint16) + 300)):
         tifffile.imwrite(tmp_path / f"{name}.tif", image, photometric="minisblack")
-    (scene,) = find_channels(find_sources([tmp_path]), ["_r", "_g"]).scenes
+    (scene,) = find_channels(find_sources([tmp_path]), ["_r", "_g"]).images
     red, green = read_channels(scene)
     np.testing.assert_array_equal(red, RAMP)
     np.testing.assert_array_equal(green, RAMP.astype(np.uint16) + 300)

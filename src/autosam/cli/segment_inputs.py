@@ -55,7 +55,7 @@ def find_channels(sources: "Sequence[ImageSource]", channels: str) -> "list[Mult
         names = [source.name for source in found.left_out]
         count = f"{len(names)} image{' is' if len(names) == 1 else 's are'}"
         typer.echo(f"{count} left out, whose names end in none of {', '.join(endings)}: {_listed(names)}.")
-    return found.scenes
+    return found.images
 
 
 def read_truths(place: str, sources: "Sequence[ImageSource | MultichannelImage]", *, components: bool) -> Truths:

@@ -213,8 +213,8 @@ def _random(items: Sequence[Item], fractions: Fractions, seed: int, force: bool)
     alike, count = max(kin.items(), key=lambda pair: pair[1])
     if count > 1 and not force:
         raise InputError(
-            f"{count} images come from one volume or image, {alike}, and neighbors look alike: dealt out at random, "
-            "they test a model on what it has seen; choose --by blocks or volume, or add --force."
+            f"{count} images come from one volume or image, {alike}, and neighbors look alike: dealt out at "
+            "random they test a model on what it has seen; choose --by blocks or volume, or add --force."
         )
     rng = np.random.default_rng(seed)
     splits: Splits = {}

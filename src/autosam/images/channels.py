@@ -1,4 +1,4 @@
-"""Several aligned images of one scene (stains, detectors, phases of a contrast agent) → what the networks see."""
+"""The channels of a multichannel image (stains, detectors, contrast phases) as the networks see them."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -20,32 +20,30 @@ def normalize_channels(
     high: float = 99.5,
     non_finite: Literal["error", "background"] = "error",
 ) -> list[NDArray[np.float32]]:
-    """Normalize an image, or every channel of a scene on its own.
+    """Normalize an image, or every channel of a multichannel image by itself.
 
     Parameters
     ----------
     image : ndarray, or sequence of ndarray
-        One image, (H, W) or (H, W, 3); or the channels of a scene, each (H, W), all of one shape and of any
-        numeric types.
+        One image, (H, W) or (H, W, 3); or channels, each (H, W), of one shape and any numeric types.
     combine : {"input", "avg", "max"}
-        ``input`` makes two or three channels the red, green and blue of one picture; of two, blue is zero.
-        ``avg`` and ``max`` leave every channel a gray picture of its own, for the networks to answer one by
-        one. One image or channel is the same under all three.
+        ``input`` makes two or three channels the red, green and blue of one image; of two, blue is zero. ``avg``
+        and ``max`` keep every channel as a gray image, for the networks to answer one by one. One image or channel
+        is the same under all three.
     low, high, non_finite
         See `normalize`.
 
     Returns
     -------
     list of ndarray of float32, shape (H, W, 3)
-        What the networks see, 0 to 1: one picture, or one for each channel in their order. With ``avg`` and
-        ``max`` constant channels are left out, since there is nothing to see in them; one is left where all are
-        constant.
+        0 to 1: one image, or one for each channel in their order. With ``avg`` and ``max`` constant channels are
+        left out, since they show nothing; one is left where all are constant.
 
     Raises
     ------
     InputError
-        If there is no channel, channels differ in shape or have colors, more than three are to be one picture,
-        or a channel is refused by `normalize`.
+        If there is no channel, channels differ in shape or have colors, more than three are to be one image, or
+        `normalize` refuses a channel.
 
     Examples
     --------
@@ -75,7 +73,7 @@ def normalize_channels(
 
 
 def mean_picture(planes: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """Average normalized pictures, all (H, W, 3); one alone comes back as it is."""
+    """Average normalized images, all (H, W, 3); one alone comes back as it is."""
     if len(planes) == 1:
         return planes[0]
     total = np.zeros(planes[0].shape[:2], dtype=np.float64)
@@ -87,7 +85,7 @@ def mean_picture(planes: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
 
 def _check(channels: Sequence[NDArray[Any]], combine: Combine) -> None:
     if not len(channels):
-        raise InputError("the scene has no channel; wanted at least one image of shape (H, W).")
+        raise InputError("the image has no channel; wanted at least one of shape (H, W).")
     shapes = [np.shape(channel) for channel in channels]
     if any(len(shape) != 2 for shape in shapes):
         number = next(i for i, shape in enumerate(shapes) if len(shape) != 2)

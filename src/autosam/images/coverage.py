@@ -1,4 +1,4 @@
-"""Labels and masks on another grid: a pixel is an object's where objects cover half of it."""
+"""Labels and masks on another grid: objects get the pixels of which they cover half."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,36 +7,36 @@ from scipy import ndimage
 from autosam.images.tile import Window
 
 _ROUNDING = 1e-9
-"""Shares of a pixel that differ by less are equal."""
+"""Coverages that differ by less are equal."""
 
 
 def coverage_weights(there: int, wanted: int, *, first: int, count: int) -> tuple[int, NDArray[np.float64]]:
-    """Weights with which some pixels along one side of an image make those of another grid.
+    """Give the weights by which pixels along one axis contribute to the pixels of another grid.
 
     Parameters
     ----------
     there, wanted : int
-        Pixels along the side of the first and of the second grid.
+        Pixels along the axis of the first and of the second grid.
     first, count : int
-        Which of the first grid's pixels.
+        Range of pixels on the first grid.
 
     Returns
     -------
     start : int
         First pixel of the second grid that they reach.
     weights : ndarray of float64, shape (n, count)
-        For that one and those after it as far as they reach, which can be none. Where the second grid is coarser,
-        how much of its pixel each of the first one's covers; where it is finer, linear interpolation at the
-        pixel's center, which repeats the edge beyond the last one. All pixels together have a sum of 1.
+        For that pixel and the following ones that they reach, perhaps none. Where the second grid is coarser, the
+        coverage of its pixel by each of the first; where it is finer, linear interpolation at the pixel's center,
+        with the edge repeated. The weights of all pixels of the first grid sum to 1.
     """
     step = there / wanted
-    # One more at both ends than can be reached.
+    # One more at both ends than they can reach.
     start, stop = max(0, int((first - 1) / step) - 1), min(wanted, int((first + count + 1) / step) + 2)
     centers = (np.arange(start, stop) + 0.5) * step - 0.5
     if step < 1:
         centers = np.clip(centers, 0, there - 1)
     distance = np.abs(centers[:, None] - np.arange(first, first + count))
-    # Two intervals of lengths `step` and 1 share what their centers are nearer than half of both.
+    # Intervals of lengths `step` and 1 overlap by how much nearer their centers are than half of both lengths.
     weights = np.clip((max(step, 1) + 1) / 2 - distance, 0, 1) / max(step, 1)
     reached = np.flatnonzero(weights.any(axis=1))
     return (start + int(reached[0]) if reached.size else start), weights[reached]
@@ -45,7 +45,7 @@ def coverage_weights(there: int, wanted: int, *, first: int, count: int) -> tupl
 def mask_coverage(
     mask: NDArray[np.bool_], corner: tuple[int, int], grid: tuple[int, int], shape: tuple[int, int]
 ) -> tuple[Window, NDArray[np.float64]]:
-    """Say how much of the pixels of another grid a mask covers.
+    """Measure how much of each pixel of another grid a mask covers, 0 to 1.
 
     Parameters
     ----------
@@ -59,10 +59,10 @@ def mask_coverage(
     Returns
     -------
     window : Window
-        The part of the second grid that its pixels reach; of no size where they lie between the centers that the
-        linear interpolation asks.
-    covered : ndarray of float64, shape (height, width) of the window
-        0 to 1.
+        The part of the second grid that the mask reaches. It is empty where the mask lies between the centers of
+        a finer grid's pixels.
+    covered : ndarray of float64, shape (height, width)
+        The coverage of its pixels.
     """
     (row, rows), (col, cols) = (
         coverage_weights(there, wanted, first=first, count=count)
@@ -72,9 +72,9 @@ def mask_coverage(
 
 
 def half_covered(covered: NDArray[np.float64], foreground: NDArray[np.float32] | None) -> NDArray[np.bool_]:
-    """Tell which pixels objects cover by half; where it is exactly half, those that probably are foreground.
+    """Tell which pixels objects cover by half.
 
-    Without ``foreground``, a map of probabilities of the same shape, all of them are.
+    Those of exactly half count where ``foreground``, a map of the same shape, is .5 or more, or is not given.
     """
     if foreground is None:
         return covered >= 0.5 - _ROUNDING
@@ -86,6 +86,8 @@ def resize_labels(
 ) -> NDArray[np.int32]:
     """Bring labels to another grid: where objects cover half of a pixel, it goes to the one that covers most.
 
+    An object that covers most of no pixel is lost; of two with equal coverage the lower id wins.
+
     Parameters
     ----------
     labels : ndarray of int32, shape (h, w)
@@ -93,13 +95,7 @@ def resize_labels(
     shape : tuple of int
         Rows and columns wanted.
     foreground : ndarray of float32, shape `shape`, optional
-        Probability, 0 to 1, that a pixel belongs to an object: where objects cover exactly half, as on straight
-        edges between two of four pixels, .5 and more says that it is theirs. Without it, it always is.
-
-    Returns
-    -------
-    ndarray of int32, shape `shape`
-        An object that covers most of no pixel is lost; of two that cover the same the lower id wins.
+        Probability that a pixel belongs to an object, for pixels of exactly half coverage: see `half_covered`.
 
     Examples
     --------

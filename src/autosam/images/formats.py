@@ -1,4 +1,4 @@
-"""What lies inside one file: how many images, and the raw pixels of one of them. Knows formats, not users."""
+"""The inside of one file: how many images it holds, and the raw pixels of one of them."""
 
 import struct
 import zlib
@@ -23,9 +23,8 @@ STACK_SUFFIXES = TIFF_SUFFIXES + HDF5_SUFFIXES
 IMAGE_SUFFIXES = TIFF_SUFFIXES + PLAIN_SUFFIXES + HDF5_SUFFIXES
 LABEL_SUFFIXES = (*TIFF_SUFFIXES, ".png", *HDF5_SUFFIXES, ".zarr")
 
-# Everything that the readers of the four libraries were seen to raise on damaged files; imagecodecs' errors
-# are RuntimeErrors, tifffile's and h5py's are ValueError, OSError, KeyError and RuntimeError, pillow adds
-# SyntaxError.
+# What the four libraries were seen to raise on damaged files: imagecodecs' errors are RuntimeErrors, tifffile and
+# h5py raise ValueError, OSError, KeyError and RuntimeError, and pillow adds SyntaxError.
 _DAMAGE = (
     ArithmeticError,
     AssertionError,
@@ -66,7 +65,7 @@ def reading(name: object) -> Iterator[None]:
     except _DAMAGE as error:
         reason = " ".join(str(error).split())[:200]
         if not isinstance(error, (OSError, RuntimeError, SyntaxError, ValueError)):
-            # A KeyError's text, say, is a bare key.
+            # The text of a KeyError, for example, is a bare key.
             reason = f"{type(error).__name__} {reason}".strip()
         raise InputError(
             f"{name} cannot be read: {reason}; the file is damaged, cut short or not what its suffix says."
@@ -91,17 +90,13 @@ def count_images(shape: tuple[int, ...]) -> int:
 
 
 def check_page(name: object, page: int | None, images: int) -> int:
-    """Return the page to read, 0 for the only one of a file.
-
-    Raises
-    ------
-    InputError
-        If the page is not there, or none is named and there are several.
-    """
+    """Return the page to read, 0 for the only one; refuse a missing page, and none where there are several."""
     if images == 0:
         raise InputError(f"{name} has no pixels; wanted at least one image of 1 row and 1 column.")
     if page is None and images > 1:
-        raise InputError(f"{name} holds {images} images; name one with Source(path, page=0), or use find_sources.")
+        raise InputError(
+            f"{name} holds {images} images; name one with ImageSource(path, page=0), or use find_sources."
+        )
     if page is not None and not 0 <= page < images:
         raise InputError(f"{name} holds {images} image(s), counted from 0; page {page} was asked for.")
     return page or 0
@@ -123,7 +118,7 @@ def hdf5_datasets(path: Path) -> dict[str, tuple[int, ...]]:
 
 
 def choose_dataset(path: Path, wanted: str | None) -> tuple[str, tuple[int, ...]]:
-    """Find name and shape of the dataset wanted, or of the only one there is.
+    """Find the name and shape of the dataset wanted, or of the only one in the file.
 
     Raises
     ------
@@ -153,14 +148,14 @@ def choose_dataset(path: Path, wanted: str | None) -> tuple[str, tuple[int, ...]
 
 
 def label_dataset(path: Path, wanted: str | None) -> tuple[str, tuple[int, ...]]:
-    """Choose a dataset as `choose_dataset` does, `/labels` being the one wanted where none is named."""
+    """Choose a dataset as `choose_dataset` does; without a name, `/labels` where it is there."""
     if wanted is None and "/labels" in hdf5_datasets(path):
         wanted = "/labels"
     return choose_dataset(path, wanted)
 
 
 def open_zarr_labels(path: Path) -> zarr.Array:
-    """Open an array of labels without reading it: a lone array, or of a group `labels` or the only one.
+    """Open an array of labels without reading it: a lone array, or in a group `labels` or the only one.
 
     Raises
     ------
@@ -218,7 +213,7 @@ def read_png_indices(path: Path) -> NDArray[Any]:
 
 @contextmanager
 def _any_size() -> Iterator[None]:
-    """Lift pillow's limit on pixels: a microscope's mosaic is no attack, and the file is the user's own."""
+    """Lift pillow's limit on the number of pixels, which is meant against attacks: mosaics are larger."""
     before = PIL.Image.MAX_IMAGE_PIXELS
     PIL.Image.MAX_IMAGE_PIXELS = None
     try:

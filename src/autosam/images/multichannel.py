@@ -1,6 +1,5 @@
-"""Which files are the channels of one scene: NAME_dapi.tif and NAME_gfp.tif, or one file with a channel axis."""
+"""The channels of multichannel images: NAME_dapi.tif and NAME_gfp.tif, or one file with a channel axis."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,19 +15,21 @@ from autosam.images.source import ImageSource
 from autosam.images.tiff import read_tiff
 
 MOST_NAMED = 5
-"""Scenes that an error names before it only counts them."""
+"""Incomplete images that an error names; the others are counted."""
+
+_Groups = dict[tuple[Path, str, str | None, int | None], dict[str, ImageSource]]
 
 
 @dataclass(frozen=True)
 class MultichannelImage:
-    """Aligned images of one scene.
+    """Aligned images of one place, each a channel.
 
     Attributes
     ----------
     name : str
         Stem of the files that the results are written to.
     image : str
-        What tables of prompts call the scene.
+        The image in tables of prompts.
     sources : tuple of ImageSource
         The channels, in their order; or the one file that holds them all, where `split` is set.
     split : bool
@@ -41,7 +42,7 @@ class MultichannelImage:
     split: bool = False
 
     def resolved(self) -> "MultichannelImage":
-        """Give the same scene with whole paths."""
+        """Give the same image with absolute paths."""
         return replace(self, sources=tuple(replace(s, path=s.path.resolve()) for s in self.sources))
 
     def __str__(self) -> str:
@@ -49,9 +50,9 @@ class MultichannelImage:
 
 
 class FoundChannels(NamedTuple):
-    """Scenes in the order of their first files, and the images that belong to none."""
+    """Multichannel images in the order of their first files, and the sources that belong to none."""
 
-    scenes: list[MultichannelImage]
+    images: list[MultichannelImage]
     left_out: list[ImageSource]
 
 
@@ -63,25 +64,21 @@ def find_channels(sources: Sequence[ImageSource], endings: Sequence[str]) -> Fou
     sources : sequence of ImageSource
         From `find_sources`. Pages of files are grouped page by page.
     endings : sequence of str
-        What the stem of a channel's file ends in, such as ``_dapi``; upper and lower case differ. Where several
-        fit, the longest counts. Their order is the order of the channels.
-
-    Returns
-    -------
-    FoundChannels
-        Files of one folder whose stems are equal before the ending make a scene, which is called so.
+        Endings of the stems of the channels' files, such as ``_dapi``; upper and lower case differ. Where several
+        fit, the longest counts. Their order is the order of the channels. Files of one folder whose stems are
+        equal before the ending make one image of that name.
 
     Raises
     ------
     InputError
-        If an ending is empty or given twice, no image has any of them, a scene lacks a channel (all are counted,
-        the first few named), or two scenes have one name.
+        If an ending is empty or given twice, no file has any of them, images lack a channel (all are counted, the
+        first few named), or two images have one name.
 
     Examples
     --------
     >>> files = [ImageSource(Path(name)) for name in ("a_r.tif", "a_g.png", "b.tif")]
     >>> found = find_channels(files, ["_g", "_r"])
-    >>> [(scene.name, str(scene)) for scene in found.scenes], [str(source) for source in found.left_out]
+    >>> [(image.name, str(image)) for image in found.images], [str(source) for source in found.left_out]
     ([('a', 'a_g.png + a_r.tif')], ['b.tif'])
     """
     if not all(endings) or len(set(endings)) < len(endings) or not endings:
@@ -89,10 +86,10 @@ def find_channels(sources: Sequence[ImageSource], endings: Sequence[str]) -> Fou
             f"the endings of the channels are {', '.join(map(repr, endings)) or 'missing'}; wanted one or more, "
             "all different, such as _dapi,_gfp."
         )
-    groups: dict[tuple[Path, str, str | None, int | None], dict[str, ImageSource]] = {}
+    groups: _Groups = {}
     left_out = []
     for source in sources:
-        stem = _stem(source)
+        stem = source.stem
         fitting = [ending for ending in endings if stem.endswith(ending) and stem != ending]
         if not fitting:
             left_out.append(source)
@@ -110,47 +107,34 @@ def find_channels(sources: Sequence[ImageSource], endings: Sequence[str]) -> Fou
             "correct the endings."
         )
     _check_complete(groups, endings)
-    scenes = [_scene(key[1], [group[ending] for ending in endings]) for key, group in groups.items()]
+    images = [_join(key[1], [group[ending] for ending in endings]) for key, group in groups.items()]
     by_name: dict[str, MultichannelImage] = {}
-    for scene in scenes:
-        twin = by_name.setdefault(scene.name.casefold(), scene)
-        if twin is not scene:
+    for image in images:
+        twin = by_name.setdefault(image.name.casefold(), image)
+        if twin is not image:
             raise InputError(
-                f"{twin} and {scene} would both write their results as {scene.name}; run them apart with "
+                f"{twin} and {image} would both write their results as {image.name}; run them apart with "
                 "different output folders."
             )
-    return FoundChannels(scenes, left_out)
+    return FoundChannels(images, left_out)
 
 
 def split_channels(sources: Sequence[ImageSource]) -> list[MultichannelImage]:
-    """Take every image for a scene whose channels are its channel axis."""
+    """Take the channel axis of every source for the channels of an image."""
     return [MultichannelImage(source.name, source.image, (source,), split=True) for source in sources]
 
 
-def read_channels(scene: MultichannelImage) -> list[NDArray[Any]]:
-    """Read the channels of a scene.
+def read_channels(channels: MultichannelImage) -> list[NDArray[Any]]:
+    """Read the channels of an image, each (H, W), values as stored; errors as of `read_image`.
 
-    Parameters
-    ----------
-    scene : MultichannelImage
-        With ``split``, a TIFF gives all channels of its C axis, (C, H, W), or samples of its pixels, (H, W, C),
-        as many as there are, without those that it declares to be transparency; other formats give what
-        `read_image` does. A TIFF whose pages have no C axis holds several images, not channels.
-
-    Returns
-    -------
-    list of ndarray
-        One (H, W) for each channel, values as stored. A channel of a file of its own that holds colors comes
-        as (H, W, 3), which `normalize_channels` refuses.
-
-    Raises
-    ------
-    InputError
-        As of `read_image`.
+    A file of its own that holds colors comes as (H, W, 3), which `normalize_channels` refuses. With ``split``, a
+    TIFF gives all channels of its C axis, (C, H, W), or samples of its pixels, (H, W, C), without those that it
+    declares to be transparency; other formats give what `read_image` does. A TIFF whose pages have no C axis holds
+    several images, not channels.
     """
-    if not scene.split:
-        return [read_image(source) for source in scene.sources]
-    (source,) = scene.sources
+    if not channels.split:
+        return [read_image(source) for source in channels.sources]
+    (source,) = channels.sources
     if source.path.suffix.lower() in TIFF_SUFFIXES:
         image, alpha = read_tiff(source.path, source.page)
         if alpha and image.ndim == 3 and image.shape[2] > 1:
@@ -162,19 +146,13 @@ def read_channels(scene: MultichannelImage) -> list[NDArray[Any]]:
     return [np.ascontiguousarray(image[..., channel]) for channel in range(image.shape[2])]
 
 
-def _stem(source: ImageSource) -> str:
-    return re.sub(r"\.ome$", "", source.path.stem, flags=re.IGNORECASE)
-
-
-def _scene(stem: str, sources: list[ImageSource]) -> MultichannelImage:
+def _join(stem: str, sources: list[ImageSource]) -> MultichannelImage:
     first = sources[0]
     name = replace(first, path=first.path.with_name(stem + first.path.suffix)).name
     return MultichannelImage(name, name, tuple(sources))
 
 
-def _check_complete(
-    groups: dict[tuple[Path, str, str | None, int | None], dict[str, ImageSource]], endings: Sequence[str]
-) -> None:
+def _check_complete(groups: _Groups, endings: Sequence[str]) -> None:
     lacking = []
     for (_, stem, _, page), group in groups.items():
         missing = [stem + ending for ending in endings if ending not in group]
@@ -185,6 +163,6 @@ def _check_complete(
     if lacking:
         named, more = "; no ".join(lacking[:MOST_NAMED]), len(lacking) - MOST_NAMED
         raise InputError(
-            f"{len(lacking)} of {len(groups)} scenes lack a channel: there is no {named}"
+            f"{len(lacking)} of {len(groups)} images lack a channel: there is no {named}"
             f"{f'; and so on for {more} more' if more > 0 else ''}. Add the files, or name fewer channels."
         )

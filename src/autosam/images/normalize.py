@@ -1,4 +1,4 @@
-"""Intensities of any type to the 0-1 range that every model sees, by the percentiles of the whole image."""
+"""Intensities of any type to the range 0 to 1 of the networks, by percentiles of the whole image."""
 
 import math
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from autosam.errors import InputError
 
-# Rows are worked on in strips of about this many values, so that no float64 copy of a large image exists.
+# Rows are processed in strips of about this many values, so that there is no float64 copy of a large image.
 _STRIP = 1 << 20
 
 
@@ -22,8 +22,7 @@ def normalize(
 ) -> NDArray[np.float32]:
     """Scale an image so that its low percentile becomes 0 and its high one 1, and clip the rest.
 
-    The percentiles are those of the whole image, over all channels together: tiles of one image stay
-    comparable, and colors keep their ratios.
+    The percentiles are those of the whole image, over all channels together, so that colors keep their ratios.
 
     Parameters
     ----------
@@ -33,14 +32,13 @@ def normalize(
         Percentiles, 0 <= low < high <= 100, linearly interpolated as `numpy.percentile` does. Where both fall
         on one intensity (few bright spots on an even background), the lowest and highest intensity are used.
     non_finite : {"error", "background"}
-        What becomes of NaN and infinity: refused, or set to the intensity of the low percentile, which
-        becomes 0.
+        Refuse NaN and infinity, or set them to the low percentile, which becomes 0.
 
     Returns
     -------
     ndarray of float32, shape (H, W, 3)
-        Between 0 and 1; zeros for a constant image. A gray image comes as a read-only view that repeats one
-        (H, W) plane, so that it takes no more memory than the plane: copy before writing into it.
+        Between 0 and 1; zeros for a constant image. A gray image is a read-only view that repeats one (H, W)
+        plane: copy before writing into it.
 
     Raises
     ------
@@ -84,17 +82,7 @@ def normalize(
 
 
 def to_uint8(image: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
-    """Round intensities between 0 and 1 to whole numbers between 0 and 255.
-
-    Parameters
-    ----------
-    image : ndarray of floats, any shape with at least one dimension
-        Between 0 and 1, as `normalize` returns it.
-
-    Returns
-    -------
-    ndarray of uint8, same shape
-        A new array; 0.5 becomes 128 (half to even).
+    """Round intensities between 0 and 1, of any shape, to whole numbers between 0 and 255 (half to even).
 
     Raises
     ------
@@ -123,7 +111,7 @@ def _strips(image: NDArray[Any]) -> Iterator[slice]:
 
 
 def _finite_values(image: NDArray[Any], non_finite: str) -> NDArray[Any]:
-    """Return the image itself where all of it is finite, else its finite values in one dimension."""
+    """Return the image itself where all values are finite, else its finite values in one dimension."""
     if image.dtype.kind != "f":
         return image
     finite = np.isfinite(image)

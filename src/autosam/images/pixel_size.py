@@ -1,4 +1,4 @@
-"""How large a pixel is, as far as an image's file says so."""
+"""The pixel size in an image's metadata."""
 
 import math
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from autosam.images.formats import HDF5_SUFFIXES, TIFF_SUFFIXES, choose_dataset,
 from autosam.images.source import ImageSource
 
 LARGEST = 10_000.0
-"""nm. What is larger was written by a scanner or a paint program: 72 dots per inch are 352,778 nm."""
+"""nm. Larger sizes come from scanners and paint programs: 72 dots per inch are 352,778 nm."""
 
 _NM = {
     "nm": 1.0,
@@ -37,21 +37,12 @@ _ATTRIBUTES = (("element_size_um", "um"), ("resolution", "nm"), ("voxel_size", "
 
 
 def read_pixel_size(source: ImageSource) -> float | None:
-    """Read the side of a pixel from an image's metadata.
+    """Read the side of a pixel in nm: the geometric mean of row and column spacing.
 
-    Parameters
-    ----------
-    source : ImageSource
-        From `find_sources`.
-
-    Returns
-    -------
-    float or None
-        nm, the geometric mean of row and column spacing. None where the file says nothing, nothing of use (a
-        spacing of 0, units of pixels, more than ``LARGEST``), or where the two differ by more than a tenth. Known
-        are OME-TIFF (PhysicalSizeX and Y of the first image), ImageJ's and plain TIFF (resolution tags), and the
-        HDF5 attributes ``element_size_um``, ``resolution``, ``voxel_size`` and ``pixel_size`` (nm unless ``unit``
-        or ``units`` beside them say otherwise), of which the last two numbers count.
+    Read are OME-TIFF (PhysicalSizeX and Y of the first image), ImageJ's and plain TIFF (resolution tags), and the
+    last two numbers of the HDF5 attributes ``element_size_um``, ``resolution``, ``voxel_size`` and ``pixel_size``
+    (nm unless ``unit`` or ``units`` say otherwise). None where the file says nothing of use (a spacing of 0, units
+    of pixels, more than ``LARGEST``), or where rows and columns differ by more than a tenth.
 
     Raises
     ------
@@ -93,7 +84,7 @@ def _resolution(file: tifffile.TiffFile) -> float | None:
         return None
     named = (file.imagej_metadata or {}).get("unit")
     if named is not None:
-        # ImageJ's own unit counts, whatever the tag says.
+        # ImageJ's own unit counts, not the tag's.
         unit = _NM.get(str(named).lower())
     else:
         unit = {2: _NM["inch"], 3: _NM["cm"]}.get(
@@ -132,7 +123,6 @@ def _number(text: str | None) -> float | None:
 
 
 def _side(sides: Iterable[float]) -> float | None:
-    """Give one number for rows and columns, where there is one."""
     row, col = sides
     if not (0 < row <= LARGEST and 0 < col <= LARGEST) or not 1 / 1.1 < row / col < 1.1:
         return None

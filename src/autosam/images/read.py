@@ -1,4 +1,4 @@
-"""Images and labels from files, in the numbers that the file holds."""
+"""Images and labels from files, with the values that are stored."""
 
 import json
 from pathlib import Path
@@ -54,11 +54,10 @@ def read_image(source: ImageSource | str | Path) -> NDArray[Any]:
     Returns
     -------
     ndarray, shape (H, W) or (H, W, 3)
-        Values as stored, never rescaled: unsigned, signed or floating point, bool as uint8 0 and 1 (1-, 2-
-        and 4-bit PNGs come as 8 bits, 0 to 255). One channel is squeezed. Transparency is dropped without
-        blending: gray with alpha becomes gray, RGBA becomes RGB. Palettes become RGB. The three channels of a
-        TIFF's C axis are taken for red, green and blue. White-is-zero TIFFs are not inverted, JPEGs not
-        rotated by their EXIF tag. NaN and infinity stay; `normalize` decides on them.
+        Values as stored, never rescaled: unsigned, signed or floating point, bool as uint8 0 and 1 (1-, 2- and
+        4-bit PNGs come as 8 bits, 0 to 255). Transparency is dropped without blending. Palettes become RGB. The
+        three channels of a TIFF's C axis are taken for red, green and blue. White-is-zero TIFFs are not inverted,
+        JPEGs not rotated by their EXIF tag. NaN and infinity stay; `normalize` decides on them.
 
     Raises
     ------
@@ -81,7 +80,7 @@ def read_image(source: ImageSource | str | Path) -> NDArray[Any]:
         image = read_hdf5(path, dataset, page if stacked else None)
     elif suffix in PLAIN_SUFFIXES:
         check_page(path, source.page, 1)
-        # Their second of two channels is always transparency.
+        # The second of two channels is always transparency here.
         image, alpha = read_plain(path), True
     else:
         raise InputError(f"{path}: unknown suffix {suffix!r}; known: {' '.join(IMAGE_SUFFIXES)}.")
@@ -90,8 +89,7 @@ def read_image(source: ImageSource | str | Path) -> NDArray[Any]:
 
 def _as_image(image: NDArray[Any], source: ImageSource, *, alpha: bool) -> NDArray[Any]:
     """Bring stored channels to (H, W) or (H, W, 3); `alpha` says that the second of two is transparency."""
-    if 0 in image.shape:
-        raise InputError(f"{source} has no pixels (shape {image.shape}); wanted at least 1 row and 1 column.")
+    _check_pixels(source, image.shape)
     if image.dtype.kind not in "biuf":
         raise InputError(f"{source} holds {image.dtype} values; wanted integers or floating point numbers.")
     if image.ndim == 3:
@@ -104,7 +102,16 @@ def _as_image(image: NDArray[Any], source: ImageSource, *, alpha: bool) -> NDArr
         image = image[..., 0] if channels < 3 else image[..., :3]
     if image.ndim != 2 and image.ndim != 3:
         raise InputError(f"{source} has shape {image.shape}; wanted (H, W), (H, W, 3) or (H, W, 4).")
-    return np.ascontiguousarray(image, dtype=np.uint8 if image.dtype == bool else image.dtype.newbyteorder("="))
+    return _native(image)
+
+
+def _check_pixels(name: object, shape: tuple[int, ...]) -> None:
+    if 0 in shape:
+        raise InputError(f"{name} has no pixels (shape {shape}); wanted at least 1 row and 1 column.")
+
+
+def _native(array: NDArray[Any]) -> NDArray[Any]:
+    return np.ascontiguousarray(array, dtype=np.uint8 if array.dtype == bool else array.dtype.newbyteorder("="))
 
 
 def read_labels(path: str | Path) -> NDArray[Any]:
@@ -150,8 +157,7 @@ def read_labels(path: str | Path) -> NDArray[Any]:
 
 
 def _as_labels(labels: NDArray[Any], path: str | Path, *, color: bool) -> NDArray[Any]:
-    if 0 in labels.shape:
-        raise InputError(f"{path} has no pixels (shape {labels.shape}); wanted at least 1 row and 1 column.")
+    _check_pixels(path, labels.shape)
     if color:
         raise InputError(
             f"{path} holds colors or channels (shape {labels.shape}); wanted one id per pixel, as (H, W)."
@@ -166,4 +172,4 @@ def _as_labels(labels: NDArray[Any], path: str | Path, *, color: bool) -> NDArra
         raise InputError(
             f"{path} holds negative ids (lowest {labels.min()}); wanted 0 for background and ids above."
         )
-    return np.ascontiguousarray(labels, dtype=np.uint8 if labels.dtype == bool else labels.dtype.newbyteorder("="))
+    return _native(labels)

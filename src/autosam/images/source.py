@@ -29,9 +29,9 @@ class ImageSource:
     dataset : str or None
         Dataset of an HDF5 file, with its leading slash; None elsewhere.
     page : int or None
-        0-based page of a TIFF, or slice of a (Z, Y, X) dataset; None where the file holds one image.
+        Page of a TIFF, or slice of a (Z, Y, X) dataset, from 0; None where the file holds one image.
     pages : int
-        Number of images in the file; `name` pads the page to its digits.
+        Number of images in the file.
 
     Examples
     --------
@@ -46,9 +46,14 @@ class ImageSource:
     pages: int = 1
 
     @property
+    def stem(self) -> str:
+        """Name of the file without its suffix, which may be `.ome.tif`."""
+        return re.sub(r"\.ome$", "", self.path.stem, flags=re.IGNORECASE)
+
+    @property
     def name(self) -> str:
-        """Stem of the files that the results are written to; it holds no slash."""
-        stem = re.sub(r"\.ome$", "", self.path.stem, flags=re.IGNORECASE)
+        """Stem of the files that the results are written to, without a slash."""
+        stem = self.stem
         if self.dataset is not None:
             stem += "_" + re.sub(r"[^\w.-]+", "_", self.dataset.strip("/"))
         if self.page is not None:
@@ -57,7 +62,7 @@ class ImageSource:
 
     @property
     def image(self) -> str:
-        """What tables of prompts call the image: its file name, or `name` where the file holds several."""
+        """The image in tables of prompts: its file name, or `name` where the file holds several."""
         return self.path.name if self.page is None and self.dataset is None else self.name
 
     def __str__(self) -> str:
@@ -80,14 +85,9 @@ def split_dataset(text: str) -> tuple[Path, str | None]:
 
 
 def image_files(folder: Path, suffixes: tuple[str, ...] = TIFF_SUFFIXES + PLAIN_SUFFIXES) -> list[Path]:
-    """List the image files of a folder by name, whatever the case of their suffixes.
+    """List the image files of a folder by name, without hidden ones; an `InputError` if there is no such folder.
 
-    Hidden files are left out: they are what others leave behind, half-written files and macOS's twins.
-
-    Raises
-    ------
-    InputError
-        If there is no such folder.
+    Upper and lower case of suffixes are equal. Hidden files are half-written ones and those of macOS.
     """
     if not folder.is_dir():
         raise InputError(f"no folder {folder}; check the spelling.")
@@ -122,9 +122,8 @@ def find_sources(inputs: Sequence[str | Path]) -> list[ImageSource]:
     Returns
     -------
     list of ImageSource
-        In the order of the inputs; names are distinct, upper and lower case taken as equal. A damaged file,
-        or an HDF5 file of a folder whose dataset is unclear, is listed too: `read_image` raises, so that one
-        bad file does not stop the others.
+        In the order of the inputs; names are distinct, upper and lower case taken as equal. Damaged files, and
+        HDF5 files of a folder whose dataset is unclear, are listed too: `read_image` refuses them one by one.
 
     Raises
     ------
@@ -179,7 +178,7 @@ def _is_image(path: Path, suffixes: tuple[str, ...]) -> bool:
 
 
 def _sources(path: Path, dataset: str | None, *, named: bool) -> Iterator[ImageSource]:
-    """List the images of one file; a file that cannot be looked into is one source, whose reading raises."""
+    """List the images of one file; a damaged file is one source, which `read_image` refuses."""
     pages = 1
     suffix = path.suffix.lower()
     if suffix in HDF5_SUFFIXES:

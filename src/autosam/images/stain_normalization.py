@@ -1,7 +1,7 @@
-"""Stained tissue whose colors are unlike those of the training images, brought to theirs.
+"""Stain normalization: stained tissue with unusual colors is given the colors of training images.
 
-What a slide looks like depends on the laboratory's stains and scanner as much as on the tissue, and networks that
-have seen a dozen slides take pale ones for something else.
+The colors of a slide depend on the laboratory's stains and scanner as much as on the tissue. Networks that have
+seen a dozen slides fail on pale ones.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from skimage.color import lab2rgb, rgb2lab
 
 Stain = tuple[float, float, float, float, float, float]
-"""Means of L*, a* and b* over an image, and their standard deviations."""
+"""Means of L*, a* and b* over an image, then their standard deviations."""
 
 COLORFUL = 0.05
 """Difference between a pixel's channels, of 0 to 1, above which it has a color."""
@@ -20,31 +20,20 @@ COLORED = 0.05
 """Share of pixels with a color above which an image is colored."""
 
 NEAREST = 10
-"""Training images whose mean stain an unlike image is brought to."""
+"""Number of nearest training images whose mean stain is the target."""
 
 FARTHEST = 3.0
-"""An image that lies this many times beyond the limit is no stained tissue, and stays as it is."""
+"""An image this many times beyond the limit is not stained tissue, and is left alone."""
 
 FEWEST = 20
-"""With fewer training images nothing is known of how far apart their stains are."""
+"""With fewer training images, the spread of their stains is not known."""
 
 LIMIT = 95.0
-"""Percentage of the training images that have another one nearer than this: beyond it a stain is unlike them."""
+"""Percentile of the distances from training images to their nearest one, beyond which a stain is unusual."""
 
 
 def stain_of(image: NDArray[np.float32]) -> Stain | None:
-    """Measure an image's stain.
-
-    Parameters
-    ----------
-    image : ndarray of float32, shape (H, W, 3)
-        Red, green and blue, 0 to 1.
-
-    Returns
-    -------
-    Stain or None
-        None where the image is gray, or nearly so.
-    """
+    """Measure the stain of an RGB image, (H, W, 3), 0 to 1; None where it is gray, or nearly so."""
     colored = np.ptp(image, axis=-1) > COLORFUL
     if colored.mean() <= COLORED:
         return None
@@ -53,23 +42,12 @@ def stain_of(image: NDArray[np.float32]) -> Stain | None:
 
 
 def stain_target(stain: Stain, references: Sequence[Stain]) -> Stain | None:
-    """Choose the stain that an image is to be brought to.
+    """Choose the target stain of an image: the mean of the ``NEAREST`` of the training images' stains.
 
-    Distances are Euclidean, in units of the references' standard deviation of each number. A stain is unlike the
-    references if its nearest one is further away than ``LIMIT`` percent of them have another.
-
-    Parameters
-    ----------
-    stain : Stain
-        The image's own.
-    references : sequence of Stain
-        Those of the training images.
-
-    Returns
-    -------
-    Stain or None
-        The mean of the ``NEAREST`` references; None where the image is like some of them, or so far away that it
-        is something else, or where the references are fewer than ``FEWEST`` or all alike in a number.
+    Distances are Euclidean, in units of the references' standard deviation of each number. A stain is unusual if
+    its nearest reference is farther than ``LIMIT`` percent of the references are from theirs. None where the stain
+    is usual, so far away that the image is something else, or where the references are fewer than ``FEWEST`` or do
+    not vary in a number.
     """
     known = np.array(references, dtype=np.float64).reshape(-1, 6)
     if len(known) < FEWEST or not (spread := known.std(axis=0)).all():
@@ -84,28 +62,16 @@ def stain_target(stain: Stain, references: Sequence[Stain]) -> Stain | None:
 
 
 def normalize_stain(image: NDArray[np.float32], references: Sequence[Stain]) -> NDArray[np.float32] | None:
-    """Bring a colored image whose stain is unlike the references' to theirs; None where nothing is to be done.
-
-    See `stain_of`, `stain_target` and `transfer_stain`.
-    """
+    """Give a colored image of unusual stain that of the references; None where there is nothing to do."""
     own = stain_of(image) if len(references) else None
     wanted = None if own is None else stain_target(own, references)
     return None if wanted is None else transfer_stain(image, wanted)
 
 
 def transfer_stain(image: NDArray[np.float32], stain: Stain) -> NDArray[np.float32]:
-    """Give an image the means and standard deviations of another stain.
+    """Give an RGB image, (H, W, 3), 0 to 1, the means and standard deviations of another stain.
 
-    Parameters
-    ----------
-    image : ndarray of float32, shape (H, W, 3)
-        Red, green and blue, 0 to 1.
-    stain : Stain
-
-    Returns
-    -------
-    ndarray of float32, shape (H, W, 3)
-        0 to 1; colors beyond what red, green and blue can show are clipped.
+    Colors that RGB cannot show are clipped.
 
     References
     ----------
@@ -115,11 +81,11 @@ def transfer_stain(image: NDArray[np.float32], stain: Stain) -> NDArray[np.float
     lab = rgb2lab(image)
     own = lab.reshape(-1, 3)
     spread = own.std(axis=0)
-    # A channel that is everywhere the same has nothing to stretch.
+    # A constant channel cannot be stretched.
     gain = np.divide(stain[3:], spread, out=np.ones(3), where=spread > 0.01)
     moved = (lab - own.mean(axis=0)) * gain + np.array(stain[:3])
     moved[..., 0] = np.clip(moved[..., 0], 0, 100)
-    # No light is that yellow: beyond it skimage warns of less than nothing of blue (CIE's Z).
+    # No light is more yellow: beyond this skimage warns of negative values of CIE's Z.
     moved[..., 2] = np.minimum(moved[..., 2], 199.9 * (moved[..., 0] + 16) / 116)
     return np.asarray(np.clip(lab2rgb(moved), 0, 1), dtype=np.float32)
 

@@ -18,12 +18,12 @@ _ALPHA = (tifffile.EXTRASAMPLE.ASSOCALPHA, tifffile.EXTRASAMPLE.UNASSALPHA)
 
 
 class _CutShort(logging.Filter):
-    """Sees tifffile's note that the chain of pages leads outside the file, which it otherwise only logs."""
+    """Catches tifffile's warning that the chain of pages leads outside the file, which it only logs."""
 
     found = False
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Keep the note from the screen; let others pass."""
+        """Hold that warning back; let others pass."""
         cut = "invalid page offset" in record.getMessage()
         self.found = self.found or cut
         return not cut
@@ -31,7 +31,7 @@ class _CutShort(logging.Filter):
 
 @contextmanager
 def _opened(path: Path) -> Iterator[list[tifffile.TiffPageSeries]]:
-    """List the series of a file; thumbnails and lower levels of a pyramid are left out."""
+    """Give the series of a file without thumbnails and lower levels of a pyramid."""
     with reading(path), tifffile.TiffFile(path) as file:
         watch = _CutShort()
         logger = logging.getLogger("tifffile")
@@ -68,33 +68,20 @@ def _images(series: tifffile.TiffPageSeries) -> int:
 
 
 def count_tiff_images(path: Path) -> int:
-    """Count the images in a TIFF: planes of all series, where an RGB page or a C axis make one image.
-
-    Raises
-    ------
-    InputError
-        If the file is damaged or empty.
-    """
+    """Count the images in a TIFF: planes of all series, where an RGB page or a C axis makes one image."""
     with _opened(path) as found:
         return sum(_images(series) for series in found)
 
 
 def read_tiff(path: Path, page: int | None) -> tuple[NDArray[Any], bool]:
-    """One image of a TIFF; only its own pages are read.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    page : int or None
-        0-based number of the image, in the order of the file; None where it holds only one.
+    """Read one image of a TIFF, by its number in the file or None for the only one; only its own pages are read.
 
     Returns
     -------
     pixels : ndarray, shape (H, W) or (H, W, C)
         Values as stored, in native byte order; palettes are resolved to RGB.
     alpha : bool
-        Whether the last of two channels is declared to be transparency.
+        Whether the last channel is declared to be transparency.
 
     Raises
     ------
@@ -181,7 +168,7 @@ def _plane(array: NDArray[Any], axes: str, index: int) -> NDArray[Any]:
 
 
 def _resolve(indices: NDArray[Any], colormap: NDArray[Any]) -> NDArray[Any]:
-    """Colors of palette indices: uint8 (H, W, 3), or (H, W) where all of the palette is gray."""
+    """Look up palette colors: uint8 (H, W, 3), or (H, W) where the whole palette is gray."""
     # A TIFF's palette is 16 bits deep; 8-bit programs fill it with v × 257 or v × 256.
     table = (colormap >> 8).astype(np.uint8)
     gray = (table[0] == table[1]).all() and (table[0] == table[2]).all()

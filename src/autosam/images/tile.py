@@ -1,4 +1,4 @@
-"""Windows over an image: where they lie, what is in them, and how their maps become one map again."""
+"""Windows over an image: their places, their pixels, and how their maps are blended to one map."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -13,7 +13,7 @@ from autosam.errors import InputError
 
 @dataclass(frozen=True, order=True)
 class Window:
-    """A rectangle in whole-image pixels; it may stick out of the image on any side.
+    """A rectangle in whole-image pixels, which may stick out of the image on any side.
 
     Attributes
     ----------
@@ -74,28 +74,22 @@ class Window:
 
 
 def tile_windows(shape: Sequence[int], *, size: int, overlap: int) -> list[Window]:
-    """Cover an image with square windows of one size, evenly spread.
+    """Cover an image with square windows of one size, evenly spread, row by row.
 
     Parameters
     ----------
     shape : sequence of int
-        Rows and columns of the image; further axes are ignored.
+        Rows and columns of the image; further axes are ignored. Where a side is shorter than the window, one
+        window starts at 0 and sticks out at the end. An image without pixels has no window.
     size : int
         Side of a window in pixels.
     overlap : int
-        Pixels that neighboring windows share at least, 0 <= overlap < size.
-
-    Returns
-    -------
-    list of Window
-        Row by row. The first starts at 0 and the last ends at the image's end; where a side of the image is
-        shorter than the window, one window starts at 0 and sticks out at the end. No window for an image
-        without pixels.
+        Pixels that neighboring windows share at least.
 
     Raises
     ------
     InputError
-        If size or overlap is out of range.
+        If not 0 <= overlap < size.
 
     Examples
     --------
@@ -120,19 +114,10 @@ def _starts(length: int, size: int, overlap: int) -> list[int]:
 
 
 def read_window(image: NDArray[Any], window: Window) -> NDArray[Any]:
-    """Cut a window out of an image; outside, the image is mirrored, its border pixels included.
+    """Cut a window, (height, width, ...), out of an image, (H, W, ...).
 
-    Parameters
-    ----------
-    image : ndarray, shape (H, W, ...)
-        At least one pixel.
-    window : Window
-        May stick out by any amount: the mirror images go on and on.
-
-    Returns
-    -------
-    ndarray, shape (height, width, ...)
-        A view of the image where the window lies inside it, else a new array.
+    Outside, the image is mirrored as often as needed, its border pixels included. The result is a view of the
+    image where the window lies inside it, else a new array.
 
     Raises
     ------
@@ -167,22 +152,19 @@ def _ramp(length: int) -> NDArray[np.float64]:
 
 
 def blend(tiles: Iterable[NDArray[Any]], windows: Sequence[Window], shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Join the maps of all tiles into maps of the whole image, weighted by a squared sine.
+    """Join the maps of all tiles into maps of the whole image, (C, H, W), weighted by a squared sine.
+
+    Where all tiles agree about a pixel, it has their value, to float32 rounding.
 
     Parameters
     ----------
     tiles : iterable of ndarray, shape (C, height, width)
-        Maps of each window, in the order of `windows`; taken one at a time, so a generator keeps only one
-        alive.
+        Maps of each window, in the order of `windows`; taken one at a time, so a generator keeps only one in
+        memory.
     windows : sequence of Window
         Every row start with every column start, as `tile_windows` returns them, covering the image.
     shape : tuple of int
         Rows and columns of the image.
-
-    Returns
-    -------
-    ndarray of float32, shape (C, H, W)
-        Where all tiles agree about a pixel, their value, to float32 rounding.
 
     Raises
     ------
@@ -223,8 +205,7 @@ def blend(tiles: Iterable[NDArray[Any]], windows: Sequence[Window], shape: tuple
 def _shares(spans: set[tuple[int, int]], length: int) -> dict[tuple[int, int], NDArray[np.float64]]:
     """Weigh each span along one axis, inside the image, so that the weights add up to 1 at each pixel.
 
-    The windows are a grid and their weights separable, so rows and columns can be scaled apart, and
-    beforehand: no plane of weights and no division at the end.
+    The weights of a grid are separable, so rows and columns are scaled apart: no plane of weights is needed.
     """
     total = np.zeros(length)
     ramps = {}

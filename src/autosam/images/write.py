@@ -1,4 +1,4 @@
-"""Results on disk: every file is written under a temporary name and renamed when it is whole."""
+"""Writing results: every file is written under a temporary name and renamed when it is whole."""
 
 import json
 import re
@@ -24,18 +24,9 @@ from autosam.images.formats import HDF5_SUFFIXES, LABEL_SUFFIXES
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Give a temporary name in the same folder; it takes the place of `path` when the block ends well.
+    """Give a hidden name with the same suffix; when the block succeeds, it replaces `path`, a file or a folder.
 
-    Parameters
-    ----------
-    path : str or Path
-        The file or folder to be. An older one is replaced.
-
-    Yields
-    ------
-    Path
-        A hidden name with the same suffix, for the block to write a file or a folder to. It is removed on any
-        error and on Ctrl-C, and an older `path` is left as it was.
+    On an error and on Ctrl-C it is removed, and an older `path` is left as it was.
 
     Raises
     ------
@@ -47,7 +38,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     try:
         yield temporary
         if temporary.is_dir() and path.is_dir():
-            # A folder cannot replace one that is not empty: the old one steps aside first.
+            # A folder cannot replace one that is not empty: the old one is renamed first.
             aside = temporary.with_name(temporary.name + ".old")
             path.rename(aside)
             try:
@@ -76,12 +67,12 @@ def _remove(path: Path) -> None:
     try:
         path.unlink()
     except OSError:
-        # It was never made, or its folder is gone: the error under way says more.
+        # It was never made, or its folder is gone: the first error says more.
         return
 
 
 def ensure_folder(path: str | Path) -> Path:
-    """Make a folder, parents included, and make sure that files can be written into it.
+    """Make a folder with its parents, and check that files can be written into it.
 
     Raises
     ------
@@ -192,19 +183,12 @@ def _write_zarr(path: Path, labels: NDArray[Any]) -> None:
 
 
 def write_png(path: str | Path, rgb: NDArray[np.uint8]) -> None:
-    """Write a picture.
-
-    Parameters
-    ----------
-    path : str or Path
-        Should end in .png.
-    rgb : ndarray of uint8, shape (H, W, 3) or (H, W)
-        Not empty.
+    """Write a picture, uint8 (H, W, 3) or (H, W), as PNG.
 
     Raises
     ------
     InputError
-        If the array is no such picture.
+        If the array is empty, or of another type or shape.
     OutputError
         If the file cannot be written.
     """
@@ -216,19 +200,13 @@ def write_png(path: str | Path, rgb: NDArray[np.uint8]) -> None:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write text as UTF-8, line ends as given.
-
-    Raises
-    ------
-    OutputError
-        If the file cannot be written.
-    """
+    """Write text as UTF-8, line ends as given; an `OutputError` if the file cannot be written."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(text.encode())
 
 
 def write_json(path: str | Path, content: Mapping[str, Any]) -> None:
-    """Write a mapping as indented JSON, keys in their own order, a row of numbers on one line.
+    """Write a mapping as indented JSON, keys in their own order, each list of numbers on one line.
 
     Raises
     ------

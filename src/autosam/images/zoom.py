@@ -1,4 +1,4 @@
-"""Images at another zoom, and labels back on the original grid."""
+"""Images at another zoom, and labels and maps on another grid."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,14 +7,14 @@ from skimage.transform import resize
 from autosam.errors import InputError
 
 TOLERANCE = 1.25
-"""Magnifications up to this, or down to its inverse, are not worth resampling an image for."""
+"""Zooms up to this, or down to its inverse, are not worth resampling an image."""
 
 LARGEST = 8.0
-"""An image is zoomed or shrunk by no more than this: what is asked beyond it is a mistake, not a scale."""
+"""Zooms beyond this, or below its inverse, are refused as mistakes."""
 
 
 def settled(factor: float, tolerance: float = TOLERANCE) -> float:
-    """Leave a zoom away that is not worth it: up to a tolerance, or down to its inverse.
+    """Give a zoom, or 1 where it is within a tolerance of it and not worth resampling.
 
     Raises
     ------
@@ -35,19 +35,10 @@ def settled(factor: float, tolerance: float = TOLERANCE) -> float:
 
 
 def zoom_image(image: NDArray[np.float32], scale: float) -> NDArray[np.float32]:
-    """Resize an image, so that an object of d pixels has ``scale`` × d.
+    """Resize an image, (H, W[, C]), so that an object of d pixels has ``scale`` × d; see `zoomed_shape`.
 
-    Parameters
-    ----------
-    image : ndarray of float32, shape (H, W) or (H, W, C)
-    scale : float
-        Above 1 zooms (bilinear), below 1 shrinks (after a Gaussian filter against aliasing); 1 returns the
-        image as it is.
-
-    Returns
-    -------
-    ndarray of float32, shape (round(scale H), round(scale W)[, C])
-        At least one pixel on each side; within the range of the input.
+    Bilinear, below 1 after a Gaussian filter against aliasing; values stay within the range of the input. A scale
+    of 1 returns the image as it is.
 
     Raises
     ------
@@ -64,7 +55,7 @@ def zoom_image(image: NDArray[np.float32], scale: float) -> NDArray[np.float32]:
 
 
 def zoomed_shape(shape: tuple[int, int], scale: float) -> tuple[int, int]:
-    """Rows and columns of an image of this shape after `zoom_image`.
+    """Give rows and columns of an image of this shape after `zoom_image`, at least one each.
 
     Examples
     --------
@@ -75,18 +66,9 @@ def zoomed_shape(shape: tuple[int, int], scale: float) -> tuple[int, int]:
 
 
 def resize_nearest(labels: NDArray[np.int32], shape: tuple[int, int]) -> NDArray[np.int32]:
-    """Bring labels to another grid without making new ids: every pixel takes the id at its center.
+    """Bring labels, (h, w), to another grid: every pixel takes the id at its center.
 
-    Parameters
-    ----------
-    labels : ndarray of int32, shape (h, w)
-    shape : tuple of int
-        Rows and columns wanted.
-
-    Returns
-    -------
-    ndarray of int32, shape `shape`
-        An object that covers no pixel's center is lost.
+    An object that covers no pixel's center is lost.
 
     Examples
     --------
