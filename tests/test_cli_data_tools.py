@@ -9,7 +9,8 @@ import typer
 from memory_store import noise, square, write_store
 from typer.testing import CliRunner
 
-from autosam.cli.data_tools import check, patches, show, split
+from autosam.cli.data_check import check
+from autosam.cli.data_tools import patches, show, split
 from autosam.data.folders import read_split
 from autosam.data.store import Store
 from autosam.errors import AutosamError, ConfigError, InputError

@@ -79,7 +79,7 @@ def test_show_a_bundled_model_with_its_card(sam, package):
     assert f"file      {path}\n" in output
     assert f"sha256    {file_sha256(path)}\n" in output
     assert "license   CC BY-NC-SA 3.0\n" in output
-    assert "base      none: it is all in here\n" in output
+    assert "base      none: everything is in this file\n" in output
     assert "variant: tiny" in output
     assert "steps: 12" in output
     assert row(output, "generator") == ["generator", "1", "6"]

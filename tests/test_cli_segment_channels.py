@@ -66,9 +66,9 @@ def test_files_of_a_folder_are_channels_of_scenes(autosam, tmp_path):
         for ending, image in zip(("_dapi", "_gfp"), channels, strict=True):
             save(tmp_path / "in" / f"{name}{ending}.tif", image)
     save(tmp_path / "in" / "overview.tif", SPOTS)
-    status, out, _ = autosam("in", "--channels", "_dapi, _gfp", *MAX)
+    status, out, err = autosam("in", "--channels", "_dapi, _gfp", *MAX)
     assert status == 0
-    assert "1 image is left out, whose names end in none of _dapi, _gfp: overview." in out
+    assert err == "autosam: note: 1 image left out, for names that end in none of _dapi, _gfp: overview\n"
     assert "2 images segmented, 4 objects found" in out
     np.testing.assert_array_equal(read_labels(tmp_path / "out" / "a_labels.tif"), TRUTH)
     assert read_image(tmp_path / "out" / "a_overlay.png").shape == (60, 60, 3)
@@ -165,8 +165,10 @@ def test_one_truth_for_one_image_whatever_their_names_and_semantic_ones(autosam,
         return whole(segmenter, image, truth, **rest)
 
     monkeypatch.setattr(batch, "segment_with_oracle", spied)
-    assert "--components" in autosam("a.tif", "--oracle-mask", "liver.tif")[1]
-    assert "--components" not in autosam("a.tif", "--oracle-mask", "liver.tif", "--components", "--overwrite")[1]
+    err = autosam("a.tif", "--oracle-mask", "liver.tif")[2]
+    assert err.startswith("autosam: note: 1 file of the truth may be semantic")
+    assert "--components makes objects of them" in err
+    assert autosam("a.tif", "--oracle-mask", "liver.tif", "--components", "--overwrite")[2] == ""
     assert np.unique(given[0]).tolist() == [0, 255]
     np.testing.assert_array_equal(given[1], TRUTH)
 

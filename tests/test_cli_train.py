@@ -22,7 +22,7 @@ def data(tmp_path: Path) -> Path:
 
 
 class Command:
-    """`autosam train`, in this process; gives the exit status and what was printed to stderr."""
+    """`autosam train`, in this process; gives the exit status and what was printed to stderr, or by a dry run."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         self._monkeypatch = monkeypatch
@@ -33,8 +33,9 @@ class Command:
         with pytest.raises(SystemExit) as end:
             main()
         printed = self._capsys.readouterr()
-        assert printed.out == "", "stdout is for results"
-        return int(end.value.code or 0), printed.err
+        if "--dry-run" not in arguments:
+            assert printed.out == "", "stdout is for results"
+        return int(end.value.code or 0), printed.out + printed.err
 
     def train(self, data: Path, out: Path, *overrides: str, flags: tuple[str, ...] = ()) -> tuple[int, str]:
         sets = [part for override in (*SMALL, *STEPS, *overrides) for part in ("--set", override)]
@@ -78,11 +79,10 @@ def test_a_run_from_folders_to_a_model(command: Command, data: Path, tmp_path: P
     assert "\r" not in printed
     assert "bfloat16" not in printed
     assert lines[0] == "2 training and 1 validation images, 18 objects to learn from; on cpu"
-    assert [line.partition(":")[0] for line in lines if line.startswith("step")] == [f"step {n}" for n in range(5)]
+    assert len(lines) == 5
     assert lines[1].startswith("step 0: trained parameters: image_encoder ")
-    assert lines[2].startswith("step 1: loss ")
-    assert lines[3].startswith("step 2: ap50 ")
-    assert lines[-2].startswith("step 4: ap50 ")
+    assert lines[2].startswith("step 2: ap50 ")
+    assert lines[3].startswith("step 4: ap50 ")
     assert lines[-1] == f"wrote {out / MODEL}; use it with: autosam segment IMAGE --model {out / MODEL} -o RESULTS"
 
 
@@ -135,7 +135,7 @@ def test_a_dry_run_says_what_would_be_trained_and_writes_nothing(
         assert total >= trained > 0
     memory = ("weights", "gradients", "optimizer", "activations of 2 tiles")
     sizes = [int(rows[name][-1].replace(",", "")) for name in memory]
-    together = int(rows["together, beside the program itself"][-1].replace(",", ""))
+    together = int(rows["total, without the program itself"][-1].replace(",", ""))
     assert 0 < sum(sizes) <= together
     assert printed.splitlines()[-1] == "nothing was trained or written: --dry-run"
     assert command.train(data, tmp_path / "run", flags=("--dry-run",))[0] == 0

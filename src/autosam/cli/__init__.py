@@ -1,53 +1,95 @@
 """The command line: one file per command. Nothing here imports torch, numpy or scipy before a command runs."""
 
 import sys
+import warnings
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
+from autosam.cli import console
 from autosam.cli.data import data
 from autosam.cli.evaluate import evaluate
 from autosam.cli.models import models
 from autosam.cli.segment import segment
+from autosam.cli.settings import settings
 from autosam.cli.sweep import sweep
 from autosam.cli.train import train
 from autosam.cli.tune import tune
+from autosam.cli.usage import FOR_ALL, HELP_OPTIONS, Command, UsageError, global_options_first, one_line
 from autosam.errors import AutosamError
 
 app = typer.Typer(
     name="autosam",
-    help="Find every mitochondrion in electron micrographs, or what a model of your own knows, without clicking.",
-    no_args_is_help=True,
-    add_completion=False,
+    help="Find every object in microscopy images without clicking: mitochondria, nuclei, or what a model of "
+    "your own knows.",
+    context_settings=HELP_OPTIONS,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-app.command()(segment)
-app.command()(train)
-app.command()(evaluate)
-app.command()(sweep)
-app.command()(tune)
+for command in (segment, train, evaluate, sweep, tune, settings):
+    app.command(cls=Command, epilog=FOR_ALL)(command)
 app.add_typer(data, name="data")
 app.add_typer(models, name="models")
 
 
 @app.callback(invoke_without_command=True)
-def _version(version: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
+def _options(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Say more on stderr: settings, times, warnings.")
+    ] = False,
+    log: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Append all that is said to this file, too, with times.")
+    ] = None,
+) -> None:
     if version:
         from autosam import __version__
 
         typer.echo(f"autosam {__version__}")
         raise typer.Exit
+    if quiet and verbose:
+        raise typer.BadParameter("--quiet and --verbose exclude each other")
+    console.set_up(quiet=quiet, verbose=verbose, log=log)
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(2)
 
 
 def main() -> None:
     """Run a command; turn a user's error into one line on stderr and exit status 2."""
+    show_warning, warnings.showwarning = warnings.showwarning, _Warnings().show  # type: ignore[assignment]
     try:
-        app()
+        status = app(global_options_first(sys.argv[1:]), prog_name="autosam", standalone_mode=False) or 0
+    except UsageError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            typer.echo(error.format_message())
+        else:
+            console.error(one_line(error))
+        status = 2
     except AutosamError as error:
-        typer.echo(f"autosam: {error}", err=True)
-        sys.exit(2)
+        console.error(str(error))
+        status = 2
     except OSError as error:
         # What the commands do not expect themselves, such as stdout on a full disk.
-        typer.echo(
-            f"autosam: {error.strerror or error}{f': {error.filename}' if error.filename else ''}", err=True
-        )
-        sys.exit(2)
+        console.error(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
+        status = 2
+    finally:
+        warnings.showwarning = show_warning
+    sys.exit(status)
+
+
+class _Warnings:
+    """Python's warnings in the words of the command line, each of them once."""
+
+    def __init__(self) -> None:
+        self._shown: set[str] = set()
+
+    def show(self, message: Warning | str, category: type[Warning], *_: object) -> None:
+        """Tell the user about old names; other warnings are for developers."""
+        if str(message) not in self._shown:
+            self._shown.add(str(message))
+            tell = console.note if category.__name__ == "OldNameWarning" else console.detail
+            tell(str(message))

@@ -1,5 +1,125 @@
-"""Where the commands talk to a person: stderr, so that stdout stays free for results."""
+"""What the commands say: results to stdout, the rest to stderr, and everything to a log file if wanted."""
 
+import io
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import typer
 from rich.console import Console
 
+if TYPE_CHECKING:
+    from rich.table import Table
+
 console = Console(stderr=True, highlight=False, soft_wrap=True)
+"""Where progress is shown, so that stdout stays free for results."""
+
+
+class _Wanted:
+    """What the user of this process wants to be told."""
+
+    quiet = False
+    verbose = False
+    log: IO[str] | None = None
+
+
+def set_up(*, quiet: bool = False, verbose: bool = False, log: Path | None = None) -> None:
+    """Follow the options ``--quiet``, ``--verbose`` and ``--log``.
+
+    Raises
+    ------
+    OutputError
+        If the log file cannot be opened.
+    """
+    from autosam.errors import OutputError
+
+    if _Wanted.log is not None:
+        _Wanted.log.close()
+    _Wanted.quiet, _Wanted.verbose, _Wanted.log = quiet, verbose, None
+    if log is not None:
+        try:
+            _Wanted.log = log.open("a", encoding="utf-8", buffering=1)
+        except OSError as error:
+            raise OutputError(f"--log {log} cannot be written: {error.strerror or error}") from error
+        _write_log(f"autosam {' '.join(sys.argv[1:])}")
+
+
+def result(*parts: "str | Table", fold: bool = False) -> None:
+    """Print what the user asked for to stdout, even with ``--quiet``.
+
+    Parameters
+    ----------
+    *parts : str or rich.table.Table
+    fold : bool
+        On a terminal, fold long cells to its width. Otherwise a row is as wide as its cells: rich would cut
+        numbers to fit, and the terminal can wrap lines itself.
+    """
+    width = None if fold and sys.stdout.isatty() else 1000
+    for part in parts:
+        if isinstance(part, str):
+            typer.echo(part)
+        else:
+            Console(width=width, highlight=False).print(part)
+        _write_log(part)
+
+
+def say(text: str) -> None:
+    """Tell on stdout what was done, unless ``--quiet``."""
+    if not _Wanted.quiet:
+        typer.echo(text)
+    _write_log(text)
+
+
+def news(text: str, *, shown: bool = True) -> None:
+    """Tell on stderr what is going on, unless ``--quiet``; only in the log where it is not to be shown."""
+    if shown and not _Wanted.quiet:
+        console.print(text, markup=False)
+    _write_log(text)
+
+
+def note(text: str) -> None:
+    """Give the user on stderr something to consider, unless ``--quiet``."""
+    news(f"autosam: note: {text}")
+
+
+def detail(text: str) -> None:
+    """Tell on stderr what only ``--verbose`` wants to know."""
+    if _Wanted.verbose:
+        news(text)
+
+
+def error(text: str) -> None:
+    """Tell on stderr what went wrong."""
+    console.print(f"autosam: {text}", markup=False)
+    _write_log(f"autosam: {text}")
+
+
+def shows_progress() -> bool:
+    """Tell whether a person looks at a terminal and wants to see bars."""
+    return console.is_terminal and not _Wanted.quiet
+
+
+@contextmanager
+def interruptible(then: str | Callable[[], str]) -> Iterator[None]:
+    """Let Ctrl-C end a command with one line, which tells how to go on, and exit status 130."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        news(f"autosam: interrupted; {then if isinstance(then, str) else then()}")
+        raise typer.Exit(130) from None
+
+
+def _write_log(part: "str | Table") -> None:
+    if _Wanted.log is None:
+        return
+    text = io.StringIO()
+    Console(file=text, width=1000, highlight=False).print(part, markup=False, soft_wrap=isinstance(part, str))
+    now = time.strftime("%Y-%m-%d %H:%M:%S")
+    try:
+        _Wanted.log.writelines(f"{now} {line}\n" for line in text.getvalue().splitlines())
+    except OSError as fault:
+        name, _Wanted.log = _Wanted.log.name, None
+        note(f"{name} cannot be written any more: {fault.strerror or fault}")

@@ -1,43 +1,49 @@
-"""`autosam data`: public and own data sets into one form, and what is done with it there."""
+"""`autosam data`: public data sets and your own in one form, and what is done with them there."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autosam.cli.data_tools import check, patches, show, split
-from autosam.cli.progress import image_progress
+from autosam.cli.console import interruptible, note, result, say
+from autosam.cli.data_check import check
+from autosam.cli.data_tools import patches, show, split
+from autosam.cli.progress import progress
+from autosam.cli.usage import FOR_ALL, HELP_OPTIONS, Command
 
-data = typer.Typer(help="Import data sets, check, show, split and cut them.", no_args_is_help=True)
-data.command()(check)
-data.command()(show)
-data.command()(split)
-data.command()(patches)
+if TYPE_CHECKING:
+    from autosam.data.store import Store
+
+data = typer.Typer(
+    help="Import data sets, and check, show, split and cut them.",
+    no_args_is_help=True,
+    context_settings=HELP_OPTIONS,
+    rich_markup_mode=None,
+)
+for command in (check, show, split, patches):
+    data.command(cls=Command, epilog=FOR_ALL)(command)
 
 
-@data.command("sources")
+@data.command("sources", cls=Command, epilog=FOR_ALL)
 def list_sources() -> None:
-    """List the layouts that import reads."""
+    """List the data sets and layouts that import reads."""
     from autosam.data.sources import SOURCES
 
     width = max(len(source.name) for source in SOURCES)
     for source in SOURCES:
         targets = f" [--target {'|'.join(source.targets)}]" if source.targets else ""
-        typer.echo(f"{source.name:{width}}  {source.layout}{targets}")
+        result(f"{source.name:{width}}  {source.layout}{targets}")
 
 
-@data.command("import")
+@data.command("import", cls=Command, epilog=FOR_ALL)
 def import_data(
     path: Annotated[
-        str,
-        typer.Argument(
-            metavar="PATH", help="Folder or file of the release, or file.h5:/dataset.", show_default=False
-        ),
+        str, typer.Argument(metavar="PATH", help="Folder or file of the release, or FILE.h5:/DATASET.")
     ],
     labels: Annotated[
         str | None,
         typer.Argument(
-            metavar="[LABELS]", help="The labels, where the layout has them apart: folder, file, dataset or name."
+            metavar="[LABELS]", help="Labels, where the layout keeps them apart: folder, file, dataset or name."
         ),
     ] = None,
     output: Annotated[
@@ -46,11 +52,11 @@ def import_data(
             "-o",
             "--output",
             metavar="STORE",
-            help="The store to be: .h5 or .zarr. [SOURCE.h5]",
+            help="The new store: .h5 or .zarr. [SOURCE.h5]",
         ),
     ] = None,
     source: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Layout, see `autosam data sources`. By default guessed.")
+        str | None, typer.Option(metavar="NAME", help="Layout, see autosam data sources. [guessed]")
     ] = None,
     target: Annotated[
         str | None, typer.Option(metavar="NAME", help="Which objects: vnc has mitochondria and neurites.")
@@ -58,17 +64,17 @@ def import_data(
     instances: Annotated[
         str | None,
         typer.Option(
-            metavar="HOW",
-            help="published: ids as they are · components-2d, components-3d: connected components of all that is "
-            "not 0. By default components-2d for sources with semantic masks, else published.",
+            metavar="published|components-2d|components-3d",
+            help="published: ids as they are. components-2d, components-3d: connected components of all that is "
+            "not 0. [components-2d for semantic masks, else published]",
         ),
     ] = None,
     min_size: Annotated[
         int | None,
-        typer.Option(min=1, metavar="VOXELS", help="Smallest component; others become background. [50]"),
+        typer.Option(min=1, metavar="VOXELS", help="Smallest component; smaller ones become background. [50]"),
     ] = None,
     voxel_size: Annotated[
-        str | None, typer.Option(metavar="Z,Y,X", help="In nm, where the source does not say it.")
+        str | None, typer.Option(metavar="Z,Y,X", help="Voxel size in nm, where the source does not say it.")
     ] = None,
     license: Annotated[str | None, typer.Option(metavar="TEXT", help="Terms of use, for the manifest.")] = None,
     citation: Annotated[str | None, typer.Option(metavar="TEXT", help="What to cite, for the manifest.")] = None,
@@ -76,55 +82,59 @@ def import_data(
         bool, typer.Option("--stack", help="The images of a folder are slices of one volume, z in their names.")
     ] = False,
     unlabeled: Annotated[
-        bool, typer.Option("--unlabeled", help="Import slices without labels too, such as a hidden test set's.")
+        bool, typer.Option("--unlabeled", help="Also import slices without labels, such as a hidden test set.")
     ] = False,
     restart: Annotated[
-        bool, typer.Option("--restart", help="Begin anew instead of going on, and replace an older store.")
+        bool, typer.Option("--restart", help="Start over instead of going on, and replace an older store.")
     ] = False,
 ) -> None:
-    """Bring a data set into a store: one form for all, with its license, voxel size and origin written down.
+    """Bring a data set into a store.
 
-    An import that is interrupted goes on where it stopped when the command is repeated.
+    A store has one form for all data sets and keeps license, voxel size and origin. An interrupted import goes on
+    where it stopped when the command is repeated.
     """
     from autosam.data.importing import INSTANCES, Terms, import_release
     from autosam.data.sources import open_release
     from autosam.errors import InputError
 
     if instances is not None and instances not in INSTANCES:
-        raise InputError(f"--instances {instances} is unknown; wanted {', '.join(INSTANCES)}.")
+        raise InputError(f"--instances {instances} is unknown; choose one of {', '.join(INSTANCES)}")
     release = open_release(path, labels, source=source, target=target, stack=stack)
-    place = output or Path(f"{release.source}.h5")
     total = sum(piece.labeled or unlabeled for piece in release.slices)
-    with image_progress("importing") as bar:
-        steps = {step: bar.add_task(step, total=total) for step in ("read", "pack")}
+    origin = (Path(path).resolve(), labels, target, total)
+    doing = {"read": "reading", "pack": "packing"}
+    with (
+        interruptible("the same command goes on where it stopped"),
+        progress("importing", len(doing) * total, "steps") as bar,
+    ):
         store, notes = import_release(
             release,
-            place,
+            output or Path(f"{release.source}.h5"),
             instances=instances,  # type: ignore[arg-type]
             min_size=min_size,
             unlabeled=unlabeled,
             terms=Terms(license, citation, _voxel_size(voxel_size)),
-            origin=" ".join(
-                str(part) for part in (Path(path).resolve(), labels, target, total) if part is not None
-            ),
+            origin=" ".join(str(part) for part in origin if part is not None),
             restart=restart,
-            tick=lambda step: bar.advance(steps[step]),
+            tick=lambda step: bar.advance(doing[step]),
         )
-    volumes = f" in {len(store.volumes)} volume(s)" if store.volumes else ""
+    _describe(store, notes)
+
+
+def _describe(store: "Store", notes: list[str]) -> None:
     manifest = store.manifest
+    volumes = f" in {len(store.volumes)} volume(s)" if store.volumes else ""
     # Lone images have no depth.
     size = tuple(n for n in manifest.voxel_size_nm or () if n > 0)
     axes = "z, y, x" if len(size) == 3 else "y, x"
-    typer.echo(f"{store.path}: {len(store)} image(s){volumes} from {manifest.source}.")
-    typer.echo(f"instances   {manifest.instances}; ids hold in {manifest.ids}")
-    typer.echo(
-        f"voxel size  {' × '.join(f'{n:g}' for n in size)} nm ({axes})" if size else "voxel size  not known"
-    )
-    typer.echo(f"license     {manifest.license}")
+    say(f"{store.path}: {len(store)} image(s){volumes} from {manifest.source}.")
+    say(f"instances   {manifest.instances}; ids hold in {manifest.ids}")
+    say(f"voxel size  {' × '.join(f'{n:g}' for n in size)} nm ({axes})" if size else "voxel size  not known")
+    say(f"license     {manifest.license}")
     if manifest.citation:
-        typer.echo(f"cite        {manifest.citation}")
-    for note in (*manifest.notes, *notes):
-        typer.echo(f"note: {note}.")
+        say(f"cite        {manifest.citation}")
+    for text in (*manifest.notes, *notes):
+        note(f"{text}.")
 
 
 def _voxel_size(text: str | None) -> tuple[float, float, float] | None:
@@ -135,7 +145,7 @@ def _voxel_size(text: str | None) -> tuple[float, float, float] | None:
     try:
         z, y, x = (float(part) for part in text.split(","))
     except ValueError:
-        raise InputError(f"--voxel-size {text} is not three numbers; wanted Z,Y,X in nm, as in 30,8,8.") from None
+        raise InputError(f"--voxel-size {text} is not three numbers; write Z,Y,X in nm, such as 30,8,8") from None
     if not (0 <= z < 1e9 and 0 < y < 1e9 and 0 < x < 1e9):
-        raise InputError(f"--voxel-size {text}: wanted y and x above 0, z 0 (single images) or above, in nm.")
+        raise InputError(f"--voxel-size {text}: wanted y and x above 0, z 0 (single images) or above, in nm")
     return z, y, x

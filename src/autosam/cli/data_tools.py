@@ -1,22 +1,18 @@
-"""`autosam data split|patches|check|show`: what is done with a store once it is there."""
+"""`autosam data split|patches|show`: what is done with a store once it is there."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autosam.cli.data_check import check
-from autosam.cli.progress import count, image_progress
+from autosam.cli.console import say
+from autosam.cli.options import StorePath
+from autosam.cli.progress import progress
+from autosam.cli.words import count
 
 if TYPE_CHECKING:
     from autosam.data.split import Splits
     from autosam.data.store import Store
-
-__all__ = ["check", "patches", "show", "split"]
-
-StorePath = Annotated[
-    Path, typer.Argument(metavar="STORE", help="A store that `autosam data import` made.", show_default=False)
-]
 
 
 def split(
@@ -24,9 +20,9 @@ def split(
     by: Annotated[
         str | None,
         typer.Option(
-            metavar="METHOD",
-            help="blocks: runs of slices along z, with gaps · volume: whole volumes · group: whole groups · "
-            "random: single images, group by group. By default blocks where there are volumes, else random.",
+            metavar="blocks|volume|group|random",
+            help="blocks: runs of slices along z, with gaps. volume: whole volumes. group: whole groups. random: "
+            "single images, group by group. [blocks where there are volumes, else random]",
         ),
     ] = None,
     fractions: Annotated[
@@ -35,27 +31,28 @@ def split(
     gap: Annotated[
         int | None,
         typer.Option(
-            min=0, metavar="Z", help="With blocks: z left out between parts. By default 50 nm, at least 1 slice."
+            min=0, metavar="Z", help="With blocks: slices left out between parts. [50 nm, at least 1 slice]"
         ),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, help="Of the shuffle, with volume, group and random. [0]")
+        int | None,
+        typer.Option(min=0, metavar="N", help="Seed of the shuffle, with volume, group and random. [0]"),
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="With random: deal out single slices of a volume nevertheless.")
+        bool, typer.Option("--force", help="With random: allow slices of one volume in different parts.")
     ] = False,
     given: Annotated[
         str | None,
         typer.Option(
             "--from",
             metavar="FILE.json[:SOURCE]",
-            help="Take the parts from lists of names, {source: {train: [...], val: [...]}}, instead.",
+            help="Take the parts from lists of names instead: {source: {train: [...], val: [...]}}.",
         ),
     ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--output", metavar="FILE.json", help="Write the lists too: what data.split of a config names."
+            "-o", "--output", metavar="FILE.json", help="Also write the lists, for data.split of a config."
         ),
     ] = None,
     source: Annotated[
@@ -65,7 +62,11 @@ def split(
         bool, typer.Option("--overwrite", help="Replace the parts that the images are in already.")
     ] = False,
 ) -> None:
-    """Put every image into train, val or test, so that no part has seen another one's scene."""
+    """Put every image into train, val or test.
+
+    Images that show the same place stay in one part.
+    """
+    from autosam.data.given_split import write_lists
     from autosam.data.split import as_lists, default_method
     from autosam.data.store import Store
     from autosam.errors import ConfigError, InputError
@@ -82,29 +83,25 @@ def split(
     ):
         if came and not fits:
             wanted = "-o FILE.json" if option == "--source" else f"another method than {method}"
-            raise ConfigError(f"{option} came but has no effect: it needs {wanted}; leave it out.")
+            raise ConfigError(f"{option} came but has no effect: it needs {wanted}; leave it out")
     before = as_lists(opened.items, {item.name: item.split for item in opened.items})
     if any(before.values()) and not overwrite:
         counts = ", ".join(f"{len(names)} {part}" for part, names in before.items())
-        raise InputError(f"{store} is split already ({counts}); add --overwrite to split it anew.")
+        raise InputError(f"{store} is split already ({counts}); add --overwrite to split it anew")
     if given is not None:
         splits, how = _given(opened, given)
     else:
         splits, how = _divided(opened, method, fractions, gap, seed or 0, force)
     lists = as_lists(opened.items, splits)
     if output is not None:
-        _write_lists(output, source or opened.manifest.source, lists)
+        write_lists(output, source or opened.manifest.source, lists)
     opened.with_splits(splits)
     left = len(splits) - sum(map(len, lists.values()))
     where = "in no part" if given is not None else "in the gaps, in no part"
-    typer.echo(
-        f"{store} is split {how}: "
-        + ", ".join(f"{part} {len(names)}" for part, names in lists.items())
-        + (f"; {left} {where}" if left else "")
-        + "."
-    )
+    parts = ", ".join(f"{part} {len(names)}" for part, names in lists.items())
+    say(f"{store} is split {how}: {parts}{f'; {left} {where}' if left else ''}.")
     if output is not None:
-        typer.echo(f"The lists are in {output}.")
+        say(f"The lists are in {output}.")
 
 
 def _given(store: "Store", text: str) -> "tuple[Splits, str]":
@@ -132,15 +129,13 @@ def _divided(
 
 def patches(
     store: StorePath,
-    out: Annotated[
-        Path, typer.Argument(metavar="OUT", help="The new store: .h5, .zarr, or a folder.", show_default=False)
-    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The new store: .h5 or .zarr.")],
     size: Annotated[int, typer.Option(min=1, metavar="PIXELS", help="Side of a patch.")] = 256,
     stride: Annotated[
-        int | None, typer.Option(min=1, metavar="PIXELS", help="From one patch to the next. [the size]")
+        int | None, typer.Option(min=1, metavar="PIXELS", help="Step from one patch to the next. [the size]")
     ] = None,
     cover: Annotated[
-        bool, typer.Option("--cover", help="Cover what is left over at the border too, with more overlap.")
+        bool, typer.Option("--cover", help="Also cover what is left over at the borders, with more overlap.")
     ] = False,
     drop_empty: Annotated[bool, typer.Option("--drop-empty", help="Drop patches without foreground.")] = False,
     min_foreground: Annotated[
@@ -150,14 +145,16 @@ def patches(
         bool, typer.Option("--restart", help="Replace OUT, and what an interrupted run left of it.")
     ] = False,
 ) -> None:
-    """Cut every image into patches. Split the store before: patches keep the part of their image."""
+    """Cut every image into patches.
+
+    Split the store first: a patch stays in the part of its image.
+    """
     from autosam.data.patches import write_patches
     from autosam.data.store import Store
 
     opened = Store.open(store)
-    with image_progress("cutting") as bar:
-        task = bar.add_task("cutting", total=len(opened))
-        result = write_patches(
+    with progress("cutting", len(opened)) as bar:
+        made = write_patches(
             opened,
             out,
             size=size,
@@ -165,25 +162,24 @@ def patches(
             cover=cover,
             min_foreground=max(min_foreground, int(drop_empty)),
             restart=restart,
-            tick=lambda: bar.advance(task),
+            tick=bar.advance,
         )
-    dropped = f", {result.dropped:,} dropped for want of foreground" if drop_empty or min_foreground else ""
-    gave = f"{count(result.images, 'image')} gave {count(result.kept, 'patch', 'patches')} of {size} × {size}"
-    typer.echo(f"{gave}{dropped}: {out}.")
-    if result.too_small:
-        typer.echo(f"Smaller than a patch, without any: {count(result.too_small, 'image')}.")
+    dropped = f", {made.dropped:,} dropped for want of foreground" if drop_empty or min_foreground else ""
+    gave = f"{count(made.images, 'image')} gave {count(made.kept, 'patch', 'patches')} of {size} × {size}"
+    say(f"{gave}{dropped}: {out}.")
+    if made.too_small:
+        say(f"Too small for a patch, and left out: {count(made.too_small, 'image')}.")
 
 
 def show(
     store: StorePath,
-    which: Annotated[
-        list[str],
-        typer.Argument(metavar="IMAGE...", help="Names, or positions counted from 0.", show_default=False),
-    ],
+    which: Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Names, or positions counted from zero.")],
     output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="FOLDER", help="For NAME_overlay.png.")
+        Path, typer.Option("-o", "--output", metavar="FOLDER", help="Folder for NAME_overlay.png.")
     ] = Path(),
-    fill: Annotated[float, typer.Option(min=0, max=1, help="Color inside the objects; 0: outlines alone.")] = 0.2,
+    fill: Annotated[
+        float, typer.Option(min=0, max=1, metavar="SHARE", help="Color inside the objects; 0 draws outlines only.")
+    ] = 0.2,
 ) -> None:
     """Draw images with their objects."""
     import numpy as np
@@ -207,9 +203,7 @@ def show(
         file = output / f"{name}_overlay.png"
         write_png(file, picture)
         size = " × ".join(map(str, item.shape))
-        typer.echo(
-            f"{file}: {size} {item.dtype}, {said}, part {item.split or 'none'}, group {item.group or 'none'}"
-        )
+        say(f"{file}: {size} {item.dtype}, {said}, part {item.split or 'none'}, group {item.group or 'none'}")
 
 
 def _find(store: "Store", text: str) -> str:
@@ -217,23 +211,3 @@ def _find(store: "Store", text: str) -> str:
     if text.isdecimal() and text not in {item.name for item in store.items}:
         return store.item(int(text)).name
     return store.item(text).name
-
-
-def _write_lists(output: Path, source: str, lists: dict[str, list[str]]) -> None:
-    """Write a source's lists, and keep those of other sources that the file has."""
-    import json
-
-    from autosam.errors import InputError
-    from autosam.images import write_json
-
-    content: dict[str, object] = {}
-    if output.exists():
-        try:
-            content = json.loads(output.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"{output} exists and cannot be read as JSON ({error}); choose another name."
-            ) from error
-        if not isinstance(content, dict):
-            raise InputError(f"{output} exists and is no split file; choose another name.")
-    write_json(output, content | {source: lists})

@@ -6,9 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from autosam.cli.console import say
+from autosam.cli.progress import progress
+
 if TYPE_CHECKING:
     from autosam.evaluation.pairing import Pair
-    from autosam.evaluation.scoring import FileScores
+    from autosam.evaluation.scoring import Ranking
+    from autosam.evaluation.tables import Summary
+    from autosam.metrics.bootstrap import Interval
     from autosam.metrics.scores import Protocol
 
 
@@ -41,52 +46,51 @@ def evaluate(
     places: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="PRED TRUTH",
-            help="Predicted and true labels: files, folders (such as segment's -o), quoted patterns, or stores of "
-            "autosam data import. With --compare: A B C ... TRUTH. With --pairs: none.",
+            metavar="[PRED... TRUTH]",
+            help="Predicted and true labels: files, folders (such as the output of segment), quoted patterns, or "
+            "stores. With --compare: A B C ... TRUTH. With --pairs: none.",
             show_default=False,
         ),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", metavar="OUT", help="Folder for evaluation.csv and evaluation.json."),
+        typer.Option("-o", "--output", metavar="FOLDER", help="Folder for evaluation.csv and evaluation.json."),
     ] = None,
     compare: Annotated[
-        bool,
-        typer.Option("--compare", help="Put several predictions side by side: --compare A B C TRUTH."),
+        bool, typer.Option("--compare", help="Compare several predictions: --compare A B C TRUTH.")
     ] = False,
     figures: Annotated[
-        bool, typer.Option("--figures", help="Draw error maps and curves into OUT/figures; needs -o.")
+        bool, typer.Option("--figures", help="Draw error maps and curves into FOLDER/figures; needs -o.")
     ] = False,
     diagnose: Annotated[
         bool,
         typer.Option(
             "--diagnose",
-            help="Segment the images of PRED, a folder of segment, again, and say where objects are lost.",
+            help="Segment the images of PRED, an output folder of segment, again and tell where objects are lost.",
         ),
     ] = False,
     device: Annotated[
         str | None,
-        typer.Option(help="With --diagnose: auto, cpu, cuda, cuda:1 ... [auto]", show_default=False),
+        typer.Option(
+            metavar="DEVICE", help="With --diagnose: auto, cpu, cuda, cuda:1 ... [auto]", show_default=False
+        ),
     ] = None,
     components: Annotated[
-        bool, typer.Option("--components", help="The truth is semantic: its components are the instances.")
+        bool, typer.Option("--components", help="The truth is semantic: its connected components are the objects.")
     ] = False,
     pred_components: Annotated[
         bool, typer.Option("--pred-components", help="The same for the prediction.")
     ] = False,
     min_size: Annotated[
         int | None,
-        typer.Option(
-            min=1, metavar="PIXELS", help="Smallest component, with --components; others are dropped. [50]"
-        ),
+        typer.Option(min=1, metavar="PIXELS", help="With --components: drop components smaller than this. [50]"),
     ] = None,
     lists: Annotated[
         list[str] | None,
         typer.Option(
             "--list",
             metavar="FILE[:KEY]",
-            help="Compare these stems alone: a text file or splits.json:epfl.val.",
+            help="Compare only these names: a text file, or splits.json:epfl.val. May be repeated.",
         ),
     ] = None,
     pairs: Annotated[
@@ -100,23 +104,34 @@ def evaluate(
     ] = None,
     ap: Annotated[
         list[Ap] | None,
-        typer.Option(help="Average precisions to print; may be given several times. [dsb]", show_default=False),
+        typer.Option(
+            metavar="dsb|coco|mitoem2020",
+            help="Average precision to print. May be repeated. [dsb]",
+            show_default=False,
+        ),
     ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="dsb: a match has IoU > t instead of >= t.")] = False,
-    rand: Annotated[Rand, typer.Option(help="The adapted Rand error.")] = Rand.SNEMI3D,
+    strict: Annotated[bool, typer.Option("--strict", help="dsb: a match has IoU > t, not IoU >= t.")] = False,
+    rand: Annotated[
+        Rand,
+        typer.Option(
+            metavar="snemi3d|skimage|foreground|singletons", help="Definition of the adapted Rand error."
+        ),
+    ] = Rand.SNEMI3D,
     max_dets: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="coco, mitoem2020: count the N best of an image. [all]")
+        int | None,
+        typer.Option(min=1, metavar="N", help="coco, mitoem2020: count the N best objects of an image. [all]"),
     ] = None,
     scores: Annotated[
         ScoresFrom | None,
         typer.Option(
+            metavar="auto|table|size",
             help="coco, mitoem2020: rank by NAME_instances.csv or by size. [table where all have one]",
             show_default=False,
         ),
     ] = None,
     sizes: Annotated[
         str | None,
-        typer.Option(metavar="N,N", help="AP by size too, in classes bounded by these numbers of voxels."),
+        typer.Option(metavar="N,N", help="Also AP by size, in classes bounded by these numbers of voxels."),
     ] = None,
     bootstrap: Annotated[
         int,
@@ -124,100 +139,103 @@ def evaluate(
             min=0, max=100_000, metavar="N", help="Resamples of the images for 95 % intervals; 0 for none."
         ),
     ] = 1000,
-    seed: Annotated[int, typer.Option(min=0, help="Of the resamples.")] = 0,
-    wide: Annotated[bool, typer.Option("--wide", help="Print VOI, CREMI score, PQ, AJI and AJI+, too.")] = False,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the resamples.")] = 0,
+    wide: Annotated[bool, typer.Option("--wide", help="Also print VOI, CREMI score, PQ, AJI and AJI+.")] = False,
 ) -> None:
     """Score predicted labels against the truth, paired by name."""
     from autosam.cli.evaluation_diagnosis import diagnose_results, open_diagnosed
     from autosam.cli.evaluation_tables import print_results
-    from autosam.errors import InputError, OutputError
-    from autosam.evaluation.tables import count_of, summarize, write_results
+    from autosam.errors import OutputError
+    from autosam.evaluation.scoring import score_predictions
+    from autosam.evaluation.tables import count_of, summarize
     from autosam.metrics.bootstrap import paired_differences
-    from autosam.metrics.definitions import definitions
-    from autosam.metrics.ranked_precision import RankedConvention
-    from autosam.metrics.scores import Protocol
 
-    _check_places(places or [], compare, pairs, lists)
-    if min_size is not None and not (components or pred_components):
-        raise InputError("--min-size came without --components or --pred-components: add one or leave it out")
+    given = places or []
+    _check_places(given, compare, pairs, lists)
     chosen = list(dict.fromkeys(ap or [Ap.DSB]))
-    known: tuple[RankedConvention, ...] = ("coco", "mitoem2020")
-    ranked = tuple(name for a in chosen for name in known if a == name)
-    for option, value in (("--max-dets", max_dets), ("--scores", scores)):
-        if value is not None and not ranked:
-            raise InputError(f"{option} came without --ap coco or --ap mitoem2020: add one or leave it out")
-    if device is not None and not diagnose:
-        raise InputError(
-            "--device came without --diagnose, which alone runs a model: add it or leave --device out"
-        )
-    if figures and output is None:
-        raise InputError("--figures came without -o: give the folder that they go to")
+    ranked = chosen != [Ap.DSB]
+    _check_needs(
+        ("--min-size", min_size, components or pred_components, "--components or --pred-components"),
+        ("--max-dets", max_dets, ranked, "--ap coco or --ap mitoem2020"),
+        ("--scores", scores, ranked, "--ap coco or --ap mitoem2020"),
+        ("--device", device, diagnose, "--diagnose, which alone runs a model"),
+        ("--figures", figures or None, output, "-o, the folder that they go to"),
+    )
     if output is not None and output.exists() and not output.is_dir():
         raise OutputError(f"{output} is a file: give -o a folder")
-    protocol = Protocol(
-        strict=strict, rand=rand.value, ranked=ranked, max_dets=max_dets, size_bounds=_size_bounds(sizes)
-    )
-    protocol.size_classes("dsb")  # refuses bounds that do not ascend before anything is read
+    protocol = _protocol(chosen, strict, rand, max_dets, sizes)
     alone = {"--compare": compare, "--pairs": pairs, "--pred-components": pred_components, "--strict": strict}
-    run = open_diagnosed(places or [], alone, device=device or "auto") if diagnose else None
+    run = open_diagnosed(given, alone, device=device or "auto") if diagnose else None
     size = 50 if min_size is None else min_size
-    truth_size, pred_size = size if components else None, size if pred_components else None
-    paired, said = _listed(pairs) if pairs is not None else _paired(places or [], lists)
-    ranking = (scores or ScoresFrom.AUTO).value
-    scored = _score(paired, protocol, truth_size, pred_size, ranking)
-    preds = list(paired)
-    names = [pair.name for pair in paired[preds[0]]]
-    summaries = {
-        place: summarize(names, found.scores, resamples=bootstrap, seed=seed) for place, found in scored.items()
+    sides = {"truth_size": size if components else None, "pred_size": size if pred_components else None}
+    paired, notes = _listed_pairs(pairs) if pairs is not None else _paired(given, lists)
+    ranking: Ranking = (scores or ScoresFrom.AUTO).value
+    with progress("evaluating", sum(map(len, paired.values()))) as bar:
+        scored = score_predictions(
+            paired, protocol=protocol, ranking=ranking, **sides, progress=lambda done, _: bar.update(done)
+        )
+    (first, *others), sampling = paired, {"resamples": bootstrap, "seed": seed}
+    names = [pair.name for pair in paired[first]]
+    summaries = {place: summarize(names, found.scores, **sampling) for place, found in scored.items()}
+    differences = {
+        place: paired_differences(scored[first].scores, scored[place].scores, **sampling) for place in others
     }
-
-    images = count_of(len(names))
-    header = (
-        f"{pairs}: {images}" if pairs is not None else f"{', '.join(preds)} against {(places or [])[-1]}: {images}"
-    )
-    notes = [*said, *dict.fromkeys(note for found in scored.values() for note in found.notes)]
-    made = [side for side, wanted in (("truth", components), ("prediction", pred_components)) if wanted]
-    if made:
-        how = f"connected components (8 neighbors, 26 in 3D) of at least {size} px"
-        notes.insert(0, f"instances of the {' and of the '.join(made)} are the {how} of semantic masks")
-    differences = {}
-    if compare:
-        first = scored[preds[0]].scores
-        for place in preds[1:]:
-            differences[place] = paired_differences(first, scored[place].scores, resamples=bootstrap, seed=seed)
-    print_results(
-        header,
-        notes,
-        summaries,
-        differences,
-        protocol=protocol,
-        dsb=Ap.DSB in chosen,
-        wide=wide,
-        resamples=bootstrap,
-    )
-
+    compared = str(pairs) if pairs is not None else f"{', '.join(paired)} against {given[-1]}"
+    title = f"{compared}: {count_of(len(names))}"
+    scoring_notes = dict.fromkeys(note for found in scored.values() for note in found.notes)
+    notes = [*_said_of_components(size, components, pred_components), *notes, *scoring_notes]
+    dsb = Ap.DSB in chosen
+    print_results(title, notes, summaries, differences, protocol=protocol, dsb=dsb, wide=wide, resamples=bootstrap)
     if output is not None:
         settings = {
             "ap": chosen[0].value if len(chosen) == 1 else [a.value for a in chosen],
-            "strict": strict,
-            "rand": rand.value,
-            "max_dets": max_dets,
-            "size_bounds": list(protocol.size_bounds),
             "bootstrap": bootstrap,
             "seed": seed,
             "components_of_truth": components,
             "components_of_prediction": pred_components,
-            "smallest_component_px": size if made else None,
+            "smallest_component_px": size if components or pred_components else None,
         }
-        about = {"title": header, "settings": settings, "notes": notes, "definitions": definitions(protocol)}
-        written = write_results(output, about, summaries, differences)
-        typer.echo(f"Written: {', '.join(map(str, written))}")
+        _write(output, {"title": title, "settings": settings, "notes": notes}, protocol, summaries, differences)
         if figures:
-            from autosam.cli.evaluation_figures import draw_results
+            from autosam.evaluation.draw_scores import draw_scores
 
-            draw_results(output / "figures", paired, scored, summaries, truth_size, pred_size)
+            draw_scores(output / "figures", paired, scored, summaries, **sides)
+            say(f"Drawn: {output / 'figures'}")
     if run is not None:
-        diagnose_results(run, paired[preds[0]], truth_size, output)
+        diagnose_results(run, paired[first], sides["truth_size"], output)
+
+
+def _protocol(chosen: list[Ap], strict: bool, rand: Rand, max_dets: int | None, sizes: str | None) -> "Protocol":
+    from autosam.metrics.ranked_precision import RankedConvention
+    from autosam.metrics.scores import Protocol
+
+    known: tuple[RankedConvention, ...] = ("coco", "mitoem2020")
+    ranked = tuple(name for a in chosen for name in known if a == name)
+    protocol = Protocol(
+        strict=strict, rand=rand.value, ranked=ranked, max_dets=max_dets, size_bounds=_size_bounds(sizes)
+    )
+    protocol.size_classes("dsb")  # refuses bounds that do not ascend before anything is read
+    return protocol
+
+
+def _write(
+    output: Path,
+    about: dict[str, Any],
+    protocol: "Protocol",
+    summaries: "dict[str, Summary]",
+    differences: "dict[str, dict[str, Interval]]",
+) -> None:
+    from autosam.evaluation.tables import write_results
+    from autosam.metrics.definitions import definitions
+
+    about["settings"] |= {
+        "strict": protocol.strict,
+        "rand": protocol.rand,
+        "max_dets": protocol.max_dets,
+        "size_bounds": list(protocol.size_bounds),
+    }
+    about["definitions"] = definitions(protocol)
+    say(f"Written: {', '.join(map(str, write_results(output, about, summaries, differences)))}")
 
 
 def _size_bounds(text: str | None) -> tuple[int, ...]:
@@ -227,6 +245,21 @@ def _size_bounds(text: str | None) -> tuple[int, ...]:
         return tuple(int(part) for part in text.split(",")) if text else ()
     except ValueError:
         raise InputError(f"--sizes is {text!r}: give whole numbers of voxels, such as 1000,5000") from None
+
+
+def _check_needs(*options: tuple[str, object, object, str]) -> None:
+    """Refuse options that came without another one that they need."""
+    from autosam.errors import InputError
+
+    for option, given, there, needed in options:
+        if given is not None and not there:
+            raise InputError(f"{option} came without {needed}: add that or leave {option} out")
+
+
+def _said_of_components(size: int, truth: bool, pred: bool) -> list[str]:
+    made = [side for side, wanted in (("truth", truth), ("prediction", pred)) if wanted]
+    how = f"connected components (8 neighbors, 26 in 3D) of at least {size} px"
+    return [f"objects of the {' and of the '.join(made)} are the {how} of semantic masks"] if made else []
 
 
 def _check_places(places: list[str], compare: bool, pairs: Path | None, lists: list[str] | None) -> None:
@@ -250,7 +283,7 @@ def _check_places(places: list[str], compare: bool, pairs: Path | None, lists: l
         )
 
 
-def _listed(file: Path) -> "tuple[dict[str, list[Pair]], list[str]]":
+def _listed_pairs(file: Path) -> "tuple[dict[str, list[Pair]], list[str]]":
     from autosam.evaluation.lists import read_pairs
 
     return {str(file): read_pairs(file)}, []
@@ -262,28 +295,3 @@ def _paired(places: list[str], lists: list[str] | None) -> "tuple[dict[str, list
 
     stems = [stem for source in lists for stem in read_stems(source)] if lists else None
     return pair_predictions(places[:-1], places[-1], stems=stems)
-
-
-def _score(
-    pairs: "dict[str, list[Pair]]",
-    protocol: "Protocol",
-    truth_size: int | None,
-    pred_size: int | None,
-    ranking: Any,
-) -> "dict[str, FileScores]":
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-    from autosam.cli.console import console
-    from autosam.evaluation.scoring import score_predictions
-
-    columns = (TextColumn("Evaluating"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=sum(map(len, pairs.values())))
-        return score_predictions(
-            pairs,
-            protocol=protocol,
-            truth_size=truth_size,
-            pred_size=pred_size,
-            ranking=ranking,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
-        )

@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-from rich.console import Console
 from rich.table import Table
+
+from autosam.cli.console import result, say
+from autosam.cli.progress import progress
+from autosam.cli.words import count
 
 if TYPE_CHECKING:
     from autosam.evaluation.diagnosis.diagnose import Diagnosis
@@ -81,17 +83,13 @@ def diagnose_results(
     OutputError
         If a file cannot be written.
     """
-    from autosam.cli.progress import count, image_progress
     from autosam.evaluation.diagnosis.diagnose import diagnose_run
     from autosam.evaluation.diagnosis.draw import draw_diagnosis
     from autosam.evaluation.diagnosis.summary import count_stages, groups_of, write_diagnosis
     from autosam.images import write_png
 
-    with image_progress("diagnosing") as bar:
-        task = bar.add_task("", total=len(pairs))
-        found = diagnose_run(
-            run, pairs, truth_size=truth_size, progress=lambda done, _: bar.update(task, completed=done)
-        )
+    with progress("diagnosing", len(pairs)) as bar:
+        found = diagnose_run(run, pairs, truth_size=truth_size, progress=lambda done, _: bar.update(done))
     notes = []
     other = sum(not image.reproduced for image in found.images)
     if other:
@@ -106,25 +104,16 @@ def diagnose_results(
     figure = output / "diagnosis.png"
     groups = {name: count_stages(images) for name, images in groups_of(found.images).items()}
     write_png(figure, draw_diagnosis(groups, found.examples))
-    typer.echo(f"Written: {table}, {record}, {figure}")
+    say(f"Written: {table}, {record}, {figure}")
 
 
 def _print(run: "RecordedRun", found: "Diagnosis", notes: Sequence[str]) -> None:
     from autosam.evaluation.diagnosis.stages import Stage
     from autosam.evaluation.diagnosis.summary import count_false, count_faults, count_stages, precision_row, share
 
-    # Wider than any table, as in `evaluation_tables`.
-    console = Console(width=1000, highlight=False)
-    console.print(
-        "",
-        f"Where {run.model} with the settings of {run.folder} lost true objects, and where false ones come from:",
-        *(f"note: {note}" for note in notes),
-        sep="\n",
-        markup=False,
-    )
     stages, false = count_stages(found.images), count_false(found.images)
-    faults = ", ".join(f"{count} {fault}" for fault, count in count_faults(found.images).items() if count)
-    table = _table("stage", "true", "share", "", "false", "share", "")
+    faults = ", ".join(f"{number} {fault}" for fault, number in count_faults(found.images).items() if number)
+    lost = _table("stage", "true", "share", "", "false", "share", "")
     for stage, number in stages.items():
         meaning = _MEANING[stage] + (f" ({faults})" if stage is Stage.PROMPT and faults else "")
         cells = [str(number), _percent(share(number, sum(stages.values()))), meaning]
@@ -133,16 +122,17 @@ def _print(run: "RecordedRun", found: "Diagnosis", notes: Sequence[str]) -> None
         else:
             part = share(false[stage], sum(false.values()))
             cells += [str(false[stage]), _percent(part), _MEANING_OF_FALSE[stage]]
-        table.add_row(stage.value, *cells, end_section=stage is Stage.MERGE)
-    table.add_row("all", str(sum(stages.values())), "", "", str(sum(false.values())), "", "", style="bold")
-    console.print(table)
-    console.print()
-    table = _table("prompts", "AP@.5", "AP@.75", "mean AP")
+        lost.add_row(stage.value, *cells, end_section=stage is Stage.MERGE)
+    lost.add_row("all", str(sum(stages.values())), "", "", str(sum(false.values())), "", "", style="bold")
+    precisions = _table("prompts", "AP@.5", "AP@.75", "mean AP")
     for name, precision in found.pooled().items():
-        table.add_row(
+        precisions.add_row(
             name, *("–" if value != value else f"{value:.3f}" for value in precision_row(precision).values())
         )
-    console.print(table)
+    title = (
+        f"Where {run.model} with the settings of {run.folder} lost true objects, and where false ones come from:"
+    )
+    result("", title, *(f"note: {note}" for note in notes), lost, "", precisions)
 
 
 def _table(*titles: str) -> Table:

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from autosam.cli.console import result
 from autosam.evaluation.tables import Summary, count_of
 from autosam.metrics.average_precision import AveragePrecisionConvention
 from autosam.metrics.bootstrap import Interval
@@ -68,16 +68,11 @@ def print_results(
     resamples : int
         Of the intervals, for the legend.
     """
-    # Wider than any table: rich would cut numbers to fit a narrow terminal, which can wrap the lines itself.
-    console = Console(width=1000, highlight=False)
-    console.print(header, *(f"note: {note}" for note in notes), sep="\n", markup=False)
     columns = _columns(protocol, dsb, wide)
     first = next(iter(summaries.values()))
-    if differences:
-        _print_comparison(console, columns, summaries, differences)
-    else:
-        _print_images(console, columns, first)
-    _print_legend(console, protocol, dsb, resamples if first.has_intervals else 0)
+    table = _comparison(columns, summaries, differences) if differences else _images(columns, first)
+    legend = _legend(protocol, dsb, resamples if first.has_intervals else 0)
+    result(header, *(f"note: {note}" for note in notes), table, legend)
 
 
 def _columns(protocol: Protocol, dsb: bool, wide: bool) -> dict[str, str]:
@@ -96,7 +91,7 @@ def _columns(protocol: Protocol, dsb: bool, wide: bool) -> dict[str, str]:
     return columns | (_PRINTED_MORE if wide else {})
 
 
-def _print_images(console: Console, columns: dict[str, str], summary: Summary) -> None:
+def _images(columns: dict[str, str], summary: Summary) -> Table:
     table = _table(columns, "image")
     last = len(summary.names) - 1
     for number, (name, row) in enumerate(zip(summary.names, summary.rows, strict=True)):
@@ -107,15 +102,12 @@ def _print_images(console: Console, columns: dict[str, str], summary: Summary) -
         table.add_row(Text(f"{kind} ({count_of(last + 1)})"), *cells, style="bold")
         if summary.has_intervals:
             table.add_row(Text("  95 % interval"), *(_limits(together[c], c) for c in columns), style="dim")
-    console.print(table)
+    return table
 
 
-def _print_comparison(
-    console: Console,
-    columns: dict[str, str],
-    summaries: dict[str, Summary],
-    differences: dict[str, dict[str, Interval]],
-) -> None:
+def _comparison(
+    columns: dict[str, str], summaries: dict[str, Summary], differences: dict[str, dict[str, Interval]]
+) -> Table:
     table = _table(columns, "pooled")
     for number, (place, summary) in enumerate(summaries.items(), 1):
         table.add_row(Text(place), *(_cell(summary.pooled[c].value, c in _COUNTS) for c in columns), style="bold")
@@ -128,10 +120,10 @@ def _print_comparison(
         table.add_row(Text(f"{place} − {first}"), *cells, style="bold")
         if any(i.low == i.low for i in row.values()):
             table.add_row(Text("  95 % interval"), *(_limits(row[c], c, "+") for c in columns), style="dim")
-    console.print(table)
+    return table
 
 
-def _print_legend(console: Console, protocol: Protocol, dsb: bool, resamples: int) -> None:
+def _legend(protocol: Protocol, dsb: bool, resamples: int) -> str:
     parts = []
     if dsb:
         parts.append(f"AP: TP / (TP + FP + FN){' at IoU > t' if protocol.strict else ''}")
@@ -139,7 +131,7 @@ def _print_legend(console: Console, protocol: Protocol, dsb: bool, resamples: in
     parts += ["mean AP: IoU .50 to .95", f"A-Rand: adapted Rand error, {_RAND_NAMES[protocol.rand]}"]
     if resamples:
         parts.append(f"intervals: {resamples} bootstrap resamples of the images")
-    console.print("; ".join(parts) + ".", markup=False)
+    return "; ".join(parts) + "."
 
 
 def _table(columns: dict[str, str], first: str) -> Table:

@@ -6,13 +6,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from autosam.cli.console import result, say
+from autosam.cli.usage import FOR_ALL, HELP_OPTIONS, Command
+from autosam.cli.words import file_size
+
 if TYPE_CHECKING:
+    from rich.table import Table
     from torch import Tensor
 
-models = typer.Typer(help="List, fetch and look into models.", no_args_is_help=True)
+models = typer.Typer(
+    help="List, fetch and look into models.",
+    no_args_is_help=True,
+    context_settings=HELP_OPTIONS,
+    rich_markup_mode=None,
+)
 
 
-@models.command("list")
+@models.command("list", cls=Command, epilog=FOR_ALL)
 def list_models() -> None:
     """List the bundled models and the published weights."""
     from autosam.models.files.zoo import BASES, BUNDLED, cached_path, home
@@ -22,30 +32,32 @@ def list_models() -> None:
         rows.append((model.name, "model", _on_disk(model.path), model.license, _yes(model.path.is_file())))
     for base in BASES.values():
         path = cached_path(base.name)
-        size = _readable(base.size) if base.size else _on_disk(path)
+        size = file_size(base.size) if base.size else _on_disk(path)
         rows.append((base.name, "base", size, base.license, _yes(path.is_file())))
-    _table(("name", "kind", "size", "license", "present"), rows)
-    typer.echo(f"Fetched files lie in {home()}.")
+    result(_table(("name", "kind", "size", "license", "present"), rows))
+    say(f"Fetched files are in {home()}.")
 
 
-@models.command()
+@models.command(cls=Command, epilog=FOR_ALL)
 def fetch(
-    name: Annotated[str, typer.Argument(help="Published weights: vit_b, vit_l or vit_h.")],
+    name: Annotated[
+        str, typer.Argument(metavar="vit_b|vit_l|vit_h", help="Name of the published weights.", show_default=False)
+    ],
     offline: Annotated[
-        bool, typer.Option("--offline", help="Download nothing; say where to put the file by hand.")
+        bool, typer.Option("--offline", help="Download nothing; tell where to put the file by hand.")
     ] = False,
 ) -> None:
     """Download published weights and check their hash."""
     from autosam.models.files import zoo
 
-    typer.echo(f"{name} is at {zoo.fetch(name, offline=offline)}")
+    result(f"{name} is at {zoo.fetch(name, offline=offline)}")
 
 
-@models.command()
+@models.command(cls=Command, epilog=FOR_ALL)
 def show(
     model: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A model or weights, by name or path.")],
 ) -> None:
-    """Say what is in a model or a weight file."""
+    """Show what is in a model or a weight file."""
     from autosam.models.files.sam_weights import file_sha256
     from autosam.models.files.zoo import BASES, base_weights, resolve_model
 
@@ -53,11 +65,10 @@ def show(
     lines = [f"file      {path}", f"size      {_on_disk(path)}", f"sha256    {file_sha256(path)}"]
     described = _weights if model in BASES or path.suffix in (".pth", ".pt") else _model
     more, tensors = described(path)
-    typer.echo("\n".join([*lines, *more, ""]))
-    _parts(tensors)
+    result("\n".join([*lines, *more, ""]), _parts(tensors))
     card = path.with_suffix(".md")
     if card.is_file():
-        typer.echo(f"\nmodel card {card}\n\n{card.read_text(encoding='utf-8').rstrip()}")
+        result(f"\nmodel card {card}\n\n{card.read_text(encoding='utf-8').rstrip()}")
 
 
 def _model(path: Path) -> "tuple[list[str], Mapping[str, Tensor]]":
@@ -66,7 +77,11 @@ def _model(path: Path) -> "tuple[list[str], Mapping[str, Tensor]]":
     from autosam.models.files.checkpoint import load_model
 
     tensors, header = load_model(path)
-    base = f"{header.base_name} (sha256 {header.base_sha256})" if header.base_name else "none: it is all in here"
+    base = (
+        f"{header.base_name} (sha256 {header.base_sha256})"
+        if header.base_name
+        else "none: everything is in this file"
+    )
     lines = [
         f"format    {header.format_version}",
         f"license   {header.license or 'not stated'}",
@@ -87,7 +102,7 @@ def _weights(path: Path) -> "tuple[list[str], Mapping[str, Tensor]]":
     return [f"variant   {detect_variant(tensors) or 'not a SAM that autosam knows'}"], tensors
 
 
-def _parts(tensors: "Mapping[str, Tensor]") -> None:
+def _parts(tensors: "Mapping[str, Tensor]") -> "Table":
     from autosam.models.parameters import part_of
 
     parts: dict[str, tuple[int, int]] = {}
@@ -97,25 +112,20 @@ def _parts(tensors: "Mapping[str, Tensor]") -> None:
         parts[part] = (count + 1, values + tensor.numel())
     rows = [(part, f"{count:,}", f"{values:,}") for part, (count, values) in parts.items()]
     total = sum(values for _, values in parts.values())
-    _table(("part", "tensors", "values"), [*rows, ("all", f"{len(tensors):,}", f"{total:,}")])
+    return _table(("part", "tensors", "values"), [*rows, ("all", f"{len(tensors):,}", f"{total:,}")])
 
 
-def _table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
-    from rich.console import Console
+def _table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> "Table":
     from rich.table import Table
 
     table = Table(*columns, box=None, pad_edge=False)
     for row in rows:
         table.add_row(*row)
-    Console().print(table)
+    return table
 
 
 def _on_disk(path: Path) -> str:
-    return _readable(path.stat().st_size) if path.is_file() else "?"
-
-
-def _readable(size: int) -> str:
-    return f"{size / 1e6:,.1f} MB" if size >= 1e5 else f"{size / 1e3:,.1f} kB"
+    return file_size(path.stat().st_size) if path.is_file() else "?"
 
 
 def _yes(present: bool) -> str:

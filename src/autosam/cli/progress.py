@@ -1,35 +1,79 @@
-"""What the commands that go through the images of a store have in common: a bar, and counts in words."""
+"""Progress of all commands: a bar on a terminal, plain lines now and then elsewhere."""
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from autosam.cli.console import console, news, shows_progress
+from autosam.cli.words import duration
+
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress as RichBar
+
+PAUSE = 30.0
+"""Seconds between two lines at least."""
+LONG_PAUSE = 300.0
+"""Seconds after which a line comes even if little was done."""
+STEP = 0.1
+"""Share of the whole after which the next line may come."""
 
 
-def image_progress(doing: str) -> "Progress":
-    """Make a bar on stderr that counts images; it is not shown where no person looks on."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+class Bar:
+    """How far a command is; made by `progress`."""
 
-    from autosam.cli.console import console
+    def __init__(self, doing: str, total: float, unit: str, bar: "RichBar") -> None:
+        self._doing, self._total, self._unit, self._bar = doing, total, unit, bar
+        self._task = bar.add_task(doing, total=total, count=self._count(0))
+        self._done = 0.0
+        self._began = self._told_at = time.monotonic()
+        self._told = 0.0
 
-    return Progress(
-        TextColumn(doing),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("images, time left"),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
+    def update(self, done: float, what: str = "") -> None:
+        """Tell how much is done, in units of the total, and what is being done just now."""
+        self._done = done
+        doing = f"{self._doing}: {what}" if what else self._doing
+        self._bar.update(self._task, completed=done, description=doing, count=self._count(done))
+        now = time.monotonic()
+        share, pause = done / max(self._total, 1), now - self._told_at
+        if pause < PAUSE or (share - self._told < STEP and pause < LONG_PAUSE):
+            return
+        self._told, self._told_at = share, now
+        left = (now - self._began) * (1 - share) / share if share > 0 else 0.0
+        about = f", about {duration(left)} left" if left > 0 else ""
+        # A bar says the same on a terminal, but not in a log file.
+        news(f"{doing}: {self._count(done)}{about}", shown=not shows_progress())
+
+    def advance(self, what: str = "") -> None:
+        """Tell that one more is done."""
+        self.update(self._done + 1, what)
+
+    def _count(self, done: float) -> str:
+        return f"{int(done):,} of {int(self._total):,} {self._unit}"
 
 
-def count(number: int, one: str, many: str | None = None) -> str:
-    """Write a number of things.
+@contextmanager
+def progress(doing: str, total: float, unit: str = "images") -> Iterator[Bar]:
+    """Show on stderr how far a command is; the bar is gone at the end.
 
-    Examples
-    --------
-    >>> count(1, "image"), count(1980, "patch", "patches")
-    ('1 image', '1,980 patches')
+    Parameters
+    ----------
+    doing : str
+        Such as ``segmenting``.
+    total : float
+        How much there is to do, in units.
+    unit : str
+        What is counted, in the plural.
     """
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
+    from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as RichBar
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.fields[count]}, time left"),
+        TimeRemainingColumn(),
+    )
+    with RichBar(*columns, console=console, transient=True, disable=not shows_progress()) as bar:
+        yield Bar(doing, total, unit, bar)

@@ -1,19 +1,42 @@
 """`autosam segment`: every object of every image, as labels, a picture and a table."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from autosam.cli.console import detail, error, interruptible, news, note, say
+from autosam.cli.options import ConfigFile, Device, Model, Settings
+from autosam.cli.progress import progress
+from autosam.cli.words import count, duration, listed
+
 FORMATS = ("tif", "png", "h5", "zarr")
+METHODS = ("distance", "centroid", "probability", "grid")
+"""Ways to predict prompts that --prompts takes by name."""
+ALL = "all"
+"""--channels all: the channel axis of each file holds the channels."""
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
+    from autosam.cli.progress import Bar
+    from autosam.evaluation.truths import Truths
     from autosam.images import ImageSource
     from autosam.images.multichannel import MultichannelImage
     from autosam.pipeline.batch import ImageOutcome
-    from autosam.prompts import Prompt
+    from autosam.prompts.user_prompts import PromptTables
+
+
+def _length(text: str) -> float:
+    """Read a length above 0."""
+    try:
+        length = float(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a number") from None
+    if not 1e-6 <= length <= 1e9:
+        raise typer.BadParameter(f"{text} is not above 0 and at most 1e9")
+    return length
 
 
 def segment(
@@ -21,178 +44,175 @@ def segment(
         list[str],
         typer.Argument(
             metavar="INPUT...",
-            help="Images (TIFF, PNG, JPEG), folders, quoted patterns, or file.h5:/dataset.",
+            help="Images (TIFF, PNG, JPEG), folders, quoted patterns, or FILE.h5:/DATASET. Each page of a TIFF "
+            "and each slice of a volume is an image; they are counted from zero.",
             show_default=False,
         ),
     ],
     out: Annotated[
-        Path, typer.Option("--output", "--out", "-o", help="Folder for the results.", show_default=False)
+        Path,
+        typer.Option(
+            "--output", "--out", "-o", metavar="FOLDER", help="Folder for the results.", show_default=False
+        ),
     ],
-    model: Annotated[
-        str, typer.Option("--model", "-m", help="Name of a bundled model, or a model file.")
-    ] = "mito",
-    config: Annotated[
-        str | None, typer.Option("--config", "-c", help="YAML file of settings, or the name of one.")
-    ] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="section.key=value; may be given several times.")
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
+    model: Model = "mito",
+    config: ConfigFile = None,
+    settings: Settings = None,
+    device: Device = "auto",
     prompts: Annotated[
         str | None,
         typer.Option(
             metavar="METHOD|FILE.csv|FOLDER",
-            help="distance, centroid, probability or grid; or your own prompts in a table.",
+            help="distance, centroid, probability or grid: how prompts are predicted. FILE.csv or FOLDER: your "
+            "own prompts, in one table or in NAME_prompts.csv for each image.",
         ),
     ] = None,
     with_automatic: Annotated[
-        bool,
-        typer.Option("--with-automatic", help="Beside your own prompts in a table: find everything else, too."),
+        bool, typer.Option("--with-automatic", help="Beside your own prompts: find all other objects, too.")
     ] = False,
     save_prompts: Annotated[
-        bool,
-        typer.Option("--save-prompts", help="Write NAME_prompts.csv, to correct by hand and give to --prompts."),
+        bool, typer.Option("--save-prompts", help="Also write NAME_prompts.csv, to correct and give to --prompts.")
     ] = False,
     channels: Annotated[
         str | None,
         typer.Option(
             metavar="ENDING,...|all",
-            help="Several aligned images are one scene. _dapi,_gfp: NAME_dapi.tif and NAME_gfp.tif; all: a TIFF's "
-            "own channel axis. --set images.combine=input (the default), avg or max combines them.",
+            help="Take aligned images for channels of one. _dapi,_gfp: NAME_dapi.tif and NAME_gfp.tif. all: the "
+            "channel axis of a TIFF. --set images.combine=input (the default), avg or max combines them.",
         ),
     ] = None,
     oracle_mask: Annotated[
         str | None,
         typer.Option(
             metavar="LABELS",
-            help="True labels, paired by name: of all of SAM's masks for a prompt, keep the one closest to the "
-            "truth. What it gives is an upper bound for every prompt, not a result.",
+            help="True labels, paired by name: of SAM's masks for a prompt, keep the one closest to the truth. "
+            "This gives an upper bound for every prompt, not a result.",
         ),
     ] = None,
     components: Annotated[
         bool,
         typer.Option(
             "--components",
-            help="The labels of --oracle-mask are semantic: their components of 50 pixels or more are objects.",
+            help="The labels of --oracle-mask are semantic: their connected components of 50 pixels or more are "
+            "the objects.",
         ),
     ] = False,
-    file_format: Annotated[str, typer.Option("--format", help="Of the labels: tif, png, h5 or zarr.")] = "tif",
+    file_format: Annotated[
+        str, typer.Option("--format", metavar="|".join(FORMATS), help="Format of the labels.")
+    ] = "tif",
     pixel_size: Annotated[
         float | None,
         typer.Option(
-            min=1e-6,
-            max=1e9,
+            parser=_length,
             metavar="NM",
-            help="Side of a pixel in nm, by default what the file says: gives areas in µm², and brings images to "
-            "the scale that the model was trained at.",
+            help="Side of a pixel in nm. It gives areas in µm², and zooms images to what the model was trained "
+            "on. [what the file says]",
+            show_default=False,
         ),
     ] = None,
     diameter: Annotated[
         float | None,
         typer.Option(
-            min=1e-6,
-            max=1e9,
-            metavar="PX",
-            help="Typical diameter of the objects in pixels: brings images to the scale that the model was "
-            "trained at.",
+            parser=_length,
+            metavar="PIXELS",
+            help="Typical diameter of the objects: zooms images to what the model was trained on.",
         ),
     ] = None,
     draw_prompts: Annotated[
         bool, typer.Option("--draw-prompts", help="Draw the prompts on the overlays.")
     ] = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Do images again that are finished, instead of skipping them.")
+        bool, typer.Option("--overwrite", help="Segment finished images again, instead of skipping them.")
     ] = False,
 ) -> None:
     """Find every object in images, without clicking.
 
-    For each image NAME the folder gets NAME_labels.tif (one id per object), NAME_overlay.png and
-    NAME_instances.csv, and once autosam_run.json. An interrupted run goes on where it stopped.
+    For each image the folder gets NAME_labels.tif (one id for each object), NAME_overlay.png and
+    NAME_instances.csv, and one autosam_run.json for all. Damaged files are skipped and listed at the end. An
+    interrupted run goes on where it stopped when the command is repeated.
     """
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from autosam.cli.console import console
-    from autosam.cli.segment_inputs import find_channels, read_truths
     from autosam.config import find_config
-    from autosam.errors import ConfigError, OutputError
-    from autosam.images import find_sources
+    from autosam.errors import ConfigError
 
     if file_format not in FORMATS:
         raise ConfigError(f"--format {file_format} is unknown; choose one of {', '.join(FORMATS)}")
-    if components and oracle_mask is None:
-        raise ConfigError("--components makes objects of the labels of --oracle-mask; add that or leave it out")
-    files = find_sources(inputs)
-    if out.resolve() in {file.path.resolve().parent for file in files}:
-        raise OutputError(
-            f"{out} holds the images themselves, and the next run would take the results for images; "
-            "choose another folder with --output"
-        )
-    sources: Sequence[ImageSource | MultichannelImage] = (
-        files if channels is None else find_channels(files, channels)
-    )
-    overrides, prompts_for, prompts_sha256 = _prompting(
-        prompts, settings or [], sources, with_automatic=with_automatic
-    )
+    sources = _sources(inputs, out, channels)
+    user_prompts, overrides = _prompting(prompts, settings or [], sources, with_automatic=with_automatic)
     if config is not None:
         find_config(config)
-    truths = None if oracle_mask is None else read_truths(oracle_mask, sources, components=components)
+    truths = _truths(oracle_mask, sources, components=components)
 
     # Slow imports only now: a mistyped path is answered at once.
+    from autosam.cli.settings import tell_settings
     from autosam.models.files.sam_weights import file_sha256
     from autosam.models.files.zoo import resolve_model
     from autosam.pipeline.batch import segment_batch
     from autosam.pipeline.segmenter import Segmenter
 
     segmenter = Segmenter.from_model(model, config=config, overrides=overrides, device=device)
+    tell_settings(segmenter.config, f"settings of {model} in this run")
     outcomes: list[ImageOutcome] = []
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("images, time left"),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    ) as bar:
-        task = bar.add_task("segmenting", total=len(sources))
-        batch = segment_batch(
-            sources,
-            segmenter,
-            out,
-            file_format=file_format,
-            overwrite=overwrite,
-            draw_prompts=draw_prompts,
-            save_prompts=save_prompts,
-            pixel_size_nm=pixel_size,
-            diameter=diameter,
-            # The same channels have one spelling in the record.
-            channels=None if channels is None else ",".join(part.strip() for part in channels.split(",")),
-            prompts_for=prompts_for,
-            prompts_sha256=prompts_sha256,
-            oracle_for=None if truths is None else truths.of,
-            oracle_sha256=None if truths is None else truths.sha256,
-            model_sha256=file_sha256(resolve_model(model)),
-            progress=lambda share: bar.update(task, completed=len(outcomes) + share),
-        )
-        try:
-            for outcome in batch:
-                outcomes.append(outcome)
-                bar.update(task, completed=len(outcomes))
-                if outcome.state == "failed" and len(sources) > 1:
-                    bar.console.print(f"failed: {outcome.message}", markup=False)
-        except KeyboardInterrupt:
-            # Closes the record, too.
-            batch.close()
-            bar.stop()
-            typer.echo("autosam: interrupted; the same command goes on where it stopped", err=True)
-            raise typer.Exit(130) from None
+    with (
+        interruptible("the same command goes on where it stopped"),
+        progress("segmenting", len(sources)) as bar,
+        # Closes the record when the command is interrupted.
+        closing(
+            segment_batch(
+                sources,
+                segmenter,
+                out,
+                file_format=file_format,
+                overwrite=overwrite,
+                draw_prompts=draw_prompts,
+                save_prompts=save_prompts,
+                pixel_size_nm=pixel_size,
+                diameter=diameter,
+                # The same channels have one spelling in the record.
+                channels=None if channels is None else ",".join(part.strip() for part in channels.split(",")),
+                prompts_for=None if user_prompts is None else user_prompts.of,
+                prompts_sha256="" if user_prompts is None else user_prompts.sha256,
+                oracle_for=None if truths is None else truths.of,
+                oracle_sha256=None if truths is None else truths.sha256,
+                model_sha256=file_sha256(resolve_model(model)),
+                progress=lambda share: _show(bar, sources, len(outcomes), share),
+            )
+        ) as batch,
+    ):
+        for outcome in batch:
+            outcomes.append(outcome)
+            _show(bar, sources, len(outcomes), 0)
+            _tell(outcome, alone=len(sources) == 1)
     if truths is not None:
-        typer.echo(
+        say(
             "--oracle-mask: the truth chose among all of SAM's masks for each prompt. This is an upper bound, "
             "not a result."
         )
-    _summarize(outcomes, out, manual=prompts_for is not None and not with_automatic)
+    _summarize(outcomes, out, only_user=user_prompts is not None and not with_automatic)
+
+
+def _sources(
+    inputs: list[str], out: Path, channels: str | None
+) -> "Sequence[ImageSource] | Sequence[MultichannelImage]":
+    from autosam.errors import OutputError
+    from autosam.images import find_sources
+    from autosam.images.multichannel import find_channels, split_channels
+
+    files = find_sources(inputs)
+    if out.resolve() in {file.path.resolve().parent for file in files}:
+        raise OutputError(
+            f"{out} holds the images themselves, and the next run would take the results for images; "
+            "choose another folder with --output"
+        )
+    if channels is None:
+        return files
+    if channels == ALL:
+        return split_channels(files)
+    endings = [ending.strip() for ending in channels.split(",")]
+    found = find_channels(files, endings)
+    if found.left_out:
+        names = [source.name for source in found.left_out]
+        note(f"{count(len(names), 'image')} left out, for names that end in none of {channels}: {listed(names)}")
+    return found.images
 
 
 def _prompting(
@@ -201,112 +221,92 @@ def _prompting(
     sources: "Sequence[ImageSource | MultichannelImage]",
     *,
     with_automatic: bool,
-) -> "tuple[list[str], Callable[[ImageSource | MultichannelImage, tuple[int, int]], list[Prompt]] | None, str]":
-    """Tell a method from a table of prompts, and read the table once to find its faults before the work starts."""
-    from hashlib import sha256
-
+) -> "tuple[PromptTables | None, list[str]]":
+    """Tell a method from a table of prompts, and find the faults of the table before the work starts."""
     from autosam.errors import ConfigError
-    from autosam.prompts import read_prompts
+    from autosam.prompts.user_prompts import open_prompt_tables
 
-    methods = ("distance", "centroid", "probability", "grid")
-    if with_automatic and (prompts is None or prompts in methods):
+    if with_automatic and (prompts is None or prompts in METHODS):
         raise ConfigError("--with-automatic wants prompts of your own beside it; give a table with --prompts")
-    if prompts is None:
-        return settings, None, ""
-    if prompts in methods:
-        return [f"prompts.method={prompts}", *settings], None, ""
+    if prompts is None or prompts in METHODS:
+        return None, [*([f"prompts.method={prompts}"] if prompts else []), *settings]
     place = Path(prompts)
     if not place.exists():
         raise ConfigError(
-            f"--prompts {prompts}: no such table or folder, and no method; methods are {', '.join(methods)}"
+            f"--prompts {prompts}: no such table or folder, and no method; methods are {', '.join(METHODS)}"
         )
-
-    def table_of(source: "ImageSource | MultichannelImage") -> Path:
-        return place / f"{source.name}_prompts.csv" if place.is_dir() else place
-
-    digest = sha256()
-    for table in dict.fromkeys(map(table_of, sources)):
-        if with_automatic and place.is_dir() and not table.is_file():
-            continue
-        if not table.is_file():
-            raise ConfigError(
-                f"--prompts {place} holds no {table.name}; wanted one for each image, as --save-prompts"
-            )
-        content = table.read_bytes()
-        lines = [line for line in content.decode("utf-8-sig", errors="replace").splitlines() if line.strip()]
-        if len(lines) < 2:
-            raise ConfigError(
-                f"--prompts {table} holds no prompt below its header; add a row for each point or box"
-            )
-        if len(sources) > 1 and not place.is_dir() and "image" not in lines[0].split(","):
-            raise ConfigError(
-                f"--prompts {table} has no column image, and {len(sources)} images came; add the column, or give "
-                "one image"
-            )
-        digest.update(content)
-
-    def prompts_of(source: "ImageSource | MultichannelImage", shape: tuple[int, int] | None) -> "list[Prompt]":
-        table = table_of(source)
-        if with_automatic and not table.is_file():
-            return []
-        return read_prompts(table, image=source.image, shape=shape, required=not with_automatic)
-
-    given = [len(prompts_of(source, None)) for source in sources]
-    if with_automatic and not any(given):
-        raise ConfigError(f"--prompts {place} holds no prompt for any of the images; correct its names")
     method = [] if with_automatic else ["prompts.method=user"]
-    return [*method, *settings], prompts_of, digest.hexdigest()
+    return open_prompt_tables(place, sources, required=not with_automatic), [*method, *settings]
 
 
-def _summarize(outcomes: "list[ImageOutcome]", out: Path, *, manual: bool) -> None:
+def _truths(
+    place: str | None, sources: "Sequence[ImageSource | MultichannelImage]", *, components: bool
+) -> "Truths | None":
+    from autosam.errors import ConfigError
+    from autosam.evaluation.truths import open_truths
+
+    if place is None:
+        if components:
+            raise ConfigError(
+                "--components makes objects of the labels of --oracle-mask; add that or leave it out"
+            )
+        return None
+    truths = open_truths(place, sources, components=components)
+    if truths.semantic:
+        note(
+            f"{count(truths.semantic, 'file')} of the truth may be semantic, with one id for all objects; "
+            "--components makes objects of them"
+        )
+    return truths
+
+
+def _show(bar: "Bar", sources: "Sequence[ImageSource | MultichannelImage]", done: int, share: float) -> None:
+    """Show the image that is segmented now; SAM's last window is followed by much other work."""
+    now = sources[done].name if done < len(sources) else ""
+    bar.update(done + min(share, 0.99), f"{now}, merging and writing" if share >= 1 else now)
+
+
+def _tell(outcome: "ImageOutcome", *, alone: bool) -> None:
+    if outcome.state == "failed" and not alone:
+        news(f"failed: {outcome.message}")
+    if outcome.state == "done":
+        detail(f"{outcome.source.name}: {count(outcome.instances, 'object')}, {duration(outcome.seconds)}")
+
+
+def _summarize(outcomes: "list[ImageOutcome]", out: Path, *, only_user: bool) -> None:
     """Say what was done; raise the error of a single image, exit with 1 if some of several failed."""
     from autosam.errors import InputError
 
-    by_state = {
-        state: [outcome for outcome in outcomes if outcome.state == state]
-        for state in ("done", "skipped", "failed")
-    }
-    if len(outcomes) == 1 and by_state["failed"]:
-        raise InputError(outcomes[0].message)
-    done = by_state["done"]
+    done, skipped, failed = (
+        [outcome for outcome in outcomes if outcome.state == state] for state in ("done", "skipped", "failed")
+    )
+    if len(outcomes) == 1 and failed:
+        raise InputError(failed[0].message)
     if done:
         seconds = sum(outcome.seconds for outcome in done)
         objects = sum(outcome.instances for outcome in done)
-        typer.echo(
-            f"{_count(len(done), 'image')} segmented, {_count(objects, 'object')} found, "
+        say(
+            f"{count(len(done), 'image')} segmented, {count(objects, 'object')} found, "
             f"{seconds / len(done):.1f} s per image."
         )
         asked = sum(outcome.prompts for outcome in done)
-        if manual and objects < asked:
-            typer.echo(
-                f"{asked - objects} of your {_count(asked, 'prompt')} gave no object of their own: too small "
+        if only_user and objects < asked:
+            say(
+                f"{asked - objects} of your {count(asked, 'prompt')} gave no object of their own: too small "
                 "(merge.min_size), or the same as another's."
             )
-        empty = [outcome.source.name for outcome in done if not outcome.instances]
-        if empty:
-            typer.echo(f"Nothing was found in {_listed(empty)}.")
-        unlike = [outcome.source.name for outcome in done if outcome.out_of_distribution]
-        if unlike:
-            typer.echo(
-                f"{len(unlike)} of {_count(len(done), 'image')} {'is' if len(unlike) == 1 else 'are'} "
-                f"unlike what the model was trained on ({_listed(unlike)}): look at the overlays."
-            )
-    if by_state["skipped"]:
-        typer.echo(
-            f"{_count(len(by_state['skipped']), 'image')} skipped: finished before (--overwrite does them again)."
+    empty = [outcome.source.name for outcome in done if not outcome.instances]
+    if empty:
+        say(f"Nothing was found in {listed(empty)}.")
+    unlike = [outcome.source.name for outcome in done if outcome.out_of_distribution]
+    if unlike:
+        say(
+            f"{len(unlike)} of {count(len(done), 'image')} {'is' if len(unlike) == 1 else 'are'} "
+            f"unlike what the model was trained on ({listed(unlike)}): look at the overlays."
         )
-    typer.echo(f"Results are in {out}: *_overlay.png to look at, *_labels.* and *_instances.csv to work with.")
-    if by_state["failed"]:
-        typer.echo(f"autosam: {_count(len(by_state['failed']), 'image')} failed:", err=True)
-        for outcome in by_state["failed"]:
-            typer.echo(f"  {outcome.message}", err=True)
+    if skipped:
+        say(f"{count(len(skipped), 'image')} skipped: finished before (--overwrite segments them again).")
+    say(f"Results are in {out}: *_overlay.png to look at, *_labels.* and *_instances.csv to work with.")
+    if failed:
+        error("\n  ".join([f"{count(len(failed), 'image')} failed:", *(outcome.message for outcome in failed)]))
         raise typer.Exit(1)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _listed(names: list[str], most: int = 5) -> str:
-    rest = len(names) - most
-    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")

@@ -9,6 +9,7 @@ from autosam.data.manifest import SPLITS, Item, as_name
 from autosam.data.refusal import refuse_faults
 from autosam.data.split import Splits
 from autosam.errors import InputError
+from autosam.images import write_json
 from autosam.images.read import read_json
 
 # Lists of images that are kept out of every part.
@@ -48,6 +49,22 @@ def read_lists(path: Path, source: str | None, *, default: str) -> tuple[str, Li
     if unknown:
         raise InputError(f"{path}: {name} has the unknown part {', '.join(unknown)}; wanted {_KNOWN}.")
     return name, lists
+
+
+def write_lists(path: Path, source: str, lists: Lists) -> None:
+    """Write the lists of one source, and keep those of other sources that the file has.
+
+    Raises
+    ------
+    InputError
+        If the file is there and holds something else.
+    OutputError
+        If it cannot be written.
+    """
+    content: object = read_json(path) if path.exists() else {}
+    if not isinstance(content, dict):
+        raise InputError(f"{path} exists and is no split file; choose another name")
+    write_json(path, content | {source: lists})
 
 
 def given_splits(items: Sequence[Item], lists: Mapping[str, Sequence[str]], *, name: str) -> Splits:

@@ -1,9 +1,7 @@
-"""The figures of `autosam evaluate`."""
+"""The figures of an evaluation."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-import typer
 
 from autosam.evaluation.pairing import Pair
 from autosam.evaluation.scoring import FileScores, middle_slice
@@ -12,7 +10,7 @@ from autosam.images import ensure_folder
 from autosam.report.figures import ap_curves, error_map, save_figure, size_and_iou
 
 
-def draw_results(
+def draw_scores(
     folder: Path,
     pairs: Mapping[str, Sequence[Pair]],
     scored: Mapping[str, FileScores],
@@ -48,4 +46,3 @@ def draw_results(
     short = {place: Path(place).name for place in summaries}
     names = short if len(set(short.values())) == len(short) else {place: place for place in summaries}
     save_figure(folder / "ap_threshold.png", ap_curves({names[place]: s.pool for place, s in summaries.items()}))
-    typer.echo(f"Drawn: {folder}")

@@ -1,0 +1,32 @@
+"""Options that several commands have in common."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Model = Annotated[
+    str,
+    typer.Option(
+        "--model", "-m", metavar="NAME|FILE", help="A bundled model (autosam models list) or a model file."
+    ),
+]
+ConfigFile = Annotated[
+    str | None,
+    typer.Option("--config", "-c", metavar="NAME|FILE", help="YAML file of settings, or a bundled one."),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change a setting, such as merge.min_size=100. May be repeated; autosam settings lists all.",
+    ),
+]
+Device = Annotated[str, typer.Option("--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:1 ...")]
+LabeledData = Annotated[
+    Path, typer.Argument(metavar="DATA", help="Labeled images: a folder or a store.", show_default=False)
+]
+StorePath = Annotated[
+    Path, typer.Argument(metavar="STORE", help="A store made by autosam data import.", show_default=False)
+]

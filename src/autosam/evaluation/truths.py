@@ -1,0 +1,100 @@
+"""The ground truth of a batch of images, for an oracle."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autosam.errors import InputError
+from autosam.evaluation.find_labels import find_labels
+from autosam.evaluation.volumes import LabelRef, open_labels
+from autosam.images.multichannel import MultichannelImage
+from autosam.images.source import ImageSource
+from autosam.metrics.components import components as connected
+from autosam.metrics.components import looks_semantic
+
+SMALLEST_COMPONENT = 50
+"""Smallest object of a semantic truth in pixels, as of `autosam evaluate --components`."""
+MOST_NAMED = 5
+"""Images that a message names before it only counts them."""
+
+
+@dataclass(frozen=True)
+class Truths:
+    """The ground truth of every image.
+
+    Attributes
+    ----------
+    of : callable
+        Reads the labels of an image, (H, W).
+    sha256 : str
+        Hash of all of them.
+    semantic : int
+        Number of images whose labels look like a semantic mask.
+    """
+
+    of: Callable[[ImageSource | MultichannelImage], NDArray[np.integer[Any]]]
+    sha256: str
+    semantic: int
+
+
+def open_truths(place: str, sources: Sequence[ImageSource | MultichannelImage], *, components: bool) -> Truths:
+    """Pair images with true labels, and read all of these once to find their faults before the work starts.
+
+    Parameters
+    ----------
+    place : str
+        Where labels are, as `find_labels` takes it. One single file is the truth of one single image, whatever
+        their names; otherwise the names must be equal.
+    sources : sequence of ImageSource or MultichannelImage
+    components : bool
+        The labels are semantic: their connected components of at least 50 pixels are the objects.
+
+    Raises
+    ------
+    InputError
+        If labels are missing or cannot be read, or hold a volume.
+    """
+    labels_of = _paired(place, [source.name for source in sources])
+    digest, semantic = sha256(), 0
+    for name, source in labels_of.items():
+        labels = _read(source, name, components=components)
+        if labels.ndim != 2:
+            raise InputError(
+                f"the truth of {name} in {place} has shape {labels.shape}; wanted (H, W): give one label "
+                "image for each image"
+            )
+        semantic += not components and looks_semantic(labels)
+        digest.update(f"{name} {labels.shape} ".encode())
+        digest.update(labels.astype("<u8").tobytes())
+    return Truths(
+        lambda source: _read(labels_of[source.name], source.name, components=components),
+        digest.hexdigest(),
+        semantic,
+    )
+
+
+def _paired(place: str, names: Sequence[str]) -> dict[str, LabelRef]:
+    found = find_labels(place)
+    if found.single and len(names) == len(found.slices) == 1:
+        return {names[0]: next(iter(found.slices.values()))}
+    missing = [name for name in names if found.as_name(name) not in found.slices]
+    if missing:
+        more = f" and {len(missing) - MOST_NAMED} more" if len(missing) > MOST_NAMED else ""
+        raise InputError(
+            f"--oracle-mask {place} holds no truth for {', '.join(missing[:MOST_NAMED])}{more}; wanted labels of "
+            f"the same names, such as {missing[0]}.tif or {missing[0]}_labels.tif"
+        )
+    return {name: found.slices[found.as_name(name)] for name in names}
+
+
+def _read(source: LabelRef, name: str, *, components: bool) -> NDArray[np.integer[Any]]:
+    try:
+        with open_labels(source) as volume:
+            labels = volume.whole()
+    except InputError as error:
+        raise InputError(f"the truth of {name}: {error}") from error
+    return connected(labels, min_size=SMALLEST_COMPONENT) if components else labels

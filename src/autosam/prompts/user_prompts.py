@@ -1,0 +1,86 @@
+"""User prompts for a batch of images: one table for all, or a folder with a table for each."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from autosam.errors import ConfigError
+from autosam.images.multichannel import MultichannelImage
+from autosam.images.source import ImageSource
+from autosam.prompts.prompt import Prompt
+from autosam.prompts.table import read_prompts
+
+
+@dataclass(frozen=True)
+class PromptTables:
+    """The prompts of every image.
+
+    Attributes
+    ----------
+    of : callable
+        Gives those of an image with the given height and width; None for the shape checks no coordinates.
+    sha256 : str
+        Hash of all tables.
+    """
+
+    of: Callable[[ImageSource | MultichannelImage, tuple[int, int] | None], list[Prompt]]
+    sha256: str
+
+
+def open_prompt_tables(
+    place: Path, sources: Sequence[ImageSource | MultichannelImage], *, required: bool
+) -> PromptTables:
+    """Read the tables once, to find their faults before the work starts.
+
+    Parameters
+    ----------
+    place : Path
+        A table, or a folder with ``NAME_prompts.csv`` for each image, as ``--save-prompts`` writes them.
+    sources : sequence of ImageSource or MultichannelImage
+    required : bool
+        Whether every image must have prompts; otherwise one image at least must.
+
+    Raises
+    ------
+    ConfigError
+        If a table is missing, empty or lacks the column that tells images apart, or no image has prompts.
+    InputError
+        As of `read_prompts`.
+    """
+    folder = place.is_dir()
+
+    def table_of(source: ImageSource | MultichannelImage) -> Path:
+        return place / f"{source.name}_prompts.csv" if folder else place
+
+    def prompts_of(source: ImageSource | MultichannelImage, shape: tuple[int, int] | None) -> list[Prompt]:
+        table = table_of(source)
+        if not required and not table.is_file():
+            return []
+        return read_prompts(table, image=source.image, shape=shape, required=required)
+
+    digest = sha256()
+    for table in dict.fromkeys(map(table_of, sources)):
+        if required or not folder or table.is_file():
+            digest.update(_checked(table, place, len(sources)))
+    found = [len(prompts_of(source, None)) for source in sources]
+    if not required and not any(found):
+        raise ConfigError(f"--prompts {place} holds no prompt for any of the images; correct its names")
+    return PromptTables(prompts_of, digest.hexdigest())
+
+
+def _checked(table: Path, place: Path, images: int) -> bytes:
+    """Read a table's bytes, after a look at its header and length."""
+    if not table.is_file():
+        raise ConfigError(
+            f"--prompts {place} holds no {table.name}; wanted one for each image, as --save-prompts writes them"
+        )
+    content = table.read_bytes()
+    lines = [line for line in content.decode("utf-8-sig", errors="replace").splitlines() if line.strip()]
+    if len(lines) < 2:
+        raise ConfigError(f"--prompts {table} holds no prompt below its header; add a row for each point or box")
+    if images > 1 and table == place and "image" not in lines[0].split(","):
+        raise ConfigError(
+            f"--prompts {table} has no column image, and {images} images came; add the column, or give one image"
+        )
+    return content
