@@ -5,12 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from with_defaults import make_prompts
 
 from autosam.errors import InputError
 from autosam.evaluation.diagnosis import Fault, ImageStages, Stage, find_stages
 from autosam.instances import MaskCrop
 from autosam.metrics import average_precision
-from autosam.prompts import Prompt, make_prompts
+from autosam.prompts import Prompt
 
 SHAPE = (20, 40)
 Box = tuple[int, int, int, int]

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from with_defaults import normalize, normalize_channels
 
 from autosam.errors import InputError
-from autosam.images.channels import mean_picture, normalize_channels
+from autosam.images.channels import mean_picture
 from autosam.images.multichannel import find_channels, read_channels, split_channels
-from autosam.images.normalize import normalize
 from autosam.images.source import ImageSource, find_sources
 
 RAMP = np.arange(12, dtype=np.uint8).reshape(3, 4)

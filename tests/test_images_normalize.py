@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from with_defaults import normalize
 
 from autosam.errors import InputError
-from autosam.images import normalize, to_uint8
+from autosam.images import to_uint8
 from autosam.images.normalize import _percentiles
 
 

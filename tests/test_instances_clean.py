@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 from scipy import ndimage
+from with_defaults import clean_mask
 
-from autosam.instances import MaskCrop, clean_mask
+from autosam.instances import MaskCrop
 from autosam.instances.clean import fill, main_component
 
 

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 from test_instances_suppress import box, naive, random_masks
+from with_defaults import fill_from_regions, merge_masks
 
 from autosam.errors import InputError
-from autosam.instances import MaskCrop, Merged, fill_from_regions, merge_masks
+from autosam.instances import MaskCrop, Merged
 from autosam.instances.merge import UNCONFIRMED
 
 EIGHT = np.ones((3, 3))

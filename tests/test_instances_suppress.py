@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
+from with_defaults import suppress_masks
 
 from autosam.errors import ConfigError
-from autosam.instances import MaskCrop, suppress_masks
+from autosam.instances import MaskCrop
 from autosam.instances.suppress import COMPARABLE, DISJOINT
 
 

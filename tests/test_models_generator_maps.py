@@ -7,9 +7,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from with_defaults import predict_maps
 
 from autosam.errors import AutosamError, ConfigError
-from autosam.models.generator.maps import predict_maps
 from autosam.models.generator.sam_unet import SamGenerator
 from autosam.models.generator.unet import Generator
 from autosam.models.sam.variants import build_sam

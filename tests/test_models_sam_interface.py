@@ -10,18 +10,11 @@ import torch
 from numpy.typing import NDArray
 from segment_anything import SamAutomaticMaskGenerator, SamPredictor, sam_model_registry
 from segment_anything.modeling import Sam
+from with_defaults import decode, grid_prompts
 
 from autosam.models.files.sam_weights import load_sam_weights, load_state_dict_file
-from autosam.models.sam.interface import (
-    Embedding,
-    decode,
-    encode,
-    image_size,
-    render_mask_prompt,
-    upsample,
-)
+from autosam.models.sam.interface import Embedding, encode, image_size, render_mask_prompt, upsample
 from autosam.models.sam.variants import build_sam
-from autosam.prompts.grid import grid_prompts
 from autosam.prompts.prompt import ABSENT, MaskPrompt, Prompt
 
 TOLERANCE = 1e-4

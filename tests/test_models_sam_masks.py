@@ -7,13 +7,13 @@ import pytest
 import torch
 from fake_networks import build_small_sam, draw_ellipses, use_component_sam
 from numpy.typing import NDArray
+from with_defaults import decode, decode_masks
 
 from autosam.errors import AutosamError
 from autosam.images import Window, read_window
 from autosam.instances import MaskCrop
 from autosam.models.sam import masks, postprocess
-from autosam.models.sam.interface import decode, encode, upsample
-from autosam.models.sam.masks import decode_masks
+from autosam.models.sam.interface import encode, upsample
 from autosam.prompts import MaskPrompt, Prompt
 
 ONE = np.ones(1, dtype=np.int64)

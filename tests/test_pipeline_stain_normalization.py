@@ -6,8 +6,8 @@ from fake_networks import BrightPixels, build_small_sam, use_component_sam
 from numpy.typing import NDArray
 from segment_anything.modeling import Sam
 from test_pipeline_segmenter import segmenter
+from with_defaults import normalize
 
-from autosam.images import normalize
 from autosam.images.stain_normalization import stain_of
 from autosam.pipeline.batch import _entry
 

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from with_defaults import make_prompts
 
-from autosam.prompts import Prompt, deduplicate_prompts, make_prompts
+from autosam.prompts import Prompt, deduplicate_prompts
 from autosam.prompts.deduplicate import box_iou
 
 # Three objects: rows 1 to 4 × columns 1 to 4, rows 1 to 4 × columns 6 to 8, rows 6 to 9 × columns 2 to 8.

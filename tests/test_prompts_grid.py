@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 from segment_anything.utils.amg import build_point_grid
+from with_defaults import grid_prompts
 
 from autosam.errors import ConfigError
-from autosam.prompts import grid_prompts
 
 
 @pytest.mark.parametrize("shape", [(512, 512), (165, 768), (768, 165), (1, 1), (10, 3000)])

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 from scipy import ndimage
+from with_defaults import find_negatives, find_regions, make_prompts
 
 from autosam.errors import ConfigError, InputError
-from autosam.prompts import ABSENT, MaskPrompt, find_negatives, make_prompts
-from autosam.regions import find_regions
+from autosam.prompts import ABSENT, MaskPrompt
 
 
 def two_regions():

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
+from with_defaults import place_points
 
 from autosam.errors import ConfigError, InputError
-from autosam.prompts import place_points
 from autosam.prompts.points import edge_distance
 
 METHODS = ("centroid", "distance", "probability")

@@ -10,6 +10,7 @@ import pytest
 import torch
 from blobs import labeled_image, write_base
 from torch import Tensor
+from with_defaults import make_prompts
 
 from autosam.config import Config, load_config
 from autosam.data import LabeledImage
@@ -19,7 +20,7 @@ from autosam.models.files.sam_weights import file_sha256
 from autosam.models.networks import build_networks, load_networks
 from autosam.models.parameters import part_of
 from autosam.pipeline.segmenter import Segmenter
-from autosam.prompts import Prompt, make_prompts
+from autosam.prompts import Prompt
 from autosam.training.joint import BatchLoss, JointModel
 from autosam.training.loop import train
 from autosam.training.run.run_folder import CHECKPOINT

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy.spatial import ConvexHull
+from with_defaults import grow_tree
 
-from autosam.regions import FEATURES, MergeTree, describe_candidates, grow, grow_tree
+from autosam.regions import FEATURES, MergeTree, describe_candidates, grow
 
 Maps = dict[str, NDArray[np.float64]]
 

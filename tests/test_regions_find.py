@@ -4,10 +4,10 @@ from scipy import ndimage
 from scipy.spatial import KDTree
 from scipy.special import expit, logit
 from skimage.segmentation import find_boundaries
+from with_defaults import find_regions
 
 from autosam.errors import ConfigError, InputError
 from autosam.metrics import adapted_rand, average_precision
-from autosam.regions import find_regions
 from autosam.training.samples.targets import generator_targets
 
 

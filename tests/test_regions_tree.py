@@ -5,9 +5,10 @@ from itertools import combinations
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from with_defaults import grow_tree
 
 from autosam.errors import InputError
-from autosam.regions import MergeTree, grow, grow_tree
+from autosam.regions import MergeTree, grow
 from autosam.regions.grow import MOST_FRAGMENTS
 
 

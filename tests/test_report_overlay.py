@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from with_defaults import normalize
 
 from autosam.errors import InputError
-from autosam.images import normalize
 from autosam.prompts.prompt import Prompt
 from autosam.report import draw_overlay
 from autosam.report.overlay import BOX, NEGATIVE, PALETTE, POSITIVE

@@ -12,9 +12,10 @@ from fake_networks import build_small_sam
 from numpy.typing import NDArray
 from segment_anything.modeling import Sam
 from torch import Tensor
+from with_defaults import decode
 
 from autosam.config import TrainingConfig
-from autosam.models.sam.interface import Embedding, decode
+from autosam.models.sam.interface import Embedding
 from autosam.prompts import MaskPrompt, Prompt
 from autosam.training.losses import answers as module
 from autosam.training.losses.answers import Answers, by_kind, learn, tile_losses

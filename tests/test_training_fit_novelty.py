@@ -9,13 +9,13 @@ import pytest
 import torch
 from blobs import labeled_image, small_config
 from numpy.typing import NDArray
+from with_defaults import normalize, predict_maps
 
 from autosam.config import Config
 from autosam.data import LabeledImage
 from autosam.errors import InputError
-from autosam.images import normalize, to_uint8
+from autosam.images import to_uint8
 from autosam.models.files.checkpoint import ModelHeader, load_model, save_model
-from autosam.models.generator.maps import predict_maps
 from autosam.models.generator.unet import Generator
 from autosam.models.networks import Networks, build_networks, load_networks, network_tensors
 from autosam.models.sam.variants import parameter_device

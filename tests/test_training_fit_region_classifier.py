@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from sklearn.ensemble import GradientBoostingRegressor
 from torch import Tensor
+from with_defaults import grow_tree
 
 from autosam.config import Config
 from autosam.data import LabeledImage
@@ -21,7 +22,7 @@ from autosam.models.files.checkpoint import ModelHeader, load_model, save_model
 from autosam.models.networks import Networks, build_networks, load_networks, network_tensors
 from autosam.pipeline.segmenter import Segmenter
 from autosam.pipeline.view import View
-from autosam.regions import FEATURES, grow_tree
+from autosam.regions import FEATURES
 from autosam.training.fit import fit_region_classifier as judging
 from autosam.training.fit.fit_region_classifier import (
     add_region_classifier,

@@ -7,11 +7,11 @@ from blobs import discs
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
+from with_defaults import find_regions
 
 from autosam.models.sam.interface import Embedding, render_mask_prompt
 from autosam.models.sam.variants import build_sam
 from autosam.prompts import Prompt
-from autosam.regions import find_regions
 from autosam.training.losses.soft import soft_mask_prompts
 from autosam.training.prompting.tile_prompts import TilePrompts, ground_truth_prompts, predicted_prompts
 

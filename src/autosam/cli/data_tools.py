@@ -185,7 +185,7 @@ def show(
     import numpy as np
 
     from autosam.data.store import Store
-    from autosam.images import ensure_folder, normalize, to_uint8, write_png
+    from autosam.images import ensure_folder, normalize_for_display, to_uint8, write_png
     from autosam.report.overlay import draw_overlay
 
     opened = Store.open(store)
@@ -193,7 +193,7 @@ def show(
     ensure_folder(output)
     for name in names:
         item = opened.item(name)
-        picture = to_uint8(normalize(opened.image(name), non_finite="background"))
+        picture = to_uint8(normalize_for_display(opened.image(name)))
         said = "no labels"
         if item.labels_dtype is not None:
             labels = opened.labels(name)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from autosam.errors import InputError
-from autosam.images import normalize
+from autosam.images import normalize_for_display
 
 # The mean edge along shorter outlines is a matter of chance.
 MIN_OUTLINE = 400
@@ -79,7 +79,7 @@ def slice_edges(image: NDArray[Any], labels: NDArray[np.integer[Any]], *, sigma:
     """
     if image.shape[:2] != labels.shape:
         raise InputError(f"image {image.shape} and labels {labels.shape}; wanted the same rows and columns.")
-    gray = normalize(image, non_finite="background").mean(axis=2, dtype=np.float32)
+    gray = normalize_for_display(image).mean(axis=2, dtype=np.float32)
     strength = ndimage.gaussian_gradient_magnitude(gray, sigma).astype(np.float32)
     strength -= strength.mean()
     deviation = float(strength.std())

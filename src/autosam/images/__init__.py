@@ -1,7 +1,7 @@
 """Images in and results out, in plain numpy: find, read, normalize, tile, write."""
 
 from autosam.images.coverage import resize_labels
-from autosam.images.normalize import normalize, to_uint8
+from autosam.images.normalize import normalize, normalize_for_display, to_uint8
 from autosam.images.pixel_size import read_pixel_size
 from autosam.images.read import read_image, read_labels
 from autosam.images.source import ImageSource, find_sources
@@ -25,6 +25,7 @@ __all__ = [
     "ensure_folder",
     "find_sources",
     "normalize",
+    "normalize_for_display",
     "read_image",
     "read_labels",
     "read_pixel_size",

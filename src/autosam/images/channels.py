@@ -15,10 +15,10 @@ Combine = Literal["input", "avg", "max"]
 def normalize_channels(
     image: NDArray[Any] | Sequence[NDArray[Any]],
     *,
-    combine: Combine = "input",
-    low: float = 0.5,
-    high: float = 99.5,
-    non_finite: Literal["error", "background"] = "error",
+    combine: Combine,
+    low: float,
+    high: float,
+    non_finite: Literal["error", "background"],
 ) -> list[NDArray[np.float32]]:
     """Normalize an image, or every channel of a multichannel image by itself.
 
@@ -48,9 +48,10 @@ def normalize_channels(
     Examples
     --------
     >>> first, second = np.array([[0, 4]]), np.array([[9, 0]])
-    >>> normalize_channels([first, second], low=0, high=100)[0][0].tolist()
+    >>> whole = {"low": 0, "high": 100, "non_finite": "error"}
+    >>> normalize_channels([first, second], combine="input", **whole)[0][0].tolist()
     [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]
-    >>> [plane[0, :, 0].tolist() for plane in normalize_channels([first, second], combine="max")]
+    >>> [plane[0, :, 0].tolist() for plane in normalize_channels([first, second], combine="max", **whole)]
     [[0.0, 1.0], [1.0, 0.0]]
     """
     if isinstance(image, np.ndarray):

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from autosam.config import ImagesConfig
 from autosam.errors import InputError
 
 # Rows are processed in strips of about this many values, so that there is no float64 copy of a large image.
@@ -16,9 +17,9 @@ _STRIP = 1 << 20
 def normalize(
     image: NDArray[Any],
     *,
-    low: float = 0.5,
-    high: float = 99.5,
-    non_finite: Literal["error", "background"] = "error",
+    low: float,
+    high: float,
+    non_finite: Literal["error", "background"],
 ) -> NDArray[np.float32]:
     """Scale an image so that its low percentile becomes 0 and its high one 1, and clip the rest.
 
@@ -47,7 +48,7 @@ def normalize(
 
     Examples
     --------
-    >>> normalize(np.array([[0, 5, 10]], np.uint8), low=0, high=100)[0, :, 0].tolist()
+    >>> normalize(np.array([[0, 5, 10]], np.uint8), low=0, high=100, non_finite="error")[0, :, 0].tolist()
     [0.0, 0.5, 1.0]
     """
     if 0 in image.shape or image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] != 3):
@@ -79,6 +80,12 @@ def normalize(
     if zoomed.ndim == 3:
         return zoomed
     return np.broadcast_to(zoomed[:, :, None], (*zoomed.shape, 3))
+
+
+def normalize_for_display(image: NDArray[Any]) -> NDArray[np.float32]:
+    """Normalize an image by the default percentiles, (H, W) or (H, W, 3); NaN and infinity are background."""
+    settings = ImagesConfig()
+    return normalize(image, low=settings.low, high=settings.high, non_finite="background")
 
 
 def to_uint8(image: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:

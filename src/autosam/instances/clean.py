@@ -12,7 +12,7 @@ _EIGHT = np.ones((3, 3), dtype=bool)
 
 
 def clean_mask(
-    crop: MaskCrop, *, min_size: int = 50, fill_holes: bool = True, points: ArrayLike | None = None
+    crop: MaskCrop, *, min_size: int, fill_holes: bool, points: ArrayLike | None = None
 ) -> MaskCrop | None:
     """Keep one 8-connected component of a mask, fill its holes and tighten its crop.
 
@@ -38,7 +38,8 @@ def clean_mask(
     --------
     >>> import numpy as np
     >>> mask = np.array([[1, 0, 0, 0], [0, 0, 1, 1]], dtype=bool)
-    >>> cleaned = clean_mask(MaskCrop(row=5, col=5, mask=mask, score=0.9, prompt=0), min_size=2)
+    >>> crop = MaskCrop(row=5, col=5, mask=mask, score=0.9, prompt=0)
+    >>> cleaned = clean_mask(crop, min_size=2, fill_holes=True)
     >>> cleaned.row, cleaned.col, cleaned.mask.tolist()
     (6, 7, [[True, True]])
     """

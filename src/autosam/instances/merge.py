@@ -38,11 +38,11 @@ def merge_masks(
     crops: Sequence[MaskCrop],
     shape: tuple[int, int],
     *,
-    iou_threshold: float = 0.5,
-    ios_threshold: float = 0.8,
+    iou_threshold: float,
+    ios_threshold: float,
     merge_coverage: float = 0.7,
-    min_size: int = 50,
-    fill_holes: bool = True,
+    min_size: int,
+    fill_holes: bool,
 ) -> Merged:
     """Suppress double and merged masks and paint the others into one label image.
 
@@ -112,9 +112,9 @@ def fill_from_regions(
     foreground: ArrayLike,
     *,
     region_score: NDArray[np.floating] | None = None,
-    threshold: float = 0.7,
+    threshold: float,
     uncovered: float = 0.5,
-    min_size: int = 50,
+    min_size: int,
 ) -> Merged:
     """Add the objects that the generator was sure of and SAM rejected.
 

@@ -18,8 +18,8 @@ DISJOINT = 0.1
 def suppress_masks(
     crops: Sequence[MaskCrop],
     *,
-    iou_threshold: float = 0.5,
-    ios_threshold: float = 0.8,
+    iou_threshold: float,
+    ios_threshold: float,
     merge_coverage: float = 0.7,
 ) -> NDArray[np.int64]:
     """Choose the masks that stand for different objects.

@@ -6,7 +6,7 @@ from autosam.errors import ConfigError
 from autosam.prompts.prompt import Prompt
 
 
-def grid_prompts(shape: tuple[int, int], side: int = 32) -> list[Prompt]:
+def grid_prompts(shape: tuple[int, int], side: int) -> list[Prompt]:
     """Lay a grid of side × side single points over an image.
 
     Parameters

@@ -12,7 +12,7 @@ REACH = 32.0
 
 
 def find_negatives(
-    regions: NDArray[np.integer], *, count: int = 1, reach: float = REACH
+    regions: NDArray[np.integer], *, count: int, reach: float = REACH
 ) -> dict[int, NDArray[np.float64]]:
     """Find negatives of every region: the deepest points of its nearest neighbors.
 
@@ -42,7 +42,7 @@ def find_negatives(
     Examples
     --------
     >>> import numpy as np
-    >>> find_negatives(np.array([[1, 0, 2, 2, 2]]))
+    >>> find_negatives(np.array([[1, 0, 2, 2, 2]]), count=1)
     {1: array([[0., 2.]]), 2: array([[0., 0.]])}
     """
     if count < 0:
@@ -57,7 +57,7 @@ def find_negatives(
         for other in near:
             if other not in deepest:
                 rows, cols = boxes[other]
-                inside = place_points(regions[rows, cols] == other, method="distance")[0]
+                inside = place_points(regions[rows, cols] == other, method="distance", count=1)[0]
                 deepest[other] = inside + np.array([rows.start, cols.start])
         found[region] = np.array([deepest[other] for other in near], dtype=np.float64).reshape(-1, 2)
     return found

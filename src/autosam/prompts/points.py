@@ -14,8 +14,8 @@ def place_points(
     mask: NDArray[np.bool_],
     probability: ArrayLike | None = None,
     *,
-    method: str = "distance",
-    count: int = 1,
+    method: str,
+    count: int,
 ) -> NDArray[np.float64]:
     """Place up to ``count`` points on the pixels of one object.
 

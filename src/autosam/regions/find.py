@@ -22,10 +22,10 @@ def find_regions(
     *,
     center: ArrayLike | None = None,
     affinities: tuple[ArrayLike, ArrayLike] | None = None,
-    threshold: float = 0.5,
-    boundary_threshold: float = 0.5,
-    center_threshold: float = 0.5,
-    min_size: int = 30,
+    threshold: float,
+    boundary_threshold: float,
+    center_threshold: float,
+    min_size: int,
     min_seed_size: int = 8,
 ) -> NDArray[np.int32]:
     """Split the generator's maps into one region per object.
@@ -94,7 +94,8 @@ def find_regions(
     Examples
     --------
     >>> foreground, boundary = [[0.9, 0.9, 0.9, 0.1, 0.8]], [[0.0, 0.7, 0.2, 0.0, 0.0]]
-    >>> find_regions(foreground, boundary, min_size=1, min_seed_size=1)
+    >>> half = {"threshold": 0.5, "boundary_threshold": 0.5, "center_threshold": 0.5}
+    >>> find_regions(foreground, boundary, min_size=1, min_seed_size=1, **half)
     array([[1, 1, 2, 0, 3]], dtype=int32)
     """
     for name, value in (

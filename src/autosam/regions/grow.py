@@ -25,7 +25,7 @@ MOST_FRAGMENTS = 12
 _EIGHT = np.ones((3, 3), dtype=bool)
 
 
-def grow_tree(maps: Mapping[str, ArrayLike], *, threshold: float = 0.5) -> MergeTree:
+def grow_tree(maps: Mapping[str, ArrayLike], *, threshold: float) -> MergeTree:
     """Cut the foreground into fragments, and join them, the most closely tied ones first.
 
     Fragments are the regions of a seeded watershed [1]_ on center − boundary: more than there are objects. Joined
@@ -60,7 +60,7 @@ def grow_tree(maps: Mapping[str, ArrayLike], *, threshold: float = 0.5) -> Merge
     Examples
     --------
     >>> center = np.array([[0.9, 0.9, 0.9, 0.1, 0.8, 0.8, 0.8]])
-    >>> tree = grow_tree({"foreground": np.ones((1, 7)), "center": center})
+    >>> tree = grow_tree({"foreground": np.ones((1, 7)), "center": center}, threshold=0.5)
     >>> tree.fragments
     array([[1, 1, 1, 1, 2, 2, 2]], dtype=int32)
     >>> tree.children.tolist()

@@ -11,7 +11,7 @@ import PIL.ImageFont
 from numpy.typing import NDArray
 
 from autosam.errors import InputError
-from autosam.images import normalize, to_uint8
+from autosam.images import normalize_for_display, to_uint8
 from autosam.report.overlay import draw_overlay
 
 _Font = PIL.ImageFont.ImageFont | PIL.ImageFont.FreeTypeFont
@@ -69,7 +69,7 @@ def thumbnail(
     if labels is not None and labels.shape != image.shape[:2]:
         raise InputError(f"image {image.shape} and labels {labels.shape}; wanted the same rows and columns.")
     middle = tuple(_middle(length, crop) for length in image.shape[:2])
-    picture = to_uint8(normalize(image, non_finite="background")[middle])
+    picture = to_uint8(normalize_for_display(image)[middle])
     height, width = picture.shape[:2]
     scale = min(1.0, side / max(height, width))
     rows, cols = max(1, round(height * scale)), max(1, round(width * scale))

@@ -155,7 +155,14 @@ def ground_truth_prompts(truth: NDArray[np.integer[Any]], *, points: int, box_ma
         By ascending id, none of them with a mask; empty where there are no objects.
     """
     return make_prompts(
-        _numbered(truth), None, method="distance", points=points, box=True, box_margin=box_margin, mask=False
+        _numbered(truth),
+        None,
+        method="distance",
+        points=points,
+        negatives=0,
+        box=True,
+        box_margin=box_margin,
+        mask=False,
     )
 
 

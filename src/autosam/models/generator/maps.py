@@ -25,7 +25,7 @@ def predict_maps(
     overlap: float,
     flips: bool = False,
     reduced: bool = False,
-    precision: Precision = "auto",
+    precision: Precision,
 ) -> dict[str, NDArray[np.float32]]:
     """Predict probability maps; neighboring tiles are blended where they overlap.
 

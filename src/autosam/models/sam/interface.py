@@ -97,7 +97,7 @@ def decode(
     prompts: Sequence[Prompt],
     *,
     multimask: bool = False,
-    batch_size: int = 64,
+    batch_size: int,
 ) -> Iterator[Decoded]:
     """Answer prompts in bounded batches.
 

@@ -59,12 +59,12 @@ def decode_masks(
     *,
     tile_size: int,
     overlap: float,
-    combine: CombineAnswers = "avg",
+    combine: CombineAnswers,
     alternatives: bool = False,
     choose: ChooseMask | None = None,
-    batch_size: int = 64,
-    precision: Precision = "auto",
-    fusion: float = 0.0,
+    batch_size: int,
+    precision: Precision,
+    fusion: float,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[MaskCrop]:
     """Answer every prompt with a mask.

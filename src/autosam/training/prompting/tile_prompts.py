@@ -98,8 +98,10 @@ def ground_truth_prompts(
     predicted = make_prompts(
         labels,
         foreground,
+        method="distance",
         points=1,
         negatives=negatives,
+        box=True,
         box_margin=box_margin,
         mask=mask and foreground is not None,
     )
@@ -175,6 +177,7 @@ def predicted_prompts(
         method=method,
         points=points,
         negatives=negatives,
+        box=True,
         box_margin=box_margin,
         mask=foreground is not None,
     )

@@ -14,7 +14,7 @@ from autosam.errors import InputError
 from autosam.metrics import AveragePrecision, Scores, average_precision, evaluate_pair, pool
 from autosam.models.networks import Networks
 from autosam.pipeline.segmenter import Segmenter
-from autosam.prompts import make_prompts
+from autosam.prompts import Prompt, make_prompts
 from autosam.report.preview import preview
 
 _Item = TypeVar("_Item")
@@ -102,7 +102,7 @@ def validate(networks: Networks, config: Config, labeled_images: Sequence[Labele
     previews: list[tuple[str, NDArray[np.uint8]]] = []
     seconds = 0.0
     for index, labeled_image in enumerate(chosen):
-        asked = make_prompts(labeled_image.labels, None, points=0, box_margin=0.0, mask=False) if boxed else None
+        asked = _true_boxes(labeled_image) if boxed else None
         began = time.perf_counter()
         result = segmenter.segment(labeled_image.image, prompts=asked)
         seconds += time.perf_counter() - began
@@ -130,6 +130,19 @@ def validate(networks: Networks, config: Config, labeled_images: Sequence[Labele
         }
     scores[SECONDS] = seconds / len(chosen)
     return Validation({name: round(value, 4) for name, value in scores.items()}, previews)
+
+
+def _true_boxes(labeled_image: LabeledImage) -> list[Prompt]:
+    return make_prompts(
+        labeled_image.labels,
+        None,
+        method="distance",
+        points=0,
+        negatives=0,
+        box=True,
+        box_margin=0.0,
+        mask=False,
+    )
 
 
 def _spaced(items: Sequence[_Item], count: int) -> list[_Item]:

@@ -1,0 +1,53 @@
+"""Functions that take settings, with the defaults of the config, for tests of something else than a setting."""
+
+from functools import partial
+
+from autosam import config, images, instances, prompts, regions
+from autosam.images import channels
+from autosam.models.generator import maps
+from autosam.models.sam import interface, masks
+
+_images, _prompts, _merge, _decode = (
+    config.ImagesConfig(),
+    config.PromptsConfig(),
+    config.MergeConfig(),
+    config.DecodeConfig(),
+)
+_limits = {"low": _images.low, "high": _images.high, "non_finite": _images.non_finite}
+_sizes = {"min_size": _merge.min_size, "fill_holes": _merge.fill_holes}
+
+normalize = partial(images.normalize, **_limits)
+normalize_channels = partial(channels.normalize_channels, combine=_images.combine, **_limits)
+find_regions = partial(
+    regions.find_regions,
+    threshold=_prompts.foreground,
+    boundary_threshold=_prompts.boundary,
+    center_threshold=_prompts.center,
+    min_size=_prompts.min_size,
+)
+grow_tree = partial(regions.grow_tree, threshold=_prompts.foreground)
+place_points = partial(prompts.place_points, method=_prompts.method, count=_prompts.points)
+find_negatives = partial(prompts.find_negatives, count=1)
+grid_prompts = partial(prompts.grid_prompts, side=_prompts.grid)
+make_prompts = partial(
+    prompts.make_prompts,
+    method=_prompts.method,
+    points=_prompts.points,
+    negatives=_prompts.negatives,
+    box=_prompts.box,
+    box_margin=_prompts.box_margin,
+    mask=_prompts.mask,
+)
+clean_mask = partial(instances.clean_mask, **_sizes)
+suppress_masks = partial(instances.suppress_masks, iou_threshold=_merge.iou, ios_threshold=_merge.overlap)
+merge_masks = partial(instances.merge_masks, iou_threshold=_merge.iou, ios_threshold=_merge.overlap, **_sizes)
+fill_from_regions = partial(instances.fill_from_regions, threshold=_merge.fallback, min_size=_merge.min_size)
+predict_maps = partial(maps.predict_maps, precision=_decode.precision)
+decode = partial(interface.decode, batch_size=_decode.batch_size)
+decode_masks = partial(
+    masks.decode_masks,
+    combine="avg",
+    batch_size=_decode.batch_size,
+    precision=_decode.precision,
+    fusion=_decode.fusion,
+)
