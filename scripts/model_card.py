@@ -174,7 +174,7 @@ def score_table(name: str, scores: Path) -> str:
         alone = {"generator": "its generator alone"}
         if (scores / f"{source}-watershed").is_dir():
             alone = {
-                "generator": "its generator and judge, without SAM",
+                "generator": "its generator and region classifier, without SAM",
                 "watershed": "its generator and a watershed",
             }
         for way, title in {"sam": name, **alone}.items():

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Scores of a bundled model on the validation split of its data sets, of its generator alone, and, where it has a judge, of
+# Scores of a bundled model on the validation split of its data sets, of its generator alone, and, where it has a region classifier, of
 # the generator with a watershed by thresholds:
 #     scripts/score_bundled.sh NAME DATA OUT [MODEL]
 # NAME is mito or nuclei, DATA the folder with the data sets and splits.json, MODEL another file than the bundled one.

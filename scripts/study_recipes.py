@@ -6,7 +6,7 @@
 `train` runs `autosam train` for every recipe and every variant of `joint`, two at a time with one thread each;
 runs that are finished are not repeated, interrupted ones go on. `--base` is a model file with the SAM that all
 start from, `--data-section` a YAML file with the `data` section. `table` reads the runs' logs, writes
-`recipes.csv` and `recipes.png`, and prints the tables of docs/training.md.
+`recipes.csv` and `recipes.png`, and prints the tables of docs/benchmarks.md.
 """
 
 import argparse
