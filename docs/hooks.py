@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from mkdocs.structure.files import Files
 
 _SETTINGS = """Set any of these with `--set key=value` or in a YAML file (`--config`). In rising order, a value
-comes from the default below, the model file, the YAML file, and `--set`. `autosam models show NAME` prints what a
-model brings."""
+comes from the default below, the model file, the YAML file, and `--set`. `autosam settings --model NAME` prints
+what a model sets."""
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "autosam"
 MODELS = PACKAGE / "models" / "bundled"
@@ -94,7 +94,7 @@ def _paragraphs(text: str) -> list[str]:
 
 def _parameter_row(parameter: Any, context: typer.Context) -> str:
     name, meaning = parameter.get_help_record(context) or (parameter.name, "")
-    return "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in (f"`{name}`", meaning)) + " |"
+    return f"| `{' '.join(name.split())}` | {' '.join(meaning.split()).replace('|', chr(92) + '|')} |"
 
 
 def rooms() -> list[str]:
