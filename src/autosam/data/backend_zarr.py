@@ -69,7 +69,9 @@ def _where(item: Item, position: int, ndim: int) -> Any:
     return (slice(None), position) if ndim == 3 else position
 
 
-def _create(group: zarr.Group, kind: ArrayKind, items: list[Item], voxel: tuple[float, ...] | None) -> zarr.Array:
+def _create(
+    group: zarr.Group, kind: ArrayKind, items: list[Item], voxel: tuple[float, ...] | None
+) -> "zarr.Array[Any]":
     first = items[0]
     space = (*(() if first.volume is None else (len(items),)), *first.shape[:2])
     channels = first.shape[2:] if kind == "image" else ()

@@ -154,7 +154,7 @@ def label_dataset(path: Path, wanted: str | None) -> tuple[str, tuple[int, ...]]
     return choose_dataset(path, wanted)
 
 
-def open_zarr_labels(path: Path) -> zarr.Array:
+def open_zarr_labels(path: Path) -> "zarr.Array[Any]":
     """Open an array of labels without reading it: a lone array, or in a group `labels` or the only one.
 
     Raises

@@ -67,7 +67,9 @@ def step_loss(loss: BatchLoss, *, mask_weight: float, iou_weight: float = 1.0, f
     """
     summed = torch.stack([part.detach().float() for part in loss])
     if fabric.world_size > 1:
-        summed = fabric.all_reduce(summed, reduce_op="sum")
+        reduced = fabric.all_reduce(summed, reduce_op="sum")
+        assert isinstance(reduced, torch.Tensor)
+        summed = reduced
     totals = BatchLoss(*summed)
     # Sums over nothing are 0.
     tiles, masks, answers = (count.clamp(min=1) for count in (totals.tiles, totals.masks, totals.answers))

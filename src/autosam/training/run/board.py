@@ -26,7 +26,7 @@ class TensorBoardLog:
         # Only here: the package is an extra.
         from torch.utils.tensorboard import SummaryWriter
 
-        self._writer = SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
+        self._writer = SummaryWriter(str(folder))
 
     @staticmethod
     def available() -> bool:
@@ -42,12 +42,12 @@ class TensorBoardLog:
         """Add a point to the curve of every name; values that are NaN are left out."""
         for name, value in values.items():
             if not math.isnan(value):
-                self._writer.add_scalar(name, value, step)  # type: ignore[no-untyped-call]
+                self._writer.add_scalar(name, value, step)
 
     def image(self, step: int, name: str, rgb: NDArray[np.uint8]) -> None:
         """Add a picture, uint8 (H, W, 3)."""
-        self._writer.add_image(name, rgb, step, dataformats="HWC")  # type: ignore[no-untyped-call]
+        self._writer.add_image(name, rgb, step, dataformats="HWC")
 
     def close(self) -> None:
         """Write what is left; nothing can be added afterwards."""
-        self._writer.close()  # type: ignore[no-untyped-call]
+        self._writer.close()

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Literal
 
 import torch
 from lightning.fabric import Fabric
-from lightning.fabric.strategies import DDPStrategy
+from lightning.fabric.strategies.ddp import DDPStrategy
 from torch import nn
 
 from autosam.errors import AutosamError, ConfigError
@@ -49,7 +50,11 @@ def make_fabric(device: torch.device, *, devices: int, precision: Precision) -> 
     there = torch.cuda.device_count() if device.type == "cuda" else devices
     if devices > there:
         raise ConfigError(f"--devices {devices} were asked for, this machine has {there}; give fewer")
-    plugin = "bf16-mixed" if use_bfloat16(device, precision) else "32-true"
+    plugin: Literal["16-mixed", "bf16-mixed", "32-true"] = "32-true"
+    if precision == "float16":
+        plugin = "16-mixed"
+    elif use_bfloat16(device, precision):
+        plugin = "bf16-mixed"
     # A GPU is named by its number, a CPU counted.
     chosen: list[int] | int = [device.index] if device.type != "cpu" and device.index is not None else devices
     return Fabric(
@@ -57,7 +62,7 @@ def make_fabric(device: torch.device, *, devices: int, precision: Precision) -> 
         devices=chosen,
         # In a batch without prompts, or without points, some of SAM's parameters have no part in the loss.
         strategy=DDPStrategy(find_unused_parameters=True, timeout=PATIENCE) if devices > 1 else "auto",
-        precision="16-mixed" if precision == "float16" else plugin,
+        precision=plugin,
     )
 
 
