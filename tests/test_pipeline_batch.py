@@ -19,9 +19,10 @@ from autosam.config import load_config
 from autosam.errors import ConfigError
 from autosam.images import find_sources, read_labels
 from autosam.models.networks import Networks
-from autosam.pipeline.batch import Outputs, segment_batch
+from autosam.pipeline.batch import BatchOptions, Outputs, segment_batch
 from autosam.pipeline.segmenter import Segmenter
 from autosam.prompts import Prompt
+from autosam.prompts.user_prompts import PromptTables
 
 SPOTS, TRUTH = draw_ellipses((64, 64), [(18, 20, 9, 12), (45, 40, 10, 9)])
 
@@ -96,7 +97,7 @@ def test_prompts_by_hand_are_asked_for_each_image_and_its_shape(segmenter, sourc
         asked.append((source.name, shape))
         return {"a": [point(18, 20)], "b": [point(900, 3)], "c": []}[source.name]
 
-    outcomes = list(segment_batch(sources, segmenter, tmp_path / "out", prompts_for=prompts_for))
+    outcomes = list(segment_batch(sources, segmenter, tmp_path / "out", prompts=PromptTables(prompts_for, "")))
     assert asked == [("a", (64, 64)), ("b", (64, 64)), ("c", (64, 64))]
     assert [(item.state, item.instances) for item in outcomes] == [("done", 2), ("failed", 0), ("done", 0)]
     assert outcomes[1].message.startswith(f"{sources[1]}: prompt 0 lies outside the image of 64 × 64 pixels")
@@ -108,7 +109,7 @@ def test_prompts_by_hand_are_asked_for_each_image_and_its_shape(segmenter, sourc
 
 def test_a_clash_of_settings_ends_the_batch(networks, sources, tmp_path):
     subject = Segmenter(networks, load_config(overrides=["decode.sam=false"]))
-    batch = segment_batch(sources, subject, tmp_path / "out", prompts_for=lambda *_: [point(18, 20)])
+    batch = segment_batch(sources, subject, tmp_path / "out", prompts=PromptTables(lambda *_: [point(18, 20)], ""))
     with pytest.raises(ConfigError, match=r"decode\.sam=false"):
         list(batch)
     assert not list((tmp_path / "out").glob("*_labels.*"))
@@ -122,6 +123,6 @@ def test_the_record_says_exactly_how_an_image_was_zoomed(networks, sources, tmp_
     # `autosam evaluate --diagnose` sees the image again at what the record says.
     use_component_sam(monkeypatch)
     segmenter = Segmenter(networks, load_config(overrides=["images.diameter=10"]), name="by rule")
-    list(segment_batch(sources, segmenter, tmp_path / "out", diameter=7.0))
+    list(segment_batch(sources, segmenter, tmp_path / "out", BatchOptions(diameter=7.0)))
     images = json.loads((tmp_path / "out" / "autosam_run.json").read_text(encoding="utf-8"))["images"]
     assert images["a"]["zoom"] == 10 / 7

@@ -146,11 +146,21 @@ def segment(
     from autosam.cli.settings import tell_settings
     from autosam.models.files.sam_weights import file_sha256
     from autosam.models.files.zoo import resolve_model
-    from autosam.pipeline.batch import segment_batch
+    from autosam.pipeline.batch import BatchOptions, segment_batch
     from autosam.pipeline.segmenter import Segmenter
 
     segmenter = Segmenter.from_model(model, config=config, overrides=overrides, device=device)
     tell_settings(segmenter.config, f"settings of {model} in this run")
+    options = BatchOptions(
+        file_format=file_format,
+        overwrite=overwrite,
+        draw_prompts=draw_prompts,
+        save_prompts=save_prompts,
+        pixel_size_nm=pixel_size,
+        diameter=diameter,
+        # The same channels have one spelling in the record.
+        channels=None if channels is None else ",".join(part.strip() for part in channels.split(",")),
+    )
     outcomes: list[ImageOutcome] = []
     with (
         interruptible("the same command goes on where it stopped"),
@@ -161,18 +171,9 @@ def segment(
                 sources,
                 segmenter,
                 out,
-                file_format=file_format,
-                overwrite=overwrite,
-                draw_prompts=draw_prompts,
-                save_prompts=save_prompts,
-                pixel_size_nm=pixel_size,
-                diameter=diameter,
-                # The same channels have one spelling in the record.
-                channels=None if channels is None else ",".join(part.strip() for part in channels.split(",")),
-                prompts_for=None if user_prompts is None else user_prompts.of,
-                prompts_sha256="" if user_prompts is None else user_prompts.sha256,
-                oracle_for=None if truths is None else truths.of,
-                oracle_sha256=None if truths is None else truths.sha256,
+                options,
+                prompts=user_prompts,
+                truths=truths,
                 model_sha256=file_sha256(resolve_model(model)),
                 progress=lambda share: _show(bar, sources, len(outcomes), share),
             )

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +17,60 @@ from autosam.pipeline.oracle import segment_with_oracle
 from autosam.pipeline.record import RunRecord
 from autosam.pipeline.segmentation import Segmentation
 from autosam.pipeline.segmenter import Segmenter
-from autosam.prompts import Prompt, write_prompts
+from autosam.pipeline.view import Image
+from autosam.prompts import write_prompts
+from autosam.prompts.user_prompts import PromptTables
 from autosam.report import draw_overlay
+
+AnySource = ImageSource | MultichannelImage
+
+
+class TruthSource(Protocol):
+    """The ground truth of every image, and a hash of all of it, as `evaluation.truths.Truths`."""
+
+    @property
+    def of(self) -> Callable[[AnySource], NDArray[np.integer[Any]]]:
+        """Reads the labels of an image, (H, W)."""
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the labels of all images."""
+
+
+@dataclass(frozen=True)
+class BatchOptions:
+    """What a batch writes, and what is known of its images.
+
+    Attributes
+    ----------
+    file_format : {"tif", "png", "h5", "zarr"}
+        Of the label files.
+    overwrite : bool
+        Segment finished images again. Otherwise an image is skipped whose results are complete, and of which the
+        record says that this image, model and settings gave them.
+    draw_prompts : bool
+        Draw points and boxes on the overlays.
+    save_prompts : bool
+        Write the prompts as ``NAME_prompts.csv``, to be corrected and used as user prompts.
+    pixel_size_nm : float, optional
+        Side of a pixel; by default what each file says (`read_pixel_size`). Known, it gives areas in µm², and
+        zooms images to the pixel size that the model was trained at (`Segmenter.known_zoom`).
+    diameter : float, optional
+        Typical diameter of the objects in pixels: images are zoomed to that of the training objects.
+    channels : str, optional
+        How multichannel images were put together, for the record.
+    """
+
+    file_format: str = "tif"
+    overwrite: bool = False
+    draw_prompts: bool = False
+    save_prompts: bool = False
+    pixel_size_nm: float | None = None
+    diameter: float | None = None
+    channels: str | None = None
+
+
+PLAIN = BatchOptions()
 
 
 @dataclass(frozen=True)
@@ -31,7 +83,7 @@ class Outputs:
     prompts: Path
 
     @classmethod
-    def of(cls, source: ImageSource | MultichannelImage, out: Path, file_format: str) -> "Outputs":
+    def of(cls, source: AnySource, out: Path, file_format: str) -> "Outputs":
         """Name them after the source."""
         return cls(
             out / f"{source.name}_labels.{file_format}",
@@ -51,7 +103,7 @@ class ImageOutcome:
 
     Attributes
     ----------
-    source : ImageSource or MultichannelImage
+    source : AnySource
     state : {"done", "skipped", "failed"}
         Skipped images had their results already.
     instances, prompts : int
@@ -64,7 +116,7 @@ class ImageOutcome:
         Why it failed; empty otherwise.
     """
 
-    source: ImageSource | MultichannelImage
+    source: AnySource
     state: Literal["done", "skipped", "failed"]
     instances: int = 0
     prompts: int = 0
@@ -74,21 +126,13 @@ class ImageOutcome:
 
 
 def segment_batch(
-    sources: Sequence[ImageSource | MultichannelImage],
+    sources: Sequence[AnySource],
     segmenter: Segmenter,
     out: Path,
+    options: BatchOptions = PLAIN,
     *,
-    file_format: str = "tif",
-    overwrite: bool = False,
-    draw_prompts: bool = False,
-    save_prompts: bool = False,
-    pixel_size_nm: float | None = None,
-    diameter: float | None = None,
-    channels: str | None = None,
-    prompts_for: Callable[[ImageSource | MultichannelImage, tuple[int, int]], Sequence[Prompt]] | None = None,
-    prompts_sha256: str = "",
-    oracle_for: Callable[[ImageSource | MultichannelImage], NDArray[np.integer[Any]]] | None = None,
-    oracle_sha256: str | None = None,
+    prompts: PromptTables | None = None,
+    truths: TruthSource | None = None,
     model_sha256: str = "",
     progress: Callable[[float], None] | None = None,
 ) -> Generator[ImageOutcome, None, None]:
@@ -97,36 +141,16 @@ def segment_batch(
     Parameters
     ----------
     sources : sequence of ImageSource or MultichannelImage
-        From `find_sources`, or scenes of several channels from `find_channels` or `split_channels`, whose table
-        has the mean intensity over all channels.
+        From `find_sources`, `find_channels` or `split_channels`.
     segmenter : Segmenter
     out : Path
         Folder of the results; created if need be.
-    file_format : {"tif", "png", "h5", "zarr"}
-        Of the label files.
-    overwrite : bool
-        Do images again that are finished: their results are complete, and the record says that this image,
-        model and settings gave them. Otherwise they are skipped.
-    draw_prompts : bool
-        Draw points and boxes on the overlays.
-    save_prompts : bool
-        Write the prompts too, as ``NAME_prompts.csv``, to be corrected by hand and used with ``prompts_for``.
-    pixel_size_nm : float, optional
-        Side of a pixel; by default what each file says (`read_pixel_size`). Known, it gives areas in µm², and
-        images are brought to the pixel size that the model was trained at (`Segmenter.zoom`).
-    diameter : float, optional
-        Typical diameter of the objects in pixels: images are brought to that of the training objects.
-    channels : str, optional
-        How the scenes were put together, for the record.
-    prompts_for : callable, optional
-        Gives the prompts of an image of a given shape, for ``prompts.method=user``.
-    prompts_sha256 : str
-        Hash of the table that ``prompts_for`` reads, for the record.
-    oracle_for : callable, optional
-        Gives the true labels of an image, to choose among SAM's masks; see `segment_with_oracle`. The results are
-        an upper bound, and the record says so by the hash.
-    oracle_sha256 : str, optional
-        Hash of all labels that ``oracle_for`` gives, for the record.
+    options : BatchOptions
+    prompts : PromptTables, optional
+        User prompts, for ``prompts.method=user`` or beside predicted ones.
+    truths : TruthSource, optional
+        Ground truth that chooses among SAM's masks (`segment_with_oracle`). The results are an upper bound, and
+        the record says so by the hash.
     model_sha256 : str
         Hash of the model file, for the record.
     progress : callable, optional
@@ -150,72 +174,86 @@ def segment_batch(
         out,
         settings=segmenter.config.model_dump(mode="json", exclude={"training", "data"}),
         options={
-            "pixel_size_nm": pixel_size_nm,
-            "diameter": diameter,
-            "channels": channels,
-            "draw_prompts": draw_prompts,
-            "save_prompts": save_prompts,
-            "prompts_sha256": prompts_sha256,
-            "oracle_mask_sha256": oracle_sha256,
+            "pixel_size_nm": options.pixel_size_nm,
+            "diameter": options.diameter,
+            "channels": options.channels,
+            "draw_prompts": options.draw_prompts,
+            "save_prompts": options.save_prompts,
+            "prompts_sha256": "" if prompts is None else prompts.sha256,
+            "oracle_mask_sha256": None if truths is None else truths.sha256,
         },
         model=segmenter.name,
         model_sha256=model_sha256,
-        keep=not overwrite,
+        keep=not options.overwrite,
     )
     with record:
         for source in sources:
-            outputs = Outputs.of(source, out, file_format)
+            outputs = Outputs.of(source, out, options.file_format)
             # With its whole path: two folders can hold images of the same name.
             origin = str(_resolved(source))
-            if not overwrite and record.is_done(source.name, origin) and outputs.complete():
+            if not options.overwrite and record.is_done(source.name, origin) and outputs.complete():
                 yield ImageOutcome(source, "skipped")
                 continue
             began = time.perf_counter()
             try:
-                image = read_channels(source) if isinstance(source, MultichannelImage) else read_image(source)
-                first = image[0] if isinstance(image, list) else image
-                prompts = None if prompts_for is None else prompts_for(source, (first.shape[0], first.shape[1]))
-                size_nm = _pixel_size(source) if pixel_size_nm is None else pixel_size_nm
-                zoom = segmenter.known_zoom(pixel_size_nm=size_nm, diameter=diameter)
-                tick = None if progress is None else lambda done, todo: progress(done / todo)
-                if oracle_for is None:
-                    result = segmenter.segment(image, zoom=zoom, prompts=prompts, progress=tick)
-                else:
-                    result = segment_with_oracle(
-                        segmenter, image, oracle_for(source), zoom=zoom, prompts=prompts, progress=tick
-                    )
-                measured = np.stack(image, axis=-1) if isinstance(image, list) else image
-                _write(source, outputs, measured, result, draw_prompts, save_prompts, size_nm)
+                result, size_nm = _segment_one(source, segmenter, outputs, options, prompts, truths, progress)
             except InputError as error:
                 message = _naming(source, str(error))
                 record.add(source.name, {"input": origin, "error": message})
                 yield ImageOutcome(source, "failed", seconds=time.perf_counter() - began, message=message)
                 continue
             seconds = time.perf_counter() - began
-            scale = {"pixel_size_nm": size_nm, "zoom": result.zoom}
-            record.add(source.name, {"input": origin, **_entry(result), **scale, "seconds": round(seconds, 3)})
-            yield ImageOutcome(
-                source,
-                "done",
-                len(result.scores),
-                len(result.prompts),
-                seconds,
-                out_of_distribution=result.out_of_distribution,
-            )
+            known = {"pixel_size_nm": size_nm, "seconds": round(seconds, 3)}
+            record.add(source.name, {"input": origin, **_entry(result), **known})
+            found, asked, unlike = len(result.scores), len(result.prompts), result.out_of_distribution
+            yield ImageOutcome(source, "done", found, asked, seconds, out_of_distribution=unlike)
 
 
-def _resolved(source: ImageSource | MultichannelImage) -> ImageSource | MultichannelImage:
+def _segment_one(
+    source: AnySource,
+    segmenter: Segmenter,
+    outputs: Outputs,
+    options: BatchOptions,
+    prompts: PromptTables | None,
+    truths: TruthSource | None,
+    progress: Callable[[float], None] | None,
+) -> tuple[Segmentation, float | None]:
+    """Segment one image and write its results; give them with the pixel size in nm."""
+    image: Image
+    if isinstance(source, MultichannelImage):
+        # The channels are aligned, so that the first one tells what all have in common.
+        image = read_channels(source)
+        first, pixels = source.sources[0], image[0]
+    else:
+        first, pixels = source, read_image(source)
+        image = pixels
+    user_prompts = None if prompts is None else prompts.of(source, (pixels.shape[0], pixels.shape[1]))
+    size_nm = read_pixel_size(first) if options.pixel_size_nm is None else options.pixel_size_nm
+    zoom = segmenter.known_zoom(pixel_size_nm=size_nm, diameter=options.diameter)
+    tick = None if progress is None else lambda done, todo: progress(done / todo)
+    if truths is None:
+        result = segmenter.segment(image, zoom=zoom, prompts=user_prompts, progress=tick)
+    else:
+        truth = truths.of(source)
+        result = segment_with_oracle(segmenter, image, truth, zoom=zoom, prompts=user_prompts, progress=tick)
+    drawn = result.prompts if options.draw_prompts else None
+    picture = draw_overlay(result.picture, result.labels, prompts=drawn)
+    write_labels(outputs.labels, result.labels)
+    write_png(outputs.overlay, picture)
+    if options.save_prompts:
+        write_prompts(outputs.prompts, {source.image: result.prompts})
+    measured = image if isinstance(image, np.ndarray) else np.stack(image, axis=-1)
+    write_table(outputs.table, measure_instances(result.labels, measured, result.scores, pixel_size_nm=size_nm))
+    return result, size_nm
+
+
+def _resolved(source: AnySource) -> AnySource:
     return (
         source.resolved() if isinstance(source, MultichannelImage) else replace(source, path=source.path.resolve())
     )
 
 
-def _pixel_size(source: ImageSource | MultichannelImage) -> float | None:
-    """Read the pixel size of an image, or of the first channel of a scene, whose channels are aligned."""
-    return read_pixel_size(source.sources[0] if isinstance(source, MultichannelImage) else source)
-
-
-def _naming(source: ImageSource | MultichannelImage, message: str) -> str:
+def _naming(source: AnySource, message: str) -> str:
     """Let a message name the image, with its page, once."""
     if isinstance(source, MultichannelImage):
         return message if any(str(part) in message for part in source.sources) else f"{source}: {message}"
@@ -224,24 +262,6 @@ def _naming(source: ImageSource | MultichannelImage, message: str) -> str:
     if str(source.path) in message:
         return message.replace(str(source.path), str(source), 1)
     return f"{source}: {message}"
-
-
-def _write(
-    source: ImageSource | MultichannelImage,
-    outputs: Outputs,
-    image: NDArray[Any],
-    result: Segmentation,
-    draw_prompts: bool,
-    save_prompts: bool,
-    pixel_size_nm: float | None,
-) -> None:
-    picture = draw_overlay(result.picture, result.labels, prompts=result.prompts if draw_prompts else None)
-    write_labels(outputs.labels, result.labels)
-    write_png(outputs.overlay, picture)
-    if save_prompts:
-        write_prompts(outputs.prompts, {source.image: result.prompts})
-    rows = measure_instances(result.labels, image, result.scores, pixel_size_nm=pixel_size_nm)
-    write_table(outputs.table, rows)
 
 
 def _entry(result: Segmentation) -> Mapping[str, Any]:
@@ -259,4 +279,5 @@ def _entry(result: Segmentation) -> Mapping[str, Any]:
         "instances_of_generator_alone": int((result.prompt_of < 0).sum()),
         **({"stain_normalized": True} if result.stain_normalized else {}),
         **known,
+        "zoom": result.zoom,
     }

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autosam.config import ImagesConfig
 from autosam.errors import ConfigError
 from autosam.images.zoom import LARGEST, TOLERANCE, settled
 from autosam.pipeline.segmentation import Segmentation
@@ -25,30 +26,23 @@ NEAR = 1.1
 """Factor between two zooms of an image that is off scale from which it is seen once more."""
 
 
-def known_zoom(
-    *,
-    pixel_size: float | None,
-    diameter: float | None,
-    trained_pixel_size: float | None,
-    trained_diameter: float | None,
-    zoom_tolerance: float = TOLERANCE,
-) -> float | None:
-    """Say how much an image must be zoomed to look as those that a model was trained on.
+def known_zoom(settings: ImagesConfig, *, pixel_size_nm: float | None, diameter: float | None) -> float | None:
+    """Zoom at which an image looks as those that a model was trained on.
 
     Parameters
     ----------
-    pixel_size, trained_pixel_size : float, optional
-        Side of a pixel of the image and of the training images, in nm.
-    diameter, trained_diameter : float, optional
-        Typical diameter of their objects in pixels; counts before the pixel size.
-    zoom_tolerance : float
-        As in `find_zoom`, which shall not see an image better than somebody who knows its zoom.
+    settings : ImagesConfig
+        The model's: ``pixel_size`` and ``diameter`` of its training images.
+    pixel_size_nm : float, optional
+        Side of a pixel of the image.
+    diameter : float, optional
+        Typical diameter of its objects in pixels; counts before the pixel size.
 
     Returns
     -------
     float or None
-        1 where the two agree to within the smaller one of ``zoom_tolerance`` and ``zoom.TOLERANCE``; None where
-        one of them is not known.
+        1 where the two agree to within the smaller one of ``images.zoom_tolerance`` and ``zoom.TOLERANCE``: an
+        image whose zoom is found must not be seen better than one whose zoom is known. None where nothing is known.
 
     Raises
     ------
@@ -57,16 +51,16 @@ def known_zoom(
     InputError
         If the zoom can only be a mistake, see `settled`.
     """
-    if diameter is not None and trained_diameter is None:
+    if diameter is not None and settings.diameter is None:
         raise ConfigError(
             "the model does not say how large the objects were that it was trained on, so a diameter is of no "
             "use; set images.diameter, or images.zoom"
         )
-    tolerance = min(zoom_tolerance, TOLERANCE)
-    if diameter is not None and trained_diameter is not None:
-        return settled(trained_diameter / diameter, tolerance)
-    if pixel_size is not None and trained_pixel_size is not None:
-        return settled(pixel_size / trained_pixel_size, tolerance)
+    tolerance = min(settings.zoom_tolerance, TOLERANCE)
+    if diameter is not None and settings.diameter is not None:
+        return settled(settings.diameter / diameter, tolerance)
+    if pixel_size_nm is not None and settings.pixel_size is not None:
+        return settled(pixel_size_nm / settings.pixel_size, tolerance)
     return None
 
 

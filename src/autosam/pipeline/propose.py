@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from autosam.config import PromptsConfig
 from autosam.models.statistics.region_classifier import RegionClassifier
-from autosam.prompts import Prompt, deduplicate_prompts, make_prompts
+from autosam.prompts import Prompt, deduplicate_prompts, grid_prompts, make_prompts
 from autosam.regions import (
     MergeTree,
     affinity_maps,
@@ -108,6 +108,12 @@ def propose(
     if user_prompts:
         prompts = deduplicate_prompts(prompts, regions.labels, user_prompts)
     return Proposals(regions, [*prompts, *user_prompts], len(prompts))
+
+
+def without_regions(shape: tuple[int, int], *, side: int, user_prompts: Sequence[Prompt]) -> Proposals:
+    """Propose a grid of ``side`` × ``side`` points, none where that is 0, and user prompts."""
+    grid = grid_prompts(shape, side) if side else []
+    return Proposals(Regions(np.zeros(shape, dtype=np.int32)), [*grid, *user_prompts], len(grid))
 
 
 def threshold_regions(maps: Probabilities, settings: PromptsConfig) -> NDArray[np.int32]:

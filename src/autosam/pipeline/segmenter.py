@@ -5,8 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from autosam.config import Config, load_config, make_model
 from autosam.errors import ConfigError, InputError
 from autosam.images import to_uint8
@@ -19,10 +17,10 @@ from autosam.models.sam.masks import ChooseMask, decode_masks
 from autosam.models.sam.variants import image_size
 from autosam.pipeline import find_zoom, merging, predict, propose
 from autosam.pipeline.probability_maps import Maps, MapSettings
-from autosam.pipeline.propose import Proposals, Regions
+from autosam.pipeline.propose import Proposals
 from autosam.pipeline.segmentation import Segmentation
 from autosam.pipeline.view import Image, View, make_view
-from autosam.prompts import Prompt, check_prompts, grid_prompts, zoom_prompts
+from autosam.prompts import Prompt, check_prompts, zoom_prompts
 
 DEFAULT_MODEL = "mito"
 WITHOUT_SAM = 512
@@ -42,12 +40,7 @@ class Segmenter:
     config : Config
         Its ``model`` section must be the one that the networks were built with.
     name : str
-        What the model is called in messages and records.
-
-    Examples
-    --------
-    >>> from autosam import Segmenter, read_image                      # doctest: +SKIP
-    >>> segmentation = Segmenter.from_model("mito").segment(read_image("slice.png"))  # doctest: +SKIP
+        For messages and records.
     """
 
     def __init__(self, networks: Networks, config: Config, *, name: str = "") -> None:
@@ -77,7 +70,7 @@ class Segmenter:
         model : str or Path
             Name of a bundled model or a file that `autosam train` wrote.
         config : str or Path, optional
-            Settings over those that the model brings.
+            YAML file of settings over those that the model brings.
         overrides : sequence of str
             ``section.key=value``, over everything else.
         device : str
@@ -121,9 +114,8 @@ class Segmenter:
         ----------
         image : ndarray, shape (H, W) or (H, W, 3), or sequence of ndarray, shape (H, W)
             Any numeric type, any size from one pixel. A sequence holds the aligned channels of a multichannel
-            image, each normalized on its own; ``images.combine`` says what becomes of them. With ``avg`` and
-            ``max``, prompts are found once, on the mean or maximum of the generator's maps, and each prompt's
-            mask is that of the mean or maximum of the mask probabilities. Constant channels are left out.
+            image, each normalized on its own. With ``images.combine`` avg or max, prompts are found once, on the
+            mean or maximum of the generator's maps, and masks are those of the combined mask probabilities.
         zoom : float, optional
             How many times larger the networks see this image, on top of ``images.zoom``; see `known_zoom`. By
             default the one that brings the objects to the size of the training objects (``images.find_zoom``),
@@ -143,10 +135,8 @@ class Segmenter:
 
         Raises
         ------
-        InputError
-            If the image cannot be used (see `view`) or the prompts cannot (see `propose`).
-        ConfigError
-            If user prompts came and ``decode.sam`` is off, or maps of affinities were to be averaged.
+        InputError, ConfigError
+            Those of the steps.
         """
         view = self.view(image, 1.0 if prompts and zoom is None else zoom, normalized=normalized)
         maps = self.predict(view)
@@ -165,8 +155,7 @@ class Segmenter:
         Raises
         ------
         InputError
-            If the image has another shape, no pixel, or pixels that are no numbers (see ``images.non_finite``),
-            or if channels do not fit each other or ``images.combine``.
+            If the image cannot be used; see `make_view`.
         """
         settings = self.config.images
         view = make_view(image, settings, zoom=1.0 if zoom is None else zoom, normalized=normalized)
@@ -181,15 +170,12 @@ class Segmenter:
     def predict(self, view: View) -> Maps:
         """Predict the generator's probability maps: step 2 of 5.
 
-        Returns
-        -------
-        Maps
-            Empty where the image is constant, or where ``prompts.method`` asks no generator.
+        They are empty where the image is constant, or where ``prompts.method`` asks no generator.
 
         Raises
         ------
         ConfigError
-            If there is no generator, or if maps of affinities were to be averaged over zooms or mirror images.
+            If maps of affinities were to be averaged over zooms or mirror images.
         """
         if self.config.prompts.method in ("user", "grid") or view.blank:
             return Maps({})
@@ -206,9 +192,6 @@ class Segmenter:
 
         Parameters
         ----------
-        view : View
-        maps : Maps
-            From `predict`.
         prompts : sequence of Prompt, optional
             User prompts, in pixels of the image's own grid.
 
@@ -231,11 +214,10 @@ class Segmenter:
             raise InputError("prompts.method=user came without prompts; give a table with --prompts FILE.csv")
         asked = zoom_prompts(prompts or (), view.factors)
         if maps.probabilities:
-            return propose.propose(
-                maps.probabilities, view.seen, settings, self.networks.region_classifier, user_prompts=asked
-            )
-        grid = grid_prompts(view.grid, settings.grid) if settings.method == "grid" and not view.blank else []
-        return Proposals(Regions(np.zeros(view.grid, dtype=np.int32)), [*grid, *asked], len(grid))
+            classifier = self.networks.region_classifier
+            return propose.propose(maps.probabilities, view.seen, settings, classifier, user_prompts=asked)
+        side = settings.grid if settings.method == "grid" and not view.blank else 0
+        return propose.without_regions(view.grid, side=side, user_prompts=asked)
 
     def decode(
         self,
@@ -250,17 +232,12 @@ class Segmenter:
 
         Parameters
         ----------
-        view : View
-        proposals : Proposals
-            From `propose`.
         choose : callable, optional
             Chooses among all of SAM's masks for each prompt, in place of SAM's own predicted IoU; see
             `decode_masks`.
         alternatives : bool, optional
             Whether to keep all of SAM's masks for every prompt; by default for those of a grid, unless ``choose``
             came.
-        progress : callable, optional
-            See `segment`.
 
         Returns
         -------
@@ -298,41 +275,14 @@ class Segmenter:
 
         Parameters
         ----------
-        view, maps, proposals
-            From the steps before.
         masks : sequence of MaskCrop, or None
-            From `decode`; None makes every region an instance.
+            None makes every region an instance.
         """
         return merging.merge(view, maps, proposals, masks, self.config.merge)
 
     def known_zoom(self, *, pixel_size_nm: float | None = None, diameter: float | None = None) -> float | None:
-        """Zoom at which an image looks as those that the model was trained on.
-
-        Parameters
-        ----------
-        pixel_size_nm : float, optional
-            Side of its pixels.
-        diameter : float, optional
-            Typical diameter of its objects in pixels; counts before the pixel size.
-
-        Returns
-        -------
-        float or None
-            For `segment`; None where nothing is known, so that it is to be found. See `find_zoom.known_zoom`.
-
-        Raises
-        ------
-        ConfigError
-            If a diameter came, and the model does not know that of its training objects.
-        """
-        settings = self.config.images
-        return find_zoom.known_zoom(
-            pixel_size=pixel_size_nm,
-            diameter=diameter,
-            trained_pixel_size=settings.pixel_size,
-            trained_diameter=settings.diameter,
-            zoom_tolerance=settings.zoom_tolerance,
-        )
+        """Zoom at which an image looks as the training images, or None; see `find_zoom.known_zoom`."""
+        return find_zoom.known_zoom(self.config.images, pixel_size_nm=pixel_size_nm, diameter=diameter)
 
     def _generator_alone(self) -> "Segmenter":
         """Return a generator-only segmenter, which sees an image once and finds regions by thresholds."""
