@@ -42,7 +42,7 @@ def known_zoom(settings: ImagesConfig, *, pixel_size_nm: float | None, diameter:
     -------
     float or None
         1 where the two agree to within the smaller one of ``images.zoom_tolerance`` and ``zoom.TOLERANCE``: an
-        image whose zoom is found must not be seen better than one whose zoom is known. None where nothing is known.
+        image whose zoom is found must not be seen better than one whose zoom is known. None where it is unknown.
 
     Raises
     ------

@@ -1,9 +1,8 @@
 """The way of one image: view, predict, propose, decode, merge."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from autosam.config import Config, load_config, make_model
 from autosam.errors import ConfigError, InputError
@@ -79,14 +78,13 @@ class Segmenter:
         Raises
         ------
         AutosamError
-            If the model, the settings or the device cannot be used.
+            If any of these cannot be used.
         """
         target = choose_device(device)
         path = resolve_model(model)
         networks, header = load_networks(path)
-        own: Mapping[str, Any] = header.settings
-        resolved = load_config(config, overrides=overrides, defaults=own)
-        if resolved.model != make_model(own):
+        resolved = load_config(config, overrides=overrides, defaults=header.settings)
+        if resolved.model != make_model(header.settings):
             raise ConfigError(
                 f"model.* settings are fixed by the model file {path.name}; take them out of --config and --set, "
                 "or train another model"
@@ -273,10 +271,7 @@ class Segmenter:
     ) -> Segmentation:
         """Make instances on the image's own grid: step 5 of 5.
 
-        Parameters
-        ----------
-        masks : sequence of MaskCrop, or None
-            None makes every region an instance.
+        ``masks`` of None make every region an instance.
         """
         return merging.merge(view, maps, proposals, masks, self.config.merge)
 
