@@ -3,7 +3,7 @@
 import io
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -64,6 +64,27 @@ def result(*parts: "str | Table", fold: bool = False) -> None:
         else:
             Console(width=width, highlight=False).print(part)
         _write_log(part)
+
+
+def table(*titles: str, left: Container[str] = (), fold: str | None = None) -> "Table":
+    """Make a table without lines.
+
+    Parameters
+    ----------
+    *titles : str
+        Of the columns. The first one, and those in `left`, hold text and are flush left, the others numbers.
+    left : container of str
+        Titles of more columns of text.
+    fold : str, optional
+        Title of the column whose cells may be broken into lines.
+    """
+    from rich.table import Table
+
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for number, title in enumerate(titles):
+        text = number == 0 or title in left
+        made.add_column(title, justify="left" if text else "right", no_wrap=title != fold)
+    return made
 
 
 def say(text: str) -> None:

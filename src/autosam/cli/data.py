@@ -37,9 +37,7 @@ def list_sources() -> None:
 
 @data.command("import", cls=Command, epilog=FOR_ALL)
 def import_data(
-    path: Annotated[
-        str, typer.Argument(metavar="PATH", help="Folder or file of the release, or FILE.h5:/DATASET.")
-    ],
+    path: Annotated[str, typer.Argument(metavar="RELEASE", help="Its folder or file, or FILE.h5:/DATASET.")],
     labels: Annotated[
         str | None,
         typer.Argument(
@@ -76,8 +74,10 @@ def import_data(
     voxel_size: Annotated[
         str | None, typer.Option(metavar="Z,Y,X", help="Voxel size in nm, where the source does not say it.")
     ] = None,
-    license: Annotated[str | None, typer.Option(metavar="TEXT", help="Terms of use, for the manifest.")] = None,
-    citation: Annotated[str | None, typer.Option(metavar="TEXT", help="What to cite, for the manifest.")] = None,
+    license: Annotated[str | None, typer.Option(metavar="LICENSE", help="Terms of use, for the manifest.")] = None,
+    citation: Annotated[
+        str | None, typer.Option(metavar="CITATION", help="What to cite, for the manifest.")
+    ] = None,
     stack: Annotated[
         bool, typer.Option("--stack", help="The images of a folder are slices of one volume, z in their names.")
     ] = False,

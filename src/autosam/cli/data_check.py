@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autosam.cli.console import result, say
+from autosam.cli.console import result, say, table
 from autosam.cli.options import StorePath
 from autosam.cli.progress import progress
 from autosam.cli.words import count
@@ -72,7 +72,7 @@ def _print_contents(store: "Store", report: "CheckReport") -> None:
         f"source {manifest.source}; {f'voxels of {voxel} nm' if voxel else 'voxel size not known'}; "
         f"license {manifest.license}",
         f"labels {types or 'none'}; ids hold in {manifest.ids}; instances: {manifest.instances}",
-        _table_of_parts(report.rows),
+        _parts(report.rows),
     )
     for name, objects in list(report.volumes.items())[:10]:
         if objects.sizes.size:
@@ -82,45 +82,38 @@ def _print_contents(store: "Store", report: "CheckReport") -> None:
             )
 
 
-def _table_of_parts(rows: "Sequence[ImageRow]") -> "Table":
-    from rich.table import Table
+def _parts(rows: "Sequence[ImageRow]") -> "Table":
     from rich.text import Text
 
     from autosam.data.shares import shares
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("")
-    for title in ("images", "empty", "objects", "foreground", "size 5 %", "median", "95 % (px)"):
-        table.add_column(title, justify="right", no_wrap=True)
+    parts = table("", "images", "empty", "objects", "foreground", "size 5 %", "median", "95 % (px)")
     for row in shares(rows):
-        table.add_row(
+        parts.add_row(
             Text(row.name),
             *(f"{number:,}" for number in (row.images, row.empty, row.objects)),
             _number(100 * row.foreground, " %", ".1f"),
             *(_number(size, "", ",.0f") for size in row.sizes),
         )
-    return table
+    return parts
 
 
 def _print_findings(report: "CheckReport") -> None:
-    from rich.table import Table
     from rich.text import Text
 
     if not report.findings:
         result("No faults, no warnings.")
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("level", "what", "times", "such as"):
-        table.add_column(title, no_wrap=title != "such as", justify="right" if title == "times" else "left")
+    kinds = table("level", "what", "times", "such as", left=("what", "such as"), fold="such as")
     by_kind: dict[tuple[str, str], list[Finding]] = {}
     for finding in report.findings:
         by_kind.setdefault((finding.level, finding.kind), []).append(finding)
     for (level, kind), found in by_kind.items():
         examples = [f"{example.item}: {example.text}" if example.item else example.text for example in found[:3]]
         style = "red" if level == "fault" else "yellow"
-        table.add_row(Text(level, style), kind, f"{len(found):,}", Text("\n".join(examples)))
+        kinds.add_row(Text(level, style), kind, f"{len(found):,}", Text("\n".join(examples)))
     warnings = len(report.findings) - report.faults
-    result(table, f"{count(report.faults, 'fault')}, {count(warnings, 'warning')}.", fold=True)
+    result(kinds, f"{count(report.faults, 'fault')}, {count(warnings, 'warning')}.", fold=True)
 
 
 def _number(value: float, unit: str, form: str) -> str:

@@ -4,9 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.table import Table
-
-from autosam.cli.console import result, say
+from autosam.cli.console import result, say, table
 from autosam.cli.progress import progress
 from autosam.cli.words import count
 
@@ -100,11 +98,11 @@ def diagnose_results(
     _print(run, found, notes)
     if output is None:
         return
-    table, record = write_diagnosis(output, run, found, notes)
+    rows, record = write_diagnosis(output, run, found, notes)
     figure = output / "diagnosis.png"
     groups = {name: count_stages(images) for name, images in groups_of(found.images).items()}
     write_png(figure, draw_diagnosis(groups, found.examples))
-    say(f"Written: {table}, {record}, {figure}")
+    say(f"Written: {rows}, {record}, {figure}")
 
 
 def _print(run: "RecordedRun", found: "Diagnosis", notes: Sequence[str]) -> None:
@@ -113,7 +111,7 @@ def _print(run: "RecordedRun", found: "Diagnosis", notes: Sequence[str]) -> None
 
     stages, false = count_stages(found.images), count_false(found.images)
     faults = ", ".join(f"{number} {fault}" for fault, number in count_faults(found.images).items() if number)
-    lost = _table("stage", "true", "share", "", "false", "share", "")
+    lost = table("stage", "true", "share", "", "false", "share", "", left=("",))
     for stage, number in stages.items():
         meaning = _MEANING[stage] + (f" ({faults})" if stage is Stage.PROMPT and faults else "")
         cells = [str(number), _percent(share(number, sum(stages.values()))), meaning]
@@ -124,7 +122,7 @@ def _print(run: "RecordedRun", found: "Diagnosis", notes: Sequence[str]) -> None
             cells += [str(false[stage]), _percent(part), _MEANING_OF_FALSE[stage]]
         lost.add_row(stage.value, *cells, end_section=stage is Stage.MERGE)
     lost.add_row("all", str(sum(stages.values())), "", "", str(sum(false.values())), "", "", style="bold")
-    precisions = _table("prompts", "AP@.5", "AP@.75", "mean AP")
+    precisions = table("prompts", "AP@.5", "AP@.75", "mean AP")
     for name, precision in found.pooled().items():
         precisions.add_row(
             name, *("–" if value != value else f"{value:.3f}" for value in precision_row(precision).values())
@@ -133,14 +131,6 @@ def _print(run: "RecordedRun", found: "Diagnosis", notes: Sequence[str]) -> None
         f"Where {run.model} with the settings of {run.folder} lost true objects, and where false ones come from:"
     )
     result("", title, *(f"note: {note}" for note in notes), lost, "", precisions)
-
-
-def _table(*titles: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for number, title in enumerate(titles):
-        text = number == 0 or not title
-        table.add_column(title, justify="left" if text else "right", no_wrap=True)
-    return table
 
 
 def _percent(value: float) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from autosam.cli.console import result
+from autosam.cli.console import result, table
 from autosam.evaluation.tables import Summary, count_of
 from autosam.metrics.average_precision import AveragePrecisionConvention
 from autosam.metrics.bootstrap import Interval
@@ -70,9 +70,9 @@ def print_results(
     """
     columns = _columns(protocol, dsb, wide)
     first = next(iter(summaries.values()))
-    table = _comparison(columns, summaries, differences) if differences else _images(columns, first)
+    rows = _comparison(columns, summaries, differences) if differences else _images(columns, first)
     legend = _legend(protocol, dsb, resamples if first.has_intervals else 0)
-    result(header, *(f"note: {note}" for note in notes), table, legend)
+    result(header, *(f"note: {note}" for note in notes), rows, legend)
 
 
 def _columns(protocol: Protocol, dsb: bool, wide: bool) -> dict[str, str]:
@@ -92,35 +92,35 @@ def _columns(protocol: Protocol, dsb: bool, wide: bool) -> dict[str, str]:
 
 
 def _images(columns: dict[str, str], summary: Summary) -> Table:
-    table = _table(columns, "image")
+    rows = table("image", *columns.values())
     last = len(summary.names) - 1
     for number, (name, row) in enumerate(zip(summary.names, summary.rows, strict=True)):
         cells = [_cell(row[c], c in _COUNTS) for c in columns]
-        table.add_row(Text(name), *cells, end_section=number == last)
+        rows.add_row(Text(name), *cells, end_section=number == last)
     for kind, together in (("pooled", summary.pooled), ("mean", summary.mean)):
         cells = [_cell(together[c].value, kind == "pooled" and c in _COUNTS) for c in columns]
-        table.add_row(Text(f"{kind} ({count_of(last + 1)})"), *cells, style="bold")
+        rows.add_row(Text(f"{kind} ({count_of(last + 1)})"), *cells, style="bold")
         if summary.has_intervals:
-            table.add_row(Text("  95 % interval"), *(_limits(together[c], c) for c in columns), style="dim")
-    return table
+            rows.add_row(Text("  95 % interval"), *(_limits(together[c], c) for c in columns), style="dim")
+    return rows
 
 
 def _comparison(
     columns: dict[str, str], summaries: dict[str, Summary], differences: dict[str, dict[str, Interval]]
 ) -> Table:
-    table = _table(columns, "pooled")
+    rows = table("pooled", *columns.values())
     for number, (place, summary) in enumerate(summaries.items(), 1):
-        table.add_row(Text(place), *(_cell(summary.pooled[c].value, c in _COUNTS) for c in columns), style="bold")
+        rows.add_row(Text(place), *(_cell(summary.pooled[c].value, c in _COUNTS) for c in columns), style="bold")
         if summary.has_intervals:
             limits = [_limits(summary.pooled[c], c) for c in columns]
-            table.add_row(Text("  95 % interval"), *limits, style="dim", end_section=number == len(summaries))
+            rows.add_row(Text("  95 % interval"), *limits, style="dim", end_section=number == len(summaries))
     first = next(iter(summaries))
     for place, row in differences.items():
         cells = [f"{row[c].value:+.0f}" if c in _COUNTS else _cell(row[c].value, False, "+") for c in columns]
-        table.add_row(Text(f"{place} − {first}"), *cells, style="bold")
+        rows.add_row(Text(f"{place} − {first}"), *cells, style="bold")
         if any(i.low == i.low for i in row.values()):
-            table.add_row(Text("  95 % interval"), *(_limits(row[c], c, "+") for c in columns), style="dim")
-    return table
+            rows.add_row(Text("  95 % interval"), *(_limits(row[c], c, "+") for c in columns), style="dim")
+    return rows
 
 
 def _legend(protocol: Protocol, dsb: bool, resamples: int) -> str:
@@ -132,14 +132,6 @@ def _legend(protocol: Protocol, dsb: bool, resamples: int) -> str:
     if resamples:
         parts.append(f"intervals: {resamples} bootstrap resamples of the images")
     return "; ".join(parts) + "."
-
-
-def _table(columns: dict[str, str], first: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column(first, no_wrap=True)
-    for title in columns.values():
-        table.add_column(title, justify="right", no_wrap=True)
-    return table
 
 
 def _cell(value: float, whole: bool, sign: str = "") -> str:

@@ -1,12 +1,12 @@
 """`autosam models`: which models there are, fetching published weights, and looking into a file."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autosam.cli.console import result, say
+from autosam.cli.console import result, say, table
 from autosam.cli.usage import FOR_ALL, HELP_OPTIONS, Command
 from autosam.cli.words import file_size
 
@@ -27,14 +27,14 @@ def list_models() -> None:
     """List the bundled models and the published weights."""
     from autosam.models.files.zoo import BASES, BUNDLED, cached_path, home
 
-    rows = []
+    shown = table("name", "kind", "size", "license", "present", left=("kind", "license", "present"))
     for model in BUNDLED.values():
-        rows.append((model.name, "model", _on_disk(model.path), model.license, _yes(model.path.is_file())))
+        shown.add_row(model.name, "model", _on_disk(model.path), model.license, _yes(model.path.is_file()))
     for base in BASES.values():
         path = cached_path(base.name)
         size = file_size(base.size) if base.size else _on_disk(path)
-        rows.append((base.name, "base", size, base.license, _yes(path.is_file())))
-    result(_table(("name", "kind", "size", "license", "present"), rows))
+        shown.add_row(base.name, "base", size, base.license, _yes(path.is_file()))
+    result(shown)
     say(f"Fetched files are in {home()}.")
 
 
@@ -110,18 +110,11 @@ def _parts(tensors: "Mapping[str, Tensor]") -> "Table":
         part = part_of(name.removeprefix("sam."))
         count, values = parts.get(part, (0, 0))
         parts[part] = (count + 1, values + tensor.numel())
-    rows = [(part, f"{count:,}", f"{values:,}") for part, (count, values) in parts.items()]
-    total = sum(values for _, values in parts.values())
-    return _table(("part", "tensors", "values"), [*rows, ("all", f"{len(tensors):,}", f"{total:,}")])
-
-
-def _table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> "Table":
-    from rich.table import Table
-
-    table = Table(*columns, box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*row)
-    return table
+    parts["all"] = len(tensors), sum(values for _, values in parts.values())
+    shown = table("part", "tensors", "values")
+    for part, numbers in parts.items():
+        shown.add_row(part, *(f"{number:,}" for number in numbers))
+    return shown
 
 
 def _on_disk(path: Path) -> str:

@@ -31,12 +31,13 @@ class Bar:
 
     def update(self, done: float, what: str = "") -> None:
         """Tell how much is done, in units of the total, and what is being done just now."""
-        self._done = done
+        # What is searched in rounds has an end that nobody knows.
+        self._done, self._total = done, max(self._total, done)
         doing = f"{self._doing}: {what}" if what else self._doing
-        self._bar.update(self._task, completed=done, description=doing, count=self._count(done))
+        self._bar.update(self._task, completed=done, total=self._total, description=doing, count=self._count(done))
         now = time.monotonic()
         share, pause = done / max(self._total, 1), now - self._told_at
-        if pause < PAUSE or (share - self._told < STEP and pause < LONG_PAUSE):
+        if pause < PAUSE or (share - self._told < STEP - 1e-9 and pause < LONG_PAUSE):
             return
         self._told, self._told_at = share, now
         left = (now - self._began) * (1 - share) / share if share > 0 else 0.0

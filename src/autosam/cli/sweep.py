@@ -6,6 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from autosam.cli.console import error, interruptible, news, result, say, table
+from autosam.cli.options import ConfigFile, Device, LabeledData
+from autosam.cli.progress import progress
+
 if TYPE_CHECKING:
     from autosam.studies.axes import Axis
     from autosam.studies.results import Row
@@ -14,31 +18,38 @@ if TYPE_CHECKING:
 
 
 def sweep(
-    data: Annotated[Path, typer.Argument(help="Labeled images: a folder or a store, as for `autosam train`.")],
+    data: LabeledData,
     out: Annotated[
-        Path, typer.Option("--output", "--out", "-o", help="Folder for results.csv, sweep.png and runs.")
+        Path,
+        typer.Option(
+            "--output", "--out", "-o", metavar="FOLDER", help="Folder for results.csv, sweep.png and runs."
+        ),
     ],
     model: Annotated[
         str | None,
-        typer.Option("--model", "-m", help="Score this model with each combination, instead of training one."),
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="NAME|FILE",
+            help="Score this model with each combination, instead of training one.",
+        ),
     ] = None,
-    config: Annotated[
-        str | None, typer.Option("--config", "-c", help="YAML file, or a name such as joint or mito.")
-    ] = None,
+    config: ConfigFile = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", help="section.key=value,value,...; several options make a grid."),
+        typer.Option(
+            "--set", metavar="KEY=VALUE,...", help="Try these values of a setting; several options make a grid."
+        ),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
+    device: Device = "auto",
 ) -> None:
-    """Score every combination of settings on the validation images of DATA.
+    """Score every combination of settings on labeled images.
 
-    Without --model, a model is trained for each combination, in OUT/runs. Finished combinations are not repeated,
-    and an interrupted training goes on where it stopped.
+    Without --model, a model is trained for each combination, in FOLDER/runs. Scores are of the validation images
+    of DATA. Finished combinations are not repeated, and an interrupted training goes on where it stopped.
     """
     import logging
 
-    from autosam.cli.console import console
     from autosam.errors import OutputError
     from autosam.report.figures import save_figure
     from autosam.studies.axes import parse_axes
@@ -56,31 +67,28 @@ def sweep(
     work = _prepare(data, out, model, config, axes, device)
     total = len(work.setups)
     outcomes: list[SweepOutcome] = []
-    with console.status("") as status:
+    with (
+        interruptible("the same command goes on where it stopped"),
+        progress("sweeping", total, "combinations") as bar,
+    ):
 
         def begin(setup: "Setup") -> None:
-            console.print(f"[{len(outcomes) + 1}/{total}] {setup.name} ...", markup=False)
+            news(f"[{len(outcomes) + 1}/{total}] {setup.name} ...")
 
-        try:
-            for outcome in work.run(begin=begin, say=status.update):
-                outcomes.append(outcome)
-                at = f"[{len(outcomes)}/{total}] {outcome.setup.name}"
-                console.print(f"{at}: {_describe(outcome)}", markup=False)
-        except KeyboardInterrupt:
-            status.stop()
-            typer.echo("autosam: interrupted; the same command goes on where it stopped", err=True)
-            raise typer.Exit(130) from None
+        for outcome in work.run(begin=begin, say=lambda doing: bar.update(len(outcomes), doing)):
+            outcomes.append(outcome)
+            news(f"[{len(outcomes)}/{total}] {outcome.setup.name}: {_describe(outcome)}")
+            bar.update(len(outcomes))
     varied = [axis for axis in axes if len(axis.values) > 1] or list(axes)
     scored = [(outcome.setup.combination, outcome.row) for outcome in outcomes if outcome.row is not None]
     if scored:
         _print_table(varied, scored)
         save_figure(out / "sweep.png", draw_sweep(varied, scored))
-        typer.echo(f"Written: {out / TABLE}, {out / 'sweep.png'}")
+        say(f"Written: {out / TABLE}, {out / 'sweep.png'}")
     failed = [outcome for outcome in outcomes if outcome.row is None]
     if failed:
-        typer.echo(f"autosam: {len(failed)} of {total} combinations failed:", err=True)
-        for outcome in failed:
-            typer.echo(f"  {outcome.setup.name}: {outcome.message}", err=True)
+        lines = [f"{outcome.setup.name}: {outcome.message}" for outcome in failed]
+        error("\n  ".join([f"{len(failed)} of {total} combinations failed:", *lines]))
         raise typer.Exit(1)
 
 
@@ -117,8 +125,6 @@ def _describe(outcome: "SweepOutcome") -> str:
 
 
 def _print_table(axes: "list[Axis]", scored: "list[tuple[Mapping[str, str], Row]]") -> None:
-    from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
     columns = {
@@ -132,19 +138,15 @@ def _print_table(axes: "list[Axis]", scored: "list[tuple[Mapping[str, str], Row]
         "predicted": "found",
         "objects": "objects",
     }
-    table = Table(box=None, pad_edge=False)
-    for axis in axes:
-        table.add_column(axis.key)
-    for title in (*columns.values(), "s/image"):
-        table.add_column(title, justify="right")
+    keys = [axis.key for axis in axes]
+    rows = table(*keys, *columns.values(), "s/image", left=keys)
     best = max(float(row["mean_ap"] or 0) for _, row in scored)
     for combination, row in scored:
-        cells = [Text(combination[axis.key]) for axis in axes]
+        cells = [Text(combination[key]) for key in keys]
         cells += [Text(_cell(row[column])) for column in columns]
         is_best = len(scored) > 1 and float(row["mean_ap"] or "nan") == best
-        table.add_row(*cells, f"{float(row['seconds_per_image']):.2f}", style="bold" if is_best else None)
-    # Wider than any table: rich would cut numbers to fit a narrow terminal.
-    Console(width=1000, highlight=False).print(table)
+        rows.add_row(*cells, f"{float(row['seconds_per_image']):.2f}", style="bold" if is_best else None)
+    result(rows)
 
 
 def _cell(value: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autosam.cli.console import interruptible, news, result, set_up
+from autosam.cli.console import interruptible, news, result, set_up, table
 from autosam.cli.options import ConfigFile, Device, LabeledData, Settings
 from autosam.cli.progress import progress
 
@@ -42,7 +42,8 @@ def train(
     ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in FOLDER.")] = False,
     license: Annotated[
-        str, typer.Option(metavar="TEXT", help="License of the weights, for the model file.", show_default=False)
+        str,
+        typer.Option(metavar="LICENSE", help="License of the weights, for the model file.", show_default=False),
     ] = "",
 ) -> None:
     """Train a prompt generator, SAM, or both together.
@@ -108,8 +109,8 @@ def train(
             report=_reporter(bar, title),
         )
     if first:
-        table = " --prompts TABLE.csv" if resolved.prompts.method == "user" else ""
-        news(f"wrote {model}; use it with: autosam segment IMAGE --model {model} -o RESULTS{table}")
+        own = " --prompts TABLE.csv" if resolved.prompts.method == "user" else ""
+        news(f"wrote {model}; use it with: autosam segment IMAGE --model {model} -o RESULTS{own}")
 
 
 def _reporter(bar: "Bar", title: str) -> "Callable[[Report], None]":
@@ -130,14 +131,12 @@ def _reporter(bar: "Bar", title: str) -> "Callable[[Report], None]":
 
 def _show_estimate(estimate: "Estimate", batch_size: int) -> None:
     """Print the table of parameters and the memory of a step."""
-    from rich.table import Table
-
-    table = Table("part", "parameters", "trained", box=None, pad_edge=False)
+    parts = table("part", "parameters", "trained")
     for row in estimate.parts:
-        table.add_row(row.part, f"{row.total:,}", f"{row.trainable:,}")
+        parts.add_row(row.part, f"{row.total:,}", f"{row.trainable:,}")
     total, trained = (sum(getattr(row, column) for row in estimate.parts) for column in ("total", "trainable"))
-    table.add_row("all", f"{total:,}", f"{trained:,}")
-    memory = Table("memory of a step", "MB", box=None, pad_edge=False)
+    parts.add_row("all", f"{total:,}", f"{trained:,}")
+    memory = table("memory of a step", "MB")
     for name, size in (
         ("weights", estimate.weights),
         ("their average", estimate.average),
@@ -147,4 +146,4 @@ def _show_estimate(estimate: "Estimate", batch_size: int) -> None:
         ("total, without the program itself", estimate.total),
     ):
         memory.add_row(name, f"{size / 1e6:,.0f}")
-    result(table, memory, "nothing was trained or written: --dry-run")
+    result(parts, memory, "nothing was trained or written: --dry-run")

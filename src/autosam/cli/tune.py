@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from autosam.cli.console import detail, interruptible, news, note, result, say, table
+from autosam.cli.options import ConfigFile, Device, LabeledData, Model
+from autosam.cli.progress import progress
+
 if TYPE_CHECKING:
     from autosam.studies.tune import Tried, Tuned
 
@@ -22,29 +26,31 @@ class Part(StrEnum):
 
 
 def tune(
-    data: Annotated[Path, typer.Argument(help="Labeled images: a folder or a store, as for `autosam train`.")],
+    data: LabeledData,
     out: Annotated[
-        Path, typer.Option("--output", "--out", "-o", help="YAML file to write, for `autosam segment --config`.")
-    ],
-    model: Annotated[
-        str, typer.Option("--model", "-m", help="Name of a bundled model, or a model file.")
-    ] = "mito",
-    config: Annotated[
-        str | None,
+        Path,
         typer.Option(
-            "--config", "-c", help="YAML file, or the name of one: its data section says where images are."
+            "--output", "--out", "-o", metavar="FILE.yaml", help="Settings to write, for autosam segment --config."
         ),
-    ] = None,
+    ],
+    model: Model = "mito",
+    config: ConfigFile = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", help="section.key=value holds a setting; key=value,value tries these values."),
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE[,...]",
+            help="Hold a setting at one value, or try several. May be repeated.",
+        ),
     ] = None,
-    part: Annotated[Part, typer.Option(help="Part of DATA to tune on.")] = Part.VAL,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it is there.")] = False,
+    part: Annotated[Part, typer.Option(metavar="train|val", help="Part of DATA to tune on.")] = Part.VAL,
+    device: Device = "auto",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE.yaml if it is there.")] = False,
 ) -> None:
-    """Pick prompt and merge thresholds by mean AP on labeled images, and write them as a config file."""
-    from autosam.cli.console import console
+    """Find the thresholds that suit a model and labeled images best.
+
+    Thresholds of prompts and of merging are chosen by mean AP, and written as a file of settings.
+    """
     from autosam.errors import OutputError
     from autosam.studies.axes import Axis, parse_axes
 
@@ -74,27 +80,23 @@ def tune(
     labeled_images = load_part(data, setup.config, part.value)
     ensure_folder(out.absolute().parent)
     number = 0
-    with console.status("") as status:
+    one_round = sum(len(axis.values) for axis in axes)
+    with interruptible("nothing was written"), progress("tuning", one_round, "settings") as bar:
 
         def report(key: str, value: str, tried: "Tried") -> None:
             nonlocal number
             number += 1
             if not key:
                 objects = sum(int(labeled_image.labels.max(initial=0)) for labeled_image in labeled_images)
-                console.print(
+                news(
                     f"{len(labeled_images)} images with {objects} objects, part {part.value}; the start has "
                     f"mean AP {tried.mean_ap:.4f}"
                 )
-            elif not console.is_terminal:
-                console.print(f"{key}={value}: mean AP {tried.mean_ap:.4f}", markup=False)
-            status.update(f"{number} settings scored, now {key}={value}")
+            else:
+                detail(f"{key}={value}: mean AP {tried.mean_ap:.4f}")
+            bar.update(number, f"{key}={value}" if key else "")
 
-        try:
-            tuned = search(segmenter, setup.config, axes, labeled_images, report=report)
-        except KeyboardInterrupt:
-            status.stop()
-            typer.echo("autosam: interrupted; nothing was written", err=True)
-            raise typer.Exit(130) from None
+        tuned = search(segmenter, setup.config, axes, labeled_images, report=report)
     _print_result(tuned)
     figures = ", ".join(f"{name} {before:.4f} -> {after:.4f}" for name, before, after in _figures(tuned))
     comments = [
@@ -107,20 +109,18 @@ def tune(
         key for key in tuned.keys if value_of(tuned.before.config, key) != value_of(tuned.after.config, key)
     ]
     if not changed:
-        typer.echo("Nothing was better than the settings that it started with.")
+        say("Nothing was better than the settings that it started with.")
     if tuned.after.config.decode.sam and tuned.after.from_sam < FEW_FROM_SAM:
-        typer.echo(
-            f"autosam: with these settings {tuned.after.from_sam:.0%} of the objects have SAM's outline, the "
+        note(
+            f"with these settings {tuned.after.from_sam:.0%} of the objects have SAM's outline, the "
             "others the generator's: thresholds such as merge.min_score drop nearly every mask, which seldom "
-            "holds on other images; lower it",
-            err=True,
+            "holds on other images; lower it"
         )
-    typer.echo(
-        f"autosam: these figures are of the {tuned.images} images tuned on, and so optimistic; score other images "
-        "before you quote any",
-        err=True,
+    note(
+        f"these figures are of the {tuned.images} images tuned on, and so optimistic; score other images "
+        "before you quote any"
     )
-    typer.echo(f"Written: {out}; use it with: autosam segment IMAGE --model {model} --config {out} -o RESULTS")
+    say(f"Written: {out}; use it with: autosam segment IMAGE --model {model} --config {out} -o RESULTS")
 
 
 def _figures(tuned: "Tuned") -> list[tuple[str, float, float]]:
@@ -133,22 +133,17 @@ def _figures(tuned: "Tuned") -> list[tuple[str, float, float]]:
 
 
 def _print_result(tuned: "Tuned") -> None:
-    from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
     from autosam.studies.tune import value_of
 
-    table = Table(box=None, pad_edge=False)
-    table.add_column(f"{tuned.tried} settings scored")
-    for title in ("before", "after"):
-        table.add_column(title, justify="right")
+    rows = table(f"{tuned.tried} settings scored", "before", "after")
     for key in tuned.keys:
         before, after = (value_of(tried.config, key) for tried in (tuned.before, tuned.after))
-        table.add_row(Text(key), Text(str(before)), Text(str(after)), style=None if before == after else "bold")
+        rows.add_row(Text(key), Text(str(before)), Text(str(after)), style=None if before == after else "bold")
     for name, old, new in _figures(tuned):
-        table.add_row(Text(name), f"{old:.4f}", f"{new:.4f}")
+        rows.add_row(Text(name), f"{old:.4f}", f"{new:.4f}")
     if tuned.after.config.decode.sam:
         shares = (tuned.before.from_sam, tuned.after.from_sam)
-        table.add_row("objects with SAM's outline", *("–" if isnan(part) else f"{part:.0%}" for part in shares))
-    Console(width=1000, highlight=False).print(table)
+        rows.add_row("objects with SAM's outline", *("–" if isnan(part) else f"{part:.0%}" for part in shares))
+    result(rows)

@@ -61,7 +61,11 @@ def global_options_first(arguments: list[str]) -> list[str]:
         elif word in ("-q", "--quiet", "-v", "--verbose") or word.startswith("--log="):
             front.append(word)
         elif word == "--log":
-            front += [word, *islice(words, 1)]
+            file = list(islice(words, 1))
+            if not file:
+                # For click to refuse.
+                return [word]
+            front += [word, *file]
         else:
             rest.append(word)
     return front + rest
