@@ -95,7 +95,7 @@ def test_wrong_options(pair: Path) -> None:
         ("not three numbers", ["--voxel-size", "8,8"]),
         ("wanted y and x above 0", ["--voxel-size", "30,0,8"]),
         ("unknown source lucchi", ["--source", "lucchi"]),
-        ("smallest size is for connected components", ["--min-size", "9"]),
+        ("smallest size needs connected components", ["--min-size", "9"]),
         ("leave --stack out", ["--stack"]),
     ):
         with pytest.raises(InputError, match=words) as error:

@@ -89,7 +89,7 @@ def test_split_settings_that_do_nothing(pictures, arguments, message):
 
 def test_split_file_that_is_none(pictures, tmp_path):
     (tmp_path / "a.json").write_text("[1]")
-    with pytest.raises(InputError, match="is no split file"):
+    with pytest.raises(InputError, match="is not a split file"):
         run("split", pictures, "-o", tmp_path / "a.json")
     assert not any(item.split for item in Store.open(pictures).items)
 
@@ -99,7 +99,7 @@ def test_split_from_the_lists_of_a_release(stack, tmp_path):
     file.write_text('{"a": {"train": ["x"]}, "b": {"train": ["00", "01"], "gap": ["02"], "val": ["s3", "4"]}}')
     with pytest.raises(InputError, match="has no source test; name one of a, b"):
         run("split", stack, "--from", file)
-    with pytest.raises(InputError, match=r"1 fault in the lists of .*:a: x of train is no one image"):
+    with pytest.raises(InputError, match=r"1 fault in the lists of .*:a: x of train fits no image"):
         run("split", stack, "--from", f"{file}:a")
     assert not any(item.split for item in Store.open(stack).items)
     output = " ".join(run("split", stack, "--from", f"{file}:b", "-o", tmp_path / "out.json").split())

@@ -42,7 +42,7 @@ def test_lone_images_are_found_by_name_alone() -> None:
         "Tissue_1": "train",
         "7": None,
     }
-    with pytest.raises(InputError, match="1 fault in the lists of x: 07 of val is no one image"):
+    with pytest.raises(InputError, match="1 fault in the lists of x: 07 of val fits no image"):
         given_splits(items, {"val": ["07"]}, name="x")
 
 
@@ -53,9 +53,9 @@ def test_every_fault_is_named_at_once() -> None:
         given_splits(items, lists, name="x")
     text = str(error.value)
     assert text.startswith("4 faults in the lists of x: ")
-    assert "0001 of train is no one image but 2: a_z0001, b_z0001" in text
-    assert "9 of train is no one image;" in text
-    assert "none of val is no one image;" in text
+    assert "0001 of train fits 2 images: a_z0001, b_z0001" in text
+    assert "9 of train fits no image;" in text
+    assert "none of val fits no image;" in text
     assert "a_z0000 is listed 2 times" in text
     assert "\n" not in text
 
@@ -78,9 +78,9 @@ def test_which_source(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ([1], "is no split file"),
-        ({"s": ["a"]}, "s is no set of lists"),
-        ({"s": {"train": [1]}}, "s is no set of lists"),
+        ([1], "is not a split file"),
+        ({"s": ["a"]}, "s is not a set of lists"),
+        ({"s": {"train": [1]}}, "s is not a set of lists"),
         ({"s": {"training": ["a"]}}, "unknown part training; wanted train, val, test, gap"),
     ],
 )

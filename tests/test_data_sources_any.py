@@ -132,8 +132,8 @@ def test_monuseg(tmp_path: Path, raw: np.ndarray, folders: tuple[str, str]) -> N
     assert open_release(str(tmp_path / "in")).voxel_size_nm is None
     for content, words in {
         "no xml": "cannot be read as XML",
-        "<svg/>": "no ImageScope file",
-        regions([(0, 0), ("a", 1), (2, 2)]): "region 1 of .* vertex that is no number",  # type: ignore[list-item]
+        "<svg/>": "not an ImageScope file",
+        regions([(0, 0), ("a", 1), (2, 2)]): "region 1 of .* vertex that is not a number",  # type: ignore[list-item]
     }.items():
         xml.write_text(content)
         with pytest.raises(InputError, match=words):
@@ -241,7 +241,7 @@ def test_ome_zarr(tmp_path: Path, raw: np.ndarray, ids: np.ndarray, version: str
     with pytest.raises(InputError, match="wanted one moment and 1 or 3 channels"):
         open_release(str(tmp_path / "d.zarr"))
     zarr.open_group(tmp_path / "e.zarr", mode="w")
-    with pytest.raises(InputError, match="no OME-Zarr"):
+    with pytest.raises(InputError, match="not an OME-Zarr"):
         open_release(str(tmp_path / "e.zarr"))
 
 
@@ -428,7 +428,7 @@ def test_qupath(tmp_path: Path, raw: np.ndarray) -> None:
     for broken, words in (
         ("{", "cannot be read as JSON"),
         ("{}", "no 'features'"),
-        ("[3]", "feature that is no object"),
+        ("[3]", "feature that is not an object"),
     ):
         file.write_text(broken)
         with pytest.raises(InputError, match=words):
@@ -449,7 +449,7 @@ def test_outlines() -> None:
     for points, words in (
         ([(0, 0), (1, 1)], "2 points"),
         ([(0, 0), (1, 1), (2, float("nan"))], "finite"),
-        ([1], "no list"),
+        ([1], "not a list"),
     ):
         with pytest.raises(InputError, match=words):
             as_ring(points, "o")  # type: ignore[arg-type]

@@ -243,7 +243,7 @@ def test_mitoem(tmp_path: Path, raw: np.ndarray, ids: np.ndarray) -> None:
     with_test = imported(root, "mitoem", tmp_path, unlabeled=True, restart=True)
     item = with_test.item("R_test_z0500")
     assert (item.labels_dtype, item.split) == (None, "test")
-    with pytest.raises(InputError, match="smallest size is for connected components"):
+    with pytest.raises(InputError, match="smallest size needs connected components"):
         imported(root, "mitoem", tmp_path, min_size=5, restart=True)
 
 

@@ -127,13 +127,13 @@ def test_exists_and_restart(tmp_path: Path, form: str) -> None:
 def test_only_a_store_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/thesis.txt").write_text("all of it")
-    with pytest.raises(InputError, match="no store of autosam"):
+    with pytest.raises(InputError, match="not an autosam store"):
         fill(tmp_path / "mine", restart=True)
     assert (tmp_path / "mine/thesis.txt").exists()
 
 
 def test_other_names_make_no_store(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"is no store of autosam; wanted a name ending in \.h5, \.hdf5, "):
+    with pytest.raises(InputError, match=r"is not an autosam store; wanted a name ending in \.h5, \.hdf5, "):
         Store.create(tmp_path / "s", HEADER)
     assert not list(tmp_path.iterdir())
 
@@ -198,7 +198,7 @@ def test_unfit_slices(tmp_path: Path, pair: tuple[np.ndarray, np.ndarray | None]
     with pytest.raises(InputError, match=words) as error:
         writer.append("x", lambda: pair)
     message(error)
-    with pytest.raises(InputError, match="no image came"):
+    with pytest.raises(InputError, match="no image was given"):
         writer.finish()
 
 
@@ -210,7 +210,7 @@ def test_unfit_names_and_volumes(tmp_path: Path) -> None:
     writer.append("a", flat(4, 5), volume="v", z=3)
     with pytest.raises(InputError, match="two images are called A"):
         writer.append("A", flat(4, 5))
-    with pytest.raises(InputError, match="unfit for a file name"):
+    with pytest.raises(InputError, match="not a valid file name"):
         writer.append("b/c", flat(4, 5))
     with pytest.raises(InputError, match="c is not the next slice of the volume v"):
         writer.append("c", flat(4, 5), volume="v", z=3)
@@ -231,9 +231,9 @@ def test_no_store(tmp_path: Path) -> None:
         file["manifest"] = HEADER.dumps().replace('"license"', '"terms"')
     for name, words in {
         "none": "no such store",
-        "empty": "no store of autosam",
+        "empty": "not an autosam store",
         "bad.h5": "cannot be read",
-        "other.h5": "no store of autosam",
+        "other.h5": "not an autosam store",
         "new.h5": "version 2",
         "odd.h5": "damaged",
     }.items():

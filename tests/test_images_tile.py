@@ -109,7 +109,7 @@ def test_wrong_tiles_are_refused() -> None:
         ([tile, np.zeros((2, 4, 4))], windows, "2 channels"),
         ([tile], windows[:1], "uncovered"),
         ([tile] * 2, windows[:1] * 2, "uncovered"),
-        ([tile] * 4, windows * 2, "no full grid"),
+        ([tile] * 4, windows * 2, "not a full grid"),
         ([], [], "uncovered"),
     ):
         with pytest.raises(InputError, match=says):

@@ -242,8 +242,8 @@ def test_labels_are_compressed(tmp_path: Path) -> None:
 
 def test_labels_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     for name, labels, says in (
-        ("a.png", LABELS * 1000, "fit no PNG"),
-        ("a.png", LABELS.reshape(3, 10, 10), "fit no PNG"),
+        ("a.png", LABELS * 1000, "do not fit into a PNG"),
+        ("a.png", LABELS.reshape(3, 10, 10), "do not fit into a PNG"),
         ("a.jpg", LABELS, "not to '.jpg'"),
         ("a.tif", LABELS.astype(float), "float64"),
         ("a.tif", LABELS - 1, "none negative"),

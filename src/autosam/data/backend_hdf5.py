@@ -43,7 +43,7 @@ class Hdf5Backend:
         """Read the manifest's text."""
         with reading(self.path), h5py.File(self.path, "r") as file:
             if "manifest" not in file:
-                raise InputError(f"{self.path} is no store of autosam; make one with `autosam data import`.")
+                raise InputError(f"{self.path} is not an autosam store; make one with `autosam data import`.")
             text: str = file["manifest"].asstr()[()]
         return text
 

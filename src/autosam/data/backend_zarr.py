@@ -52,7 +52,7 @@ class ZarrBackend:
         file = self.path / MANIFEST
         if not file.is_file():
             raise InputError(
-                f"{self.path} is no store of autosam: it has no {MANIFEST}; make one with `autosam data import`."
+                f"{self.path} is not an autosam store: it has no {MANIFEST}; make one with `autosam data import`."
             )
         with reading(file):
             return file.read_text(encoding="utf-8")

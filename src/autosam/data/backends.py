@@ -64,7 +64,7 @@ def choose_backend(path: Path) -> Backend:
             f"{path} is a store of TIFF pairs, a form that is no longer read; import its release again to .h5 or "
             f".zarr, or its files alone with `autosam data import {path} --source folder -o {path}.h5`."
         )
-    raise InputError(f"{path} is no store of autosam; wanted a name ending in {', '.join(STORE_SUFFIXES)}.")
+    raise InputError(f"{path} is not an autosam store; wanted a name ending in {', '.join(STORE_SUFFIXES)}.")
 
 
 def is_tiff_store(path: Path) -> bool:

@@ -115,10 +115,8 @@ class _Check:
                 labels = self.store.labels(item.name)
         except InputError as error:
             self._fault("unreadable", item.name, str(error))
-        for what, array, shape, dtype in (
-            ("image", image, item.shape, item.dtype),
-            ("labels", labels, item.shape[:2], item.labels_dtype),
-        ):
+        image_is, labels_are = (item.shape, item.dtype), (item.shape[:2], item.labels_dtype)
+        for what, array, (shape, dtype) in (("image", image, image_is), ("labels", labels, labels_are)):
             if array is not None and array.shape != shape:
                 self._fault("size", item.name, f"{what} of {array.shape}; the manifest says {shape}")
             if array is not None and array.dtype != dtype:
@@ -139,10 +137,8 @@ class _Check:
             self._end_volume(item)
 
     def _add_image(self, item: Item, image: NDArray[Any]) -> None:
-        if image.dtype.kind == "f" and not np.isfinite(image).all():
-            self._fault(
-                "not finite", item.name, f"{np.count_nonzero(~np.isfinite(image))} values are NaN or infinite"
-            )
+        if image.dtype.kind == "f" and not (finite := np.isfinite(image)).all():
+            self._fault("not finite", item.name, f"{np.count_nonzero(~finite)} values are NaN or infinite")
         if image.min() == image.max():
             self._warn("constant image", item.name, f"every pixel is {image.flat[0]}")
         self._prints[item.name] = fingerprint(image)

@@ -1,4 +1,4 @@
-"""What a check of a store leaves: tables of its images and of the findings, and a contact sheet."""
+"""Files of a check of a store: tables of images and findings, and a contact sheet."""
 
 import csv
 import io
@@ -12,25 +12,17 @@ from autosam.errors import InputError
 from autosam.images import write_png, write_text
 from autosam.report.contact_sheet import Panel, contact_sheet, legible_crop, thumbnail
 
+_COLUMNS = (
+    *("image", "group", "volume", "z", "part", "shape", "type", "labels_type"),
+    *("objects", "foreground", "median_px"),
+)
+
 
 def write_check(folder: Path, store: Store, report: CheckReport, *, panels: int) -> tuple[Path, Path, Path]:
-    """Write ``contact_sheet.png``, ``images.csv`` and ``findings.csv``.
+    """Write ``contact_sheet.png``, ``images.csv`` and ``findings.csv`` to a folder, and give their paths.
 
-    Parameters
-    ----------
-    folder : Path
-        Where it exists.
-    store : Store
-        The store that was checked.
-    report : CheckReport
-        Of `check_store`.
-    panels : int
-        Most images on the sheet. Up to half of them have findings; the others are spread evenly over the store.
-
-    Returns
-    -------
-    tuple of Path
-        The three files.
+    The sheet has at most `panels` images. Up to half of them have findings; the others are spread evenly over the
+    store.
 
     Raises
     ------
@@ -39,20 +31,7 @@ def write_check(folder: Path, store: Store, report: CheckReport, *, panels: int)
     """
     sheet, images, findings = (folder / name for name in ("contact_sheet.png", "images.csv", "findings.csv"))
     write_png(sheet, contact_sheet(_panels(store, report, panels)))
-    columns = [
-        "image",
-        "group",
-        "volume",
-        "z",
-        "part",
-        "shape",
-        "type",
-        "labels_type",
-        "objects",
-        "foreground",
-        "median_px",
-    ]
-    _write_csv(images, [columns, *map(_image_row, report.rows)])
+    _write_csv(images, [_COLUMNS, *map(_image_row, report.rows)])
     rows = [(found.level, found.kind, found.item, found.text) for found in report.findings]
     _write_csv(findings, [("level", "kind", "image", "text"), *rows])
     return sheet, images, findings
@@ -95,7 +74,7 @@ def _panels(store: Store, report: CheckReport, most: int) -> list[Panel]:
             crop = None if row.objects is None else legible_crop(item.shape, row.objects.sizes)
             picture = thumbnail(store.image(item.name), labels, crop=crop)
         except InputError:
-            # It is among the faults.
+            # The findings name it.
             continue
         found = 0 if row.objects is None else row.objects.ids.size
         objects = "no labels" if row.objects is None else f"{found:,} object{'' if found == 1 else 's'}"

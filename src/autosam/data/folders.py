@@ -151,7 +151,7 @@ def read_split(path: Path, source: str, part: SplitPart) -> list[str]:
 
 
 def divide(folder: Path, part: SplitPart) -> list[str]:
-    """List the stems of one part where there is no split file.
+    """List the stems of one part where there is not a split file.
 
     The last fifth, in the order of names, validates. Neighboring slices look alike, so they must not be dealt out
     at random. A folder with a single image trains and validates on it.

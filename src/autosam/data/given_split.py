@@ -32,7 +32,7 @@ def read_lists(path: Path, source: str | None, *, default: str) -> tuple[str, Li
     """
     content = read_json(path)
     if not isinstance(content, dict):
-        raise InputError(f"{path} is no split file; wanted {{source: {{train: [...], val: [...]}}}}.")
+        raise InputError(f"{path} is not a split file; wanted {{source: {{train: [...], val: [...]}}}}.")
     name = source
     if name is None:
         name = next(iter(content)) if len(content) == 1 else default
@@ -44,7 +44,7 @@ def read_lists(path: Path, source: str | None, *, default: str) -> tuple[str, Li
     if not isinstance(lists, dict) or not all(
         isinstance(names, list) and all(isinstance(entry, str) for entry in names) for names in lists.values()
     ):
-        raise InputError(f"{path}: {name} is no set of lists of names; wanted {{train: [...], val: [...]}}.")
+        raise InputError(f"{path}: {name} is not a set of lists of names; wanted {{train: [...], val: [...]}}.")
     unknown = sorted(set(lists) - {*SPLITS, GAP})
     if unknown:
         raise InputError(f"{path}: {name} has the unknown part {', '.join(unknown)}; wanted {_KNOWN}.")
@@ -63,7 +63,7 @@ def write_lists(path: Path, source: str, lists: Lists) -> None:
     """
     content: object = read_json(path) if path.exists() else {}
     if not isinstance(content, dict):
-        raise InputError(f"{path} exists and is no split file; choose another name")
+        raise InputError(f"{path} exists and is not a split file; choose another name")
     write_json(path, content | {source: lists})
 
 
@@ -108,8 +108,8 @@ def given_splits(items: Sequence[Item], lists: Mapping[str, Sequence[str]], *, n
         for entry in entries:
             found = _find(entry, names, by_z)
             if len(found) != 1:
-                many = f" but {len(found)}: {', '.join(found[:3])}" if found else ""
-                faults.append(f"{entry} of {part} is no one image{many}")
+                fits = f"{len(found)} images: {', '.join(found[:3])}" if found else "no image"
+                faults.append(f"{entry} of {part} fits {fits}")
                 continue
             times[found[0]] += 1
             splits[found[0]] = None if part == GAP else part  # type: ignore[assignment]

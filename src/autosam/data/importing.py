@@ -2,17 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal, get_args
-
-from numpy.typing import NDArray
+from typing import Literal, get_args
 
 from autosam.data.linking import link_volumes
-from autosam.data.manifest import Item, Manifest
+from autosam.data.manifest import Manifest
 from autosam.data.sources import Release, Slice
 from autosam.data.sources.release import ImageAndLabels
 from autosam.data.store import Store
-from autosam.data.writer import Relabel, StoreWriter
 from autosam.errors import InputError
 from autosam.metrics.components import components, looks_semantic
 
@@ -79,7 +77,7 @@ def import_release(
             f"{release.source} has semantic masks, not ids; choose components-2d or components-3d as instances."
         )
     if how == "published" and min_size is not None:
-        raise InputError("a smallest size is for connected components; leave it out, or choose components.")
+        raise InputError("a smallest size needs connected components; leave it out, or choose components.")
     if min_size is not None and min_size < 1:
         raise InputError(f"the smallest size is {min_size}; wanted 1 or more.")
     slices = [piece for piece in release.slices if piece.labeled or unlabeled]
@@ -89,51 +87,35 @@ def import_release(
     tell = tick or (lambda step: None)
 
     writer = Store.create(output, _manifest(release, how, size, terms or Terms()), origin=origin, restart=restart)
-    suspect = clear = 0
-    for piece in slices:
-        look = _Reader(piece, how, size)
-        writer.append(piece.name, look.read, group=piece.group, volume=piece.volume, z=piece.z, split=piece.split)
-        suspect += look.semantic
-        clear += look.clear
-        tell("read")
-    relabel = _linked(writer, size) if how == "components-3d" else None
-    path = writer.finish(relabel=relabel, tick=lambda: tell("pack"))
-    # A branching object can be alone in some slices of a volume: it looks like a mask only if all slices do.
-    if clear and release.labels == "ids-3d":
-        suspect = 0
-    return Store.open(path), _notes(release, slices, suspect)
+    looks: list[bool] = []
 
-
-class _Reader:
-    """Reads a slice when the writer asks, and makes instances of a mask."""
-
-    def __init__(self, piece: Slice, how: Instances, min_size: int) -> None:
-        self._piece = piece
-        self._how = how
-        self._min_size = min_size
-        self.semantic = False
-        self.clear = False
-
-    def read(self) -> ImageAndLabels:
-        image, labels = self._piece.read()
+    def read(piece: Slice) -> ImageAndLabels:
+        image, labels = piece.read()
         if labels is None:
             return image, None
-        if self._how == "published":
-            self.semantic = labels.dtype.kind in "biu" and looks_semantic(labels)
-            self.clear = not self.semantic and bool(labels.any())
+        if how == "published":
+            if labels.dtype.kind in "biu" and labels.any():
+                looks.append(looks_semantic(labels))
             return image, labels
         # In 3D, pieces of a slice may be small: the size is that of the whole.
-        return image, components(labels, min_size=self._min_size if self._how == "components-2d" else 1)
+        return image, components(labels, min_size=size if how == "components-2d" else 1)
 
-
-def _linked(writer: StoreWriter, min_size: int) -> Relabel:
+    for piece in slices:
+        writer.append(
+            piece.name,
+            partial(read, piece),
+            group=piece.group,
+            volume=piece.volume,
+            z=piece.z,
+            split=piece.split,
+        )
+        tell("read")
     labeled = [item for item in writer.items if item.labels_dtype is not None]
-    relabel = link_volumes([(i.name, i.key, i.z or 0) for i in labeled], writer.labels, min_size=min_size)
-
-    def apply(item: Item, labels: NDArray[Any]) -> NDArray[Any]:
-        return relabel(item.name, labels)
-
-    return apply
+    relabel = link_volumes(labeled, writer.labels, min_size=size) if how == "components-3d" else None
+    path = writer.finish(relabel=relabel, tick=lambda: tell("pack"))
+    # A branching object can be alone in some slices of a volume: it looks like a mask only if all slices do.
+    suspect = 0 if release.labels == "ids-3d" and not all(looks) else sum(looks)
+    return Store.open(path), _notes(release, slices, suspect)
 
 
 def _manifest(release: Release, how: Instances, min_size: int, terms: Terms) -> Manifest:

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from autosam.data.manifest import Item
+
 Ids = NDArray[np.integer[Any]]
 
 
@@ -98,7 +100,7 @@ def touching_pairs(above: Ids, below: Ids) -> NDArray[np.int64]:
     [[1, 3], [2, 3]]
     """
     height, width = above.shape
-    # A pair as one number: far faster to make unique than rows are.
+    # A pair as one number: unique numbers are found much faster than unique rows.
     base = int(below.max()) + 1
     found: list[NDArray[np.int64]] = []
     for down in (-1, 0, 1):
@@ -111,29 +113,29 @@ def touching_pairs(above: Ids, below: Ids) -> NDArray[np.int64]:
 
 
 def link_volumes(
-    items: Sequence[tuple[str, str, int]], read: Callable[[str], Ids], *, min_size: int
-) -> Callable[[str, Ids], Ids]:
-    """Link the slices of every volume; the result gives the 3D ids of a slice, by its name and 2D components.
+    items: Sequence[Item], read: Callable[[str], Ids], *, min_size: int
+) -> Callable[[Item, Ids], Ids]:
+    """Link the slices of every volume; the result gives the 3D ids of a slice from its 2D components.
 
     Parameters
     ----------
-    items : sequence of (name, volume, z)
-        Every slice, by volume and rising z.
+    items : sequence of Item
+        Every labeled slice, by volume and rising z; a lone image is a volume of one slice.
     read : callable
         Gives the 2D components of a slice by its name.
     min_size : int
         Smallest 3D component in voxels.
     """
-    volumes: dict[str, list[tuple[str, int]]] = {}
-    for name, volume, z in items:
-        volumes.setdefault(volume, []).append((name, z))
+    volumes: dict[str, list[Item]] = {}
+    for item in items:
+        volumes.setdefault(item.key, []).append(item)
     place: dict[str, tuple[VolumeLinks, int]] = {}
     for slices in volumes.values():
-        links = VolumeLinks(((z, read(name)) for name, z in slices), min_size=min_size)
-        place |= {name: (links, position) for position, (name, _) in enumerate(slices)}
+        links = VolumeLinks(((item.z or 0, read(item.name)) for item in slices), min_size=min_size)
+        place |= {item.name: (links, position) for position, item in enumerate(slices)}
 
-    def relabel(name: str, labels: Ids) -> Ids:
-        links, position = place[name]
+    def relabel(item: Item, labels: Ids) -> Ids:
+        links, position = place[item.name]
         return links.relabel(position, labels)
 
     return relabel

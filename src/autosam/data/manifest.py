@@ -114,7 +114,7 @@ class Manifest:
         try:
             content = json.loads(text)
             if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
-                raise InputError(f"{name} is no store of autosam; make one with `autosam data import`.")
+                raise InputError(f"{name} is not an autosam store; make one with `autosam data import`.")
             version = content.pop("version", None)
             if version != VERSION:
                 raise InputError(f"{name} is a store of version {version}; this autosam reads version {VERSION}.")
@@ -169,7 +169,7 @@ def check_items(items: tuple[Item, ...]) -> None:
     last: dict[str, Item] = {}
     for item in items:
         if not is_name(item.name):
-            raise ValueError(f"the name {item.name!r} is unfit for a file")
+            raise ValueError(f"the name {item.name!r} is not valid for a file")
         if item.name.casefold() in names:
             raise ValueError(f"two images are called {item.name}")
         names.add(item.name.casefold())

@@ -20,7 +20,7 @@ def write_part(file: Path, name: str, image: NDArray[Any], labels: NDArray[Any] 
     Raises
     ------
     InputError
-        If the two are no such arrays or differ in size.
+        If the two are not such arrays or differ in size.
     OutputError
         If the file cannot be written.
     """

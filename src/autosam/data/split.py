@@ -1,6 +1,7 @@
 """Which image trains, validates or tests, so that no part has seen the field of view of another."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Literal, get_args
 
@@ -60,7 +61,7 @@ def split_items(
     if method not in METHODS:
         raise ConfigError(f"unknown method {method!r}; wanted {', '.join(METHODS)}.")
     if len(fractions) != 3 or min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
-        raise ConfigError(f"the fractions {fractions} are unfit; wanted three of at least 0 that sum to 1.")
+        raise ConfigError(f"the fractions {fractions} are not valid; wanted three of at least 0 that sum to 1.")
     if gap < 0:
         raise ConfigError(f"the gap is {gap}; wanted 0 or more slices.")
     if not items:
@@ -122,10 +123,10 @@ def parse_fractions(text: str) -> Fractions:
     try:
         train, val, test = (float(part) for part in re.split(r"[/,:]", text))
     except ValueError as error:
-        raise ConfigError(f"the fractions {text!r} are unfit; wanted train/val/test, as in 80/10/10.") from error
+        raise ConfigError(f"the fractions {text!r} are not valid; wanted train/val/test: 80/10/10.") from error
     total = train + val + test
     if not min(train, val, test) >= 0 or not 0 < total < float("inf"):
-        raise ConfigError(f"the fractions {text!r} are unfit; wanted three of at least 0, not all 0.")
+        raise ConfigError(f"the fractions {text!r} are not valid; wanted three of at least 0, not all 0.")
     return train / total, val / total, test / total
 
 
@@ -183,9 +184,7 @@ def _lay_out(volume: str, zs: list[int], fractions: Fractions, gap: int) -> dict
 
 def _whole(items: Sequence[Item], units: Sequence[str], fractions: Fractions, seed: int, *, what: str) -> Splits:
     """Give whole units to the part that lacks most, the largest first."""
-    sizes: dict[str, int] = {}
-    for unit in units:
-        sizes[unit] = sizes.get(unit, 0) + 1
+    sizes = Counter(units)
     wanted = sum(fraction > 0 for fraction in fractions)
     if len(sizes) < wanted:
         raise InputError(
@@ -207,10 +206,7 @@ def _whole(items: Sequence[Item], units: Sequence[str], fractions: Fractions, se
 
 
 def _random(items: Sequence[Item], fractions: Fractions, seed: int, force: bool) -> Splits:
-    kin: dict[str, int] = {}
-    for item in items:
-        kin[origin(item)] = kin.get(origin(item), 0) + 1
-    alike, count = max(kin.items(), key=lambda pair: pair[1])
+    ((alike, count),) = Counter(map(origin, items)).most_common(1)
     if count > 1 and not force:
         raise InputError(
             f"{count} images come from one volume or image, {alike}, and neighbors look alike: dealt out at "

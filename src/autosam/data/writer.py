@@ -108,7 +108,7 @@ class StoreWriter:
         """
         if not is_name(name) or (volume is not None and not is_name(volume)):
             raise InputError(
-                f"{volume or ''} {name!r} is unfit for a file name; rename it with letters and digits."
+                f"{volume or ''} {name!r} is not a valid file name; rename it with letters and digits."
             )
         file = self._file(name)
         new = not file.exists()
@@ -150,7 +150,7 @@ class StoreWriter:
             If the store cannot be written, or the disk has too little room.
         """
         if not self._items:
-            raise InputError(f"no image came for {self.path}; a store holds at least one.")
+            raise InputError(f"no image was given for {self.path}; a store holds at least one.")
         if relabel is not None:
             self._tops = dict.fromkeys(self._tops, 0)
             for item in self._items:

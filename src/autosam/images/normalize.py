@@ -67,7 +67,7 @@ def normalize(
     span = bright - dark
     if not math.isfinite(span):
         raise InputError(
-            f"intensities reach from {dark:g} to {bright:g}; wanted a range below 1e308: check the file."
+            f"intensities range from {dark:g} to {bright:g}; wanted a range below 1e308: check the file."
         )
 
     zoomed = np.zeros(image.shape, np.float32)
@@ -106,7 +106,7 @@ def to_uint8(image: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
         strip = image[rows]
         if not ((strip >= 0) & (strip <= 1)).all():
             raise InputError(
-                f"intensities reach from {image.min():g} to {image.max():g}; wanted 0 to 1: normalize."
+                f"intensities range from {image.min():g} to {image.max():g}; wanted 0 to 1: normalize."
             )
         rounded[rows] = np.rint(strip * strip.dtype.type(255))
     return rounded
@@ -128,7 +128,7 @@ def _finite_values(image: NDArray[Any], non_finite: str) -> NDArray[Any]:
         pixels = finite if image.ndim == 2 else finite.all(axis=2)
         raise InputError(
             f"{np.count_nonzero(~pixels)} of {pixels.size} pixels are NaN or infinite; wanted finite ones: "
-            "mend the image, or take them for background with --set images.non_finite=background."
+            "repair the image, or treat them as background with --set images.non_finite=background."
         )
     values: NDArray[Any] = image[finite]
     return values

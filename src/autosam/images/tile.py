@@ -130,9 +130,7 @@ def read_window(image: NDArray[Any], window: Window) -> NDArray[Any]:
     [[2, 1, 1, 2, 3, 3, 2, 1]]
     """
     if image.ndim < 2 or 0 in image.shape[:2]:
-        raise InputError(
-            f"a window was to be cut out of an image of shape {image.shape}; wanted at least one pixel."
-        )
+        raise InputError(f"the image to cut a window from has shape {image.shape}; wanted at least one pixel.")
     rows, cols = window.overlaps(image.shape)
     if rows.stop - rows.start == window.height and cols.stop - cols.start == window.width:
         return image[rows, cols]
@@ -175,12 +173,12 @@ def blend(tiles: Iterable[NDArray[Any]], windows: Sequence[Window], shape: tuple
     row_weight = _shares({(w.row, w.height) for w in windows}, shape[0])
     col_weight = _shares({(w.col, w.width) for w in windows}, shape[1])
     if len(set(windows)) != len(windows) or len(windows) != len(row_weight) * len(col_weight) or not windows:
-        raise InputError(f"{len(windows)} windows are no full grid; take them from tile_windows.")
+        raise InputError(f"{len(windows)} windows are not a full grid; take them from tile_windows.")
     joined: NDArray[np.float32] | None = None
     count = 0
     for tile in tiles:
         if count == len(windows):
-            raise InputError(f"more tiles than the {len(windows)} windows came; wanted one for each.")
+            raise InputError(f"more tiles came than the {len(windows)} windows; wanted one for each.")
         window = windows[count]
         if tile.ndim != 3 or tile.shape[1:] != (window.height, window.width):
             raise InputError(f"tile {count} has shape {tile.shape}; wanted (C, {window.height}, {window.width}).")

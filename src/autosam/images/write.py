@@ -122,7 +122,7 @@ def write_labels(path: str | Path, labels: NDArray[np.integer[Any]]) -> None:
     Raises
     ------
     InputError
-        If the suffix is unknown, or the labels are no such array or do not fit the format.
+        If the suffix is unknown, or the labels are not such an array or do not fit the format.
     OutputError
         If the file cannot be written.
     """
@@ -139,8 +139,8 @@ def write_labels(path: str | Path, labels: NDArray[np.integer[Any]]) -> None:
     data = np.ascontiguousarray(labels, dtype=smallest_unsigned(top))
     if suffix == ".png" and (top > 65_535 or labels.ndim != 2):
         raise InputError(
-            f"labels of shape {labels.shape} with ids up to {top} fit no PNG (one image, ids up to 65535); "
-            "write them as .tif, .h5 or .zarr."
+            f"labels of shape {labels.shape} with ids up to {top} do not fit into a PNG (one image, ids up to "
+            "65535); write them as .tif, .h5 or .zarr."
         )
 
     with atomic_path(path) as temporary:

@@ -81,7 +81,7 @@ def read_regions(path: Path) -> list[list[Points]]:
         try:
             points = [(float(x), float(y)) for x, y in vertices]
         except ValueError as error:
-            raise InputError(f"region {number} of {path} has a vertex that is no number: {error}.") from error
+            raise InputError(f"region {number} of {path} has a vertex that is not a number: {error}.") from error
         found.append([as_ring(points, f"region {number} of {path}")])
     return found
 
@@ -92,7 +92,7 @@ def _root(path: Path) -> ET.Element:
     except (OSError, ET.ParseError) as error:
         raise InputError(f"{path} cannot be read as XML: {error}.") from error
     if root.tag != "Annotations":
-        raise InputError(f"{path} is no ImageScope file: its root is {root.tag!r}, not 'Annotations'.")
+        raise InputError(f"{path} is not an ImageScope file: its root is {root.tag!r}, not 'Annotations'.")
     return root
 
 

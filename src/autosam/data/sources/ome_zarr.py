@@ -120,7 +120,7 @@ def _open(path: Path) -> _Image:
         scale = _scale(first["datasets"][0], len(names)) * _scale(first, len(names))
     except (TypeError, KeyError, IndexError, ValueError) as error:
         raise InputError(
-            f"{path} is no OME-Zarr 0.4 or 0.5 image: its multiscales are missing or incomplete ({error})."
+            f"{path} is not an OME-Zarr 0.4 or 0.5 image: its multiscales are missing or incomplete ({error})."
         ) from error
     with reading(level):
         array = zarr.open_array(level, mode="r")

@@ -98,7 +98,7 @@ def read_objects(path: Path, key: str = "geometry") -> list[list[Points]]:
 def _kind(feature: Any, path: Path) -> str:
     """Type of an object; QuPath 0.2 spells it `object_type`, or `PathDetectionObject` as the id."""
     if not isinstance(feature, dict):
-        raise InputError(f"{path} holds a feature that is no object; wanted GeoJSON as QuPath writes it.")
+        raise InputError(f"{path} holds a feature that is not an object; wanted GeoJSON as QuPath writes it.")
     properties = feature.get("properties") or {}
     named = properties.get("objectType") or properties.get("object_type") or str(feature.get("id", ""))
     return str(named).casefold().removeprefix("path").removesuffix("object")

@@ -71,7 +71,7 @@ def as_ring(points: Iterable[Sequence[float]], name: object) -> Points:
     try:
         ring = np.array([[float(point[0]), float(point[1])] for point in points], np.float64)
     except (TypeError, ValueError, IndexError) as error:
-        raise InputError(f"{name} has an outline that is no list of (x, y) points: {error}.") from error
+        raise InputError(f"{name} has an outline that is not a list of (x, y) points: {error}.") from error
     if len(ring) < 3 or not np.isfinite(ring).all():
         raise InputError(f"{name} has an outline of {len(ring)} points; wanted 3 or more finite (x, y).")
     return ring
