@@ -294,7 +294,7 @@ def test_manual_without_prompts_is_refused(sam):
 @pytest.mark.parametrize(
     ("prompt", "message"),
     [
-        pytest.param(Prompt(np.zeros((0, 2)), np.zeros(0, dtype=np.int64)), "says nothing", id="empty"),
+        pytest.param(Prompt(np.zeros((0, 2)), np.zeros(0, dtype=np.int64)), "is empty", id="empty"),
         pytest.param(Prompt(np.array([[100.0, 20.0]]), ONE), r"outside the image of 100 × 150", id="below"),
         pytest.param(Prompt(np.array([[20.0, 150.0]]), ONE), "outside", id="right"),
         pytest.param(Prompt(np.array([[-1.0, 20.0]]), ONE), "outside", id="above"),

@@ -193,7 +193,6 @@ def test_same_input_same_prompts():
         ({"method": "grid"}, "'grid'"),
         ({"points": -1}, "points is -1"),
         ({"negatives": -2}, "negatives is -2"),
-        ({"negatives": 1, "negative_reach": -1.0}, "reach"),
         ({"box_margin": -0.1}, "box_margin"),
         ({"box_margin": float("nan")}, "box_margin"),
     ],
@@ -201,6 +200,11 @@ def test_same_input_same_prompts():
 def test_bad_settings_are_refused_also_without_regions(settings, words):
     with pytest.raises(ConfigError, match=words):
         make_prompts(np.zeros((4, 4), dtype=np.int32), np.zeros((4, 4)), **settings)
+
+
+def test_a_negative_reach_is_refused():
+    with pytest.raises(ConfigError, match=r"their reach -1\.0"):
+        find_negatives(np.zeros((4, 4), dtype=np.int32), count=1, reach=-1.0)
 
 
 def test_bad_maps():

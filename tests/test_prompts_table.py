@@ -56,11 +56,11 @@ def test_one_file_serves_a_folder(table):
         read_prompts(path, image="a.png", shape=(50, 60))
 
 
-def test_a_table_need_not_speak_of_every_image(table):
+def test_a_table_need_not_name_every_image(table):
     path = table("image,object,row,col,label\na.png,1,2,3,1\n")
     assert read_prompts(path, image="c.png", required=False) == []
     assert len(read_prompts(path, image="a.png", required=False)) == 1
-    with pytest.raises(InputError, match=r"'c\.png' and speak of a\.png: add a row for it"):
+    with pytest.raises(InputError, match=r"'c\.png', only for a\.png: add a row for it"):
         read_prompts(path, image="c.png")
     faulty = table("image,object,row,col,label\na.png,1,two,3,1\n")
     with pytest.raises(InputError, match="line 2: row is 'two'"):

@@ -1,4 +1,4 @@
-"""A person's prompts beside automatic ones."""
+"""User prompts beside predicted ones."""
 
 from collections.abc import Sequence
 
@@ -8,45 +8,45 @@ from numpy.typing import NDArray
 from autosam.prompts.prompt import Prompt
 
 SAME_BOX = 0.5
-"""IoU of two boxes from which they speak of the same object."""
+"""IoU of two boxes from which they belong to the same object."""
 
 
 def deduplicate_prompts(
-    predicted: Sequence[Prompt], regions: NDArray[np.int32], by_hand: Sequence[Prompt]
+    predicted: Sequence[Prompt], regions: NDArray[np.int32], user_prompts: Sequence[Prompt]
 ) -> list[Prompt]:
-    """Leave out the automatic prompts whose objects a person has prompted too.
+    """Leave out the predicted prompts whose object has a user prompt.
+
+    A predicted prompt goes if a positive point of a user prompt lies in its region, or if its box and that of a
+    user prompt have an IoU of at least ``SAME_BOX``.
 
     Parameters
     ----------
-    predicted : sequence of Prompt
-        Made of the regions.
+    predicted, user_prompts : sequence of Prompt
+        Of the same image.
     regions : ndarray of int32, shape (H, W)
         The regions that ``Prompt.region`` refers to.
-    by_hand : sequence of Prompt
-        Of the same image. One of them claims the regions that its positive points lie in; where it has a box, also
-        those whose own box it covers with an IoU of at least ``SAME_BOX``.
 
     Returns
     -------
     list of Prompt
-        Those of ``predicted`` that nobody claims, in their order.
+        What is left of ``predicted``, in its order.
     """
-    claimed: set[int] = set()
+    prompted: set[int] = set()
     last = np.array(regions.shape) - 1
-    for prompt in by_hand:
-        places = np.clip(np.round(prompt.points[prompt.point_labels == 1]).astype(int), 0, last)
-        claimed.update(int(regions[row, column]) for row, column in places)
-    boxes = [prompt.box for prompt in by_hand if prompt.box is not None]
+    for prompt in user_prompts:
+        pixels = np.clip(np.round(prompt.points[prompt.point_labels == 1]).astype(int), 0, last)
+        prompted.update(regions[tuple(pixels.T)].tolist())
+    boxes = [prompt.box for prompt in user_prompts if prompt.box is not None]
     return [
         prompt
         for prompt in predicted
-        if prompt.region not in claimed
+        if prompt.region not in prompted
         and (prompt.box is None or all(box_iou(prompt.box, box) < SAME_BOX for box in boxes))
     ]
 
 
 def box_iou(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
-    """IoU of two boxes, each first row, first column, last row, last column, the last ones included.
+    """IoU of two boxes: first row, first column, last row, last column, the last ones included.
 
     Examples
     --------

@@ -7,14 +7,16 @@ from autosam.prompts.prompt import Prompt
 
 
 def grid_prompts(shape: tuple[int, int], side: int) -> list[Prompt]:
-    """Lay a grid of side × side single points over an image.
+    """Lay a grid of side × side points over an image, one in the middle of each of side × side equal parts.
+
+    The points are those of segment_anything.utils.amg.build_point_grid, scaled to the image.
 
     Parameters
     ----------
     shape : tuple of int
         Height and width of the image in pixels.
     side : int
-        Number of points along each axis; they lie in the middle of side × side equal parts of the image.
+        Number of points along each axis.
 
     Returns
     -------
@@ -25,11 +27,6 @@ def grid_prompts(shape: tuple[int, int], side: int) -> list[Prompt]:
     ------
     ConfigError
         If the side is less than 1.
-
-    References
-    ----------
-    .. [1] ``build_point_grid`` of segment_anything.utils.amg, whose x and y in 0..1
-       ``SamAutomaticMaskGenerator`` multiplies by width and height; these are the same numbers.
 
     Examples
     --------

@@ -7,8 +7,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from autosam.errors import ConfigError, InputError
-from autosam.prompts.negatives import REACH, find_negatives
-from autosam.prompts.points import METHODS, place_points
+from autosam.prompts.negatives import find_negatives
+from autosam.prompts.points import check_placing, place_points
 from autosam.prompts.prompt import ABSENT, MaskPrompt, Prompt
 
 
@@ -19,7 +19,6 @@ def make_prompts(
     method: str,
     points: int,
     negatives: int,
-    negative_reach: float = REACH,
     box: bool,
     box_margin: float,
     mask: bool,
@@ -30,72 +29,68 @@ def make_prompts(
     Parameters
     ----------
     regions : ndarray of int, shape (H, W)
-        Label image of the regions, from :func:`find_regions`; 0 is background.
+        As :func:`find_regions` gives them; 0 is background.
     foreground : array_like, shape (H, W), or None
-        Foreground probability, 0 to 1; None where the generator has no such map (``foreground`` of every
-        prompt is then 1).
-    method : {"centroid", "distance", "probability"}
-        How to place the positive points, see :func:`place_points`.
-    points : int
-        Positive points per object; an object with fewer pixels gets as many as it has.
+        Foreground probability, 0 to 1. Without it ``foreground`` of every prompt is 1.
+    method, points : str, int
+        How to place positive points, and how many per object; see :func:`place_points`.
     negatives : int
-        Largest number of negative points per object, see :func:`find_negatives`.
-    negative_reach : float
-        Distance in pixels within which another region may give a negative.
+        Largest number of negative points per object; see :func:`find_negatives`.
     box : bool
-        Whether to give the region's bounding box.
+        Give the region's bounding box.
     box_margin : float
-        By how much the box grows on every side, as a fraction of its height (above and below) and of its
-        width (left and right); clipped to the image.
+        Margin on each side of the box, as a fraction of the box's length along that axis; clipped to the image.
     mask : bool
-        Whether to give the generator's own logits inside the smallest crop that holds the grown box. Pixels
-        of other regions are ``ABSENT``; the other logits lie between ``ABSENT`` and ``-ABSENT``.
+        Give the generator's logits in the smallest crop that holds the box with its margin. They lie between
+        ``ABSENT`` and ``-ABSENT``; pixels of other regions are ``ABSENT``.
     rejected : ndarray of bool, shape (H, W), optional
-        Pixels that are no object's, whatever the map says: ``ABSENT`` in every mask, too.
+        Pixels that belong to no object, whatever the map says: ``ABSENT`` in every mask.
 
     Returns
     -------
     list of Prompt
-        In order of region id; positive points before negative ones. Empty where there is no region.
+        In order of region id, positive points before negative ones. Empty where there is no region.
 
     Raises
     ------
     ConfigError
-        If a setting is out of range, or if a prompt would hold neither a positive point nor a box nor a mask.
+        If a setting is out of range, or if no point, box or mask is asked for.
     InputError
-        If the maps are not 2D or differ in shape, or if a missing foreground map is needed.
+        If the maps are not 2D or differ in shape, or if a foreground map is needed and missing.
     """
-    _check_settings(method, points, negatives, box, box_margin, mask)
+    check_placing(method, points)
+    if not 0 <= box_margin < math.inf:
+        raise ConfigError(f"box_margin is {box_margin}, wanted 0 or more: give a fraction of the box's side")
+    if not (points or box or mask):
+        raise ConfigError("prompts came with points=0, box=False and mask=False, wanted at least one: turn one on")
     regions = np.asarray(regions)
     values = None if foreground is None else np.asarray(foreground)
-    if regions.ndim != 2:
-        raise InputError(f"regions have shape {regions.shape}, wanted (H, W): give the regions of one image")
-    if values is not None and values.shape != regions.shape:
+    if regions.ndim != 2 or (values is not None and values.shape != regions.shape):
         raise InputError(
-            f"regions are {regions.shape} and foreground {values.shape}, wanted one shape: take one image's"
+            f"regions are {regions.shape} and foreground {None if values is None else values.shape}, "
+            "wanted one shape (H, W): give those of one image"
         )
     if values is None and (mask or (points and method == "probability")):
         raise InputError(
             "mask prompts or method 'probability' came without a foreground map: give one, or use points by "
             "distance and boxes"
         )
-    beside = find_negatives(regions, count=negatives, reach=negative_reach) if negatives else {}
+    beside = find_negatives(regions, count=negatives) if negatives else {}
     prompts = []
     for region, crop in enumerate(ndimage.find_objects(regions), start=1):
         if crop is None:
             continue
         own = regions[crop] == region
         inside = None if values is None else values[crop]
-        corner = np.array([side.start for side in crop])
-        positive = place_points(own, inside, method=method, count=points) + corner
+        positive = place_points(own, inside, method=method, count=points) + [side.start for side in crop]
         negative = beside.get(region, np.zeros((0, 2)))
-        grown = _grown_box(crop, box_margin, regions.shape)
+        wide = _with_margin(crop, box_margin, regions.shape)
         prompts.append(
             Prompt(
                 points=np.concatenate([positive, negative]),
                 point_labels=np.repeat(np.array([1, 0], dtype=np.int64), [len(positive), len(negative)]),
-                box=grown if box else None,
-                mask=_mask_prompt(regions, values, region, grown, rejected)
+                box=wide if box else None,
+                mask=_mask_prompt(regions, values, region, wide, rejected)
                 if mask and values is not None
                 else None,
                 foreground=1.0 if inside is None else _mean(inside[own]),
@@ -105,21 +100,8 @@ def make_prompts(
     return prompts
 
 
-def _check_settings(method: str, points: int, negatives: int, box: bool, box_margin: float, mask: bool) -> None:
-    """Refuse what no prompt can be made of, also where there is no region to find out with."""
-    if method not in METHODS:
-        raise ConfigError(f"point method {method!r} is unknown, wanted one of {', '.join(METHODS)}: choose one")
-    for name, count in (("points", points), ("negatives", negatives)):
-        if count < 0:
-            raise ConfigError(f"the number of {name} is {count}, wanted 0 or more: give a count")
-    if not 0 <= box_margin < math.inf:
-        raise ConfigError(f"box_margin is {box_margin}, wanted 0 or more: give a fraction of the box's side")
-    if points == 0 and not box and not mask:
-        raise ConfigError("prompts came with points=0, box=False and mask=False, wanted at least one: turn one on")
-
-
-def _grown_box(crop: tuple[slice, slice], margin: float, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Grow a crop to a box whose last row and column belong to it."""
+def _with_margin(crop: tuple[slice, slice], margin: float, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Turn a crop into a box with a margin; the last row and column belong to it."""
     first = np.array([side.start for side in crop], dtype=np.float64)
     last = np.array([side.stop - 1 for side in crop], dtype=np.float64)
     extra = margin * (last - first + 1)

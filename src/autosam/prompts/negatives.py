@@ -8,31 +8,30 @@ from autosam.errors import ConfigError
 from autosam.prompts.points import place_points
 
 REACH = 32.0
-"""Default distance, in pixels between pixel centers, within which another region is a neighbor."""
+"""Distance, in pixels between pixel centers, within which another region is a neighbor."""
 
 
 def find_negatives(
     regions: NDArray[np.integer], *, count: int, reach: float = REACH
 ) -> dict[int, NDArray[np.float64]]:
-    """Find negatives of every region: the deepest points of its nearest neighbors.
+    """Find negatives of every region: the deepest points of its nearest neighbors, one of each.
 
-    A negative lies in another region, never in the same one and never on background, where the generator may
-    have missed a part of the object. Each neighbor gives one point, nearest neighbor first.
+    Negatives never lie on background, where the generator may have missed a part of the object.
 
     Parameters
     ----------
     regions : ndarray of int, shape (H, W)
-        Label image of the regions; 0 is background.
+        0 is background.
     count : int
         Largest number of negatives per region.
     reach : float
-        A region is a neighbor if any pixel of it lies within this many pixels of the object's own.
+        A region is a neighbor if one of its pixels lies within this many pixels of one of the object's.
 
     Returns
     -------
     dict of int to ndarray of float64, shape (k, 2)
-        For every region id, in order, row and column of its k <= ``count`` negatives in whole-image pixels;
-        (0, 2) for a region without neighbors.
+        For every region id, row and column of its k <= ``count`` negatives, nearest neighbor first; (0, 2) for a
+        region without neighbors.
 
     Raises
     ------
@@ -45,10 +44,8 @@ def find_negatives(
     >>> find_negatives(np.array([[1, 0, 2, 2, 2]]), count=1)
     {1: array([[0., 2.]]), 2: array([[0., 0.]])}
     """
-    if count < 0:
-        raise ConfigError(f"the number of negatives is {count}, wanted 0 or more: give a count")
-    if reach < 0:
-        raise ConfigError(f"the reach of negatives is {reach}, wanted 0 pixels or more: give a distance")
+    if count < 0 or reach < 0:
+        raise ConfigError(f"the number of negatives is {count} and their reach {reach}, wanted 0 or more of both")
     boxes = {region: box for region, box in enumerate(ndimage.find_objects(regions), start=1) if box is not None}
     deepest: dict[int, NDArray[np.float64]] = {}
     found = {}

@@ -10,24 +10,27 @@ METHODS = ("centroid", "distance", "probability")
 """The ways to place an object's first point."""
 
 
+def check_placing(method: str, count: int) -> None:
+    """Raise `ConfigError` for an unknown method or a negative number of points."""
+    if method not in METHODS:
+        raise ConfigError(f"point method {method!r} is unknown, wanted one of {', '.join(METHODS)}: choose one")
+    if count < 0:
+        raise ConfigError(f"the number of points is {count}, wanted 0 or more: give a count")
+
+
 def place_points(
-    mask: NDArray[np.bool_],
-    probability: ArrayLike | None = None,
-    *,
-    method: str,
-    count: int,
+    mask: NDArray[np.bool_], probability: ArrayLike | None = None, *, method: str, count: int
 ) -> NDArray[np.float64]:
     """Place up to ``count`` points on the pixels of one object.
 
-    ``centroid`` is the center of mass, moved to the object's own nearest pixel, because the center of a
-    C-shaped object lies outside it. ``distance`` is the pixel deepest inside the object. For these two, the
-    points after the first are found by farthest-point sampling: each is the pixel farthest from all points
-    before it, among the pixels more than half as deep as the deepest (among all of them where those are too
-    few), because a point on the outline tells SAM little. ``probability`` takes the ``count`` most probable
-    pixels, as the published method does. Ties go to the first pixel in raster order.
+    ``centroid`` takes the object's own pixel nearest to its center of mass, which can lie outside a C-shaped
+    object. ``distance`` takes the pixel deepest inside the object. Their further points come from farthest-point
+    sampling [1]_: each is the pixel farthest from all points before it. Only pixels more than half as deep as the
+    deepest are taken if there are enough of them, because a point on the outline tells SAM little. ``probability``
+    takes the most probable pixels, as published. Ties go to the first pixel in raster order.
 
-    The crop's own edge counts as the object's edge also where that is the image's edge: the point of an
-    object that is cut by the image's border lies well inside the part that can be seen.
+    The crop's edge counts as the object's edge, also along the image's border: the point of an object that the
+    border cuts lies well inside its visible part.
 
     Parameters
     ----------
@@ -36,15 +39,13 @@ def place_points(
     probability : array_like, shape (h, w), or None
         Foreground probability inside the crop; needed by ``probability`` alone.
     method : {"centroid", "distance", "probability"}
-        How to place the points.
     count : int
         Number of points, 0 or more.
 
     Returns
     -------
     ndarray of float64, shape (k, 2)
-        Row and column in pixels of the crop; k is ``count``, or the number of the object's pixels where that
-        is less: (0, 2) for an empty mask.
+        Row and column in pixels of the crop; k is ``count``, or the number of the object's pixels if that is less.
 
     Raises
     ------
@@ -56,7 +57,7 @@ def place_points(
     References
     ----------
     .. [1] T. Gonzalez, "Clustering to minimize the maximum intercluster distance", Theoretical Computer
-       Science 38, 1985 (farthest-point sampling).
+       Science 38, 1985.
 
     Examples
     --------
@@ -65,10 +66,7 @@ def place_points(
     array([[1., 1.],
            [1., 5.]])
     """
-    if method not in METHODS:
-        raise ConfigError(f"point method {method!r} is unknown, wanted one of {', '.join(METHODS)}: choose one")
-    if count < 0:
-        raise ConfigError(f"the number of points is {count}, wanted 0 or more: give a count")
+    check_placing(method, count)
     pixels: NDArray[np.intp] = np.argwhere(mask)
     if count == 0 or len(pixels) == 0:
         return np.zeros((0, 2), dtype=np.float64)
@@ -85,17 +83,10 @@ def place_points(
 
 
 def edge_distance(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Compute every pixel's distance to the nearest pixel that is not the object's.
+    """Compute every pixel's Euclidean distance to the nearest pixel outside a mask, (h, w).
 
-    Parameters
-    ----------
-    mask : ndarray of bool, shape (h, w)
-        The object inside its crop; everything outside the crop counts as not the object's.
-
-    Returns
-    -------
-    ndarray of float64, shape (h, w)
-        Euclidean distance in pixels between pixel centers; 0 outside the object, at least 1 inside.
+    Distances are in pixels between pixel centers: 0 outside the mask, at least 1 inside. The mask ends with its
+    crop.
     """
     distance = ndimage.distance_transform_edt(np.pad(mask, 1))
     return np.asarray(distance[1:-1, 1:-1], dtype=np.float64)

@@ -14,7 +14,7 @@ ABSENT = -8.0
 
 @dataclass(frozen=True, eq=False)
 class MaskPrompt:
-    """Mask logits inside an object's bounding box; everywhere else the object is absent.
+    """Mask logits in a crop around an object; everywhere else the object is absent.
 
     Attributes
     ----------
@@ -29,13 +29,10 @@ class MaskPrompt:
     logits: NDArray[np.float32]
 
     def drawn(self, shape: tuple[int, int]) -> NDArray[np.float32]:
-        """Draw the logits into an image of this shape, float32 (H, W); ``ABSENT`` outside the crop.
-
-        A crop that reaches over the image's border is cut there.
-        """
+        """Draw the logits into an image of this shape, float32 (H, W), cut at its border; ``ABSENT`` elsewhere."""
         canvas = np.full(shape, ABSENT, dtype=np.float32)
         top, left = max(self.row, 0), max(self.col, 0)
-        # A crop that lies wholly outside leaves nothing; a negative end would count from the wrong side.
+        # A negative end would count from the wrong side.
         last_row, last_col = max(shape[0] - self.row, 0), max(shape[1] - self.col, 0)
         inside = self.logits[top - self.row : last_row, left - self.col : last_col]
         if inside.size:
@@ -45,9 +42,7 @@ class MaskPrompt:
 
 @dataclass(frozen=True, eq=False)
 class Prompt:
-    """Points, box and mask of one object, in (row, column) whole-image pixels.
-
-    A coordinate (r, c) with integer values is the center of pixel ``image[r, c]``.
+    """Points, box and mask of one object, in (row, column) whole-image pixels; integers are pixel centers.
 
     Attributes
     ----------
@@ -58,14 +53,13 @@ class Prompt:
     box : ndarray of float64, shape (4,), or None
         First row, first column, last row, last column; the last ones belong to the box (as SAM's do).
     mask : MaskPrompt or None
-        The generator's own opinion of the object.
+        The generator's logits of the object.
     foreground : float
-        Mean foreground probability of the object in the generator's map, 0 to 1; 1 where no generator spoke.
+        Mean foreground probability of the region, 0 to 1; 1 without a generator.
     region : int
-        Id of the object in the regions' label image; 0 where the prompt does not come from a region.
+        Id of the region; 0 where the prompt does not come from one.
     region_score : float or None
-        How good an object the model's region classifier expects the region to be, 0 to 1
-        (`models.statistics.region_classifier`); None without one.
+        The region score, 0 to 1 (`models.statistics.region_classifier`); None without a region classifier.
     """
 
     points: NDArray[np.float64]
@@ -78,15 +72,16 @@ class Prompt:
 
     @property
     def certainty(self) -> float:
-        """How sure it is that there is such an object: the region score, or the mean foreground probability."""
+        """The region score, or without a region classifier the mean foreground probability."""
         return self.foreground if self.region_score is None else self.region_score
 
 
 def check_prompts(prompts: Sequence[Prompt], shape: tuple[int, int]) -> None:
-    """Refuse prompts that nothing can be decoded from. The image ends half a pixel after its last row."""
+    """Raise `InputError` for an empty prompt, or one outside an image of this shape."""
     for number, prompt in enumerate(prompts):
         if not len(prompt.points) and prompt.box is None and prompt.mask is None:
-            raise InputError(f"prompt {number} says nothing; give it a point, a box or a mask")
+            raise InputError(f"prompt {number} is empty; give it a point, a box or a mask")
+        # The image ends half a pixel after its last row.
         places = np.concatenate(
             [prompt.points.reshape(-1, 2), np.reshape([] if prompt.box is None else prompt.box, (-1, 2))]
         )

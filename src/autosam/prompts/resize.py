@@ -17,14 +17,9 @@ def zoom_prompts(prompts: Sequence[Prompt], factors: tuple[float, float]) -> lis
     Parameters
     ----------
     prompts : sequence of Prompt
-        Empty gives an empty list.
+        Points, boxes and mask crops are resized; everything else stays as it is.
     factors : tuple of float
         Pixels of the new image for one of the old, along rows and columns.
-
-    Returns
-    -------
-    list of Prompt
-        In the same order, with points, boxes and mask crops resized; everything else as it was.
     """
     if tuple(factors) == (1.0, 1.0):
         return list(prompts)
@@ -41,13 +36,13 @@ def zoom_prompts(prompts: Sequence[Prompt], factors: tuple[float, float]) -> lis
                 prompt,
                 points=(prompt.points + 0.5) * factor - 0.5,
                 box=box,
-                mask=None if prompt.mask is None else _scale_mask(prompt.mask, factor),
+                mask=None if prompt.mask is None else _zoom_mask(prompt.mask, factor),
             )
         )
     return moved
 
 
-def _scale_mask(mask: MaskPrompt, factor: np.ndarray) -> MaskPrompt:
+def _zoom_mask(mask: MaskPrompt, factor: np.ndarray) -> MaskPrompt:
     corner = np.floor(np.array([mask.row, mask.col]) * factor).astype(int)
     shape = np.maximum(np.round(np.array(mask.logits.shape) * factor).astype(int), 1)
     logits = resize(mask.logits, shape, order=1, mode="edge", anti_aliasing=bool((factor < 1).any()))

@@ -1,4 +1,4 @@
-"""Prompts made by hand, in a CSV file.
+"""User prompts in a CSV file.
 
 One row is one point, one box or both; rows with the same ``object`` make one prompt::
 
@@ -34,7 +34,7 @@ COLUMNS = ("image", "object", *POINT_COLUMNS, *BOX_COLUMNS)
 
 @dataclass
 class _Object:
-    """One object while its rows come in."""
+    """One object while its rows come in, from its first line on."""
 
     line: int
     points: list[tuple[float, ...]] = field(default_factory=list)
@@ -63,11 +63,11 @@ def read_prompts(
     path : str or Path
         A CSV file as the module describes it, in UTF-8.
     image : str or None
-        File name of the image whose rows are wanted; needed where the file has a column ``image``.
+        File name of the image; needed if the file has a column ``image``.
     shape : tuple of int or None
-        Height and width of that image, to check that its prompts lie inside it.
+        Height and width of the image; its prompts must lie inside it.
     required : bool
-        Whether it is a fault that the file says nothing about the image.
+        Whether the file must name the image.
 
     Returns
     -------
@@ -77,8 +77,7 @@ def read_prompts(
     Raises
     ------
     InputError
-        If the file cannot be read; if it says nothing about the image; or with all its faults, each with its
-        line number, in one message.
+        If the file cannot be read or does not name the image; or with all its faults and their line numbers.
     """
     path = Path(path)
     try:
@@ -93,15 +92,11 @@ def read_prompts(
     if table.faults:
         listed = "; ".join(f"line {line}: {fault}" if line else fault for line, fault in sorted(table.faults))
         raise InputError(f"prompts {path} are not usable: {listed}: correct and run again")
-    if not table.by_image:
-        return []
-    if "" in table.by_image:  # no column of images
-        return [item.prompt() for item in table.by_image[""].values()]
     wanted = [objects for name, objects in table.by_image.items() if table.is_wanted(name)]
-    if not wanted and required:
+    if required and table.by_image and not wanted:
         named = ", ".join(sorted(table.by_image)[:5]) + (", …" if len(table.by_image) > 5 else "")
         raise InputError(
-            f"prompts {path} were asked for image {image!r} and speak of {named}: "
+            f"prompts {path} have no row for image {image!r}, only for {named}: "
             "add a row for it (one with the image alone where it has no objects)"
         )
     return [item.prompt() for objects in wanted for item in objects.values()]
@@ -131,10 +126,10 @@ def write_prompts(path: str | Path, prompts: Sequence[Prompt] | Mapping[str, Seq
     lines = io.StringIO()
     table = csv.DictWriter(lines, columns, restval="", lineterminator="\n", extrasaction="ignore")
     table.writeheader()
-    for image, of_image in by_image.items():
-        if not of_image and image:
+    for image, own in by_image.items():
+        if image and not own:
             table.writerow({"image": image})
-        for number, prompt in enumerate(of_image, start=1):
+        for number, prompt in enumerate(own, start=1):
             if prompt.box is None and not np.any(prompt.point_labels == 1):
                 raise InputError(
                     f"prompt {number} has neither a positive point nor a box, a CSV holds no mask: add one"
@@ -157,50 +152,48 @@ class _Table:
     faults: list[tuple[int, str]] = field(default_factory=list)
 
     def is_wanted(self, name: str) -> bool:
-        """Whether rows of this name speak of the image asked for."""
+        """Whether rows of this name belong to the image; without a column of images all do."""
         return name == "" or (self.image is not None and name in (self.image, Path(self.image).stem))
 
     def read(self, text: str) -> None:
         """Take every row, and go on after a fault."""
         rows = csv.reader(io.StringIO(text, newline=""), strict=True)
         header = [name.strip() for name in next(rows, [])]
-        if not self._read_header(header):
+        self._check_header(header)
+        if self.faults:
             return
         for cells in rows:
-            if not any(cell.strip() for cell in cells):
-                continue
-            if len(cells) > len(header):
+            cells = [cell.strip() for cell in cells]
+            if any(cells) and len(cells) > len(header):
                 self.faults.append((rows.line_num, f"{len(cells)} cells, wanted {len(header)}"))
-                continue
-            row = dict.fromkeys(COLUMNS, "")
-            row.update(zip(header, (cell.strip() for cell in cells), strict=False))
-            self._read_row(row, rows.line_num, named="image" in header)
+            elif any(cells):
+                row = dict.fromkeys(COLUMNS, "") | dict(zip(header, cells, strict=False))
+                self._read_row(row, rows.line_num, named="image" in header)
         for objects in self.by_image.values():
             for name, item in objects.items():
                 if item.box is None and 1 not in item.labels and item.labels:
                     self.faults.append((item.line, f"object {name!r} has only negatives and no box"))
 
-    def _read_header(self, header: list[str]) -> bool:
+    def _check_header(self, header: list[str]) -> None:
         faults = [f"unknown column {name!r}" for name in header if name not in COLUMNS]
         faults += [f"column {name} comes twice" for name in COLUMNS if header.count(name) > 1]
         if "object" not in header:
             faults.append("column object is missing")
-        groups = [[name for name in group if name in header] for group in (POINT_COLUMNS, BOX_COLUMNS)]
-        for found, group in zip(groups, (POINT_COLUMNS, BOX_COLUMNS), strict=True):
-            missing = [name for name in group if name not in found]
-            if missing and (found or not any(groups)):
+        neither = set(header).isdisjoint(POINT_COLUMNS + BOX_COLUMNS)
+        for group in (POINT_COLUMNS, BOX_COLUMNS):
+            missing = [name for name in group if name not in header]
+            if missing and (len(missing) < len(group) or neither):
                 faults.append(f"column {', '.join(missing)} is missing")
         if "image" in header and self.image is None:
             faults.append("column image is there and no image was asked for (say which)")
         self.faults += [(1, fault) for fault in faults]
-        return not faults
 
     def _read_row(self, row: dict[str, str], line: int, *, named: bool) -> None:
         if named and not row["image"]:
             self.faults.append((line, "no image"))
             return
         objects = self.by_image.setdefault(row["image"], {})
-        if named and not any(row[name] for name in COLUMNS[1:]):
+        if not any(row[name] for name in COLUMNS[1:]):
             return
         if not row["object"]:
             self.faults.append((line, "no object"))
@@ -209,54 +202,45 @@ class _Table:
             self.faults.append((line, f"object {row['object']!r} has neither a point nor a box here"))
             return
         item = objects.setdefault(row["object"], _Object(line))
-        self._read_point(row, line, item)
-        self._read_box(row, line, item)
-
-    def _read_point(self, row: dict[str, str], line: int, item: _Object) -> None:
-        numbers = self._numbers(row, POINT_COLUMNS, line)
-        if numbers is None:
-            return
-        if numbers[2] not in (0, 1):
+        point, box = self._numbers(row, POINT_COLUMNS, line), self._numbers(row, BOX_COLUMNS, line)
+        if point is not None and point[2] not in (0, 1):
             self.faults.append((line, f"label is {row['label']!r}, wanted 0 or 1"))
-            return
-        item.points.append(numbers[:2])
-        item.labels.append(int(numbers[2]))
-        self._check_inside("point", numbers[:2], row["image"], line)
-
-    def _read_box(self, row: dict[str, str], line: int, item: _Object) -> None:
-        numbers = self._numbers(row, BOX_COLUMNS, line)
-        if numbers is None:
-            return
-        if item.box is not None:
-            self.faults.append((line, f"a second box of object {row['object']!r}"))
-        if numbers[2] < numbers[0] or numbers[3] < numbers[1]:
-            self.faults.append((line, "the box ends before it begins"))
-        item.box = numbers
-        self._check_inside("box", numbers, row["image"], line)
+        elif point is not None:
+            item.points.append(point[:2])
+            item.labels.append(int(point[2]))
+            self._check_inside("point", point[:2], row["image"], line)
+        if box is not None:
+            if item.box is not None:
+                self.faults.append((line, f"a second box of object {row['object']!r}"))
+            if box[2] < box[0] or box[3] < box[1]:
+                self.faults.append((line, "the box ends before it begins"))
+            item.box = box
+            self._check_inside("box", box, row["image"], line)
 
     def _numbers(self, row: dict[str, str], names: Sequence[str], line: int) -> tuple[float, ...] | None:
         """Read one group of cells; None where it is empty or faulty."""
         if not any(row[name] for name in names):
             return None
-        numbers, sound = [], True
-        for name in names:
-            try:
-                numbers.append(float(row[name]))
-            except ValueError:
-                numbers.append(math.nan)
-            if not math.isfinite(numbers[-1]):
-                sound = False
-                self.faults.append((line, f"{name} is {row[name]!r}, wanted a number"))
-        return tuple(numbers) if sound else None
+        numbers = tuple(_read_number(row[name]) for name in names)
+        wrong = [name for name, number in zip(names, numbers, strict=True) if not math.isfinite(number)]
+        self.faults += [(line, f"{name} is {row[name]!r}, wanted a number") for name in wrong]
+        return None if wrong else numbers
 
-    def _check_inside(self, what: str, numbers: Sequence[float], image: str, line: int) -> None:
+    def _check_inside(self, what: str, numbers: tuple[float, ...], image: str, line: int) -> None:
         """Pixel centers are integers, so that the image ends half a pixel after its last row."""
-        if self.shape is None or not self.is_wanted(image):
-            return
-        height, width = self.shape
-        rows, cols = numbers[0::2], numbers[1::2]
-        if min(*rows, *cols) < -0.5 or max(rows) > height - 0.5 or max(cols) > width - 0.5:
-            self.faults.append((line, f"the {what} lies outside the image of {height} × {width}"))
+        if self.shape is not None and self.is_wanted(image):
+            places = np.reshape(numbers, (-1, 2))
+            if (places < -0.5).any() or (places > np.array(self.shape) - 0.5).any():
+                height, width = self.shape
+                self.faults.append((line, f"the {what} lies outside the image of {height} × {width}"))
+
+
+def _read_number(text: str) -> float:
+    """Read a number; NaN for any other text."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def _number(value: float) -> str:

@@ -31,22 +31,23 @@ class PromptTables:
 def open_prompt_tables(
     place: Path, sources: Sequence[ImageSource | MultichannelImage], *, required: bool
 ) -> PromptTables:
-    """Read the tables once, to find their faults before the work starts.
+    """Read all tables once, so that faults show before the work starts.
 
     Parameters
     ----------
     place : Path
         A table, or a folder with ``NAME_prompts.csv`` for each image, as ``--save-prompts`` writes them.
     sources : sequence of ImageSource or MultichannelImage
+        The images.
     required : bool
-        Whether every image must have prompts; otherwise one image at least must.
+        Whether every image must have prompts; otherwise at least one must.
 
     Raises
     ------
     ConfigError
-        If a table is missing, empty or lacks the column that tells images apart, or no image has prompts.
+        If a table is missing or empty, has no column ``image`` for several images, or no image has prompts.
     InputError
-        As of `read_prompts`.
+        If `read_prompts` refuses a table.
     """
     folder = place.is_dir()
 
@@ -70,7 +71,7 @@ def open_prompt_tables(
 
 
 def _checked(table: Path, place: Path, images: int) -> bytes:
-    """Read a table's bytes, after a look at its header and length."""
+    """Read a table's bytes, and check its header and length."""
     if not table.is_file():
         raise ConfigError(
             f"--prompts {place} holds no {table.name}; wanted one for each image, as --save-prompts writes them"
