@@ -70,13 +70,11 @@ def commands_page() -> str:
     """List every command with its arguments and options."""
     lines = ["# Commands", "", "`autosam COMMAND --help` prints the same text.", ""]
     for name, command, context in _commands(get_command(app), "autosam", None):
-        lines += [f"## `{name}`", "", *_paragraphs(command.help or ""), ""]
-        if getattr(command, "commands", None):
-            continue
-        lines += ["```text", " ".join([name, *command.collect_usage_pieces(context)]), "```", ""]
-        lines += ["| argument or option | meaning |", "|---|---|"]
-        lines += [_parameter_row(parameter, context) for parameter in command.get_params(context)]
-        lines.append("")
+        usage = " ".join([name, *command.collect_usage_pieces(context)])
+        rows = [_parameter_row(option, context) for option in command.params if option.name != "help"]
+        lines += [f"## `{name}`", "", *_paragraphs(command.help or ""), "", "```text", usage, "```", ""]
+        if rows:
+            lines += ["| argument or option | meaning |", "|---|---|", *rows, ""]
     return "\n".join(lines)
 
 
@@ -93,8 +91,11 @@ def _paragraphs(text: str) -> list[str]:
 
 
 def _parameter_row(parameter: Any, context: typer.Context) -> str:
-    name, meaning = parameter.get_help_record(context) or (parameter.name, "")
-    return f"| `{' '.join(name.split())}` | {' '.join(meaning.split()).replace('|', chr(92) + '|')} |"
+    name, meaning = (" ".join(part.split()) for part in parameter.get_help_record(context))
+    if parameter.param_type_name == "argument":
+        # Python's type says nothing that the name does not say.
+        name = re.sub(r" <.*>$", "", name)
+    return f"| `{name}` | {meaning.replace('|', chr(92) + '|')} |"
 
 
 def rooms() -> list[str]:

@@ -1,5 +1,6 @@
 """What README, docs and model cards say to type: Python runs, commands exist, and the cheap ones run."""
 
+import json
 import re
 import shlex
 import sys
@@ -160,4 +161,10 @@ def test_marked_commands_run(page: Path, workplace: Path, monkeypatch: pytest.Mo
                 with pytest.raises(SystemExit) as stop:
                     cli.main()
                 assert not stop.value.code, line
-    assert list(workplace.glob("*/*_labels.tif"))
+    records = [json.loads(path.read_text(encoding="utf-8")) for path in workplace.glob("*/autosam_run.json")]
+    assert records
+    described = (ROOT / "docs" / "reference" / "files.md").read_text(encoding="utf-8")
+    described = described.split("### autosam_run.json")[1].split("\n## ")[0]
+    for record in records:
+        for part in (record, record["options"], *record["images"].values()):
+            assert all(f"`{field}`" in described for field in part)

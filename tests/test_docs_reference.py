@@ -108,6 +108,17 @@ def test_every_column_of_a_table_is_described(heading: str, columns: set[str]) -
     assert columns <= _columns(heading)
 
 
+def test_every_column_of_the_logs_of_real_runs_is_described() -> None:
+    for name, heading in (("log", "log.csv"), ("validation", "validation.csv")):
+        logs = list((ROOT / "docs" / "runs").glob(f"*_{name}.csv"))
+        assert logs
+        for log in logs:
+            columns = set(log.read_text(encoding="utf-8").split("\n")[0].strip().split(","))
+            # The logs are those of autosam 0.1, averaged over steps.
+            columns -= {"first_step", "last_step", "emitted_share"}
+            assert columns <= _columns(heading), log
+
+
 def test_the_migration_page_lists_every_old_name() -> None:
     page = (ROOT / "docs" / "migration.md").read_text(encoding="utf-8")
     rows = set(re.findall(r"^\| `([^`]+)` \| `([^`]+)` \|$", page.split("## Command line")[0], flags=re.M))
