@@ -1,13 +1,14 @@
 """What the training tests train on: bright discs on a dark ground, and a model small enough for seconds."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from autosam.config import Config, ModelConfig, SamConfig, load_config
+from autosam.config import Config, ModelConfig, SamConfig, load_config, make_config
 from autosam.data import LabeledImage
 from autosam.images import write_labels, write_png
 from autosam.models.files.checkpoint import ModelHeader, save_model
@@ -32,6 +33,12 @@ SMALL = (
 
 def small_config(*overrides: str) -> Config:
     return load_config(overrides=[*SMALL, *overrides])
+
+
+def tile_config(**augment: Any) -> Config:
+    """Make settings whose tiles are cut and turned, and changed in nothing but what is named."""
+    still = {"zoom": (1.0, 1.0), "contrast": 0.0, "brightness": 0.0, "noise": 0.0, "blur": 0.0}
+    return make_config({"training": {"augment": still | augment}})
 
 
 def discs(seed: int, side: int = 96) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:

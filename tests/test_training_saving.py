@@ -15,7 +15,8 @@ from autosam.errors import OutputError
 from autosam.models.files.checkpoint import load_model
 from autosam.models.networks import Networks, build_networks, load_networks
 from autosam.training.joint import JointModel
-from autosam.training.run.saving import averaged_networks, median_diameter, save_trained
+from autosam.training.run.saving import averaged_networks, save_trained
+from autosam.training.samples.tiles import median_diameter
 
 Saved = tuple[Config, Networks, AveragedModel]
 

@@ -3,23 +3,29 @@
 import pickle
 import zlib
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from blobs import discs, labeled_image
+from blobs import discs, labeled_image, tile_config
 from scipy import ndimage
 from torch.utils.data import DataLoader
 
+from autosam.config import Config, SourceConfig
 from autosam.data import LabeledImage
 from autosam.errors import InputError
 from autosam.prompts.prompt import Prompt
 from autosam.training.prompting.tile_prompts import match_regions
 from autosam.training.samples.deform import bend_tile
-from autosam.training.samples.tiles import Augmentation, Tile, TileBatch, TileDataset, collate_tiles, cut_tile
+from autosam.training.samples.tiles import Tile, TileBatch, TileDataset, collate_tiles, cut_tile
 
-STRONG = Augmentation(zoom=(0.5, 2.0), contrast=0.3, brightness=0.15, noise=0.06, blur=1.2)
-BENT = replace(STRONG, elastic=4.0)
+CHANGES = {"zoom": (0.5, 2.0), "contrast": 0.3, "brightness": 0.15, "noise": 0.06, "blur": 1.2}
+STRONG, BENT = tile_config(**CHANGES), tile_config(**CHANGES, elastic=4.0)
+
+
+def with_settings(config: Config, section: str, **settings: Any) -> Config:
+    return config.model_copy(update={section: getattr(config, section).model_copy(update=settings)})
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -34,7 +40,9 @@ def of_labels(labels: np.ndarray) -> LabeledImage:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_image_and_labels_are_turned_together(seed: int) -> None:
-    image, labels, prompts = cut_tile(of_labels(rng(1).integers(0, 12, (50, 70))), 32, (1, 1), rng(seed))
+    image, labels, prompts = cut_tile(
+        of_labels(rng(1).integers(0, 12, (50, 70))), 32, (1, 1), rng(seed), object_share=0.8
+    )
     assert image.shape == (32, 32, 3)
     assert image.dtype == np.float32
     assert labels.shape == (32, 32)
@@ -45,7 +53,7 @@ def test_image_and_labels_are_turned_together(seed: int) -> None:
 
 def test_all_eight_turns_come_up() -> None:
     whole = of_labels(np.arange(12).reshape(3, 4)[:, :3])
-    seen = {cut_tile(whole, 3, (1, 1), rng(seed))[1].tobytes() for seed in range(100)}
+    seen = {cut_tile(whole, 3, (1, 1), rng(seed), object_share=0.8)[1].tobytes() for seed in range(100)}
     square = whole.labels
     wanted = {np.rot90(s, k).tobytes() for s in (square, square[:, ::-1]) for k in range(4)}
     assert seen == wanted
@@ -55,7 +63,7 @@ def test_all_eight_turns_come_up() -> None:
 def test_zoomed_labels_keep_their_ids_and_place(scale: float) -> None:
     image, labels = discs(0)
     ids = set(np.unique(labels)) | {0}
-    tile, cut, _ = cut_tile(LabeledImage("s/a", "s", image, labels), 64, (scale, scale), rng(3))
+    tile, cut, _ = cut_tile(LabeledImage("s/a", "s", image, labels), 64, (scale, scale), rng(3), object_share=0.8)
     # At 0.5 the window is larger than the image, and mirror images get ids of their own.
     assert scale < 1 or set(np.unique(cut)) <= ids
     # discs are 200 on 50: thresholding the tile gives the labels but for the rim
@@ -70,7 +78,7 @@ def test_images_smaller_than_a_tile(shape: tuple[int, int], scale: tuple[float, 
     labels = np.zeros(shape, dtype=np.int32)
     labels[: max(1, shape[0] // 2), : max(1, shape[1] // 2)] = 1
     for seed in range(5):
-        image, cut, _ = cut_tile(of_labels(labels), 64, scale, rng(seed))
+        image, cut, _ = cut_tile(of_labels(labels), 64, scale, rng(seed), object_share=0.8)
         assert image.shape == (64, 64, 3)
         assert np.isfinite(image).all()
         if scale == (1.0, 1.0):
@@ -83,7 +91,7 @@ def test_the_mirror_image_of_an_object_is_another_object() -> None:
     labels[4:9, 5:12] = 1
     labels[14:20, 10:15] = 2
     for seed in range(5):
-        cut = cut_tile(of_labels(labels), 64, (1, 1), rng(seed))[1]
+        cut = cut_tile(of_labels(labels), 64, (1, 1), rng(seed), object_share=0.8)[1]
         boxes = ndimage.find_objects(cut)
         assert len(boxes) > 4
         # Whole or cut by the tile's border, none is larger than the objects are.
@@ -105,11 +113,11 @@ def test_that_share_of_the_tiles_has_an_object_in_the_middle(share: float) -> No
 
 
 def test_scenes_without_objects_and_with_gaps_give_tiles() -> None:
-    assert not cut_tile(of_labels(np.zeros((40, 40))), 32, (1, 1), rng())[1].any()
+    assert not cut_tile(of_labels(np.zeros((40, 40))), 32, (1, 1), rng(), object_share=0.8)[1].any()
     gap = np.zeros((40, 40))
     gap[0, 0] = 9  # ids 1 to 8 are not there
     for seed in range(20):
-        cut_tile(of_labels(gap), 32, (1, 1), rng(seed))
+        cut_tile(of_labels(gap), 32, (1, 1), rng(seed), object_share=0.8)
 
 
 # Prompts
@@ -136,7 +144,7 @@ def test_prompts_lie_on_their_objects_whatever_is_done_to_the_tile(elastic: floa
     whole, ids, kept, slack = dots(labeled_image(2, 200)), set(), 0, 1.5
     for seed in range(20):
         draw = rng(seed)
-        image, labels, prompts = cut_tile(whole, 64, (0.6, 1.6), draw)
+        image, labels, prompts = cut_tile(whole, 64, (0.6, 1.6), draw, object_share=0.8)
         if elastic:
             image, labels, prompts = bend_tile(image, labels, prompts, largest=elastic, rng=draw)
         assert image.shape == (64, 64, 3)
@@ -162,7 +170,7 @@ def test_a_mirrored_copy_has_no_prompt() -> None:
     labels = np.zeros((24, 24), dtype=np.int32)
     labels[4:9, 5:12] = 1
     for seed in range(5):
-        _, cut, prompts = cut_tile(dots(of_labels(labels)), 64, (1, 1), rng(seed))
+        _, cut, prompts = cut_tile(dots(of_labels(labels)), 64, (1, 1), rng(seed), object_share=0.8)
         assert cut.max() > 4
         assert len(prompts) == 1
         row, col = np.rint(prompts[0].points[0]).astype(int)
@@ -172,9 +180,9 @@ def test_a_mirrored_copy_has_no_prompt() -> None:
 # The data set
 
 
-def tiles(length: int = 12, seed: int = 0, augmentation: Augmentation = BENT) -> TileDataset:
+def tiles(length: int = 12, seed: int = 0, config: Config = BENT) -> TileDataset:
     labeled_images = [dots(labeled_image(0)), labeled_image(1)]
-    return TileDataset(labeled_images, size=64, length=length, seed=seed, augmentation=augmentation)
+    return TileDataset(labeled_images, config.model_copy(update={"seed": seed}), size=64, length=length)
 
 
 def assert_same(one: Tile | TileBatch, other: Tile | TileBatch) -> None:
@@ -200,7 +208,7 @@ def test_tiles_are_what_the_networks_take() -> None:
 
 def test_tiles_that_are_not_bent_are_as_they_always_were() -> None:
     # Numbers of the first version: a run that was begun with it can be resumed.
-    plain = tiles(augmentation=STRONG)
+    plain = tiles(config=STRONG)
     sums = [zlib.crc32(plain[index].labels.numpy().tobytes()) for index in range(4)]
     assert sums == [3678092228, 2366088251, 3493404705, 2253251139]
     means = [float(plain[index].image.mean()) for index in range(4)]
@@ -209,10 +217,8 @@ def test_tiles_that_are_not_bent_are_as_they_always_were() -> None:
 
 def test_the_networks_zoom_multiplies_that_of_the_augmentation() -> None:
     def cut(scale: float, low: float, high: float) -> TileDataset:
-        augmentation = replace(BENT, zoom=(low, high))
-        return TileDataset(
-            [dots(labeled_image(0))], size=64, length=8, seed=0, augmentation=augmentation, scale=scale
-        )
+        config = with_settings(tile_config(**{**CHANGES, "zoom": (low, high)}, elastic=4.0), "images", zoom=scale)
+        return TileDataset([dots(labeled_image(0))], config, size=64, length=8)
 
     for one, other in zip(cut(2.0, 0.65, 1.45), cut(1.0, 1.3, 2.9), strict=True):
         assert_same(one, other)
@@ -223,10 +229,8 @@ def test_empty_scenes_are_dropped_where_every_tile_has_an_object() -> None:
     empty = LabeledImage("empty/a", "empty", np.zeros((96, 96, 3), np.uint8), np.zeros((96, 96), np.int32))
 
     def drawn(labeled_images: list[LabeledImage], share: float) -> list[Tile]:
-        augmentation = Augmentation()
-        return list(
-            TileDataset(labeled_images, size=64, length=40, seed=0, augmentation=augmentation, object_share=share)
-        )
+        config = with_settings(tile_config(), "training", object_tiles=share)
+        return list(TileDataset(labeled_images, config, size=64, length=40))
 
     assert all(tile.labels.any() for tile in drawn([labeled_image(0), empty], 1.0))
     assert 10 < sum(bool(tile.labels.any()) for tile in drawn([labeled_image(0), empty], 0.9)) < 30
@@ -276,12 +280,14 @@ def test_sources_have_equal_shares_or_their_weights() -> None:
         )
 
     many = [plain("many", 0)] * 30 + [plain("few", 255)]
-    data = TileDataset(many, size=16, length=300, seed=0, augmentation=Augmentation())
+    data = TileDataset(many, tile_config(), size=16, length=300)
     assert np.mean([float(tile.image.mean()) for tile in data]) == pytest.approx(0.5, abs=0.1)
 
-    weighted = TileDataset(
-        many, size=16, length=300, seed=0, augmentation=Augmentation(), weights={"few": 4, "other": 9}
+    sources = tuple(
+        SourceConfig(name=name, images="i", labels="l", weight=weight)
+        for name, weight in (("few", 4), ("other", 9))
     )
+    weighted = TileDataset(many, with_settings(tile_config(), "data", sources=sources), size=16, length=300)
     assert np.mean([float(tile.image.mean()) for tile in weighted]) == pytest.approx(0.8, abs=0.08)
 
 
@@ -298,16 +304,9 @@ def squares(side: int, count: int = 9) -> LabeledImage:
 
 
 def diameters(share: float, *labeled_images: LabeledImage, scale: float = 1.0) -> list[float]:
-    tiles = TileDataset(
-        labeled_images,
-        size=64,
-        length=60,
-        seed=0,
-        augmentation=Augmentation(same_diameter=share),
-        scale=scale,
-        object_share=1.0,
-        diameter=10 * 2 / np.sqrt(np.pi),
-    )
+    config = with_settings(tile_config(same_diameter=share), "training", object_tiles=1.0)
+    config = with_settings(config, "images", zoom=scale, diameter=10 * 2 / np.sqrt(np.pi))
+    tiles = TileDataset(labeled_images, config, size=64, length=60)
     sides = []
     for tile in tiles:
         labels = tile.labels.numpy()
@@ -338,14 +337,8 @@ def test_a_scene_of_a_few_objects_keeps_its_size() -> None:
 
 
 def test_a_worker_that_got_a_copy_brings_objects_to_the_same_diameter() -> None:
-    tiles = TileDataset(
-        [squares(6), squares(20)],
-        size=64,
-        length=8,
-        seed=0,
-        augmentation=Augmentation(same_diameter=1.0),
-        diameter=11.0,
-    )
+    config = with_settings(tile_config(same_diameter=1.0), "images", diameter=11.0)
+    tiles = TileDataset([squares(6), squares(20)], config, size=64, length=8)
     copy = pickle.loads(pickle.dumps(tiles))
     for index in range(8):
         assert torch.equal(copy[index].labels, tiles[index].labels)

@@ -34,9 +34,10 @@ from autosam.training.run.devices import (
     reproducible,
 )
 from autosam.training.run.run_folder import MODEL, PREVIEWS, TENSORBOARD, TRAIN_LOG, VALIDATION_LOG, RunFolder
-from autosam.training.run.saving import averaged_networks, median_diameter, save_trained
+from autosam.training.run.saving import averaged_networks, save_trained
 from autosam.training.run.validation import validate
 from autosam.training.samples.batches import check_trainable, make_batches, tile_size
+from autosam.training.samples.tiles import median_diameter
 from autosam.training.schedule import learning_rate, predicted_share
 
 RATES = {"sam": "learning_rate", "generator": "generator_learning_rate"}

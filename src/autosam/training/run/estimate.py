@@ -16,7 +16,7 @@ from autosam.models.precision import autocast, use_bfloat16
 from autosam.training.joint import JointModel
 from autosam.training.optimizer import make_optimizer, part_table
 from autosam.training.samples.batches import check_trainable, tile_size
-from autosam.training.samples.tiles import Augmentation, Tile, TileDataset, collate_tiles
+from autosam.training.samples.tiles import Tile, TileDataset, collate_tiles
 
 OPTIMIZER_COPIES = 2
 """Adam and AdamW keep the first and the second moment of every gradient."""
@@ -80,15 +80,9 @@ def estimate(config: Config, labeled_images: Sequence[LabeledImage], *, device: 
     optimizer = make_optimizer(
         model, name=settings.optimizer, weight_decay=settings.weight_decay, betas=settings.betas
     )
-    tiles = TileDataset(
-        labeled_images,
-        size=tile_size(networks, config),
-        length=2,
-        seed=config.seed,
-        augmentation=Augmentation(**settings.augment.model_dump()),
-        scale=config.images.zoom,
-        object_share=1.0,
-    )
+    # Tiles with objects: one without needs less.
+    filled = config.model_copy(update={"training": settings.model_copy(update={"object_tiles": 1.0})})
+    tiles = TileDataset(labeled_images, filled, size=tile_size(networks, config), length=2)
     # Of float16 only the width counts here, and a CPU has bfloat16 for that.
     half = settings.precision == "float16" or use_bfloat16(device, settings.precision)
     model.train()

@@ -1,14 +1,12 @@
 """The weights that a run keeps: averaged, in float16, with the settings that they are to be used with."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from torch.optim.swa_utils import AveragedModel
 
 from autosam.config import Config
-from autosam.data import LabeledImage
 from autosam.models.files.checkpoint import ModelHeader, save_model
 from autosam.models.networks import Networks, network_tensors
 from autosam.training.run.validation import SECONDS
@@ -19,22 +17,6 @@ def averaged_networks(averaged: AveragedModel, networks: Networks) -> Networks:
     model: Any = averaged.module
     model.eval()
     return Networks(model.sam, model.generator, networks.base_name, networks.base_sha256)
-
-
-def median_diameter(labeled_images: Sequence[LabeledImage]) -> float:
-    """Diameter of the circle of an object's area, the median over all objects; in pixels of the images.
-
-    Parameters
-    ----------
-    labeled_images : sequence of LabeledImage
-        At least one has an object.
-
-    Returns
-    -------
-    float
-    """
-    areas = np.concatenate([np.bincount(labeled_image.labels.ravel())[1:] for labeled_image in labeled_images])
-    return round(float(np.sqrt(4 * np.median(areas[areas > 0]) / np.pi)), 2)
 
 
 def save_trained(

@@ -13,8 +13,7 @@ from autosam.errors import ConfigError, InputError
 from autosam.models.networks import Networks
 from autosam.models.sam.variants import image_size
 from autosam.pipeline.segmenter import WITHOUT_SAM
-from autosam.training.run.saving import median_diameter
-from autosam.training.samples.tiles import Augmentation, TileBatch, TileDataset, collate_tiles
+from autosam.training.samples.tiles import TileBatch, TileDataset, collate_tiles
 
 
 def check_trainable(config: Config, train_images: Sequence[LabeledImage]) -> None:
@@ -104,19 +103,7 @@ def make_batches(
     """Give the batches of this process from a step on: of every round of batches, its own one."""
     settings = config.training
     per_step = settings.batch_size * settings.accumulate * fabric.world_size
-    tiles = TileDataset(
-        labeled_images,
-        size=size,
-        length=settings.steps * per_step,
-        seed=config.seed,
-        augmentation=Augmentation(**settings.augment.model_dump()),
-        scale=config.images.zoom,
-        weights={source.name: source.weight for source in config.data.sources},
-        object_share=settings.object_tiles,
-        diameter=(config.images.diameter or median_diameter(labeled_images))
-        if settings.augment.same_diameter
-        else None,
-    )
+    tiles = TileDataset(labeled_images, config, size=size, length=settings.steps * per_step)
     todo = range(start * per_step, len(tiles))
     offset, world = fabric.global_rank * settings.batch_size, fabric.world_size
     own = [

@@ -1,8 +1,6 @@
 """Random, augmented training tiles: tile i of a run is the same whenever and wherever it is made."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from types import MappingProxyType
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
+from autosam.config import Config
 from autosam.data.folders import LabeledImage
 from autosam.errors import InputError
 from autosam.images import Window, read_window
@@ -21,22 +20,8 @@ from autosam.training.samples.deform import bend_tile, part_pieces, place_prompt
 from autosam.training.samples.intensity import change_intensity
 
 
-@dataclass(frozen=True)
-class Augmentation:
-    """Ranges of the random changes; see `config.AugmentConfig`."""
-
-    zoom: tuple[float, float] = (1.0, 1.0)
-    same_diameter: float = 0.0
-    contrast: float = 0.0
-    brightness: float = 0.0
-    noise: float = 0.0
-    blur: float = 0.0
-    color: float = 0.0
-    elastic: float = 0.0
-
-
 class Tile(NamedTuple):
-    """What is learned from at a time.
+    """One training tile.
 
     Attributes
     ----------
@@ -45,7 +30,7 @@ class Tile(NamedTuple):
     labels : Tensor of int32, shape (S, S)
         0 for background; ids may have gaps.
     prompts : tuple of Prompt
-        An user's prompts, in tile pixels; empty where the scene has none there.
+        User prompts in tile pixels; often none.
     """
 
     image: Tensor
@@ -54,15 +39,7 @@ class Tile(NamedTuple):
 
 
 class TileBatch(NamedTuple):
-    """Several tiles.
-
-    Attributes
-    ----------
-    images : Tensor of float32, shape (B, 3, S, S)
-    labels : Tensor of int32, shape (B, S, S)
-    prompts : tuple of tuples of Prompt
-        Those of each tile.
-    """
+    """B tiles, stacked; ``prompts`` holds the user prompts of each."""
 
     images: Tensor
     labels: Tensor
@@ -79,78 +56,52 @@ def collate_tiles(tiles: Sequence[Tile]) -> TileBatch:
 
 
 class TileDataset(Dataset[Tile]):
-    """Tiles of labeled scenes.
+    """Random tiles of labeled images.
 
-    Every tile is drawn by a generator seeded with ``(seed, index)``, so a resumed run sees the tiles that an
+    Tile i is drawn by a generator seeded with the seed and i. So a resumed run sees the tiles that an
     uninterrupted one would have seen, with any number of workers.
 
     Parameters
     ----------
     labeled_images : sequence of LabeledImage
-        At least one. Sources are drawn by their weights, whatever their sizes.
+        At least one. Sources are drawn by their weights (``data.sources``), whatever their sizes.
+    config : Config
+        ``training.augment`` says how tiles are changed, ``training.object_tiles`` which share of them is cut
+        around an object. ``training.augment.same_diameter`` brings objects to ``images.diameter``, or to the
+        median diameter of all; images with too few objects to tell theirs stay as they are.
     size : int
         Side of a tile in pixels.
     length : int
         Number of tiles in the run.
-    seed : int
-    augmentation : Augmentation
-    scale : float
-        Zoom at which the networks see the images; that of the augmentation comes on top of it.
-    weights : mapping of str to int
-        Weights of sources by name; 1 for the others.
-    object_share : float
-        Share of the tiles that are cut around an object; the others lie anywhere. At 1, images without an
-        object are never drawn.
-    diameter : float, optional
-        Median diameter, in pixels of the images, to which an image's objects are brought in the share of the
-        tiles that ``augmentation.same_diameter`` says; images with too few objects to tell theirs stay as they
-        are.
 
     Raises
     ------
     InputError
-        If every tile is to have an object, and no scene has one.
+        If every tile is to have an object, and no image has one.
     """
 
-    def __init__(
-        self,
-        labeled_images: Sequence[LabeledImage],
-        *,
-        size: int,
-        length: int,
-        seed: int,
-        augmentation: Augmentation,
-        scale: float = 1.0,
-        weights: Mapping[str, int] = MappingProxyType({}),
-        object_share: float = 0.8,
-        diameter: float | None = None,
-    ) -> None:
-        drawn = (
-            [labeled_image for labeled_image in labeled_images if labeled_image.labels.any()]
-            if object_share == 1
-            else list(labeled_images)
-        )
-        if object_share == 1 and not drawn:
-            raise InputError(
-                f"training.object_tiles=1 cuts every tile around an object, and none of the {len(labeled_images)} "
-                "training images has one; check the labels, or set it below 1"
-            )
+    def __init__(self, labeled_images: Sequence[LabeledImage], config: Config, *, size: int, length: int) -> None:
+        self._augment, self._object_share = config.training.augment, config.training.object_tiles
+        drawn = list(labeled_images)
+        if self._object_share == 1:
+            drawn = [labeled_image for labeled_image in drawn if labeled_image.labels.any()]
+            if not drawn:
+                raise InputError(
+                    "training.object_tiles=1 cuts every tile around an object, and none of the "
+                    f"{len(labeled_images)} training images has one; check the labels, or set it below 1"
+                )
+        weights = {source.name: source.weight for source in config.data.sources}
         self._sources = [
             [labeled_image for labeled_image in drawn if labeled_image.source == name]
-            for name in sorted({s.source for s in drawn})
+            for name in sorted({labeled_image.source for labeled_image in drawn})
             for _ in range(weights.get(name, 1))
         ]
-        self._size = size
-        self._length = length
-        self._seed = seed
-        self._augmentation = augmentation
-        self._zoom = (augmentation.zoom[0] * scale, augmentation.zoom[1] * scale)
-        self._object_share = object_share
-        self._diameter = diameter if augmentation.same_diameter else None
-        # Once, and not at every tile: it takes as long as cutting one. By name, which a worker process keeps.
+        self._size, self._length, self._seed, self._zoom = size, length, config.seed, config.images.zoom
+        self._diameter = (config.images.diameter or median_diameter(drawn)) if self._augment.same_diameter else 0.0
+        # Measured once: it takes as long as cutting a tile. By name, which a worker process keeps.
         self._diameters = {
             labeled_image.name: typical_diameter(labeled_image.labels)
-            for labeled_image in (drawn if self._diameter is not None else [])
+            for labeled_image in (drawn if self._diameter else [])
         }
 
     def __len__(self) -> int:
@@ -160,43 +111,44 @@ class TileDataset(Dataset[Tile]):
         """Make one tile."""
         if not 0 <= index < self._length:
             raise IndexError(index)
-        rng, augmentation = np.random.default_rng((self._seed, index)), self._augmentation
+        rng, augment = np.random.default_rng((self._seed, index)), self._augment
         source = self._sources[rng.integers(len(self._sources))]
         labeled_image = source[rng.integers(len(source))]
-        factor = self._image_zoom(labeled_image, rng)
-        low, high = self._zoom
+        own = self._image_zoom(labeled_image, rng)
+        low, high = (limit * self._zoom * own for limit in augment.zoom)
         image, labels, prompts = cut_tile(
-            labeled_image, self._size, (low * factor, high * factor), rng, object_share=self._object_share
+            labeled_image, self._size, (low, high), rng, object_share=self._object_share
         )
-        if augmentation.elastic:
-            image, labels, prompts = bend_tile(image, labels, prompts, largest=augmentation.elastic, rng=rng)
-        image = change_intensity(
-            image,
-            rng,
-            contrast=augmentation.contrast,
-            brightness=augmentation.brightness,
-            noise=augmentation.noise,
-            blur=augmentation.blur,
-            color=augmentation.color,
-        )
+        if augment.elastic:
+            image, labels, prompts = bend_tile(image, labels, prompts, largest=augment.elastic, rng=rng)
+        image = change_intensity(image, augment, rng)
         planes = np.ascontiguousarray(image.transpose(2, 0, 1))
         return Tile(torch.from_numpy(planes), torch.from_numpy(labels), tuple(prompts))
 
     def _image_zoom(self, labeled_image: LabeledImage, rng: np.random.Generator) -> float:
-        """Zoom of an image, so that its objects have the diameter of all, where that is drawn."""
-        if self._diameter is None or rng.random() >= self._augmentation.same_diameter:
+        """Zoom of an image to the diameter of all, where `same_diameter` draws it."""
+        if not self._diameter or rng.random() >= self._augment.same_diameter:
             return 1.0
         own = self._diameters[labeled_image.name]
         return 1.0 if own is None else wanted_zoom(own, trained=self._diameter)
 
 
+def median_diameter(labeled_images: Sequence[LabeledImage]) -> float:
+    """Diameter of the circle of an object's area, the median over all objects; in pixels of the images.
+
+    At least one of the images has an object.
+    """
+    areas = np.concatenate([np.bincount(labeled_image.labels.ravel())[1:] for labeled_image in labeled_images])
+    return round(float(np.sqrt(4 * np.median(areas[areas > 0]) / np.pi)), 2)
+
+
 def cut_tile(
     labeled_image: LabeledImage,
     size: int,
-    scale: tuple[float, float],
+    zoom_range: tuple[float, float],
     rng: np.random.Generator,
     *,
-    object_share: float = 0.8,
+    object_share: float,
 ) -> tuple[NDArray[np.float32], NDArray[np.int32], list[Prompt]]:
     """Cut a window, bring it to ``size`` and turn it; an image smaller than the window is mirrored at its edges.
 
@@ -205,11 +157,11 @@ def cut_tile(
     image : ndarray of float32, shape (size, size, 3)
         0 to 1.
     labels : ndarray of int32, shape (size, size)
-        The scene's ids, or new ones where the window is mirrored; never interpolated.
+        The image's ids, or new ones where the window is mirrored; never interpolated.
     prompts : list of Prompt
-        The scene's, as far as they lie in the window.
+        The user prompts that lie in the window.
     """
-    zoom = float(np.exp(rng.uniform(np.log(scale[0]), np.log(scale[1]))))
+    zoom = float(np.exp(rng.uniform(np.log(zoom_range[0]), np.log(zoom_range[1]))))
     side = max(1, round(size / zoom))
     height, width = labeled_image.labels.shape
     center = np.array([rng.integers(height), rng.integers(width)])
