@@ -13,7 +13,7 @@ from autosam.data import LabeledImage
 from autosam.images import write_labels, write_png
 from autosam.models.files.checkpoint import ModelHeader, save_model
 from autosam.models.networks import build_networks, network_tensors
-from autosam.training.joint import BatchLoss
+from autosam.training.losses.batch_loss import BatchLoss
 
 SMALL = (
     "model.sam.image_size=64",
@@ -68,8 +68,7 @@ def disc_tiles(count: int = 2) -> tuple[Tensor, Tensor]:
 
 def total_loss(loss: BatchLoss) -> Tensor:
     """Add up the means of a batch's three losses."""
-    masks, answers = loss.masks.clamp(min=1), loss.answers.clamp(min=1)
-    return loss.generator / loss.tiles + loss.mask / masks + loss.iou / answers
+    return loss.generator / loss.tiles + loss.mask / max(1, loss.masks) + loss.iou / max(1, loss.answers)
 
 
 def write_base(path: Path, *, seed: int = 0) -> Path:

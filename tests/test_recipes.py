@@ -21,8 +21,9 @@ from autosam.models.networks import build_networks, load_networks
 from autosam.models.parameters import part_of
 from autosam.pipeline.segmenter import Segmenter
 from autosam.prompts import Prompt
-from autosam.training.joint import BatchLoss, JointModel
+from autosam.training.joint import JointModel
 from autosam.training.loop import train
+from autosam.training.losses.batch_loss import BatchLoss
 from autosam.training.run.run_folder import CHECKPOINT
 from autosam.training.samples import batches
 

@@ -18,7 +18,8 @@ from autosam.config import TrainingConfig
 from autosam.models.sam.interface import Embedding
 from autosam.prompts import MaskPrompt, Prompt
 from autosam.training.losses import answers as module
-from autosam.training.losses.answers import Answers, by_kind, learn, tile_losses
+from autosam.training.losses.answers import by_kind, learn, tile_losses
+from autosam.training.losses.batch_loss import BatchLoss
 from autosam.training.losses.pixel_losses import MASK_LOSSES, mask_bce_dice
 
 
@@ -36,18 +37,21 @@ def prompt(
 
 # The loss of one tile
 
+BEST = TrainingConfig(alternatives=0.0)
+"""Only the best alternative learns."""
+
 
 def test_the_first_mask_and_the_best_alternative_learn() -> None:
     torch.manual_seed(0)
     answer, target = torch.randn(3, 4, 8, 8), (torch.rand(3, 1, 8, 8) > 0.5).float()
     matched = torch.tensor([True, False, True])
-    mask_loss, iou_loss, iou = tile_losses(answer, torch.zeros(3, 4), target, matched)
+    mask_loss, iou_loss, iou = tile_losses(answer, torch.zeros(3, 4), target, matched, BEST)
     alone = mask_bce_dice(answer, target.expand_as(answer))
     wanted = [float(alone[index, 0] + alone[index, 1:].min()) for index in (0, 2)]
     assert mask_loss.tolist() == pytest.approx(wanted)
     assert iou_loss.shape == (3,)
     assert iou.shape == (2,)
-    one, _, _ = tile_losses(answer[:, :1], torch.zeros(3, 1), target, matched)
+    one, _, _ = tile_losses(answer[:, :1], torch.zeros(3, 1), target, matched, BEST)
     assert one.tolist() == pytest.approx(alone[[0, 2], 0].tolist())
 
 
@@ -55,7 +59,8 @@ def test_the_first_mask_and_the_best_alternative_learn() -> None:
 def test_alternatives_that_never_win_learn_by_their_share(share: float) -> None:
     torch.manual_seed(0)
     answer, target = torch.randn(1, 4, 8, 8, requires_grad=True), (torch.rand(1, 1, 8, 8) > 0.5).float()
-    mask_loss, _, _ = tile_losses(answer, torch.zeros(1, 4), target, torch.tensor([True]), alternatives=share)
+    settings = TrainingConfig(alternatives=share)
+    mask_loss, _, _ = tile_losses(answer, torch.zeros(1, 4), target, torch.tensor([True]), settings)
     alone = mask_bce_dice(answer, target.expand_as(answer))[0]
     best = int(alone[1:].argmin()) + 1
     wanted = alone[0] + (1 - share) * alone[best] + share * alone[1:].mean()
@@ -79,7 +84,8 @@ def test_the_share_of_the_alternatives_is_a_setting(sam: Sam, embedding: Embeddi
 @pytest.mark.parametrize("name", MASK_LOSSES)
 def test_the_loss_is_the_one_that_is_named(name: str) -> None:
     answer, target = torch.linspace(-2, 2, 16).view(1, 1, 4, 4), torch.eye(4).view(1, 1, 4, 4)
-    mask_loss, _, _ = tile_losses(answer, torch.zeros(1, 1), target, torch.tensor([True]), loss=name)
+    settings = TrainingConfig(mask_loss=name)
+    mask_loss, _, _ = tile_losses(answer, torch.zeros(1, 1), target, torch.tensor([True]), settings)
     assert mask_loss.tolist() == pytest.approx(MASK_LOSSES[name](answer, target)[0].tolist())
 
 
@@ -89,7 +95,7 @@ def test_a_prompt_without_an_object_teaches_the_iou_head_zero() -> None:
     target[:, :, :2] = 1
     answer = (target * 2 - 1) * 10
     predicted = torch.tensor([[0.7], [0.7]])
-    mask_loss, iou_loss, iou = tile_losses(answer, predicted, target, torch.tensor([True, False]))
+    mask_loss, iou_loss, iou = tile_losses(answer, predicted, target, torch.tensor([True, False]), BEST)
     assert len(mask_loss) == 1
     assert iou.tolist() == [1.0]
     assert iou_loss.tolist() == pytest.approx([(0.7 - 1) ** 2, 0.7**2])
@@ -116,10 +122,9 @@ def test_prompts_of_one_kind_go_together() -> None:
 
 
 def test_sums_and_counts_are_added() -> None:
-    one = Answers(torch.tensor(1.0), torch.tensor(2.0), 3, 4, 5.0, 6, 7)
-    both = one.joined(one)
-    assert [float(part) for part in both] == [2, 4, 6, 8, 10, 12, 14]
-    assert [float(part) for part in Answers.none(torch.tensor(0.0)).joined(one)] == [1, 2, 3, 4, 5, 6, 7]
+    one = BatchLoss(torch.tensor(8.0), torch.tensor(1.0), torch.tensor(2.0), 9, 3, 4, 5.0, 6, 7)
+    assert list(map(float, one.joined(one))) == [16, 2, 4, 18, 6, 8, 10, 12, 14]
+    assert list(map(float, BatchLoss.none(torch.tensor(0.0)).joined(one))) == [8, 1, 2, 9, 3, 4, 5, 6, 7]
 
 
 # Corrections, of a SAM whose answers are written down
@@ -162,7 +167,7 @@ def logits(*objects: int, wrong: tuple[int, int] | None = None) -> Tensor:
 
 def run(
     script: Script, monkeypatch: pytest.MonkeyPatch, prompts: Sequence[Prompt], ids: list[int], corrections: int
-) -> Answers:
+) -> BatchLoss:
     monkeypatch.setattr(module, "_ask", script)
     nothing: Any = None
     return learn(
@@ -174,7 +179,6 @@ def run(
         regions=np.zeros_like(HALVES),
         foreground=None,
         settings=TrainingConfig(corrections=corrections),
-        stride=4,
         rng=np.random.default_rng(0),
     )
 
@@ -275,7 +279,6 @@ def test_the_generator_is_added_to_a_mask_before_it_is_compared(
         regions=np.where(HALVES == 1, 1, 0).astype(np.int32),
         foreground=sure,
         settings=TrainingConfig(corrections=0, fusion=fusion),
-        stride=4,
         rng=np.random.default_rng(0),
     )
     assert answers.mask_iou == mask_iou
@@ -314,7 +317,7 @@ def ask(
     foreground: Tensor | None = None,
     regions: NDArray[np.int32] = LABELS,
     **settings: Any,
-) -> Answers:
+) -> BatchLoss:
     return learn(
         sam,
         embedding,
@@ -324,7 +327,6 @@ def ask(
         regions=regions,
         foreground=foreground,
         settings=TrainingConfig(**settings),
-        stride=4,
         rng=np.random.default_rng(0),
     )
 

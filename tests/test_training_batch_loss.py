@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from autosam.training.joint import BatchLoss
-from autosam.training.losses.batch_loss import StepLoss, step_loss
+from autosam.config import TrainingConfig
+from autosam.training.losses.batch_loss import DIGITS, BatchLoss, mean_row, step_loss
 
 
 class Ranks:
@@ -21,17 +21,29 @@ class Ranks:
     def all_reduce(self, data: Tensor, reduce_op: str) -> Tensor:
         assert reduce_op == "sum"
         assert not data.requires_grad
-        return data + sum(torch.stack([part.detach() for part in other]) for other in self._others)
+        return data + sum(
+            torch.stack([torch.as_tensor(part).detach().float() for part in other]) for other in self._others
+        )
 
 
-def objective(loss: BatchLoss, *others: BatchLoss, mask_weight: float = 1.0, iou_weight: float = 1.0) -> StepLoss:
+class Step:
+    """An objective, and the means beside it by name."""
+
+    def __init__(self, objective: Tensor, means: dict[str, float]) -> None:
+        assert means.keys() == DIGITS.keys()
+        self.objective, self.means = objective, means
+        self.total, self.generator, self.mask, self.iou, self.mask_iou, self.matched = means.values()
+
+
+def objective(loss: BatchLoss, *others: BatchLoss, mask_weight: float = 1.0, iou_weight: float = 1.0) -> Step:
     fabric: Any = Ranks(*others)
-    return step_loss(loss, mask_weight=mask_weight, iou_weight=iou_weight, fabric=fabric)
+    return Step(*step_loss(loss, TrainingConfig(mask_weight=mask_weight, iou_weight=iou_weight), fabric))
 
 
 def sums(generator: Any, mask: Any, iou: Any, *counts: float) -> BatchLoss:
     """Make a loss; counts are tiles, masks, answers, mask_iou, matched, prompts."""
-    return BatchLoss(*(torch.as_tensor(value, dtype=torch.float32) for value in (generator, mask, iou, *counts)))
+    parts = (torch.as_tensor(value, dtype=torch.float32) for value in (generator, mask, iou))
+    return BatchLoss(*parts, *counts)  # type: ignore[arg-type]
 
 
 def joined(*losses: BatchLoss) -> BatchLoss:
@@ -60,7 +72,7 @@ def test_one_device_by_hand() -> None:
 
 @pytest.mark.parametrize("mask_weight", [1.0, 0.3, 0.0])
 def test_the_gradient_of_two_devices_is_that_of_one_with_both_batches(mask_weight: float) -> None:
-    def derivative(which: int | None) -> tuple[float, StepLoss]:
+    def derivative(which: int | None) -> tuple[float, Step]:
         weight = torch.tensor(1.5, requires_grad=True)
         one, other = batches(weight)
         order = [(joined(one, other),), (one, other), (other, one)][0 if which is None else which]
@@ -75,7 +87,7 @@ def test_the_gradient_of_two_devices_is_that_of_one_with_both_batches(mask_weigh
     assert (first + second) / 2 == pytest.approx(whole)
     assert first != pytest.approx(second)
     for step in (one, other):
-        assert step[1:] == pytest.approx(alone[1:])
+        assert step.means == pytest.approx(alone.means)
     assert (one.objective + other.objective).item() / 2 == pytest.approx(alone.total)
 
 
@@ -106,15 +118,16 @@ def test_a_device_without_prompts_beside_one_with() -> None:
         assert step.matched == 0.75
 
 
-def test_batches_of_one_step_are_averaged() -> None:
-    first = StepLoss(torch.tensor(1.0), 4.0, 1.0, 2.0, 1.0, 0.5, 1.0)
-    last = StepLoss(torch.tensor(2.0), 6.0, 3.0, 2.0, 1.0, 0.7, 0.0)
-    assert StepLoss.mean([first, last])[1:] == pytest.approx((5.0, 2.0, 2.0, 1.0, 0.6, 0.5))
-    assert StepLoss.mean([last])[1:] == last[1:]
+def test_batches_of_one_step_are_averaged_for_the_log() -> None:
+    first = dict(zip(DIGITS, (4.0, 1.0, 2.0, 1.0, 0.5, 1.0), strict=True))
+    last = dict(zip(DIGITS, (6.0, 3.0, 2.0, 1.0, 0.7, 0.0), strict=True))
+    assert list(mean_row([first, last]).values()) == pytest.approx([5.0, 2.0, 2.0, 1.0, 0.6, 0.5])
+    assert mean_row([last]) == last
 
 
 def test_the_log_has_every_part() -> None:
-    row = StepLoss(torch.tensor(0.0), 1.234567, 1.0, 0.2, 0.034567, 0.56789, float("nan")).row()
+    values = (1.234567, 1.0, 0.2, 0.034567, 0.56789, float("nan"))
+    row = mean_row([dict(zip(DIGITS, values, strict=True))])
     assert list(row) == ["loss", "generator", "mask", "iou", "mask_iou", "matched"]
     assert (row["loss"], row["iou"], row["mask_iou"]) == (1.23457, 0.03457, 0.5679)
     assert math.isnan(row["matched"])

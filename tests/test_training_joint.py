@@ -11,14 +11,16 @@ import torch
 from blobs import disc_tiles, small_config, total_loss, write_base
 from torch import Tensor
 
-from autosam.config import Config
+from autosam.config import Config, PromptsConfig
 from autosam.models.files.checkpoint import load_model
 from autosam.models.networks import Networks, build_networks
 from autosam.models.sam.lora import merge_lora
 from autosam.prompts import Prompt
 from autosam.training import joint as module
-from autosam.training.joint import BatchLoss, JointModel
+from autosam.training.joint import JointModel
+from autosam.training.losses.batch_loss import BatchLoss
 from autosam.training.optimizer import make_optimizer
+from autosam.training.prompting import tile_prompts
 from autosam.training.prompting.simulate import mask_box
 
 WITHOUT_GENERATOR = ("model.generator=null", "prompts.method=user", "training.simulate.box_only=1.0")
@@ -58,6 +60,10 @@ def empty_tiles() -> tuple[Tensor, Tensor]:
     return images, torch.zeros_like(labels)
 
 
+def values(loss: BatchLoss) -> list[float]:
+    return [float(torch.as_tensor(part).detach()) for part in loss]
+
+
 def gradient(parameters: Sequence[Tensor]) -> float:
     return sum(float(parameter.grad.abs().sum()) for parameter in parameters if parameter.grad is not None)
 
@@ -73,9 +79,6 @@ def test_a_batch_in_numbers(corrections: int) -> None:
     assert (loss.tiles, loss.prompts, loss.matched) == (2, 8, 8)
     assert loss.masks == loss.answers == 8 * (1 + corrections)
     assert 0 <= loss.mask_iou <= loss.masks
-    for count in loss[3:]:
-        assert count.shape == ()
-        assert not count.requires_grad
     for part in loss[:3]:
         assert part.shape == ()
         assert torch.isfinite(part)
@@ -97,8 +100,8 @@ def test_a_batch_is_the_sum_of_its_tiles(share: float) -> None:
     parts = [
         run(model, images[at : at + 1], labels[at : at + 1], share=share, first=at) for at in range(len(images))
     ]
-    for name, both, *alone in zip(BatchLoss._fields, whole, *parts, strict=True):
-        assert both.item() == pytest.approx(sum(part.item() for part in alone), rel=1e-4), name
+    for name, both, *alone in zip(BatchLoss._fields, values(whole), *map(values, parts), strict=True):
+        assert both == pytest.approx(sum(alone), rel=1e-4), name
     if not share:
         other = run(model, images[1:2], labels[1:2], share=share)
         assert other.mask.item() != pytest.approx(parts[1].mask.item(), rel=1e-3)
@@ -197,23 +200,31 @@ def test_settings_reach_the_prompts(monkeypatch: pytest.MonkeyPatch) -> None:
         "prompts.negatives=2",
     )
     predicted, truth, varied = (
-        watch(monkeypatch, name) for name in ("predicted_prompts", "ground_truth_prompts", "vary")
+        watch(monkeypatch, name) for name in ("predicted_prompts", "ground_truth_prompts", "drop_parts")
     )
     with torch.no_grad():
         run(model, *disc_tiles(1), share=1.0)
         run(model, *disc_tiles(1), share=0.0)
-    assert (predicted[0]["matching"], predicted[0]["unmatched"], predicted[0]["method"]) == (
-        "overlap",
-        False,
-        "distance",
-    )
-    assert (truth[0]["how"], truth[0]["jitter"], truth[0]["max_jitter"]) == ("core", 0.2, 7)
-    assert truth[0]["mask"]
+    whole = {**config.prompts.model_dump(), "box": True, "mask": True}
     for call in (predicted[0], truth[0]):
-        assert (call["points"], call["negatives"], call["count"]) == (3, 2, 4)
-        assert call["min_size"] == config.prompts.min_size
-    for call in varied:
-        assert (call["mask_share"], call["box_only"], call["point_only"]) == (0.25, 0.1, 0.6)
+        prompts, training = call["given"][2:4]
+        assert prompts.model_dump() == whole
+        assert training == config.training
+    assert [call["given"][1] for call in varied] == [config.training] * 2
+
+
+def test_prompts_are_made_whole_and_only_then_vary(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A model that is asked with masks alone at inference learns points and boxes too.
+    model, _, _ = joint("prompts={points: 0, box: false, mask: true, min_size: 1}", "training.mask_prompt=1.0")
+    varied = watch(monkeypatch, "drop_parts")
+    with torch.no_grad():
+        run(model, *disc_tiles(1), share=1.0)
+    prompts = varied[0]["given"][0]
+    assert prompts
+    for prompt in prompts:
+        assert len(prompt.points) == 1
+        assert prompt.box is not None
+        assert prompt.mask is not None
 
 
 def user_prompts(labels: Tensor, ids: Sequence[int]) -> tuple[Prompt, ...]:
@@ -250,7 +261,7 @@ def test_a_sam_without_generator_has_the_truth_alone(base: Path) -> None:
     one, other = (run(model, *disc_tiles(), share=share) for share in (0.0, 1.0))
     assert one.generator.item() == 0
     assert (one.tiles, one.prompts, one.matched) == (2, 8, 8)
-    assert [part.item() for part in one] == [part.item() for part in other]
+    assert values(one) == values(other)
     total_loss(one).backward()
     assert gradient(list(model.parameters())) > 0
 
@@ -270,7 +281,7 @@ def test_a_generator_alone() -> None:
     loss = run(model, *disc_tiles(), share=0.7)
     assert loss.tiles == 2
     assert loss.generator.item() > 0
-    assert not any(loss[index].item() for index in (1, 2, 4, 5, 6, 7, 8))
+    assert not any(values(loss)[index] for index in (1, 2, 4, 5, 6, 7, 8))
     total_loss(loss).backward()
     assert gradient(list(model.parameters())) > 0
 
@@ -353,7 +364,7 @@ def test_checkpointed_blocks_change_nothing_but_memory(base: Path, recipe: str) 
         total_loss(loss).backward()
         found.append(({name: p.grad for name, p in model.named_parameters() if p.requires_grad}, loss))
     (plain, loss), (again, same) = found
-    assert [part.item() for part in loss] == [part.item() for part in same]
+    assert values(loss) == values(same)
     assert any("lora" in name for name in plain)
     for name, value in plain.items():
         if value is None:
@@ -420,7 +431,6 @@ def test_the_tile_is_seen_as_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
         embedding = call["given"][1]
         assert torch.equal(embedding.features, wanted)
         assert embedding.input_size == embedding.original_size == (64, 64)
-        assert call["stride"] == 4
 
 
 # Batches that teach nothing
@@ -462,17 +472,16 @@ def test_a_frozen_generator_prompts_and_does_not_learn() -> None:
     assert parts == {"sam"}
 
 
-def test_thresholds_of_predicted_prompts_vary_from_tile_to_tile(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = watch(monkeypatch, "predicted_prompts")
-    names = ("threshold", "boundary_threshold", "center_threshold")
-    for reach, kinds in ((0.0, 1), (2.0, 6)):
-        calls.clear()
-        model, _, config = joint(f"training.vary_thresholds={reach}", "prompts.center=0.6")
-        with torch.no_grad():
-            for step in range(3):
-                run(model, *disc_tiles(), share=1.0, seed=(0, step))
-        drawn = {tuple(call[name] for name in names) for call in calls}
-        assert len(drawn) == kinds
-        if not reach:
-            settings = config.prompts
-            assert drawn == {(settings.foreground, settings.boundary, settings.center)}
+def test_the_thresholds_of_predicted_prompts_are_varied(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+    real = tile_prompts.vary_thresholds
+
+    def watched(settings: PromptsConfig, *, reach: float, rng: np.random.Generator) -> PromptsConfig:
+        asked.append(reach)
+        return real(settings, reach=reach, rng=rng)
+
+    monkeypatch.setattr(tile_prompts, "vary_thresholds", watched)
+    model, _, _ = joint("training.vary_thresholds=2")
+    with torch.no_grad():
+        run(model, *disc_tiles(), share=1.0)
+    assert asked == [2.0] * 2

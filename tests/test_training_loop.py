@@ -22,8 +22,9 @@ from autosam.models.networks import Networks, build_networks, load_networks
 from autosam.pipeline.segmenter import WITHOUT_SAM
 from autosam.prompts import Prompt
 from autosam.training import loop
-from autosam.training.joint import BatchLoss, JointModel
+from autosam.training.joint import JointModel
 from autosam.training.loop import Progress, train
+from autosam.training.losses.batch_loss import BatchLoss
 from autosam.training.run.board import TensorBoardLog
 from autosam.training.run.run_folder import (
     CHECKPOINT,

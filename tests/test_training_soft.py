@@ -9,11 +9,13 @@ from torch import Tensor
 from torch.nn import functional as F
 from with_defaults import find_regions
 
+from autosam.config import PromptsConfig, TrainingConfig
 from autosam.models.sam.interface import Embedding, render_mask_prompt
 from autosam.models.sam.variants import build_sam
 from autosam.prompts import Prompt
 from autosam.training.losses.soft import soft_mask_prompts
-from autosam.training.prompting.tile_prompts import TilePrompts, ground_truth_prompts, predicted_prompts
+from autosam.training.prompting.prompt_targets import TilePrompts
+from autosam.training.prompting.tile_prompts import ground_truth_prompts, predicted_prompts
 
 
 def smooth_logits(amplitude: float) -> Tensor:
@@ -30,37 +32,10 @@ def stripes() -> NDArray[np.float32]:
 def prompts_for(kind: str, logits: Tensor) -> TilePrompts:
     foreground, (_, labels) = logits.sigmoid().numpy(), discs(0, 64)
     rng = np.random.default_rng(0)
+    settings, training = PromptsConfig(min_size=1, box_margin=0.3), TrainingConfig()
     if kind == "truth":
-        return ground_truth_prompts(
-            labels,
-            foreground,
-            count=16,
-            min_size=1,
-            points=1,
-            negatives=0,
-            box_margin=0.3,
-            how="uniform",
-            jitter=0.1,
-            max_jitter=20.0,
-            mask=True,
-            rng=rng,
-        )
-    return predicted_prompts(
-        labels,
-        foreground,
-        stripes(),
-        count=16,
-        threshold=0.5,
-        boundary_threshold=0.5,
-        min_size=1,
-        method="distance",
-        points=1,
-        negatives=0,
-        box_margin=0.3,
-        matching="hungarian",
-        unmatched=True,
-        rng=rng,
-    )
+        return ground_truth_prompts(labels, foreground, settings, training, rng)
+    return predicted_prompts(labels, {"foreground": foreground, "boundary": stripes()}, settings, training, rng)
 
 
 @pytest.mark.parametrize("kind", ["truth", "predicted"])

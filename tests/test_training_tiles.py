@@ -16,7 +16,7 @@ from autosam.config import Config, SourceConfig
 from autosam.data import LabeledImage
 from autosam.errors import InputError
 from autosam.prompts.prompt import Prompt
-from autosam.training.prompting.tile_prompts import match_regions
+from autosam.training.prompting.prompt_targets import match_regions
 from autosam.training.samples.deform import bend_tile
 from autosam.training.samples.tiles import Tile, TileBatch, TileDataset, collate_tiles, cut_tile
 
@@ -99,7 +99,7 @@ def test_the_mirror_image_of_an_object_is_another_object() -> None:
         # A generator that finds them all is told that it did.
         regions, count = ndimage.label(cut > 0)
         assert count == len(boxes)
-        assert (match_regions(regions.astype(np.int32), cut)[1:] > 0).all()
+        assert (match_regions(regions.astype(np.int32), cut, matching="overlap")[1:] > 0).all()
 
 
 @pytest.mark.parametrize("share", [0.0, 0.8, 1.0])

@@ -19,8 +19,8 @@ from autosam.models.networks import Networks, build_networks
 from autosam.training.average import exponential_average
 from autosam.training.fit.fit_novelty import complete_statistics
 from autosam.training.fit.fit_region_classifier import complete_region_classifier
-from autosam.training.joint import BatchLoss, JointModel, UserPrompts
-from autosam.training.losses.batch_loss import StepLoss, step_loss
+from autosam.training.joint import JointModel, UserPrompts
+from autosam.training.losses.batch_loss import BatchLoss, mean_row, step_loss
 from autosam.training.optimizer import make_optimizer, trainable_parameters
 from autosam.training.run.board import TensorBoardLog
 from autosam.training.run.devices import (
@@ -209,7 +209,7 @@ def _train(
         )
 
         # Step
-        parts: list[StepLoss] = []
+        parts: list[dict[str, float]] = []
         for number in range(settings.accumulate):
             asked_at = time.perf_counter()
             batch = next(batches)
@@ -229,13 +229,11 @@ def _train(
                     seed=(config.seed, step),
                     first=(number * fabric.world_size + fabric.global_rank) * settings.batch_size,
                 )
-                part = step_loss(
-                    loss, mask_weight=settings.mask_weight, iou_weight=settings.iou_weight, fabric=fabric
-                )
-                if not math.isfinite(part.total):
-                    raise diverged(f"loss is {part.total}", step, fabric, kept=out if saved else None)
-                fabric.backward(part.objective / settings.accumulate)
-            parts.append(part)
+                objective, means = step_loss(loss, settings, fabric)
+                if not math.isfinite(means["loss"]):
+                    raise diverged(f"loss is {means['loss']}", step, fabric, kept=out if saved else None)
+                fabric.backward(objective / settings.accumulate)
+            parts.append(means)
         norm = clip_gradients(fabric, optimizer, (model.generator, model.sam), settings.clip)
         # Under float16 such a step is left out, and the scale lowered.
         if not math.isfinite(norm) and settings.precision != "float16":
@@ -250,7 +248,7 @@ def _train(
         rates = {group["part"]: round(group["lr"], 8) for group in optimizer.param_groups}
         row = {
             "step": step + 1,
-            **StepLoss.mean(parts).row(),
+            **mean_row(parts),
             "predicted_share": round(share, 4),
             **{column: rates[part] for part, column in RATES.items() if part in rates},
             "waited_s": round(waited, 4),

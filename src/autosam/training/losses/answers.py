@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,54 +10,14 @@ from segment_anything.modeling import Sam
 from torch import Tensor
 
 from autosam.config import TrainingConfig
-from autosam.models.sam.interface import Embedding, dense_position, embed_prompts
+from autosam.models.sam.interface import LOW_RES_STRIDE, Embedding, dense_position, embed_prompts
 from autosam.models.sam.postprocess import FUSION_LIMIT
 from autosam.prompts import Prompt
+from autosam.training.losses.batch_loss import BatchLoss
 from autosam.training.losses.pixel_losses import MASK_LOSSES, mask_iou
 from autosam.training.losses.soft import soft_mask_prompts
 from autosam.training.prompting.simulate import correction_clicks
 from autosam.training.samples.targets import mask_targets
-
-
-class Answers(NamedTuple):
-    """Sums over SAM's answers, with their counts.
-
-    Attributes
-    ----------
-    mask, iou : Tensor
-        Sums of the mask loss and of the squared error of the predicted IoU.
-    masks, answers : int
-        How many terms these sums have.
-    mask_iou : float
-        Sum of the IoUs of first masks and objects; ``masks`` many.
-    matched, prompts : int
-        How many of the prompts have an object, and how many prompts there are; corrections do not count.
-    """
-
-    mask: Tensor
-    iou: Tensor
-    masks: int
-    answers: int
-    mask_iou: float
-    matched: int
-    prompts: int
-
-    @classmethod
-    def none(cls, zero: Tensor) -> "Answers":
-        """No answer at all."""
-        return cls(zero, zero, 0, 0, 0.0, 0, 0)
-
-    def joined(self, other: "Answers") -> "Answers":
-        """Add the sums and counts of two sets of answers."""
-        return Answers(
-            mask=self.mask + other.mask,
-            iou=self.iou + other.iou,
-            masks=self.masks + other.masks,
-            answers=self.answers + other.answers,
-            mask_iou=self.mask_iou + other.mask_iou,
-            matched=self.matched + other.matched,
-            prompts=self.prompts + other.prompts,
-        )
 
 
 def learn(
@@ -71,9 +30,8 @@ def learn(
     regions: NDArray[np.int32],
     foreground: Tensor | None,
     settings: TrainingConfig,
-    stride: int,
     rng: np.random.Generator,
-) -> Answers:
+) -> BatchLoss:
     """Ask SAM, correct it by clicks as it was trained, and compare every answer with the objects.
 
     Parameters
@@ -89,15 +47,14 @@ def learn(
     regions : ndarray of int32, shape (S, S)
         What ``Prompt.region`` refers to.
     foreground : Tensor, shape (S, S), or None
-        The generator's foreground logits, for the soft mask prompt.
+        The generator's foreground logits, which mask prompts are made of.
     settings : TrainingConfig
-    stride : int
-        Pixels of the tile for one of SAM's low-resolution logits.
     rng : numpy.random.Generator
 
     Returns
     -------
-    Answers
+    BatchLoss
+        Without a generator's part.
 
     References
     ----------
@@ -108,37 +65,39 @@ def learn(
     if foreground is not None and prompts[0].mask is not None and prompts[0].region > 0:
         passing = foreground if settings.soft_mask else foreground.detach()
         soft = soft_mask_prompts(prompts, regions, passing)
-    target = mask_targets(labels, ids, stride)
+    target = mask_targets(labels, ids, LOW_RES_STRIDE)
     logits, predicted_iou = _ask(sam, embedding, prompts, mask_logits=soft)
     if settings.fusion and soft is not None:
         logits = logits + settings.fusion * soft.clamp(-FUSION_LIMIT, FUSION_LIMIT)
-    answers = _compare(logits, predicted_iou, target, ids > 0, settings)._replace(
-        matched=int((ids > 0).sum()), prompts=len(ids)
-    )
+    loss = _compare(logits, predicted_iou, target, ids > 0, settings)
+    loss = loss._replace(matched=int((ids > 0).sum()), prompts=len(ids))
     # A click says where the object is, and a prompt without one has none.
     chosen = np.flatnonzero(ids.cpu().numpy() > 0)
     asked, previous = list(prompts), logits
     for _ in range(settings.corrections if len(chosen) else 0):
-        best = previous[torch.arange(len(asked)), predicted_iou.argmax(dim=1)].detach()
-        clicks, click_labels = correction_clicks(
-            (best[chosen] > 0).cpu().numpy(), (target[chosen, 0] > 0.5).cpu().numpy(), rng=rng
-        )
-        # The center of a low-resolution pixel, in pixels of the tile.
-        places = (clicks + 0.5) * stride - 0.5
-        asked = [
-            replace(
-                asked[index],
-                points=np.concatenate([asked[index].points, place[None]]),
-                point_labels=np.append(asked[index].point_labels, label),
-                mask=None,
-            )
-            for index, place, label in zip(chosen, places, click_labels, strict=True)
-        ]
+        best = previous[torch.arange(len(asked)), predicted_iou.argmax(dim=1)].detach()[chosen]
         target, ids = target[chosen], ids[chosen]
-        previous, predicted_iou = _ask(sam, embedding, asked, mask_logits=best[chosen, None])
-        answers = answers.joined(_compare(previous, predicted_iou, target, ids > 0, settings))
+        asked = _clicked([asked[index] for index in chosen], best, target, rng)
+        previous, predicted_iou = _ask(sam, embedding, asked, mask_logits=best[:, None])
+        loss = loss.joined(_compare(previous, predicted_iou, target, ids > 0, settings))
         chosen = np.arange(len(asked))
-    return answers
+    return loss
+
+
+def _clicked(prompts: Sequence[Prompt], masks: Tensor, target: Tensor, rng: np.random.Generator) -> list[Prompt]:
+    """Add to each prompt a click from the error region of its mask logits (n, h, w); drop its mask prompt."""
+    clicks, labels = correction_clicks((masks > 0).cpu().numpy(), (target[:, 0] > 0.5).cpu().numpy(), rng=rng)
+    # The center of a low-resolution pixel, in pixels of the tile.
+    places = (clicks + 0.5) * LOW_RES_STRIDE - 0.5
+    return [
+        replace(
+            prompt,
+            points=np.concatenate([prompt.points, place[None]]),
+            point_labels=np.append(prompt.point_labels, label),
+            mask=None,
+        )
+        for prompt, place, label in zip(prompts, places, labels, strict=True)
+    ]
 
 
 def by_kind(prompts: Sequence[Prompt]) -> list[list[int]]:
@@ -151,11 +110,7 @@ def by_kind(prompts: Sequence[Prompt]) -> list[list[int]]:
 
 
 def _ask(
-    sam: Sam,
-    embedding: Embedding,
-    prompts: Sequence[Prompt],
-    *,
-    mask_logits: Tensor | None,
+    sam: Sam, embedding: Embedding, prompts: Sequence[Prompt], *, mask_logits: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     """Ask SAM; for a single point alone, all four of its masks, otherwise only the first."""
     sparse, dense = embed_prompts(sam, prompts, embedding, mask_logits=mask_logits)
@@ -173,33 +128,24 @@ def _ask(
 
 def _compare(
     logits: Tensor, predicted_iou: Tensor, target: Tensor, matched: Tensor, settings: TrainingConfig
-) -> Answers:
-    mask_loss, iou_loss, iou = tile_losses(
-        logits, predicted_iou, target, matched, loss=settings.mask_loss, alternatives=settings.alternatives
-    )
-    return Answers(
+) -> BatchLoss:
+    mask_loss, iou_loss, iou = tile_losses(logits, predicted_iou, target, matched, settings)
+    return BatchLoss(
+        generator=logits.new_zeros(()),
         mask=mask_loss.sum(),
         iou=iou_loss.sum(),
         masks=len(mask_loss),
         answers=len(iou_loss),
         mask_iou=float(iou.sum()),
-        matched=0,
-        prompts=0,
     )
 
 
 def tile_losses(
-    answer: Tensor,
-    predicted_iou: Tensor,
-    target: Tensor,
-    matched: Tensor,
-    *,
-    loss: str = "weighted",
-    alternatives: float = 0.0,
+    answer: Tensor, predicted_iou: Tensor, target: Tensor, matched: Tensor, settings: TrainingConfig
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Compare SAM's answers in one tile with their objects.
 
-    The first mask always learns; of the three alternatives (where there are any) the best one does, so that each
+    The first mask always learns. Of the three alternatives (where there are any) the best one does, so that each
     can specialize (Kirillov et al., "Segment Anything", ICCV 2023, section 3). One that is never the best would
     learn nothing, so all three get a small share of the loss (Rupprecht et al., "Learning in an uncertain world",
     ICCV 2017). The IoU head learns the IoU of every mask, which is 0 for a prompt without an object.
@@ -211,10 +157,8 @@ def tile_losses(
     predicted_iou : Tensor, shape (n, m)
     target : Tensor, shape (n, 1, h, w)
     matched : Tensor of bool, shape (n,)
-    loss : str
-        A name in `losses.MASK_LOSSES`.
-    alternatives : float
-        Share of the three masks' mean loss beside that of the best, 0 to 1.
+    settings : TrainingConfig
+        Its ``mask_loss`` and ``alternatives``.
 
     Returns
     -------
@@ -223,12 +167,12 @@ def tile_losses(
     iou : Tensor, shape (matched,)
         IoU of the first mask.
     """
-    losses = MASK_LOSSES[loss](answer, target.expand_as(answer))
+    losses = MASK_LOSSES[settings.mask_loss](answer, target.expand_as(answer))
     total = losses[:, 0]
     if losses.shape[1] > 1:
-        best = losses[:, 1:].amin(dim=1)
-        if alternatives > 0:
-            best = (1 - alternatives) * best + alternatives * losses[:, 1:].mean(dim=1)
+        best, share = losses[:, 1:].amin(dim=1), settings.alternatives
+        if share > 0:
+            best = (1 - share) * best + share * losses[:, 1:].mean(dim=1)
         total = total + best
     true_iou = mask_iou(answer, target) * matched[:, None]
     iou_loss = (predicted_iou - true_iou).square().mean(dim=1)
