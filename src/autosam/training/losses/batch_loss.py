@@ -76,7 +76,9 @@ def step_loss(loss: BatchLoss, settings: TrainingConfig, fabric: Fabric) -> tupl
     device = loss.generator.device
     summed = torch.stack([torch.as_tensor(part, device=device).detach().float() for part in loss])
     if fabric.world_size > 1:
-        summed = fabric.all_reduce(summed, reduce_op="sum")
+        reduced = fabric.all_reduce(summed, reduce_op="sum")
+        assert isinstance(reduced, Tensor)
+        summed = reduced
     *sums, tiles, masks, answers, mask_iou, matched, prompts = summed
     # Sums over nothing are 0.
     counts = [count.clamp(min=1) for count in (tiles, masks, answers)]
