@@ -3,7 +3,6 @@
 import sys
 import warnings
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
@@ -36,14 +35,12 @@ app.add_typer(models, name="models")
 @app.callback(invoke_without_command=True)
 def _options(
     context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")] = False,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Say more on stderr: settings, times, warnings.")
-    ] = False,
-    log: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Append all that is said to this file, too, with times.")
-    ] = None,
+    version: bool = typer.Option(False, "--version", help="Print the version and exit."),
+    quiet: bool = typer.Option(False, "--quiet", "-q", help="Print results and errors only."),
+    verbose: bool = typer.Option(False, "--verbose", "-v", help="Say more on stderr: settings, times, warnings."),
+    log: Path | None = typer.Option(
+        None, metavar="FILE", help="Append all that is said to this file, too, with times."
+    ),
 ) -> None:
     if version:
         from autosam import __version__

@@ -1,7 +1,7 @@
 """`autosam data`: public data sets and your own in one form, and what is done with them there."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -37,56 +37,40 @@ def list_sources() -> None:
 
 @data.command("import", cls=Command, epilog=FOR_ALL)
 def import_data(
-    path: Annotated[str, typer.Argument(metavar="RELEASE", help="Its folder or file, or FILE.h5:/DATASET.")],
-    labels: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[LABELS]", help="Labels, where the layout keeps them apart: folder, file, dataset or name."
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "-o",
-            "--output",
-            metavar="STORE",
-            help="The new store: .h5 or .zarr. [SOURCE.h5]",
-        ),
-    ] = None,
-    source: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Layout, see autosam data sources. [guessed]")
-    ] = None,
-    target: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Which objects: vnc has mitochondria and neurites.")
-    ] = None,
-    instances: Annotated[
-        str | None,
-        typer.Option(
-            metavar="published|components-2d|components-3d",
-            help="published: ids as they are. components-2d, components-3d: connected components of all that is "
-            "not 0. [components-2d for semantic masks, else published]",
-        ),
-    ] = None,
-    min_size: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="VOXELS", help="Smallest component; smaller ones become background. [50]"),
-    ] = None,
-    voxel_size: Annotated[
-        str | None, typer.Option(metavar="Z,Y,X", help="Voxel size in nm, where the source does not say it.")
-    ] = None,
-    license: Annotated[str | None, typer.Option(metavar="LICENSE", help="Terms of use, for the manifest.")] = None,
-    citation: Annotated[
-        str | None, typer.Option(metavar="CITATION", help="What to cite, for the manifest.")
-    ] = None,
-    stack: Annotated[
-        bool, typer.Option("--stack", help="The images of a folder are slices of one volume, z in their names.")
-    ] = False,
-    unlabeled: Annotated[
-        bool, typer.Option("--unlabeled", help="Also import slices without labels, such as a hidden test set.")
-    ] = False,
-    restart: Annotated[
-        bool, typer.Option("--restart", help="Start over instead of going on, and replace an older store.")
-    ] = False,
+    path: str = typer.Argument(..., metavar="RELEASE", help="Its folder or file, or FILE.h5:/DATASET."),
+    labels: str | None = typer.Argument(
+        None, metavar="[LABELS]", help="Labels, where the layout keeps them apart: folder, file, dataset or name."
+    ),
+    output: Path | None = typer.Option(
+        None, "-o", "--output", metavar="STORE", help="The new store: .h5 or .zarr. [SOURCE.h5]"
+    ),
+    source: str | None = typer.Option(None, metavar="NAME", help="Layout, see autosam data sources. [guessed]"),
+    target: str | None = typer.Option(
+        None, metavar="NAME", help="Which objects: vnc has mitochondria and neurites."
+    ),
+    instances: str | None = typer.Option(
+        None,
+        metavar="published|components-2d|components-3d",
+        help="published: ids as they are. components-2d, components-3d: connected components of all that is "
+        "not 0. [components-2d for semantic masks, else published]",
+    ),
+    min_size: int | None = typer.Option(
+        None, min=1, metavar="VOXELS", help="Smallest component; smaller ones become background. [50]"
+    ),
+    voxel_size: str | None = typer.Option(
+        None, metavar="Z,Y,X", help="Voxel size in nm, where the source does not say it."
+    ),
+    license: str | None = typer.Option(None, metavar="LICENSE", help="Terms of use, for the manifest."),
+    citation: str | None = typer.Option(None, metavar="CITATION", help="What to cite, for the manifest."),
+    stack: bool = typer.Option(
+        False, "--stack", help="The images of a folder are slices of one volume, z in their names."
+    ),
+    unlabeled: bool = typer.Option(
+        False, "--unlabeled", help="Also import slices without labels, such as a hidden test set."
+    ),
+    restart: bool = typer.Option(
+        False, "--restart", help="Start over instead of going on, and replace an older store."
+    ),
 ) -> None:
     """Bring a data set into a store.
 

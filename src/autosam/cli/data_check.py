@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -22,19 +22,15 @@ if TYPE_CHECKING:
 
 def check(
     store: StorePath,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "-o", "--output", metavar="FOLDER", help="Folder for the results. [STORE_check beside the store]"
-        ),
-    ] = None,
-    alike: Annotated[
-        float,
-        typer.Option(min=0, max=1, metavar="R", help="Correlation above which images of two parts look alike."),
-    ] = 0.65,
-    panels: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Images on the contact sheet, those with findings first.")
-    ] = 24,
+    output: Path | None = typer.Option(
+        None, "-o", "--output", metavar="FOLDER", help="Folder for the results. [STORE_check beside the store]"
+    ),
+    alike: float = typer.Option(
+        0.65, min=0, max=1, metavar="R", help="Correlation above which images of two parts look alike."
+    ),
+    panels: int = typer.Option(
+        24, min=1, metavar="N", help="Images on the contact sheet, those with findings first."
+    ),
 ) -> None:
     """Look for anything that would spoil training or scores.
 

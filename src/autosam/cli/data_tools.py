@@ -1,7 +1,7 @@
 """`autosam data split|patches|show`: what is done with a store once it is there."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -17,50 +17,35 @@ if TYPE_CHECKING:
 
 def split(
     store: StorePath,
-    by: Annotated[
-        str | None,
-        typer.Option(
-            metavar="blocks|volume|group|random",
-            help="blocks: runs of slices along z, with gaps. volume: whole volumes. group: whole groups. random: "
-            "single images, group by group. [blocks where there are volumes, else random]",
-        ),
-    ] = None,
-    fractions: Annotated[
-        str | None, typer.Option(metavar="A/B/C", help="Shares of train, val and test. [80/10/10]")
-    ] = None,
-    gap: Annotated[
-        int | None,
-        typer.Option(
-            min=0, metavar="Z", help="With blocks: slices left out between parts. [50 nm, at least 1 slice]"
-        ),
-    ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(min=0, metavar="N", help="Seed of the shuffle, with volume, group and random. [0]"),
-    ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="With random: allow slices of one volume in different parts.")
-    ] = False,
-    given: Annotated[
-        str | None,
-        typer.Option(
-            "--from",
-            metavar="FILE.json[:SOURCE]",
-            help="Take the parts from lists of names instead: {source: {train: [...], val: [...]}}.",
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "-o", "--output", metavar="FILE.json", help="Also write the lists, for data.split of a config."
-        ),
-    ] = None,
-    source: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Name of the source in FILE.json. [the store's source]")
-    ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the parts that the images are in already.")
-    ] = False,
+    by: str | None = typer.Option(
+        None,
+        metavar="blocks|volume|group|random",
+        help="blocks: runs of slices along z, with gaps. volume: whole volumes. group: whole groups. random: "
+        "single images, group by group. [blocks where there are volumes, else random]",
+    ),
+    fractions: str | None = typer.Option(None, metavar="A/B/C", help="Shares of train, val and test. [80/10/10]"),
+    gap: int | None = typer.Option(
+        None, min=0, metavar="Z", help="With blocks: slices left out between parts. [50 nm, at least 1 slice]"
+    ),
+    seed: int | None = typer.Option(
+        None, min=0, metavar="N", help="Seed of the shuffle, with volume, group and random. [0]"
+    ),
+    force: bool = typer.Option(
+        False, "--force", help="With random: allow slices of one volume in different parts."
+    ),
+    given: str | None = typer.Option(
+        None,
+        "--from",
+        metavar="FILE.json[:SOURCE]",
+        help="Take the parts from lists of names instead: {source: {train: [...], val: [...]}}.",
+    ),
+    output: Path | None = typer.Option(
+        None, "-o", "--output", metavar="FILE.json", help="Also write the lists, for data.split of a config."
+    ),
+    source: str | None = typer.Option(
+        None, metavar="NAME", help="Name of the source in FILE.json. [the store's source]"
+    ),
+    overwrite: bool = typer.Option(False, "--overwrite", help="Replace the parts that the images are in already."),
 ) -> None:
     """Put every image into train, val or test.
 
@@ -129,21 +114,19 @@ def _divided(
 
 def patches(
     store: StorePath,
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="The new store: .h5 or .zarr.")],
-    size: Annotated[int, typer.Option(min=1, metavar="PIXELS", help="Side of a patch.")] = 256,
-    stride: Annotated[
-        int | None, typer.Option(min=1, metavar="PIXELS", help="Step from one patch to the next. [the size]")
-    ] = None,
-    cover: Annotated[
-        bool, typer.Option("--cover", help="Also cover what is left over at the borders, with more overlap.")
-    ] = False,
-    drop_empty: Annotated[bool, typer.Option("--drop-empty", help="Drop patches without foreground.")] = False,
-    min_foreground: Annotated[
-        int, typer.Option(min=0, metavar="PIXELS", help="Drop patches with less foreground than this.")
-    ] = 0,
-    restart: Annotated[
-        bool, typer.Option("--restart", help="Replace OUT, and what an interrupted run left of it.")
-    ] = False,
+    out: Path = typer.Argument(..., metavar="OUT", help="The new store: .h5 or .zarr."),
+    size: int = typer.Option(256, min=1, metavar="PIXELS", help="Side of a patch."),
+    stride: int | None = typer.Option(
+        None, min=1, metavar="PIXELS", help="Step from one patch to the next. [the size]"
+    ),
+    cover: bool = typer.Option(
+        False, "--cover", help="Also cover what is left over at the borders, with more overlap."
+    ),
+    drop_empty: bool = typer.Option(False, "--drop-empty", help="Drop patches without foreground."),
+    min_foreground: int = typer.Option(
+        0, min=0, metavar="PIXELS", help="Drop patches with less foreground than this."
+    ),
+    restart: bool = typer.Option(False, "--restart", help="Replace OUT, and what an interrupted run left of it."),
 ) -> None:
     """Cut every image into patches.
 
@@ -173,13 +156,11 @@ def patches(
 
 def show(
     store: StorePath,
-    which: Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Names, or positions counted from zero.")],
-    output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="FOLDER", help="Folder for NAME_overlay.png.")
-    ] = Path(),
-    fill: Annotated[
-        float, typer.Option(min=0, max=1, metavar="SHARE", help="Color inside the objects; 0 draws outlines only.")
-    ] = 0.2,
+    which: list[str] = typer.Argument(..., metavar="IMAGE...", help="Names, or positions counted from zero."),
+    output: Path = typer.Option(Path(), "-o", "--output", metavar="FOLDER", help="Folder for NAME_overlay.png."),
+    fill: float = typer.Option(
+        0.2, min=0, max=1, metavar="SHARE", help="Color inside the objects; 0 draws outlines only."
+    ),
 ) -> None:
     """Draw images with their objects."""
     import numpy as np

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
@@ -11,149 +11,94 @@ from autosam.cli.progress import progress
 
 if TYPE_CHECKING:
     from autosam.evaluation.pairing import Pair
-    from autosam.evaluation.scoring import Ranking
-    from autosam.evaluation.tables import Summary
-    from autosam.metrics.bootstrap import Interval
+    from autosam.evaluation.scoring import FileScores, Ranking
     from autosam.metrics.scores import Protocol
 
 
-class Ap(StrEnum):
-    """Average precisions; see docs/metrics.md."""
-
-    DSB = "dsb"
-    COCO = "coco"
-    MITOEM2020 = "mitoem2020"
-
-
-class Rand(StrEnum):
-    """Adapted Rand errors; see docs/metrics.md."""
-
-    SNEMI3D = "snemi3d"
-    SKIMAGE = "skimage"
-    FOREGROUND = "foreground"
-    SINGLETONS = "singletons"
-
-
-class ScoresFrom(StrEnum):
-    """What ranks predictions."""
-
-    AUTO = "auto"
-    TABLE = "table"
-    SIZE = "size"
+Ap = StrEnum("Ap", ["DSB", "COCO", "MITOEM2020"])
+"""Average precisions; see docs/metrics.md."""
+Rand = Literal["snemi3d", "skimage", "foreground", "singletons"]
+"""Adapted Rand errors; see docs/metrics.md."""
 
 
 def evaluate(
-    places: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[PRED... TRUTH]",
-            help="Predicted and true labels: files, folders (such as the output of segment), quoted patterns, or "
-            "stores. With --compare: A B C ... TRUTH. With --pairs: none.",
-            show_default=False,
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", metavar="FOLDER", help="Folder for evaluation.csv and evaluation.json."),
-    ] = None,
-    compare: Annotated[
-        bool, typer.Option("--compare", help="Compare several predictions: --compare A B C TRUTH.")
-    ] = False,
-    figures: Annotated[
-        bool, typer.Option("--figures", help="Draw error maps and curves into FOLDER/figures; needs -o.")
-    ] = False,
-    diagnose: Annotated[
-        bool,
-        typer.Option(
-            "--diagnose",
-            help="Segment the images of PRED, an output folder of segment, again and tell where objects are lost.",
-        ),
-    ] = False,
-    device: Annotated[
-        str | None,
-        typer.Option(
-            metavar="DEVICE", help="With --diagnose: auto, cpu, cuda, cuda:1 ... [auto]", show_default=False
-        ),
-    ] = None,
-    components: Annotated[
-        bool, typer.Option("--components", help="The truth is semantic: its connected components are the objects.")
-    ] = False,
-    pred_components: Annotated[
-        bool, typer.Option("--pred-components", help="The same for the prediction.")
-    ] = False,
-    min_size: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="PIXELS", help="With --components: drop components smaller than this. [50]"),
-    ] = None,
-    lists: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--list",
-            metavar="FILE[:KEY]",
-            help="Compare only these names: a text file, or splits.json:epfl.val. May be repeated.",
-        ),
-    ] = None,
-    pairs: Annotated[
-        Path | None,
-        typer.Option(
-            "--pairs",
-            metavar="FILE.csv",
-            help="Compare these files, instead of PRED TRUTH: columns pred, truth and, if wanted, name. Relative "
-            "paths start at the folder of FILE.csv.",
-        ),
-    ] = None,
-    ap: Annotated[
-        list[Ap] | None,
-        typer.Option(
-            metavar="dsb|coco|mitoem2020",
-            help="Average precision to print. May be repeated. [dsb]",
-            show_default=False,
-        ),
-    ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="dsb: a match has IoU > t, not IoU >= t.")] = False,
-    rand: Annotated[
-        Rand,
-        typer.Option(
-            metavar="snemi3d|skimage|foreground|singletons", help="Definition of the adapted Rand error."
-        ),
-    ] = Rand.SNEMI3D,
-    max_dets: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", help="coco, mitoem2020: count the N best objects of an image. [all]"),
-    ] = None,
-    scores: Annotated[
-        ScoresFrom | None,
-        typer.Option(
-            metavar="auto|table|size",
-            help="coco, mitoem2020: rank by NAME_instances.csv or by size. [table where all have one]",
-            show_default=False,
-        ),
-    ] = None,
-    sizes: Annotated[
-        str | None,
-        typer.Option(metavar="N,N", help="Also AP by size, in classes bounded by these numbers of voxels."),
-    ] = None,
-    bootstrap: Annotated[
-        int,
-        typer.Option(
-            min=0, max=100_000, metavar="N", help="Resamples of the images for 95 % intervals; 0 for none."
-        ),
-    ] = 1000,
-    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the resamples.")] = 0,
-    wide: Annotated[bool, typer.Option("--wide", help="Also print VOI, CREMI score, PQ, AJI and AJI+.")] = False,
+    places: list[str] | None = typer.Argument(
+        None,
+        metavar="[PRED... TRUTH]",
+        help="Predicted and true labels: files, folders (such as the output of segment), quoted patterns, or "
+        "stores. With --compare: A B C ... TRUTH. With --pairs: none.",
+    ),
+    output: Path | None = typer.Option(
+        None, "-o", "--output", metavar="FOLDER", help="Folder for evaluation.csv and evaluation.json."
+    ),
+    compare: bool = typer.Option(False, "--compare", help="Compare several predictions: --compare A B C TRUTH."),
+    figures: bool = typer.Option(
+        False, "--figures", help="Draw error maps and curves into FOLDER/figures; needs -o."
+    ),
+    diagnose: bool = typer.Option(
+        False,
+        "--diagnose",
+        help="Segment the images of PRED, an output folder of segment, again and tell where objects are lost.",
+    ),
+    device: str | None = typer.Option(
+        None, metavar="DEVICE", help="With --diagnose: auto, cpu, cuda, cuda:1 ... [auto]"
+    ),
+    components: bool = typer.Option(
+        False, "--components", help="The truth is semantic: its connected components are the objects."
+    ),
+    pred_components: bool = typer.Option(False, "--pred-components", help="The same for the prediction."),
+    min_size: int | None = typer.Option(
+        None, min=1, metavar="PIXELS", help="With --components: drop components smaller than this. [50]"
+    ),
+    lists: list[str] | None = typer.Option(
+        None,
+        "--list",
+        metavar="FILE[:KEY]",
+        help="Compare only these names: a text file, or splits.json:epfl.val. May be repeated.",
+    ),
+    pairs: Path | None = typer.Option(
+        None,
+        "--pairs",
+        metavar="FILE.csv",
+        help="Compare these files, instead of PRED TRUTH: columns pred, truth and, if wanted, name. Relative "
+        "paths start at the folder of FILE.csv.",
+    ),
+    ap: list[Ap] | None = typer.Option(
+        None, metavar="dsb|coco|mitoem2020", help="Average precision to print. May be repeated. [dsb]"
+    ),
+    strict: bool = typer.Option(False, "--strict", help="dsb: a match has IoU > t, not IoU >= t."),
+    rand: Rand = typer.Option(
+        "snemi3d", metavar="snemi3d|skimage|foreground|singletons", help="Definition of the adapted Rand error."
+    ),
+    max_dets: int | None = typer.Option(
+        None, min=1, metavar="N", help="coco, mitoem2020: count the N best objects of an image. [all]"
+    ),
+    scores: Literal["auto", "table", "size"] | None = typer.Option(
+        None,
+        metavar="auto|table|size",
+        help="coco, mitoem2020: rank by NAME_instances.csv or by size. [table where all have one]",
+    ),
+    sizes: str | None = typer.Option(
+        None, metavar="N,N", help="Also AP by size, in classes bounded by these numbers of voxels."
+    ),
+    bootstrap: int = typer.Option(
+        1000, min=0, max=100_000, metavar="N", help="Resamples of the images for 95 % intervals; 0 for none."
+    ),
+    seed: int = typer.Option(0, min=0, metavar="N", help="Seed of the resamples."),
+    wide: bool = typer.Option(False, "--wide", help="Also print VOI, CREMI score, PQ, AJI and AJI+."),
 ) -> None:
     """Score predicted labels against the truth, paired by name."""
     from autosam.cli.evaluation_diagnosis import diagnose_results, open_diagnosed
     from autosam.cli.evaluation_tables import print_results
     from autosam.errors import OutputError
-    from autosam.evaluation.scoring import score_predictions
-    from autosam.evaluation.tables import count_of, summarize
+    from autosam.evaluation.tables import count_of, summarize, write_results
     from autosam.metrics.bootstrap import paired_differences
+    from autosam.metrics.definitions import definitions
 
     given = places or []
     _check_places(given, compare, pairs, lists)
-    chosen = list(dict.fromkeys(ap or [Ap.DSB]))
-    ranked = chosen != [Ap.DSB]
+    chosen = list(dict.fromkeys(a.value for a in ap or [Ap.DSB]))
+    ranked = chosen != ["dsb"]
     _check_needs(
         ("--min-size", min_size, components or pred_components, "--components or --pred-components"),
         ("--max-dets", max_dets, ranked, "--ap coco or --ap mitoem2020"),
@@ -168,12 +113,8 @@ def evaluate(
     run = open_diagnosed(given, alone, device=device or "auto") if diagnose else None
     size = 50 if min_size is None else min_size
     sides = {"truth_size": size if components else None, "pred_size": size if pred_components else None}
-    paired, notes = _listed_pairs(pairs) if pairs is not None else _paired(given, lists)
-    ranking: Ranking = (scores or ScoresFrom.AUTO).value
-    with progress("evaluating", sum(map(len, paired.values()))) as bar:
-        scored = score_predictions(
-            paired, protocol=protocol, ranking=ranking, **sides, progress=lambda done, _: bar.update(done)
-        )
+    paired, notes = _paired(given, pairs, lists)
+    scored = _score(paired, protocol, scores or "auto", sides)
     (first, *others), sampling = paired, {"resamples": bootstrap, "seed": seed}
     names = [pair.name for pair in paired[first]]
     summaries = {place: summarize(names, found.scores, **sampling) for place, found in scored.items()}
@@ -184,18 +125,12 @@ def evaluate(
     title = f"{compared}: {count_of(len(names))}"
     scoring_notes = dict.fromkeys(note for found in scored.values() for note in found.notes)
     notes = [*_said_of_components(size, components, pred_components), *notes, *scoring_notes]
-    dsb = Ap.DSB in chosen
+    dsb = "dsb" in chosen
     print_results(title, notes, summaries, differences, protocol=protocol, dsb=dsb, wide=wide, resamples=bootstrap)
     if output is not None:
-        settings = {
-            "ap": chosen[0].value if len(chosen) == 1 else [a.value for a in chosen],
-            "bootstrap": bootstrap,
-            "seed": seed,
-            "components_of_truth": components,
-            "components_of_prediction": pred_components,
-            "smallest_component_px": size if components or pred_components else None,
-        }
-        _write(output, {"title": title, "settings": settings, "notes": notes}, protocol, summaries, differences)
+        settings = _settings(protocol, chosen, {**sampling, **sides})
+        about = {"title": title, "settings": settings, "notes": notes, "definitions": definitions(protocol)}
+        say(f"Written: {', '.join(map(str, write_results(output, about, summaries, differences)))}")
         if figures:
             from autosam.evaluation.draw_scores import draw_scores
 
@@ -205,37 +140,44 @@ def evaluate(
         diagnose_results(run, paired[first], sides["truth_size"], output)
 
 
-def _protocol(chosen: list[Ap], strict: bool, rand: Rand, max_dets: int | None, sizes: str | None) -> "Protocol":
+def _protocol(chosen: list[str], strict: bool, rand: Rand, max_dets: int | None, sizes: str | None) -> "Protocol":
     from autosam.metrics.ranked_precision import RankedConvention
     from autosam.metrics.scores import Protocol
 
     known: tuple[RankedConvention, ...] = ("coco", "mitoem2020")
     ranked = tuple(name for a in chosen for name in known if a == name)
     protocol = Protocol(
-        strict=strict, rand=rand.value, ranked=ranked, max_dets=max_dets, size_bounds=_size_bounds(sizes)
+        strict=strict, rand=rand, ranked=ranked, max_dets=max_dets, size_bounds=_size_bounds(sizes)
     )
     protocol.size_classes("dsb")  # refuses bounds that do not ascend before anything is read
     return protocol
 
 
-def _write(
-    output: Path,
-    about: dict[str, Any],
-    protocol: "Protocol",
-    summaries: "dict[str, Summary]",
-    differences: "dict[str, dict[str, Interval]]",
-) -> None:
-    from autosam.evaluation.tables import write_results
-    from autosam.metrics.definitions import definitions
-
-    about["settings"] |= {
+def _settings(protocol: "Protocol", chosen: list[str], numbers: dict[str, int | None]) -> dict[str, Any]:
+    """Give the settings of an evaluation for its JSON file."""
+    return {
+        "ap": chosen[0] if len(chosen) == 1 else chosen,
         "strict": protocol.strict,
         "rand": protocol.rand,
         "max_dets": protocol.max_dets,
         "size_bounds": list(protocol.size_bounds),
+        "bootstrap": numbers["resamples"],
+        "seed": numbers["seed"],
+        "components_of_truth": numbers["truth_size"] is not None,
+        "components_of_prediction": numbers["pred_size"] is not None,
+        "smallest_component_px": numbers["truth_size"] or numbers["pred_size"],
     }
-    about["definitions"] = definitions(protocol)
-    say(f"Written: {', '.join(map(str, write_results(output, about, summaries, differences)))}")
+
+
+def _score(
+    paired: "dict[str, list[Pair]]", protocol: "Protocol", ranking: "Ranking", sides: dict[str, int | None]
+) -> "dict[str, FileScores]":
+    from autosam.evaluation.scoring import score_predictions
+
+    with progress("evaluating", sum(map(len, paired.values()))) as bar:
+        return score_predictions(
+            paired, protocol=protocol, ranking=ranking, **sides, progress=lambda done, _: bar.update(done)
+        )
 
 
 def _size_bounds(text: str | None) -> tuple[int, ...]:
@@ -283,15 +225,13 @@ def _check_places(places: list[str], compare: bool, pairs: Path | None, lists: l
         )
 
 
-def _listed_pairs(file: Path) -> "tuple[dict[str, list[Pair]], list[str]]":
-    from autosam.evaluation.lists import read_pairs
-
-    return {str(file): read_pairs(file)}, []
-
-
-def _paired(places: list[str], lists: list[str] | None) -> "tuple[dict[str, list[Pair]], list[str]]":
-    from autosam.evaluation.lists import read_stems
+def _paired(
+    places: list[str], pairs: Path | None, lists: list[str] | None
+) -> "tuple[dict[str, list[Pair]], list[str]]":
+    from autosam.evaluation.lists import read_pairs, read_stems
     from autosam.evaluation.pairing import pair_predictions
 
+    if pairs is not None:
+        return {str(pairs): read_pairs(pairs)}, []
     stems = [stem for source in lists for stem in read_stems(source)] if lists else None
     return pair_predictions(places[:-1], places[-1], stems=stems)

@@ -29,22 +29,7 @@ _MEANING_OF_FALSE = {
 
 
 def open_diagnosed(places: Sequence[str], others: Mapping[str, object], *, device: str) -> "RecordedRun":
-    """Read the record of the run that is to be diagnosed, and load its model.
-
-    Parameters
-    ----------
-    places : sequence of str
-        PRED and TRUTH.
-    others : mapping of str to object
-        Values of the options that --diagnose does not go with.
-    device : str
-        ``auto``, ``cpu``, ``cuda``, ``cuda:1`` ...
-
-    Raises
-    ------
-    AutosamError
-        If one of these was given, or as of `open_run`.
-    """
+    """Load the run that is to be diagnosed; refuse options that --diagnose does not go with."""
     from autosam.errors import InputError
 
     given = [name for name, value in others.items() if value]
@@ -61,26 +46,7 @@ def open_diagnosed(places: Sequence[str], others: Mapping[str, object], *, devic
 def diagnose_results(
     run: "RecordedRun", pairs: "Sequence[Pair]", truth_size: int | None, output: Path | None
 ) -> None:
-    """Diagnose a run, print the tables, and write and draw them where there is a folder for it.
-
-    Parameters
-    ----------
-    run : RecordedRun
-        From `open_run`.
-    pairs : sequence of Pair
-        Labels in its folder, and their truths.
-    truth_size : int, optional
-        As in `score_files`.
-    output : Path, optional
-        Folder of ``diagnosis.csv``, ``.json`` and ``.png``.
-
-    Raises
-    ------
-    InputError
-        If an image is gone or cannot be read.
-    OutputError
-        If a file cannot be written.
-    """
+    """Diagnose a run and print the tables; with an output folder, also write and draw them."""
     from autosam.evaluation.diagnosis.diagnose import diagnose_run
     from autosam.evaluation.diagnosis.draw import draw_diagnosis
     from autosam.evaluation.diagnosis.summary import count_stages, groups_of, write_diagnosis

@@ -49,24 +49,10 @@ def print_results(
     wide: bool,
     resamples: int,
 ) -> None:
-    """Print the scores of one prediction image by image, of several pooled, with intervals and a legend.
+    """Print the scores with a legend: of one prediction image by image, of several pooled.
 
-    Parameters
-    ----------
-    header : str
-        The line above.
-    notes : sequence of str
-        What a reader should know.
-    summaries : dict of str to Summary
-        By prediction.
-    differences : dict of str to dict of str to Interval
-        Of the others from the first prediction, by prediction and column; empty for one prediction.
-    protocol : Protocol
-        The definitions of the scores.
-    dsb, wide : bool
-        Whether columns of AP by convention dsb, and of VOI, CREMI, PQ and AJI are shown.
-    resamples : int
-        Of the intervals, for the legend.
+    `differences` are those of the other predictions from the first one, by prediction and column. `dsb` and `wide`
+    show the columns of AP by convention dsb, and of VOI, CREMI, PQ and AJI. `resamples` is for the legend.
     """
     columns = _columns(protocol, dsb, wide)
     first = next(iter(summaries.values()))

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -40,12 +40,8 @@ def list_models() -> None:
 
 @models.command(cls=Command, epilog=FOR_ALL)
 def fetch(
-    name: Annotated[
-        str, typer.Argument(metavar="vit_b|vit_l|vit_h", help="Name of the published weights.", show_default=False)
-    ],
-    offline: Annotated[
-        bool, typer.Option("--offline", help="Download nothing; tell where to put the file by hand.")
-    ] = False,
+    name: str = typer.Argument(..., metavar="vit_b|vit_l|vit_h", help="Name of the published weights."),
+    offline: bool = typer.Option(False, "--offline", help="Download nothing; tell where to put the file by hand."),
 ) -> None:
     """Download published weights and check their hash."""
     from autosam.models.files import zoo
@@ -55,7 +51,7 @@ def fetch(
 
 @models.command(cls=Command, epilog=FOR_ALL)
 def show(
-    model: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A model or weights, by name or path.")],
+    model: str = typer.Argument(..., metavar="NAME|FILE", help="A model or weights, by name or path."),
 ) -> None:
     """Show what is in a model or a weight file."""
     from autosam.models.files.sam_weights import file_sha256

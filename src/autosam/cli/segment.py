@@ -2,7 +2,7 @@
 
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -40,90 +40,65 @@ def _length(text: str) -> float:
 
 
 def segment(
-    inputs: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="INPUT...",
-            help="Images (TIFF, PNG, JPEG), folders, quoted patterns, or FILE.h5:/DATASET. Each page of a TIFF "
-            "and each slice of a volume is an image; they are counted from zero.",
-            show_default=False,
-        ),
-    ],
-    out: Annotated[
-        Path,
-        typer.Option(
-            "--output", "--out", "-o", metavar="FOLDER", help="Folder for the results.", show_default=False
-        ),
-    ],
+    inputs: list[str] = typer.Argument(
+        ...,
+        metavar="INPUT...",
+        help="Images (TIFF, PNG, JPEG), folders, quoted patterns, or FILE.h5:/DATASET. Each page of a TIFF "
+        "and each slice of a volume is an image; they are counted from zero.",
+    ),
+    out: Path = typer.Option(..., "--output", "--out", "-o", metavar="FOLDER", help="Folder for the results."),
     model: Model = "mito",
     config: ConfigFile = None,
     settings: Settings = None,
     device: Device = "auto",
-    prompts: Annotated[
-        str | None,
-        typer.Option(
-            metavar="METHOD|FILE.csv|FOLDER",
-            help="distance, centroid, probability or grid: how prompts are predicted. FILE.csv or FOLDER: your "
-            "own prompts, in one table or in NAME_prompts.csv for each image.",
-        ),
-    ] = None,
-    with_automatic: Annotated[
-        bool, typer.Option("--with-automatic", help="Beside your own prompts: find all other objects, too.")
-    ] = False,
-    save_prompts: Annotated[
-        bool, typer.Option("--save-prompts", help="Also write NAME_prompts.csv, to correct and give to --prompts.")
-    ] = False,
-    channels: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ENDING,...|all",
-            help="Take aligned images for channels of one. _dapi,_gfp: NAME_dapi.tif and NAME_gfp.tif. all: the "
-            "channel axis of a TIFF. --set images.combine=input (the default), avg or max combines them.",
-        ),
-    ] = None,
-    oracle_mask: Annotated[
-        str | None,
-        typer.Option(
-            metavar="LABELS",
-            help="True labels, paired by name: of SAM's masks for a prompt, keep the one closest to the truth. "
-            "This gives an upper bound for every prompt, not a result.",
-        ),
-    ] = None,
-    components: Annotated[
-        bool,
-        typer.Option(
-            "--components",
-            help="The labels of --oracle-mask are semantic: their connected components of 50 pixels or more are "
-            "the objects.",
-        ),
-    ] = False,
-    file_format: Annotated[
-        str, typer.Option("--format", metavar="|".join(FORMATS), help="Format of the labels.")
-    ] = "tif",
-    pixel_size: Annotated[
-        float | None,
-        typer.Option(
-            parser=_length,
-            metavar="NM",
-            help="Side of a pixel in nm. It gives areas in µm², and zooms images to what the model was trained "
-            "on. [what the file says]",
-            show_default=False,
-        ),
-    ] = None,
-    diameter: Annotated[
-        float | None,
-        typer.Option(
-            parser=_length,
-            metavar="PIXELS",
-            help="Typical diameter of the objects: zooms images to what the model was trained on.",
-        ),
-    ] = None,
-    draw_prompts: Annotated[
-        bool, typer.Option("--draw-prompts", help="Draw the prompts on the overlays.")
-    ] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Segment finished images again, instead of skipping them.")
-    ] = False,
+    prompts: str | None = typer.Option(
+        None,
+        metavar="METHOD|FILE.csv|FOLDER",
+        help="distance, centroid, probability or grid: how prompts are predicted. FILE.csv or FOLDER: your "
+        "own prompts, in one table or in NAME_prompts.csv for each image.",
+    ),
+    with_automatic: bool = typer.Option(
+        False, "--with-automatic", help="Beside your own prompts: find all other objects, too."
+    ),
+    save_prompts: bool = typer.Option(
+        False, "--save-prompts", help="Also write NAME_prompts.csv, to correct and give to --prompts."
+    ),
+    channels: str | None = typer.Option(
+        None,
+        metavar="ENDING,...|all",
+        help="Take aligned images for channels of one. _dapi,_gfp: NAME_dapi.tif and NAME_gfp.tif. all: the "
+        "channel axis of a TIFF. --set images.combine=input (the default), avg or max combines them.",
+    ),
+    oracle_mask: str | None = typer.Option(
+        None,
+        metavar="LABELS",
+        help="True labels, paired by name: of SAM's masks for a prompt, keep the one closest to the truth. "
+        "This gives an upper bound for every prompt, not a result.",
+    ),
+    components: bool = typer.Option(
+        False,
+        "--components",
+        help="The labels of --oracle-mask are semantic: their connected components of 50 pixels or more are "
+        "the objects.",
+    ),
+    file_format: str = typer.Option("tif", "--format", metavar="|".join(FORMATS), help="Format of the labels."),
+    pixel_size: float | None = typer.Option(
+        None,
+        parser=_length,
+        metavar="NM",
+        help="Side of a pixel in nm. It gives areas in µm², and zooms images to what the model was trained "
+        "on. [what the file says]",
+    ),
+    diameter: float | None = typer.Option(
+        None,
+        parser=_length,
+        metavar="PIXELS",
+        help="Typical diameter of the objects: zooms images to what the model was trained on.",
+    ),
+    draw_prompts: bool = typer.Option(False, "--draw-prompts", help="Draw the prompts on the overlays."),
+    overwrite: bool = typer.Option(
+        False, "--overwrite", help="Segment finished images again, instead of skipping them."
+    ),
 ) -> None:
     """Find every object in images, without clicking.
 
@@ -161,34 +136,26 @@ def segment(
         # The same channels have one spelling in the record.
         channels=None if channels is None else ",".join(part.strip() for part in channels.split(",")),
     )
+    model_sha256 = file_sha256(resolve_model(model))
     outcomes: list[ImageOutcome] = []
-    with (
-        interruptible("the same command goes on where it stopped"),
-        progress("segmenting", len(sources)) as bar,
-        # Closes the record when the command is interrupted.
-        closing(
-            segment_batch(
-                sources,
-                segmenter,
-                out,
-                options,
-                prompts=user_prompts,
-                truths=truths,
-                model_sha256=file_sha256(resolve_model(model)),
-                progress=lambda share: _show(bar, sources, len(outcomes), share),
-            )
-        ) as batch,
-    ):
-        for outcome in batch:
-            outcomes.append(outcome)
-            _show(bar, sources, len(outcomes), 0)
-            _tell(outcome, alone=len(sources) == 1)
-    if truths is not None:
-        say(
-            "--oracle-mask: the truth chose among all of SAM's masks for each prompt. This is an upper bound, "
-            "not a result."
+    with interruptible("the same command goes on where it stopped"), progress("segmenting", len(sources)) as bar:
+        batch = segment_batch(
+            sources,
+            segmenter,
+            out,
+            options,
+            prompts=user_prompts,
+            truths=truths,
+            model_sha256=model_sha256,
+            progress=lambda share: _show(bar, sources, len(outcomes), share),
         )
-    _summarize(outcomes, out, only_user=user_prompts is not None and not with_automatic)
+        # Closes the record when the command is interrupted.
+        with closing(batch):
+            for outcome in batch:
+                outcomes.append(outcome)
+                _show(bar, sources, len(outcomes), 0)
+                _tell(outcome, alone=len(sources) == 1)
+    _summarize(outcomes, out, only_user=user_prompts is not None and not with_automatic, oracle=truths is not None)
 
 
 def _sources(
@@ -274,7 +241,7 @@ def _tell(outcome: "ImageOutcome", *, alone: bool) -> None:
         detail(f"{outcome.source.name}: {count(outcome.instances, 'object')}, {duration(outcome.seconds)}")
 
 
-def _summarize(outcomes: "list[ImageOutcome]", out: Path, *, only_user: bool) -> None:
+def _summarize(outcomes: "list[ImageOutcome]", out: Path, *, only_user: bool, oracle: bool) -> None:
     """Say what was done; raise the error of a single image, exit with 1 if some of several failed."""
     from autosam.errors import InputError
 
@@ -283,6 +250,8 @@ def _summarize(outcomes: "list[ImageOutcome]", out: Path, *, only_user: bool) ->
     )
     if len(outcomes) == 1 and failed:
         raise InputError(failed[0].message)
+    if oracle:
+        say("The truth chose among SAM's masks for each prompt. This is an upper bound, not a result.")
     if done:
         seconds = sum(outcome.seconds for outcome in done)
         objects = sum(outcome.instances for outcome in done)

@@ -4,7 +4,7 @@ import shutil
 import textwrap
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -14,16 +14,15 @@ if TYPE_CHECKING:
 
 
 def settings(
-    key: Annotated[
-        str | None,
-        typer.Argument(metavar="[KEY]", help="A setting, such as merge.min_size, or a section, such as merge."),
-    ] = None,
-    model: Annotated[
-        str | None, typer.Option("--model", "-m", metavar="NAME|FILE", help="Also show what this model sets.")
-    ] = None,
-    section: Annotated[
-        str | None, typer.Option("--section", metavar="SECTION", help="List the settings of one section.")
-    ] = None,
+    key: str | None = typer.Argument(
+        None, metavar="[KEY]", help="A setting, such as merge.min_size, or a section, such as merge."
+    ),
+    model: str | None = typer.Option(
+        None, "--model", "-m", metavar="NAME|FILE", help="Also show what this model sets."
+    ),
+    section: str | None = typer.Option(
+        None, "--section", metavar="SECTION", help="List the settings of one section."
+    ),
 ) -> None:
     """Explain one setting, or list all of them.
 

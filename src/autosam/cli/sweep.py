@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -19,28 +19,20 @@ if TYPE_CHECKING:
 
 def sweep(
     data: LabeledData,
-    out: Annotated[
-        Path,
-        typer.Option(
-            "--output", "--out", "-o", metavar="FOLDER", help="Folder for results.csv, sweep.png and runs."
-        ),
-    ],
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model",
-            "-m",
-            metavar="NAME|FILE",
-            help="Score this model with each combination, instead of training one.",
-        ),
-    ] = None,
+    out: Path = typer.Option(
+        ..., "--output", "--out", "-o", metavar="FOLDER", help="Folder for results.csv, sweep.png and runs."
+    ),
+    model: str | None = typer.Option(
+        None,
+        "--model",
+        "-m",
+        metavar="NAME|FILE",
+        help="Score this model with each combination, instead of training one.",
+    ),
     config: ConfigFile = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="KEY=VALUE,...", help="Try these values of a setting; several options make a grid."
-        ),
-    ] = None,
+    settings: list[str] | None = typer.Option(
+        None, "--set", metavar="KEY=VALUE,...", help="Try these values of a setting; several options make a grid."
+    ),
     device: Device = "auto",
 ) -> None:
     """Score every combination of settings on labeled images.

@@ -1,9 +1,10 @@
 """`autosam train`: train generator and SAM on labeled images, by any recipe."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from math import isnan
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -12,39 +13,33 @@ from autosam.cli.options import ConfigFile, Device, LabeledData, Settings
 from autosam.cli.progress import progress
 
 if TYPE_CHECKING:
+    import torch
+
     from autosam.cli.progress import Bar
+    from autosam.data import LabeledImage
     from autosam.training.loop import Progress as Report
     from autosam.training.run.estimate import Estimate
 
 
 def train(
     data: LabeledData,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--output", "--out", "-o", metavar="FOLDER", help="Folder of the run; not needed for --dry-run."
-        ),
-    ] = None,
+    out: Path | None = typer.Option(
+        None, "--output", "--out", "-o", metavar="FOLDER", help="Folder of the run; not needed for --dry-run."
+    ),
     config: ConfigFile = None,
     settings: Settings = None,
     device: Device = "auto",
-    devices: Annotated[
-        int,
-        typer.Option(
-            min=1,
-            metavar="N",
-            help="Number of GPUs, or of processes on a CPU; each gets training.batch_size tiles.",
-        ),
-    ] = 1,
-    dry_run: Annotated[
-        bool,
-        typer.Option("--dry-run", help="Check everything; tell what would be trained and the memory it needs."),
-    ] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in FOLDER.")] = False,
-    license: Annotated[
-        str,
-        typer.Option(metavar="LICENSE", help="License of the weights, for the model file.", show_default=False),
-    ] = "",
+    devices: int = typer.Option(
+        1,
+        min=1,
+        metavar="N",
+        help="Number of GPUs, or of processes on a CPU; each gets training.batch_size tiles.",
+    ),
+    dry_run: bool = typer.Option(
+        False, "--dry-run", help="Check everything; tell what would be trained and the memory it needs."
+    ),
+    resume: bool = typer.Option(False, "--resume", help="Go on with the run in FOLDER."),
+    license: str = typer.Option("", metavar="LICENSE", help="License of the weights, for the model file."),
 ) -> None:
     """Train a prompt generator, SAM, or both together.
 
@@ -62,7 +57,7 @@ def train(
     from autosam.models.precision import choose_device
     from autosam.training.loop import train as run_training
     from autosam.training.run.estimate import estimate
-    from autosam.training.run.run_folder import CHECKPOINT, SETTINGS, check_resumable
+    from autosam.training.run.run_folder import SETTINGS, check_resumable
     from autosam.training.samples.load_images import load_part
 
     # Fabric starts the other processes by running this command again; they have nothing to say.
@@ -86,17 +81,7 @@ def train(
         return
     run = out
     tell_settings(resolved, f"settings of {run}")
-    objects = sum(int(image.labels.max()) for image in train_images)
-    title = (
-        f"{len(train_images)} training and {len(val_images)} validation images, {objects} objects to learn from; "
-        f"on {target}"
-    )
-
-    def go_on() -> str:
-        again = f"add --resume to go on from the last checkpoint in {run}"
-        return again if (run / CHECKPOINT).is_file() else "the same command starts again"
-
-    with interruptible(go_on), progress("training", resolved.training.steps, "steps") as bar:
+    with interruptible(partial(_then, run)), progress("training", resolved.training.steps, "steps") as bar:
         model = run_training(
             resolved,
             train_images,
@@ -106,21 +91,34 @@ def train(
             device=target,
             devices=devices,
             license=license,
-            report=_reporter(bar, title),
+            report=_reporter(bar, train_images, val_images, target),
         )
     if first:
         own = " --prompts TABLE.csv" if resolved.prompts.method == "user" else ""
         news(f"wrote {model}; use it with: autosam segment IMAGE --model {model} -o RESULTS{own}")
 
 
-def _reporter(bar: "Bar", title: str) -> "Callable[[Report], None]":
+def _then(run: Path) -> str:
+    from autosam.training.run.run_folder import CHECKPOINT
+
+    again = f"add --resume to go on from the last checkpoint in {run}"
+    return again if (run / CHECKPOINT).is_file() else "the same command starts again"
+
+
+def _reporter(
+    bar: "Bar", train: "Sequence[LabeledImage]", val: "Sequence[LabeledImage]", device: "torch.device"
+) -> "Callable[[Report], None]":
+    objects = sum(int(image.labels.max()) for image in train)
     begun = False
 
     def report(step: "Report") -> None:
         nonlocal begun
         if not begun:
             # Only now is it sure that there is something to do: a refusal stays one line.
-            news(title)
+            news(
+                f"{len(train)} training and {len(val)} validation images, {objects} objects to learn from; "
+                f"on {device}"
+            )
             begun = True
         bar.update(step.step, "" if isnan(step.loss) else f"loss {step.loss:.3f}")
         if step.message:

@@ -1,9 +1,9 @@
 """`autosam tune`: the thresholds that suit a model and labeled images best."""
 
-from enum import StrEnum
+from collections.abc import Callable, Sequence
 from math import isnan
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Literal
 
 import typer
 
@@ -12,40 +12,35 @@ from autosam.cli.options import ConfigFile, Device, LabeledData, Model
 from autosam.cli.progress import progress
 
 if TYPE_CHECKING:
+    from autosam.cli.progress import Bar
+    from autosam.data import LabeledImage
     from autosam.studies.tune import Tried, Tuned
 
 FEW_FROM_SAM = 0.2
 """Share of objects with SAM's outline below which SAM as good as has no say."""
 
 
-class Part(StrEnum):
-    """Which images are tuned on."""
-
-    TRAIN = "train"
-    VAL = "val"
-
-
 def tune(
     data: LabeledData,
-    out: Annotated[
-        Path,
-        typer.Option(
-            "--output", "--out", "-o", metavar="FILE.yaml", help="Settings to write, for autosam segment --config."
-        ),
-    ],
+    out: Path = typer.Option(
+        ...,
+        "--output",
+        "--out",
+        "-o",
+        metavar="FILE.yaml",
+        help="Settings to write, for autosam segment --config.",
+    ),
     model: Model = "mito",
     config: ConfigFile = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE[,...]",
-            help="Hold a setting at one value, or try several. May be repeated.",
-        ),
-    ] = None,
-    part: Annotated[Part, typer.Option(metavar="train|val", help="Part of DATA to tune on.")] = Part.VAL,
+    settings: list[str] | None = typer.Option(
+        None,
+        "--set",
+        metavar="KEY=VALUE[,...]",
+        help="Hold a setting at one value, or try several. May be repeated.",
+    ),
+    part: Literal["train", "val"] = typer.Option("val", metavar="train|val", help="Part of DATA to tune on."),
     device: Device = "auto",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE.yaml if it is there.")] = False,
+    overwrite: bool = typer.Option(False, "--overwrite", help="Replace FILE.yaml if it is there."),
 ) -> None:
     """Find the thresholds that suit a model and labeled images best.
 
@@ -66,7 +61,7 @@ def tune(
     from autosam.models.files.zoo import resolve_model
     from autosam.pipeline.segmenter import Segmenter
     from autosam.studies.settings import model_setups
-    from autosam.studies.tune import axes_for, check_axes, tuned_yaml, value_of
+    from autosam.studies.tune import axes_for, check_axes, tuned_yaml
     from autosam.studies.tune import tune as search
     from autosam.training.samples.load_images import load_part
 
@@ -77,50 +72,59 @@ def tune(
     (setup,) = model_setups(own.model_dump(mode="json"), config, given, [fixed])
     axes: list[Axis] = axes_for(setup.config, given, judged=segmenter.networks.region_classifier is not None)
     check_axes(setup.config, axes)
-    labeled_images = load_part(data, setup.config, part.value)
+    labeled_images = load_part(data, setup.config, part)
     ensure_folder(out.absolute().parent)
-    number = 0
     one_round = sum(len(axis.values) for axis in axes)
     with interruptible("nothing was written"), progress("tuning", one_round, "settings") as bar:
-
-        def report(key: str, value: str, tried: "Tried") -> None:
-            nonlocal number
-            number += 1
-            if not key:
-                objects = sum(int(labeled_image.labels.max(initial=0)) for labeled_image in labeled_images)
-                news(
-                    f"{len(labeled_images)} images with {objects} objects, part {part.value}; the start has "
-                    f"mean AP {tried.mean_ap:.4f}"
-                )
-            else:
-                detail(f"{key}={value}: mean AP {tried.mean_ap:.4f}")
-            bar.update(number, f"{key}={value}" if key else "")
-
+        report = _reporter(bar, labeled_images, part)
         tuned = search(segmenter, setup.config, axes, labeled_images, report=report)
     _print_result(tuned)
-    figures = ", ".join(f"{name} {before:.4f} -> {after:.4f}" for name, before, after in _figures(tuned))
     comments = [
         f"Tuned by autosam tune for the model {model}, SHA-256 {file_sha256(path)}.",
-        f"On {tuned.images} images with {tuned.objects} objects, part {part.value} of {data}: {figures}.",
+        f"On {tuned.images} images with {tuned.objects} objects, part {part} of {data}: "
+        + ", ".join(f"{name} {before:.4f} -> {after:.4f}" for name, before, after in _figures(tuned))
+        + ".",
         "Figures on the images that were tuned on are optimistic.",
     ]
     write_text(out, tuned_yaml(tuned, own, comments))
-    changed = [
-        key for key in tuned.keys if value_of(tuned.before.config, key) != value_of(tuned.after.config, key)
-    ]
-    if not changed:
+    _tell(tuned)
+    say(f"Written: {out}; use it with: autosam segment IMAGE --model {model} --config {out} -o RESULTS")
+
+
+def _reporter(
+    bar: "Bar", labeled_images: "Sequence[LabeledImage]", part: str
+) -> "Callable[[str, str, Tried], None]":
+    def report(key: str, value: str, tried: "Tried") -> None:
+        if not key:
+            objects = sum(int(labeled_image.labels.max(initial=0)) for labeled_image in labeled_images)
+            news(
+                f"{len(labeled_images)} images with {objects} objects, part {part}; the start has "
+                f"mean AP {tried.mean_ap:.4f}"
+            )
+        else:
+            detail(f"{key}={value}: mean AP {tried.mean_ap:.4f}")
+        bar.advance(f"{key}={value}" if key else "")
+
+    return report
+
+
+def _tell(tuned: "Tuned") -> None:
+    """Tell what to consider before the settings are used."""
+    from autosam.studies.tune import value_of
+
+    before, after = tuned.before.config, tuned.after.config
+    if all(value_of(before, key) == value_of(after, key) for key in tuned.keys):
         say("Nothing was better than the settings that it started with.")
-    if tuned.after.config.decode.sam and tuned.after.from_sam < FEW_FROM_SAM:
+    if after.decode.sam and tuned.after.from_sam < FEW_FROM_SAM:
         note(
-            f"with these settings {tuned.after.from_sam:.0%} of the objects have SAM's outline, the "
-            "others the generator's: thresholds such as merge.min_score drop nearly every mask, which seldom "
-            "holds on other images; lower it"
+            f"with these settings {tuned.after.from_sam:.0%} of the objects have SAM's outline, the others the "
+            "generator's: thresholds such as merge.min_score drop nearly every mask, which seldom holds on other "
+            "images; lower it"
         )
     note(
         f"these figures are of the {tuned.images} images tuned on, and so optimistic; score other images "
         "before you quote any"
     )
-    say(f"Written: {out}; use it with: autosam segment IMAGE --model {model} --config {out} -o RESULTS")
 
 
 def _figures(tuned: "Tuned") -> list[tuple[str, float, float]]:
