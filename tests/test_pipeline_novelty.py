@@ -12,7 +12,6 @@ from autosam import Segmenter
 from autosam.models.networks import Networks
 from autosam.models.statistics.novelty import NoveltyStatistics
 from autosam.prompts import Prompt
-from autosam.studies.memory import remembered
 
 
 @pytest.fixture(scope="module")
@@ -109,12 +108,3 @@ def test_nobody_asks_the_generator(sam):
 def test_the_generators_own_segmentation_has_it_too(sam):
     result = knowing(sam, colors_of(0.2, 0.3, limit=1), decode={"sam": False}).segment(noise(70, 80))
     assert result.novelty is not None
-
-
-def test_maps_from_memory_have_no_novelty(sam):
-    subject = knowing(sam, colors_of(0.25, 0, limit=0.1))
-    with remembered(subject.networks):
-        first, again = subject.segment(SPOTS), subject.segment(SPOTS)
-    assert first.novelty is not None
-    assert again.novelty is None
-    np.testing.assert_array_equal(first.labels, again.labels)

@@ -15,7 +15,9 @@ class Answers:
     def __init__(self, *labels: np.ndarray) -> None:
         self._labels = iter(labels)
 
-    def segment(self, image: np.ndarray) -> object:
+    def segment(self, image: np.ndarray, *, normalized: bool) -> object:
+        assert normalized
+
         class Segmentation:
             labels = next(self._labels)
 

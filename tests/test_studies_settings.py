@@ -5,7 +5,7 @@ import pytest
 from autosam.config import Config, load_config
 from autosam.errors import ConfigError
 from autosam.studies.axes import combinations, parse_axes
-from autosam.studies.settings import Setup, as_normalized, model_setups, trained_setups
+from autosam.studies.settings import Setup, model_setups, trained_setups
 
 OWN = load_config(overrides=["merge.min_score=0.6", "prompts.points=2", "model.sam.image_size=64"]).model_dump(
     mode="json"
@@ -60,7 +60,7 @@ def test_faults_of_all_combinations_are_one_error() -> None:
         for_training("prompts.method=distance,grid")
 
 
-def test_channels_of_a_scene_have_no_place_in_a_study() -> None:
+def test_multichannel_images_have_no_place_in_a_study() -> None:
     for setups in (for_model, for_training):
         with pytest.raises(ConfigError, match=r"^images\.combine joins .* for each image; leave it out$"):
             setups("images.combine=input,max")
@@ -93,8 +93,3 @@ def test_settings_that_belong_together_vary_as_a_section() -> None:
     assert second is not None
     assert (first.variant, first.base, first.encoder) == ("tiny", "mito", "lora")
     assert (second.variant, second.base, second.encoder) == ("vit_b", "vit_b", "lora")
-
-
-def test_scenes_are_not_clipped_again() -> None:
-    config = as_normalized(load_config(overrides=["images.low=2", "images.zoom=2"]))
-    assert (config.images.low, config.images.high, config.images.zoom) == (0, 100, 2)

@@ -12,7 +12,7 @@ from autosam.studies.axes import Axis, parse_axes
 from autosam.studies.tune import CANDIDATES, Tried, Tuned, axes_for, check_axes, tune, tuned_yaml
 
 IMAGE, LABELS = draw_ellipses((100, 150), [(20, 30, 9, 12), (50, 100, 14, 10), (80, 40, 3, 4)])
-SCENES = [LabeledImage("a/0", "a", np.repeat(IMAGE[..., None], 3, axis=2), LABELS)]
+IMAGES = [LabeledImage("a/0", "a", np.repeat(IMAGE[..., None], 3, axis=2), LABELS)]
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def test_the_better_value_is_found(segmenter: Segmenter) -> None:
         segmenter,
         start,
         parse_axes(["merge.min_size=10,60,5000", "merge.iou=0.4,0.6"]),
-        SCENES,
+        IMAGES,
         report=lambda key, value, tried: seen.append((key, value)),
     )
     assert tuned.before.mean_ap == pytest.approx(2 / 3)
@@ -45,14 +45,14 @@ def test_the_better_value_is_found(segmenter: Segmenter) -> None:
 
 def test_nothing_worse_than_the_start(segmenter: Segmenter) -> None:
     start = load_config(overrides=["merge.min_size=10"])
-    tuned = tune(segmenter, start, parse_axes(["merge.min_size=1000,5000"]), SCENES)
+    tuned = tune(segmenter, start, parse_axes(["merge.min_size=1000,5000"]), IMAGES)
     assert tuned.after == tuned.before
     assert tuned.after.config == start
 
 
 def test_of_equals_the_nearest_is_taken(segmenter: Segmenter) -> None:
     start = load_config(overrides=["merge.min_size=60"])
-    tuned = tune(segmenter, start, parse_axes(["merge.min_size=5,10,30"]), SCENES)
+    tuned = tune(segmenter, start, parse_axes(["merge.min_size=5,10,30"]), IMAGES)
     assert tuned.after.config.merge.min_size == 30
 
 
@@ -66,9 +66,9 @@ def test_images_without_objects(segmenter: Segmenter) -> None:
 
 def test_whose_outlines_the_objects_have(segmenter: Segmenter, monkeypatch: pytest.MonkeyPatch) -> None:
     start, axes = load_config(overrides=["merge.min_size=10"]), parse_axes(["merge.iou=0.4,0.6"])
-    assert tune(segmenter, start, axes, SCENES).after.from_sam == 1
+    assert tune(segmenter, start, axes, IMAGES).after.from_sam == 1
     monkeypatch.setattr(ComponentSam, "iou", 0.2)
-    tuned = tune(segmenter, start, axes, SCENES)
+    tuned = tune(segmenter, start, axes, IMAGES)
     assert (tuned.after.mean_ap, tuned.after.from_sam) == (1, 0), "the generator's regions stand in"
 
 
@@ -84,9 +84,9 @@ def test_networks_answer_once(segmenter: Segmenter) -> None:
 
     type(generator).forward = counting  # type: ignore[method-assign,assignment]
     try:
-        segmenter.segment(SCENES[0].image)
+        segmenter.segment(IMAGES[0].image)
         once = len(asked)
-        tune(segmenter, load_config(), parse_axes(["merge.min_size=5,10,20"]), SCENES)
+        tune(segmenter, load_config(), parse_axes(["merge.min_size=5,10,20"]), IMAGES)
     finally:
         type(generator).forward = plain  # type: ignore[method-assign]
     assert len(asked) == 2 * once
@@ -99,12 +99,12 @@ def test_what_is_searched() -> None:
     assert [axis.key for axis in axes_for(load_config())] == [
         key for key in by_threshold if key != "prompts.center"
     ]
-    by_judge = [key for key in CANDIDATES if key not in ("prompts.boundary", "prompts.center")]
-    assert [axis.key for axis in axes_for(centers, judged=True)] == by_judge
-    unjudged = centers.model_copy(
+    by_classifier = [key for key in CANDIDATES if key not in ("prompts.boundary", "prompts.center")]
+    assert [axis.key for axis in axes_for(centers, region_classifier=True)] == by_classifier
+    without = centers.model_copy(
         update={"prompts": centers.prompts.model_copy(update={"region_classifier": False})}
     )
-    assert [axis.key for axis in axes_for(unjudged, judged=True)] == by_threshold
+    assert [axis.key for axis in axes_for(without, region_classifier=True)] == by_threshold
     alone = load_config(overrides=["decode.sam=false"])
     assert [axis.key for axis in axes_for(alone)] == ["prompts.foreground", "prompts.boundary", "prompts.min_size"]
     grid = [axis.key for axis in axes_for(load_config(overrides=["prompts.method=grid"]))]

@@ -70,7 +70,9 @@ def tune(
     own = segmenter.config
     fixed = {axis.key: axis.values[0] for axis in given if len(axis.values) == 1}
     (setup,) = model_setups(own.model_dump(mode="json"), config, given, [fixed])
-    axes: list[Axis] = axes_for(setup.config, given, judged=segmenter.networks.region_classifier is not None)
+    axes: list[Axis] = axes_for(
+        setup.config, given, region_classifier=segmenter.networks.region_classifier is not None
+    )
     check_axes(setup.config, axes)
     labeled_images = load_part(data, setup.config, part)
     ensure_folder(out.absolute().parent)

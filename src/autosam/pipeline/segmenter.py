@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from autosam.config import Config, load_config, make_model
@@ -142,13 +143,22 @@ class Segmenter:
         masks = self.decode(view, proposals, progress=progress)
         return self.merge(view, maps, proposals, masks)
 
-    def view(self, image: Image, zoom: float | None = None, *, normalized: bool = False) -> View:
+    def view(
+        self,
+        image: Image,
+        zoom: float | None = None,
+        *,
+        normalized: bool = False,
+        predict: "Callable[[Segmenter, View], Maps] | None" = None,
+    ) -> View:
         """Normalize and zoom an image: step 1 of 5.
 
         Parameters
         ----------
         image, zoom, normalized
             See `segment`. The generator alone finds the zoom, from the objects that it is sure of.
+        predict : callable, optional
+            Gives the maps for that, in the place of `Segmenter.predict`, as one that keeps them.
 
         Raises
         ------
@@ -159,7 +169,7 @@ class Segmenter:
         view = make_view(image, settings, zoom=1.0 if zoom is None else zoom, normalized=normalized)
         asks_generator = self.config.prompts.method not in ("user", "grid")
         if zoom is None and settings.find_zoom and settings.diameter is not None and asks_generator:
-            look = self._generator_alone()._look
+            look = partial(self._generator_alone()._look, predict=predict or Segmenter.predict)
             return find_zoom.find_zoom(
                 view, look, trained=settings.diameter, zoom_tolerance=settings.zoom_tolerance
             )
@@ -286,9 +296,9 @@ class Segmenter:
         prompts = self.config.prompts.model_copy(update={"region_classifier": False})
         return self.with_settings(self.config.model_copy(update={"decode": decode, "prompts": prompts}))
 
-    def _look(self, view: View) -> tuple[View, Segmentation]:
+    def _look(self, view: View, *, predict: "Callable[[Segmenter, View], Maps]") -> tuple[View, Segmentation]:
         """Segment without SAM, and keep the maps with the view."""
-        maps = self.predict(view)
+        maps = predict(self, view)
         return replace(view, maps=maps), self.merge(view, maps, self.propose(view, maps), None)
 
     def _combine(self) -> CombineAnswers:

@@ -22,7 +22,7 @@ def score_labeled_images(segmenter: Segmenter, labeled_images: Sequence[LabeledI
     Parameters
     ----------
     segmenter : Segmenter
-        Its settings must leave intensities as they are (`as_normalized`): labeled images are normalized already.
+        The model, with the settings that are scored.
     labeled_images : sequence of LabeledImage
         At least one.
 
@@ -37,7 +37,7 @@ def score_labeled_images(segmenter: Segmenter, labeled_images: Sequence[LabeledI
     seconds = 0.0
     for one in labeled_images:
         began = time.perf_counter()
-        labels = segmenter.segment(one.image).labels
+        labels = segmenter.segment(one.image, normalized=True).labels
         seconds += time.perf_counter() - began
         sources.setdefault(one.source, []).append(evaluate_pair(labels, one.labels))
     row = _pooled([scores for listed in sources.values() for scores in listed])

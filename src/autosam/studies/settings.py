@@ -101,12 +101,6 @@ def model_setups(
     return _setups(combinations, lambda settings: load_config(overrides=settings, defaults=below))
 
 
-def as_normalized(config: Config) -> Config:
-    """Give settings for labeled images, which are normalized already: a second clipping would change them."""
-    images = config.images.model_copy(update={"low": 0.0, "high": 100.0})
-    return config.model_copy(update={"images": images})
-
-
 def _setups(combinations: Sequence[Combination], resolve: Callable[[list[str]], Config]) -> list[Setup]:
     setups: dict[Config, Setup] = {}
     faults = []

@@ -17,7 +17,7 @@ from autosam.models.networks import build_networks
 from autosam.pipeline.segmenter import Segmenter
 from autosam.studies.results import TABLE, Row, find_row, read_results, write_results
 from autosam.studies.scores import digest_of, score_labeled_images
-from autosam.studies.settings import Setup, as_normalized
+from autosam.studies.settings import Setup
 from autosam.training.loop import Progress, train
 from autosam.training.run.run_folder import CHANGEABLE, CHECKPOINT, SETTINGS, TRAIN_LOG
 from autosam.training.samples.batches import check_networks_used
@@ -141,7 +141,7 @@ class Sweep:
                 if row is not None:
                     finished[setup.name] = row
                 elif self._segmenter is not None:
-                    Segmenter(self._segmenter.networks, setup.config)
+                    self._segmenter.with_settings(setup.config)
                 else:
                     self._check_training(setup, built)
             except (ConfigError, ModelError) as error:
@@ -174,10 +174,8 @@ class Sweep:
         if self._segmenter is None:
             path, training = self._train(setup, say)
             segmenter = Segmenter.from_model(path, device=str(self._device))
-            segmenter = Segmenter(segmenter.networks, as_normalized(segmenter.config), name=str(path))
         else:
-            segmenter = self._segmenter
-            segmenter = Segmenter(segmenter.networks, as_normalized(setup.config), name=segmenter.name)
+            segmenter = self._segmenter.with_settings(setup.config)
         say(f"segmenting {len(images)} images")
         row = score_labeled_images(segmenter, images) | training
         return {key: "" if value is None else str(value) for key, value in row.items()} | {

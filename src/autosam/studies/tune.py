@@ -1,13 +1,12 @@
 """Thresholds that suit a model best: coordinate descent on the mean AP of labeled images."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import isnan, nan
 from typing import Any
 
 import numpy as np
 import yaml
-from numpy.typing import NDArray
 
 from autosam.config import Config, load_config
 from autosam.data import LabeledImage
@@ -15,8 +14,8 @@ from autosam.errors import ConfigError
 from autosam.metrics import AveragePrecision, average_precision
 from autosam.pipeline.segmenter import Segmenter
 from autosam.studies.axes import Axis
-from autosam.studies.memory import remembered
-from autosam.studies.settings import PIPELINE, as_normalized
+from autosam.studies.settings import PIPELINE
+from autosam.studies.step_cache import StepCache
 
 CANDIDATES = {
     "prompts.foreground": ("0.3", "0.4", "0.5", "0.6", "0.7", "0.8"),
@@ -40,6 +39,7 @@ class Tried:
     Attributes
     ----------
     config : Config
+        Every setting.
     ap50, ap75, mean_ap : float
         Pooled over the images; 0 without an object on either side.
     from_sam : float
@@ -78,7 +78,7 @@ class Tuned:
     objects: int
 
 
-def axes_for(config: Config, given: Sequence[Axis] = (), *, judged: bool = False) -> list[Axis]:
+def axes_for(config: Config, given: Sequence[Axis] = (), *, region_classifier: bool = False) -> list[Axis]:
     """Choose what to search.
 
     Parameters
@@ -87,9 +87,9 @@ def axes_for(config: Config, given: Sequence[Axis] = (), *, judged: bool = False
         The start.
     given : sequence of Axis
         A key with several values is searched among these, one with a single value is not searched.
-    judged : bool
-        Whether the model has a region classifier: with it, boundary and center have next to no effect, without
-        it, its own threshold has none.
+    region_classifier : bool
+        Whether the model has one: with it, the thresholds of boundary and center have next to no effect, without
+        it, that of its score has none.
 
     Returns
     -------
@@ -97,26 +97,20 @@ def axes_for(config: Config, given: Sequence[Axis] = (), *, judged: bool = False
         In the order of `CANDIDATES`, then of `given`, without what has no effect with the start's settings.
         Without SAM only the thresholds of the regions are left, without a generator only those of the masks.
     """
-    keys = list(CANDIDATES)
-    generator = config.model.generator
-    if generator is None or config.prompts.method == "grid":
-        keys = [key for key in keys if not key.startswith("prompts.") and key != "merge.fallback"]
+    channels = () if config.model.generator is None else config.model.generator.channels
+    idle = {f"prompts.{name}" for name in ("foreground", "boundary", "center") if name not in channels}
+    if region_classifier and config.prompts.region_classifier:
+        idle |= {"prompts.boundary", "prompts.center"}
     else:
-        missing = {"foreground", "boundary", "center"} - set(generator.channels)
-        keys = [key for key in keys if key.removeprefix("prompts.") not in missing]
-        if "foreground" in missing:
-            keys.remove("merge.fallback")
-    idle = (
-        {"prompts.boundary", "prompts.center"}
-        if judged and config.prompts.region_classifier
-        else {"prompts.min_region_score"}
-    )
-    keys = [key for key in keys if key not in idle]
+        idle.add("prompts.min_region_score")
+    if "foreground" not in channels or config.prompts.method == "grid":
+        idle.add("merge.fallback")
+    if not channels or config.prompts.method == "grid":
+        idle |= {key for key in CANDIDATES if key.startswith("prompts.")}
     if not config.decode.sam:
-        keys = [key for key in keys if not key.startswith("merge.")]
-    values = {key: CANDIDATES[key] for key in keys}
-    for axis in given:
-        values[axis.key] = axis.values
+        idle |= {key for key in CANDIDATES if key.startswith("merge.")}
+    values = {key: listed for key, listed in CANDIDATES.items() if key not in idle}
+    values |= {axis.key: axis.values for axis in given}
     return [Axis(key, listed) for key, listed in values.items() if len(listed) > 1]
 
 
@@ -147,8 +141,7 @@ def tune(
 
     One setting after the other takes the candidate that is best while the others stay, round after round until
     none is better: mean AP only rises, and the start's settings stay where nothing beats them. Of candidates that
-    are equally good, the nearest to the value before is taken. Networks remember their answers, so that most
-    candidates cost a fraction of a segmentation.
+    are equally good, the nearest to the value before is taken.
 
     Parameters
     ----------
@@ -164,65 +157,58 @@ def tune(
         Called for all that is scored with key, value and what it gave; first with an empty key and value for the
         start.
 
-    Returns
-    -------
-    Tuned
-
     Raises
     ------
     AutosamError
         If the images cannot be segmented with the start's settings.
     """
-    scored: dict[str, Tried] = {}
+    steps = StepCache(segmenter, [one.image for one in labeled_images])
+    scored: dict[Config, Tried] = {}
 
-    def score(config: Config) -> Tried:
-        key = config.model_dump_json()
-        if key not in scored:
-            candidate = Segmenter(segmenter.networks, as_normalized(config))
-            prompt_of: list[NDArray[np.int64]] = []
-            parts: list[AveragePrecision] = []
-            for labeled_image in labeled_images:
-                found = candidate.segment(labeled_image.image)
-                prompt_of.append(found.prompt_of)
-                parts.append(average_precision(found.labels, labeled_image.labels))
-            pooled, answered = AveragePrecision.pooled(parts), np.concatenate(prompt_of) >= 0
-            scored[key] = Tried(
-                config,
-                ap50=_defined(pooled.at(0.5)),
-                ap75=_defined(pooled.at(0.75)),
-                mean_ap=_defined(pooled.mean),
-                from_sam=float(answered.mean()) if answered.size else nan,
-            )
-        return scored[key]
+    def score(config: Config, key: str = "", value: str = "") -> Tried:
+        if config not in scored:
+            scored[config] = _score(steps, config, labeled_images)
+            if report is not None:
+                report(key, value, scored[config])
+        return scored[config]
 
-    with remembered(segmenter.networks):
-        before = best = score(start)
-        if report is not None:
-            report("", "", before)
-        risen = True
-        while risen:
-            risen = False
-            for axis in axes:
-                here = best
-                for value in _nearest_first(axis.values, value_of(here.config, axis.key)):
-                    try:
-                        config = _with(here.config, axis.key, value)
-                    except ConfigError:
-                        # It went with the start, and does not go with what is better than that.
-                        continue
-                    known = len(scored)
-                    tried = score(config)
-                    if report is not None and len(scored) > known:
-                        report(axis.key, value, tried)
-                    if tried.mean_ap > best.mean_ap:
-                        best, risen = tried, True
+    before = best = score(start)
+    risen = True
+    while risen:
+        risen = False
+        for axis in axes:
+            here = best.config
+            for value in _nearest_first(axis.values, value_of(here, axis.key)):
+                try:
+                    config = _with(here, axis.key, value)
+                except ConfigError:
+                    # It went with the start, and does not go with what is better than that.
+                    continue
+                tried = score(config, axis.key, value)
+                if tried.mean_ap > best.mean_ap:
+                    best, risen = tried, True
     return Tuned(
         before,
         best,
         tuple(axis.key for axis in axes),
         tried=len(scored),
         images=len(labeled_images),
-        objects=sum(int(labeled_image.labels.max(initial=0)) for labeled_image in labeled_images),
+        objects=sum(int(one.labels.max(initial=0)) for one in labeled_images),
+    )
+
+
+def _score(steps: StepCache, config: Config, labeled_images: Sequence[LabeledImage]) -> Tried:
+    found = [steps.segment(index, config) for index in range(len(labeled_images))]
+    pooled = AveragePrecision.pooled(
+        [average_precision(one.labels, true.labels) for one, true in zip(found, labeled_images, strict=True)]
+    )
+    answered = np.concatenate([one.prompt_of for one in found]) >= 0
+    return Tried(
+        config,
+        ap50=_defined(pooled.at(0.5)),
+        ap75=_defined(pooled.at(0.75)),
+        mean_ap=_defined(pooled.mean),
+        from_sam=float(answered.mean()) if answered.size else nan,
     )
 
 
@@ -232,8 +218,9 @@ def tuned_yaml(tuned: Tuned, own: Config, comments: Sequence[str]) -> str:
     Parameters
     ----------
     tuned : Tuned
+        What was found.
     own : Config
-        The settings that the model brings: with it, the file gives what was found again.
+        The settings that the model brings: over them, the file gives the settings that were found.
     comments : sequence of str
         Lines above the settings.
 
@@ -275,8 +262,7 @@ def _nearest_first(values: Sequence[str], now: Any) -> list[str]:
 
 
 def _with(config: Config, key: str, value: str) -> Config:
-    defaults: Mapping[str, Any] = config.model_dump(mode="json")
-    return load_config(overrides=[f"{key}={value}"], defaults=defaults)
+    return load_config(overrides=[f"{key}={value}"], defaults=config.model_dump(mode="json"))
 
 
 def _defined(score: float) -> float:

@@ -1,0 +1,95 @@
+"""Segmentations with changing settings, of which only what a change touches is computed again."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import is_dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autosam.config import Config
+from autosam.instances import MaskCrop
+from autosam.pipeline.probability_maps import Maps
+from autosam.pipeline.propose import Proposals
+from autosam.pipeline.segmentation import Segmentation
+from autosam.pipeline.segmenter import Segmenter
+from autosam.pipeline.view import View
+
+LIMIT = 2**31
+"""Most bytes of results that are kept in memory; the longest unused ones go first."""
+
+Result = TypeVar("Result")
+Asked = tuple[float, Proposals, list[MaskCrop] | None]
+"""The zoom of an image, what SAM was asked, and its masks."""
+
+
+class StepCache:
+    """Segments the same images again and again, and keeps the results of the steps.
+
+    After a change of ``merge`` only the last step is computed again. After one of ``prompts``, or of a part of
+    ``decode`` that only SAM reads, the maps stay.
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+        The model; its own settings are not used.
+    images : sequence of ndarray of uint8, shape (H, W, 3)
+        Normalized, as those of a `LabeledImage`.
+    limit : int
+        Most bytes of results that are kept.
+
+    Attributes
+    ----------
+    held : int
+        Bytes of the results that are kept now.
+    """
+
+    def __init__(self, segmenter: Segmenter, images: Sequence[NDArray[np.uint8]], *, limit: int = LIMIT) -> None:
+        self._segmenter, self._images, self._limit = segmenter, images, limit
+        self._kept: OrderedDict[object, Any] = OrderedDict()
+        self.held = 0
+
+    def segment(self, index: int, config: Config) -> Segmentation:
+        """Segment an image as `Segmenter.segment` does, with these settings."""
+        segmenter, image = self._segmenter.with_settings(config), self._images[index]
+        asked = (index, config.images, config.tiles, config.prompts, config.decode)
+        zoom, proposals, masks = self._keep(asked, lambda: self._ask(index, segmenter))
+        view = self._keep((index, config.images, zoom), lambda: segmenter.view(image, zoom=zoom, normalized=True))
+        return segmenter.merge(view, self._predict(index, segmenter, view), proposals, masks)
+
+    def _ask(self, index: int, segmenter: Segmenter) -> Asked:
+        predict = partial(self._predict, index)
+        view = segmenter.view(self._images[index], normalized=True, predict=predict)
+        proposals = segmenter.propose(view, predict(segmenter, view))
+        return view.zoom, proposals, segmenter.decode(view, proposals)
+
+    def _predict(self, index: int, segmenter: Segmenter, view: View) -> Maps:
+        images, tiles, decode = segmenter.config.images, segmenter.config.tiles, segmenter.config.decode
+        how = (tiles, decode.flips, decode.zooms, decode.precision, segmenter.config.prompts.method)
+        return self._keep((index, images, view.zoom, how), lambda: segmenter.predict(view))
+
+    def _keep(self, key: object, compute: Callable[[], Result]) -> Result:
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            known: Result = self._kept[key]
+            return known
+        result = compute()
+        self._kept[key] = result
+        self.held += _size(result)
+        while self.held > self._limit:
+            _, oldest = self._kept.popitem(last=False)
+            self.held -= _size(oldest)
+        return result
+
+
+def _size(result: Any) -> int:
+    """Count the bytes of the arrays in a result."""
+    if isinstance(result, np.ndarray):
+        return result.nbytes
+    if is_dataclass(result):
+        return sum(_size(getattr(result, name)) for name in result.__dataclass_fields__)
+    if isinstance(result, dict):
+        return sum(map(_size, result.values()))
+    return sum(map(_size, result)) if isinstance(result, list | tuple) else 0
