@@ -27,7 +27,7 @@ def draw_scores(
     pairs, scored, summaries : dict
         Files and results by prediction.
     truth_size, pred_size : int, optional
-        As in `score_files`.
+        As in `score_predictions`.
 
     Raises
     ------

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autosam.errors import InputError
+from autosam.evaluation.label_sources import without_suffix
 from autosam.evaluation.pairing import Pair
 from autosam.evaluation.volumes import LabelRef, contingency_of_volumes, open_labels
 from autosam.images.source import split_dataset
@@ -48,21 +49,21 @@ class FileScores:
     notes: list[str]
 
 
-def score_files(
-    pairs: Sequence[Pair],
+def score_predictions(
+    pairs: Mapping[str, Sequence[Pair]],
     *,
     protocol: Protocol,
     truth_size: int | None = None,
     pred_size: int | None = None,
     ranking: Ranking = "auto",
     progress: Callable[[float, int], None] | None = None,
-) -> FileScores:
-    """Score every pair; volumes of more than 2^26 voxels are read block by block.
+) -> dict[str, FileScores]:
+    """Score every pair of every prediction; volumes of more than 2^26 voxels are read block by block.
 
     Parameters
     ----------
-    pairs : sequence of Pair
-        From `pair_files`.
+    pairs : mapping of str to sequence of Pair
+        By the name of the prediction.
     protocol : Protocol
         Which definitions the scores follow.
     truth_size, pred_size : int, optional
@@ -72,42 +73,68 @@ def score_files(
         What ranks predictions where the protocol asks for it: the scores in ``NAME_instances.csv`` beside the
         labels, the number of voxels, or the table where every prediction has one.
     progress : callable, optional
-        Called with the pairs that are done, in parts of one, and their number.
+        Called with the pairs of all predictions that are done, in parts of one, and their number.
 
     Returns
     -------
-    FileScores
-        Scores in the order of the pairs, and notes.
+    dict of str to FileScores
+        By the name of the prediction; scores in the order of the pairs.
 
     Raises
     ------
     InputError
-        One error that names every pair that cannot be compared, and why.
+        One error that names every pair of every prediction that cannot be compared, and why.
     """
-    use_table, notes = _choose_ranking(pairs, protocol, ranking)
+    total = sum(len(listed) for listed in pairs.values())
+    before = 0
+
+    def show(done: float) -> None:
+        if progress is not None:
+            progress(before + done, total)
+
+    found: dict[str, FileScores] = {}
+    faults = []
+    for name, listed in pairs.items():
+        try:
+            found[name] = _score_pairs(listed, protocol, (truth_size, pred_size), ranking, show)
+        except InputError as error:
+            faults.append(f"{name}: {error}" if len(pairs) > 1 else str(error))
+        before += len(listed)
+    if faults:
+        raise InputError("; ".join(faults))
+    return found
+
+
+def _score_pairs(
+    pairs: Sequence[Pair],
+    protocol: Protocol,
+    min_sizes: tuple[int | None, int | None],
+    ranking: Ranking,
+    show: Callable[[float], None],
+) -> FileScores:
+    tables, notes = _choose_ranking(pairs, protocol, ranking)
     scores: list[Scores] = []
     faults, sizes, ious = [], [np.empty(0, np.int64)], [np.empty(0)]
-    semantic = {"truth": 0, "prediction": 0}
-    for number, pair in enumerate(pairs):
+    semantic = np.zeros(2, np.int64)
+    for number, (pair, instances) in enumerate(zip(pairs, tables, strict=True)):
         try:
-            table, masks = _table_of(pair, truth_size, pred_size, number, len(pairs), progress)
-            path = instances_table(pair.pred) if use_table else None
-            confidence = read_scores(path) if path is not None else None
+            table, masks = _table_of(pair, min_sizes, number, show)
+            confidence = read_scores(instances) if instances is not None else None
             scores.append(evaluate_pair(table=table, protocol=protocol, scores=confidence))
         except InputError as error:
             faults.append(f"{pair.name}: {error}")
             continue
         sizes.append(table.truth_sizes)
         ious.append(best_ious(table))
-        semantic["truth"] += masks[0]
-        semantic["prediction"] += masks[1]
-        if progress is not None:
-            progress(number + 1, len(pairs))
+        semantic += masks
+        show(number + 1)
     if faults:
         raise InputError(f"{len(faults)} of {len(pairs)} images cannot be compared: {'; '.join(faults)}")
     notes += [
         f"{count} {side} file(s) hold one id alone, like a semantic mask; {option} makes instances of it"
-        for (side, count), option in zip(semantic.items(), ("--components", "--pred-components"), strict=True)
+        for count, side, option in zip(
+            semantic, ("truth", "prediction"), ("--components", "--pred-components"), strict=True
+        )
         if count
     ]
     return FileScores(scores, np.concatenate(sizes), np.concatenate(ious), notes)
@@ -118,8 +145,7 @@ def instances_table(pred: LabelRef) -> Path | None:
     if not isinstance(pred, str):
         return None
     path = split_dataset(pred)[0]
-    stem = path.name.split(".")[0] if path.name.lower().endswith((".ome.tif", ".ome.tiff")) else path.stem
-    table = path.with_name(f"{stem.removesuffix('_labels')}_instances.csv")
+    table = path.with_name(f"{without_suffix(path.name).removesuffix('_labels')}_instances.csv")
     return table if table.is_file() else None
 
 
@@ -142,103 +168,44 @@ def read_scores(path: Path) -> dict[int, float]:
         raise InputError(f"{path} has a row without id or score ({error}): wanted numbers in both") from error
 
 
-def _choose_ranking(pairs: Sequence[Pair], protocol: Protocol, ranking: Ranking) -> tuple[bool, list[str]]:
+def _choose_ranking(
+    pairs: Sequence[Pair], protocol: Protocol, ranking: Ranking
+) -> tuple[list[Path | None], list[str]]:
+    """Return the table that ranks the predictions of each pair, None for their size, and a note that says so."""
+    by_size: list[Path | None] = [None] * len(pairs)
     if not protocol.ranked:
-        return False, []
-    lacking = [pair.name for pair in pairs if instances_table(pair.pred) is None]
+        return by_size, []
+    tables = [instances_table(pair.pred) for pair in pairs]
+    lacking = [pair.name for pair, table in zip(pairs, tables, strict=True) if table is None]
     if ranking == "table" and lacking:
         raise InputError(
             f"no table of scores NAME_instances.csv beside the labels of {', '.join(lacking)}: "
             "add them, or rank by --scores size"
         )
-    use_table = ranking != "size" and not lacking
-    by = "the scores in their tables of instances" if use_table else "their number of voxels"
-    return use_table, [f"predictions are ranked by {by}"]
+    if ranking == "size" or lacking:
+        return by_size, ["predictions are ranked by their number of voxels"]
+    return tables, ["predictions are ranked by the scores in their tables of instances"]
 
 
 def _table_of(
-    pair: Pair,
-    truth_size: int | None,
-    pred_size: int | None,
-    number: int,
-    total: int,
-    progress: Callable[[float, int], None] | None,
+    pair: Pair, min_sizes: tuple[int | None, int | None], number: int, show: Callable[[float], None]
 ) -> tuple[ContingencyTable, tuple[bool, bool]]:
-    """Return the table of a pair, and whether truth and prediction look like semantic masks."""
+    """Return the table of a pair, and whether truth and prediction look like semantic masks.
 
-    def show(done: int, of: int) -> None:
-        if progress is not None:
-            progress(number + done / of, total)
-
+    ``min_sizes`` are the smallest components of truth and prediction, or None where labels are instances already.
+    """
     with open_labels(pair.pred) as pred, open_labels(pair.truth) as truth:
         check_shapes(pred.shape, truth.shape)
-        if truth_size is pred_size is None and prod(truth.shape) > IN_MEMORY_VOXELS:
-            table = contingency_of_volumes(pred, truth, progress=show)
+        if min_sizes == (None, None) and prod(truth.shape) > IN_MEMORY_VOXELS:
+            table = contingency_of_volumes(pred, truth, progress=lambda done, of: show(number + done / of))
             return table, (table.truth_ids.tolist() == [255], table.pred_ids.tolist() == [255])
-        whole: list[NDArray[Any]] = []
-        masks = []
-        for side, size in ((truth, truth_size), (pred, pred_size)):
-            labels = side.whole()
-            masks.append(size is None and looks_semantic(labels))
-            whole.append(labels if size is None else components(labels, min_size=size))
-        return contingency_table(whole[1], whole[0]), (masks[0], masks[1])
+        true, predicted = truth.whole(), pred.whole()
+        masks = (min_sizes[0] is None and looks_semantic(true), min_sizes[1] is None and looks_semantic(predicted))
+        return contingency_table(_instances(predicted, min_sizes[1]), _instances(true, min_sizes[0])), masks
 
 
-def score_predictions(
-    pairs: Mapping[str, Sequence[Pair]],
-    *,
-    protocol: Protocol,
-    truth_size: int | None = None,
-    pred_size: int | None = None,
-    ranking: Ranking = "auto",
-    progress: Callable[[float, int], None] | None = None,
-) -> dict[str, FileScores]:
-    """Score several predictions, each as `score_files` does; the parameters are the same.
-
-    Parameters
-    ----------
-    pairs : mapping of str to sequence of Pair
-        By the name of the prediction.
-    protocol, truth_size, pred_size, ranking
-        Those of `score_files`.
-    progress : callable, optional
-        Called with the pairs of all predictions that are done, in parts of one, and their number.
-
-    Returns
-    -------
-    dict of str to FileScores
-        By the name of the prediction.
-
-    Raises
-    ------
-    InputError
-        One error that names every pair of every prediction that cannot be compared, and why.
-    """
-    total = sum(len(listed) for listed in pairs.values())
-    before = 0
-
-    def show(done: float, _: int) -> None:
-        if progress is not None:
-            progress(before + done, total)
-
-    found: dict[str, FileScores] = {}
-    faults = []
-    for name, listed in pairs.items():
-        try:
-            found[name] = score_files(
-                listed,
-                protocol=protocol,
-                truth_size=truth_size,
-                pred_size=pred_size,
-                ranking=ranking,
-                progress=show,
-            )
-        except InputError as error:
-            faults.append(f"{name}: {error}" if len(pairs) > 1 else str(error))
-        before += len(listed)
-    if faults:
-        raise InputError("; ".join(faults))
-    return found
+def _instances(labels: NDArray[Any], size: int | None) -> NDArray[Any]:
+    return labels if size is None else components(labels, min_size=size)
 
 
 def middle_slice(
@@ -249,9 +216,9 @@ def middle_slice(
     Parameters
     ----------
     pair : Pair
-        Files of equal shapes.
+        Labels of equal shapes.
     truth_size, pred_size : int, optional
-        As in `score_files`; the components are those of the slice.
+        As in `score_predictions`; the components are those of the slice.
 
     Returns
     -------
@@ -269,9 +236,6 @@ def middle_slice(
         middle = truth.shape[0] // 2
         first = slice(middle, middle + 1) if len(truth.shape) == 3 else slice(0, truth.shape[0])
         region = (first, *(slice(0, n) for n in truth.shape[1:]))
-        found = []
-        for side, size in ((pred, pred_size), (truth, truth_size)):
-            labels = side.read(region).reshape(truth.shape[-2:])
-            found.append(labels if size is None else components(labels, min_size=size))
+        predicted, true = (side.read(region).reshape(truth.shape[-2:]) for side in (pred, truth))
     where = f", slice {middle} of {truth.shape[0]}" if len(truth.shape) == 3 else ""
-    return found[0], found[1], where
+    return _instances(predicted, pred_size), _instances(true, truth_size), where

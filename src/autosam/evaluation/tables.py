@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import isnan
 from pathlib import Path
 from typing import Any
@@ -95,18 +95,20 @@ def write_results(
     columns = list(summary.rows[0])
     if differences:
         name, columns = "comparison", ["prediction", "kind", "image", *columns]
-        rows = [row for place, found in summaries.items() for row in csv_rows(found, place)]
+        rows = [[place, *row] for place, found in summaries.items() for row in _rows(found)]
         for place, intervals in differences.items():
-            rows += _difference_rows(place, f"minus {first}", intervals)
-        document["predictions"] = {place: document_of(found) for place, found in summaries.items()}
+            rows += [
+                [place, *row] for row in _interval_rows("difference", f"minus {first}", intervals, limits=True)
+            ]
+        document["predictions"] = {place: _document(found) for place, found in summaries.items()}
         document["differences_from"] = first
         document["differences"] = {
-            place: {c: {"value": i.value, "low": i.low, "high": i.high} for c, i in intervals.items()}
+            place: {column: asdict(interval) for column, interval in intervals.items()}
             for place, intervals in differences.items()
         }
     else:
-        name, columns, rows = "evaluation", ["kind", "image", *columns], csv_rows(summary)
-        document |= document_of(summary)
+        name, columns, rows = "evaluation", ["kind", "image", *columns], _rows(summary)
+        document |= _document(summary)
     table, record = folder / f"{name}.csv", folder / f"{name}.json"
     ensure_folder(folder)
     write_text(table, csv_text(columns, rows))
@@ -114,40 +116,27 @@ def write_results(
     return table, record
 
 
-def _difference_rows(place: str, image: str, intervals: Mapping[str, Interval]) -> list[list[str]]:
-    found = intervals.values()
-    return [
-        [place, "difference", image, *(format_number(i.value) for i in found)],
-        [place, "difference_low", image, *(format_number(i.low) for i in found)],
-        [place, "difference_high", image, *(format_number(i.high) for i in found)],
+def _rows(summary: Summary) -> list[list[str]]:
+    """Return the rows of the CSV file, kind and image first."""
+    rows = [
+        ["image", name, *map(format_number, row.values())]
+        for name, row in zip(summary.names, summary.rows, strict=True)
     ]
-
-
-def csv_rows(summary: Summary, label: str = "") -> list[list[str]]:
-    """Return the rows of the CSV file, kind and image first, after a label where one is given."""
     images = count_of(len(summary.names))
-    listed: list[tuple[str, str, Mapping[str, float]]] = [
-        ("image", name, row) for name, row in zip(summary.names, summary.rows, strict=True)
-    ]
-    for kind, row in (("pooled", summary.pooled), ("mean", summary.mean)):
-        listed.append((kind, images, {c: i.value for c, i in row.items()}))
-        if summary.has_intervals:
-            listed.append((f"{kind}_low", images, {c: i.low for c, i in row.items()}))
-            listed.append((f"{kind}_high", images, {c: i.high for c, i in row.items()}))
-    lead = [label] if label else []
-    return [[*lead, kind, name, *map(format_number, row.values())] for kind, name, row in listed]
+    for kind, intervals in (("pooled", summary.pooled), ("mean", summary.mean)):
+        rows += _interval_rows(kind, images, intervals, limits=summary.has_intervals)
+    return rows
 
 
-def csv_text(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a CSV file as text."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return text.getvalue()
+def _interval_rows(kind: str, images: str, intervals: Mapping[str, Interval], *, limits: bool) -> list[list[str]]:
+    rows = [[kind, images, *(format_number(i.value) for i in intervals.values())]]
+    if limits:
+        rows.append([f"{kind}_low", images, *(format_number(i.low) for i in intervals.values())])
+        rows.append([f"{kind}_high", images, *(format_number(i.high) for i in intervals.values())])
+    return rows
 
 
-def document_of(summary: Summary) -> dict[str, Any]:
+def _document(summary: Summary) -> dict[str, Any]:
     """Return the results for JSON; NaN still in them (`null_for_nan`)."""
     found: dict[str, Any] = {
         "images": [{"image": name, **row} for name, row in zip(summary.names, summary.rows, strict=True)],
@@ -163,6 +152,15 @@ def document_of(summary: Summary) -> dict[str, Any]:
             for kind, row in (("pooled", summary.pooled), ("mean", summary.mean))
         }
     return found
+
+
+def csv_text(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a CSV file as text."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def null_for_nan(value: Any) -> Any:
