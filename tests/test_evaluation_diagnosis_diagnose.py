@@ -33,7 +33,7 @@ def diagnosed(tmp_path, monkeypatch):
 
     def diagnose(*overrides):
         write_run(images, tmp_path / "out", *overrides)
-        pairs = pair_labels(find_labels(str(tmp_path / "out")), find_labels(str(truth)))
+        pairs, _ = pair_labels(find_labels(str(tmp_path / "out")), find_labels(str(truth)))
         run = open_run(tmp_path / "out")
         return run, diagnose_run(run, pairs)
 
@@ -150,7 +150,7 @@ def test_a_grid_has_no_generator_to_compare_with(diagnosed):
 def test_labels_that_were_changed_are_noticed(diagnosed, tmp_path):
     diagnosed()
     write_labels(tmp_path / "out" / "a_labels.tif", np.zeros((64, 96), dtype=np.int32))
-    pairs = pair_labels(find_labels(str(tmp_path / "out")), find_labels(str(tmp_path / "truth")))
+    pairs, _ = pair_labels(find_labels(str(tmp_path / "out")), find_labels(str(tmp_path / "truth")))
     found = diagnose_run(open_run(tmp_path / "out"), pairs)
     assert [image.reproduced for image in found.images] == [False, True]
     assert [stage.value for stage in found.images[0].stages.stages] == STAGES
@@ -159,7 +159,7 @@ def test_labels_that_were_changed_are_noticed(diagnosed, tmp_path):
 def test_a_truth_of_another_size(diagnosed, tmp_path):
     diagnosed()
     write_labels(tmp_path / "truth" / "a.png", np.zeros((64, 95), dtype=np.int32))
-    pairs = pair_labels(find_labels(str(tmp_path / "out")), find_labels(str(tmp_path / "truth")))
+    pairs, _ = pair_labels(find_labels(str(tmp_path / "out")), find_labels(str(tmp_path / "truth")))
     with pytest.raises(InputError, match="the truth"):
         diagnose_run(open_run(tmp_path / "out"), pairs)
 
@@ -168,7 +168,7 @@ def test_no_truth_at_all(diagnosed, tmp_path):
     diagnosed()
     for name in ("a", "b"):
         write_labels(tmp_path / "truth" / f"{name}.png", np.zeros((64, 96), dtype=np.int32))
-    pairs = pair_labels(find_labels(str(tmp_path / "out")), find_labels(str(tmp_path / "truth")))
+    pairs, _ = pair_labels(find_labels(str(tmp_path / "out")), find_labels(str(tmp_path / "truth")))
     found = diagnose_run(open_run(tmp_path / "out"), pairs)
     assert sum(count_stages(found.images).values()) == 0
     assert count_false(found.images)[Stage.DETECTION] == 4

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from autosam.evaluation.diagnosis import Fault, Stage
+from autosam.evaluation.diagnosis import Stage
 from autosam.evaluation.diagnosis.draw import (
-    BASIN,
     COLORS,
     MASK,
+    REGION,
     RESULT,
     SIDE,
     TRUTH,
@@ -27,10 +27,7 @@ def example(stage: Stage = Stage.MASK, shape: tuple[int, int] = (50, 100)) -> Ex
         number=7,
         size=100,
         stage=stage,
-        fault=Fault.PART if stage is Stage.PROMPT else None,
-        region_iou=0.1,
-        mask_iou=0.2,
-        label_iou=0.3,
+        lines=("prompt: part", "a, object 7, 100 px"),
         picture=np.full((*shape, 3), 90, dtype=np.uint8),
         truth=truth,
         mask=mask,
@@ -51,8 +48,8 @@ def test_an_example_is_drawn_twice():
     drawn = draw_example(example())
     left, right = drawn[:, :SIDE], drawn[:, -SIDE:]
     assert drawn.shape[0] == SIDE // 2
-    assert [shows(left, color) for color in (TRUTH, BASIN, MASK, RESULT)] == [True, False, False, False]
-    assert [shows(right, color) for color in (TRUTH, BASIN, MASK, RESULT)] == [False, True, True, True]
+    assert [shows(left, color) for color in (TRUTH, REGION, MASK, RESULT)] == [True, False, False, False]
+    assert [shows(right, color) for color in (TRUTH, REGION, MASK, RESULT)] == [False, True, True, True]
     # The truth's outline, not its inside; 1.5 pixels for each
     assert (left[15, 15] == 90).all()
     assert (left[7, 10] == TRUTH).all()

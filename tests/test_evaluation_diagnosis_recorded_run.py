@@ -90,10 +90,10 @@ def test_a_damaged_record(made, content):
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"options__prompts_sha256": "ab"}, "used prompts of a person"),
-        ({"settings__prompts__method": "user"}, "used prompts of a person"),
+        ({"options__prompts_sha256": "ab"}, "used user prompts"),
+        ({"settings__prompts__method": "user"}, "used user prompts"),
         ({"options__oracle_mask_sha256": "ab"}, "used the truth to choose masks"),
-        ({"options__channels": "all"}, "used several channels of a scene"),
+        ({"options__channels": "all"}, "used several channels of one image"),
     ],
 )
 def test_runs_with_help_from_outside(made, values, words):

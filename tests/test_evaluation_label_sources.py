@@ -23,7 +23,10 @@ def stack(*, single=False):
 
 
 def pair(pred, truth, **options):
-    return pair_labels(*(find_labels(s) if isinstance(s, str) else s for s in (pred, truth)), **options)
+    pairs, missing = pair_labels(*(find_labels(s) if isinstance(s, str) else s for s in (pred, truth)), **options)
+    if missing:
+        raise InputError("; ".join(missing))
+    return pairs
 
 
 def touch(folder, *names):
@@ -54,7 +57,7 @@ def test_a_volume_is_whole_where_the_other_side_has_its_name(tmp_path):
     with pytest.raises(InputError, match="no truth for mine in store"):
         pair(touch(tmp_path / "m", "mine.tif") + "/mine.tif", stack())
     lacking = touch(tmp_path / "x", "v0.tif", "w.tif", "x.tif")
-    with pytest.raises(InputError, match=r"^no prediction for v1 in .*; no truth for x in store: "):
+    with pytest.raises(InputError, match=r"^no prediction for v1 in .*; no truth for x in store$"):
         pair(lacking, stack())
 
 

@@ -1,15 +1,20 @@
 import json
 
+import numpy as np
 import pytest
 
 from autosam.errors import InputError
 from autosam.evaluation.find_labels import find_labels
 from autosam.evaluation.lists import read_stems
-from autosam.evaluation.pairing import Pair, pair_labels
+from autosam.evaluation.pairing import Pair, pair_labels, pair_predictions
+from autosam.images import write_labels
 
 
 def pair(pred, truth, **options):
-    return pair_labels(find_labels(pred), find_labels(truth), **options)
+    pairs, missing = pair_labels(find_labels(pred), find_labels(truth), **options)
+    if missing:
+        raise InputError("; ".join(missing))
+    return pairs
 
 
 def touch(folder, *names):
@@ -45,8 +50,10 @@ def test_of_an_output_folder_only_the_labels_count(tmp_path):
 def test_every_missing_partner_is_named_at_once(tmp_path):
     pred = touch(tmp_path / "p", "a.png", "x.png", "y.png")
     truth = touch(tmp_path / "t", "a.png", "b.png", "c.png")
+    for folder in (pred, truth):
+        write_labels(f"{folder}/a.png", np.ones((2, 2), int))
     with pytest.raises(InputError) as error:
-        pair(pred, truth)
+        pair_predictions([pred], truth)
     assert str(error.value) == (
         f"no prediction for b, c in {pred}; no truth for x, y in {truth}: "
         "add the files, or give --list with the stems that are to be compared"

@@ -19,7 +19,9 @@ class Pair:
     truth: LabelRef
 
 
-def pair_labels(pred: LabelSource, truth: LabelSource, *, stems: Sequence[str] | None = None) -> list[Pair]:
+def pair_labels(
+    pred: LabelSource, truth: LabelSource, *, stems: Sequence[str] | None = None
+) -> tuple[list[Pair], list[str]]:
     """Pair the labels of two sources by name.
 
     Two single files are a pair whatever their names; one single file is compared with the labels of its stem
@@ -34,18 +36,35 @@ def pair_labels(pred: LabelSource, truth: LabelSource, *, stems: Sequence[str] |
 
     Returns
     -------
-    list of Pair
-        Sorted by name.
+    pairs : list of Pair
+        Those that there are, sorted by name.
+    missing : list of str
+        Who has no partner.
 
     Raises
     ------
     InputError
-        If partners are missing: every missing one is named.
+        If two files have one name in the other source.
     """
-    pairs, faults = _pair(pred, truth, stems)
-    if faults:
-        raise InputError(_missing(faults))
-    return pairs
+    as_name = next((source.as_name for source in (pred, truth) if source.as_name is not str), str)
+    pred, truth = (
+        replace(source, slices=_renamed(source.slices, as_name), volumes=_renamed(source.volumes, as_name))
+        for source in (pred, truth)
+    )
+    preds, truths = _side(pred, truth), _side(truth, pred)
+    if stems is None:
+        alone = [side for side, source in ((preds, pred), (truths, truth)) if source.single and len(side) == 1]
+        if len(alone) == 2:
+            return [Pair(next(iter(preds)), *preds.values(), *truths.values())], []
+        wanted = sorted(alone[0] if alone else preds.keys() | truths.keys())
+    else:
+        wanted = sorted({as_name(stem) for stem in stems})
+    faults = [
+        f"{what} for {', '.join(missing)} in {source.name}"
+        for what, source, side in (("no prediction", pred, preds), ("no truth", truth, truths))
+        if (missing := [name for name in wanted if name not in side])
+    ]
+    return [Pair(name, preds[name], truths[name]) for name in wanted if name in preds and name in truths], faults
 
 
 def pair_predictions(
@@ -56,14 +75,7 @@ def pair_predictions(
     Where a partner is missing, the pairs that there are get looked at too: sizes that differ and files that cannot
     be opened are named in the same error.
 
-    Parameters
-    ----------
-    preds : sequence of str
-        As `find_labels` takes them.
-    truth : str
-        The truth of all.
-    stems : sequence of str, optional
-        Compare these alone.
+    Parameters are those of `find_labels` and `pair_labels`.
 
     Returns
     -------
@@ -89,7 +101,7 @@ def pair_predictions(
     for place in preds if truth in found else ():
         if place in found:
             try:
-                pairs[place], lacking = _pair(found[place], found[truth], stems)
+                pairs[place], lacking = pair_labels(found[place], found[truth], stems=stems)
             except InputError as error:
                 faults.append(str(error))
             else:
@@ -101,29 +113,6 @@ def pair_predictions(
         raise InputError("; ".join(dict.fromkeys(faults)))
     _refuse_different_truths(pairs)
     return pairs, [note for source in found.values() for note in source.notes]
-
-
-def _pair(pred: LabelSource, truth: LabelSource, stems: Sequence[str] | None) -> tuple[list[Pair], list[str]]:
-    """Return the pairs that there are, and who has no partner."""
-    as_name = next((source.as_name for source in (pred, truth) if source.as_name is not str), str)
-    pred, truth = (
-        replace(source, slices=_renamed(source.slices, as_name), volumes=_renamed(source.volumes, as_name))
-        for source in (pred, truth)
-    )
-    preds, truths = _side(pred, truth), _side(truth, pred)
-    if stems is None:
-        alone = [side for side, source in ((preds, pred), (truths, truth)) if source.single and len(side) == 1]
-        if len(alone) == 2:
-            return [Pair(next(iter(preds)), *preds.values(), *truths.values())], []
-        wanted = sorted(alone[0] if alone else preds.keys() | truths.keys())
-    else:
-        wanted = sorted({as_name(stem) for stem in stems})
-    faults = [
-        f"{what} for {', '.join(missing)} in {source.name}"
-        for what, source, side in (("no prediction", pred, preds), ("no truth", truth, truths))
-        if (missing := [name for name in wanted if name not in side])
-    ]
-    return [Pair(name, preds[name], truths[name]) for name in wanted if name in preds and name in truths], faults
 
 
 def _side(source: LabelSource, other: LabelSource) -> Mapping[str, LabelRef]:

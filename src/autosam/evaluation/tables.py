@@ -21,8 +21,6 @@ class Summary:
 
     Attributes
     ----------
-    names : list of str
-        Of the images.
     rows : list of dict
         Scores by column, one row per image.
     pool : Scores
@@ -79,11 +77,6 @@ def write_results(
         By prediction.
     differences : mapping of str to mapping of str to Interval
         From the first prediction, by prediction and column; empty for one prediction.
-
-    Returns
-    -------
-    tuple of two Path
-        The files.
 
     Raises
     ------

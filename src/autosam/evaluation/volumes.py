@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import product
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -141,21 +142,14 @@ def contingency_of_volumes(
     block_voxels: int = BLOCK_VOXELS,
     progress: Callable[[int, int], None] | None = None,
 ) -> ContingencyTable:
-    """Fill the contingency table of two volumes block by block.
+    """Fill the contingency table of two volumes of equal shapes block by block.
 
     Parameters
     ----------
-    pred, truth : LabelVolume
-        Of equal shapes.
     block_voxels : int
         Voxels of each side that are in memory at a time, as far as the chunks on disk allow.
     progress : callable, optional
         Called after each block with the voxels that are done and their total.
-
-    Returns
-    -------
-    ContingencyTable
-        As `contingency_table` gives it of the whole arrays.
 
     Raises
     ------
@@ -188,17 +182,11 @@ def blocks(shape: tuple[int, ...], chunks: tuple[int, ...], voxels: int) -> Iter
         return
     inner = prod(shape[1:])
     depth = chunks[0] * max(1, voxels // (chunks[0] * inner))
-    rows = shape[1] if len(shape) > 1 else 1
+    steps = [depth, *shape[1:]]
     if depth * inner > voxels and len(shape) > 1:
-        rows = chunks[1] * max(1, voxels // (depth * chunks[1] * prod(shape[2:])))
-    for start in range(0, shape[0], depth):
-        first = slice(start, min(start + depth, shape[0]))
-        if len(shape) == 1:
-            yield (first,)
-            continue
-        for row in range(0, shape[1], rows):
-            rest = tuple(slice(0, n) for n in shape[2:])
-            yield (first, slice(row, min(row + rows, shape[1])), *rest)
+        steps[1] = chunks[1] * max(1, voxels // (depth * chunks[1] * prod(shape[2:])))
+    sides = zip(shape, steps, strict=True)
+    yield from product(*([slice(i, min(i + step, n)) for i in range(0, n, step)] for n, step in sides))
 
 
 def _fits(name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:

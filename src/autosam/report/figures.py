@@ -69,7 +69,7 @@ def error_map(pred: NDArray[Any], truth: NDArray[Any], *, title: str) -> "Figure
     picture = draw_errors(pred, truth)
     kinds = classify_errors(contingency_table(pred, truth))
     height, width = picture.shape[:2]
-    figure, axes = _figure(8, 8 * height / max(width, 1) + 1)
+    figure, axes = new_figure(8, 8 * height / max(width, 1) + 1)
     axes.imshow(picture, interpolation="nearest")
     axes.set_axis_off()
     axes.set_title(title)
@@ -84,7 +84,7 @@ def error_map(pred: NDArray[Any], truth: NDArray[Any], *, title: str) -> "Figure
 
 def ap_curves(results: Mapping[str, Scores]) -> "Figure":
     """Draw average precision against the IoU threshold, one line per entry and convention."""
-    figure, axes = _figure(6, 4.5)
+    figure, axes = new_figure(6, 4.5)
     for name, scores in results.items():
         thresholds = [float(t) for t in scores.ap.thresholds]
         axes.plot(thresholds, scores.ap.accuracy, marker="o", label=f"{name} (dsb)")
@@ -108,7 +108,7 @@ def size_and_iou(sizes: NDArray[np.int64], ious: NDArray[np.float64], *, unit: s
     unit : str
         Of the sizes.
     """
-    figure, axes = _figure(6, 4.5)
+    figure, axes = new_figure(6, 4.5)
     if len(sizes):
         axes.set_xscale("log")
         axes.scatter(sizes, ious, s=8, alpha=0.4, linewidths=0)
@@ -136,7 +136,8 @@ def save_figure(path: Path, figure: "Figure") -> None:
         temporary.write_bytes(buffer.getvalue())
 
 
-def _figure(width: float, height: float) -> "tuple[Figure, Any]":
+def new_figure(width: float, height: float) -> "tuple[Figure, Any]":
+    """Make a figure of so many inches, and its axes."""
     # Not pyplot: its state is global, and it may look for a screen.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -83,7 +83,7 @@ def draw_overlay(
     if picture.size == 0:
         return picture
     longer = max(labels.shape)
-    _paint(picture, labels, fill, _outlines(labels, thickness or (2 if longer >= 1000 else 1)))
+    _paint(picture, labels, fill, find_outlines(labels, thickness or (2 if longer >= 1000 else 1)))
     for prompt in prompts or ():
         if prompt.box is not None:
             _draw_box(picture, prompt.box)
@@ -93,7 +93,7 @@ def draw_overlay(
     return picture
 
 
-def _outlines(labels: NDArray[np.integer[Any]], thickness: int) -> NDArray[np.bool_]:
+def find_outlines(labels: NDArray[np.generic], thickness: int = 1) -> NDArray[np.bool_]:
     """Find the pixels of instances at most `thickness` steps from another id; the border is no other id."""
     edge = np.zeros(labels.shape, bool)
     below = labels[1:] != labels[:-1]
@@ -110,7 +110,7 @@ def _outlines(labels: NDArray[np.integer[Any]], thickness: int) -> NDArray[np.bo
         grown[:, 1:] |= edge[:, :-1] & ~right
         grown[:, :-1] |= edge[:, 1:] & ~right
         edge = grown
-    edge &= labels > 0
+    edge &= labels != 0
     return edge
 
 

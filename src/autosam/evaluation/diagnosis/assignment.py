@@ -29,7 +29,7 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True, eq=False)
 class Assignment:
-    """The K pairs of a prompt and a true object that it points at.
+    """The K pairs of a prompt and a true object that it points at, and what follows for the T objects.
 
     Attributes
     ----------
@@ -37,9 +37,10 @@ class Assignment:
         Index of the prompt, and of the object, both from 0.
     right : ndarray of bool, shape (K,)
         Whether the prompt is right for the object.
-    holds, inside, merger : ndarray of bool, shape (K,)
-        Whether at least half of the object lies in the region, at least half of the region in the object, and
-        whether the region holds several objects so.
+    faults : tuple of Fault, length T
+        What is wrong with the prompts of an object if none is right: merged, if one of its regions holds another
+        object too; otherwise part, if one lies at least half inside it; otherwise loose: it is held by regions
+        that are far larger.
     region_iou, box_iou : ndarray of float64, shape (T,)
         The highest of each object: with any region, and of bounding boxes with those that point at it.
     """
@@ -47,22 +48,9 @@ class Assignment:
     prompt: NDArray[np.int64]
     truth: NDArray[np.int64]
     right: NDArray[np.bool_]
-    holds: NDArray[np.bool_]
-    inside: NDArray[np.bool_]
-    merger: NDArray[np.bool_]
+    faults: tuple[Fault, ...]
     region_iou: NDArray[np.float64]
     box_iou: NDArray[np.float64]
-
-    def fault_of(self, truth: int) -> Fault:
-        """Say what is wrong with the prompts of an object that none is right for.
-
-        Merged, if one of its regions holds another object too; otherwise part, if one lies at least half inside
-        it; otherwise loose: it is held by regions that are far larger.
-        """
-        own = self.truth == truth
-        if (own & self.holds & self.merger).any():
-            return Fault.MERGED
-        return Fault.PART if (own & self.inside).any() else Fault.LOOSE
 
 
 def assign_prompts(
@@ -123,16 +111,20 @@ def assign_prompts(
         best_box[truth] = max(best_box[truth], iou)
         if boxes and prompts[prompt_index[pair]].box is not None:
             right[pair] |= iou >= BOX_LIMIT
-    # A region that is right shares more than half of the smaller one anyway.
+    is_merged, has_part = (
+        np.bincount(table.truth_index[near & wrong], minlength=len(table.truth_ids)) > 0
+        for wrong in (holds & merger, inside)
+    )
     pointed, pointed_at = _pointed(objects, prompts)
-    nothing, everything = np.zeros(len(pointed), dtype=bool), np.ones(len(pointed), dtype=bool)
+    # A region that is right shares more than half of the smaller one anyway.
     return Assignment(
         prompt=np.concatenate([prompt_index[near], pointed]),
         truth=np.concatenate([table.truth_index[near], pointed_at]),
-        right=np.concatenate([right[near], everything]),
-        holds=np.concatenate([holds[near], nothing]),
-        inside=np.concatenate([inside[near], nothing]),
-        merger=np.concatenate([merger[near], nothing]),
+        right=np.concatenate([right[near], np.ones(len(pointed), dtype=bool)]),
+        faults=tuple(
+            Fault.MERGED if merged else Fault.PART if part else Fault.LOOSE
+            for merged, part in zip(is_merged, has_part, strict=True)
+        ),
         region_iou=best_ious(table),
         box_iou=best_box,
     )

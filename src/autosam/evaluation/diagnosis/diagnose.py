@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from autosam.config import PromptsConfig
+from autosam.data.folders import renumbered
 from autosam.errors import InputError
 from autosam.evaluation.diagnosis.examples import Example, Gallery
 from autosam.evaluation.diagnosis.recorded_run import RecordedRun
@@ -25,12 +27,6 @@ from autosam.pipeline.propose import Regions, prompt_regions
 from autosam.pipeline.segmenter import Segmenter
 from autosam.prompts import Prompt, make_prompts
 
-THIS_RUN = "this run"
-GENERATOR = "generator alone"
-TRUTH_BOXES = "truth boxes"
-TRUTH_BOXES_AND_POINTS = "truth boxes and points"
-TRUTH_REGIONS = "truth regions"
-
 
 @dataclass(frozen=True, eq=False)
 class ImageDiagnosis:
@@ -38,7 +34,6 @@ class ImageDiagnosis:
 
     Attributes
     ----------
-    name : str
     folder : Path
         Where the image lies.
     stages : ImageStages
@@ -46,7 +41,7 @@ class ImageDiagnosis:
     centers : ndarray of float64, shape (T, 2)
         Row and column of the centroid of each true object.
     precisions : dict of str to AveragePrecision
-        Of the run, of the generator's regions and of SAM with truth prompts, as far as the model has the parts.
+        Of the run, of the generator's regions, and of SAM with ground-truth prompts, where the model has them.
     reproduced : bool
         Whether the labels came out as they are in the folder.
     """
@@ -88,16 +83,11 @@ def diagnose_run(
     run : RecordedRun
         From `open_run`.
     pairs : sequence of Pair
-        Label files of the run's folder and their truths; at least one.
+        Label files of the run's folder and their truths, at least one; images are diagnosed in their order.
     truth_size : int, optional
         Make instances of a semantic truth: its connected components of at least so many pixels.
     progress : callable, optional
         Called with the images that are done, and their number.
-
-    Returns
-    -------
-    Diagnosis
-        Images in the order of the pairs.
 
     Raises
     ------
@@ -126,7 +116,7 @@ def diagnose_run(
                 name=pair.name,
                 folder=source.path.parent,
                 stages=stages,
-                centers=_centers(truth, stages.ids),
+                centers=_centers(truth),
                 precisions=_precisions(run.segmenter, image, truth, trace, zoom),
                 reproduced=bool(np.array_equal(before, result.labels)),
             )
@@ -138,12 +128,10 @@ def diagnose_run(
 
 
 def ground_truth_prompts(truth: NDArray[np.integer[Any]], *, points: int, box_margin: float) -> list[Prompt]:
-    """Make boxes and points of the true objects.
+    """Make boxes and points of the true objects, of any ids, (H, W).
 
     Parameters
     ----------
-    truth : ndarray of integers, shape (H, W)
-        True objects of any ids; 0 is background.
     points : int
         Points of each object beside its box, each as far from the object's outline as can be; 0 for none.
     box_margin : float
@@ -155,7 +143,7 @@ def ground_truth_prompts(truth: NDArray[np.integer[Any]], *, points: int, box_ma
         By ascending id, none of them with a mask; empty where there are no objects.
     """
     return make_prompts(
-        _numbered(truth),
+        renumbered(truth),
         None,
         method="distance",
         points=points,
@@ -169,24 +157,12 @@ def ground_truth_prompts(truth: NDArray[np.integer[Any]], *, points: int, box_ma
 def ground_truth_region_prompts(
     truth: NDArray[np.integer[Any]], maps: Mapping[str, NDArray[np.float32]], settings: PromptsConfig
 ) -> list[Prompt]:
-    """Make the prompts that the pipeline would emit if the true objects were its regions.
+    """Make the prompts that the pipeline would predict if the true objects, of any ids, were its regions.
 
     A mask prompt holds the generator's logits and not the truth's outline: only other objects are cut out of it.
-
-    Parameters
-    ----------
-    truth : ndarray of integers, shape (H, W)
-        True objects of any ids; 0 is background.
-    maps : mapping of str to ndarray of float32, shape (H, W)
-        The generator's probabilities by channel.
-    settings : PromptsConfig
-
-    Returns
-    -------
-    list of Prompt
-        By ascending id; empty where there are no objects.
+    Prompts are listed by ascending id.
     """
-    return prompt_regions(Regions(_numbered(truth)), maps, settings)
+    return prompt_regions(Regions(renumbered(truth)), maps, settings)
 
 
 def _precisions(
@@ -197,30 +173,25 @@ def _precisions(
     zoom: float,
 ) -> dict[str, AveragePrecision]:
     config = segmenter.config
-    found = {THIS_RUN: average_precision(trace.result.labels, truth)}
-    if config.prompts.method != "grid":
-        found[GENERATOR] = average_precision(trace.result.regions, truth)
-    if config.decode.sam:
-        by_user = config.prompts.model_copy(update={"method": "user"})
-        asked = segmenter.with_settings(config.model_copy(update={"prompts": by_user}))
-        perfect = {
-            name: ground_truth_prompts(truth, points=points, box_margin=config.prompts.box_margin)
-            for name, points in ((TRUTH_BOXES, 0), (TRUTH_BOXES_AND_POINTS, 1))
-        }
-        if config.prompts.method != "grid" and config.prompts.mask:
-            perfect[TRUTH_REGIONS] = ground_truth_region_prompts(truth, trace.result.maps, config.prompts)
-        for name, prompts in perfect.items():
-            result = asked.segment(image, zoom=zoom, prompts=prompts)
-            found[name] = average_precision(result.labels, truth)
+    found = {"this run": average_precision(trace.result.labels, truth)}
+    has_regions = config.prompts.method != "grid"
+    if has_regions:
+        found["generator alone"] = average_precision(trace.result.regions, truth)
+    if not config.decode.sam:
+        return found
+    margin = config.prompts.box_margin
+    perfect = {
+        "truth boxes": ground_truth_prompts(truth, points=0, box_margin=margin),
+        "truth boxes and points": ground_truth_prompts(truth, points=1, box_margin=margin),
+    }
+    if has_regions and config.prompts.mask:
+        perfect["truth regions"] = ground_truth_region_prompts(truth, trace.result.maps, config.prompts)
+    by_user = config.prompts.model_copy(update={"method": "user"})
+    asked = segmenter.with_settings(config.model_copy(update={"prompts": by_user}))
+    for name, prompts in perfect.items():
+        result = asked.segment(image, zoom=zoom, prompts=prompts)
+        found[name] = average_precision(result.labels, truth)
     return found
-
-
-def _numbered(truth: NDArray[np.integer[Any]]) -> NDArray[np.int32]:
-    """Give the objects the numbers 1..n, by ascending id."""
-    codes = np.unique(truth[truth != 0], return_inverse=True)[1]
-    objects = np.zeros(truth.shape, dtype=np.int32)
-    objects[truth != 0] = codes + 1
-    return objects
 
 
 def _whole(labels_of: LabelRef, size: int | None) -> NDArray[np.integer[Any]]:
@@ -231,9 +202,7 @@ def _whole(labels_of: LabelRef, size: int | None) -> NDArray[np.integer[Any]]:
     return labels if size is None else components(labels, min_size=size)
 
 
-def _centers(truth: NDArray[np.integer[Any]], ids: NDArray[np.uint64]) -> NDArray[np.float64]:
-    rows, columns = np.nonzero(truth)
-    index = np.searchsorted(ids, truth[rows, columns].astype(np.uint64))
-    sizes = np.bincount(index, minlength=len(ids))
-    sums = [np.bincount(index, weights=places, minlength=len(ids)) for places in (rows, columns)]
-    return np.stack(sums, axis=1) / sizes[:, None]
+def _centers(truth: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+    objects = renumbered(truth)
+    centers = ndimage.center_of_mass(objects > 0, objects, range(1, int(objects.max(initial=0)) + 1))
+    return np.array(centers, dtype=np.float64).reshape(-1, 2)

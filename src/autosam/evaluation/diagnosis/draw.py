@@ -6,11 +6,12 @@ from io import BytesIO
 import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from autosam.evaluation.diagnosis.examples import PER_STAGE, Example
 from autosam.evaluation.diagnosis.stages import Stage
 from autosam.report.contact_sheet import Panel, contact_sheet
+from autosam.report.figures import new_figure
+from autosam.report.overlay import find_outlines
 
 # Okabe and Ito's colors, which color-blind readers tell apart.
 COLORS: dict[Stage, str] = {
@@ -22,7 +23,7 @@ COLORS: dict[Stage, str] = {
 }
 # Outlines of an example; bright on dark and on light ground.
 TRUTH = (60, 230, 90)
-BASIN = (70, 170, 255)
+REGION = (70, 170, 255)
 MASK = (255, 235, 60)
 RESULT = (255, 80, 200)
 
@@ -41,7 +42,7 @@ def draw_diagnosis(groups: Mapping[str, Mapping[Stage, int]], examples: Sequence
     groups : mapping of str to mapping of Stage to int
         True objects by stage, for each bar.
     examples : sequence of Example
-        Lost objects, those of a stage together.
+        Lost objects.
 
     Returns
     -------
@@ -50,11 +51,12 @@ def draw_diagnosis(groups: Mapping[str, Mapping[Stage, int]], examples: Sequence
         lost something, each example twice: with the true outline in green, and with the generator's regions in
         blue, the best mask in yellow and the result in pink.
     """
-    of_stage = {stage: [example for example in examples if example.stage is stage] for stage in Stage}
+    panels = {
+        stage: [Panel(draw_example(example), example.lines) for example in examples if example.stage is stage]
+        for stage in Stage
+    }
     sheets = [
-        contact_sheet([_panel(example) for example in listed], columns=PER_STAGE, side=2 * SIDE + _GAP)
-        for listed in of_stage.values()
-        if listed
+        contact_sheet(listed, columns=PER_STAGE, side=2 * SIDE + _GAP) for listed in panels.values() if listed
     ]
     width = max((sheet.shape[1] for sheet in sheets), default=0)
     bars = _draw_bars(groups, width=max(width, 900), sheet=bool(sheets))
@@ -64,28 +66,18 @@ def draw_diagnosis(groups: Mapping[str, Mapping[Stage, int]], examples: Sequence
 def draw_example(example: Example) -> NDArray[np.uint8]:
     """Draw an example twice, side by side: with the true outline, and with what the stages made of it.
 
-    Returns
-    -------
-    ndarray of uint8, shape (h, w, 3)
-        The longest side of each picture is ``SIDE``.
+    The longest side of each of the two pictures is ``SIDE``.
     """
     picture, truth, mask, regions, labels = (
         _resized(values)
         for values in (example.picture, example.truth, example.mask, example.regions, example.labels)
     )
     left, right = picture.copy(), picture.copy()
-    left[_outline(truth)] = TRUTH
-    for outline, color in ((regions, BASIN), (labels, RESULT), (mask, MASK)):
-        right[_outline(outline)] = color
+    left[find_outlines(truth)] = TRUTH
+    for outline, color in ((regions, REGION), (labels, RESULT), (mask, MASK)):
+        right[find_outlines(outline)] = color
     gap = np.full((picture.shape[0], _GAP, 3), 24, dtype=np.uint8)
     return np.concatenate([left, gap, right], axis=1)
-
-
-def _panel(example: Example) -> Panel:
-    fault = "" if example.fault is None else f": {example.fault}"
-    ious = f"IoU of region {example.region_iou:.2f}, mask {example.mask_iou:.2f}, result {example.label_iou:.2f}"
-    lines = (f"{example.stage}{fault}", f"{example.image}, object {example.number}, {example.size} px", ious)
-    return Panel(draw_example(example), lines)
 
 
 def _resized(values: NDArray[np.generic]) -> NDArray[np.generic]:
@@ -99,22 +91,8 @@ def _resized(values: NDArray[np.generic]) -> NDArray[np.generic]:
     return values[np.ix_(*index)]
 
 
-def _outline(labels: NDArray[np.generic]) -> NDArray[np.bool_]:
-    """Find the pixels of objects with a neighbor of another id, of the background too, but not the border."""
-    ids = labels.astype(np.int64)
-    highest = ndimage.maximum_filter(ids, size=3, mode="nearest")
-    lowest = ndimage.minimum_filter(ids, size=3, mode="nearest")
-    return np.asarray((highest != lowest) & (ids > 0))
-
-
 def _draw_bars(groups: Mapping[str, Mapping[Stage, int]], *, width: int, sheet: bool) -> NDArray[np.uint8]:
-    # Not pyplot: its state is global, and it may look for a screen.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width / _DPI, 1.5 + 0.32 * len(groups)), dpi=_DPI, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
+    figure, axes = new_figure(width / _DPI, 1.5 + 0.32 * len(groups))
     totals = [sum(counts.values()) for counts in groups.values()]
     starts = np.zeros(len(groups))
     for stage in Stage:
@@ -138,7 +116,7 @@ def _draw_bars(groups: Mapping[str, Mapping[Stage, int]], *, width: int, sheet: 
             fontsize=9,
         )
     buffer = BytesIO()
-    figure.savefig(buffer, format="png")
+    figure.savefig(buffer, format="png", dpi=_DPI)
     return np.asarray(PIL.Image.open(buffer).convert("RGB"))
 
 

@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from autosam.evaluation.diagnosis.assignment import Fault
 from autosam.evaluation.diagnosis.stages import ImageStages, Stage
 from autosam.evaluation.diagnosis.trace import Trace
 
@@ -26,16 +25,16 @@ class Example:
 
     Attributes
     ----------
+    stage : Stage
+        What lost it.
     image : str
         Name of the image.
     number : int
         Id of the object in the truth.
     size : int
         Its pixels.
-    stage : Stage
-    fault : Fault or None
-    region_iou, mask_iou, label_iou : float
-        As in `ImageStages`.
+    lines : tuple of str
+        What is written below it.
     picture : ndarray of uint8, shape (h, w, 3)
         The image as the networks saw it.
     truth, mask : ndarray of bool, shape (h, w)
@@ -44,14 +43,11 @@ class Example:
         The generator's regions and the result.
     """
 
+    stage: Stage
     image: str
     number: int
     size: int
-    stage: Stage
-    fault: Fault | None
-    region_iou: float
-    mask_iou: float
-    label_iou: float
+    lines: tuple[str, ...]
     picture: NDArray[np.uint8]
     truth: NDArray[np.bool_]
     mask: NDArray[np.bool_]
@@ -89,15 +85,20 @@ def _cut(name: str, truth: NDArray[np.integer[Any]], trace: Trace, stages: Image
     if trace.masks is not None and stages.best_mask[number] >= 0:
         crop = trace.masks[stages.best_mask[number]]
         mask[crop.row : crop.row + crop.mask.shape[0], crop.col : crop.col + crop.mask.shape[1]] = crop.mask
+    stage, fault = stages.stages[number], stages.faults[number]
+    own_id, size = int(stages.ids[number]), int(stages.sizes[number])
+    ious = [float(iou[number]) for iou in (stages.region_iou, stages.mask_iou, stages.label_iou)]
+    lines = (
+        f"{stage}: {fault}" if fault else f"{stage}",
+        f"{name}, object {own_id}, {size} px",
+        "IoU of region {:.2f}, mask {:.2f}, result {:.2f}".format(*ious),
+    )
     return Example(
+        stage=stage,
         image=name,
-        number=int(stages.ids[number]),
-        size=int(stages.sizes[number]),
-        stage=stages.stages[number],
-        fault=stages.faults[number],
-        region_iou=float(stages.region_iou[number]),
-        mask_iou=float(stages.mask_iou[number]),
-        label_iou=float(stages.label_iou[number]),
+        number=own_id,
+        size=size,
+        lines=lines,
         picture=trace.result.picture[window].copy(),
         truth=own[window].copy(),
         mask=mask[window].copy(),

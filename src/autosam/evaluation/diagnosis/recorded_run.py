@@ -24,7 +24,6 @@ class RecordedRun:
 
     Attributes
     ----------
-    folder : Path
     model, model_sha256 : str
         The model as the run named it, and the hash of its file.
     segmenter : Segmenter
@@ -45,7 +44,7 @@ class RecordedRun:
         Raises
         ------
         InputError
-            If the record does not name it, or it is gone, or it was a scene of several files.
+            If the record does not name it, or it is gone, or it was a multichannel image of several files.
         """
         name = without_suffix(Path(labels).name).removesuffix("_labels")
         entry = self.images.get(name)
@@ -80,10 +79,6 @@ def open_run(folder: Path, *, device: str = "auto") -> RecordedRun:
     device : str
         ``auto``, ``cpu``, ``cuda``, ``cuda:1`` ...
 
-    Returns
-    -------
-    RecordedRun
-
     Raises
     ------
     InputError
@@ -108,9 +103,9 @@ def open_run(folder: Path, *, device: str = "auto") -> RecordedRun:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"the run record {path} is damaged; segment the images again") from error
     outside = {
-        "prompts of a person": options.get("prompts_sha256") or method == "user",
+        "user prompts": options.get("prompts_sha256") or method == "user",
         "the truth to choose masks (--oracle-mask)": options.get("oracle_mask_sha256"),
-        "several channels of a scene (--channels)": options.get("channels"),
+        "several channels of one image (--channels)": options.get("channels"),
     }
     for what, used in outside.items():
         if used:

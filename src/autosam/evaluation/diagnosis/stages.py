@@ -122,49 +122,41 @@ def find_stages(
     found = np.zeros(len(ids), dtype=bool)
     found[matches.truth_index] = True
     assignment = assign_prompts(objects, regions, prompts, limit=LIMIT, boxes=masks is not None)
-    reached = _reach(objects, table.truth_sizes, masks or (), found)
+    of_mask, mask_iou, best_mask = _reach(objects, table.truth_sizes, masks or (), found)
 
-    kept = set(reached.of_mask[reached.of_mask >= 0].tolist())
-    aimed, right = set(assignment.truth.tolist()), set(assignment.truth[assignment.right].tolist())
+    with_mask = set(of_mask[of_mask >= 0].tolist())
+    pointed, right = set(assignment.truth.tolist()), set(assignment.truth[assignment.right].tolist())
     stages = tuple(
-        Stage.FOUND if found[number] else _stage(number in kept, number in aimed, number in right, masks is None)
+        Stage.FOUND
+        if found[number]
+        else _stage(number in with_mask, number in pointed, number in right, masks is None)
         for number in range(len(ids))
     )
-    wrong = [number for number, stage in enumerate(stages) if stage is Stage.PROMPT]
-    faults: list[Fault | None] = [None] * len(ids)
-    for number in wrong:
-        faults[number] = assignment.fault_of(number)
-
     false = np.setdiff1d(np.arange(len(table.pred_ids)), matches.pred_index)
     return ImageStages(
         ids=ids,
         sizes=table.truth_sizes,
         stages=stages,
-        faults=tuple(faults),
+        faults=tuple(
+            fault if stage is Stage.PROMPT else None
+            for stage, fault in zip(stages, assignment.faults, strict=True)
+        ),
         region_iou=assignment.region_iou,
         box_iou=assignment.box_iou,
-        mask_iou=reached.iou,
+        mask_iou=mask_iou,
         label_iou=best_ious(table),
-        best_mask=reached.best,
+        best_mask=best_mask,
         false_ids=table.pred_ids[false],
         false_stages=_false_stages(
-            table.pred_ids[false].astype(np.int64), labels, regions, prompts, prompt_of, masks, assignment, reached
+            table.pred_ids[false].astype(np.int64), labels, regions, prompts, prompt_of, masks, assignment, of_mask
         ),
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Reached:
-    """The object of each mask, -1 for none, and the best mask of each object."""
-
-    of_mask: NDArray[np.int64]
-    iou: NDArray[np.float64]
-    best: NDArray[np.int64]
-
-
 def _reach(
     objects: NDArray[np.int64], sizes: NDArray[np.int64], masks: Sequence[MaskCrop], found: NDArray[np.bool_]
-) -> _Reached:
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
+    """Return the object of each mask, -1 for none, and the IoU and the index of the best mask of each object."""
     of_mask = np.full(len(masks), -1, dtype=np.int64)
     iou, best = np.zeros(len(sizes)), np.full(len(sizes), -1, dtype=np.int64)
     for number, crop in enumerate(masks):
@@ -179,13 +171,13 @@ def _reach(
         if len(own):
             # Two equal halves share a mask at IoU 1/2 each: it can stand for one, which is the one that has it.
             of_mask[number] = own[np.argmax(found[own])]
-    return _Reached(of_mask, iou, best)
+    return of_mask, iou, best
 
 
-def _stage(reached: bool, aimed: bool, right: bool, without_sam: bool) -> Stage:
-    if reached:
+def _stage(with_mask: bool, pointed: bool, right: bool, without_sam: bool) -> Stage:
+    if with_mask:
         return Stage.MERGE
-    if not aimed:
+    if not pointed:
         return Stage.DETECTION
     return Stage.MASK if right and not without_sam else Stage.PROMPT
 
@@ -198,11 +190,11 @@ def _false_stages(
     prompt_of: NDArray[np.integer[Any]],
     masks: Sequence[MaskCrop] | None,
     assignment: Assignment,
-    reached: _Reached,
+    of_mask: NDArray[np.int64],
 ) -> tuple[Stage, ...]:
     prompt_of_region = {prompt.region: number for number, prompt in enumerate(prompts) if prompt.region}
-    good = {mask.prompt for mask, own in zip(masks or (), reached.of_mask, strict=True) if own >= 0}
-    aimed, right = set(assignment.prompt.tolist()), set(assignment.prompt[assignment.right].tolist())
+    good = {mask.prompt for mask, own in zip(masks or (), of_mask, strict=True) if own >= 0}
+    pointed, right = set(assignment.prompt.tolist()), set(assignment.prompt[assignment.right].tolist())
     stages = []
     for label in false:
         prompt = int(prompt_of[label - 1])
@@ -210,5 +202,5 @@ def _false_stages(
             beneath = np.bincount(regions[labels == label])
             beneath[:1] = 0
             prompt = prompt_of_region.get(int(beneath.argmax()), -1)
-        stages.append(_stage(prompt in good, prompt in aimed, prompt in right, masks is None))
+        stages.append(_stage(prompt in good, prompt in pointed, prompt in right, masks is None))
     return tuple(stages)

@@ -19,19 +19,8 @@ from autosam.metrics.precision_counts import AveragePrecision
 MOST_BARS = 20
 """Images of one folder that get a bar each."""
 
-_COLUMNS = (
-    "image",
-    "object",
-    "size_px",
-    "row",
-    "column",
-    "stage",
-    "fault",
-    "region_iou",
-    "box_iou",
-    "mask_iou",
-    "label_iou",
-)
+_IOUS = ("region_iou", "box_iou", "mask_iou", "label_iou")
+_COLUMNS = ("image", "object", "size_px", "row", "column", "stage", "fault", *_IOUS)
 
 
 def count_stages(images: Sequence[ImageDiagnosis]) -> dict[Stage, int]:
@@ -148,10 +137,7 @@ def _rows(image: ImageDiagnosis) -> list[list[str]]:
             *(f"{value:.1f}" for value in image.centers[number]),
             stages.stages[number].value,
             "" if (fault := stages.faults[number]) is None else fault.value,
-            *(
-                format_number(float(ious[number]))
-                for ious in (stages.region_iou, stages.box_iou, stages.mask_iou, stages.label_iou)
-            ),
+            *(format_number(float(getattr(stages, name)[number])) for name in _IOUS),
         ]
         for number in range(len(stages.ids))
     ]
