@@ -28,19 +28,15 @@ class Backend(Protocol):
 
         The manifest's items have their final sizes and types, and `read` gives image or labels of an item.
         """
-        ...
 
     def read(self, item: Item, position: int, kind: ArrayKind) -> NDArray[Any]:
         """Read image or labels of an item; `position` counts the slices of its volume that are there."""
-        ...
 
     def read_manifest(self) -> str:
         """Read the manifest's text."""
-        ...
 
     def replace_manifest(self, text: str) -> None:
         """Put another manifest in the place of the old one; the pixels stay."""
-        ...
 
 
 def choose_backend(path: Path) -> Backend:

@@ -6,18 +6,9 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Finding:
-    """Something about one image, two of them or the whole store.
+    """A fault, which makes training or scores wrong, or a warning, whose cause may be meant.
 
-    Attributes
-    ----------
-    level : {"fault", "warning"}
-        A fault makes training or scores wrong; a warning may be meant.
-    kind : str
-        Which kind of fault or warning, in a few words.
-    item : str
-        Name of the image or volume; "" for the store.
-    text : str
-        What was found.
+    `kind` groups findings, in a few words; `item` is the image or volume, "" for the whole store.
     """
 
     level: Literal["fault", "warning"]

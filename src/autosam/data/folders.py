@@ -183,13 +183,7 @@ def evenly_spaced(items: Sequence[_Item], fraction: float) -> list[_Item]:
 
 
 def check_tables(folder: Path, names: Sequence[str], *, source: str) -> None:
-    """Refuse a folder of prompt tables that is missing, or has none for any of the images.
-
-    Raises
-    ------
-    InputError
-        Which of the two.
-    """
+    """Refuse a folder of prompt tables that is missing, or has none for any of the images."""
     if not folder.is_dir():
         raise InputError(f"no folder {folder} of prompts; correct prompts of the source {source} in data.sources")
     if names and not any((folder / f"{name}.csv").is_file() for name in names):
@@ -200,28 +194,10 @@ def check_tables(folder: Path, names: Sequence[str], *, source: str) -> None:
 
 
 def table_prompts(folder: Path | None, name: str, *, image: str, shape: tuple[int, ...]) -> tuple[Prompt, ...]:
-    """Read the user prompts for one image.
+    """Read the user prompts for an image from ``folder/name.csv``; none where there is no folder or no table.
 
-    Parameters
-    ----------
-    folder : Path or None
-        Holds ``name.csv`` for each image that has prompts, as `prompts.table.read_prompts` reads it.
-    name : str
-        Stem of the image's file, or its name in a store.
-    image : str
-        The image in the table's column of images.
-    shape : tuple of int
-        Rows and columns of the image; further axes are ignored.
-
-    Returns
-    -------
-    tuple of Prompt
-        Empty without a table.
-
-    Raises
-    ------
-    InputError
-        If the table has faults.
+    `image` is its name in the table's column of images, and `shape` begins with its rows and columns. Errors are
+    those of `prompts.table.read_prompts`.
     """
     path = None if folder is None else folder / f"{name}.csv"
     if path is None or not path.is_file():

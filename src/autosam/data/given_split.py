@@ -73,7 +73,7 @@ def given_splits(items: Sequence[Item], lists: Mapping[str, Sequence[str]], *, n
     Parameters
     ----------
     items : sequence of Item
-        Those of the store.
+        The images of the store.
     lists : mapping of part to sequence of str
         Each entry is an image's name, or the stem of the file that it came from. Where no image has that name,
         the last number in it is the z of a slice, if just one slice has it.

@@ -130,13 +130,7 @@ class Manifest:
         return manifest
 
     def with_splits(self, splits: Mapping[str, Split | None]) -> "Manifest":
-        """Put the named items into the given parts; others stay where they are.
-
-        Raises
-        ------
-        InputError
-            If a name or a part is unknown.
-        """
+        """Put the named items into parts; others stay where they are, and unknown names or parts are refused."""
         unknown = sorted(set(splits) - {item.name for item in self.items})
         if unknown:
             raise InputError(
@@ -158,13 +152,7 @@ def _item(entry: dict[str, Any]) -> Item:
 
 
 def check_items(items: tuple[Item, ...]) -> None:
-    """Refuse names that are unfit or taken, unknown parts and volumes whose slices differ or are out of order.
-
-    Raises
-    ------
-    ValueError
-        Naming the first fault.
-    """
+    """Raise a `ValueError` for the first invalid or repeated name, unknown part, or slice that does not fit."""
     names: set[str] = set()
     last: dict[str, Item] = {}
     for item in items:

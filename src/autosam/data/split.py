@@ -108,12 +108,7 @@ def as_lists(items: Sequence[Item], splits: Splits) -> dict[str, list[str]]:
 
 
 def parse_fractions(text: str) -> Fractions:
-    """Read the shares of train, val and test, in any unit.
-
-    Raises
-    ------
-    ConfigError
-        If the text is not three numbers of at least 0, or all are 0.
+    """Read the shares of train, val and test, in any unit: three numbers of at least 0, not all 0.
 
     Examples
     --------

@@ -46,7 +46,7 @@ def stored_labeled_images(
     path : Path
         The store.
     part : {"train", "val"}
-        Images in other parts or in none are left out.
+        The part to read.
     source : str, optional
         Name of the source; the manifest's by default.
     settings : ImagesConfig, optional

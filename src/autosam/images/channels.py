@@ -42,8 +42,7 @@ def normalize_channels(
     Raises
     ------
     InputError
-        If there is no channel, channels differ in shape or have colors, more than three are to be one image, or
-        `normalize` refuses a channel.
+        If channels are missing, too many, differ in shape or have colors, or `normalize` refuses one.
 
     Examples
     --------
@@ -88,11 +87,11 @@ def _check(channels: Sequence[NDArray[Any]], combine: Combine) -> None:
     if not len(channels):
         raise InputError("the image has no channel; wanted at least one of shape (H, W).")
     shapes = [np.shape(channel) for channel in channels]
-    if any(len(shape) != 2 for shape in shapes):
-        number = next(i for i, shape in enumerate(shapes) if len(shape) != 2)
-        raise InputError(
-            f"channel {number} has shape {shapes[number]}; wanted (H, W): give every channel as a gray image."
-        )
+    for number, shape in enumerate(shapes):
+        if len(shape) != 2:
+            raise InputError(
+                f"channel {number} has shape {shape}; wanted (H, W): give every channel as a gray image."
+            )
     if len(set(shapes)) > 1:
         raise InputError(
             f"the channels have the shapes {', '.join(map(str, shapes))}; wanted one: channels must be aligned, "

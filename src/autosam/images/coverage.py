@@ -25,9 +25,9 @@ def coverage_weights(there: int, wanted: int, *, first: int, count: int) -> tupl
     start : int
         First pixel of the second grid that they reach.
     weights : ndarray of float64, shape (n, count)
-        For that pixel and the following ones that they reach, perhaps none. Where the second grid is coarser, the
-        coverage of its pixel by each of the first; where it is finer, linear interpolation at the pixel's center,
-        with the edge repeated. The weights of all pixels of the first grid sum to 1.
+        Of the n pixels from there that they reach, perhaps none. Where the second grid is coarser, its coverage by
+        each pixel of the first; where it is finer, linear interpolation at its centers, with the edge repeated.
+        The weights of all pixels of the first grid sum to 1.
     """
     step = there / wanted
     # One more at both ends than they can reach.
@@ -47,22 +47,10 @@ def mask_coverage(
 ) -> tuple[Window, NDArray[np.float64]]:
     """Measure how much of each pixel of another grid a mask covers, 0 to 1.
 
-    Parameters
-    ----------
-    mask : ndarray of bool, shape (h, w)
-        A part of an image.
-    corner : tuple of int
-        Row and column in the image of its first pixel.
-    grid, shape : tuple of int
-        Rows and columns of the image on the first and on the second grid.
-
-    Returns
-    -------
-    window : Window
-        The part of the second grid that the mask reaches. It is empty where the mask lies between the centers of
-        a finer grid's pixels.
-    covered : ndarray of float64, shape (height, width)
-        The coverage of its pixels.
+    The mask, (h, w), is a part of an image with its first pixel at `corner`, row and column; `grid` and `shape` are
+    rows and columns of the image on the first and on the second grid. The result is the window of the second grid
+    that the mask reaches, and the coverage of its pixels, (height, width). The window is empty where the mask lies
+    between the centers of a finer grid's pixels.
     """
     (row, rows), (col, cols) = (
         coverage_weights(there, wanted, first=first, count=count)

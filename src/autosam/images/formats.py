@@ -118,13 +118,7 @@ def hdf5_datasets(path: Path) -> dict[str, tuple[int, ...]]:
 
 
 def choose_dataset(path: Path, wanted: str | None) -> tuple[str, tuple[int, ...]]:
-    """Find the name and shape of the dataset wanted, or of the only one in the file.
-
-    Raises
-    ------
-    InputError
-        If the file is damaged, holds no such dataset, none at all, or several and none is named.
-    """
+    """Find the name and shape of the dataset wanted, or of the only one in the file; refuse all else."""
     there = hdf5_datasets(path)
     listed = ", ".join(f"{name} {shape}" for name, shape in there.items()) or "none"
     if wanted is not None:
@@ -155,13 +149,7 @@ def label_dataset(path: Path, wanted: str | None) -> tuple[str, tuple[int, ...]]
 
 
 def open_zarr_labels(path: Path) -> "zarr.Array[Any]":
-    """Open an array of labels without reading it: a lone array, or in a group `labels` or the only one.
-
-    Raises
-    ------
-    InputError
-        If there is no such array, or the files are damaged.
-    """
+    """Open an array of labels without reading it: a lone array, or in a group `labels` or the only one."""
     with reading(path):
         try:
             node = zarr.open(path, mode="r")

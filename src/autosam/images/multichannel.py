@@ -26,14 +26,10 @@ class MultichannelImage:
 
     Attributes
     ----------
-    name : str
-        Stem of the files that the results are written to.
-    image : str
-        The image in tables of prompts.
+    name, image : str
+        Those of `ImageSource`.
     sources : tuple of ImageSource
-        The channels, in their order; or the one file that holds them all, where `split` is set.
-    split : bool
-        Whether the file's channel axis holds the channels.
+        The channels, in their order; with `split`, the one file whose channel axis holds them all.
     """
 
     name: str
@@ -62,7 +58,7 @@ def find_channels(sources: Sequence[ImageSource], endings: Sequence[str]) -> Fou
     Parameters
     ----------
     sources : sequence of ImageSource
-        From `find_sources`. Pages of files are grouped page by page.
+        From `find_sources`; pages of files are grouped page by page.
     endings : sequence of str
         Endings of the stems of the channels' files, such as ``_dapi``; upper and lower case differ. Where several
         fit, the longest counts. Their order is the order of the channels. Files of one folder whose stems are
@@ -71,8 +67,7 @@ def find_channels(sources: Sequence[ImageSource], endings: Sequence[str]) -> Fou
     Raises
     ------
     InputError
-        If an ending is empty or given twice, no file has any of them, images lack a channel (all are counted, the
-        first few named), or two images have one name.
+        If an ending is empty or given twice, no file has one, images lack a channel, or two have one name.
 
     Examples
     --------

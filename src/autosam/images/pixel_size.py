@@ -68,14 +68,13 @@ def _ome(xml: str) -> float | None:
     pixels = root.find(".//{*}Pixels")
     if pixels is None:
         return None
-    sides = []
-    for axis in "YX":
-        unit = _NM.get(pixels.get(f"PhysicalSize{axis}Unit", "µm").lower())
-        value = _number(pixels.get(f"PhysicalSize{axis}"))
-        if unit is None or value is None:
-            return None
-        sides.append(value * unit)
-    return _side(sides)
+    try:
+        return _side(
+            float(pixels.get(f"PhysicalSize{axis}", "")) * _NM[pixels.get(f"PhysicalSize{axis}Unit", "µm").lower()]
+            for axis in "YX"
+        )
+    except (ValueError, KeyError):
+        return None
 
 
 def _resolution(file: tifffile.TiffFile) -> float | None:
@@ -92,13 +91,10 @@ def _resolution(file: tifffile.TiffFile) -> float | None:
         )
     if unit is None:
         return None
-    sides = []
-    for name in ("YResolution", "XResolution"):
-        pixels, lengths = tags[name].value
-        if not pixels or not lengths:
-            return None
-        sides.append(unit * lengths / pixels)
-    return _side(sides)
+    values = [tags[name].value for name in ("YResolution", "XResolution")]
+    if not all(pixels and lengths for pixels, lengths in values):
+        return None
+    return _side(unit * lengths / pixels for pixels, lengths in values)
 
 
 def _attributes(attributes: Any) -> float | None:
@@ -113,13 +109,6 @@ def _attributes(attributes: Any) -> float | None:
             return None
         return _side(float(value) * unit for value in np.broadcast_to(values[-2:], 2))
     return None
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        return None if text is None else float(text)
-    except ValueError:
-        return None
 
 
 def _side(sides: Iterable[float]) -> float | None:

@@ -30,13 +30,7 @@ from autosam.images.tiff import read_tiff, read_tiff_stack
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file.
-
-    Raises
-    ------
-    InputError
-        If the file is missing or is no JSON.
-    """
+    """Read a JSON file; an `InputError` if it is missing or is not JSON."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -62,8 +56,8 @@ def read_image(source: ImageSource | str | Path) -> NDArray[Any]:
     Raises
     ------
     InputError
-        If the file is missing, damaged, cut short, has no pixels, several pages and none is named, two or
-        more than four channels, or complex numbers.
+        If the file is missing, damaged, has no pixels, several pages and none is named, two or more than four
+        channels, or complex numbers.
     """
     if not isinstance(source, ImageSource):
         source = ImageSource(*split_dataset(str(source)))
@@ -131,8 +125,7 @@ def read_labels(path: str | Path) -> NDArray[Any]:
     Raises
     ------
     InputError
-        If the file is missing or damaged, or holds colors, floating point numbers, negative ids or no
-        pixels.
+        If the file is missing or damaged, or holds colors, floating point numbers, negative ids or no pixels.
     """
     file, dataset = split_dataset(str(path))
     suffix = file.suffix.lower()

@@ -24,14 +24,10 @@ class ImageSource:
 
     Attributes
     ----------
-    path : Path
-        The file.
     dataset : str or None
         Dataset of an HDF5 file, with its leading slash; None elsewhere.
-    page : int or None
-        Page of a TIFF, or slice of a (Z, Y, X) dataset, from 0; None where the file holds one image.
-    pages : int
-        Number of images in the file.
+    page, pages : int or None, int
+        Page of a TIFF or slice of a (Z, Y, X) dataset, from 0, and their number; None for a lone image.
 
     Examples
     --------
@@ -95,13 +91,7 @@ def image_files(folder: Path, suffixes: tuple[str, ...] = TIFF_SUFFIXES + PLAIN_
 
 
 def by_stem(folder: Path) -> dict[str, Path]:
-    """Index the image files of a folder by the stem of their names.
-
-    Raises
-    ------
-    InputError
-        If there is no such folder, or two files share a stem.
-    """
+    """Index the image files of a folder by the stem of their names; two of one stem are refused."""
     found: dict[str, Path] = {}
     for path in image_files(folder):
         if path.stem in found:
@@ -111,25 +101,17 @@ def by_stem(folder: Path) -> dict[str, Path]:
 
 
 def find_sources(inputs: Sequence[str | Path]) -> list[ImageSource]:
-    """List every image that the inputs name.
+    """List every image that the inputs name, once, in the order of the inputs.
 
-    Parameters
-    ----------
-    inputs : sequence of str or Path
-        Files, folders (their own files only, sorted by name; hidden files and unknown suffixes are skipped),
-        globs and HDF5 datasets (`file.h5:/dataset`). An image named twice is listed once.
-
-    Returns
-    -------
-    list of ImageSource
-        In the order of the inputs; names are distinct, upper and lower case taken as equal. Damaged files, and
-        HDF5 files of a folder whose dataset is unclear, are listed too: `read_image` refuses them one by one.
+    Inputs are files, folders (their own files, sorted by name, without hidden files and unknown suffixes), globs
+    and HDF5 datasets (`file.h5:/dataset`). Damaged files, and HDF5 files of a folder whose dataset is
+    unclear, are listed too: `read_image` refuses them one by one.
 
     Raises
     ------
     InputError
-        If an input does not exist, an empty folder or glob, a file of an unknown suffix or a dataset that is
-        not there or not clear is named, or two images would write to the same files.
+        If an input does not exist, a folder or glob is empty, a file has an unknown suffix, a dataset is not there
+        or not clear, or two images would write to the same files (upper and lower case taken as equal).
     """
     if not inputs:
         raise InputError("no image was given; name files, folders, globs or file.h5:/dataset.")

@@ -76,17 +76,8 @@ def count_tiff_images(path: Path) -> int:
 def read_tiff(path: Path, page: int | None) -> tuple[NDArray[Any], bool]:
     """Read one image of a TIFF, by its number in the file or None for the only one; only its own pages are read.
 
-    Returns
-    -------
-    pixels : ndarray, shape (H, W) or (H, W, C)
-        Values as stored, in native byte order; palettes are resolved to RGB.
-    alpha : bool
-        Whether the last channel is declared to be transparency.
-
-    Raises
-    ------
-    InputError
-        If the file is damaged or has fewer images, or several and no page is named.
+    The result is the pixels, (H, W) or (H, W, C), as stored, in native byte order, with palettes resolved to RGB,
+    and whether the last channel is declared to be transparency.
     """
     with _opened(path) as found:
         counts = [_images(series) for series in found]

@@ -15,12 +15,7 @@ from autosam.errors import InputError
 class Window:
     """A rectangle in whole-image pixels, which may stick out of the image on any side.
 
-    Attributes
-    ----------
-    row, col : int
-        First row and column; negative above and left of the image.
-    height, width : int
-        Sides in pixels; both at least 1.
+    `row` and `col` are its first ones, negative above and left of the image; the sides are at least 1.
     """
 
     row: int
@@ -31,13 +26,8 @@ class Window:
     def clearance(self, box: ArrayLike, *, image_shape: tuple[int, int] | None = None) -> float:
         """Return the smallest distance in pixels from a box to the window's sides; negative if it sticks out.
 
-        Parameters
-        ----------
-        box : array-like of 4 numbers
-            First row, first column, last row, last column; the last ones belong to the box.
-        image_shape : tuple of int, optional
-            Rows and columns of the image. Where given, sides on or beyond the image's border do not count:
-            nothing is cut off there. Infinite where no side counts.
+        The box is first row, first column, last row, last column, all part of it. With `image_shape`, sides on or
+        beyond the image's border do not count, since nothing is cut off there; infinite where no side counts.
 
         Examples
         --------

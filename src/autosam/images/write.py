@@ -5,7 +5,7 @@ import re
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     Raises
     ------
     OutputError
-        If the operating system refuses: disk full, no such folder, not permitted.
+        If the system refuses: disk full, no such folder, not permitted.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}{path.suffix}")
@@ -50,35 +50,25 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         else:
             temporary.replace(path)
     except OSError as error:
-        _remove(temporary)
         reason = error.strerror or " ".join(str(error).split())
         raise OutputError(
             f"{path} cannot be written: {reason}; free space or choose another place with --output."
         ) from error
-    except BaseException:
+    finally:
         _remove(temporary)
-        raise
 
 
 def _remove(path: Path) -> None:
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
         return
-    try:
+    # It was never made, or its folder is gone: the first error says more.
+    with suppress(OSError):
         path.unlink()
-    except OSError:
-        # It was never made, or its folder is gone: the first error says more.
-        return
 
 
 def ensure_folder(path: str | Path) -> Path:
-    """Make a folder with its parents, and check that files can be written into it.
-
-    Raises
-    ------
-    OutputError
-        If the path is a file, lies below one, or may not be written to.
-    """
+    """Make a folder with its parents, and raise an `OutputError` if files cannot be written into it."""
     path = Path(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -111,13 +101,8 @@ def smallest_unsigned(max_id: int) -> np.dtype[Any]:
 def write_labels(path: str | Path, labels: NDArray[np.integer[Any]]) -> None:
     """Write a label image or volume, compressed, in the smallest unsigned type that holds its ids.
 
-    Parameters
-    ----------
-    path : str or Path
-        The suffix chooses the format: .tif, .tiff (deflate), .png (images of at most 65,535 ids), .h5, .hdf5
-        (dataset `labels`, gzip) or .zarr (a group with an array `labels`).
-    labels : ndarray of integers, shape (H, W) or (Z, Y, X)
-        Ids, 0 for background. They are written as they are.
+    The suffix chooses the format: .tif, .tiff (deflate), .png (one image, ids up to 65,535), .h5, .hdf5, .hdf
+    (dataset `labels`, gzip) or .zarr (a group with an array `labels`). Labels are (H, W) or (Z, Y, X).
 
     Raises
     ------
@@ -208,12 +193,7 @@ def write_text(path: str | Path, text: str) -> None:
 def write_json(path: str | Path, content: Mapping[str, Any]) -> None:
     """Write a mapping as indented JSON, keys in their own order, each list of numbers on one line.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If a value is of no JSON type (convert arrays first), or is NaN or infinite.
-    OutputError
-        If the file cannot be written.
+    Values that are not JSON (convert arrays first), NaN and infinity raise a TypeError or ValueError.
     """
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
     # A raw line break is never inside a string, where JSON escapes it.

@@ -83,21 +83,7 @@ class Release:
 
 @dataclass(frozen=True)
 class Request:
-    """What the user named.
-
-    Attributes
-    ----------
-    path : Path
-        Folder or file.
-    dataset : str or None
-        Dataset of an HDF5 file, from `file.h5:/dataset`.
-    labels : str or None
-        The labels, where they are named apart: a folder, a file or `file.h5:/dataset`.
-    target : str or None
-        Which objects, where a source has several kinds.
-    stack : bool
-        The images of a folder are the slices of one volume.
-    """
+    """The arguments of `open_release`; `dataset` is the one of the path `file.h5:/dataset`."""
 
     path: Path
     dataset: str | None = None

@@ -40,13 +40,7 @@ def by_number(folder: Path) -> dict[int, Path]:
 def pair_up(
     images: Mapping[Key, Path], labels: Mapping[Key, Path], *, source: str
 ) -> list[tuple[Key, Path, Path]]:
-    """Pair the images and labels that have the same key.
-
-    Raises
-    ------
-    InputError
-        Naming every image without labels and all labels without an image.
-    """
+    """Pair images and labels of the same key; one error names every image and all labels without a partner."""
     faults = [f"{path} has no labels" for key, path in images.items() if key not in labels]
     faults += [f"{path} has no image" for key, path in labels.items() if key not in images]
     refuse_faults(faults, source)

@@ -61,13 +61,7 @@ def paint_mask(labels: NDArray[np.uint32], mask: NDArray[np.bool_], number: int)
 
 
 def as_ring(points: Iterable[Sequence[float]], name: object) -> Points:
-    """Check the points of an outline: at least 3, two finite numbers each.
-
-    Raises
-    ------
-    InputError
-        Naming the object.
-    """
+    """Check the points of the outline of an object: at least 3, of two finite numbers each."""
     try:
         ring = np.array([[float(point[0]), float(point[1])] for point in points], np.float64)
     except (TypeError, ValueError, IndexError) as error:

@@ -18,19 +18,7 @@ from autosam.images.tiff import count_tiff_images
 
 @dataclass(frozen=True)
 class Stack:
-    """A file of several images.
-
-    Attributes
-    ----------
-    path : Path
-        TIFF or HDF5.
-    dataset : str or None
-        Dataset of an HDF5 file.
-    length : int
-        Number of images; a file of one image is a stack of length 1.
-    lone : bool
-        The file holds a single image, not a stack of one.
-    """
+    """The images of a TIFF or of an HDF5 dataset; `lone` where it is a single image, not a stack of one."""
 
     path: Path
     dataset: str | None
@@ -39,13 +27,7 @@ class Stack:
 
     @classmethod
     def open(cls, path: Path, dataset: str | None = None) -> "Stack":
-        """Count the images of a file; pixels are not read.
-
-        Raises
-        ------
-        InputError
-            If the file is missing or damaged, or its dataset is not there or not clear.
-        """
+        """Count the images of a file without reading them; errors as of `count_tiff_images`, `choose_dataset`."""
         if not path.is_file():
             raise InputError(f"{path}: no such file.")
         if path.suffix.lower() in TIFF_SUFFIXES:
@@ -65,13 +47,7 @@ class Stack:
 def stack_slices(
     volume: str, image: Stack, labels: Stack | None, *, group: str = "", split: Split | None = None
 ) -> list[Slice]:
-    """List the slices of a volume in two files.
-
-    Raises
-    ------
-    InputError
-        If the files have different numbers of slices.
-    """
+    """List the slices of a volume in two files, which must be equally many."""
     if labels is not None and labels.length != image.length:
         raise InputError(
             f"{image.path} has {image.length} slices and {labels.path} {labels.length}; wanted as many of each."
