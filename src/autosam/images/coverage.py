@@ -47,7 +47,7 @@ def mask_coverage(
 ) -> tuple[Window, NDArray[np.float64]]:
     """Measure how much of each pixel of another grid a mask covers, 0 to 1.
 
-    The mask, (h, w), is a part of an image with its first pixel at `corner`, row and column; `grid` and `shape` are
+    The mask, (h, w), is part of an image with its first pixel at `corner`, row and column; `grid` and `shape` are
     rows and columns of the image on the first and on the second grid. The result is the window of the second grid
     that the mask reaches, and the coverage of its pixels, (height, width). The window is empty where the mask lies
     between the centers of a finer grid's pixels.

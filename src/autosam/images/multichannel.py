@@ -97,10 +97,7 @@ def find_channels(sources: Sequence[ImageSource], endings: Sequence[str]) -> Fou
                 f"{other} and {source} are both the channel {ending} of {key[1]}; rename one of them."
             )
     if not groups:
-        raise InputError(
-            f"none of the {len(sources)} images has a name that ends in {' or '.join(endings)} before its suffix; "
-            "correct the endings."
-        )
+        raise InputError(f"none of the {len(sources)} names ends in {' or '.join(endings)}; correct the endings.")
     _check_complete(groups, endings)
     images = [_join(key[1], [group[ending] for ending in endings]) for key, group in groups.items()]
     by_name: dict[str, MultichannelImage] = {}

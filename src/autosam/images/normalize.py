@@ -15,11 +15,7 @@ _STRIP = 1 << 20
 
 
 def normalize(
-    image: NDArray[Any],
-    *,
-    low: float,
-    high: float,
-    non_finite: Literal["error", "background"],
+    image: NDArray[Any], *, low: float, high: float, non_finite: Literal["error", "background"]
 ) -> NDArray[np.float32]:
     """Scale an image so that its low percentile becomes 0 and its high one 1, and clip the rest.
 
@@ -130,8 +126,7 @@ def _finite_values(image: NDArray[Any], non_finite: str) -> NDArray[Any]:
             f"{np.count_nonzero(~pixels)} of {pixels.size} pixels are NaN or infinite; wanted finite ones: "
             "repair the image, or treat them as background with --set images.non_finite=background."
         )
-    values: NDArray[Any] = image[finite]
-    return values
+    return np.asarray(image[finite])
 
 
 def _percentiles(values: NDArray[Any], low: float, high: float) -> tuple[float, float]:

@@ -114,8 +114,8 @@ def read_labels(path: str | Path) -> NDArray[Any]:
     Parameters
     ----------
     path : str or Path
-        TIFF (several pages are a volume), PNG, HDF5 (`file.h5:/dataset`; without a dataset, `labels` or the
-        only one) or Zarr (an array, or a group with an array `labels` or a single one).
+        TIFF (several pages are a volume), PNG, HDF5 (`file.h5:/dataset`; without a dataset, `labels` or the only
+        one) or Zarr (an array, or a group with an array `labels` or a single one).
 
     Returns
     -------

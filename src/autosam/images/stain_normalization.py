@@ -91,5 +91,5 @@ def transfer_stain(image: NDArray[np.float32], stain: Stain) -> NDArray[np.float
 
 
 def _as_stain(values: NDArray[np.floating]) -> Stain:
-    first, second, third, fourth, fifth, sixth = (float(value) for value in values)
-    return (first, second, third, fourth, fifth, sixth)
+    first, second, third, fourth, fifth, sixth = map(float, values)
+    return first, second, third, fourth, fifth, sixth

@@ -142,17 +142,9 @@ def _ramp(length: int) -> NDArray[np.float64]:
 def blend(tiles: Iterable[NDArray[Any]], windows: Sequence[Window], shape: tuple[int, int]) -> NDArray[np.float32]:
     """Join the maps of all tiles into maps of the whole image, (C, H, W), weighted by a squared sine.
 
-    Where all tiles agree about a pixel, it has their value, to float32 rounding.
-
-    Parameters
-    ----------
-    tiles : iterable of ndarray, shape (C, height, width)
-        Maps of each window, in the order of `windows`; taken one at a time, so a generator keeps only one in
-        memory.
-    windows : sequence of Window
-        Every row start with every column start, as `tile_windows` returns them, covering the image.
-    shape : tuple of int
-        Rows and columns of the image.
+    Where all tiles agree about a pixel, it has their value, to float32 rounding. Tiles, (C, height, width), are
+    taken one at a time, so that a generator keeps only one in memory. Windows are every row start with every column
+    start, as `tile_windows` returns them, covering the image.
 
     Raises
     ------
