@@ -81,14 +81,9 @@ def _resolution(file: tifffile.TiffFile) -> float | None:
     tags = file.pages.first.tags
     if "XResolution" not in tags or "YResolution" not in tags:
         return None
-    named = (file.imagej_metadata or {}).get("unit")
-    if named is not None:
-        # ImageJ's own unit counts, not the tag's.
-        unit = _NM.get(str(named).lower())
-    else:
-        unit = {2: _NM["inch"], 3: _NM["cm"]}.get(
-            int(tags["ResolutionUnit"].value) if "ResolutionUnit" in tags else 2
-        )
+    tag = int(tags["ResolutionUnit"].value) if "ResolutionUnit" in tags else 2
+    # ImageJ's own unit counts, not the tag's.
+    unit = _NM.get(str((file.imagej_metadata or {}).get("unit", {2: "inch", 3: "cm"}.get(tag))).lower())
     if unit is None:
         return None
     values = [tags[name].value for name in ("YResolution", "XResolution")]

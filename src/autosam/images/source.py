@@ -3,6 +3,7 @@
 import glob
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -171,10 +172,8 @@ def _sources(path: Path, dataset: str | None, *, named: bool) -> Iterator[ImageS
             if named:
                 raise
     elif suffix in TIFF_SUFFIXES:
-        try:
+        with suppress(InputError):
             pages = count_tiff_images(path)
-        except InputError:
-            pages = 1
     if pages <= 1:
         yield ImageSource(path, dataset)
     else:

@@ -143,7 +143,7 @@ def blend(tiles: Iterable[NDArray[Any]], windows: Sequence[Window], shape: tuple
     """Join the maps of all tiles into maps of the whole image, (C, H, W), weighted by a squared sine.
 
     Where all tiles agree about a pixel, it has their value, to float32 rounding. Tiles, (C, height, width), are
-    taken one at a time, so that a generator keeps only one in memory. Windows are every row start with every column
+    taken one at a time, so that a generator keeps only one in memory. Windows: every row start with every column
     start, as `tile_windows` returns them, covering the image.
 
     Raises
