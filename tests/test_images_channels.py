@@ -113,7 +113,7 @@ def test_all_that_is_missing_is_named_in_one_line():
         (["a.tif"], [], "missing"),
         (["a.tif"], ["_r", ""], "'_r', ''"),
         (["a_r.tif"], ["_r", "_r"], "all different"),
-        (["a.tif", "b.tif"], ["_r", "_g"], "none of the 2 images .* _r or _g"),
+        (["a.tif", "b.tif"], ["_r", "_g"], "none of the 2 names ends in _r or _g; correct the endings"),
         (["a_r.tif", "a_r.png", "a_g.tif"], ["_r", "_g"], "a_r.tif and a_r.png are both the channel _r of a"),
         (["p/a_r.tif", "q/A_r.tif"], ["_r"], "would both write"),
     ],
