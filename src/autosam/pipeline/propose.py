@@ -76,10 +76,10 @@ class Proposals:
 
 def propose(
     maps: Probabilities,
-    picture: NDArray[np.uint8],
     settings: PromptsConfig,
-    classifier: RegionClassifier | None = None,
     *,
+    classifier: RegionClassifier | None = None,
+    picture: NDArray[np.uint8] | None = None,
     user_prompts: Sequence[Prompt] = (),
 ) -> Proposals:
     """Find regions and make a prompt of each; leave out those whose object a user prompt has.
@@ -87,11 +87,11 @@ def propose(
     Parameters
     ----------
     maps : mapping of str to ndarray of float32, shape (H, W)
-    picture : ndarray of uint8, shape (H, W, 3)
-        The normalized image, for the features of candidate regions.
     settings : PromptsConfig
     classifier : RegionClassifier, optional
         Chooses the regions where ``prompts.region_classifier`` is on; otherwise the thresholds find them.
+    picture : ndarray of uint8, shape (H, W, 3), optional
+        The normalized image, for the features of candidate regions. A classifier needs it.
     user_prompts : sequence of Prompt
         On the same grid.
 
@@ -99,7 +99,7 @@ def propose(
     -------
     Proposals
     """
-    if classifier is not None and settings.region_classifier:
+    if classifier is not None and picture is not None and settings.region_classifier:
         candidates = candidate_regions(maps, picture, settings, diameter=float(classifier.diameter))
         regions = classify_regions(candidates, classifier, settings)
     else:

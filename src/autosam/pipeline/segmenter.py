@@ -39,8 +39,6 @@ class Segmenter:
         In evaluation mode, on the device that they are to run on.
     config : Config
         Its ``model`` section must be the one that the networks were built with.
-    name : str
-        For messages and records.
     """
 
     def __init__(self, networks: Networks, config: Config, *, name: str = "") -> None:
@@ -211,8 +209,7 @@ class Segmenter:
             If user prompts came and ``decode.sam`` is off: nothing answers them.
         """
         settings = self.config.prompts
-        if prompts is not None:
-            check_prompts(prompts, view.shape)
+        check_prompts(prompts or (), view.shape)
         if prompts and not self.config.decode.sam:
             raise ConfigError(
                 "prompts came, and decode.sam=false leaves no SAM to answer them; leave the prompts out, or use a "
@@ -223,7 +220,9 @@ class Segmenter:
         asked = zoom_prompts(prompts or (), view.factors)
         if maps.probabilities:
             classifier = self.networks.region_classifier
-            return propose.propose(maps.probabilities, view.seen, settings, classifier, user_prompts=asked)
+            return propose.propose(
+                maps.probabilities, settings, classifier=classifier, picture=view.seen, user_prompts=asked
+            )
         side = settings.grid if settings.method == "grid" and not view.blank else 0
         return propose.without_regions(view.grid, side=side, user_prompts=asked)
 

@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from autosam.config import PromptsConfig, TrainingConfig
 from autosam.models.sam.interface import LOW_RES_STRIDE
-from autosam.pipeline.propose import Regions, prompt_regions, threshold_regions
+from autosam.pipeline.propose import propose
 from autosam.prompts import make_prompts
 from autosam.training.prompting.prompt_targets import TilePrompts, match_regions
 from autosam.training.prompting.simulate import jitter_box, low_resolution_mask, sample_points
@@ -110,8 +110,8 @@ def predicted_prompts(
         In order of region id. Empty lists where the generator sees nothing.
     """
     settings = vary_thresholds(prompts, reach=training.vary_thresholds, rng=rng)
-    regions = threshold_regions(maps, settings)
-    predicted = prompt_regions(Regions(regions), maps, settings)
+    proposals = propose(maps, settings)
+    regions, predicted = proposals.regions.labels, proposals.prompts
     partner = match_regions(regions, labels, matching=training.matching)
     if not training.unmatched:
         predicted = [prompt for prompt in predicted if partner[prompt.region]]
