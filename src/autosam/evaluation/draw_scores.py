@@ -1,11 +1,15 @@
-"""The figures of an evaluation."""
+"""The figures of an evaluation: error maps of its images, and curves."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 from autosam.evaluation.pairing import Pair
-from autosam.evaluation.scoring import FileScores, middle_slice
+from autosam.evaluation.scoring import FileScores
 from autosam.evaluation.tables import Summary
+from autosam.evaluation.volumes import as_instances, open_labels
 from autosam.images import ensure_folder
 from autosam.report.figures import ap_curves, error_map, save_figure, size_and_iou
 
@@ -40,9 +44,22 @@ def draw_scores(
         inner = folder if len(pairs) == 1 else folder / f"{number}_{Path(place).stem}"
         ensure_folder(inner / "errors")
         for pair in listed:
-            pred, truth, where = middle_slice(pair, truth_size=truth_size, pred_size=pred_size)
+            pred, truth, where = _middle_slice(pair, truth_size, pred_size)
             save_figure(inner / "errors" / f"{pair.name}.png", error_map(pred, truth, title=f"{pair.name}{where}"))
         save_figure(inner / "size_iou.png", size_and_iou(scored[place].sizes, scored[place].ious))
     short = {place: Path(place).name for place in summaries}
     names = short if len(set(short.values())) == len(short) else {place: place for place in summaries}
     save_figure(folder / "ap_threshold.png", ap_curves({names[place]: s.pool for place, s in summaries.items()}))
+
+
+def _middle_slice(
+    pair: Pair, truth_size: int | None, pred_size: int | None
+) -> tuple[NDArray[Any], NDArray[Any], str]:
+    """Read a pair again, of a volume the slice in the middle and its components, and say which slice it is."""
+    with open_labels(pair.pred) as pred, open_labels(pair.truth) as truth:
+        *depth, height, width = truth.shape
+        middle = depth[0] // 2 if depth else 0
+        region = (*(slice(middle, middle + 1) for _ in depth), slice(0, height), slice(0, width))
+        predicted, true = (side.read(region).reshape(height, width) for side in (pred, truth))
+    where = f", slice {middle} of {depth[0]}" if depth else ""
+    return as_instances(predicted, pred_size), as_instances(true, truth_size), where

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from autosam.errors import InputError
 from autosam.evaluation.label_sources import without_suffix
 from autosam.evaluation.pairing import Pair
-from autosam.evaluation.volumes import LabelRef, contingency_of_volumes, open_labels
+from autosam.evaluation.volumes import LabelRef, as_instances, contingency_of_volumes, open_labels
 from autosam.images.source import split_dataset
-from autosam.metrics.components import components, looks_semantic
+from autosam.metrics.components import looks_semantic
 from autosam.metrics.contingency import ContingencyTable, check_shapes, contingency_table
 from autosam.metrics.evaluate import evaluate_pair
 from autosam.metrics.matching import best_ious
@@ -201,41 +201,4 @@ def _table_of(
             return table, (table.truth_ids.tolist() == [255], table.pred_ids.tolist() == [255])
         true, predicted = truth.whole(), pred.whole()
         masks = (min_sizes[0] is None and looks_semantic(true), min_sizes[1] is None and looks_semantic(predicted))
-        return contingency_table(_instances(predicted, min_sizes[1]), _instances(true, min_sizes[0])), masks
-
-
-def _instances(labels: NDArray[Any], size: int | None) -> NDArray[Any]:
-    return labels if size is None else components(labels, min_size=size)
-
-
-def middle_slice(
-    pair: Pair, *, truth_size: int | None = None, pred_size: int | None = None
-) -> tuple[NDArray[Any], NDArray[Any], str]:
-    """Read the labels of a pair again, of a volume the slice in the middle, to draw them.
-
-    Parameters
-    ----------
-    pair : Pair
-        Labels of equal shapes.
-    truth_size, pred_size : int, optional
-        As in `score_predictions`; the components are those of the slice.
-
-    Returns
-    -------
-    pred, truth : ndarray of integers, shape (H, W)
-        Labels.
-    where : str
-        Which slice of a volume it is, for a title; empty for an image.
-
-    Raises
-    ------
-    InputError
-        If a file cannot be read.
-    """
-    with open_labels(pair.pred) as pred, open_labels(pair.truth) as truth:
-        middle = truth.shape[0] // 2
-        first = slice(middle, middle + 1) if len(truth.shape) == 3 else slice(0, truth.shape[0])
-        region = (first, *(slice(0, n) for n in truth.shape[1:]))
-        predicted, true = (side.read(region).reshape(truth.shape[-2:]) for side in (pred, truth))
-    where = f", slice {middle} of {truth.shape[0]}" if len(truth.shape) == 3 else ""
-    return _instances(predicted, pred_size), _instances(true, truth_size), where
+        return contingency_table(as_instances(predicted, min_sizes[1]), as_instances(true, min_sizes[0])), masks

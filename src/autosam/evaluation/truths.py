@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 
 from autosam.errors import InputError
 from autosam.evaluation.find_labels import find_labels
-from autosam.evaluation.volumes import LabelRef, open_labels
+from autosam.evaluation.volumes import LabelRef, read_instances
 from autosam.images.multichannel import MultichannelImage
 from autosam.images.source import ImageSource
-from autosam.metrics.components import components as connected
 from autosam.metrics.components import looks_semantic
 
 SMALLEST_COMPONENT = 50
@@ -93,8 +92,6 @@ def _paired(place: str, names: Sequence[str]) -> dict[str, LabelRef]:
 
 def _read(source: LabelRef, name: str, *, components: bool) -> NDArray[np.integer[Any]]:
     try:
-        with open_labels(source) as volume:
-            labels = volume.whole()
+        return read_instances(source, SMALLEST_COMPONENT if components else None)
     except InputError as error:
         raise InputError(f"the truth of {name}: {error}") from error
-    return connected(labels, min_size=SMALLEST_COMPONENT) if components else labels

@@ -25,6 +25,7 @@ from autosam.images.formats import (
 from autosam.images.read import read_labels
 from autosam.images.source import split_dataset
 from autosam.images.tiff import count_tiff_images
+from autosam.metrics.components import components
 from autosam.metrics.contingency import Contingency, ContingencyTable, check_shapes
 
 # Of 64-bit ids two such blocks are 256 MB.
@@ -133,6 +134,17 @@ def open_labels(labels: LabelRef | Path) -> Iterator[LabelVolume]:
         if found is None:
             found = LabelVolume.of_array(str(labels), read_labels(labels))
         yield found
+
+
+def read_instances(labels: LabelRef, min_size: int | None = None) -> NDArray[Any]:
+    """Read labels whole; errors as of `open_labels` and `LabelVolume.read`."""
+    with open_labels(labels) as volume:
+        return as_instances(volume.whole(), min_size)
+
+
+def as_instances(labels: NDArray[Any], min_size: int | None) -> NDArray[Any]:
+    """Return labels or, where a size is given, the components of at least so many voxels of a semantic mask."""
+    return labels if min_size is None else components(labels, min_size=min_size)
 
 
 def contingency_of_volumes(

@@ -29,7 +29,6 @@ class Panel:
 
     Attributes
     ----------
-    picture : ndarray of uint8, shape (H, W, 3)
     lines : tuple of str
         Caption, one entry a line; cut to the panel's width.
     mark : {"fault", "warning"} or None
@@ -57,10 +56,6 @@ def thumbnail(
     crop : int, optional
         Show no more than this many rows and columns, the middle ones.
 
-    Returns
-    -------
-    ndarray of uint8, shape (h, w, 3)
-
     Raises
     ------
     InputError
@@ -73,9 +68,7 @@ def thumbnail(
     height, width = picture.shape[:2]
     scale = min(1.0, side / max(height, width))
     rows, cols = max(1, round(height * scale)), max(1, round(width * scale))
-    if scale < 1:
-        shrunk = PIL.Image.fromarray(picture).resize((cols, rows), PIL.Image.Resampling.BOX)
-        picture = np.asarray(shrunk)
+    picture = shrink(picture, (rows, cols))
     if labels is None:
         return picture.copy()
     row_index = ((np.arange(rows) + 0.5) * height / rows).astype(np.intp)
@@ -86,19 +79,11 @@ def thumbnail(
 def legible_crop(shape: tuple[int, ...], areas: NDArray[np.integer[Any]], *, side: int = 300) -> int | None:
     """Choose how much of an image a thumbnail shows, so that the median object is about 12 pixels wide there.
 
-    Parameters
-    ----------
-    shape : tuple of int
-        Rows and columns of the image.
-    areas : ndarray of integers
-        Sizes of its objects in pixels; may be empty.
-    side : int
-        That of the thumbnail.
-
     Returns
     -------
     int or None
-        Rows and columns to show, never fewer than `side`; None for the whole image.
+        Rows and columns to show, never fewer than the thumbnail's `side`; None for the whole image, also where
+        `areas`, the sizes of its objects in pixels, is empty.
 
     Examples
     --------
@@ -109,6 +94,13 @@ def legible_crop(shape: tuple[int, ...], areas: NDArray[np.integer[Any]], *, sid
         return None
     wanted = max(side, round(side * float(np.sqrt(np.median(areas))) / 12))
     return wanted if wanted < max(shape[:2]) else None
+
+
+def shrink(pixels: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
+    """Average uint8 pixels, (H, W) or (H, W, 3), down to a shape."""
+    if pixels.shape[:2] == shape:
+        return pixels
+    return np.asarray(PIL.Image.fromarray(pixels).resize(shape[::-1], PIL.Image.Resampling.BOX), dtype=np.uint8)
 
 
 def _middle(length: int, crop: int | None) -> slice:
@@ -122,12 +114,10 @@ def contact_sheet(panels: Sequence[Panel], *, columns: int = 6, side: int = 300)
 
     Parameters
     ----------
-    panels : sequence of Panel
-        Pictures of at most `side` rows and columns.
     columns : int
         Panels in a row.
     side : int
-        Side of a panel's square in pixels; each row is as high as its highest picture.
+        Most rows and columns of a picture, and the width of each panel; a row is as high as its highest picture.
 
     Returns
     -------
@@ -146,31 +136,19 @@ def contact_sheet(panels: Sequence[Panel], *, columns: int = 6, side: int = 300)
     lines = max((len(panel.lines) for panel in panels), default=0)
     heights = [max((panel.picture.shape[0] for panel in row), default=side) for row in rows]
     text = lines * _LINE + (4 if lines else 0)
-    size = (
-        _MARGIN + columns * (side + _MARGIN),
-        _MARGIN + sum(height + text + _MARGIN for height in heights),
-    )
+    size = (_MARGIN + columns * (side + _MARGIN), _MARGIN + sum(h + text + _MARGIN for h in heights))
     sheet = PIL.Image.new("RGB", size, _GROUND)
-    draw = PIL.ImageDraw.Draw(sheet)
     font = PIL.ImageFont.load_default(size=13)
     top = _MARGIN
     for row, height in zip(rows, heights, strict=True):
         for column, panel in enumerate(row):
-            left = _MARGIN + column * (side + _MARGIN)
-            _draw_panel(sheet, draw, font, panel, (left, top), side)
+            _draw_panel(sheet, font, panel, (_MARGIN + column * (side + _MARGIN), top), side)
         top += height + text + _MARGIN
     return np.asarray(sheet)
 
 
-def _draw_panel(
-    sheet: PIL.Image.Image,
-    draw: PIL.ImageDraw.ImageDraw,
-    font: _Font,
-    panel: Panel,
-    corner: tuple[int, int],
-    side: int,
-) -> None:
-    left, top = corner
+def _draw_panel(sheet: PIL.Image.Image, font: _Font, panel: Panel, corner: tuple[int, int], side: int) -> None:
+    draw, (left, top) = PIL.ImageDraw.Draw(sheet), corner
     rows, cols = panel.picture.shape[:2]
     sheet.paste(PIL.Image.fromarray(panel.picture), corner)
     if panel.mark is not None:

@@ -26,12 +26,7 @@ COLORS: dict[ErrorKind, tuple[int, int, int]] = {
 
 
 def draw_errors(pred: NDArray[Any], truth: NDArray[Any]) -> NDArray[np.uint8]:
-    """Color every object by what became of it (`classify_errors`, IoU >= 1/2).
-
-    Parameters
-    ----------
-    pred, truth : ndarray of integers, shape (H, W)
-        Label images; background 0.
+    """Color every object of two label images (H, W) by what became of it (`classify_errors`, IoU >= 1/2).
 
     Returns
     -------
@@ -56,8 +51,7 @@ def draw_errors(pred: NDArray[Any], truth: NDArray[Any]) -> NDArray[np.uint8]:
     picture = colors[shown]  # -1, the background, is the last color
     rim = (shown == ErrorKind.HIT) & ((pred_kind < 0) | (truth_kind < 0))
     picture[rim] //= 2
-    for axis in (0, 1):
-        before, after = (slice(None, -1), slice(1, None)) if axis == 0 else (np.s_[:, :-1], np.s_[:, 1:])
+    for before, after in ((np.s_[:-1], np.s_[1:]), (np.s_[:, :-1], np.s_[:, 1:])):
         picture[after][(truth[after] != truth[before]) & (truth[after] != 0) & (truth[before] != 0)] = 0
     return picture
 
@@ -73,11 +67,12 @@ def error_map(pred: NDArray[Any], truth: NDArray[Any], *, title: str) -> "Figure
     axes.imshow(picture, interpolation="nearest")
     axes.set_axis_off()
     axes.set_title(title)
-    patches = []
-    for kind in ErrorKind:
-        label = f"{kind.name.lower()} ({kinds.count(kind)})"
-        red, green, blue = COLORS[kind]
-        patches.append(Patch(color=(red / 255, green / 255, blue / 255), label=label))
+    patches = [
+        Patch(
+            color="#{:02x}{:02x}{:02x}".format(*COLORS[kind]), label=f"{kind.name.lower()} ({kinds.count(kind)})"
+        )
+        for kind in ErrorKind
+    ]
     axes.legend(handles=patches, loc="upper center", bbox_to_anchor=(0.5, -0.01), ncols=5, frameon=False)
     return figure
 
@@ -96,17 +91,10 @@ def ap_curves(results: Mapping[str, Scores]) -> "Figure":
     return figure
 
 
-def size_and_iou(sizes: NDArray[np.int64], ious: NDArray[np.float64], *, unit: str = "pixels") -> "Figure":
+def size_and_iou(sizes: NDArray[np.int64], ious: NDArray[np.float64]) -> "Figure":
     """Draw the best IoU of each true object against its size, with the median of each of up to ten size bins.
 
-    Parameters
-    ----------
-    sizes : ndarray of int, shape (T,)
-        Sizes of true objects, above 0.
-    ious : ndarray of float, shape (T,)
-        Their best IoU, as `autosam.metrics.best_ious` gives it.
-    unit : str
-        Of the sizes.
+    Sizes are above 0, shape (T,); the IoUs are those of `autosam.metrics.best_ious`.
     """
     figure, axes = new_figure(6, 4.5)
     if len(sizes):
@@ -117,7 +105,7 @@ def size_and_iou(sizes: NDArray[np.int64], ious: NDArray[np.float64], *, unit: s
         axes.plot(middle, [np.median(ious[part]) for part in parts], color="black", marker="o", label="median")
         axes.legend(frameon=False)
     axes.axhline(0.5, color="gray", linewidth=0.8)
-    axes.set(xlabel=f"size of the true object ({unit})", ylabel="best IoU", ylim=(-0.02, 1.02))
+    axes.set(xlabel="size of the true object (pixels)", ylabel="best IoU", ylim=(-0.02, 1.02))
     axes.grid(alpha=0.3)
     return figure
 

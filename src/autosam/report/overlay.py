@@ -12,23 +12,8 @@ from autosam.images.normalize import to_uint8
 from autosam.prompts.prompt import Prompt
 
 # Bright, far apart in hue from one to the next, none gray, none the green, red or yellow of the prompts.
-PALETTE = np.array(
-    [
-        (31, 145, 255),
-        (255, 140, 0),
-        (191, 64, 255),
-        (0, 200, 200),
-        (255, 105, 180),
-        (150, 190, 20),
-        (120, 110, 255),
-        (255, 170, 120),
-        (0, 150, 136),
-        (214, 60, 160),
-        (130, 210, 255),
-        (190, 130, 60),
-    ],
-    np.uint8,
-)
+_HEX = "1f91ff ff8c00 bf40ff 00c8c8 ff69b4 96be14 786eff ffaa78 009688 d63ca0 82d2ff be823c"
+PALETTE = np.frombuffer(bytes.fromhex(_HEX), np.uint8).reshape(-1, 3)
 POSITIVE = (40, 230, 70)
 NEGATIVE = (240, 40, 40)
 BOX = (255, 235, 60)
@@ -95,9 +80,8 @@ def draw_overlay(
 
 def find_outlines(labels: NDArray[np.generic], thickness: int = 1) -> NDArray[np.bool_]:
     """Find the pixels of instances at most `thickness` steps from another id; the border is no other id."""
+    below, right = labels[1:] != labels[:-1], labels[:, 1:] != labels[:, :-1]
     edge = np.zeros(labels.shape, bool)
-    below = labels[1:] != labels[:-1]
-    right = labels[:, 1:] != labels[:, :-1]
     edge[1:] |= below
     edge[:-1] |= below
     edge[:, 1:] |= right

@@ -1,14 +1,13 @@
 """A result beside the truth, in one picture."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-import PIL.Image
 from numpy.typing import NDArray
 
 from autosam.errors import InputError
 from autosam.images import resize_nearest
+from autosam.report.contact_sheet import shrink
 from autosam.report.overlay import draw_overlay
 
 MAX_WIDTH = 1600
@@ -56,7 +55,7 @@ def preview(
     height, width = shape
     columns = min(width, max(1, (MAX_WIDTH - (count - 1) * _GAP) // count))
     small = (max(1, round(height * columns / width)), columns)
-    image = _shrink(picture, small)
+    image = shrink(picture, small)
     # Outlines are drawn on the small picture: shrunk, they would fade.
     panels = [
         draw_overlay(image, resize_nearest(instances, small), fill=0.0, thickness=1)
@@ -64,15 +63,7 @@ def preview(
     ]
     if foreground is not None:
         gray = np.rint(np.clip(foreground, 0, 1) * 255).astype(np.uint8)
-        panels.append(np.repeat(_shrink(gray, small)[..., None], 3, axis=2))
+        panels.append(np.repeat(shrink(gray, small)[..., None], 3, axis=2))
     gap = np.zeros((small[0], _GAP, 3), dtype=np.uint8)
     parts = [part for panel in panels for part in (gap, panel)]
     return np.concatenate(parts[1:], axis=1)
-
-
-def _shrink(pixels: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
-    """Average uint8 pixels, (H, W) or (H, W, 3), down to a shape."""
-    if pixels.shape[:2] == shape:
-        return pixels
-    resized: Any = PIL.Image.fromarray(pixels).resize(shape[::-1], PIL.Image.Resampling.BOX)
-    return np.asarray(resized, dtype=np.uint8)

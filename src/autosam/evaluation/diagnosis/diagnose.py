@@ -17,10 +17,9 @@ from autosam.evaluation.diagnosis.recorded_run import RecordedRun
 from autosam.evaluation.diagnosis.stages import ImageStages, find_stages
 from autosam.evaluation.diagnosis.trace import Trace, trace_image
 from autosam.evaluation.pairing import Pair
-from autosam.evaluation.volumes import LabelRef, open_labels
+from autosam.evaluation.volumes import LabelRef, read_instances
 from autosam.images import read_image
 from autosam.metrics import average_precision
-from autosam.metrics.components import components
 from autosam.metrics.contingency import check_shapes
 from autosam.metrics.precision_counts import AveragePrecision
 from autosam.pipeline.propose import Regions, prompt_regions
@@ -98,7 +97,7 @@ def diagnose_run(
     sources = [run.source_of(str(pair.pred)) for pair in pairs]
     images, gallery = [], Gallery()
     for pair, (source, zoom) in zip(pairs, sources, strict=True):
-        truth, before = _whole(pair.truth, truth_size), _whole(pair.pred, None)
+        truth, before = _read(pair.truth, truth_size), _read(pair.pred, None)
         image = read_image(source)
         check_shapes(image.shape[:2], truth.shape)
         trace = trace_image(run.segmenter, image, zoom=zoom)
@@ -194,12 +193,11 @@ def _precisions(
     return found
 
 
-def _whole(labels_of: LabelRef, size: int | None) -> NDArray[np.integer[Any]]:
-    with open_labels(labels_of) as volume:
-        labels = volume.whole()
+def _read(labels_of: LabelRef, size: int | None) -> NDArray[np.integer[Any]]:
+    labels = read_instances(labels_of, size)
     if labels.ndim != 2:
         raise InputError(f"labels of shape {labels.shape} came; --diagnose takes images (H, W), one file each")
-    return labels if size is None else components(labels, min_size=size)
+    return labels
 
 
 def _centers(truth: NDArray[np.integer[Any]]) -> NDArray[np.float64]:

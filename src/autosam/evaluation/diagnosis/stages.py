@@ -1,6 +1,6 @@
 """The first stage that lost each true object, and the first that let each false one through."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autosam.errors import InputError
-from autosam.evaluation.diagnosis.assignment import Assignment, Fault, assign_prompts
+from autosam.evaluation.diagnosis.assignment import Fault, assign_prompts
 from autosam.instances import MaskCrop
 from autosam.metrics import contingency_table, match_objects
 from autosam.metrics.matching import best_ious
@@ -124,15 +124,12 @@ def find_stages(
     assignment = assign_prompts(objects, regions, prompts, limit=LIMIT, boxes=masks is not None)
     of_mask, mask_iou, best_mask = _reach(objects, table.truth_sizes, masks or (), found)
 
-    with_mask = set(of_mask[of_mask >= 0].tolist())
-    pointed, right = set(assignment.truth.tolist()), set(assignment.truth[assignment.right].tolist())
-    stages = tuple(
-        Stage.FOUND
-        if found[number]
-        else _stage(number in with_mask, number in pointed, number in right, masks is None)
-        for number in range(len(ids))
-    )
-    false = np.setdiff1d(np.arange(len(table.pred_ids)), matches.pred_index)
+    without_sam = masks is None
+    lost = _stages(range(len(ids)), of_mask[of_mask >= 0], assignment.truth, assignment.right, without_sam)
+    stages = tuple(Stage.FOUND if hit else stage for hit, stage in zip(found, lost, strict=True))
+    false = table.pred_ids[np.setdiff1d(np.arange(len(table.pred_ids)), matches.pred_index)]
+    asked = _prompts_of(false.astype(np.int64), labels, regions, prompts, prompt_of)
+    good = [mask.prompt for mask, own in zip(masks or (), of_mask, strict=True) if own >= 0]
     return ImageStages(
         ids=ids,
         sizes=table.truth_sizes,
@@ -146,10 +143,8 @@ def find_stages(
         mask_iou=mask_iou,
         label_iou=best_ious(table),
         best_mask=best_mask,
-        false_ids=table.pred_ids[false],
-        false_stages=_false_stages(
-            table.pred_ids[false].astype(np.int64), labels, regions, prompts, prompt_of, masks, assignment, of_mask
-        ),
+        false_ids=false,
+        false_stages=_stages(asked, good, assignment.prompt, assignment.right, without_sam),
     )
 
 
@@ -174,33 +169,41 @@ def _reach(
     return of_mask, iou, best
 
 
-def _stage(with_mask: bool, pointed: bool, right: bool, without_sam: bool) -> Stage:
-    if with_mask:
-        return Stage.MERGE
-    if not pointed:
-        return Stage.DETECTION
-    return Stage.MASK if right and not without_sam else Stage.PROMPT
+def _stages(
+    numbers: Iterable[int],
+    with_mask: Iterable[int],
+    pointed: NDArray[np.int64],
+    right: NDArray[np.bool_],
+    without_sam: bool,
+) -> tuple[Stage, ...]:
+    """Say where objects or prompts were lost, from those with a good mask and the pairs of the assignment."""
+    kept, paired, rightly = set(with_mask), set(pointed.tolist()), set(pointed[right].tolist())
+
+    def stage(number: int) -> Stage:
+        if number in kept:
+            return Stage.MERGE
+        if number not in paired:
+            return Stage.DETECTION
+        return Stage.MASK if number in rightly and not without_sam else Stage.PROMPT
+
+    return tuple(map(stage, numbers))
 
 
-def _false_stages(
-    false: NDArray[np.int64],
+def _prompts_of(
+    ids: NDArray[np.int64],
     labels: NDArray[np.integer[Any]],
     regions: NDArray[np.integer[Any]],
     prompts: Sequence[Prompt],
     prompt_of: NDArray[np.integer[Any]],
-    masks: Sequence[MaskCrop] | None,
-    assignment: Assignment,
-    of_mask: NDArray[np.int64],
-) -> tuple[Stage, ...]:
+) -> list[int]:
+    """Return the prompt of each instance, for a region that filled in that of the region; -1 for none."""
     prompt_of_region = {prompt.region: number for number, prompt in enumerate(prompts) if prompt.region}
-    good = {mask.prompt for mask, own in zip(masks or (), of_mask, strict=True) if own >= 0}
-    pointed, right = set(assignment.prompt.tolist()), set(assignment.prompt[assignment.right].tolist())
-    stages = []
-    for label in false:
+    found = []
+    for label in ids:
         prompt = int(prompt_of[label - 1])
         if prompt < 0:
             beneath = np.bincount(regions[labels == label])
             beneath[:1] = 0
             prompt = prompt_of_region.get(int(beneath.argmax()), -1)
-        stages.append(_stage(prompt in good, prompt in pointed, prompt in right, masks is None))
-    return tuple(stages)
+        found.append(prompt)
+    return found
