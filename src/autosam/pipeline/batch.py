@@ -218,7 +218,7 @@ def _segment_one(
     truths: TruthSource | None,
     progress: Callable[[float], None] | None,
 ) -> tuple[Segmentation, float | None]:
-    """Segment one image and write its results; give them with the pixel size in nm."""
+    """Segment one image and write its results; return it and its pixel size in nm."""
     image: Image
     if isinstance(source, MultichannelImage):
         # The channels are aligned, so that the first one tells what all have in common.

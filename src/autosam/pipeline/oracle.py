@@ -63,31 +63,15 @@ class Oracle:
         return float((shared / (covered.size + self.sizes[ids] - shared)).max(initial=0.0))
 
     def choose(self, crops: Sequence[MaskCrop | None], preferred: int) -> int:
-        """Give the index of the mask with the highest IoU with any object.
-
-        Parameters
-        ----------
-        crops : sequence of MaskCrop or None
-            The alternatives; None for an empty mask.
-        preferred : int
-            What is chosen where no mask covers any object, and among equals.
-        """
+        """Give the index of the mask with the highest IoU with any object, ``preferred`` among equals."""
         ious = np.array([0.0 if crop is None else self.iou(crop) for crop in crops])
         return preferred if ious[preferred] == ious.max() else int(ious.argmax())
 
     def better(self, usual: Sequence[MaskCrop], others: Sequence[MaskCrop]) -> list[MaskCrop]:
-        """Give, for every prompt, the mask with the higher IoU with any object.
+        """Give, for every prompt, the mask with the higher IoU with any object, and the score of the usual one.
 
-        Parameters
-        ----------
-        usual, others : sequence of MaskCrop
-            At most one per prompt; whichever has none is without a mask there.
-
-        Returns
-        -------
-        list of MaskCrop
-            In order of prompt, each with the score of the usual one where there is one. The usual one stays
-            among equals, and also its lack where the other covers no object.
+        There is at most one of each kind for a prompt. The usual one stays among equals, and so does its absence
+        where the other covers no object.
         """
         own, found = ({crop.prompt: crop for crop in crops} for crops in (usual, others))
         chosen = []

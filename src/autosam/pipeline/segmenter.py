@@ -73,11 +73,6 @@ class Segmenter:
             ``section.key=value``, over everything else.
         device : str
             ``auto``, ``cpu``, ``cuda``, ``cuda:1`` ...
-
-        Raises
-        ------
-        AutosamError
-            If any of these cannot be used.
         """
         target = choose_device(device)
         path = resolve_model(model)
@@ -154,14 +149,9 @@ class Segmenter:
         Parameters
         ----------
         image, zoom, normalized
-            See `segment`. The generator alone finds the zoom, from the objects that it is sure of.
+            See `segment` and `make_view`. The generator alone finds the zoom, from the objects that it is sure of.
         predict : callable, optional
             Gives the maps for that, in the place of `Segmenter.predict`, as one that keeps them.
-
-        Raises
-        ------
-        InputError
-            If the image cannot be used; see `make_view`.
         """
         settings = self.config.images
         view = make_view(image, settings, zoom=1.0 if zoom is None else zoom, normalized=normalized)
