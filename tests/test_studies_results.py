@@ -7,7 +7,7 @@ import pytest
 
 from autosam.config import load_config
 from autosam.errors import ConfigError, InputError
-from autosam.studies.axes import name_of, overrides
+from autosam.studies.axes import names_of, overrides
 from autosam.studies.results import Row, find_row, read_results, write_results
 from autosam.studies.scores import COLUMNS
 from autosam.studies.settings import Setup
@@ -15,7 +15,7 @@ from autosam.studies.settings import Setup
 
 def setup(**settings: str) -> Setup:
     combination = {key.replace("__", "."): value for key, value in settings.items()}
-    return Setup(name_of(combination), combination, load_config(overrides=overrides(combination)))
+    return Setup(names_of([combination])[0], combination, load_config(overrides=overrides(combination)))
 
 
 def row_of(of: Setup, *, data: str = "d", model: str = "m") -> Row:

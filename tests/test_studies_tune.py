@@ -3,13 +3,13 @@ import pytest
 import yaml
 from fake_networks import BrightPixels, ComponentSam, build_small_sam, draw_ellipses, use_component_sam
 
-from autosam.config import load_config
+from autosam.config import Config, load_config
 from autosam.data import LabeledImage
 from autosam.errors import ConfigError
 from autosam.models.networks import Networks
 from autosam.pipeline.segmenter import Segmenter
 from autosam.studies.axes import Axis, parse_axes
-from autosam.studies.tune import CANDIDATES, Tried, Tuned, axes_for, check_axes, tune, tuned_yaml
+from autosam.studies.tune import CANDIDATES, Tried, axes_for, tune, tuned_yaml
 
 IMAGE, LABELS = draw_ellipses((100, 150), [(20, 30, 9, 12), (50, 100, 14, 10), (80, 40, 3, 4)])
 IMAGES = [LabeledImage("a/0", "a", np.repeat(IMAGE[..., None], 3, axis=2), LABELS)]
@@ -22,74 +22,58 @@ def segmenter(monkeypatch: pytest.MonkeyPatch) -> Segmenter:
     return Segmenter(networks, load_config())
 
 
+def search(segmenter: Segmenter, start: Config, *settings: str) -> tuple[list[Tried], Tried]:
+    tried = list(tune(segmenter, start, parse_axes(settings), IMAGES))
+    return tried, max(tried, key=lambda one: one.mean_ap)
+
+
 def test_the_better_value_is_found(segmenter: Segmenter) -> None:
     # the third object has 37 pixels
     start = load_config(overrides=["merge.min_size=60"])
-    seen: list[tuple[str, str]] = []
-    tuned = tune(
-        segmenter,
-        start,
-        parse_axes(["merge.min_size=10,60,5000", "merge.iou=0.4,0.6"]),
-        IMAGES,
-        report=lambda key, value, tried: seen.append((key, value)),
-    )
-    assert tuned.before.mean_ap == pytest.approx(2 / 3)
-    assert tuned.after.mean_ap == tuned.after.ap75 == 1
-    assert tuned.after.config.merge.min_size == 10
-    assert tuned.after.config.merge.iou == 0.5, "what is no better does not change"
-    assert seen[:3] == [("", ""), ("merge.min_size", "10"), ("merge.min_size", "5000")]
-    assert tuned.tried == len(seen)
-    assert (tuned.images, tuned.objects) == (1, 3)
-    assert tuned.keys == ("merge.min_size", "merge.iou")
+    tried, best = search(segmenter, start, "merge.min_size=10,60,5000", "merge.iou=0.4,0.6")
+    assert tried[0].config == start
+    assert tried[0].mean_ap == pytest.approx(2 / 3)
+    assert best.mean_ap == best.ap75 == 1
+    assert best.config.merge.min_size == 10
+    assert best.config.merge.iou == 0.5, "what is no better does not change"
+    assert [one.change for one in tried[:3]] == ["", "merge.min_size=10", "merge.min_size=5000"]
+    assert len({one.config for one in tried}) == len(tried), "settings are scored twice"
 
 
 def test_nothing_worse_than_the_start(segmenter: Segmenter) -> None:
     start = load_config(overrides=["merge.min_size=10"])
-    tuned = tune(segmenter, start, parse_axes(["merge.min_size=1000,5000"]), IMAGES)
-    assert tuned.after == tuned.before
-    assert tuned.after.config == start
+    tried, best = search(segmenter, start, "merge.min_size=1000,5000")
+    assert best is tried[0]
+    assert best.config == start
 
 
 def test_of_equals_the_nearest_is_taken(segmenter: Segmenter) -> None:
     start = load_config(overrides=["merge.min_size=60"])
-    tuned = tune(segmenter, start, parse_axes(["merge.min_size=5,10,30"]), IMAGES)
-    assert tuned.after.config.merge.min_size == 30
+    _, best = search(segmenter, start, "merge.min_size=5,10,30")
+    assert best.config.merge.min_size == 30
+
+
+def test_the_search_goes_on_from_what_was_better(segmenter: Segmenter) -> None:
+    start = load_config(overrides=["merge.min_size=60"])
+    tried, best = search(segmenter, start, "merge.min_size=10,60", "merge.iou=0.4,0.6")
+    assert [one.change for one in tried] == ["", "merge.min_size=10", "merge.iou=0.4", "merge.iou=0.6"]
+    assert [one.config.merge.min_size for one in tried] == [60, 10, 10, 10]
+    assert best is tried[1]
 
 
 def test_images_without_objects(segmenter: Segmenter) -> None:
     empty = LabeledImage("a/0", "a", np.zeros((20, 30, 3), np.uint8), np.zeros((20, 30), np.int32))
-    tuned = tune(segmenter, load_config(), parse_axes(["merge.iou=0.4,0.6"]), [empty])
-    assert tuned.after.mean_ap == 0
-    assert np.isnan(tuned.after.from_sam)
-    assert tuned.after == tuned.before
+    first, *others = tune(segmenter, load_config(), parse_axes(["merge.iou=0.4,0.6"]), [empty])
+    assert np.isnan(first.from_sam)
+    assert [one.mean_ap for one in (first, *others)] == [0, 0, 0]
 
 
 def test_whose_outlines_the_objects_have(segmenter: Segmenter, monkeypatch: pytest.MonkeyPatch) -> None:
-    start, axes = load_config(overrides=["merge.min_size=10"]), parse_axes(["merge.iou=0.4,0.6"])
-    assert tune(segmenter, start, axes, IMAGES).after.from_sam == 1
+    start = load_config(overrides=["merge.min_size=10"])
+    assert search(segmenter, start, "merge.iou=0.4,0.6")[1].from_sam == 1
     monkeypatch.setattr(ComponentSam, "iou", 0.2)
-    tuned = tune(segmenter, start, axes, IMAGES)
-    assert (tuned.after.mean_ap, tuned.after.from_sam) == (1, 0), "the generator's regions stand in"
-
-
-def test_networks_answer_once(segmenter: Segmenter) -> None:
-    generator = segmenter.networks.generator
-    assert generator is not None
-    plain = type(generator).forward
-    asked = []
-
-    def counting(self: object, image: object) -> object:
-        asked.append(1)
-        return plain(self, image)  # type: ignore[arg-type]
-
-    type(generator).forward = counting  # type: ignore[method-assign,assignment]
-    try:
-        segmenter.segment(IMAGES[0].image)
-        once = len(asked)
-        tune(segmenter, load_config(), parse_axes(["merge.min_size=5,10,20"]), IMAGES)
-    finally:
-        type(generator).forward = plain  # type: ignore[method-assign]
-    assert len(asked) == 2 * once
+    _, best = search(segmenter, start, "merge.iou=0.4,0.6")
+    assert (best.mean_ap, best.from_sam) == (1, 0), "the generator's regions stand in"
 
 
 def test_what_is_searched() -> None:
@@ -124,26 +108,17 @@ def test_values_of_ones_own() -> None:
 
 def test_every_bad_value_is_named() -> None:
     with pytest.raises(ConfigError) as caught:
-        check_axes(load_config(), parse_axes(["merge.iou=0.5,2", "prompts.pints=1,2"]))
+        axes_for(load_config(), parse_axes(["merge.iou=0.5,2", "prompts.pints=1,2"]))
     for fault in ("merge.iou=2: ", "prompts.pints=1: ", "did you mean prompts.points?"):
         assert fault in str(caught.value)
     with pytest.raises(ConfigError, match="nothing is left to tune"):
-        check_axes(load_config(), [])
+        axes_for(load_config(), [Axis(key, ("1",)) for key in CANDIDATES])
 
 
 def test_the_file_gives_what_was_found_again() -> None:
     own = load_config(overrides=["merge.min_score=0.6", "tiles.overlap=0.1"])
-    start = load_config(overrides=["merge.min_score=0.6", "tiles.overlap=0.3"])
-    after = load_config(overrides=["merge.min_score=0.7", "tiles.overlap=0.3"])
-    tuned = Tuned(
-        Tried(start, 0, 0, 0, from_sam=0),
-        Tried(after, 1, 1, 1, from_sam=1),
-        ("merge.min_score", "merge.iou"),
-        tried=2,
-        images=1,
-        objects=1,
-    )
-    text = tuned_yaml(tuned, own, ["one\nline", "two"])
+    found = load_config(overrides=["merge.min_score=0.7", "tiles.overlap=0.3"])
+    text = tuned_yaml(found, own, ["merge.min_score", "merge.iou"], ["one\nline", "two"])
     assert text.splitlines()[:2] == ["# one line", "# two"]
     values = yaml.safe_load(text)
     assert values == {"tiles": {"overlap": 0.3}, "merge": {"min_score": 0.7, "iou": 0.5}}

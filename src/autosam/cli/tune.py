@@ -1,6 +1,6 @@
 """`autosam tune`: the thresholds that suit a model and labeled images best."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -12,9 +12,7 @@ from autosam.cli.options import ConfigFile, Device, LabeledData, Model
 from autosam.cli.progress import progress
 
 if TYPE_CHECKING:
-    from autosam.cli.progress import Bar
-    from autosam.data import LabeledImage
-    from autosam.studies.tune import Tried, Tuned
+    from autosam.studies.tune import Tried
 
 FEW_FROM_SAM = 0.2
 """Share of objects with SAM's outline below which SAM as good as has no say."""
@@ -61,7 +59,7 @@ def tune(
     from autosam.models.files.zoo import resolve_model
     from autosam.pipeline.segmenter import Segmenter
     from autosam.studies.settings import model_setups
-    from autosam.studies.tune import axes_for, check_axes, tuned_yaml
+    from autosam.studies.tune import axes_for, tuned_yaml
     from autosam.studies.tune import tune as search
     from autosam.training.samples.load_images import load_part
 
@@ -73,64 +71,52 @@ def tune(
     axes: list[Axis] = axes_for(
         setup.config, given, region_classifier=segmenter.networks.region_classifier is not None
     )
-    check_axes(setup.config, axes)
+    keys = [axis.key for axis in axes]
     labeled_images = load_part(data, setup.config, part)
+    objects = sum(int(one.labels.max(initial=0)) for one in labeled_images)
+    images = f"{len(labeled_images)} images with {objects} objects, part {part}"
     ensure_folder(out.absolute().parent)
+    tried: list[Tried] = []
     one_round = sum(len(axis.values) for axis in axes)
     with interruptible("nothing was written"), progress("tuning", one_round, "settings") as bar:
-        report = _reporter(bar, labeled_images, part)
-        tuned = search(segmenter, setup.config, axes, labeled_images, report=report)
-    _print_result(tuned)
+        for one in search(segmenter, setup.config, axes, labeled_images):
+            tried.append(one)
+            if one.change:
+                detail(f"{one.change}: mean AP {one.mean_ap:.4f}")
+            else:
+                news(f"{images}; the start has mean AP {one.mean_ap:.4f}")
+            bar.advance(one.change)
+    before, after = tried[0], max(tried, key=lambda one: one.mean_ap)
+    _print_result(before, after, keys, len(tried))
     comments = [
         f"Tuned by autosam tune for the model {model}, SHA-256 {file_sha256(path)}.",
-        f"On {tuned.images} images with {tuned.objects} objects, part {part} of {data}: "
-        + ", ".join(f"{name} {before:.4f} -> {after:.4f}" for name, before, after in _figures(tuned))
+        f"On {images} of {data}: "
+        + ", ".join(f"{name} {old:.4f} -> {new:.4f}" for name, old, new in _figures(before, after))
         + ".",
         "Figures on the images that were tuned on are optimistic.",
     ]
-    write_text(out, tuned_yaml(tuned, own, comments))
-    _tell(tuned)
+    write_text(out, tuned_yaml(after.config, own, keys, comments))
+    _tell(before, after, len(labeled_images))
     say(f"Written: {out}; use it with: autosam segment IMAGE --model {model} --config {out} -o RESULTS")
 
 
-def _reporter(
-    bar: "Bar", labeled_images: "Sequence[LabeledImage]", part: str
-) -> "Callable[[str, str, Tried], None]":
-    def report(key: str, value: str, tried: "Tried") -> None:
-        if not key:
-            objects = sum(int(labeled_image.labels.max(initial=0)) for labeled_image in labeled_images)
-            news(
-                f"{len(labeled_images)} images with {objects} objects, part {part}; the start has "
-                f"mean AP {tried.mean_ap:.4f}"
-            )
-        else:
-            detail(f"{key}={value}: mean AP {tried.mean_ap:.4f}")
-        bar.advance(f"{key}={value}" if key else "")
-
-    return report
-
-
-def _tell(tuned: "Tuned") -> None:
+def _tell(before: "Tried", after: "Tried", images: int) -> None:
     """Tell what to consider before the settings are used."""
-    from autosam.studies.tune import value_of
-
-    before, after = tuned.before.config, tuned.after.config
-    if all(value_of(before, key) == value_of(after, key) for key in tuned.keys):
+    if after is before:
         say("Nothing was better than the settings that it started with.")
-    if after.decode.sam and tuned.after.from_sam < FEW_FROM_SAM:
+    if after.config.decode.sam and after.from_sam < FEW_FROM_SAM:
         note(
-            f"with these settings {tuned.after.from_sam:.0%} of the objects have SAM's outline, the others the "
+            f"with these settings {after.from_sam:.0%} of the objects have SAM's outline, the others the "
             "generator's: thresholds such as merge.min_score drop nearly every mask, which seldom holds on other "
             "images; lower it"
         )
     note(
-        f"these figures are of the {tuned.images} images tuned on, and so optimistic; score other images "
-        "before you quote any"
+        f"these figures are of the {images} images tuned on, and so optimistic; score other images before you "
+        "quote any"
     )
 
 
-def _figures(tuned: "Tuned") -> list[tuple[str, float, float]]:
-    before, after = tuned.before, tuned.after
+def _figures(before: "Tried", after: "Tried") -> list[tuple[str, float, float]]:
     return [
         ("mean AP", before.mean_ap, after.mean_ap),
         ("AP@.5", before.ap50, after.ap50),
@@ -138,18 +124,18 @@ def _figures(tuned: "Tuned") -> list[tuple[str, float, float]]:
     ]
 
 
-def _print_result(tuned: "Tuned") -> None:
+def _print_result(before: "Tried", after: "Tried", keys: "Sequence[str]", tried: int) -> None:
     from rich.text import Text
 
     from autosam.studies.tune import value_of
 
-    rows = table(f"{tuned.tried} settings scored", "before", "after")
-    for key in tuned.keys:
-        before, after = (value_of(tried.config, key) for tried in (tuned.before, tuned.after))
-        rows.add_row(Text(key), Text(str(before)), Text(str(after)), style=None if before == after else "bold")
-    for name, old, new in _figures(tuned):
-        rows.add_row(Text(name), f"{old:.4f}", f"{new:.4f}")
-    if tuned.after.config.decode.sam:
-        shares = (tuned.before.from_sam, tuned.after.from_sam)
-        rows.add_row("objects with SAM's outline", *("–" if isnan(part) else f"{part:.0%}" for part in shares))
+    rows = table(f"{tried} settings scored", "before", "after")
+    for key in keys:
+        old, new = (str(value_of(one.config, key)) for one in (before, after))
+        rows.add_row(Text(key), Text(old), Text(new), style=None if old == new else "bold")
+    for name, old_score, new_score in _figures(before, after):
+        rows.add_row(Text(name), f"{old_score:.4f}", f"{new_score:.4f}")
+    if after.config.decode.sam:
+        shares = (before.from_sam, after.from_sam)
+        rows.add_row("objects with SAM's outline", *("–" if isnan(share) else f"{share:.0%}" for share in shares))
     result(rows)

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import product
@@ -18,28 +18,14 @@ _LONGEST_NAME = 120
 
 @dataclass(frozen=True)
 class Axis:
-    """A setting and the values that it takes.
-
-    Attributes
-    ----------
-    key : str
-        Dotted path, as ``prompts.points``.
-    values : tuple of str
-        YAML, as written; at least one.
-    """
+    """A setting, by its dotted path as ``prompts.points``, and its values: YAML, as written, at least one."""
 
     key: str
     values: tuple[str, ...]
 
 
 def parse_axes(settings: Sequence[str]) -> tuple[Axis, ...]:
-    """Read settings with one or more values each, in the order given.
-
-    Parameters
-    ----------
-    settings : sequence of str
-        ``section.key=v1,v2,...``. Commas inside brackets, braces and quotes do not separate values: YAML's
-        ``[a, b]`` is one value.
+    """Read ``section.key=v1,v2,...``, each a setting with one or more values, in the order given.
 
     Raises
     ------
@@ -103,53 +89,39 @@ def combinations(axes: Sequence[Axis]) -> list[dict[str, str]]:
 
 
 def overrides(combination: Combination) -> list[str]:
-    """Write a combination as `load_config` wants it.
-
-    Examples
-    --------
-    >>> overrides({"prompts.points": "5"})
-    ['prompts.points=5']
-    """
+    """Write a combination as `load_config` takes it: ``["prompts.points=5"]``."""
     return [f"{key}={value}" for key, value in combination.items()]
 
 
-def varied_keys(combinations: Sequence[Combination]) -> set[str]:
-    """Return the keys that have several values.
+def names_of(combinations: Sequence[Combination]) -> list[str]:
+    """Make a readable name for each combination that a file can have, too; different ones have different names.
+
+    One that would be too long is cut, with the keys that have several values in front.
 
     Examples
     --------
-    >>> varied_keys([{"prompts.points": "1", "seed": "0"}, {"prompts.points": "5", "seed": "0"}])
-    {'prompts.points'}
+    >>> names_of([{"prompts.points": "5", "prompts.method": "centroid"}, {}])
+    ['points=5_method=centroid', 'settings']
     """
-    values = {item for combination in combinations for item in combination.items()}
-    return {key for key, n in Counter(key for key, _ in values).items() if n > 1}
+    values = Counter(key for key, _ in {item for one in combinations for item in one.items()})
+    names = []
+    for combination in combinations:
+        plain = _join(combination, list(combination))
+        name = _readable(plain)
+        if len(name) > _LONGEST_NAME:
+            name = _readable(_join(combination, sorted(combination, key=lambda key: values[key] == 1)))
+        if name != plain or len(name) > _LONGEST_NAME:
+            # What was cut or replaced may be all that distinguished two names.
+            name = f"{name[: _LONGEST_NAME - 9]}-{sha256(plain.encode()).hexdigest()[:8]}"
+        names.append(name)
+    return names
 
 
-def name_of(combination: Combination, varied: Collection[str] = ()) -> str:
-    """Make a readable name that a file can have; different combinations have different names.
-
-    One that would be too long is cut, with the keys in ``varied`` in front.
-
-    Examples
-    --------
-    >>> name_of({"prompts.points": "5", "prompts.method": "centroid"})
-    'points=5_method=centroid'
-    >>> name_of({})
-    'settings'
-    """
-    leaves = Counter(key.rpartition(".")[2] for key in combination)
-    parts = {}
-    for key, value in combination.items():
-        leaf = key.rpartition(".")[2]
-        parts[key] = f"{leaf if leaves[leaf] == 1 else key}={value}"
-    plain = "_".join(parts.values()) or "settings"
-    name = _readable(plain)
-    if name == plain and len(name) <= _LONGEST_NAME:
-        return name
-    if len(name) > _LONGEST_NAME:
-        name = _readable("_".join(parts[key] for key in sorted(parts, key=lambda key: key not in varied)))
-    # What was cut or replaced may be all that distinguished two names.
-    return f"{name[: _LONGEST_NAME - 9]}-{sha256(plain.encode()).hexdigest()[:8]}"
+def _join(combination: Combination, keys: Sequence[str]) -> str:
+    """Write settings in the order of keys, by the last part of a key where that is enough."""
+    leaf = {key: key.rpartition(".")[2] for key in keys}
+    count = Counter(leaf.values())
+    return "_".join(f"{leaf[k] if count[leaf[k]] == 1 else k}={combination[k]}" for k in keys) or "settings"
 
 
 def _readable(name: str) -> str:

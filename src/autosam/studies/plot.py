@@ -18,17 +18,11 @@ _LOGARITHMIC = 10
 """Largest value beside the smallest from which the axis is logarithmic."""
 
 Scored = tuple[Combination, Mapping[str, str]]
+"""A combination and its row of the table, where undefined scores are empty: they leave a gap."""
 
 
 def draw_sweep(axes: Sequence[Axis], scored: Sequence[Scored]) -> "Figure":
-    """Draw mean AP, AP@.5 and AP@.75 of a sweep.
-
-    Parameters
-    ----------
-    axes : sequence of Axis
-        What was varied.
-    scored : sequence of (combination, row of the table)
-        The combinations that have scores; undefined ones (empty) leave a gap.
+    """Draw mean AP, AP@.5 and AP@.75 of combinations of the axes.
 
     Returns
     -------
@@ -37,11 +31,12 @@ def draw_sweep(axes: Sequence[Axis], scored: Sequence[Scored]) -> "Figure":
         scores in one panel, or, where more was varied, a panel for each score and a line for each combination
         of the others. Otherwise bars, a group for each combination. Without rows, an empty panel.
     """
-    numeric = [axis for axis in axes if len(axis.values) > 1 and all(map(_is_number, axis.values))]
+    axes = [axis for axis in axes if len(axis.values) > 1]
+    numeric = [axis for axis in axes if all(map(_is_number, axis.values))]
     if not numeric:
         return _draw_bars(axes, scored)
     x = max(numeric, key=lambda axis: len(axis.values))
-    others = [axis for axis in axes if axis is not x and len(axis.values) > 1]
+    others = [axis for axis in axes if axis is not x]
     groups: dict[str, list[Scored]] = {}
     for combination, row in scored:
         groups.setdefault(_label(others, combination), []).append((combination, row))
@@ -77,12 +72,11 @@ def draw_sweep(axes: Sequence[Axis], scored: Sequence[Scored]) -> "Figure":
 def _draw_bars(axes: Sequence[Axis], scored: Sequence[Scored]) -> "Figure":
     figure, (panel,) = _figure(1, height=1.5 + 0.7 * max(len(scored), 1))
     thick = 0.8 / len(SCORES)
-    varied = [axis for axis in axes if len(axis.values) > 1]
     for number, (column, title) in enumerate(SCORES.items()):
         places = [at + (number - 1) * thick for at in range(len(scored))]
         heights = [_height(row[column]) for _, row in scored]
         panel.barh(places, heights, height=thick, color=_COLORS[number], label=title)
-    panel.set_yticks(range(len(scored)), [_label(varied, combination) for combination, _ in scored])
+    panel.set_yticks(range(len(scored)), [_label(axes, combination) for combination, _ in scored])
     panel.invert_yaxis()
     panel.set(xlabel="average precision", xlim=(0, 1))
     panel.grid(alpha=0.3, axis="x")

@@ -18,8 +18,6 @@ Row = dict[str, str]
 """A finished combination: what was set, scores, times, and what they are of; undefined scores are empty."""
 
 _NUMBERS = (*COLUMNS, "images_scored", "seconds_per_image")
-_SAME = ("settings", "model_sha256", "data_sha256")
-"""Rows with equal values of these columns are of the same settings, model and images."""
 
 
 def read_results(path: Path) -> list[Row]:
@@ -41,9 +39,8 @@ def read_results(path: Path) -> list[Row]:
                 raise ValueError("no settings, or a row that is longer or shorter than the header")
             # A setting that a later autosam has and this one did not know counts as its default.
             row["settings"] = make_config(settings).model_dump_json()
-            for column in _NUMBERS:
-                float(row[column] or "nan")
-            [row[column] for column in ("name", *_SAME)]
+            [float(row[column] or "nan") for column in _NUMBERS]
+            [row["name"], _same(row)]
     except (OSError, ValueError, LookupError, TypeError, csv.Error, AutosamError) as error:
         raise InputError(f"{path} is not a table of autosam sweep; move it away to score anew") from error
     return rows
@@ -52,14 +49,9 @@ def read_results(path: Path) -> list[Row]:
 def find_row(
     rows: Sequence[Row], setup: Setup, *, path: Path, model_sha256: str, data_sha256: Callable[[], str]
 ) -> Row | None:
-    """Return the row with these settings, model and images, whatever its name; None if there is none.
+    """Return the row of a table with these settings, model and images, whatever its name; None without one.
 
-    Parameters
-    ----------
-    rows : sequence of Row
-        Those of the table at ``path``.
-    data_sha256 : callable
-        Called only where settings and model are the same.
+    The hash of the images is asked for only where settings and model are the same.
 
     Raises
     ------
@@ -91,10 +83,15 @@ def write_results(path: Path, rows: Sequence[Row]) -> None:
     OutputError
         If it cannot be written.
     """
-    new = {tuple(row[column] for column in _SAME) for row in rows}
-    others = [row for row in read_results(path) if tuple(row[column] for column in _SAME) not in new]
+    new = {_same(row) for row in rows}
+    rows = [*rows, *(row for row in read_results(path) if _same(row) not in new)]
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, list(dict.fromkeys(key for row in (*rows, *others) for key in row)), restval="")
+    writer = csv.DictWriter(text, list(dict.fromkeys(key for row in rows for key in row)), restval="")
     writer.writeheader()
-    writer.writerows([*rows, *others])
+    writer.writerows(rows)
     write_text(path, text.getvalue())
+
+
+def _same(row: Row) -> tuple[str, str, str]:
+    """Return what two rows of the same settings, model and images share."""
+    return row["settings"], row["model_sha256"], row["data_sha256"]

@@ -17,14 +17,7 @@ Score = float | int | None
 
 
 def score_labeled_images(segmenter: Segmenter, labeled_images: Sequence[LabeledImage]) -> dict[str, Score]:
-    """Segment labeled images and score them.
-
-    Parameters
-    ----------
-    segmenter : Segmenter
-        The model, with the settings that are scored.
-    labeled_images : sequence of LabeledImage
-        At least one.
+    """Segment labeled images, at least one, and score them.
 
     Returns
     -------

@@ -6,7 +6,7 @@ from typing import Any
 
 from autosam.config import Config, load_config
 from autosam.errors import ConfigError
-from autosam.studies.axes import Axis, Combination, name_of, overrides, varied_keys
+from autosam.studies.axes import Axis, Combination, names_of, overrides
 
 PIPELINE = ("images", "tiles", "prompts", "decode", "merge")
 """The sections that can be changed after training."""
@@ -17,22 +17,11 @@ _ONE_FILE = (
     "images.combine joins the channels of an image that come as several files, and labeled data has one file "
     "for each image; leave it out"
 )
-_FIXED = ("seed", "model", "training")
 
 
 @dataclass(frozen=True)
 class Setup:
-    """One combination and what it resolves to.
-
-    Attributes
-    ----------
-    name : str
-        Readable, unique among the combinations, fit for a file.
-    combination : mapping of str to str
-        What was set, as written.
-    config : Config
-        Every setting.
-    """
+    """One combination: a readable name that a file can have, what was set as written, and every setting."""
 
     name: str
     combination: Combination
@@ -40,14 +29,7 @@ class Setup:
 
 
 def trained_setups(config: str | None, combinations: Sequence[Combination]) -> list[Setup]:
-    """Resolve combinations of which each is trained, in the same order.
-
-    Parameters
-    ----------
-    config : str or None
-        YAML file, or the name of one.
-    combinations : sequence of mapping
-        What is set over it.
+    """Resolve combinations of which each is trained, over a YAML file or the name of one.
 
     Raises
     ------
@@ -67,7 +49,7 @@ def trained_setups(config: str | None, combinations: Sequence[Combination]) -> l
 def model_setups(
     own: Mapping[str, Any], config: str | None, axes: Sequence[Axis], combinations: Sequence[Combination]
 ) -> list[Setup]:
-    """Resolve combinations with which one model is scored, in the same order.
+    """Resolve combinations with which one model is scored.
 
     Parameters
     ----------
@@ -88,9 +70,10 @@ def model_setups(
     """
     faults = []
     for axis in axes:
-        if axis.key.partition(".")[0] in _FIXED or axis.key == "data.fraction":
+        section = axis.key.partition(".")[0]
+        if section in ("seed", "model", "training") or axis.key == "data.fraction":
             faults.append(f"{axis.key} is fixed by the model; leave --model out to train a model for each value")
-        elif axis.key.partition(".")[0] == "data" and len(axis.values) > 1:
+        elif section == "data" and len(axis.values) > 1:
             faults.append(f"{axis.key} says which images are scored, and {len(axis.values)} values came; give one")
     if faults:
         raise ConfigError("; ".join(faults))
@@ -104,9 +87,8 @@ def model_setups(
 def _setups(combinations: Sequence[Combination], resolve: Callable[[list[str]], Config]) -> list[Setup]:
     setups: dict[Config, Setup] = {}
     faults = []
-    varied = varied_keys(combinations)
-    for combination in combinations:
-        name, said = name_of(combination, varied), ", ".join(overrides(combination))
+    for name, combination in zip(names_of(combinations), combinations, strict=True):
+        said = ", ".join(overrides(combination))
         try:
             config = resolve(overrides(combination))
             if config.prompts.method == "user":

@@ -2,13 +2,13 @@
 
 import csv
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
-from autosam.config import Config, DataConfig, ImagesConfig, ModelConfig, different_settings, load_config
+from autosam.config import Config, ModelConfig
 from autosam.data import LabeledImage
 from autosam.data.folders import SplitPart
 from autosam.errors import AutosamError, ConfigError, ModelError
@@ -19,31 +19,18 @@ from autosam.studies.results import TABLE, Row, find_row, read_results, write_re
 from autosam.studies.scores import digest_of, score_labeled_images
 from autosam.studies.settings import Setup
 from autosam.training.loop import Progress, train
-from autosam.training.run.run_folder import CHANGEABLE, CHECKPOINT, SETTINGS, TRAIN_LOG
+from autosam.training.run.run_folder import CHECKPOINT, SETTINGS, TRAIN_LOG, check_same_settings
 from autosam.training.samples.batches import check_networks_used
 from autosam.training.samples.load_images import load_part
 
 RUNS = "runs"
 
 
-@dataclass(frozen=True)
-class SweepOutcome:
-    """What became of one combination.
-
-    Attributes
-    ----------
-    setup : Setup
-        The combination.
-    row : Row or None
-        Its row of the table; None where it failed.
-    kept : bool
-        Whether an earlier sweep had scored it.
-    message : str
-        Why it failed.
-    """
+class SweepOutcome(NamedTuple):
+    """A combination with its row of the table, or, where it failed, why; ``kept`` is a row of an earlier sweep."""
 
     setup: Setup
-    row: Row | None = None
+    row: Row | None
     kept: bool = False
     message: str = ""
 
@@ -56,7 +43,7 @@ class Sweep:
     setups : sequence of Setup
         The combinations; at least one.
     data : Path
-        Labeled images, as `autosam.training.samples.load_images.load_part` takes them.
+        Labeled images, as `load_part` takes them.
     out : Path
         Folder for the table and the training runs; it need not exist.
     segmenter : Segmenter, optional
@@ -77,11 +64,11 @@ class Sweep:
         model_sha256: str = "",
         device: torch.device | None = None,
     ) -> None:
-        self.setups, self._data, self._out = setups, data, out
+        self.setups, self._out = setups, out
         self._segmenter, self._model_sha256, self._device = segmenter, model_sha256, device
         # Most combinations differ in other settings, and share their images.
-        self._load_part = lru_cache(maxsize=2)(self._read_part)
-        self._digest_of_part = lru_cache(maxsize=None)(self._hash_part)
+        self._load = lru_cache(maxsize=2)(partial(load_part, data))
+        self._digest = lru_cache(maxsize=None)(lambda config, part: digest_of(self._load(config, part)))
 
     def run(self, *, begin: Callable[[Setup], None], say: Callable[[str], None]) -> Iterator[SweepOutcome]:
         """Score the combinations that are not finished, one after the other.
@@ -112,7 +99,7 @@ class Sweep:
                 try:
                     row = self._score(setup, say)
                 except AutosamError as error:
-                    yield SweepOutcome(setup, message=str(error))
+                    yield SweepOutcome(setup, None, message=str(error))
                     continue
             given = {"name": setup.name, **setup.combination}
             rows.append(given | row | given)
@@ -125,18 +112,14 @@ class Sweep:
         for part in self._parts:
             self._images(self.setups[0], part)
         path = self._out / TABLE
-        known = read_results(path)
+        known, digest = read_results(path), self._data_sha256
         finished: dict[str, Row] = {}
         built: set[ModelConfig] = set()
         faults = []
         for setup in self.setups:
             try:
                 row = find_row(
-                    known,
-                    setup,
-                    path=path,
-                    model_sha256=self._model_sha256,
-                    data_sha256=partial(self._data_sha256, setup),
+                    known, setup, path=path, model_sha256=self._model_sha256, data_sha256=partial(digest, setup)
                 )
                 if row is not None:
                     finished[setup.name] = row
@@ -158,15 +141,8 @@ class Sweep:
             build_networks(setup.config.model)
             built.add(setup.config.model)
         settings = self._out / RUNS / setup.name / SETTINGS
-        if not settings.is_file():
-            return
-        before = load_config(settings).model_dump(mode="json")
-        changed = set(different_settings(before, setup.config.model_dump(mode="json"))) - set(CHANGEABLE)
-        if changed:
-            raise ConfigError(
-                f"the run in {settings.parent} has other settings for {', '.join(sorted(changed))}; choose "
-                "another folder with -o, or move that run away"
-            )
+        if settings.is_file():
+            check_same_settings(settings, setup.config)
 
     def _score(self, setup: Setup, say: Callable[[str], None]) -> Row:
         images = self._images(setup, "val")
@@ -216,14 +192,12 @@ class Sweep:
         return ("train", "val") if self._segmenter is None else ("val",)
 
     def _images(self, setup: Setup, part: SplitPart) -> list[LabeledImage]:
-        return self._load_part(setup.config.data, setup.config.images, part)
+        return self._load(_images_settings(setup), part)
 
     def _data_sha256(self, setup: Setup) -> str:
-        data, images = setup.config.data, setup.config.images
-        return "+".join(self._digest_of_part(data, images, part) for part in self._parts)
+        return "+".join(self._digest(_images_settings(setup), part) for part in self._parts)
 
-    def _read_part(self, data: DataConfig, images: ImagesConfig, part: SplitPart) -> list[LabeledImage]:
-        return load_part(self._data, Config(data=data, images=images), part)
 
-    def _hash_part(self, data: DataConfig, images: ImagesConfig, part: SplitPart) -> str:
-        return digest_of(self._load_part(data, images, part))
+def _images_settings(setup: Setup) -> Config:
+    """Return the settings that images depend on, the others as they are by default."""
+    return Config(data=setup.config.data, images=setup.config.images)

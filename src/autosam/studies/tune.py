@@ -1,6 +1,6 @@
 """Thresholds that suit a model best: coordinate descent on the mean AP of labeled images."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import isnan, nan
 from typing import Any
@@ -40,6 +40,8 @@ class Tried:
     ----------
     config : Config
         Every setting.
+    change : str
+        What was changed of the best settings before, as ``merge.iou=0.4``; empty for the start.
     ap50, ap75, mean_ap : float
         Pooled over the images; 0 without an object on either side.
     from_sam : float
@@ -48,34 +50,11 @@ class Tried:
     """
 
     config: Config
+    change: str
     ap50: float
     ap75: float
     mean_ap: float
     from_sam: float
-
-
-@dataclass(frozen=True)
-class Tuned:
-    """What a search found.
-
-    Attributes
-    ----------
-    before, after : Tried
-        The start, and the best; the same where nothing was better.
-    keys : tuple of str
-        The settings that were searched.
-    tried : int
-        How many different settings were scored.
-    images, objects : int
-        How many images, and true objects on them.
-    """
-
-    before: Tried
-    after: Tried
-    keys: tuple[str, ...]
-    tried: int
-    images: int
-    objects: int
 
 
 def axes_for(config: Config, given: Sequence[Axis] = (), *, region_classifier: bool = False) -> list[Axis]:
@@ -96,6 +75,11 @@ def axes_for(config: Config, given: Sequence[Axis] = (), *, region_classifier: b
     list of Axis
         In the order of `CANDIDATES`, then of `given`, without what has no effect with the start's settings.
         Without SAM only the thresholds of the regions are left, without a generator only those of the masks.
+
+    Raises
+    ------
+    ConfigError
+        If nothing is left, or the start cannot take a value: every fault in one line.
     """
     channels = () if config.model.generator is None else config.model.generator.channels
     idle = {f"prompts.{name}" for name in ("foreground", "boundary", "center") if name not in channels}
@@ -103,45 +87,36 @@ def axes_for(config: Config, given: Sequence[Axis] = (), *, region_classifier: b
         idle |= {"prompts.boundary", "prompts.center"}
     else:
         idle.add("prompts.min_region_score")
-    if "foreground" not in channels or config.prompts.method == "grid":
-        idle.add("merge.fallback")
     if not channels or config.prompts.method == "grid":
-        idle |= {key for key in CANDIDATES if key.startswith("prompts.")}
+        idle |= {key for key in CANDIDATES if key.startswith("prompts.")} | {"merge.fallback"}
+    if "foreground" not in channels:
+        idle.add("merge.fallback")
     if not config.decode.sam:
         idle |= {key for key in CANDIDATES if key.startswith("merge.")}
     values = {key: listed for key, listed in CANDIDATES.items() if key not in idle}
     values |= {axis.key: axis.values for axis in given}
-    return [Axis(key, listed) for key, listed in values.items() if len(listed) > 1]
-
-
-def check_axes(start: Config, axes: Sequence[Axis]) -> None:
-    """Raise a ConfigError that names every value that the start cannot take."""
+    axes = [Axis(key, listed) for key, listed in values.items() if len(listed) > 1]
     if not axes:
         raise ConfigError("every setting is fixed, so nothing is left to tune; give --set fewer single values")
     faults = []
     for axis in axes:
         for value in axis.values:
             try:
-                _with(start, axis.key, value)
+                _with(config, axis.key, value)
             except ConfigError as error:
                 faults.append(f"{axis.key}={value}: {error}")
     if faults:
         raise ConfigError("; ".join(faults))
+    return axes
 
 
 def tune(
-    segmenter: Segmenter,
-    start: Config,
-    axes: Sequence[Axis],
-    labeled_images: Sequence[LabeledImage],
-    *,
-    report: Callable[[str, str, Tried], None] | None = None,
-) -> Tuned:
+    segmenter: Segmenter, start: Config, axes: Sequence[Axis], labeled_images: Sequence[LabeledImage]
+) -> Iterator[Tried]:
     """Search for the settings with the best mean AP, pooled over images.
 
     One setting after the other takes the candidate that is best while the others stay, round after round until
-    none is better: mean AP only rises, and the start's settings stay where nothing beats them. Of candidates that
-    are equally good, the nearest to the value before is taken.
+    none is better. Of candidates that are equally good, the nearest to the value before is taken.
 
     Parameters
     ----------
@@ -153,9 +128,12 @@ def tune(
         What is searched, in this order.
     labeled_images : sequence of LabeledImage
         At least one.
-    report : callable, optional
-        Called for all that is scored with key, value and what it gave; first with an empty key and value for the
-        start.
+
+    Yields
+    ------
+    Tried
+        All settings that are scored, each once, the start first. The first one with the highest mean AP is the
+        result.
 
     Raises
     ------
@@ -163,16 +141,9 @@ def tune(
         If the images cannot be segmented with the start's settings.
     """
     steps = StepCache(segmenter, [one.image for one in labeled_images])
-    scored: dict[Config, Tried] = {}
-
-    def score(config: Config, key: str = "", value: str = "") -> Tried:
-        if config not in scored:
-            scored[config] = _score(steps, config, labeled_images)
-            if report is not None:
-                report(key, value, scored[config])
-        return scored[config]
-
-    before = best = score(start)
+    best = _score(steps, start, "", labeled_images)
+    yield best
+    scored = {start}
     risen = True
     while risen:
         risen = False
@@ -184,59 +155,34 @@ def tune(
                 except ConfigError:
                     # It went with the start, and does not go with what is better than that.
                     continue
-                tried = score(config, axis.key, value)
+                if config in scored:
+                    # It was no better than what was best then, and nothing is worse now.
+                    continue
+                scored.add(config)
+                tried = _score(steps, config, f"{axis.key}={value}", labeled_images)
+                yield tried
                 if tried.mean_ap > best.mean_ap:
                     best, risen = tried, True
-    return Tuned(
-        before,
-        best,
-        tuple(axis.key for axis in axes),
-        tried=len(scored),
-        images=len(labeled_images),
-        objects=sum(int(one.labels.max(initial=0)) for one in labeled_images),
-    )
 
 
-def _score(steps: StepCache, config: Config, labeled_images: Sequence[LabeledImage]) -> Tried:
-    found = [steps.segment(index, config) for index in range(len(labeled_images))]
-    pooled = AveragePrecision.pooled(
-        [average_precision(one.labels, true.labels) for one, true in zip(found, labeled_images, strict=True)]
-    )
-    answered = np.concatenate([one.prompt_of for one in found]) >= 0
-    return Tried(
-        config,
-        ap50=_defined(pooled.at(0.5)),
-        ap75=_defined(pooled.at(0.75)),
-        mean_ap=_defined(pooled.mean),
-        from_sam=float(answered.mean()) if answered.size else nan,
-    )
-
-
-def tuned_yaml(tuned: Tuned, own: Config, comments: Sequence[str]) -> str:
+def tuned_yaml(found: Config, own: Config, keys: Sequence[str], comments: Sequence[str]) -> str:
     """Write the settings that were found as a config file.
 
     Parameters
     ----------
-    tuned : Tuned
-        What was found.
-    own : Config
-        The settings that the model brings: over them, the file gives the settings that were found.
+    found, own : Config
+        What was found, and the settings that the model brings: over them, the file gives what was found.
+    keys : sequence of str
+        The settings that were searched. The file has these, and those that differ from the model's own.
     comments : sequence of str
         Lines above the settings.
-
-    Returns
-    -------
-    str
-        YAML of the settings that were searched and of those that differ from the model's own.
     """
-    found, brought = (
-        config.model_dump(mode="json", include=set(PIPELINE)) for config in (tuned.after.config, own)
-    )
+    now, before = (config.model_dump(mode="json", include=set(PIPELINE)) for config in (found, own))
     sections = {
         section: {
             key: value
-            for key, value in found[section].items()
-            if f"{section}.{key}" in tuned.keys or value != brought[section][key]
+            for key, value in now[section].items()
+            if f"{section}.{key}" in keys or value != before[section][key]
         }
         for section in PIPELINE
     }
@@ -253,6 +199,16 @@ def value_of(config: Config, key: str) -> Any:
     return values
 
 
+def _score(steps: StepCache, config: Config, change: str, labeled_images: Sequence[LabeledImage]) -> Tried:
+    found = [steps.segment(index, config) for index in range(len(labeled_images))]
+    pooled = AveragePrecision.pooled(
+        [average_precision(one.labels, true.labels) for one, true in zip(found, labeled_images, strict=True)]
+    )
+    ap50, ap75, mean_ap = (0.0 if isnan(ap) else ap for ap in (pooled.at(0.5), pooled.at(0.75), pooled.mean))
+    answered = np.concatenate([one.prompt_of for one in found]) >= 0
+    return Tried(config, change, ap50, ap75, mean_ap, float(answered.mean()) if answered.size else nan)
+
+
 def _nearest_first(values: Sequence[str], now: Any) -> list[str]:
     """Sort numbers by their distance to the value that stands; other values keep their order."""
     try:
@@ -263,7 +219,3 @@ def _nearest_first(values: Sequence[str], now: Any) -> list[str]:
 
 def _with(config: Config, key: str, value: str) -> Config:
     return load_config(overrides=[f"{key}={value}"], defaults=config.model_dump(mode="json"))
-
-
-def _defined(score: float) -> float:
-    return 0.0 if isnan(score) else score

@@ -66,7 +66,7 @@ class RunFolder:
             return
         if resume:
             check_resumable(path)
-            _check_same(path / SETTINGS, config)
+            check_same_settings(path / SETTINGS, config)
         else:
             if self.has_checkpoint() and not self._has_only_begun():
                 raise ConfigError(f"{path} already holds a run; add --resume to go on, or choose another folder")
@@ -184,7 +184,8 @@ class RunFolder:
             writer.writerows(kept)
 
 
-def _check_same(path: Path, config: Config) -> None:
+def check_same_settings(path: Path, config: Config) -> None:
+    """Raise a ConfigError unless a run's settings, at path, are these; those in `CHANGEABLE` may differ."""
     try:
         before = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -198,5 +199,5 @@ def _check_same(path: Path, config: Config) -> None:
     if different:
         raise ConfigError(
             f"the run in {path.parent} has other settings for {', '.join(different)}; "
-            "resume with the same --config and --set"
+            "choose another folder with -o, move that run away, or resume with the same --config and --set"
         )
