@@ -75,6 +75,7 @@ def test_wrong_keys_name_near_ones(settings: Run) -> None:
     for arguments, words in (
         (["merge.minsize"], "there is no setting merge.minsize; did you mean merge.min_size"),
         (["min_score"], "did you mean merge.min_score"),
+        (["judge"], "did you mean prompts.region_classifier?"),
         (["xyzzy"], "there is no setting xyzzy; autosam settings lists all"),
         (["--section", "merges"], "there is no section merges; did you mean merge or images?"),
         (["merge.iou", "--section", "merge"], "came together; leave one out"),

@@ -2,6 +2,7 @@
 
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import typer
@@ -57,7 +58,7 @@ def _options(
 
 def main() -> None:
     """Run a command; turn a user's error into one line on stderr and exit status 2."""
-    show_warning, warnings.showwarning = warnings.showwarning, _Warnings().show  # type: ignore[assignment]
+    show_warning, warnings.showwarning = warnings.showwarning, _shower()
     try:
         status = app(global_options_first(sys.argv[1:]), prog_name="autosam", standalone_mode=False) or 0
     except UsageError as error:
@@ -78,15 +79,15 @@ def main() -> None:
     sys.exit(status)
 
 
-class _Warnings:
-    """Python's warnings in the words of the command line, each of them once."""
+def _shower() -> Callable[..., None]:
+    """Show Python's warnings in the words of the command line, each of them once."""
+    shown: set[str] = set()
 
-    def __init__(self) -> None:
-        self._shown: set[str] = set()
-
-    def show(self, message: Warning | str, category: type[Warning], *_: object) -> None:
-        """Tell the user about old names; other warnings are for developers."""
-        if str(message) not in self._shown:
-            self._shown.add(str(message))
+    def show(message: Warning | str, category: type[Warning], *_: object) -> None:
+        if str(message) not in shown:
+            shown.add(str(message))
+            # Old names are the user's business, other warnings the developers'.
             tell = console.note if category.__name__ == "OldNameWarning" else console.detail
             tell(str(message))
+
+    return show

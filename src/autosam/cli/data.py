@@ -9,17 +9,12 @@ from autosam.cli.console import interruptible, note, result, say
 from autosam.cli.data_check import check
 from autosam.cli.data_tools import patches, show, split
 from autosam.cli.progress import progress
-from autosam.cli.usage import FOR_ALL, HELP_OPTIONS, Command
+from autosam.cli.usage import FOR_ALL, Command, group
 
 if TYPE_CHECKING:
     from autosam.data.store import Store
 
-data = typer.Typer(
-    help="Import data sets, and check, show, split and cut them.",
-    no_args_is_help=True,
-    context_settings=HELP_OPTIONS,
-    rich_markup_mode=None,
-)
+data = group("Import data sets, and check, show, split and cut them.")
 for command in (check, show, split, patches):
     data.command(cls=Command, epilog=FOR_ALL)(command)
 

@@ -8,10 +8,10 @@ import typer
 
 from autosam.cli.console import say
 from autosam.cli.progress import progress
+from autosam.cli.words import count
 
 if TYPE_CHECKING:
     from autosam.evaluation.pairing import Pair
-    from autosam.evaluation.scoring import FileScores, Ranking
     from autosam.metrics.scores import Protocol
 
 
@@ -90,13 +90,13 @@ def evaluate(
     """Score predicted labels against the truth, paired by name."""
     from autosam.cli.evaluation_diagnosis import diagnose_results, open_diagnosed
     from autosam.cli.evaluation_tables import print_results
-    from autosam.errors import OutputError
-    from autosam.evaluation.tables import count_of, summarize, write_results
+    from autosam.evaluation.scoring import score_predictions
+    from autosam.evaluation.tables import summarize, write_results
     from autosam.metrics.bootstrap import paired_differences
     from autosam.metrics.definitions import definitions
 
     given = places or []
-    _check_places(given, compare, pairs, lists)
+    _check_places(given, compare, pairs, lists, output)
     chosen = list(dict.fromkeys(a.value for a in ap or [Ap.DSB]))
     ranked = chosen != ["dsb"]
     _check_needs(
@@ -106,27 +106,28 @@ def evaluate(
         ("--device", device, diagnose, "--diagnose, which alone runs a model"),
         ("--figures", figures or None, output, "-o, the folder that they go to"),
     )
-    if output is not None and output.exists() and not output.is_dir():
-        raise OutputError(f"{output} is a file: give -o a folder")
     protocol = _protocol(chosen, strict, rand, max_dets, sizes)
     alone = {"--compare": compare, "--pairs": pairs, "--pred-components": pred_components, "--strict": strict}
     run = open_diagnosed(given, alone, device=device or "auto") if diagnose else None
     size = 50 if min_size is None else min_size
     sides = {"truth_size": size if components else None, "pred_size": size if pred_components else None}
     paired, notes = _paired(given, pairs, lists)
-    scored = _score(paired, protocol, scores or "auto", sides)
+    with progress("evaluating", sum(map(len, paired.values()))) as bar:
+        scored = score_predictions(
+            paired, protocol=protocol, ranking=scores or "auto", **sides, progress=lambda done, _: bar.update(done)
+        )
     (first, *others), sampling = paired, {"resamples": bootstrap, "seed": seed}
     names = [pair.name for pair in paired[first]]
     summaries = {place: summarize(names, found.scores, **sampling) for place, found in scored.items()}
     differences = {
         place: paired_differences(scored[first].scores, scored[place].scores, **sampling) for place in others
     }
-    compared = str(pairs) if pairs is not None else f"{', '.join(paired)} against {given[-1]}"
-    title = f"{compared}: {count_of(len(names))}"
+    compared = pairs or f"{', '.join(paired)} against {given[-1]}"
+    title = f"{compared}: {count(len(names), 'image')}"
     scoring_notes = dict.fromkeys(note for found in scored.values() for note in found.notes)
     notes = [*_said_of_components(size, components, pred_components), *notes, *scoring_notes]
     dsb = "dsb" in chosen
-    print_results(title, notes, summaries, differences, protocol=protocol, dsb=dsb, wide=wide, resamples=bootstrap)
+    print_results(title, notes, summaries, differences, protocol, dsb=dsb, wide=wide, resamples=bootstrap)
     if output is not None:
         settings = _settings(protocol, chosen, {**sampling, **sides})
         about = {"title": title, "settings": settings, "notes": notes, "definitions": definitions(protocol)}
@@ -141,14 +142,17 @@ def evaluate(
 
 
 def _protocol(chosen: list[str], strict: bool, rand: Rand, max_dets: int | None, sizes: str | None) -> "Protocol":
+    from autosam.errors import InputError
     from autosam.metrics.ranked_precision import RankedConvention
     from autosam.metrics.scores import Protocol
 
     known: tuple[RankedConvention, ...] = ("coco", "mitoem2020")
     ranked = tuple(name for a in chosen for name in known if a == name)
-    protocol = Protocol(
-        strict=strict, rand=rand, ranked=ranked, max_dets=max_dets, size_bounds=_size_bounds(sizes)
-    )
+    try:
+        bounds = tuple(int(part) for part in sizes.split(",")) if sizes else ()
+    except ValueError:
+        raise InputError(f"--sizes is {sizes!r}: give whole numbers of voxels, such as 1000,5000") from None
+    protocol = Protocol(strict=strict, rand=rand, ranked=ranked, max_dets=max_dets, size_bounds=bounds)
     protocol.size_classes("dsb")  # refuses bounds that do not ascend before anything is read
     return protocol
 
@@ -169,26 +173,6 @@ def _settings(protocol: "Protocol", chosen: list[str], numbers: dict[str, int | 
     }
 
 
-def _score(
-    paired: "dict[str, list[Pair]]", protocol: "Protocol", ranking: "Ranking", sides: dict[str, int | None]
-) -> "dict[str, FileScores]":
-    from autosam.evaluation.scoring import score_predictions
-
-    with progress("evaluating", sum(map(len, paired.values()))) as bar:
-        return score_predictions(
-            paired, protocol=protocol, ranking=ranking, **sides, progress=lambda done, _: bar.update(done)
-        )
-
-
-def _size_bounds(text: str | None) -> tuple[int, ...]:
-    from autosam.errors import InputError
-
-    try:
-        return tuple(int(part) for part in text.split(",")) if text else ()
-    except ValueError:
-        raise InputError(f"--sizes is {text!r}: give whole numbers of voxels, such as 1000,5000") from None
-
-
 def _check_needs(*options: tuple[str, object, object, str]) -> None:
     """Refuse options that came without another one that they need."""
     from autosam.errors import InputError
@@ -204,9 +188,13 @@ def _said_of_components(size: int, truth: bool, pred: bool) -> list[str]:
     return [f"objects of the {' and of the '.join(made)} are the {how} of semantic masks"] if made else []
 
 
-def _check_places(places: list[str], compare: bool, pairs: Path | None, lists: list[str] | None) -> None:
-    from autosam.errors import InputError
+def _check_places(
+    places: list[str], compare: bool, pairs: Path | None, lists: list[str] | None, output: Path | None
+) -> None:
+    from autosam.errors import InputError, OutputError
 
+    if output is not None and output.exists() and not output.is_dir():
+        raise OutputError(f"{output} is a file: give -o a folder")
     if pairs is not None:
         others = {"PRED TRUTH": places, "--compare": compare, "--list": lists}
         given = [name for name, value in others.items() if value]
@@ -216,8 +204,7 @@ def _check_places(places: list[str], compare: bool, pairs: Path | None, lists: l
     preds = places[:-1]
     if not preds or (len(preds) > 1 and not compare):
         raise InputError(
-            f"{len(places)} place(s) came: give PRED TRUTH, --compare A B ... TRUTH for several predictions, or "
-            "--pairs FILE.csv"
+            f"{count(len(places), 'place')} came: give PRED TRUTH, --compare A B ... TRUTH or --pairs FILE.csv"
         )
     if compare and (len(preds) < 2 or len(set(preds)) < len(preds)):
         raise InputError(

@@ -6,7 +6,8 @@ from rich.table import Table
 from rich.text import Text
 
 from autosam.cli.console import result, table
-from autosam.evaluation.tables import Summary, count_of
+from autosam.cli.words import count
+from autosam.evaluation.tables import Summary
 from autosam.metrics.average_precision import AveragePrecisionConvention
 from autosam.metrics.bootstrap import Interval
 from autosam.metrics.scores import Protocol
@@ -43,8 +44,8 @@ def print_results(
     notes: Sequence[str],
     summaries: dict[str, Summary],
     differences: dict[str, dict[str, Interval]],
-    *,
     protocol: Protocol,
+    *,
     dsb: bool,
     wide: bool,
     resamples: int,
@@ -85,7 +86,7 @@ def _images(columns: dict[str, str], summary: Summary) -> Table:
         rows.add_row(Text(name), *cells, end_section=number == last)
     for kind, together in (("pooled", summary.pooled), ("mean", summary.mean)):
         cells = [_cell(together[c].value, kind == "pooled" and c in _COUNTS) for c in columns]
-        rows.add_row(Text(f"{kind} ({count_of(last + 1)})"), *cells, style="bold")
+        rows.add_row(Text(f"{kind} ({count(last + 1, 'image')})"), *cells, style="bold")
         if summary.has_intervals:
             rows.add_row(Text("  95 % interval"), *(_limits(together[c], c) for c in columns), style="dim")
     return rows

@@ -7,19 +7,14 @@ from typing import TYPE_CHECKING
 import typer
 
 from autosam.cli.console import result, say, table
-from autosam.cli.usage import FOR_ALL, HELP_OPTIONS, Command
+from autosam.cli.usage import FOR_ALL, Command, group
 from autosam.cli.words import file_size
 
 if TYPE_CHECKING:
     from rich.table import Table
     from torch import Tensor
 
-models = typer.Typer(
-    help="List, fetch and look into models.",
-    no_args_is_help=True,
-    context_settings=HELP_OPTIONS,
-    rich_markup_mode=None,
-)
+models = group("List, fetch and look into models.")
 
 
 @models.command("list", cls=Command, epilog=FOR_ALL)

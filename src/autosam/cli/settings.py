@@ -76,8 +76,11 @@ def _known(key: str, known: list[str]) -> str:
 
 
 def _hint(key: str, known: "list[str] | Mapping[str, str]") -> str:
-    # A key without its section is near the whole key, too.
-    ends = [name for name in known if name.rpartition(".")[2] == key.rpartition(".")[2]]
+    from autosam.config.old_names import SETTINGS
+
+    # A key without its section is near the whole key, and an old name near the new one.
+    new = {**{name: name for name in known}, **SETTINGS}
+    ends = [name for old, name in new.items() if old.rpartition(".")[2] == key.rpartition(".")[2]]
     near = list(dict.fromkeys([*ends, *get_close_matches(key, known, n=3)]))[:3]
     return f"; did you mean {' or '.join(near)}?" if near else "; autosam settings lists all"
 

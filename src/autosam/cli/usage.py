@@ -15,6 +15,11 @@ FOR_ALL = "-q, -v and --log FILE work here, too: see autosam --help."
 UsageError: Any = typer.BadParameter.__base__
 
 
+def group(about: str) -> typer.Typer:
+    """Make a group of commands."""
+    return typer.Typer(help=about, no_args_is_help=True, context_settings=HELP_OPTIONS, rich_markup_mode=None)
+
+
 class Command(TyperCommand):
     """A command whose help shows arguments and options by what may stand there, never by a Python type."""
 
@@ -40,6 +45,7 @@ class Command(TyperCommand):
 def one_line(error: Any) -> str:
     """Write a usage error in one line with a hint."""
     text = " ".join(error.format_message().split()).rstrip(".").replace(". Did", "; did")
+    text = text.removeprefix("Invalid value: ").replace("Value error, ", "")
     path = error.ctx.command_path if error.ctx is not None else "autosam"
     return f"{text[:1].lower()}{text[1:]}{'' if text.endswith('?') else ';'} see {path} --help"
 
