@@ -1,9 +1,9 @@
-"""Print the stains of colored training images, for images.stain_references in the settings of a model:
+"""Print the colors of stained training images, for images.stain_references in the settings of a model:
 
     python scripts/measure_stains.py DATA --config scripts/bundled/nuclei_sized.yaml
 
-DATA is what `autosam train` was given, and the config is that of the training: its sources and split say which
-images the model has seen. The lines go into scripts/bundled/NAME_tuned.yaml, where scripts/bundle_model.py finds
+DATA is the argument of `autosam train`, and the config that of the training: its sources and split name the images
+that the model has seen. The lines go into scripts/bundled/NAME_tuned.yaml, where scripts/bundle_model.py finds
 them.
 """
 
@@ -24,15 +24,12 @@ def main() -> None:
     args = parser.parse_args()
 
     labeled_images = load_part(args.data, load_config(args.config), "train")
-    stains = [
-        stain_of((labeled_image.image / 255).astype(np.float32))
-        for labeled_image in labeled_images
-        if labeled_image.image.ndim == 3
-    ]
+    stains = [stain_of((labeled_image.image / 255).astype(np.float32)) for labeled_image in labeled_images]
     rows = [f"[{', '.join(f'{value:.1f}' for value in stain)}]," for stain in sorted(filter(None, stains))]
-    print(
-        "\n".join(["  stains: [", *("    " + " ".join(rows[at : at + 3]) for at in range(0, len(rows), 3)), "  ]"])
-    )
+    print("  stain_references: [")
+    for at in range(0, len(rows), 3):
+        print("    " + " ".join(rows[at : at + 3]))
+    print("  ]")
 
 
 if __name__ == "__main__":

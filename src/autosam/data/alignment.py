@@ -71,11 +71,6 @@ def slice_edges(image: NDArray[Any], labels: NDArray[np.integer[Any]], *, sigma:
         Ids, 0 for background; any change of id is an outline, the image's border is not.
     sigma : float
         Standard deviation of the Gaussian derivatives, in pixels.
-
-    Raises
-    ------
-    InputError
-        If the sizes differ or an array is no such image.
     """
     if image.shape[:2] != labels.shape:
         raise InputError(f"image {image.shape} and labels {labels.shape}; wanted the same rows and columns.")

@@ -76,19 +76,9 @@ def near_duplicates(
 ) -> list[Duplicate]:
     """Find pairs in different parts of a split whose fingerprints agree, the most alike first, then by indices.
 
-    Parameters
-    ----------
-    prints : ndarray of float32, shape (n, d)
-        Those of `fingerprint`. A constant image is like no other.
-    parts : sequence of str
-        The part of each image; images of one part are not compared, nor those whose part is empty.
-    threshold : float
-        Correlation from which two images are near-duplicates.
-
-    Raises
-    ------
-    InputError
-        If the numbers of prints and parts differ.
+    `prints` has the fingerprint of each image, shape (n, d), and `parts` its part. Images of one part are not
+    compared, nor those whose part is empty; a constant image is like no other. Pairs that correlate by the
+    threshold or more are near-duplicates.
     """
     if len(prints) != len(parts):
         raise InputError(f"{len(prints)} fingerprints and {len(parts)} parts came; wanted one part for each.")

@@ -70,20 +70,9 @@ def write_lists(path: Path, source: str, lists: Lists) -> None:
 def given_splits(items: Sequence[Item], lists: Mapping[str, Sequence[str]], *, name: str) -> Splits:
     """Find the images that lists name.
 
-    Parameters
-    ----------
-    items : sequence of Item
-        The images of the store.
-    lists : mapping of part to sequence of str
-        Each entry is an image's name, or the stem of the file that it came from. Where no image has that name,
-        the last number in it is the z of a slice, if just one slice has it.
-    name : str
-        The source of the lists, for messages.
-
-    Returns
-    -------
-    dict of item name to part
-        Every image; None for those in no list, and those of the list "gap".
+    Each entry is an image's name, or the stem of the file that it came from. Where no image has that name, its
+    last number is the z of a slice, if just one slice has it. The result has every image, with None for those in no
+    list or in the list "gap". `name` is that of the lists, for messages.
 
     Raises
     ------

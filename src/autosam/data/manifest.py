@@ -104,13 +104,7 @@ class Manifest:
 
     @classmethod
     def loads(cls, text: str, *, name: object) -> "Manifest":
-        """Read what `dumps` wrote; `name` is the store, for messages.
-
-        Raises
-        ------
-        InputError
-            If the text is no manifest, is of a newer version, or lacks or has too many entries.
-        """
+        """Read what `dumps` wrote, and refuse all else; `name` is the store, for messages."""
         try:
             content = json.loads(text)
             if not isinstance(content, dict) or content.pop("format", None) != FORMAT:

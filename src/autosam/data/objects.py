@@ -59,13 +59,7 @@ class ObjectCount:
         self._pixels = 0
 
     def add(self, labels: NDArray[np.integer[Any]]) -> None:
-        """Add the next slice of the volume, or the only one: ids up to 2**64 - 1, shape (H, W).
-
-        Raises
-        ------
-        InputError
-            If it is no such array, holds a negative id or has another size than the slice before.
-        """
+        """Add the next slice of the volume, or the only one: ids up to 2**64 - 1, (H, W), all of one size."""
         if labels.ndim != 2 or labels.dtype.kind not in "iu" or (labels.size and labels.min() < 0):
             raise InputError(f"labels are {labels.dtype} {labels.shape}; wanted (H, W) integers, none negative.")
         if self._before is not None and self._before.shape != labels.shape:

@@ -15,14 +15,8 @@ from autosam.images.formats import reading
 def write_part(file: Path, name: str, image: NDArray[Any], labels: NDArray[Any] | None) -> None:
     """Write an image, (H, W) or (H, W, 3), and its labels, (H, W), to an `.npz` file, whole or not at all.
 
-    Labels are kept in the smallest unsigned type that holds them. `name` is the image's, for messages.
-
-    Raises
-    ------
-    InputError
-        If the two are not such arrays or differ in size.
-    OutputError
-        If the file cannot be written.
+    Labels are kept in the smallest unsigned type that holds them. Other arrays, and two of different sizes, are
+    refused. `name` is the image's, for messages.
     """
     if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] != 3) or image.size == 0:
         raise InputError(f"the image {name} has shape {image.shape}; wanted (H, W) or (H, W, 3), not empty.")

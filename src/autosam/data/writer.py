@@ -135,12 +135,8 @@ class StoreWriter:
     ) -> Path:
         """Pack the slices into the store, remove the journal and give the store's path.
 
-        Parameters
-        ----------
-        relabel : callable, optional
-            Gives the final labels of an item from those that were appended. Called twice per item.
-        tick : callable, optional
-            Called after each item.
+        `relabel` gives the final labels of an item from those that were appended, and is called twice for each;
+        `tick` is called after each item.
 
         Raises
         ------

@@ -74,10 +74,7 @@ def _by_product(path: Path) -> bool:
 def read_seg(path: Path) -> NDArray[Any]:
     """Read the masks of a `_seg.npy`; no code in the file is run.
 
-    Parameters
-    ----------
-    path : Path
-        What Cellpose's window saves: a pickled dictionary with `masks`, integers of shape (H, W).
+    Cellpose's window saves it: a pickled dictionary with `masks`, integers of shape (H, W).
 
     Raises
     ------
@@ -93,16 +90,7 @@ def read_seg(path: Path) -> NDArray[Any]:
             header(stream)
             content = _Data(io.BytesIO(stream.read())).load()
         masks = np.asarray(content.item()["masks"])
-    except (
-        OSError,
-        EOFError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        IndexError,
-        pickle.UnpicklingError,
-    ) as e:
+    except (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, pickle.UnpicklingError) as e:
         raise InputError(f"{path} cannot be read as Cellpose's _seg.npy: {' '.join(str(e).split())[:200]}.") from e
     if masks.ndim != 2 or masks.dtype.kind not in "iu":
         raise InputError(

@@ -57,13 +57,14 @@ class Cremi(ReleaseReader):
             raise InputError(
                 f"the samples in {request.path} have different voxel sizes {sizes}; import them apart."
             )
+        slices = [
+            volume_slice(sample.name, z, partial(sample.read, z), labeled=sample.labeled)
+            for sample in samples
+            for z in range(sample.shape[0])
+        ]
         return Release(
             self.name,
-            [
-                volume_slice(sample.name, z, partial(sample.read, z), labeled=sample.labeled)
-                for sample in samples
-                for z in range(sample.shape[0])
-            ],
+            slices,
             "ids-3d",
             license="not verified; see https://cremi.org",
             citation="CREMI: MICCAI challenge on circuit reconstruction from electron microscopy images (2016)",

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from autosam.data.manifest import as_name
 from autosam.data.sources.release import (
     ImageAndLabels,
-    Labels,
     Release,
     ReleaseReader,
     Request,
@@ -85,19 +84,16 @@ class OmeZarr(ReleaseReader):
                 "wanted the same rows, columns and slices."
             )
         name = as_name(path.resolve().name.removesuffix(".zarr").removesuffix(".ome"))
-        depth = image.depth
 
         def read(z: int) -> ImageAndLabels:
             return image.read(z), labels.read(z)
 
-        if depth is None:
-            slices = [Slice(name, partial(read, 0))]
-        else:
-            slices = [volume_slice(name, z, partial(read, z)) for z in range(depth)]
-        kind: Labels = "ids-2d" if depth is None else "ids-3d"
-        return Release(
-            self.name, slices, kind, voxel_size_nm=image.voxel_size_nm, made=f"label image {wanted}, as published"
-        )
+        slices = [Slice(name, partial(read, 0))]
+        if image.depth is not None:
+            slices = [volume_slice(name, z, partial(read, z)) for z in range(image.depth)]
+        kind: Labels = "ids-2d" if image.depth is None else "ids-3d"
+        made = f"label image {wanted}, as published"
+        return Release(self.name, slices, kind, voxel_size_nm=image.voxel_size_nm, made=made)
 
 
 def _attributes(path: Path) -> dict[str, Any]:

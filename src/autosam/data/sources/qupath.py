@@ -62,23 +62,14 @@ def _read(image: Path, file: Path, key: str) -> ImageAndLabels:
 def read_objects(path: Path, key: str = "geometry") -> list[list[Points]]:
     """Read the outlines of a GeoJSON file that QuPath wrote.
 
-    Parameters
-    ----------
-    path : Path
-        A FeatureCollection, a list of features or one feature.
-    key : {"geometry", "nucleusGeometry"}
-        The object's outline, or that of a cell's nucleus; cells without one are left out.
+    The file holds a FeatureCollection, a list of features or one feature. The key is "geometry" for the object's
+    outline, or "nucleusGeometry" for that of a cell's nucleus; cells without one are left out.
 
     Returns
     -------
     list of list of ndarray, shape (N, 2)
-        Per object its rings, x before y, in pixels of the full image; holes are rings inside others. Points and
-        lines are left out.
-
-    Raises
-    ------
-    InputError
-        If the file is no such JSON.
+        The rings of each object, x before y, in pixels of the full image; holes are rings inside others. Points
+        and lines are left out.
     """
     content = read_json(path)
     if isinstance(content, dict) and content.get("type") == "Feature":
