@@ -71,7 +71,7 @@ def given_splits(items: Sequence[Item], lists: Mapping[str, Sequence[str]], *, n
     """Find the images that lists name.
 
     Each entry is an image's name, or the stem of the file that it came from. Where no image has that name, its
-    last number is the z of a slice, if just one slice has it. The result has every image, with None for those in no
+    last number is the z of a slice, if just one slice has it. The result has every image; None for those in no
     list or in the list "gap". `name` is that of the lists, for messages.
 
     Raises

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from autosam.data.manifest import as_name
 from autosam.data.sources.release import (
     ImageAndLabels,
+    Labels,
     Release,
     ReleaseReader,
     Request,
