@@ -67,9 +67,9 @@ def test_written_patches_are_what_was_there(tmp_path):
     assert [item.name for item in cut.items][:2] == ["a_r0000_c0000", "a_r0000_c0032"]
     assert {item.split for item in cut.items} == {"val"}
     np.testing.assert_array_equal(cut.image("a_r0032_c0064"), pairs["a"][0][32:64, 64:96])
-    # The only id, 300, is numbered anew.
+    # The only id, 300, is renumbered.
     np.testing.assert_array_equal(cut.labels("a_r0000_c0000"), square((32, 32)))
-    assert cut.manifest.notes == ("patches of 32 × 32 px every 32 px; ids numbered anew in each",)
+    assert cut.manifest.notes == ("patches of 32 × 32 px every 32 px; ids renumbered in each",)
 
 
 def test_ids_are_numbered_anew_in_their_order_unless_they_hold_across_slices():

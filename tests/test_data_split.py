@@ -60,7 +60,7 @@ def test_blocks_cut_every_volume_and_all_patches_of_a_slice_alike():
 def test_blocks_refuse_what_they_cannot_do():
     with pytest.raises(InputError, match=r"3 slices of epfl are too few for 3 parts with gaps of 1; .*--gap"):
         split_items(slices(range(3)), "blocks", gap=1)
-    with pytest.raises(InputError, match="000 is a lone image and has no z; choose --by volume"):
+    with pytest.raises(InputError, match="000 is a single image and has no z; choose --by volume"):
         split_items(lone(3), "blocks")
 
 

@@ -78,7 +78,7 @@ def slice_edges(image: NDArray[Any], labels: NDArray[np.integer[Any]], *, sigma:
     strength = ndimage.gaussian_gradient_magnitude(gray, sigma).astype(np.float32)
     strength -= strength.mean()
     deviation = float(strength.std())
-    # Rounding errors of a constant image are no edges.
+    # Rounding errors of a constant image are not edges.
     strength = strength / deviation if deviation > 1e-6 else np.zeros_like(strength)
     edge = np.zeros(labels.shape, bool)
     below, right = labels[1:] != labels[:-1], labels[:, 1:] != labels[:, :-1]

@@ -70,15 +70,15 @@ def _create(group: h5py.Group, kind: ArrayKind, items: list[Item], voxel: tuple[
     first = items[0]
     inner = first.shape if kind == "image" else first.shape[:2]
     chunk = (min(CHUNK, inner[0]), min(CHUNK, inner[1]), *inner[2:])
-    lone = first.volume is None
+    single = first.volume is None
     data = group.create_dataset(
         kind,
-        shape=inner if lone else (len(items), *inner),
+        shape=inner if single else (len(items), *inner),
         dtype=first.dtype if kind == "image" else first.labels_dtype,
-        chunks=chunk if lone else (1, *chunk),
+        chunks=chunk if single else (1, *chunk),
         compression="gzip",
         shuffle=True,
     )
     if voxel is not None:
         # torch_em, CREMI and others look for this name.
-        data.attrs["resolution"] = voxel[1:] if lone else voxel
+        data.attrs["resolution"] = voxel[1:] if single else voxel

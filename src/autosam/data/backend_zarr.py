@@ -1,4 +1,4 @@
-"""A store as OME-Zarr 0.5: one image group per volume or lone image, its instances under `labels/instances`."""
+"""A store as OME-Zarr 0.5: one image group per volume or single image, its instances under `labels/instances`."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -74,7 +74,7 @@ def is_tiff_store(path: Path) -> bool:
 
 
 def stacks(manifest: Manifest) -> dict[str, list[Item]]:
-    """Gather the items of each volume by z; a lone image is a stack of its own."""
+    """Gather the items of each volume by z; a single image is a stack of its own."""
     found: dict[str, list[Item]] = {}
     for item in manifest.items:
         found.setdefault(item.key, []).append(item)

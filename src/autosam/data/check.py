@@ -210,7 +210,7 @@ class _Check:
         self._warn_of_masks()
 
     def _warn_of_masks(self) -> None:
-        """Warn where one id is everywhere; a lone object of id 1 in one piece makes no mask."""
+        """Warn where one id is everywhere; a single object of id 1 in one piece makes no mask."""
         counted = list(self.volumes.values()) if self._ids_3d else [row.objects for row in self.rows]
         known = [objects for objects in counted if objects is not None and objects.ids.size]
         ids = {int(number) for objects in known for number in objects.ids[-2:]}

@@ -54,7 +54,7 @@ def fingerprint(image: NDArray[Any], *, side: int = 32) -> NDArray[np.float32]:
     gray = np.nan_to_num(cells.reshape(side * side, -1).mean(axis=1), nan=0.0, posinf=0.0, neginf=0.0)
     gray -= gray.mean()
     length = float(np.sqrt((gray**2).sum()))
-    # Rounding errors of a constant image are no pattern.
+    # Rounding errors of a constant image are not a pattern.
     if length <= 1e-9 * max(1.0, float(np.abs(cells).max(initial=0.0))):
         return np.zeros(side * side, np.float32)
     return np.asarray(gray / length, dtype=np.float32)

@@ -120,7 +120,7 @@ def link_volumes(
     Parameters
     ----------
     items : sequence of Item
-        Every labeled slice, by volume and rising z; a lone image is a volume of one slice.
+        Every labeled slice, by volume and rising z; a single image is a volume of one slice.
     read : callable
         Gives the 2D components of a slice by its name.
     min_size : int

@@ -21,7 +21,7 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 
 @dataclass(frozen=True)
 class Item:
-    """One image of a store: a lone image, or one slice of a volume.
+    """One image of a store: a single image, or one slice of a volume.
 
     Attributes
     ----------
@@ -30,9 +30,9 @@ class Item:
     group : str
         Images that may be held out together, such as those of a modality or an organ; "" where there is none.
     volume : str or None
-        The volume that the slice belongs to; None for a lone image.
+        The volume that the slice belongs to; None for a single image.
     z : int or None
-        Number of the slice in the release, from 0; missing numbers are gaps. None for a lone image.
+        Number of the slice in the release, from 0; missing numbers are gaps. None for a single image.
     shape : tuple of int
         (H, W), or (H, W, 3) for color.
     dtype : str
@@ -54,7 +54,7 @@ class Item:
 
     @property
     def key(self) -> str:
-        """Name under which the pixels are stored: the volume's, or a lone image's own."""
+        """Name under which the pixels are stored: the volume's, or a single image's own."""
         return self.name if self.volume is None else self.volume
 
 
@@ -71,7 +71,7 @@ class Manifest:
     citation : str
         What to cite; "" where it is not known.
     voxel_size_nm : tuple of 3 floats or None
-        (z, y, x) in nanometers; z is 0 for lone images, None where the size is not known.
+        (z, y, x) in nanometers; z is 0 for single images, None where the size is not known.
     ids : {"2d", "3d"}
         With "3d", equal ids in two slices of a volume are one object; with "2d", an id holds in its slice alone.
     instances : str

@@ -27,7 +27,7 @@ class Patch:
         Named after its image and its first row and column: ``NAME_r0256_c0512``. The patches at one place of a
         volume are a volume themselves, with the z of their slices; group and part are those of the image.
     image, labels : ndarray, shape (size, size); colors (size, size, 3)
-        Objects are cut at the border. Ids that hold in one image are numbered anew, 1 to n in the old order; those
+        Objects are cut at the border. Ids that hold in one image are renumbered, 1 to n in the old order; those
         that hold across the slices of a volume are kept. No labels where the image has none.
     """
 
@@ -172,7 +172,7 @@ def write_patches(
         )
     how = f"patches of {size} × {size} px every {stride or size} px" + ", the rest covered" * cover
     how += f", those with less than {min_foreground} px of foreground dropped" * (min_foreground > 0)
-    how += "; ids numbered anew in each" if store.manifest.ids == "2d" else "; ids of the whole volumes"
+    how += "; ids renumbered in each" if store.manifest.ids == "2d" else "; ids of the whole volumes"
     notes = (*store.manifest.notes, how)
     kept = dropped = 0
     manifest = replace(store.manifest, items=(), notes=notes)

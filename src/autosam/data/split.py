@@ -35,8 +35,8 @@ def split_items(
     items : sequence of Item
         Patches of `autosam data patches` count as the image that they were cut from.
     method : {"volume", "blocks", "group", "random"}
-        Whole volumes (a lone image is one), contiguous blocks along z in each volume (train, then val, then test),
-        whole groups, or single images, dealt out within each group.
+        Whole volumes (a single image is one), contiguous blocks along z in each volume (train, then val, then
+        test), whole groups, or single images and slices, dealt out within each group.
     fractions : tuple of 3 floats
         Shares of train, val and test; 0 leaves a part out.
     gap : int
@@ -44,7 +44,7 @@ def split_items(
     seed : int
         Seed of the shuffle; "blocks" does not shuffle.
     force : bool
-        Deal out slices of one volume at random nevertheless.
+        Deal out slices of one volume at random anyway.
 
     Returns
     -------
@@ -78,7 +78,7 @@ def split_items(
 
 
 def default_method(items: Sequence[Item]) -> Method:
-    """Choose "blocks" where there are volumes, "volume" for patches of lone images, else "random"."""
+    """Choose "blocks" where there are volumes, "volume" for patches of single images, else "random"."""
     if any(item.z is not None for item in items):
         return "blocks"
     return "volume" if len({origin(item) for item in items}) < len(items) else "random"
@@ -98,7 +98,7 @@ def default_gap(voxel_size_nm: tuple[float, float, float] | None, *, nm: float =
 
 
 def origin(item: Item) -> str:
-    """Name the volume or lone image that an item is of, or was cut from."""
+    """Name the volume or single image that an item is of, or was cut from."""
     return _CUT.sub("", item.key)
 
 
@@ -143,7 +143,7 @@ def _blocks(items: Sequence[Item], fractions: Fractions, gap: int) -> Splits:
     slices: dict[str, set[int]] = {}
     for item in items:
         if item.z is None:
-            raise InputError(f"{item.name} is a lone image and has no z; choose --by volume, group or random.")
+            raise InputError(f"{item.name} is a single image and has no z; choose --by volume, group or random.")
         slices.setdefault(origin(item), set()).add(item.z)
     parts = {volume: _lay_out(volume, sorted(zs), fractions, gap) for volume, zs in slices.items()}
     return {item.name: parts[origin(item)][item.z] for item in items if item.z is not None}

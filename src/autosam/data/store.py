@@ -106,7 +106,7 @@ class Store:
 
     @property
     def volumes(self) -> tuple[str, ...]:
-        """Names of the volumes; lone images are not among them."""
+        """Names of the volumes; single images are not among them."""
         return tuple(self._volumes)
 
     def __len__(self) -> int:

@@ -87,6 +87,6 @@ def _empty(store: Store, part: SplitPart) -> InputError:
         return InputError(f"{store.path} is not split; divide it with `autosam data split {store.path}`.")
     there = ", ".join(f"{count} {name}" for name, count in counts.items())
     return InputError(
-        f"{store.path} has no image in the part {part} ({there}); divide it anew with "
+        f"{store.path} has no image in the part {part} ({there}); split it again with "
         f"`autosam data split {store.path} --overwrite`, or with --from and lists of your own."
     )

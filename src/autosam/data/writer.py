@@ -1,4 +1,4 @@
-"""Making a store: slices are journaled one file each, so that an interrupted import goes on where it stopped."""
+"""Making a store: slices are journaled one file each, so that an interrupted import continues where it stopped."""
 
 import json
 import shutil
@@ -76,7 +76,7 @@ class StoreWriter:
         if before != settings:
             raise InputError(
                 f"an interrupted import to {self.path} had another source or other settings; "
-                "repeat it with those, or begin anew with --restart."
+                "repeat it with those, or start over with --restart."
             )
 
     @property
@@ -101,8 +101,8 @@ class StoreWriter:
         Raises
         ------
         InputError
-            If the name is taken or unfit, image and labels do not fit each other, or the slice does not fit its
-            volume.
+            If the name is taken or not valid, image and labels do not fit each other, or the slice does not fit
+            its volume.
         OutputError
             If it cannot be written.
         """
@@ -206,7 +206,7 @@ class StoreWriter:
         if shutil.disk_usage(self.folder).free < 1.2 * size:
             raise OutputError(
                 f"{self.path} needs about {size / 1e9:.1f} GB and the disk has less; "
-                "free space and repeat the command: it goes on where it stopped."
+                "free space and repeat the command: it continues where it stopped."
             )
 
 

@@ -41,7 +41,7 @@ _DAMAGE = (
 )
 
 
-class UnfitError(Exception):
+class UnsupportedError(Exception):
     """The file is readable but not a supported image; `reading` puts the file's name before the text."""
 
 
@@ -56,7 +56,7 @@ def reading(name: object) -> Iterator[None]:
         raise InputError(f"{name} is a folder; give a file.") from None
     except PermissionError:
         raise InputError(f"{name} may not be read: permission denied; change its rights (chmod +r).") from None
-    except UnfitError as error:
+    except UnsupportedError as error:
         raise InputError(f"{name}: {error}.") from None
     except MemoryError as error:
         raise InputError(
@@ -149,18 +149,18 @@ def label_dataset(path: Path, wanted: str | None) -> tuple[str, tuple[int, ...]]
 
 
 def open_zarr_labels(path: Path) -> "zarr.Array[Any]":
-    """Open an array of labels without reading it: a lone array, or in a group `labels` or the only one."""
+    """Open an array of labels without reading it: a single array, or in a group `labels` or the only one."""
     with reading(path):
         try:
             node = zarr.open(path, mode="r")
         except FileNotFoundError:
-            raise UnfitError("no Zarr array or group is in this folder") from None
+            raise UnsupportedError("no Zarr array or group is in this folder") from None
         if isinstance(node, zarr.Array):
             return node
         arrays = dict(sorted(node.arrays()))
         if "labels" not in arrays and len(arrays) != 1:
             listed = ", ".join(arrays) or "none"
-            raise UnfitError(f"no array 'labels', and not exactly one array; it has: {listed}")
+            raise UnsupportedError(f"no array 'labels', and not exactly one array; it has: {listed}")
         return arrays.get("labels") or next(iter(arrays.values()))
 
 
@@ -183,7 +183,7 @@ def read_plain(path: Path) -> NDArray[Any]:
             if image.mode in ("P", "PA"):
                 return np.asarray(image.convert("RGB"))
             if image.mode not in ("1", "L", "LA", "RGB", "RGBA"):
-                raise UnfitError(f"its color space is {image.mode}; wanted gray or RGB, so convert it")
+                raise UnsupportedError(f"its color space is {image.mode}; wanted gray or RGB, so convert it")
             return np.asarray(image)
 
 

@@ -28,7 +28,7 @@ class ImageSource:
     dataset : str or None
         Dataset of an HDF5 file, with its leading slash; None elsewhere.
     page, pages : int or None, int
-        Page of a TIFF or slice of a (Z, Y, X) dataset, from 0, and their number; None for a lone image.
+        Page of a TIFF or slice of a (Z, Y, X) dataset, from 0, and their number; None for a single image.
 
     Examples
     --------

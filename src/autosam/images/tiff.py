@@ -12,7 +12,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from autosam.errors import InputError
-from autosam.images.formats import UnfitError, check_page, looks_like_color, reading
+from autosam.images.formats import UnsupportedError, check_page, looks_like_color, reading
 
 _ALPHA = (tifffile.EXTRASAMPLE.ASSOCALPHA, tifffile.EXTRASAMPLE.UNASSALPHA)
 
@@ -45,7 +45,7 @@ def _opened(path: Path) -> Iterator[list[tifffile.TiffPageSeries]]:
             raise ValueError("the file ends before its last page")
         series = [s for s in found if not s.keyframe.is_reduced] or found
         if not series:
-            raise UnfitError("no page; wanted at least one image")
+            raise UnsupportedError("no page; wanted at least one image")
         yield series
 
 
@@ -54,7 +54,7 @@ def _layout(series: tifffile.TiffPageSeries) -> tuple[str, tuple[int, ...]]:
     axes, shape = str(series.axes), tuple(int(n) for n in series.shape)
     if 0 in shape or not {"Y", "X"} <= set(axes):
         # tifffile loses the names of the axes of an empty image.
-        raise UnfitError(f"no pixels (shape {shape}, axes {axes}); wanted at least 1 row and 1 column")
+        raise UnsupportedError(f"no pixels (shape {shape}, axes {axes}); wanted at least 1 row and 1 column")
     if axes.endswith("YX") and set(axes[:-2]) & set("QI") and looks_like_color(shape):
         # (H, W, 3) written without a word about color: H pages of W rows and 3 columns.
         axes = axes[:-3] + "YXS"
@@ -105,10 +105,10 @@ def _pixels(series: tifffile.TiffPageSeries, index: int) -> tuple[NDArray[Any], 
     length = dict(zip(axes, shape, strict=True))
     if length.get("S", 1) > 1 and length.get("C", 1) > 1:
         found = f"{length['C']} color channels of {length['S']} samples each (axes {axes})"
-        raise UnfitError(f"{found}; wanted gray or RGB: save the channel to segment as an image of its own")
+        raise UnsupportedError(f"{found}; wanted gray or RGB: save the channel to segment as an image of its own")
     key = series.keyframe
     if key.photometric == tifffile.PHOTOMETRIC.SEPARATED:
-        raise UnfitError("its colors are inks (CMYK); wanted gray or RGB, so convert it")
+        raise UnsupportedError("its colors are inks (CMYK); wanted gray or RGB, so convert it")
 
     # Pages that belong to the image: all axes outside a page count pages, slowest first.
     outer = [axis for axis in axes if axis not in key.axes]

@@ -149,7 +149,7 @@ def blend(tiles: Iterable[NDArray[Any]], windows: Sequence[Window], shape: tuple
     Raises
     ------
     InputError
-        If the windows are no grid, leave pixels uncovered, or tiles are missing, too many or of another
+        If the windows are not a grid, leave pixels uncovered, or tiles are missing, too many or of another
         shape.
     """
     row_weight = _shares({(w.row, w.height) for w in windows}, shape[0])

@@ -157,7 +157,7 @@ def _write_hdf5(path: Path, labels: NDArray[Any]) -> None:
 
 
 def _write_zarr(path: Path, labels: NDArray[Any]) -> None:
-    # In memory first: zarr's threads go on writing after the first of them has failed, also into a folder that
+    # In memory first: zarr's threads continue to write after the first of them has failed, also into a folder that
     # was removed in the meantime.
     contents: dict[str, Buffer] = {}
     zarr.open_group(MemoryStore(contents), mode="w").create_array("labels", data=labels)

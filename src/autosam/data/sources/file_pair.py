@@ -46,6 +46,6 @@ class FilePair(ReleaseReader):
         if path.suffix.lower() not in STACK_SUFFIXES:
             return Release(self.name, [Slice(name, lambda: read_pair(path, truth))], "ids-2d")
         image, labels = Stack.open(path, dataset), Stack.open(truth, truth_dataset)
-        if image.lone and labels.lone:
+        if image.single and labels.single:
             return Release(self.name, [Slice(name, lambda: (image.read(0), labels.read(0)))], "ids-2d")
         return Release(self.name, stack_slices(name, image, labels), "ids-3d")

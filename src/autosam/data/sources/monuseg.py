@@ -71,7 +71,7 @@ def read_regions(path: Path) -> list[list[Points]]:
     Raises
     ------
     InputError
-        If the file is no such XML.
+        If the file is not such XML.
     """
     found = []
     for number, region in enumerate(_root(path).iter("Region"), start=1):

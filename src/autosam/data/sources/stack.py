@@ -18,12 +18,12 @@ from autosam.images.tiff import count_tiff_images
 
 @dataclass(frozen=True)
 class Stack:
-    """The images of a TIFF or of an HDF5 dataset; `lone` where it is a single image, not a stack of one."""
+    """The images of a TIFF or of an HDF5 dataset; `single` where it is a single image, not a stack of one."""
 
     path: Path
     dataset: str | None
     length: int
-    lone: bool = False
+    single: bool = False
 
     @classmethod
     def open(cls, path: Path, dataset: str | None = None) -> "Stack":
@@ -32,16 +32,16 @@ class Stack:
             raise InputError(f"{path}: no such file.")
         if path.suffix.lower() in TIFF_SUFFIXES:
             count = count_tiff_images(path)
-            return cls(path, None, count, lone=count == 1)
+            return cls(path, None, count, single=count == 1)
         name, shape = choose_dataset(path, dataset)
-        return cls(path, name, count_images(shape), lone=len(shape) == (3 if looks_like_color(shape) else 2))
+        return cls(path, name, count_images(shape), single=len(shape) == (3 if looks_like_color(shape) else 2))
 
     def read(self, position: int) -> NDArray[Any]:
         """Read one image as stored."""
         if self.dataset is None:
             page = None if self.length == 1 else position
             return read_image(ImageSource(self.path, page=page, pages=self.length))
-        return np.asarray(read_hdf5(self.path, self.dataset, None if self.lone else position))
+        return np.asarray(read_hdf5(self.path, self.dataset, None if self.single else position))
 
 
 def stack_slices(
