@@ -17,10 +17,10 @@ from autosam.pipeline.segmenter import Segmenter
 
 SHAPE = (64, 96)
 STAGES = ["found", "detection", "prompt", "prompt"]
-"""What becomes of the four objects of `draw_scene`, by id."""
+"""What becomes of the four objects of `draw_image`, by id."""
 
 
-def draw_scene() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def draw_image() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Give an image and its true labels: a bright object, a dark one, and two that a bright bridge joins."""
     truth = np.zeros(SHAPE, dtype=np.uint8)
     truth[5:20, 5:20] = 1
@@ -43,9 +43,9 @@ def fake_models(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Segmenter, "from_model", from_model)
 
 
-def write_scenes(folder: Path, names: Sequence[str] = ("a",)) -> tuple[Path, Path]:
+def write_images(folder: Path, names: Sequence[str] = ("a",)) -> tuple[Path, Path]:
     """Write images and truths; gives their folders."""
-    image, truth = draw_scene()
+    image, truth = draw_image()
     (folder / "images").mkdir()
     (folder / "truth").mkdir()
     for name in names:

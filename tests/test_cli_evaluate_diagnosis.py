@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import typer
 from blobs import SMALL, discs, small_config
-from diagnosis_runs import draw_scene, fake_models, write_run, write_scenes
+from diagnosis_runs import draw_image, fake_models, write_images, write_run
 from typer.testing import CliRunner
 
 from autosam.cli.evaluate import evaluate
@@ -46,7 +46,7 @@ def cells(output, name):
 def places(tmp_path, monkeypatch):
     """A run of two images, and their truths."""
     fake_models(monkeypatch)
-    images, truth = write_scenes(tmp_path, ("a", "b"))
+    images, truth = write_images(tmp_path, ("a", "b"))
     write_run(images, tmp_path / "out")
     return tmp_path / "out", truth
 
@@ -100,7 +100,7 @@ def test_files(places, tmp_path):
 def test_components_and_list(places, tmp_path):
     out, truth = places
     for name in ("a", "b"):
-        write_labels(truth / f"{name}.png", (draw_scene()[1] > 0) * np.uint8(255))
+        write_labels(truth / f"{name}.png", (draw_image()[1] > 0) * np.uint8(255))
     (tmp_path / "stems.txt").write_text("b\n", encoding="utf-8")
     run(
         "evaluate",

@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 import pytest
-from diagnosis_runs import STAGES, draw_scene, fake_models, write_run, write_scenes
+from diagnosis_runs import STAGES, draw_image, fake_models, write_images, write_run
 
 from autosam.config import PromptsConfig
 from autosam.errors import InputError
@@ -29,7 +29,7 @@ from autosam.prompts.prompt import ABSENT
 def diagnosed(tmp_path, monkeypatch):
     """Segment and diagnose two equal images with certain settings."""
     fake_models(monkeypatch)
-    images, truth = write_scenes(tmp_path, ("a", "b"))
+    images, truth = write_images(tmp_path, ("a", "b"))
 
     def diagnose(*overrides):
         write_run(images, tmp_path / "out", *overrides)
@@ -178,7 +178,7 @@ def test_no_truth_at_all(diagnosed, tmp_path):
 
 
 def test_ground_truth_prompts_are_boxes_and_inner_points():
-    truth = draw_scene()[1].astype(np.uint16) * 300
+    truth = draw_image()[1].astype(np.uint16) * 300
     boxes = ground_truth_prompts(truth, points=0, box_margin=0.0)
     assert [prompt.box.tolist() for prompt in boxes if prompt.box is not None][:2] == [
         [5, 5, 19, 19],

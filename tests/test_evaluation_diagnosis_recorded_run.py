@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import tifffile
-from diagnosis_runs import draw_scene, fake_models, write_run, write_scenes
+from diagnosis_runs import draw_image, fake_models, write_images, write_run
 
 from autosam.config import load_config
 from autosam.errors import AutosamError, InputError, ModelError
@@ -17,7 +17,7 @@ from autosam.images import write_png
 def made(tmp_path, monkeypatch):
     """Give the folder of a run of one image."""
     fake_models(monkeypatch)
-    images, _ = write_scenes(tmp_path)
+    images, _ = write_images(tmp_path)
     write_run(images, tmp_path / "out", "merge.min_size=20", "images.zoom=2")
     return tmp_path / "out"
 
@@ -67,7 +67,7 @@ def test_a_record_of_an_older_version_has_no_zoom(made):
 
 def test_pages_and_names_with_brackets(tmp_path, monkeypatch):
     fake_models(monkeypatch)
-    image = draw_scene()[0]
+    image = draw_image()[0]
     (tmp_path / "in").mkdir()
     tifffile.imwrite(tmp_path / "in" / "stack.tif", np.stack([image[..., 0]] * 3), photometric="minisblack")
     write_png(tmp_path / "in" / "b [2].png", image)
@@ -127,7 +127,7 @@ def test_an_image_that_failed_has_no_result(made):
         open_run(made).source_of("a_labels.tif")
 
 
-def test_scenes_of_several_files(made):
+def test_images_of_several_files(made):
     change(made, images__a__input="/in/a_dapi.tif + /in/a_gfp.tif")
     with pytest.raises(InputError, match="several channels"):
         open_run(made).source_of("a_labels.tif")

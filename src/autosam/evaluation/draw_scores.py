@@ -28,8 +28,8 @@ def draw_scores(
     ----------
     folder : Path
         Made where it does not exist; of several predictions each has a folder of its own inside.
-    pairs, scored, summaries : dict
-        Files and results by prediction.
+    pairs, scored, summaries : mapping
+        Labels and results by prediction.
     truth_size, pred_size : int, optional
         As in `score_predictions`.
 
@@ -40,16 +40,17 @@ def draw_scores(
     OutputError
         If a figure cannot be written.
     """
-    for number, (place, listed) in enumerate(pairs.items(), 1):
-        inner = folder if len(pairs) == 1 else folder / f"{number}_{Path(place).stem}"
+    for number, (pred_name, listed) in enumerate(pairs.items(), 1):
+        inner = folder if len(pairs) == 1 else folder / f"{number}_{Path(pred_name).stem}"
         ensure_folder(inner / "errors")
         for pair in listed:
             pred, truth, where = _middle_slice(pair, truth_size, pred_size)
             save_figure(inner / "errors" / f"{pair.name}.png", error_map(pred, truth, title=f"{pair.name}{where}"))
-        save_figure(inner / "size_iou.png", size_and_iou(scored[place].sizes, scored[place].ious))
-    short = {place: Path(place).name for place in summaries}
-    names = short if len(set(short.values())) == len(short) else {place: place for place in summaries}
-    save_figure(folder / "ap_threshold.png", ap_curves({names[place]: s.pool for place, s in summaries.items()}))
+        save_figure(inner / "size_iou.png", size_and_iou(scored[pred_name].sizes, scored[pred_name].ious))
+    short = {name: Path(name).name for name in summaries}
+    unique = len(set(short.values())) == len(short)
+    pools = {short[name] if unique else name: summary.pool for name, summary in summaries.items()}
+    save_figure(folder / "ap_threshold.png", ap_curves(pools))
 
 
 def _middle_slice(

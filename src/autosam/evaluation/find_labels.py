@@ -29,12 +29,12 @@ _SEG = "_seg.npy"
 _Reader = Callable[[], NDArray[Any]]
 
 
-def find_labels(place: str) -> LabelSource:
+def find_labels(given: str) -> LabelSource:
     """Find the labels that a user means; none are read.
 
     Parameters
     ----------
-    place : str
+    given : str
         A file, ``file.h5:/dataset``, ``store.h5:NAME`` of an image or a volume, a folder or a glob pattern.
 
     Raises
@@ -43,18 +43,18 @@ def find_labels(place: str) -> LabelSource:
         If there is no such file or folder, no labels are in it, its suffix is unknown, or a store or a folder
         of a data set is damaged.
     """
-    path, dataset = split_dataset(place)
+    path, dataset = split_dataset(given)
     if dataset is not None:
-        return _in_file(place, path, dataset.strip("/"))
+        return _in_file(given, path, dataset.strip("/"))
     if not path.exists():
-        segs = sorted(glob.glob(place, recursive=True)) if place.endswith(_SEG) else []
-        return _of_cellpose(place, list(map(Path, segs))) if segs else label_files(place)
+        segs = sorted(glob.glob(given, recursive=True)) if given.endswith(_SEG) else []
+        return _of_cellpose(given, list(map(Path, segs))) if segs else label_files(given)
     if _is_store(path):
-        return _of_store(place, path)
-    return _of_file(place, path) if path.is_file() else _of_folder(place, path)
+        return _of_store(given, path)
+    return _of_file(given, path) if path.is_file() else _of_folder(given, path)
 
 
-def find_one(place: str) -> LabelRef:
+def find_one(given: str) -> LabelRef:
     """Find the labels of the one image or volume that a user means; errors as of `find_labels`.
 
     Raises
@@ -62,44 +62,44 @@ def find_one(place: str) -> LabelRef:
     InputError
         If there are several.
     """
-    found = find_labels(place).volumes
+    found = find_labels(given).volumes
     if len(found) != 1:
-        raise InputError(f"{place} holds {len(found)} images: give it as PRED or TRUTH, not in a list of pairs")
+        raise InputError(f"{given} holds {len(found)} images: give it as PRED or TRUTH, not in a list of pairs")
     return next(iter(found.values()))
 
 
-def _of_file(place: str, path: Path) -> LabelSource:
+def _of_file(given: str, path: Path) -> LabelSource:
     suffix = path.suffix.lower()
     if path.name.endswith(_SEG):
-        return _of_cellpose(place, [path])
+        return _of_cellpose(given, [path])
     if suffix == ".json":
         images = next((f for f in (path.parent / "images", path.parent.parent / "images") if f.is_dir()), None)
-        return _of_release(place, str(images or path.parent), labels=place, source="coco")
+        return _of_release(given, str(images or path.parent), labels=given, source="coco")
     if suffix == ".geojson":
         images_by_stem = by_stem(path.parent)
         if path.stem not in images_by_stem:
             raise InputError(f"{path} has no image {path.stem} beside it, which tells its size: add the image")
-        return _of_release(place, str(images_by_stem[path.stem]), labels=place, source="qupath")
+        return _of_release(given, str(images_by_stem[path.stem]), labels=given, source="qupath")
     if suffix not in LABEL_SUFFIXES:
-        raise InputError(f"{place} has the unknown suffix {suffix!r}: autosam evaluate reads {READABLE}")
-    return label_files(place)
+        raise InputError(f"{given} has the unknown suffix {suffix!r}: autosam evaluate reads {READABLE}")
+    return label_files(given)
 
 
-def _of_folder(place: str, path: Path) -> LabelSource:
+def _of_folder(given: str, path: Path) -> LabelSource:
     if path.suffix.lower() == ".zarr":
-        return label_files(place)
+        return label_files(given)
     names = [file.name for file in sorted(path.iterdir()) if not file.name.startswith(".")]
     if any(name.lower().endswith(".geojson") for name in names):
-        return _of_release(place, place, source="qupath")
+        return _of_release(given, given, source="qupath")
     masks = any(without_suffix(name).endswith("_masks") for name in names)
     segs = [path / name for name in names if name.endswith(_SEG)]
     if segs and not masks:
-        return _of_cellpose(place, segs)
+        return _of_cellpose(given, segs)
     if any(name.lower().endswith(LABEL_SUFFIXES) for name in names):
-        return label_files(place)
+        return label_files(given)
     if not any((path / name).is_dir() for name in names):
-        raise InputError(f"{place} holds no labels: autosam evaluate reads {READABLE}")
-    return _of_release(place, place)
+        raise InputError(f"{given} holds no labels: autosam evaluate reads {READABLE}")
+    return _of_release(given, given)
 
 
 def _is_store(path: Path) -> bool:
@@ -113,39 +113,39 @@ def _is_store(path: Path) -> bool:
     return FORMAT in text
 
 
-def _in_file(place: str, path: Path, name: str) -> LabelSource:
+def _in_file(given: str, path: Path, name: str) -> LabelSource:
     if _is_store(path):
         store = _of_store(str(path), path)
         labels = store.volumes.get(name) or store.slices.get(name)
         if labels is not None:
-            return LabelSource(place, {name: labels}, {name: labels}, single=True, as_name=as_name)
-    return label_files(place)
+            return LabelSource(given, {name: labels}, {name: labels}, single=True, as_name=as_name)
+    return label_files(given)
 
 
-def _of_store(place: str, path: Path) -> LabelSource:
+def _of_store(given: str, path: Path) -> LabelSource:
     store = Store.open(path)
     labeled = [item for item in store.items if item.labels_dtype is not None]
     readers = {item.name: partial(store.labels, item.name) for item in labeled}
     volume_of = {item.name: item.volume for item in labeled if store.manifest.ids == "3d"}
-    return _of_readers(place, readers, volume_of, single=True)
+    return _of_readers(given, readers, volume_of, single=True)
 
 
-def _of_cellpose(place: str, files: Sequence[Path]) -> LabelSource:
+def _of_cellpose(given: str, files: Sequence[Path]) -> LabelSource:
     readers = {as_name(file.name.removesuffix(_SEG)): partial(read_seg, file) for file in files}
-    return _of_readers(place, readers, {}, single=files == [Path(place)])
+    return _of_readers(given, readers, {}, single=files == [Path(given)])
 
 
-def _of_release(place: str, path: str, *, labels: str | None = None, source: str | None = None) -> LabelSource:
+def _of_release(given: str, path: str, *, labels: str | None = None, source: str | None = None) -> LabelSource:
     release = open_release(path, labels, source=source)
     labeled = [item for item in release.slices if item.labeled]
     readers = {item.name: partial(_labels, item) for item in labeled}
     volume_of = {item.name: item.volume for item in labeled if release.labels != "ids-2d"}
-    notes = tuple(f"{place}: {note}" for note in release.notes)
-    return _of_readers(place, readers, volume_of, single=not Path(place).is_dir(), notes=notes)
+    notes = tuple(f"{given}: {note}" for note in release.notes)
+    return _of_readers(given, readers, volume_of, single=not Path(given).is_dir(), notes=notes)
 
 
 def _of_readers(
-    place: str,
+    given: str,
     readers: Mapping[str, _Reader],
     volume_of: Mapping[str, str | None],
     *,
@@ -158,10 +158,10 @@ def _of_readers(
     or volume may be called anything; a folder may hold one today and two tomorrow, so names count in it.
     """
     if not readers:
-        raise InputError(f"{place} has no labels: give one with labels; autosam evaluate reads {READABLE}")
+        raise InputError(f"{given} has no labels: give one with labels; autosam evaluate reads {READABLE}")
 
     def lazy(name: str, opener: Callable[[str], LabelVolume]) -> LazyLabels:
-        return LazyLabels(f"{place}:{name}", partial(opener, f"{place}:{name}"))
+        return LazyLabels(f"{given}:{name}", partial(opener, f"{given}:{name}"))
 
     slices = {name: lazy(name, partial(_open_image, read)) for name, read in readers.items()}
     volumes = {name: labels for name, labels in slices.items() if volume_of.get(name) is None}
@@ -170,7 +170,7 @@ def _of_readers(
         if (volume := volume_of.get(name)) is not None:
             stacks.setdefault(volume, []).append(read)
     volumes |= {name: lazy(name, partial(_open_stack, stack)) for name, stack in stacks.items()}
-    return LabelSource(place, slices, volumes, single=single and len(volumes) == 1, as_name=as_name, notes=notes)
+    return LabelSource(given, slices, volumes, single=single and len(volumes) == 1, as_name=as_name, notes=notes)
 
 
 def _open_image(read: _Reader, name: str) -> LabelVolume:

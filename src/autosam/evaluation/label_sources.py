@@ -44,7 +44,7 @@ class LabelSource:
     notes: tuple[str, ...] = ()
 
 
-def label_files(place: str) -> LabelSource:
+def label_files(given: str) -> LabelSource:
     """List label files by stem.
 
     Where some names end in ``_labels``, ``_cp_masks`` or ``_masks``, only these count, and their stem is what
@@ -52,7 +52,7 @@ def label_files(place: str) -> LabelSource:
 
     Parameters
     ----------
-    place : str
+    given : str
         A file, ``file.h5:/dataset``, a folder or a glob pattern.
 
     Raises
@@ -60,15 +60,15 @@ def label_files(place: str) -> LabelSource:
     InputError
         If there is no such file or folder, or no label file in it, or two files share a stem.
     """
-    path, single = Path(place), _is_one_file(place)
+    path, single = Path(given), _is_one_file(given)
     if single:
-        files = [place]
+        files = [given]
     elif path.is_dir():
         files = [str(file) for file in sorted(path.iterdir()) if _is_label_file(str(file))]
-    elif glob.has_magic(place):
-        files = [file for file in sorted(glob.glob(place, recursive=True)) if _is_label_file(file)]
+    elif glob.has_magic(given):
+        files = [file for file in sorted(glob.glob(given, recursive=True)) if _is_label_file(file)]
     else:
-        raise InputError(f"{place} does not exist: give a label file, a folder or a quoted pattern")
+        raise InputError(f"{given} does not exist: give a label file, a folder or a quoted pattern")
     # The pictures beside the labels in an output folder are not labels.
     mark = next((m for m in _MARKS if any(_stem(f).endswith(m) for f in files)), "")
     by_stem: dict[str, list[str]] = {}
@@ -76,12 +76,12 @@ def label_files(place: str) -> LabelSource:
         if _stem(file).endswith(mark):
             by_stem.setdefault(_stem(file).removesuffix(mark), []).append(file)
     if not by_stem:
-        raise InputError(f"{place} holds no label files: wanted names ending in {', '.join(LABEL_SUFFIXES)}")
+        raise InputError(f"{given} holds no label files: wanted names ending in {', '.join(LABEL_SUFFIXES)}")
     doubled = [" and ".join(same) for same in by_stem.values() if len(same) > 1]
     if doubled:
         raise InputError(f"files share a stem: {'; '.join(doubled)}: move one of each away or give a pattern")
     found = {stem: same[0] for stem, same in by_stem.items()}
-    return LabelSource(place, found, found, single=single)
+    return LabelSource(given, found, found, single=single)
 
 
 def without_suffix(name: str) -> str:
@@ -95,8 +95,8 @@ def without_suffix(name: str) -> str:
     return next((name[: -len(s)] for s in _ENDINGS if name.lower().endswith(s)), name)
 
 
-def _is_one_file(place: str) -> bool:
-    path, _ = split_dataset(place)
+def _is_one_file(given: str) -> bool:
+    path, _ = split_dataset(given)
     return path.is_file() or (path.is_dir() and path.suffix.lower() == ".zarr")
 
 
@@ -105,5 +105,5 @@ def _is_label_file(name: str) -> bool:
     return not hidden and name.lower().endswith(LABEL_SUFFIXES) and _is_one_file(name)
 
 
-def _stem(place: str) -> str:
-    return without_suffix(split_dataset(place)[0].name)
+def _stem(given: str) -> str:
+    return without_suffix(split_dataset(given)[0].name)

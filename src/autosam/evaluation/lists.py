@@ -86,9 +86,9 @@ def read_pairs(path: Path) -> list[Pair]:
     for line, row in rows:
         cells = {column: (row[column] or "").strip() for column in columns}
         wrong = [fault for column in _COLUMNS if (fault := _fault(path.parent, cells[column], column))]
-        places = [str(path.parent / cells[column]) for column in _COLUMNS]
+        paths = [str(path.parent / cells[column]) for column in _COLUMNS]
         if not wrong:
-            name = cells.get("name") or next(iter(label_files(places[0]).slices))
+            name = cells.get("name") or next(iter(label_files(paths[0]).slices))
             if name != Path(name).name:
                 wrong.append(f"the name {name!r} is no file name")
             elif name in lines:
@@ -97,7 +97,7 @@ def read_pairs(path: Path) -> list[Pair]:
                 )
             lines.setdefault(name, line)
             try:
-                pairs.append(Pair(name, *map(find_one, places)))
+                pairs.append(Pair(name, *map(find_one, paths)))
             except InputError as error:
                 wrong.append(str(error))
         faults += [f"line {line}: {fault}" for fault in wrong]

@@ -93,15 +93,15 @@ def pair_predictions(
     pairs: dict[str, list[Pair]] = {}
     faults: list[str] = []
     missing: list[str] = []
-    for place in dict.fromkeys((*preds, truth)):
+    for given in dict.fromkeys((*preds, truth)):
         try:
-            found[place] = find_labels(place)
+            found[given] = find_labels(given)
         except InputError as error:
             faults.append(str(error))
-    for place in preds if truth in found else ():
-        if place in found:
+    for given in preds if truth in found else ():
+        if given in found:
             try:
-                pairs[place], lacking = pair_labels(found[place], found[truth], stems=stems)
+                pairs[given], lacking = pair_labels(found[given], found[truth], stems=stems)
             except InputError as error:
                 faults.append(str(error))
             else:
@@ -109,7 +109,7 @@ def pair_predictions(
     if missing:
         faults.append(_missing(missing))
     if faults:
-        faults += [f"{place}: {fault}" for place, listed in pairs.items() for fault in _unlike(listed)]
+        faults += [f"{given}: {fault}" for given, listed in pairs.items() for fault in _unlike(listed)]
         raise InputError("; ".join(dict.fromkeys(faults)))
     _refuse_different_truths(pairs)
     return pairs, [note for source in found.values() for note in source.notes]
@@ -150,11 +150,11 @@ def _unlike(pairs: Sequence[Pair]) -> list[str]:
 
 
 def _refuse_different_truths(pairs: Mapping[str, Sequence[Pair]]) -> None:
-    truths = {place: [pair.truth for pair in listed] for place, listed in pairs.items()}
+    truths = {given: [pair.truth for pair in listed] for given, listed in pairs.items()}
     first, expected = next(iter(truths.items()))
-    others = {place: len(listed) for place, listed in truths.items() if listed != expected}
+    others = {given: len(listed) for given, listed in truths.items() if listed != expected}
     if others:
-        counts = ", ".join(f"{place} with {number}" for place, number in others.items())
+        counts = ", ".join(f"{given} with {number}" for given, number in others.items())
         raise InputError(
             f"{first} is compared with {len(expected)} truths, and with different truths {counts}: give "
             "predictions of the same images, or --list with those they share"

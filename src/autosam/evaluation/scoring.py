@@ -1,4 +1,4 @@
-"""Scores of pairs of files."""
+"""Scores of pairs of labels."""
 
 import csv
 from collections.abc import Callable, Mapping, Sequence
@@ -29,12 +29,12 @@ IN_MEMORY_VOXELS = 1 << 26
 
 @dataclass(frozen=True, eq=False)
 class FileScores:
-    """Scores of pairs of files.
+    """Scores of the pairs of one prediction.
 
     Attributes
     ----------
     scores : list of Scores
-        One per pair.
+        One per pair, in their order.
     sizes : ndarray of int64, shape (T,)
         Voxels of all true objects, pair after pair.
     ious : ndarray of float64, shape (T,)
@@ -64,8 +64,6 @@ def score_predictions(
     ----------
     pairs : mapping of str to sequence of Pair
         By the name of the prediction.
-    protocol : Protocol
-        Which definitions the scores follow.
     truth_size, pred_size : int, optional
         Make instances of a semantic truth or prediction: its connected components of at least so many voxels.
         The whole volume is then held in memory.
@@ -74,11 +72,6 @@ def score_predictions(
         labels, the number of voxels, or the table where every prediction has one.
     progress : callable, optional
         Called with the pairs of all predictions that are done, in parts of one, and their number.
-
-    Returns
-    -------
-    dict of str to FileScores
-        By the name of the prediction; scores in the order of the pairs.
 
     Raises
     ------

@@ -88,16 +88,16 @@ def write_results(
     columns = list(summary.rows[0])
     if differences:
         name, columns = "comparison", ["prediction", "kind", "image", *columns]
-        rows = [[place, *row] for place, found in summaries.items() for row in _rows(found)]
-        for place, intervals in differences.items():
+        rows = [[pred, *row] for pred, found in summaries.items() for row in _rows(found)]
+        for pred, intervals in differences.items():
             rows += [
-                [place, *row] for row in _interval_rows("difference", f"minus {first}", intervals, limits=True)
+                [pred, *row] for row in _interval_rows("difference", f"minus {first}", intervals, limits=True)
             ]
-        document["predictions"] = {place: _document(found) for place, found in summaries.items()}
+        document["predictions"] = {pred: _document(found) for pred, found in summaries.items()}
         document["differences_from"] = first
         document["differences"] = {
-            place: {column: asdict(interval) for column, interval in intervals.items()}
-            for place, intervals in differences.items()
+            pred: {column: asdict(interval) for column, interval in intervals.items()}
+            for pred, intervals in differences.items()
         }
     else:
         name, columns, rows = "evaluation", ["kind", "image", *columns], _rows(summary)

@@ -40,15 +40,14 @@ class Truths:
     semantic: int
 
 
-def open_truths(place: str, sources: Sequence[ImageSource | MultichannelImage], *, components: bool) -> Truths:
+def open_truths(given: str, sources: Sequence[ImageSource | MultichannelImage], *, components: bool) -> Truths:
     """Pair images with true labels, and read all of these once to find their faults before the work starts.
 
     Parameters
     ----------
-    place : str
+    given : str
         Where labels are, as `find_labels` takes it. One single file is the truth of one single image, whatever
         their names; otherwise the names must be equal.
-    sources : sequence of ImageSource or MultichannelImage
     components : bool
         The labels are semantic: their connected components of at least 50 pixels are the objects.
 
@@ -57,13 +56,13 @@ def open_truths(place: str, sources: Sequence[ImageSource | MultichannelImage], 
     InputError
         If labels are missing or cannot be read, or hold a volume.
     """
-    labels_of = _paired(place, [source.name for source in sources])
+    labels_of = _paired(given, [source.name for source in sources])
     digest, semantic = sha256(), 0
     for name, source in labels_of.items():
         labels = _read(source, name, components=components)
         if labels.ndim != 2:
             raise InputError(
-                f"the truth of {name} in {place} has shape {labels.shape}; wanted (H, W): give one label "
+                f"the truth of {name} in {given} has shape {labels.shape}; wanted (H, W): give one label "
                 "image for each image"
             )
         semantic += not components and looks_semantic(labels)
@@ -76,15 +75,15 @@ def open_truths(place: str, sources: Sequence[ImageSource | MultichannelImage], 
     )
 
 
-def _paired(place: str, names: Sequence[str]) -> dict[str, LabelRef]:
-    found = find_labels(place)
+def _paired(given: str, names: Sequence[str]) -> dict[str, LabelRef]:
+    found = find_labels(given)
     if found.single and len(names) == len(found.slices) == 1:
         return {names[0]: next(iter(found.slices.values()))}
     missing = [name for name in names if found.as_name(name) not in found.slices]
     if missing:
         more = f" and {len(missing) - MOST_NAMED} more" if len(missing) > MOST_NAMED else ""
         raise InputError(
-            f"--oracle-mask {place} holds no truth for {', '.join(missing[:MOST_NAMED])}{more}; wanted labels of "
+            f"--oracle-mask {given} holds no truth for {', '.join(missing[:MOST_NAMED])}{more}; wanted labels of "
             f"the same names, such as {missing[0]}.tif or {missing[0]}_labels.tif"
         )
     return {name: found.slices[found.as_name(name)] for name in names}

@@ -106,12 +106,8 @@ def open_labels(labels: LabelRef | Path) -> Iterator[LabelVolume]:
     """Open labels without reading them, where the format allows it.
 
     HDF5 and Zarr arrays and multi-page TIFFs of three axes are read in parts; single images are read here.
-    What may come and what is refused is as in `autosam.images.read_labels`.
-
-    Yields
-    ------
-    LabelVolume
-        Valid within the ``with`` block.
+    What may come and what is refused is as in `autosam.images.read_labels`. The labels are valid within the
+    ``with`` block.
 
     Raises
     ------

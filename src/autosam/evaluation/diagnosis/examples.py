@@ -56,7 +56,7 @@ class Example:
 
 
 class Gallery:
-    """Collects examples image by image, so that no more than a few crops are held."""
+    """Examples, collected image by image, so that no more than a few crops are held."""
 
     def __init__(self) -> None:
         self._of_stage: dict[Stage, list[Example]] = {stage: [] for stage in Stage if stage is not Stage.FOUND}

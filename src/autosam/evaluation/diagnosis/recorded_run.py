@@ -55,13 +55,13 @@ class RecordedRun:
             )
         origin = str(entry["input"])
         page = re.fullmatch(r"(.+)\[\d+\]", origin)
-        place = page[1] if page is not None and not Path(origin).exists() else origin
-        if " + " in origin and not Path(place).exists():
+        file = page[1] if page is not None and not Path(origin).exists() else origin
+        if " + " in origin and not Path(file).exists():
             raise InputError(
                 f"{name} was segmented from several channels ({origin}); --diagnose takes runs of one image each"
             )
         try:
-            found = [source for source in find_sources([place]) if str(source) == origin]
+            found = [source for source in find_sources([file]) if str(source) == origin]
         except InputError as error:
             raise InputError(f"the image that {labels} was made from is gone: {error}") from error
         if not found:
@@ -70,14 +70,7 @@ class RecordedRun:
 
 
 def open_run(folder: Path, *, device: str = "auto") -> RecordedRun:
-    """Read the run record in a folder, and load its model with its settings.
-
-    Parameters
-    ----------
-    folder : Path
-        That ``autosam segment`` wrote.
-    device : str
-        ``auto``, ``cpu``, ``cuda``, ``cuda:1`` ...
+    """Read the run record in a folder of ``autosam segment``, and load its model with its settings.
 
     Raises
     ------
