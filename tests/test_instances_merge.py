@@ -1,14 +1,22 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import ndimage
 from test_instances_suppress import box, naive, random_masks
-from with_defaults import fill_from_regions, merge_masks
+from with_defaults import fill_from_regions
+from with_defaults import merge_masks as merge_answers
 
 from autosam.errors import InputError
 from autosam.instances import MaskCrop, Merged
 from autosam.instances.merge import UNCONFIRMED
 
 EIGHT = np.ones((3, 3))
+
+
+def merge_masks(crops, shape, **settings):
+    """Merge masks whose prompts are numbered as they come."""
+    return merge_answers([replace(crop, prompt=i) for i, crop in enumerate(crops)], shape, **settings)
 
 
 def reference(crops, shape, min_size):
@@ -35,24 +43,24 @@ def reference(crops, shape, min_size):
 
 def test_no_masks():
     for shape in [(1, 1), (10, 3000), (5, 7)]:
-        labels, kept, scores = merge_masks([], shape)
+        labels, prompt_of, scores = merge_masks([], shape)
         assert labels.shape == shape
         assert labels.dtype == np.int32
         assert not labels.any()
-        assert kept.shape == scores.shape == (0,)
-        assert (kept.dtype, scores.dtype) == (np.int64, np.float64)
+        assert prompt_of.shape == scores.shape == (0,)
+        assert (prompt_of.dtype, scores.dtype) == (np.int64, np.float64)
 
 
 def test_one_pixel_image():
-    labels, kept, _ = merge_masks([box(0, 0, 1, 1, 0.5)], (1, 1), min_size=1)
+    labels, prompt_of, _ = merge_masks([box(0, 0, 1, 1, 0.5)], (1, 1), min_size=1)
     np.testing.assert_array_equal(labels, [[1]])
-    np.testing.assert_array_equal(kept, [0])
+    np.testing.assert_array_equal(prompt_of, [0])
 
 
 def test_ids_in_raster_order_and_scores_follow():
     crops = [box(30, 0, 8, 8, 0.9), box(2, 50, 8, 8, 0.3), box(2, 10, 8, 8, 0.6)]
-    labels, kept, scores = merge_masks(crops, (40, 60))
-    np.testing.assert_array_equal(kept, [2, 1, 0])
+    labels, prompt_of, scores = merge_masks(crops, (40, 60))
+    np.testing.assert_array_equal(prompt_of, [2, 1, 0])
     np.testing.assert_array_equal(scores, [0.6, 0.3, 0.9])
     assert [labels[2, 10], labels[2, 50], labels[30, 0]] == [1, 2, 3]
     np.testing.assert_array_equal(np.bincount(labels.ravel())[1:], [64, 64, 64])
@@ -66,18 +74,18 @@ def test_better_mask_wins_a_pixel():
 
 def test_remains_keep_their_largest_component():
     crops = [box(10, 0, 5, 40, 0.6), box(0, 15, 25, 6, 0.9)]  # the bar is cut into 15 and 19 columns
-    labels, kept, _ = merge_masks(crops, (25, 40))
-    np.testing.assert_array_equal(kept, [1, 0])
+    labels, prompt_of, _ = merge_masks(crops, (25, 40))
+    np.testing.assert_array_equal(prompt_of, [1, 0])
     assert not labels[10:15, :15].any()
     assert np.all(labels[10:15, 21:] == 2)
 
 
 def test_remains_that_are_too_small_are_dropped():
     crops = [box(0, 0, 10, 10, 0.9), box(0, 3, 10, 10, 0.8)]
-    labels, kept, _ = merge_masks(crops, (10, 20), min_size=31, iou_threshold=0.9)
-    np.testing.assert_array_equal(kept, [0])
+    labels, prompt_of, _ = merge_masks(crops, (10, 20), min_size=31, iou_threshold=0.9)
+    np.testing.assert_array_equal(prompt_of, [0])
     assert not labels[:, 10:].any()
-    assert len(merge_masks(crops, (10, 20), min_size=30, iou_threshold=0.91).kept) == 2
+    assert len(merge_masks(crops, (10, 20), min_size=30, iou_threshold=0.91).prompt_of) == 2
 
 
 def test_holes_are_filled_but_not_where_another_instance_lies():
@@ -94,10 +102,10 @@ def test_holes_are_filled_but_not_where_another_instance_lies():
 @pytest.mark.parametrize("seed", range(8))
 def test_equals_the_naive_rule(seed):
     crops = random_masks(80, 70, seed)
-    labels, kept, scores = merge_masks(crops, (70, 75), min_size=10, fill_holes=False)
+    labels, prompt_of, scores = merge_masks(crops, (70, 75), min_size=10, fill_holes=False)
     expected, origin = reference(crops, (70, 75), 10)
     np.testing.assert_array_equal(labels, expected)
-    assert kept.tolist() == origin
+    assert prompt_of.tolist() == origin
     assert scores.tolist() == [crops[i].score for i in origin]
     again = merge_masks(random_masks(80, 70, seed), (70, 75), min_size=10, fill_holes=False)
     assert again.labels.tobytes() == labels.tobytes()
@@ -105,9 +113,9 @@ def test_equals_the_naive_rule(seed):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_every_instance_is_one_component_without_gaps_in_ids(seed):
-    labels, kept, _ = merge_masks(random_masks(150, 120, seed), (120, 120), min_size=12)
+    labels, prompt_of, _ = merge_masks(random_masks(150, 120, seed), (120, 120), min_size=12)
     ids, first = np.unique(labels[labels > 0], return_index=True)
-    np.testing.assert_array_equal(ids, np.arange(1, len(kept) + 1))
+    np.testing.assert_array_equal(ids, np.arange(1, len(prompt_of) + 1))
     assert np.all(np.diff(first) > 0)
     for i in ids:
         assert ndimage.label(labels == i, structure=EIGHT)[1] == 1
@@ -133,39 +141,39 @@ def regions_and_merged():
 
 def test_rejected_objects_come_back_from_the_generator():
     regions, foreground, merged = regions_and_merged()
-    labels, kept, scores = fill_from_regions(merged, regions, foreground)
+    labels, prompt_of, scores = fill_from_regions(merged, regions, foreground)
     assert labels[0, 50] == 1  # its first pixel comes first
     assert np.all(labels[regions == 3] == 1)
     assert np.all(labels[regions == 1] == 2)
     assert np.all(labels[2:12, 26:40] == 3)  # 14 of 20 columns were uncovered
-    np.testing.assert_array_equal(kept, [-1, 0, -1])
+    np.testing.assert_array_equal(prompt_of, [-1, 0, -1])
     np.testing.assert_allclose(scores, [UNCONFIRMED * 0.9, 0.8, UNCONFIRMED * 0.9])
     assert merged.labels.max() == 1  # the input is as it was
 
 
 def test_which_regions_come_back():
     regions, foreground, merged = regions_and_merged()
-    assert fill_from_regions(merged, regions, foreground, threshold=0.91).kept.tolist() == [0]
-    assert fill_from_regions(merged, regions, foreground, uncovered=0.7).kept.tolist() == [-1, 0]
-    assert fill_from_regions(merged, regions, foreground, min_size=101).kept.tolist() == [0, -1]
-    assert fill_from_regions(merged, regions, np.ones((40, 60)), threshold=1).kept.tolist() == [0]
+    assert fill_from_regions(merged, regions, foreground, threshold=0.91).prompt_of.tolist() == [0]
+    assert fill_from_regions(merged, regions, foreground, uncovered=0.7).prompt_of.tolist() == [-1, 0]
+    assert fill_from_regions(merged, regions, foreground, min_size=101).prompt_of.tolist() == [0, -1]
+    assert fill_from_regions(merged, regions, np.ones((40, 60)), threshold=1).prompt_of.tolist() == [0]
 
 
-def test_a_judge_decides_which_regions_come_back():
+def test_region_scores_decide_which_regions_come_back():
     regions, foreground, merged = regions_and_merged()
     count = regions.max()
     rejected = fill_from_regions(merged, regions, foreground, region_score=np.full(count, 0.6))
     accepted = fill_from_regions(merged, regions, foreground, region_score=np.full(count, 0.8))
-    assert rejected.kept.tolist() == [0]
-    assert accepted.kept.tolist() == fill_from_regions(merged, regions, foreground).kept.tolist()
-    assert accepted.scores[accepted.kept == -1].tolist() == [0.4] * np.count_nonzero(accepted.kept == -1)
+    assert rejected.prompt_of.tolist() == [0]
+    assert accepted.prompt_of.tolist() == fill_from_regions(merged, regions, foreground).prompt_of.tolist()
+    assert accepted.scores[accepted.prompt_of == -1].tolist() == [0.4] * np.count_nonzero(accepted.prompt_of == -1)
 
 
 def test_generator_alone():
     regions, foreground, _ = regions_and_merged()
-    labels, kept, scores = fill_from_regions(merge_masks([], (40, 60)), regions, foreground)
+    labels, prompt_of, scores = fill_from_regions(merge_masks([], (40, 60)), regions, foreground)
     np.testing.assert_array_equal(labels > 0, regions > 0)
-    assert (len(kept), len(scores)) == (3, 3)
+    assert (len(prompt_of), len(scores)) == (3, 3)
 
 
 def test_nothing_to_fill():
@@ -173,7 +181,7 @@ def test_nothing_to_fill():
     filled = fill_from_regions(merge_masks([], (10, 3000)), blank, blank.astype(float))
     assert isinstance(filled, Merged)
     assert filled.labels.shape == (10, 3000)
-    assert filled.kept.shape == filled.scores.shape == (0,)
+    assert filled.prompt_of.shape == filled.scores.shape == (0,)
 
 
 def test_shapes_must_agree():

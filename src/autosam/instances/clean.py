@@ -19,20 +19,17 @@ def clean_mask(
     Parameters
     ----------
     crop : MaskCrop
-        The mask.
     min_size : int
         Smallest size in pixels, after filling, of a mask that is an object.
     fill_holes : bool
-        Whether to fill the component's holes (4-connected, as the complement of 8-connected masks is).
+        Fill the component's holes; these are 4-connected.
     points : array_like, shape (k, 2), or None
-        Row and column, in whole-image pixels, of the prompt's positive points: the component that holds most
-        of them is kept. The largest one where none holds any, and the first in raster order of equals.
+        The prompt's positive points: row and column in whole-image pixels. See :func:`main_component`.
 
     Returns
     -------
     MaskCrop or None
-        The same score and prompt with the smallest crop that holds the component; None where the mask is
-        empty or too small.
+        With the same score and prompt; None where the mask is empty or too small.
 
     Examples
     --------
@@ -58,15 +55,10 @@ def clean_mask(
 def main_component(
     mask: NDArray[np.bool_], points: NDArray[np.float64] | None = None
 ) -> tuple[int, int, NDArray[np.bool_]] | None:
-    """Cut the main 8-connected component out of a mask.
+    """Cut the main 8-connected component out of a mask, (h, w).
 
-    Parameters
-    ----------
-    mask : ndarray of bool, shape (h, w)
-        Any mask.
-    points : ndarray of float64, shape (k, 2), or None
-        Row and column in the mask's own pixels; the component that holds most of them is the main one, the
-        largest of equals, the first in raster order of these.
+    The main component is the one that holds most of the points, (k, 2) in the mask's own rows and columns; among
+    equals the largest, then the first in raster order.
 
     Returns
     -------
@@ -88,18 +80,7 @@ def main_component(
 
 
 def fill(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Fill every 4-connected region of background that does not reach the crop's outside.
-
-    Parameters
-    ----------
-    mask : ndarray of bool, shape (h, w)
-        A mask in its crop; everything outside the crop is background.
-
-    Returns
-    -------
-    ndarray of bool, shape (h, w)
-        A new mask.
-    """
-    # labelling the padded complement once takes a fraction of the time of ndimage.binary_fill_holes
+    """Fill every 4-connected hole of a mask, (h, w), that does not reach the crop's outside."""
+    # Labeling the padded complement once takes a fraction of the time of ndimage.binary_fill_holes.
     outside, _ = ndimage.label(np.pad(~mask, 1, constant_values=True))
     return np.asarray((outside != outside[0, 0])[1:-1, 1:-1], dtype=bool)

@@ -20,7 +20,7 @@ class MaskCrop:
     mask : ndarray of bool, shape (h, w)
         The mask; both sides are at least 1.
     score : float
-        Confidence, 0 to 1: predicted IoU × stability × the prompt's certainty.
+        0 to 1: predicted IoU × stability × the prompt's certainty.
     prompt : int
         Index of the prompt that the mask answers.
     """
@@ -43,18 +43,15 @@ def resize_crop(
 
     Parameters
     ----------
-    crop : MaskCrop
-        On the first grid.
     grid, shape : tuple of int
-        Rows and columns of the image on the first and on the second grid.
+        Rows and columns of the image on the mask's grid and on the new one.
     foreground : ndarray of float32, shape `shape`, optional
-        Probabilities that settle which of the pixels that the mask covers by half are its own.
+        Probabilities that decide about the pixels that the mask covers by half.
 
     Returns
     -------
     MaskCrop or None
-        In the crop of those pixels of the second grid which the old one reaches; None where the mask covers half
-        of none of them.
+        In the crop of all pixels of the new grid that the old crop reaches; None where no pixel is left.
     """
     if grid == shape:
         return crop

@@ -21,26 +21,21 @@ class Measurement:
 
     Attributes
     ----------
-    id : int
-        Its number in the label image.
     score : float
         Confidence, 0 to 1.
     centroid_row, centroid_col : float
-        Mean row and column of its pixels; 0 is the center of the first pixel.
+        In pixels; 0 is the center of the first pixel.
     row_min, col_min, row_max, col_max : int
         Bounding box; the last row and column belong to it.
-    area_px : int
-        Number of pixels.
     area_um2 : float or None
-        Area in µm²; None where the pixel size is not known.
+        In µm²; None where the pixel size is not known.
     perimeter_px : float
         Length of the outline through the centers of border pixels (`skimage.measure.perimeter`,
         4-neighborhood); 0 for a single pixel.
     eccentricity : float
-        Of the ellipse with the same second moments: 0 for a circle and a single pixel, towards 1 for a line.
+        Of the ellipse with the same second moments: 0 for a circle or a single pixel, towards 1 for a line.
     mean_intensity : float or None
-        Mean over pixels and channels of the original image; NaN and infinity do not count; None where no
-        pixel is left.
+        Mean over the finite pixels and channels of the original image; None where there are none.
     """
 
     id: int
@@ -65,7 +60,7 @@ def measure_instances(
     *,
     pixel_size_nm: float | None = None,
 ) -> list[Measurement]:
-    """Measure every instance of a label image.
+    """Measure every instance in labels.
 
     Parameters
     ----------
@@ -81,7 +76,7 @@ def measure_instances(
     Returns
     -------
     list of Measurement
-        By id; ids without a pixel have no row. Empty where there are no instances.
+        By id; ids without a pixel have no row.
 
     Raises
     ------
@@ -139,7 +134,7 @@ def write_table(path: str | Path, rows: Iterable[Measurement]) -> None:
     OutputError
         If the file cannot be written.
     """
-    columns = [field.name for field in fields(Measurement)]
+    columns = [column.name for column in fields(Measurement)]
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(columns)

@@ -1,4 +1,4 @@
-"""Masks → labels: one id per instance, each pixel to the best mask that claims it."""
+"""Masks → labels: one id per instance, each pixel to the best mask that has it."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from autosam.instances.crop import MaskCrop
 from autosam.instances.suppress import suppress_masks
 
 UNCONFIRMED = 0.5
-"""What an instance that only the generator saw is worth beside one that SAM confirmed."""
+"""Factor of an instance's score that SAM did not confirm."""
 
 
 class Merged(NamedTuple):
@@ -23,14 +23,14 @@ class Merged(NamedTuple):
     ----------
     labels : ndarray of int32, shape (H, W)
         0 for background and 1..n, without gaps, in raster order of each instance's first pixel.
-    kept : ndarray of int64, shape (n,)
-        For every id in order, the index of the mask that it came from; -1 where it is a region.
+    prompt_of : ndarray of int64, shape (n,)
+        For every id in order, the prompt of its mask; -1 where it is a region.
     scores : ndarray of float64, shape (n,)
         For every id in order, its score, 0 to 1.
     """
 
     labels: NDArray[np.int32]
-    kept: NDArray[np.int64]
+    prompt_of: NDArray[np.int64]
     scores: NDArray[np.float64]
 
 
@@ -40,11 +40,13 @@ def merge_masks(
     *,
     iou_threshold: float,
     ios_threshold: float,
-    merge_coverage: float = 0.7,
     min_size: int,
     fill_holes: bool,
 ) -> Merged:
     """Suppress double and merged masks and paint the others into one label image.
+
+    A pixel in several masks belongs to the best one. Of what remains of a mask its largest 8-connected component
+    is kept.
 
     Parameters
     ----------
@@ -52,19 +54,17 @@ def merge_masks(
         The masks, in any order.
     shape : tuple of int
         Height and width of the image in pixels.
-    iou_threshold, ios_threshold, merge_coverage : float
+    iou_threshold, ios_threshold : float
         See :func:`suppress_masks`.
     min_size : int
-        An instance must have this many pixels when better ones have taken theirs.
+        An instance must keep this many pixels after better ones have taken theirs.
     fill_holes : bool
-        Whether to fill an instance's holes where no other instance lies in them.
+        Fill an instance's holes where no other instance lies in them.
 
     Returns
     -------
     Merged
-        Labels, indices of the masks and scores. A pixel that several masks claim belongs to the best one; of
-        what remains of a mask its largest 8-connected component is kept. Zeros of shape (H, W) and arrays of
-        shape (0,) where there are no masks.
+        Zeros of shape (H, W) and arrays of shape (0,) where there are no masks.
 
     Raises
     ------
@@ -79,19 +79,18 @@ def merge_masks(
                 f"{crop.col}:{end[1]}, wanted inside {shape[0]} × {shape[1]}: clip masks to the image"
             )
     labels = np.zeros(shape, dtype=np.int32)
-    best_first = suppress_masks(
-        crops, iou_threshold=iou_threshold, ios_threshold=ios_threshold, merge_coverage=merge_coverage
-    )
-    for number, index in enumerate(best_first, start=1):
-        window = _window(labels, crops[index])
-        window[crops[index].mask & (window == 0)] = number
+    best_first = [
+        crops[i] for i in suppress_masks(crops, iou_threshold=iou_threshold, ios_threshold=ios_threshold)
+    ]
+    for number, crop in enumerate(best_first, start=1):
+        window = _window(labels, crop)
+        window[crop.mask & (window == 0)] = number
 
-    # better masks may have cut a mask to pieces
-    alive = np.zeros(len(best_first), dtype=bool)
-    for number, index in enumerate(best_first, start=1):
-        window = _window(labels, crops[index])
+    for number, crop in enumerate(best_first, start=1):
+        window = _window(labels, crop)
         own = window == number
         window[own] = 0
+        # Better masks may have cut it to pieces.
         found = main_component(own)
         if found is None:
             continue
@@ -101,9 +100,7 @@ def merge_masks(
             mask = mask | (fill(mask) & (part == 0))
         if np.count_nonzero(mask) >= min_size:
             part[mask] = number
-            alive[number - 1] = True
-    scores = np.array([crops[index].score for index in best_first], dtype=np.float64)
-    return _number(labels, np.where(alive, best_first, -1), scores)
+    return _number(labels, [crop.prompt for crop in best_first], [crop.score for crop in best_first])
 
 
 def fill_from_regions(
@@ -116,30 +113,28 @@ def fill_from_regions(
     uncovered: float = 0.5,
     min_size: int,
 ) -> Merged:
-    """Add the objects that the generator was sure of and SAM rejected.
+    """Add the largest uncovered component of each region that the generator is sure of and SAM rejected.
 
     Parameters
     ----------
-    merged : Merged
-        What SAM's masks gave.
     regions : ndarray of int, shape (H, W)
-        The generator's own regions, from :func:`autosam.prompts.find_regions`.
+        The generator's own regions, from :func:`autosam.regions.find_regions`.
     foreground : array_like, shape (H, W)
         The generator's foreground probability, 0 to 1.
     region_score : ndarray of float, shape (n,), optional
-        What a region classifier expects of each of the n regions, in place of its mean foreground probability.
+        The score of each of the n regions, used in place of its mean foreground probability.
     threshold : float
-        Mean foreground probability, or quality, above which a region comes back; 1 adds none.
+        Mean foreground probability, or region score, above which a region comes back; 1 adds none.
     uncovered : float
-        A region is an object of its own if more than this fraction of it belongs to no instance.
+        More than this fraction of the region must belong to no instance.
     min_size : int
         Smallest size in pixels of an added instance.
 
     Returns
     -------
     Merged
-        With the largest uncovered component of each such region as an instance. Its score is ``UNCONFIRMED``
-        times its mean foreground probability, or the region's quality; its ``kept`` is -1. Ids are numbered anew.
+        Ids are numbered anew. The score of an added instance is ``UNCONFIRMED`` times its mean foreground
+        probability, or times the region score.
 
     Raises
     ------
@@ -153,7 +148,7 @@ def fill_from_regions(
             "wanted one shape: give maps of one image"
         )
     labels = merged.labels.copy()
-    scores = list(merged.scores)
+    scores = merged.scores.tolist()
     for region, box in enumerate(ndimage.find_objects(regions), start=1):
         if box is None:
             continue
@@ -170,8 +165,7 @@ def fill_from_regions(
         worth = values[part][mask].mean(dtype=np.float64) if region_score is None else region_score[region - 1]
         scores.append(UNCONFIRMED * float(worth))
         labels[part][mask] = len(scores)
-    kept = np.concatenate([merged.kept, np.full(len(scores) - len(merged.kept), -1, dtype=np.int64)])
-    return _number(labels, kept, np.array(scores, dtype=np.float64))
+    return _number(labels, [*merged.prompt_of, *[-1] * (len(scores) - len(merged.scores))], scores)
 
 
 def _window(labels: NDArray[np.int32], crop: MaskCrop) -> NDArray[np.int32]:
@@ -180,7 +174,7 @@ def _window(labels: NDArray[np.int32], crop: MaskCrop) -> NDArray[np.int32]:
     return labels[crop.row : crop.row + height, crop.col : crop.col + width]
 
 
-def _number(labels: NDArray[np.int32], kept: NDArray[np.int64], scores: NDArray[np.float64]) -> Merged:
+def _number(labels: NDArray[np.int32], prompt_of: Sequence[int], scores: Sequence[float]) -> Merged:
     """Renumber the ids that have pixels 1..n by first pixel."""
     first = {}
     for number, box in enumerate(ndimage.find_objects(labels), start=1):
@@ -190,4 +184,8 @@ def _number(labels: NDArray[np.int32], kept: NDArray[np.int64], scores: NDArray[
     order = np.array(sorted(first, key=first.__getitem__), dtype=np.int64)
     renumber = np.zeros(len(scores) + 1, dtype=np.int32)
     renumber[order] = np.arange(1, len(order) + 1)
-    return Merged(labels=renumber[labels], kept=kept[order - 1], scores=scores[order - 1])
+    return Merged(
+        labels=renumber[labels],
+        prompt_of=np.array(prompt_of, dtype=np.int64)[order - 1],
+        scores=np.array(scores, dtype=np.float64)[order - 1],
+    )

@@ -9,41 +9,33 @@ from autosam.errors import ConfigError
 from autosam.instances.crop import MaskCrop
 
 COMPARABLE = 0.75
-"""A part speaks against a mask that may be a merge from this fraction of its score upwards."""
+"""A part counts against a mask that may be a merge if its score is at least this fraction of the mask's."""
 
 DISJOINT = 0.1
 """Two parts are disjoint if they share at most this fraction of the smaller one."""
 
 
 def suppress_masks(
-    crops: Sequence[MaskCrop],
-    *,
-    iou_threshold: float,
-    ios_threshold: float,
-    merge_coverage: float = 0.7,
+    crops: Sequence[MaskCrop], *, iou_threshold: float, ios_threshold: float, merge_coverage: float = 0.7
 ) -> NDArray[np.int64]:
     """Choose the masks that stand for different objects.
 
-    1. Merge test, smallest mask first, before any suppression: a mask is a false merge, and is dropped, if at
-       least two smaller masks that were not dropped lie inside it (by more than ``ios_threshold`` of
-       themselves), are disjoint, have a comparable score (at least ``COMPARABLE`` times its own) and together
-       cover at least ``merge_coverage`` of it. The parts are taken greedily, best first. The test comes
-       first, and does not ask for better parts, because a merge with a high score would otherwise suppress
-       the good masks inside it.
-    2. Suppression, best mask first: a mask is dropped if, with a mask that is kept already, its intersection
-       over union exceeds ``iou_threshold`` or its intersection over the smaller one exceeds
-       ``ios_threshold``.
+    1. Merge test, smallest mask first: a mask is a false merge, and is dropped, if at least two smaller masks
+       that were not dropped lie inside it (by more than ``ios_threshold`` of themselves), are disjoint, have a
+       comparable score (at least ``COMPARABLE`` times its own) and together cover at least ``merge_coverage`` of
+       it. The parts are taken greedily, best first. The test comes before the suppression, in which a merge with
+       a high score would remove the good masks inside it.
+    2. Suppression, best mask first: a mask is dropped if, with a better mask that was kept, its intersection over
+       union exceeds ``iou_threshold`` or its intersection over the smaller one exceeds ``ios_threshold``.
 
     Parameters
     ----------
     crops : sequence of MaskCrop
         The masks; empty masks are dropped.
-    iou_threshold : float
-        Intersection over union, 0 to 1, above which two masks are one object.
-    ios_threshold : float
-        Intersection over the smaller mask, 0 to 1, above which the worse of two masks is dropped.
+    iou_threshold, ios_threshold : float
+        Of the suppression, 0 to 1.
     merge_coverage : float
-        Fraction of a mask, 0 to 1, that its parts must cover to prove it a merge; above 1 there is no test.
+        Of the merge test, 0 to 1; above 1 there is no test.
 
     Returns
     -------
@@ -56,15 +48,16 @@ def suppress_masks(
     ConfigError
         If a threshold is negative.
     """
-    for name, value in (
-        ("iou_threshold", iou_threshold),
-        ("ios_threshold", ios_threshold),
-        ("merge_coverage", merge_coverage),
-    ):
+    thresholds = {
+        "iou_threshold": iou_threshold,
+        "ios_threshold": ios_threshold,
+        "merge_coverage": merge_coverage,
+    }
+    for name, value in thresholds.items():
         if not value >= 0:
             raise ConfigError(f"{name} is {value}, wanted a fraction from 0 to 1: give one")
     area = np.array([np.count_nonzero(crop.mask) for crop in crops], dtype=np.int64)
-    rank = rank_masks(crops)
+    rank = _rank(crops)
     overlaps: list[dict[int, int]] = [{} for _ in crops]
     for i, j, shared in _overlaps(crops):
         overlaps[i][j] = overlaps[j][i] = shared
@@ -101,19 +94,8 @@ def suppress_masks(
     return np.array(kept, dtype=np.int64)
 
 
-def rank_masks(crops: Sequence[MaskCrop]) -> NDArray[np.int64]:
-    """Order masks by score, best first; equals by row, then column, then index.
-
-    Parameters
-    ----------
-    crops : sequence of MaskCrop
-        The masks.
-
-    Returns
-    -------
-    ndarray of int64, shape (n,)
-        Their indices in that order.
-    """
+def _rank(crops: Sequence[MaskCrop]) -> NDArray[np.int64]:
+    """Order masks by score, best first; equals by row, then column, then index."""
     keys = [[crop.col for crop in crops], [crop.row for crop in crops], [-crop.score for crop in crops]]
     return np.lexsort(np.array(keys, dtype=np.float64).reshape(3, -1)).astype(np.int64)
 

@@ -49,8 +49,7 @@ def merge(
                 threshold=settings.fallback,
                 min_size=settings.min_size,
             )
-        labels, scores = merged.labels, merged.scores
-        prompt_of = np.array([masks[index].prompt if index >= 0 else -1 for index in merged.kept], dtype=np.int64)
+        labels, prompt_of, scores = merged
     return to_own_grid(view, maps, proposals, labels, scores, prompt_of)
 
 
@@ -67,15 +66,9 @@ def merge_answers(
     shape : tuple of int
         Rows and columns of the grid.
     settings : MergeConfig
-
-    Returns
-    -------
-    Merged
-        Its ``kept`` counts in ``masks``.
     """
-    # One slot per mask, so that `kept` still counts in the caller's list.
-    index_of, cleaned = [], []
-    for index, mask in enumerate(masks):
+    cleaned = []
+    for mask in masks:
         if mask.score < settings.min_score and mask.prompt < proposals.first_user:
             continue
         prompt = proposals.prompts[mask.prompt]
@@ -86,9 +79,8 @@ def merge_answers(
             points=prompt.points[prompt.point_labels == 1],
         )
         if clean is not None:
-            index_of.append(index)
             cleaned.append(clean)
-    merged = merge_masks(
+    return merge_masks(
         cleaned,
         shape,
         iou_threshold=settings.iou,
@@ -96,7 +88,6 @@ def merge_answers(
         min_size=settings.min_size,
         fill_holes=settings.fill_holes,
     )
-    return merged._replace(kept=np.array([index_of[index] for index in merged.kept], dtype=np.int64))
 
 
 def to_own_grid(
