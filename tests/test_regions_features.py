@@ -1,4 +1,4 @@
-"""What candidates look like: shapes known by hand, and sums over pixels done the long way."""
+"""Features of candidate regions: shapes known by hand, and sums over pixels done the long way."""
 
 import numpy as np
 import pytest

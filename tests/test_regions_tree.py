@@ -93,7 +93,7 @@ def test_nothing_in_the_foreground() -> None:
 
 
 @pytest.mark.usefixtures("_sharp")
-def test_a_clump_of_many_fragments_is_no_candidate() -> None:
+def test_a_clump_of_many_fragments_is_no_candidate_region() -> None:
     grown = row_of(*([0.9, 0.2] * 30))
     fragments = grown.add_up(np.ones(grown.n_fragments + 1))
     assert grown.n_fragments == 30

@@ -1,4 +1,4 @@
-"""Nearest-neighbor affinities: where they part objects, and regions that grow along them and join by them."""
+"""Nearest-neighbor affinities: where they part objects, how seeds grow along them, which regions they join."""
 
 from collections.abc import Mapping
 
@@ -8,15 +8,14 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 
 Affinities = tuple[NDArray[np.floating], NDArray[np.floating]]
-"""Two maps (H, W): the probability that a pixel and the one above it, and the one left of it, share an object."""
+"""Two maps (H, W): the probability that a pixel and the one above it, and the one left of it, share an object.
+
+The first map's first row and the second's first column are not read: the image's border parts nothing.
+"""
 
 
 def weakest(affinities: Affinities) -> NDArray[np.floating]:
-    """Return each pixel's smallest affinity to its four neighbors, (H, W); 1 for an image of one pixel.
-
-    The image's border parts nothing: the first row has no affinity to a row above it, nor the first column to its
-    left, and what the maps hold there is not read.
-    """
+    """Return each pixel's smallest affinity to its four neighbors, (H, W); 1 for an image of one pixel."""
     return np.asarray(_around(affinities, missing=1).min(axis=0))
 
 
@@ -31,15 +30,13 @@ def strongest(affinities: Affinities) -> NDArray[np.floating]:
 def grow_along(affinities: Affinities, seeds: NDArray[np.int32], mask: NDArray[np.bool_]) -> NDArray[np.int32]:
     """Grow seeds over a mask, across the largest affinity first: a watershed cut of the 4-connected pixel graph.
 
-    A watershed on pixels has to put the cut on pixels; where two objects touch without a gap it lies between them,
-    and only the graph's edges tell on which side.
+    A watershed on pixels has to put the cut on pixels. Objects that touch without a gap have to be cut between
+    them, along edges of the graph.
 
     Parameters
     ----------
-    affinities : two ndarrays, shape (H, W)
     seeds : ndarray of int32, shape (H, W)
         0 where there is none; seeds lie in the mask.
-    mask : ndarray of bool, shape (H, W)
 
     Returns
     -------
@@ -91,22 +88,12 @@ def grow_along(affinities: Affinities, seeds: NDArray[np.int32], mask: NDArray[n
 def join_tied(affinities: Affinities, regions: NDArray[np.int32], threshold: float) -> NDArray[np.int32]:
     """Join neighboring regions whose mean affinity along their common border is above a threshold.
 
-    Parameters
-    ----------
-    affinities : two ndarrays, shape (H, W)
-    regions : ndarray of int32, shape (H, W)
-        0 for background.
-    threshold : float
-
-    Returns
-    -------
-    ndarray of int32, shape (H, W)
-        New ids; 0 where `regions` is.
+    Ids are new; the background stays 0.
 
     References
     ----------
     .. [1] Lee K, Zung J, Li P, Jain V, Seung HS (2017). Superhuman accuracy on the SNEMI3D connectomics challenge.
-       arXiv:1706.00120; there too fragments are joined by their mean affinity.
+       arXiv:1706.00120.
     """
     ids, numbers = np.unique(regions, return_inverse=True)
     node = numbers.reshape(regions.shape)
@@ -134,6 +121,6 @@ def _around(affinities: Affinities, *, missing: float) -> NDArray[np.floating]:
     return around
 
 
-def affinity_maps(maps: Mapping[str, NDArray[np.float32]]) -> Affinities | None:
-    """Take the two affinities out of a generator's maps by channel; None where it predicts none."""
+def affinity_maps(maps: Mapping[str, NDArray[np.floating]]) -> Affinities | None:
+    """Take the two affinities out of maps by channel; None where the generator predicts none."""
     return (maps["affinity_row"], maps["affinity_col"]) if "affinity_row" in maps else None

@@ -6,14 +6,13 @@ from scipy import ndimage
 from skimage.segmentation import watershed
 
 from autosam.errors import ConfigError, InputError
-from autosam.regions.affinities import Affinities, grow_along, join_tied, strongest, weakest
+from autosam.regions.affinities import Affinities, affinity_maps, grow_along, join_tied, strongest, weakest
 
 BACKGROUND_BORDER = 0.25
 """Without a foreground map, a region that holds this share of the image's border is background."""
 
 _EIGHT = np.ones((3, 3), dtype=bool)
 _FOUR = ndimage.generate_binary_structure(2, 1)
-_AFFINITIES = ("affinity_row", "affinity_col")
 
 
 def find_regions(
@@ -31,20 +30,19 @@ def find_regions(
     """Split the generator's maps into one region per object.
 
     Foreground and boundary: the 4-connected components of (foreground and not boundary) are seeds, because a
-    diagonal boundary one pixel wide parts 4-connected neighbors only; a watershed on the boundary map grows
-    them over the foreground, so that an object gets its boundary pixels back. Foreground alone: the
-    8-connected components of the foreground. Boundary alone: the components between boundaries, less the
-    background, which is every region that holds at least ``BACKGROUND_BORDER`` of the image's border pixels;
-    object and background share the boundary between them.
+    diagonal boundary one pixel wide parts 4-connected neighbors only. A watershed on the boundary map grows them
+    over the foreground, so that an object gets its boundary pixels back. Foreground alone: its 8-connected
+    components. Boundary alone: the components between boundaries, which objects and background share. A component
+    with at least ``BACKGROUND_BORDER`` of the image's border pixels is background.
 
-    With a center map, seeds are also above ``center_threshold`` in it: two objects stay apart where the boundary
-    between them has a gap. Without a boundary map, 1 − center takes its place.
+    With a center map, seeds must also lie above ``center_threshold`` in it: two objects stay apart where their
+    boundary has a gap. Without a boundary map, 1 − center takes its place.
 
-    With affinities, what parts objects is the larger of the boundary and 1 − the smallest affinity of a pixel to
-    its four neighbors, and the seeds grow over the foreground across the largest affinity first [1]_, so that
-    objects which touch without a gap are cut between their pixels. A boundary also fills an object's narrow necks,
-    so regions whose mean affinity along their common border says that they are one are joined [2]_. Without a
-    foreground map a pixel is foreground by its largest affinity. Everything is 4-connected then.
+    With affinities, the larger of the boundary and 1 − a pixel's smallest affinity parts objects. Seeds grow over
+    the foreground across the largest affinity first [1]_, so that objects that touch without a gap are cut between
+    their pixels. A boundary also fills an object's narrow necks, so neighboring regions are joined if their mean
+    affinity is high [2]_. Without a foreground map a pixel's largest affinity takes its place. Everything is
+    4-connected then.
 
     Parameters
     ----------
@@ -53,11 +51,10 @@ def find_regions(
     boundary : array_like, shape (H, W), or None
         Probability, 0 to 1, that a pixel lies on an object's outline.
     center : array_like, shape (H, W), optional
-        Probability, 0 to 1, that a pixel lies in the inner part of an object; goes with a foreground map only.
+        Probability, 0 to 1, that a pixel lies in the inner part of an object; needs a foreground map.
     affinities : two of array_like, shape (H, W), optional
         Probability, 0 to 1, that a pixel and the one above it, and a pixel and the one left of it, belong to one
-        object: 0 where either is background. The first map's first row and the second's first column are not
-        read.
+        object. The first map's first row and the second's first column are not read.
     threshold : float
         A pixel is foreground above this probability.
     boundary_threshold : float
@@ -73,23 +70,20 @@ def find_regions(
     Returns
     -------
     ndarray of int32, shape (H, W)
-        0 for background and 1..n, without gaps, in raster order of each region's first pixel; all 0 where
-        there is no object.
+        0 for background and 1..n, without gaps, in raster order of each region's first pixel.
 
     Raises
     ------
     InputError
-        If all maps are missing, a center map came without a foreground map, or they differ in shape, are not
-        2D or hold values that are no probabilities.
+        If all maps are missing, a center map came without a foreground map, or maps differ in shape, are not 2D or
+        hold values that are no probabilities.
     ConfigError
         If a threshold lies outside 0 to 1.
 
     References
     ----------
-    .. [1] Cousty J, Bertrand G, Najman L, Couprie M (2009). Watershed cuts: minimum spanning forests and the drop
-       of water principle. IEEE TPAMI 31, 1362-1374. doi:10.1109/TPAMI.2008.173
-    .. [2] Lee K, Zung J, Li P, Jain V, Seung HS (2017). Superhuman accuracy on the SNEMI3D connectomics challenge.
-       arXiv:1706.00120
+    .. [1] Cousty et al. (2009), see :func:`grow_along`.
+    .. [2] Lee et al. (2017), see :func:`join_tied`.
 
     Examples
     --------
@@ -98,32 +92,20 @@ def find_regions(
     >>> find_regions(foreground, boundary, min_size=1, min_seed_size=1, **half)
     array([[1, 1, 2, 0, 3]], dtype=int32)
     """
-    for name, value in (
-        ("threshold", threshold),
-        ("boundary_threshold", boundary_threshold),
-        ("center_threshold", center_threshold),
-    ):
+    thresholds = {
+        "threshold": threshold,
+        "boundary_threshold": boundary_threshold,
+        "center_threshold": center_threshold,
+    }
+    for name, value in thresholds.items():
         if not 0 <= value <= 1:
             raise ConfigError(f"{name} is {value}, wanted a probability: give a number from 0 to 1")
-    inner = None if foreground is None else _probability_map("foreground", foreground)
-    edge = None if boundary is None else _probability_map("boundary", boundary)
-    core = None if center is None else _probability_map("center", center)
-    ties = None
-    if affinities is not None:
-        ties = _probability_map("affinity_row", affinities[0]), _probability_map("affinity_col", affinities[1])
-    shapes = {
-        name: values.shape
-        for name, values in (
-            ("foreground", inner),
-            ("boundary", edge),
-            ("center", core),
-            *zip(_AFFINITIES, ties or (), strict=False),
-        )
-        if values is not None
-    }
-    if len(set(shapes.values())) > 1:
-        listed = ", ".join(f"{name} is {shape}" for name, shape in shapes.items())
-        raise InputError(f"the maps differ in shape ({listed}), wanted one shape: give maps of one image")
+    above, left = affinities or (None, None)
+    maps = _check_maps(
+        foreground=foreground, boundary=boundary, center=center, affinity_row=above, affinity_col=left
+    )
+    inner, edge, core = (maps.get(name) for name in ("foreground", "boundary", "center"))
+    ties = affinity_maps(maps)
     if ties is not None:
         inner = strongest(ties) if inner is None else inner
         cut = 1 - weakest(ties)
@@ -150,6 +132,28 @@ def find_regions(
     return number_regions(labels, min_size=min_size)
 
 
+def _check_maps(**maps: ArrayLike | None) -> dict[str, NDArray[np.floating]]:
+    """Check that the maps that came are 2D, of one shape, and hold probabilities."""
+    checked: dict[str, NDArray[np.floating]] = {}
+    for name, values in maps.items():
+        if values is None:
+            continue
+        array = np.asarray(values)
+        if array.ndim != 2:
+            raise InputError(f"the {name} map has shape {array.shape}, wanted (H, W): give the map of one image")
+        # Blending tiles may leave a rounding error above 1; NaN fails both comparisons.
+        if array.size and not (array.min() >= -1e-3 and array.max() <= 1 + 1e-3):
+            raise InputError(
+                f"the {name} map runs from {array.min():g} to {array.max():g}, wanted probabilities from 0 to 1: "
+                "apply the sigmoid first"
+            )
+        checked[name] = array.astype(np.float32) if array.dtype == bool else array
+    if len({array.shape for array in checked.values()}) > 1:
+        listed = ", ".join(f"{name} is {array.shape}" for name, array in checked.items())
+        raise InputError(f"the maps differ in shape ({listed}), wanted one shape: give maps of one image")
+    return checked
+
+
 def _from_seeds(
     mask: NDArray[np.bool_],
     apart: NDArray[np.bool_],
@@ -164,7 +168,7 @@ def _from_seeds(
     if n_components == 0:
         return np.asarray(components, dtype=np.int32)
 
-    # a seed's component, and whether the seed may stand
+    # Each seed's component, and whether the seed stands: it is large, or the largest of its component.
     home = np.zeros(n_seeds + 1, dtype=np.int32)
     home[seeds] = components
     home[0] = 0
@@ -175,7 +179,7 @@ def _from_seeds(
     stands = largest | (size >= min_seed_size)
     stands[0] = False
 
-    # components with at most one seed are regions as they are; only the others need a watershed
+    # Components with at most one seed are regions as they are; only the others need a watershed.
     n_standing = np.bincount(home[stands], minlength=n_components + 1)
     labels = np.where(n_standing > 1, 0, np.arange(n_components + 1)).astype(np.int32)[components]
     new_id = np.where(stands, n_components + np.arange(n_seeds + 1), 0).astype(np.int32)
@@ -207,26 +211,14 @@ def _from_boundary(boundary: NDArray[np.floating], boundary_threshold: float) ->
 
 def _grow(height: NDArray[np.floating], seeds: NDArray[np.int32], mask: NDArray[np.bool_]) -> NDArray[np.int32]:
     """Flood the unseeded pixels of the mask, lowest first."""
-    # the watershed queues every seed pixel; those without an unseeded neighbor have nothing to flood
+    # The watershed queues every seed pixel; those without an unseeded neighbor have nothing to flood.
     front = ndimage.binary_dilation(mask & (seeds == 0), structure=_EIGHT) & mask
     flooded = watershed(height, np.where(front, seeds, 0), connectivity=2, mask=front)
     return np.asarray(np.where(seeds > 0, seeds, flooded), dtype=np.int32)
 
 
 def number_regions(labels: NDArray[np.int32], *, min_size: int = 1) -> NDArray[np.int32]:
-    """Drop what is too small and number the rest in raster order.
-
-    Parameters
-    ----------
-    labels : ndarray of int32, shape (H, W)
-        0 for background.
-    min_size : int
-        Smallest region that stays, in pixels.
-
-    Returns
-    -------
-    ndarray of int32, shape (H, W)
-        1..n, without gaps, by each region's first pixel; all 0 where nothing stays.
+    """Drop regions smaller than ``min_size`` pixels and number the rest 1..n by each one's first pixel.
 
     Examples
     --------
@@ -245,19 +237,3 @@ def number_regions(labels: NDArray[np.int32], *, min_size: int = 1) -> NDArray[n
     number = np.zeros(size.size, dtype=np.int32)
     number[kept] = np.arange(1, kept.size + 1)
     return np.asarray(number[labels], dtype=np.int32)
-
-
-def _probability_map(name: str, values: ArrayLike) -> NDArray[np.floating]:
-    """Check that the values are a 2D map of probabilities."""
-    array = np.asarray(values)
-    if array.dtype == bool:
-        array = array.astype(np.float32)
-    if array.ndim != 2:
-        raise InputError(f"the {name} map has shape {array.shape}, wanted (H, W): give the map of one image")
-    # blending tiles may leave a rounding error above 1; NaN fails both comparisons
-    if array.size and not (array.min() >= -1e-3 and array.max() <= 1 + 1e-3):
-        raise InputError(
-            f"the {name} map runs from {array.min():g} to {array.max():g}, wanted probabilities from 0 to 1: "
-            "apply the sigmoid first"
-        )
-    return array

@@ -20,7 +20,7 @@ DEPTH = 0.04
 """How far a maximum must stand out, on a scale of 2, to start a fragment of its own."""
 
 MOST_FRAGMENTS = 12
-"""A region of more fragments is no candidate: a clump of many objects, which makes the tree large for nothing."""
+"""A region of more fragments is no candidate region: clumps of many objects only make the tree large."""
 
 _EIGHT = np.ones((3, 3), dtype=bool)
 
@@ -28,9 +28,9 @@ _EIGHT = np.ones((3, 3), dtype=bool)
 def grow_tree(maps: Mapping[str, ArrayLike], *, threshold: float) -> MergeTree:
     """Cut the foreground into fragments, and join them, the most closely tied ones first.
 
-    Fragments are the regions of a seeded watershed [1]_ on center − boundary: more than there are objects. Joined
-    in the order of the mean strength along their contact they make a tree [2]_, from which `MergeTree.choose`
-    takes the disjoint regions that are most like objects [3]_.
+    Fragments are the regions of a seeded watershed on center − boundary; there are more of them than objects.
+    Joined in the order of the mean strength along their contact they make a tree [1]_, from which
+    `MergeTree.choose` takes the disjoint regions that are most like objects [2]_.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def grow_tree(maps: Mapping[str, ArrayLike], *, threshold: float) -> MergeTree:
     Returns
     -------
     MergeTree
-        With the background as its only node where nothing is foreground.
+        The background is its only node where nothing is foreground.
 
     Raises
     ------
@@ -51,10 +51,9 @@ def grow_tree(maps: Mapping[str, ArrayLike], *, threshold: float) -> MergeTree:
 
     References
     ----------
-    .. [1] Beucher S, Meyer F (1993). The morphological approach to segmentation: the watershed transformation.
-    .. [2] Liu T, Jones C, Seyedhosseini M, Tasdizen T (2014). A modular hierarchical approach to 3D electron
+    .. [1] Liu T, Jones C, Seyedhosseini M, Tasdizen T (2014). A modular hierarchical approach to 3D electron
        microscopy image segmentation. J. Neurosci. Methods 226, 88-102. doi:10.1016/j.jneumeth.2014.01.022
-    .. [3] Arteta C, Lempitsky V, Noble JA, Zisserman A (2012). Learning to detect cells using non-overlapping
+    .. [2] Arteta C, Lempitsky V, Noble JA, Zisserman A (2012). Learning to detect cells using non-overlapping
        extremal regions. MICCAI.
 
     Examples
@@ -68,10 +67,8 @@ def grow_tree(maps: Mapping[str, ArrayLike], *, threshold: float) -> MergeTree:
     """
     foreground, strength = _check(maps)
     smooth = ndimage.gaussian_filter(strength, SMOOTHING)
-    mask = foreground > threshold
-    fragments = _fragments(mask, smooth)
-    contacts = _contacts(fragments, smooth)
-    return _join(fragments, contacts)
+    fragments = _fragments(foreground > threshold, smooth)
+    return _join(fragments, _contacts(fragments, smooth))
 
 
 def _check(maps: Mapping[str, ArrayLike]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -80,8 +77,8 @@ def _check(maps: Mapping[str, ArrayLike]) -> tuple[NDArray[np.float32], NDArray[
     given = {name: np.asarray(maps[name], dtype=np.float32) for name in known if name in maps}
     if "foreground" not in given or len(given) == 1:
         raise InputError(
-            f"maps of {', '.join(maps) or 'nothing'} came, wanted foreground, and center or boundary: without "
-            "them there are no candidates"
+            f"maps of {', '.join(maps) or 'nothing'} came, wanted foreground, and center or boundary: candidate "
+            "regions need them"
         )
     if len({values.shape for values in given.values()}) > 1 or given["foreground"].ndim != 2:
         listed = ", ".join(f"{name} is {values.shape}" for name, values in given.items())

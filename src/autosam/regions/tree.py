@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, eq=False)
 class Contacts:
-    """Where pairs of regions touch, pair by pair; each pair of 4-connected pixels counts once.
+    """Where P pairs of regions touch; each pair of 4-connected pixels counts once.
 
     Attributes
     ----------
@@ -16,11 +16,9 @@ class Contacts:
         Ids of the two regions, the smaller one first; 0 is background.
     length : ndarray of float64, shape (P,)
         Pairs of pixels.
-    strength : ndarray of float64, shape (P,)
-        Sum, over the pairs of pixels, of the smaller one of the two values in the map that the regions are maxima
-        of.
-    pass_height : ndarray of float64, shape (P,)
-        Largest of these values: the height of the pass between two maxima.
+    strength, pass_height : ndarray of float64, shape (P,)
+        Sum and maximum, over the pairs of pixels, of the smaller of their two values in the map whose maxima the
+        regions are. The maximum is the height of the pass between them.
     """
 
     pairs: NDArray[np.int64]
@@ -31,7 +29,7 @@ class Contacts:
 
 @dataclass(frozen=True, eq=False)
 class MergeTree:
-    """Regions that are objects, parts of one, or several, each within at most one larger one.
+    """Candidate regions: objects, parts of one, or several, each within at most one larger one.
 
     Nodes 1 to n are the fragments; every later one is the union of two before it. Node 0 is the background.
 
@@ -43,12 +41,9 @@ class MergeTree:
         The two nodes that each one is the union of; 0, 0 for fragments and background.
     parent : ndarray of int64, shape (N,)
         The node that each one is a part of; 0 for the largest ones.
-    tie : ndarray of float64, shape (N,)
-        Mean strength of the contact between the two children; 1 for fragments.
-    neck : ndarray of float64, shape (N,)
-        Length of that contact in pixels; 0 for fragments.
-    pass_height : ndarray of float64, shape (N,)
-        Largest strength along it; 1 for fragments.
+    tie, neck, pass_height : ndarray of float64, shape (N,)
+        Mean strength, length in pixels and largest strength of the contact between the two children; 1, 0 and 1
+        for fragments.
     contacts : Contacts
         Between fragments, and between fragments and background.
     """
@@ -76,16 +71,9 @@ class MergeTree:
         return len(self.parent)
 
     def add_up(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Add up values of fragments over every node.
+        """Add up values of the fragments, (n + 1,) or (n + 1, K), over every node, (N,) or (N, K).
 
-        Parameters
-        ----------
-        values : ndarray of float64, shape (n + 1,) or (n + 1, K)
-            Of each fragment; the first one, the background's, counts nowhere.
-
-        Returns
-        -------
-        ndarray of float64, shape (N,) or (N, K)
+        The first value, that of the background, counts nowhere.
         """
         total = np.zeros((len(self), *values.shape[1:]))
         total[1 : len(values)] = values[1:]
@@ -95,18 +83,9 @@ class MergeTree:
         return total
 
     def choose(self, worth: NDArray[np.floating]) -> NDArray[np.int64]:
-        """Choose the disjoint nodes with the largest sum.
+        """Choose the disjoint nodes whose worth, (N,), has the largest sum; give them in ascending order.
 
-        Parameters
-        ----------
-        worth : ndarray of float, shape (N,)
-            What each node adds; none is chosen that adds nothing. Between a node and what is in it, the node is
-            chosen where both add the same.
-
-        Returns
-        -------
-        ndarray of int64
-            The chosen nodes, ascending.
+        Only nodes of positive worth are chosen. Between a node and the nodes in it, equals choose the larger one.
         """
         best = np.maximum(np.asarray(worth, dtype=np.float64), 0)
         taken = best > 0
