@@ -176,8 +176,8 @@ def test_either_network_may_be_missing() -> None:
     assert load_config().model.prompted
     alone = load_config(overrides=["model.sam=null", "decode.sam=false"]).model
     assert (alone.sam, alone.prompted) == (None, False)
-    by_hand = load_config(overrides=["model.generator=null", "prompts.method=user"]).model
-    assert (by_hand.generator, by_hand.prompted) == (None, True)
+    by_user = load_config(overrides=["model.generator=null", "prompts.method=user"]).model
+    assert (by_user.generator, by_user.prompted) == (None, True)
     own = [*NO_ANSWERS, "model.generator.encoder=sam", "model.generator.skips=[0, 3, 6]", "decode.sam=false"]
     encoder_only = load_config(overrides=own)
     assert not encoder_only.model.prompted

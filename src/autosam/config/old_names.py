@@ -1,4 +1,4 @@
-"""The names of autosam 0.1 for what has another name now: settings, their values, and parts of model files."""
+"""Names that autosam 0.1 used: of settings, their values, and fields and parts of files."""
 
 import warnings
 from collections.abc import Mapping
@@ -36,14 +36,22 @@ VALUES = {("prompts.method", "manual"): "user"}
 """Values of settings, under the setting's name of today."""
 
 MODEL_PARTS = {"familiarity": "statistics", "judge": "region_classifier"}
-"""Parts of a model file, which begin the names of its tensors."""
+"""Parts of a model file; the names of its tensors begin with them."""
 
 HEADER_FIELDS = {"licence": "license"}
-"""Fields of a model file's header, of a data set's manifest and of a checkpoint."""
+"""Fields of a model file's header, of a store's manifest and of a checkpoint."""
+
+RECORD_FIELDS = {"magnification": "zoom", "restained": "stain_normalized", "unfamiliar": "out_of_distribution"}
+"""Fields of an image in a run record."""
 
 
 class OldNameWarning(FutureWarning):
-    """A setting of an earlier version came: under a name that goes on working, or without effect now."""
+    """A setting of an earlier version has another name now, or no effect any more."""
+
+
+def renamed(values: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """Give the fields of a file the names of today."""
+    return {names.get(name, name): value for name, value in values.items()}
 
 
 def renamed_settings(values: Mapping[str, Any], *, source: str | None = None) -> dict[str, Any]:
@@ -52,70 +60,55 @@ def renamed_settings(values: Mapping[str, Any], *, source: str | None = None) ->
     Parameters
     ----------
     values : mapping
-        Nested settings, of any version; what is no mapping of sections is left for the validation to refuse.
+        Nested settings of any version; they are not changed.
     source : str, optional
         Where they were written, for an `OldNameWarning`; without it nobody is warned.
-
-    Returns
-    -------
-    dict
-        New mappings; the values themselves are not copied.
 
     Raises
     ------
     ConfigError
         If a setting came under its old and its new name.
     """
-    result = {key: dict(part) if isinstance(part, Mapping) else part for key, part in values.items()}
-    if isinstance(result.get("training"), dict) and isinstance(result["training"].get("augment"), Mapping):
-        result["training"]["augment"] = dict(result["training"]["augment"])
+    result = _copied(values)
     found = {}
     for old, new in SETTINGS.items():
         section, name = _look_up(result, old)
-        if section is None or name not in section:
-            continue
         wanted = new.rpartition(".")[2]
+        if name not in section:
+            continue
         if wanted in section:
             raise ConfigError(f"{old} is the old name of {new}, and both came; leave {old} out")
         section[wanted] = section.pop(name)
         found[old] = new
     for (path, old_value), value in VALUES.items():
         section, name = _look_up(result, path)
-        if section is not None and section.get(name) == old_value:
+        if section.get(name) == old_value:
             section[name] = value
             found[f"{path}={old_value}"] = f"{path}={value}"
-    if found and source is not None:
+    gone = []
+    for path, (neutral, reason) in REMOVED.items():
+        section, name = _look_up(result, path)
+        if name in section and section.pop(name) != neutral:
+            gone.append(f"{path}: {reason}")
+    notes = []
+    if found:
         named = ", ".join(f"{old} is {new} now" for old, new in found.items())
-        warnings.warn(
-            f"{source} has settings of an earlier version, which go on working: {named}",
-            OldNameWarning,
-            stacklevel=3,
-        )
-    gone = _drop_removed(result)
-    if gone and source is not None:
-        reasons = "; ".join(f"{path}: {REMOVED[path][1]}" for path in gone)
-        warnings.warn(
-            f"{source} has settings that have no effect any more, leave them out: {reasons}",
-            OldNameWarning,
-            stacklevel=3,
-        )
+        notes.append(f"settings of an earlier version, which go on working: {named}")
+    if gone:
+        notes.append(f"settings that have no effect any more, leave them out: {'; '.join(gone)}")
+    for note in notes if source is not None else []:
+        warnings.warn(f"{source} has {note}", OldNameWarning, stacklevel=3)
     return result
 
 
-def _drop_removed(values: dict[str, Any]) -> list[str]:
-    """Take the settings of `REMOVED` out, and name those that had changed something."""
-    gone = []
-    for path, (neutral, _) in REMOVED.items():
-        section, name = _look_up(values, path)
-        if section is not None and name in section and section.pop(name) != neutral:
-            gone.append(path)
-    return gone
+def _copied(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: _copied(part) if isinstance(part, Mapping) else part for key, part in values.items()}
 
 
-def _look_up(values: dict[str, Any], path: str) -> tuple[dict[str, Any] | None, str]:
-    """Find the section of a setting, where it is there, and the setting's own name."""
+def _look_up(values: dict[str, Any], path: str) -> tuple[dict[str, Any], str]:
+    """Find the section of a setting, or an empty one, and the setting's own name."""
     *sections, name = path.split(".")
     here: Any = values
     for part in sections:
         here = here.get(part) if isinstance(here, dict) else None
-    return (here if isinstance(here, dict) else None), name
+    return (here if isinstance(here, dict) else {}), name

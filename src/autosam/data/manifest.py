@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from autosam.config.old_names import HEADER_FIELDS
+from autosam.config.old_names import HEADER_FIELDS, renamed
 from autosam.errors import InputError
 
 FORMAT = "autosam-store"
@@ -112,7 +112,7 @@ class Manifest:
             version = content.pop("version", None)
             if version != VERSION:
                 raise InputError(f"{name} is a store of version {version}; this autosam reads version {VERSION}.")
-            content = {HEADER_FIELDS.get(key, key): value for key, value in content.items()}
+            content = renamed(content, HEADER_FIELDS)
             size = content["voxel_size_nm"]
             content["voxel_size_nm"] = None if size is None else tuple(float(n) for n in size)
             content["notes"] = tuple(content["notes"])

@@ -8,6 +8,7 @@ from typing import Any
 
 from autosam import __version__
 from autosam.config import different_settings, make_config
+from autosam.config.old_names import RECORD_FIELDS, renamed
 from autosam.errors import ConfigError
 from autosam.images import write_json
 
@@ -78,7 +79,8 @@ class RunRecord:
                 # Images that failed bind nobody to the settings that they failed with.
                 if all("error" in entry for entry in before["images"].values()):
                     changed = []
-                images = {} if changed else dict(before["images"])
+                entries = {name: renamed(entry, RECORD_FIELDS) for name, entry in before["images"].items()}
+                images = {} if changed else entries
             except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
                 if keep:
                     raise ConfigError(

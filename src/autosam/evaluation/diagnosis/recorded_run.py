@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from autosam.config.old_names import RECORD_FIELDS, renamed, renamed_settings
 from autosam.errors import InputError, ModelError
 from autosam.evaluation.label_sources import without_suffix
 from autosam.images import ImageSource, find_sources
@@ -90,10 +91,12 @@ def open_run(folder: Path, *, device: str = "auto") -> RecordedRun:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         model, wanted = str(record["model"]), str(record["model_sha256"])
-        options, images = dict(record["options"]), dict(record["images"])
-        settings = {section: dict(record["settings"][section]) for section in _MADE_BY_SETTINGS}
+        options = dict(record["options"])
+        images = {name: renamed(entry, RECORD_FIELDS) for name, entry in record["images"].items()}
+        known = renamed_settings(record["settings"])
+        settings = {section: dict(known[section]) for section in _MADE_BY_SETTINGS}
         method = settings["prompts"]["method"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"the run record {path} is damaged; segment the images again") from error
     outside = {
         "user prompts": options.get("prompts_sha256") or method == "user",

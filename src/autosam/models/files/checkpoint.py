@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from autosam.config.old_names import HEADER_FIELDS, MODEL_PARTS, renamed_settings
+from autosam.config.old_names import HEADER_FIELDS, MODEL_PARTS, renamed, renamed_settings
 from autosam.errors import ModelError
 from autosam.images import atomic_path
 
@@ -248,7 +248,7 @@ def _parsed(path: Path, text: str) -> ModelHeader:
         )
     source = None if path.resolve().parent == BUNDLED else str(path)
     if isinstance(values.get("settings"), dict) and version < FORMAT_VERSION:
-        values = {HEADER_FIELDS.get(name, name): value for name, value in values.items()}
+        values = renamed(values, HEADER_FIELDS)
         values["settings"] = renamed_settings(values["settings"], source=source)
     wanted = {item.name: type(getattr(ModelHeader(settings={}), item.name)) for item in fields(ModelHeader)}
     if {name: type(value) for name, value in values.items()} != wanted:

@@ -12,7 +12,7 @@ import torch
 import yaml
 
 from autosam.config import Config, different_settings, make_config
-from autosam.config.old_names import HEADER_FIELDS
+from autosam.config.old_names import HEADER_FIELDS, renamed
 from autosam.errors import ConfigError, InputError, OutputError
 from autosam.images import atomic_path, ensure_folder, write_text
 
@@ -137,7 +137,7 @@ class RunFolder:
             reason = (str(error).splitlines() or ["cut short"])[0]
             raise InputError(f"checkpoint {path} cannot be read: {reason}") from error
         if isinstance(state, dict):
-            state = {HEADER_FIELDS.get(key, key): value for key, value in state.items()}
+            state = renamed(state, HEADER_FIELDS)
         if not isinstance(state, dict) or state.keys() != _STATE:
             raise InputError(f"{path} is no checkpoint of autosam train; choose another folder")
         return state
