@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -13,6 +13,8 @@ from autosam.config.model_section import ModelConfig
 from autosam.config.old_names import renamed_settings
 from autosam.config.sections import Config
 from autosam.errors import ConfigError
+
+_Section = TypeVar("_Section", bound=BaseModel)
 
 
 class _Loader(yaml.SafeLoader):
@@ -84,11 +86,7 @@ def load_config(
     overrides : sequence of str
         ``section.key=value``; the value is read as YAML.
     defaults : mapping, optional
-        Settings below the file, such as those that a model was trained with.
-
-    Returns
-    -------
-    Config
+        Settings below the file, such as those of a model.
 
     Raises
     ------
@@ -104,15 +102,7 @@ def load_config(
     values = renamed_settings(defaults or {})
     if name is not None:
         path = find_config(str(name))
-        try:
-            content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # a SafeLoader
-        except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-            raise ConfigError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from error
-        if content is not None and not isinstance(content, Mapping):
-            raise ConfigError(f"{path} holds {type(content).__name__}; a mapping of sections was wanted")
-        # A section whose lines are all comments is empty, and null for YAML.
-        given = {key: part for key, part in (content or {}).items() if part is not None}
-        values = _merged(values, renamed_settings(given, source=str(path)))
+        values = _merged(values, renamed_settings(_read_yaml(path), source=str(path)))
     faults = []
     for override in overrides:
         try:
@@ -128,28 +118,33 @@ def load_config(
     return config
 
 
-def make_config(values: Mapping[str, Any]) -> Config:
-    """Validate a nested mapping; every fault is named in one ConfigError."""
+def _read_yaml(path: Path) -> Mapping[str, Any]:
     try:
-        # Through JSON rules, where a list is as good as a tuple, while numbers and strings stay apart.
-        return Config.model_validate(_tuples(renamed_settings(values)))
-    except ValidationError as error:
-        faults = [_describe(fault) for fault in error.errors()]
-        raise ConfigError(f"{len(faults)} wrong setting{'s' * (len(faults) > 1)}: {'; '.join(faults)}") from error
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # a SafeLoader
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise ConfigError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from error
+    if content is not None and not isinstance(content, Mapping):
+        raise ConfigError(f"{path} holds {type(content).__name__}; a mapping of sections was wanted")
+    # A section whose lines are all comments is empty, and null for YAML.
+    return {key: part for key, part in (content or {}).items() if part is not None}
+
+
+def make_config(values: Mapping[str, Any]) -> Config:
+    """Validate a nested mapping; a `ConfigError` names every fault."""
+    return _validated(Config, renamed_settings(values))
 
 
 def make_model(settings: Mapping[str, Any]) -> ModelConfig:
-    """Validate the ``model`` section alone of settings, such as those of a model file.
+    """Validate the ``model`` section alone of settings; a `ConfigError` names every fault."""
+    return _validated(ModelConfig, settings.get("model", {}), "model")
 
-    Raises
-    ------
-    ConfigError
-        With every fault of the section.
-    """
+
+def _validated(section: type[_Section], values: Any, *path: str) -> _Section:
     try:
-        return ModelConfig.model_validate(_tuples(settings.get("model", {})))
+        # Through JSON rules, where a list is as good as a tuple, while numbers and strings stay apart.
+        return section.model_validate(_tuples(values))
     except ValidationError as error:
-        faults = [_describe({**fault, "loc": ("model", *fault["loc"])}) for fault in error.errors()]
+        faults = [_describe({**fault, "loc": (*path, *fault["loc"])}) for fault in error.errors()]
         raise ConfigError(f"{len(faults)} wrong setting{'s' * (len(faults) > 1)}: {'; '.join(faults)}") from error
 
 

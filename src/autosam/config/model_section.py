@@ -14,29 +14,27 @@ class SamConfig(Section):
     """Which SAM the model has, and which parts of it are trained."""
 
     variant: Literal["tiny", "vit_b", "vit_l", "vit_h"] = Field(
-        "tiny", description="architecture of SAM: the bundled small one, or one of the published ones"
+        "tiny", description="architecture of SAM: the small one of the bundled models, or a published one"
     )
     image_size: Annotated[int, Field(gt=0, multiple_of=16)] | None = Field(
-        None, description="side of SAM's input in pixels, a multiple of 16; null takes the variant's own"
+        None, description="side of SAM's input in pixels; null takes the variant's own"
     )
     base: str | None = Field(
-        None,
-        description="base weights: a published name, a bundled model, or a file of either; null starts from "
-        "random weights",
+        None, description="base weights: a published name, a bundled model, or a file; null: random weights"
     )
     encoder: Literal["frozen", "lora", "adapter", "full"] = Field(
         "full", description="how the image encoder is trained: not at all, by LoRA, by adapters, or entirely"
     )
     prompt_encoder: Literal["none", "frozen", "full"] = Field(
-        "full", description="how the prompt encoder is trained; none leaves it out, together with the mask decoder"
+        "full", description="how the prompt encoder is trained; none leaves it out, with the mask decoder"
     )
     mask_decoder: Literal["none", "frozen", "full"] = Field(
-        "full", description="how the mask decoder is trained; none leaves it out, and keeps only the image encoder"
+        "full", description="how the mask decoder is trained; none leaves it out, with the prompt encoder"
     )
     lora_rank: Positive = Field(4, description="rank of the LoRA update of queries and values")
     lora_alpha: float = Field(4.0, gt=0, description="the LoRA update is scaled by lora_alpha / lora_rank")
     lora_blocks: Positive | None = Field(
-        None, description="number of attention blocks, counted from the last, that get LoRA; null means all"
+        None, description="number of attention blocks with LoRA, counted from the last; null: all"
     )
     adapter_ratio: float = Field(
         0.25, gt=0, le=1, description="width of an adapter's bottleneck, relative to the width of the tokens"
@@ -53,8 +51,7 @@ class GeneratorConfig(Section):
     """The generator: the UNet that finds objects."""
 
     encoder: str = Field(
-        "tu-resnet18",
-        description="any encoder of segmentation-models-pytorch; sam shares SAM's own image encoder",
+        "tu-resnet18", description="any encoder of segmentation-models-pytorch; sam: SAM's own image encoder"
     )
     depth: int = Field(4, ge=3, le=5, description="stages of the encoder; the deepest has stride 2^depth")
     decoder_channels: tuple[Positive, ...] = Field(
@@ -70,14 +67,13 @@ class GeneratorConfig(Section):
     )
     base: str | None = Field(
         None,
-        description="a model, bundled or a file, whose generator provides the base weights; its encoder and "
-        "decoder_channels must be the same. Maps that it lacks start from random weights, as everything does for "
-        "null",
+        description="model whose generator gives the base weights, by name or file, with the same encoder and "
+        "decoder_channels. Maps that it lacks start from random weights; null: all do",
     )
     skips: tuple[Annotated[int, Field(ge=0)], ...] | None = Field(
         None,
-        description="with encoder=sam: three of SAM's blocks, counted from 0, whose tokens join the decoder; null "
-        "spaces them evenly",
+        description="with encoder=sam: the three of SAM's blocks, counted from 0, whose tokens join the decoder; "
+        "null: evenly spaced",
     )
 
     @model_validator(mode="after")

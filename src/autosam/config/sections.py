@@ -15,51 +15,46 @@ class ImagesConfig(Section):
     low: float = Field(0.5, ge=0, lt=100, description="percentile of the whole image that becomes 0")
     high: float = Field(99.5, gt=0, le=100, description="percentile of the whole image that becomes 1")
     non_finite: Literal["error", "background"] = Field(
-        "error",
-        description="what to do with NaN and infinite pixels: refuse the image, or set them to its low percentile",
+        "error", description="NaN and infinite pixels: refuse the image, or set them to the low percentile"
     )
     zoom: float = Field(
         1.0,
         ge=0.05,
         le=20,
-        description="zoom at which the networks see the image. Sizes in pixels (min_size, tiles.size) are counted "
-        "after zooming; results come back on the image's own grid",
+        description="how many times larger the networks see an image. Sizes in pixels, such as min_size and "
+        "tiles.size, are counted after zooming; results come back on the image's own grid",
     )
     pixel_size: float | None = Field(
         None,
         gt=0,
-        description="pixel size of the training images in nm; an image whose own pixel size is known is zoomed to "
-        "it",
+        description="pixel size of the training images in nm. Images of known pixel size are zoomed to it",
     )
     diameter: float | None = Field(
         None,
         gt=0,
-        description="median diameter of the training objects, in pixels of their images; training measures it "
-        "where it is null",
+        description="median diameter of the training objects, in pixels of their images; null: training measures",
     )
     find_zoom: bool = Field(
         True,
-        description="zoom an image for which no zoom is known, if the diameter of the objects found in it is far "
-        "from images.diameter",
+        description="find the zoom of an image if it is not known: zoom it if its objects differ too much in "
+        "diameter from images.diameter",
     )
     zoom_tolerance: float = Field(
         1.6,
         ge=1.05,
         le=8,
-        description="ratio of diameters from which on they are far apart; a model that was trained with "
-        "training.augment.same_diameter gains from a smaller one",
+        description="largest ratio of diameters that needs no zoom. Models that were trained with "
+        "training.augment.same_diameter gain from a smaller one",
     )
     stain_references: tuple[tuple[float, float, float, float, float, float], ...] = Field(
         (),
-        description="means and standard deviations of L*, a* and b* of the colored training images. A stained "
-        "image that is unlike all of them gets the colors of the nearest ones; empty turns stain normalization "
-        "off",
+        description="means and standard deviations of L*, a* and b* of the colored training images. Stained "
+        "images unlike all of them get the colors of the nearest ones. Empty turns stain normalization off",
     )
     combine: Literal["input", "avg", "max"] = Field(
         "input",
-        description="for multichannel images (autosam segment --channels): input makes two or three channels the "
-        "red, green and blue of one input; avg and max ask the networks about each channel and combine the "
-        "answers by mean or maximum",
+        description="channels of a multichannel image: input makes them red, green and blue of one input; avg and "
+        "max segment each one and combine the answers by mean or maximum",
     )
 
     @model_validator(mode="after")
@@ -83,7 +78,7 @@ class PromptsConfig(Section):
 
     method: Literal["centroid", "distance", "probability", "grid", "user"] = Field(
         "distance",
-        description="where a region's point lies: its centroid, the pixel farthest from its outline, or its most "
+        description="place of a region's point: the centroid, the pixel farthest from the outline, or the most "
         "probable pixel. grid ignores the generator; user takes only user prompts",
     )
     points: Annotated[int, Field(ge=0, le=100)] = Field(1, description="positive points per object")
@@ -92,23 +87,21 @@ class PromptsConfig(Section):
     )
     box: bool = Field(True, description="prompt with the region's bounding box")
     box_margin: Fraction = Field(
-        0.05, description="margin on each side of a box, as a fraction of that side's length"
+        0.05, description="margin on each side of a box, as a fraction of the box's length along that axis"
     )
     mask: bool = Field(True, description="prompt with the generator's logits as a mask")
-    foreground: Fraction = Field(0.5, description="probability from which a pixel is foreground")
+    foreground: Fraction = Field(0.5, description="probability above which a pixel is foreground")
     boundary: Fraction = Field(0.5, description="probability from which a pixel separates two objects")
-    center: Fraction = Field(0.5, description="probability from which a pixel belongs to an object's center")
+    center: Fraction = Field(0.5, description="probability above which a pixel lies in the center of an object")
     min_size: Annotated[int, Field(ge=0)] = Field(
         30, description="smallest region that becomes a prompt, in pixels"
     )
     region_classifier: bool = Field(
         True,
-        description="where the model has a region classifier, let it choose among all ways to divide the "
-        "foreground. The thresholds of boundary and center then only tell the typical size",
+        description="let the model's region classifier, if it has one, choose how to divide the foreground. The "
+        "thresholds of boundary and center then only tell the typical size",
     )
-    min_region_score: Fraction = Field(
-        0.3, description="lowest region score of an object; regions below it are dropped"
-    )
+    min_region_score: Fraction = Field(0.3, description="lowest region score; regions below it are dropped")
     grid: Positive = Field(32, description="points per side with method=grid")
 
     @model_validator(mode="after")
@@ -121,14 +114,14 @@ class PromptsConfig(Section):
 class DecodeConfig(Section):
     """How the networks are asked."""
 
-    sam: bool = Field(True, description="ask SAM; false keeps the generator's own regions as the result")
+    sam: bool = Field(True, description="ask SAM; false makes the generator's regions the result")
     batch_size: Positive = Field(64, description="prompts that SAM decodes at a time")
     fusion: float = Field(
         0.0,
         ge=0,
         le=10,
-        description="weight with which a prompt's mask is added to SAM's logits. It has no effect on prompts "
-        "without a mask: user prompts, a grid, prompts.mask=false. A SAM trained with training.fusion needs it",
+        description="weight of a prompt's mask when it is added to SAM's logits; a SAM trained with "
+        "training.fusion needs it. Prompts without a mask (user prompts, grid) are not affected",
     )
     flips: bool = Field(
         False, description="average the generator's maps over mirror images, which takes four times as long"
@@ -136,13 +129,11 @@ class DecodeConfig(Section):
     zooms: tuple[Annotated[float, Field(ge=0.25, le=4)], ...] = Field(
         (1.0,),
         min_length=1,
-        description="average the generator's maps over these zooms, each on top of the zoom at which SAM sees the "
-        "image",
+        description="average the generator's maps over these zooms, relative to the image as SAM sees it",
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto",
-        description="number format of the networks; auto is bfloat16 where the hardware multiplies it, otherwise "
-        "float32",
+        description="number format of the networks; auto: bfloat16 if the hardware has it, otherwise float32",
     )
 
 
@@ -150,16 +141,18 @@ class MergeConfig(Section):
     """How masks become instances."""
 
     iou: Fraction = Field(
-        0.5, description="of two masks with a larger IoU, the one with the lower score is dropped"
+        0.5, description="largest IoU of two masks; above it, the one with the lower score is dropped"
     )
-    overlap: Fraction = Field(0.8, description="the same for the intersection over the smaller mask")
-    min_score: Fraction = Field(0.3, description="lowest score of an instance; masks below it are dropped")
+    overlap: Fraction = Field(
+        0.8, description="largest intersection of two masks over the smaller one; above it, one is dropped"
+    )
+    min_score: Fraction = Field(0.3, description="lowest score of a mask; masks below it are dropped")
     min_size: Annotated[int, Field(ge=0)] = Field(50, description="smallest instance, in pixels")
     fill_holes: bool = Field(True, description="fill the holes of an instance")
     fallback: Fraction = Field(
         0.7,
-        description="where SAM's masks were dropped, keep the generator's region if its mean foreground "
-        "probability is at least this, or its region score where the model has a region classifier; 1 keeps none",
+        description="mean foreground probability (or region score, with a region classifier) above which a region "
+        "without a mask becomes an instance; 1 keeps none",
     )
 
 
@@ -179,7 +172,7 @@ class SourceConfig(Section):
         50, description="smallest connected component that is kept, in pixels"
     )
     weight: Positive = Field(
-        1, description="share of the tiles that come from this source, relative to the weights of the others"
+        1, description="share of the tiles from this source, relative to the weights of the others"
     )
 
 
@@ -191,14 +184,13 @@ class DataConfig(Section):
     )
     split: str | None = Field(
         None,
-        description="JSON file that maps source to train and val, and these to file stems; null validates on the "
-        "last fifth",
+        description="JSON file with the file stems of train and val for each source; null: the last fifth is val",
     )
     fraction: float = Field(
         1.0,
         gt=0,
         le=1,
-        description="share of each source's training images that is used, evenly spaced; at least one image",
+        description="share of each source's training images to use, evenly spaced; at least one image",
     )
 
 
@@ -216,7 +208,7 @@ class Config(Section):
     training: TrainingConfig = TrainingConfig()
 
     @property
-    def gives_candidates(self) -> bool:
+    def gives_candidate_regions(self) -> bool:
         """Whether the generator is asked, and has the maps that a region classifier chooses from."""
         generator = self.model.generator
         if generator is None or self.prompts.method in ("grid", "user"):
@@ -230,11 +222,11 @@ class Config(Section):
             raise ValueError(
                 f"prompts.method={method} asks a generator, and model.generator is null; choose grid or user"
             )
-        if self.training.region_classifier_images and not self.gives_candidates:
+        if self.training.region_classifier_images and not self.gives_candidate_regions:
             raise ValueError(
-                "training.region_classifier_images asks for a region classifier, which takes foreground, and "
-                "center or boundary, among model.generator.channels, and no prompts.method of grid or user; set "
-                "it to 0"
+                "training.region_classifier_images asks for a region classifier, which needs foreground, and "
+                "center or boundary, among model.generator.channels, and a prompts.method other than grid and "
+                "user; set it to 0"
             )
         if method == "probability" and (generator is None or "foreground" not in generator.channels):
             raise ValueError("prompts.method=probability needs foreground among model.generator.channels")

@@ -61,7 +61,7 @@ def fit_region_classifier(
         ``LEAST_CANDIDATES`` candidates.
     """
     diameter = config.images.diameter
-    if diameter is None or not config.gives_candidates:
+    if diameter is None or not config.gives_candidate_regions:
         return None
     # An earlier region classifier has no say, neither here nor where the scale of an image is found.
     segmenter = Segmenter(replace(networks, region_classifier=None), _without_sam(config))
