@@ -32,7 +32,8 @@ class ImagesConfig(Section):
     diameter: float | None = Field(
         None,
         gt=0,
-        description="median diameter of the training objects, in pixels of their images; null: training measures",
+        description="median diameter of the training objects, in pixels of their images. If null, training "
+        "measures it",
     )
     find_zoom: bool = Field(
         True,
