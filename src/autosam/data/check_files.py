@@ -23,11 +23,6 @@ def write_check(folder: Path, store: Store, report: CheckReport, *, panels: int)
 
     The sheet has at most `panels` images. Up to half of them have findings; the others are spread evenly over the
     store.
-
-    Raises
-    ------
-    OutputError
-        If a file cannot be written.
     """
     sheet, images, findings = (folder / name for name in ("contact_sheet.png", "images.csv", "findings.csv"))
     write_png(sheet, contact_sheet(_panels(store, report, panels)))

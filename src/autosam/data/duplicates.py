@@ -38,11 +38,6 @@ def fingerprint(image: NDArray[Any], *, side: int = 32) -> NDArray[np.float32]:
         Mean 0 and length 1, so that the scalar product of two is their correlation. Zeros for an image that is
         constant at this resolution.
 
-    Raises
-    ------
-    InputError
-        If the image has no pixels.
-
     Examples
     --------
     >>> fingerprint(np.array([[0, 0], [0, 8]]), side=2).round(2).tolist()

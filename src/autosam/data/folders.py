@@ -132,13 +132,7 @@ def normalized(pixels: NDArray[Any], settings: ImagesConfig | None) -> NDArray[n
 
 
 def read_split(path: Path, source: str, part: SplitPart) -> list[str]:
-    """Read the stems of one part of one source from a JSON file ``{source: {part: [stem, ...]}}``.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read or has no such list.
-    """
+    """Read the stems of one part of one source from a JSON file ``{source: {part: [stem, ...]}}``."""
     try:
         stems = read_json(path)[source][part]
     except (KeyError, TypeError) as error:
@@ -155,11 +149,6 @@ def divide(folder: Path, part: SplitPart) -> list[str]:
 
     The last fifth, in the order of names, validates. Neighboring slices look alike, so they must not be dealt out
     at random. A folder with a single image trains and validates on it.
-
-    Raises
-    ------
-    InputError
-        If the folder is missing or holds no image.
     """
     stems = sorted(_images_of(folder))
     if len(stems) < 2:

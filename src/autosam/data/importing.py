@@ -66,10 +66,9 @@ def import_release(
 
     Raises
     ------
-    InputError
-        If nothing is labeled, a slice cannot be read or does not fit its volume, or the store exists.
-    OutputError
-        If the store cannot be written.
+    InputError, OutputError
+        If nothing is labeled, a slice cannot be read or does not fit its volume, the store exists or cannot be
+        written.
     """
     how: Instances = instances or ("components-2d" if release.labels == "semantic" else "published")
     if how == "published" and release.labels == "semantic":

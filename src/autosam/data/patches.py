@@ -61,11 +61,6 @@ def patch_windows(shape: tuple[int, ...], *, size: int, stride: int, cover: bool
     cover : bool
         What is left over at the end of a row or column gets a patch too, flush with the image's border.
 
-    Raises
-    ------
-    ConfigError
-        If size or stride is below 1.
-
     Examples
     --------
     >>> len(patch_windows((768, 1024), size=256, stride=256))
@@ -110,10 +105,8 @@ def cut_patches(
 
     Raises
     ------
-    ConfigError
-        If size or stride is below 1.
-    InputError
-        If an image cannot be read, or foreground is asked for and it has no labels.
+    ConfigError, InputError
+        If size or stride is below 1; if an image cannot be read, or foreground is asked for and it has no labels.
     """
     for item in store.items:
         windows = patch_windows(item.shape, size=size, stride=stride or size, cover=cover)

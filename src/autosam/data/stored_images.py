@@ -41,20 +41,8 @@ def stored_labeled_images(
 ) -> list[LabeledImage]:
     """Read the images of one part of a store, and their labels, into memory, in the order of the store.
 
-    Parameters
-    ----------
-    path : Path
-        The store.
-    part : {"train", "val"}
-        The part to read.
-    source : str, optional
-        Name of the source; the manifest's by default.
-    settings : ImagesConfig, optional
-        How images are normalized.
-    fraction : float
-        Share of the images that is read, as `folders.evenly_spaced` takes it.
-    prompts : Path, optional
-        A folder of user prompts: see `folders.table_prompts`.
+    The source is named after the manifest's unless `source` is given. `settings` and `prompts` are those of
+    `folders.load_labeled_images`, and `fraction` that of `folders.evenly_spaced`.
 
     Raises
     ------

@@ -67,11 +67,6 @@ def read_regions(path: Path) -> list[list[Points]]:
     list of list of ndarray of float64, shape (N, 2)
         One ring for each object, x before y, in pixels. Regions of fewer than 3 vertices and negative ones
         (`NegativeROA="1"`) are left out.
-
-    Raises
-    ------
-    InputError
-        If the file is not such XML.
     """
     found = []
     for number, region in enumerate(_root(path).iter("Region"), start=1):

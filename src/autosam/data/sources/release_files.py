@@ -18,13 +18,7 @@ Key = TypeVar("Key", int, str)
 
 
 def by_number(folder: Path) -> dict[int, Path]:
-    """Index the images of a folder by the last number in their names, in rising order.
-
-    Raises
-    ------
-    InputError
-        If there is no such folder, a name has no number, or two have the same one.
-    """
+    """Index the images of a folder by the last number in their names, in rising order; refuse doubtful names."""
     found: dict[int, Path] = {}
     for path in image_files(folder):
         digits = re.findall(r"\d+", path.stem)

@@ -82,10 +82,7 @@ def decode_runs(size: Sequence[int], counts: Sequence[int] | str, name: object) 
         Lengths of runs, background first, down the columns; or their text form: numbers of 5 bits a character,
         lowest first, each from the third on as the difference to the one two before.
 
-    Raises
-    ------
-    InputError
-        If the runs do not fill the image.
+    Runs that do not fill the image are refused.
 
     Examples
     --------
