@@ -23,12 +23,7 @@ def read_lists(path: Path, source: str | None, *, default: str) -> tuple[str, Li
     """Read the lists of one source from a JSON file ``{source: {part: [name, ...]}}``.
 
     Without a source, the only one in the file is taken, or `default`, the store's own. The result is the source
-    and its lists: "train", "val", "test" and "gap", as far as they are there.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read, has no such source, or what it has are no such lists.
+    and its lists: those of "train", "val", "test" and "gap" that there are. Other files are refused.
     """
     content = read_json(path)
     if not isinstance(content, dict):
