@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from autosam.data.manifest import FORMAT
 from autosam.errors import InputError
 from autosam.evaluation.find_labels import find_labels
 from autosam.evaluation.label_sources import LabelSource, label_files
@@ -110,3 +111,10 @@ def test_faults_of_all_predictions_are_one_error(tmp_path):
     good, notes = pair_predictions([str(truth)], str(truth))
     assert [pair.name for pair in good[str(truth)]] == ["a", "b"]
     assert notes == []
+
+
+def test_a_store_of_tiff_pairs_is_refused(tmp_path):
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "manifest.json").write_text(f'{{"format": "{FORMAT}"}}', encoding="utf-8")
+    with pytest.raises(InputError, match="import its release again"):
+        find_labels(str(tmp_path / "old"))

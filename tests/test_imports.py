@@ -31,14 +31,6 @@ ROOMS = (
 )
 WITHOUT_TORCH = ("errors", "config", "images", "metrics", "regions", "prompts", "instances", "report", "data")
 
-# What is still to be removed. Each list is exact: a test fails until what was removed is gone from here too.
-KNOWN_UPWARD: set[tuple[str, str]] = set()
-KNOWN_CIRCULAR = {
-    ("autosam.data.backends", "autosam.data.backend_hdf5"),
-    ("autosam.data.backends", "autosam.data.backend_zarr"),
-}
-KNOWN_DOUBLE = {"module": {"scores"}, "class": set()}
-
 
 def name_of(file):
     parts = file.relative_to(ROOT.parent).with_suffix("").parts
@@ -76,22 +68,17 @@ def test_every_room_has_its_place():
 
 def test_rooms_import_downwards_only():
     upward = {
-        (room_of(name), other)
+        (name, other)
         for name, others in GRAPH.items()
         for other in others
         if room_of(other) not in ROOMS or ROOMS.index(room_of(other)) > ROOMS.index(room_of(name))
     }
-    assert upward == KNOWN_UPWARD
+    assert upward == set()
 
 
 def test_no_two_modules_import_each_other():
-    edges = {(name, other) for name, others in GRAPH.items() for other in others}
-    assert edges >= KNOWN_CIRCULAR
-    sorter = TopologicalSorter()
-    for name, other in edges - KNOWN_CIRCULAR:
-        sorter.add(name, other)
     try:
-        sorter.prepare()
+        TopologicalSorter(GRAPH).prepare()
     except CycleError as error:
         pytest.fail(f"modules import each other in a circle: {' → '.join(error.args[1])}")
 
@@ -129,4 +116,4 @@ def test_one_name_means_one_thing(kind):
                 if isinstance(node, ast.ClassDef):
                     places[node.name].append(name)
     double = {name: found for name, found in places.items() if len(found) > 1}
-    assert set(double) == KNOWN_DOUBLE[kind], double
+    assert double == {}

@@ -5,8 +5,8 @@ import pytest
 
 from autosam.errors import InputError
 from autosam.metrics import bootstrap_intervals, evaluate_pair, mean_row, paired_differences, pool
+from autosam.metrics.all_scores import Protocol
 from autosam.metrics.bootstrap import bootstrap_means
-from autosam.metrics.scores import Protocol
 
 TRUTH = np.repeat([1, 2, 3, 4], 10)
 

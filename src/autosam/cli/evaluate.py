@@ -12,7 +12,7 @@ from autosam.cli.words import count
 
 if TYPE_CHECKING:
     from autosam.evaluation.pairing import Pair
-    from autosam.metrics.scores import Protocol
+    from autosam.metrics.all_scores import Protocol
 
 
 Ap = StrEnum("Ap", ["DSB", "COCO", "MITOEM2020"])
@@ -143,8 +143,8 @@ def evaluate(
 
 def _protocol(chosen: list[str], strict: bool, rand: Rand, max_dets: int | None, sizes: str | None) -> "Protocol":
     from autosam.errors import InputError
+    from autosam.metrics.all_scores import Protocol
     from autosam.metrics.ranked_precision import RankedConvention
-    from autosam.metrics.scores import Protocol
 
     known: tuple[RankedConvention, ...] = ("coco", "mitoem2020")
     ranked = tuple(name for a in chosen for name in known if a == name)

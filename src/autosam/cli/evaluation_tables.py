@@ -8,9 +8,9 @@ from rich.text import Text
 from autosam.cli.console import result, table
 from autosam.cli.words import count
 from autosam.evaluation.tables import Summary
+from autosam.metrics.all_scores import Protocol
 from autosam.metrics.average_precision import AveragePrecisionConvention
 from autosam.metrics.bootstrap import Interval
-from autosam.metrics.scores import Protocol
 
 _PRINTED = {
     "objects": "objects",

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autosam.data.backends import ArrayKind, Backend, choose_backend
+from autosam.data.backends import ArrayKind, Backend
+from autosam.data.choose_backend import choose_backend
 from autosam.data.manifest import Item, Manifest, Split
 from autosam.data.writer import StoreWriter
 from autosam.errors import InputError

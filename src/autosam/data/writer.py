@@ -9,7 +9,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from autosam.data.backends import ArrayKind, choose_backend
+from autosam.data.backends import ArrayKind
+from autosam.data.choose_backend import choose_backend
 from autosam.data.manifest import Item, Manifest, Split, check_items, is_name
 from autosam.data.parts import describe_part, read_part, write_part
 from autosam.errors import InputError, OutputError

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autosam.data.backends import choose_backend
+from autosam.data.backends import is_tiff_store
+from autosam.data.choose_backend import choose_backend
 from autosam.data.manifest import FORMAT, as_name
 from autosam.data.sources import Slice, open_release
 from autosam.data.sources.cellpose import read_seg
@@ -49,7 +50,7 @@ def find_labels(given: str) -> LabelSource:
     if not path.exists():
         segs = sorted(glob.glob(given, recursive=True)) if given.endswith(_SEG) else []
         return _of_cellpose(given, list(map(Path, segs))) if segs else label_files(given)
-    if _is_store(path):
+    if is_tiff_store(path) or _is_store(path):
         return _of_store(given, path)
     return _of_file(given, path) if path.is_file() else _of_folder(given, path)
 

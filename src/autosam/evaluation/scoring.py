@@ -15,11 +15,11 @@ from autosam.evaluation.label_sources import without_suffix
 from autosam.evaluation.pairing import Pair
 from autosam.evaluation.volumes import LabelRef, as_instances, contingency_of_volumes, open_labels
 from autosam.images.source import split_dataset
+from autosam.metrics.all_scores import Protocol, Scores
 from autosam.metrics.components import looks_semantic
 from autosam.metrics.contingency import ContingencyTable, check_shapes, contingency_table
 from autosam.metrics.evaluate import evaluate_pair
 from autosam.metrics.matching import best_ious
-from autosam.metrics.scores import Protocol, Scores
 
 Ranking = Literal["auto", "table", "size"]
 

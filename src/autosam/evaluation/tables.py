@@ -10,9 +10,9 @@ from typing import Any
 
 from autosam import __version__
 from autosam.images import ensure_folder, write_json, write_text
+from autosam.metrics.all_scores import Scores
 from autosam.metrics.bootstrap import Interval, bootstrap_intervals, bootstrap_means
 from autosam.metrics.evaluate import pool
-from autosam.metrics.scores import Scores
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,6 +1,7 @@
 """Scores of a segmentation against the truth, in 2D and 3D, each by a named definition."""
 
 from autosam.metrics.aggregated import AggregatedJaccard, aggregated_jaccard, aji, aji_plus
+from autosam.metrics.all_scores import Protocol, Scores
 from autosam.metrics.average_precision import THRESHOLDS, average_precision
 from autosam.metrics.bootstrap import Interval, bootstrap_intervals, paired_differences
 from autosam.metrics.components import components
@@ -13,7 +14,6 @@ from autosam.metrics.panoptic import PanopticQuality, panoptic_quality
 from autosam.metrics.precision_counts import AveragePrecision
 from autosam.metrics.rand import AdaptedRand, adapted_rand
 from autosam.metrics.ranked_precision import RankedPrecision
-from autosam.metrics.scores import Protocol, Scores
 from autosam.metrics.variation import VariationOfInformation, cremi_score, variation_of_information
 
 __all__ = [

@@ -7,8 +7,8 @@ from math import isfinite
 import numpy as np
 
 from autosam.errors import InputError
+from autosam.metrics.all_scores import Scores
 from autosam.metrics.evaluate import mean_row, pool
-from autosam.metrics.scores import Scores
 
 _Row = Mapping[str, float]
 

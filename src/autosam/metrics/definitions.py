@@ -1,6 +1,6 @@
 """What each column of a table of scores means, as it is written beside the results."""
 
-from autosam.metrics.scores import Protocol
+from autosam.metrics.all_scores import Protocol
 
 _RAND = {
     "snemi3d": "true voxels that are predicted as background hardly count: the challenge's script",

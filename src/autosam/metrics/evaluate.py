@@ -5,6 +5,7 @@ from math import isnan, nan
 
 from autosam.errors import InputError
 from autosam.metrics.aggregated import aggregated_jaccard
+from autosam.metrics.all_scores import Protocol, Scores
 from autosam.metrics.average_precision import average_precision
 from autosam.metrics.contingency import ContingencyTable, Labels, require_table
 from autosam.metrics.error_kinds import ErrorKind, classify_errors
@@ -13,7 +14,6 @@ from autosam.metrics.panoptic import panoptic_quality
 from autosam.metrics.pooling import comparable
 from autosam.metrics.rand import adapted_rand
 from autosam.metrics.ranked_precision import RankedPrecision
-from autosam.metrics.scores import Protocol, Scores
 from autosam.metrics.variation import variation_of_information
 
 
