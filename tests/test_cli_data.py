@@ -55,7 +55,7 @@ def test_import_says_what_it_did(pair: Path) -> None:
         "Us 2026",
     )
     for line in (
-        f"{pair / 'out.h5'}: 3 image(s) in 1 volume(s) from files.",
+        f"{pair / 'out.h5'}: 3 images in 1 volume from files.",
         "instances   as published; ids hold in 3d",
         "voxel size  30 × 8 × 8 nm (z, y, x)",
         "license     CC0",

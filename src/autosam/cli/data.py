@@ -10,6 +10,7 @@ from autosam.cli.data_check import check
 from autosam.cli.data_tools import patches, show, split
 from autosam.cli.progress import progress
 from autosam.cli.usage import FOR_ALL, Command, group
+from autosam.cli.words import count
 
 if TYPE_CHECKING:
     from autosam.data.store import Store
@@ -102,11 +103,11 @@ def import_data(
 
 def _describe(store: "Store", notes: list[str]) -> None:
     manifest = store.manifest
-    volumes = f" in {len(store.volumes)} volume(s)" if store.volumes else ""
+    volumes = f" in {count(len(store.volumes), 'volume')}" if store.volumes else ""
     # Lone images have no depth.
     size = tuple(n for n in manifest.voxel_size_nm or () if n > 0)
     axes = "z, y, x" if len(size) == 3 else "y, x"
-    say(f"{store.path}: {len(store)} image(s){volumes} from {manifest.source}.")
+    say(f"{store.path}: {count(len(store), 'image')}{volumes} from {manifest.source}.")
     say(f"instances   {manifest.instances}; ids hold in {manifest.ids}")
     say(f"voxel size  {' × '.join(f'{n:g}' for n in size)} nm ({axes})" if size else "voxel size  not known")
     say(f"license     {manifest.license}")

@@ -11,12 +11,10 @@ from autosam.cli.words import duration
 if TYPE_CHECKING:
     from rich.progress import Progress as RichBar
 
-PAUSE = 30.0
-"""Seconds between two lines at least."""
+PAUSE, STEP = 30.0, 0.1
+"""Seconds and share of the whole between two lines at least."""
 LONG_PAUSE = 300.0
-"""Seconds after which a line comes even if little was done."""
-STEP = 0.1
-"""Share of the whole after which the next line may come."""
+"""Seconds after which a line comes however little was done."""
 
 
 class Bar:

@@ -38,12 +38,11 @@ def settings(
     sections = describe_sections()
     if section is not None and section not in sections:
         raise ConfigError(f"there is no section {section}{_hint(section, sections)}")
-    name = key and _known(key, [*described, *sections])
+    wanted = section or (key and _known(key, [*described, *sections]))
     own = None if model is None else _settings_of(model)
-    if name in described and name not in sections:
-        result(_explained(described[name], model, own))
+    if wanted in described and wanted not in sections:
+        result(_explained(described[wanted], model, own))
         return
-    wanted = name or section
     for path, meaning in {"": "Top level", **sections}.items():
         rows = [setting for setting in described.values() if setting.section == path]
         if rows and (wanted is None or path == wanted or path.startswith(f"{wanted}.")):
