@@ -45,7 +45,7 @@ def test_plain_lines_now_and_then(clock: Clock, capsys: pytest.CaptureFixture[st
     lines = err.splitlines()
     assert lines[0] == "segmenting: 4 of 40 images, about 6.0 min left"
     assert [line.split(" of ")[0].split()[-1] for line in lines] == [str(done) for done in range(4, 41, 4)]
-    assert lines[-2:] == ["segmenting: 36 of 40 images, about 40.0 s left", "segmenting: 40 of 40 images"]
+    assert lines[-2:] == ["segmenting: 36 of 40 images, about 40 s left", "segmenting: 40 of 40 images"]
 
 
 def test_long_work_says_that_it_goes_on(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
@@ -73,7 +73,7 @@ def test_quiet_silences_lines_but_not_the_log(
     work(clock, images=2, seconds=40)
     console.set_up()
     assert capsys.readouterr().err == ""
-    assert "segmenting: 1 of 2 images, about 40.0 s left" in log.read_text(encoding="utf-8")
+    assert "segmenting: 1 of 2 images, about 40 s left" in log.read_text(encoding="utf-8")
 
 
 def test_a_bar_on_a_terminal_leaves_nothing_behind() -> None:

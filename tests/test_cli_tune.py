@@ -58,7 +58,7 @@ def test_the_file_says_what_it_is_and_segments(autosam: Run, tmp_path: Path) -> 
     text = (tmp_path / "new" / "tuned.yaml").read_text()
     comments = [line for line in text.splitlines() if line.startswith("#")]
     assert file_sha256(tmp_path / "model.safetensors") in comments[0]
-    assert "On 1 images with 9 objects, part val of data: mean AP 0." in comments[1]
+    assert "On 1 image with 9 objects, part val of data: mean AP 0." in comments[1]
     assert " -> 1.0000" in comments[1]
     assert comments[2] == "# Figures on the images that were tuned on are optimistic."
     values = yaml.safe_load(text)

@@ -10,6 +10,7 @@ import typer
 from autosam.cli.console import detail, interruptible, news, note, result, say, table
 from autosam.cli.options import ConfigFile, Device, LabeledData, Model
 from autosam.cli.progress import progress
+from autosam.cli.words import count
 
 if TYPE_CHECKING:
     from autosam.studies.tune import Tried
@@ -74,7 +75,7 @@ def tune(
     keys = [axis.key for axis in axes]
     labeled_images = load_part(data, setup.config, part)
     objects = sum(int(one.labels.max(initial=0)) for one in labeled_images)
-    images = f"{len(labeled_images)} images with {objects} objects, part {part}"
+    images = f"{count(len(labeled_images), 'image')} with {count(objects, 'object')}, part {part}"
     ensure_folder(out.absolute().parent)
     tried: list[Tried] = []
     one_round = sum(len(axis.values) for axis in axes)
@@ -96,11 +97,11 @@ def tune(
         "Figures on the images that were tuned on are optimistic.",
     ]
     write_text(out, tuned_yaml(after.config, own, keys, comments))
-    _tell(before, after, len(labeled_images))
+    _tell(before, after)
     say(f"Written: {out}; use it with: autosam segment IMAGE --model {model} --config {out} -o RESULTS")
 
 
-def _tell(before: "Tried", after: "Tried", images: int) -> None:
+def _tell(before: "Tried", after: "Tried") -> None:
     """Tell what to consider before the settings are used."""
     if after is before:
         say("Nothing was better than the settings that it started with.")
@@ -110,10 +111,7 @@ def _tell(before: "Tried", after: "Tried", images: int) -> None:
             "generator's: thresholds such as merge.min_score drop nearly every mask, which seldom holds on other "
             "images; lower it"
         )
-    note(
-        f"these figures are of the {images} images tuned on, and so optimistic; score other images before you "
-        "quote any"
-    )
+    note("these figures are of the images tuned on, and so optimistic; score other images before you quote any")
 
 
 def _figures(before: "Tried", after: "Tried") -> list[tuple[str, float, float]]:

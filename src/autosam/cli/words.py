@@ -31,13 +31,13 @@ def duration(seconds: float) -> str:
 
     Examples
     --------
-    >>> duration(3.21), duration(75), duration(5400)
-    ('3.2 s', '1.2 min', '1.5 h')
+    >>> duration(3.21), duration(46.7), duration(75), duration(5400)
+    ('3.2 s', '47 s', '1.2 min', '1.5 h')
     """
     for unit, size in (("h", 3600), ("min", 60)):
         if seconds >= size:
             return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.1f} s"
+    return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
 
 
 def file_size(size: int) -> str:
