@@ -15,7 +15,7 @@ from typer.main import get_command
 import autosam
 from autosam.cli import app
 from autosam.config.describe import describe_settings
-from autosam.config.old_names import REMOVED, SETTINGS, VALUES
+from autosam.config.old_names import RECORD_FIELDS, REMOVED, SETTINGS, VALUES
 from autosam.evaluation.diagnosis import summary
 from autosam.instances.measure import Measurement
 from autosam.metrics import evaluate_pair
@@ -124,6 +124,9 @@ def test_the_migration_page_lists_every_old_name() -> None:
     rows = set(re.findall(r"^\| `([^`]+)` \| `([^`]+)` \|$", page.split("## Command line")[0], flags=re.M))
     renamed = {(f"{key}={old}", f"{key}={new}") for (key, old), new in VALUES.items()}
     assert rows == set(SETTINGS.items()) | renamed
+    fields_of_records = page.split("## Files")[1].split("## Python")[0]
+    for old, new in RECORD_FIELDS.items():
+        assert f"| `{old}` | `{new}` |" in fields_of_records
     gone = page.split("These settings are gone")[1].split("## Command line")[0]
     assert set(re.findall(r"^\| `([^`]+)` \|", gone, flags=re.M)) == set(REMOVED)
 

@@ -18,7 +18,7 @@ ALLOWED = {
 FILES = sorted(
     {
         *PAGES,
-        *(ROOT / "src" / "autosam" / "config").rglob("*.py"),
+        *(ROOT / "src").rglob("*.py"),
         *(ROOT / "configs").glob("*.yaml"),
         *(ROOT / "scripts" / "cards").glob("*.md"),
         ROOT / "docs" / "hooks.py",

@@ -1,4 +1,4 @@
-"""The networks' answers to several channels of one scene, combined into one: mean or largest probability."""
+"""The networks' answers to the channels of an image, combined into one: mean or largest probability."""
 
 from collections.abc import Iterable, Sequence
 from typing import Literal

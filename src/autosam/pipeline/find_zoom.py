@@ -16,7 +16,7 @@ FEWEST = 5
 """Objects that tell a typical diameter; fewer tell nothing."""
 
 SURE = 0.85
-"""Score from which an object that no SAM has judged tells a scale; a generator's specks lie below it."""
+"""Score from which an object that no SAM has seen tells a scale; a generator's specks lie below it."""
 
 PASSES = 4
 """Most times that an image is seen: networks find mainly the larger of objects that are too small for them, so

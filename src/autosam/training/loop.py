@@ -98,7 +98,7 @@ def train(
     Raises
     ------
     InputError
-        If no training scene has an object.
+        If no training image has an object.
     ConfigError
         If the settings name no way to prompt from the generator, or nothing is trainable.
     AutosamError

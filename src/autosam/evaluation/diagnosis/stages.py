@@ -82,7 +82,7 @@ def find_stages(
     A true object is *found* if the one-to-one matching at IoU >= 1/2 pairs it with an instance. One that is not
     was lost in the *merge* if any mask reached IoU 1/2 with it; otherwise in *detection* if no prompt points at
     it, in the *prompt* if none that does is right (`assign_prompts`), and else in the *mask*. An instance without
-    a partner is judged by the same questions, asked of its own prompt. Without masks, what a prompt points at and
+    a partner answers the same questions, asked of its own prompt. Without masks, what a prompt points at and
     the result lacks was lost in the prompt.
 
     Parameters

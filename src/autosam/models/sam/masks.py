@@ -81,7 +81,7 @@ def decode_masks(
     sam : Sam
         In evaluation mode.
     image : ndarray of uint8, shape (H, W, 3), or sequence of such
-        Several are the channels of one scene, all of one shape, at least one: every prompt is decoded in each.
+        Several are the channels of one image, all of one shape, at least one: every prompt is decoded in each.
     prompts : sequence of Prompt
         In whole-image pixels.
     tile_size : int

@@ -31,8 +31,7 @@ SHRINKAGE = 0.5
 
 PERCENTILE = 95.0
 """Percentage of the training tiles, each measured without its half of its source, that sets the limit. An image is
-judged by its median tile, which lies nearer than its furthest ones. Chosen from what the bundled models give; the
-figures are in their cards."""
+measured by its median tile, which lies nearer than its furthest ones. For figures see docs/benchmarks.md."""
 
 
 @dataclass(frozen=True, eq=False)

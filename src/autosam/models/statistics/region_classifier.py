@@ -15,7 +15,7 @@ from torch import Tensor
 from autosam.errors import ModelError
 
 CHUNK = 4096
-"""Candidates that are judged at a time: 20 MB with 300 trees."""
+"""Candidates that are scored at a time: 20 MB with 300 trees."""
 
 THRESHOLDS = tuple(round(0.5 + 0.05 * n, 2) for n in range(10))
 

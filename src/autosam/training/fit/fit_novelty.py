@@ -159,7 +159,7 @@ def _add(
 def _draw_tiles(
     labeled_images: Sequence[LabeledImage], count: int, *, size: int, scale: float, rng: np.random.Generator
 ) -> Iterator[NDArray[np.float32]]:
-    """Give turned tiles, scene by scene and row by row; fewer than ``count`` where there are no more."""
+    """Give turned tiles, image by image and row by row; fewer than ``count`` where there are no more."""
     places: set[tuple[int, int, int, int, int, bool]] = set()
     for _ in range(DRAWS * count):
         if len(places) == count:

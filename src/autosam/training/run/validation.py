@@ -59,7 +59,7 @@ class Validation:
 
 
 def validate(networks: Networks, config: Config, labeled_images: Sequence[LabeledImage]) -> Validation:
-    """Segment labeled images as a user would and score them, pooled over the scenes.
+    """Segment labeled images as a user would and score them, pooled over them.
 
     Where the settings ask no generator (``prompts.method`` is grid or user, as for a model without one), SAM is
     prompted with the bounding boxes of the true objects.
@@ -86,14 +86,14 @@ def validate(networks: Networks, config: Config, labeled_images: Sequence[Labele
     Raises
     ------
     InputError
-        If there are no scenes.
+        If there are no images.
     """
     if not labeled_images:
         raise InputError("no validation images came, wanted at least one: leave validation out instead")
     chosen = _spaced(labeled_images, config.training.validation_images)
     drawn = _spaced(range(len(chosen)), config.training.previews)
     boxed = config.prompts.method in ("grid", "user")
-    # Scenes are normalized already; a second clipping would change them.
+    # Labeled images are normalized already; a second clipping would change them.
     images = config.images.model_copy(update={"low": 0.0, "high": 100.0})
     prompts = config.prompts.model_copy(update={"method": "user"}) if boxed else config.prompts
     segmenter = Segmenter(networks, config.model_copy(update={"images": images, "prompts": prompts}))

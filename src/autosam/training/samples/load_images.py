@@ -9,7 +9,7 @@ from autosam.errors import ConfigError
 
 
 def load_part(data: Path, config: Config, part: SplitPart) -> list[LabeledImage]:
-    """Read the training or the validation scenes.
+    """Read the training or the validation images.
 
     `data.fraction` and an user's prompts are for training: validation has all its images and no prompts.
 
