@@ -111,6 +111,14 @@ def test_a_log_file_holds_all_that_was_said(autosam: Run, tmp_path: Path) -> Non
     assert said[-1].startswith("autosam: there is no setting nothing")
 
 
+def test_ctrl_c_is_one_line(autosam: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(path: Path) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("autosam.models.files.sam_weights.file_sha256", interrupted)
+    assert autosam("models", "show", "mito") == (130, "", "autosam: interrupted\n")
+
+
 def test_old_names_of_settings_are_noted_once_and_work(tmp_path: Path) -> None:
     (tmp_path / "old.yaml").write_text("images: {find_scale: false}\n", encoding="utf-8")
     code = (

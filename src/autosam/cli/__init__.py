@@ -19,6 +19,9 @@ from autosam.cli.tune import tune
 from autosam.cli.usage import FOR_ALL, HELP_OPTIONS, Command, UsageError, global_options_first, one_line
 from autosam.errors import AutosamError
 
+INTERRUPTED = 130
+"""Exit status after Ctrl-C."""
+
 app = typer.Typer(
     name="autosam",
     help="Find every object in microscopy images without clicking: mitochondria, nuclei, or what a model of "
@@ -61,6 +64,8 @@ def main() -> None:
     show_warning, warnings.showwarning = warnings.showwarning, _shower()
     try:
         status = app(global_options_first(sys.argv[1:]), prog_name="autosam", standalone_mode=False) or 0
+        if status == INTERRUPTED:
+            console.tell_interrupted()
     except UsageError as error:
         if type(error).__name__ == "NoArgsIsHelpError":
             typer.echo(error.format_message())

@@ -24,6 +24,7 @@ class _Wanted:
     quiet = False
     verbose = False
     log: IO[str] | None = None
+    then = ""
 
 
 def set_up(*, quiet: bool = False, verbose: bool = False, log: Path | None = None) -> None:
@@ -38,7 +39,7 @@ def set_up(*, quiet: bool = False, verbose: bool = False, log: Path | None = Non
 
     if _Wanted.log is not None:
         _Wanted.log.close()
-    _Wanted.quiet, _Wanted.verbose, _Wanted.log = quiet, verbose, None
+    _Wanted.quiet, _Wanted.verbose, _Wanted.log, _Wanted.then = quiet, verbose, None, ""
     if log is not None:
         try:
             _Wanted.log = log.open("a", encoding="utf-8", buffering=1)
@@ -125,12 +126,17 @@ def shows_progress() -> bool:
 
 @contextmanager
 def interruptible(then: str | Callable[[], str]) -> Iterator[None]:
-    """Let Ctrl-C end a command with one line, which tells how to go on, and exit status 130."""
+    """Note how to go on after Ctrl-C, for `tell_interrupted`."""
     try:
         yield
     except KeyboardInterrupt:
-        news(f"autosam: interrupted; {then if isinstance(then, str) else then()}")
-        raise typer.Exit(130) from None
+        _Wanted.then = then if isinstance(then, str) else then()
+        raise
+
+
+def tell_interrupted() -> None:
+    """Tell in one line that Ctrl-C came, and how to go on."""
+    news(f"autosam: interrupted{'; ' if _Wanted.then else ''}{_Wanted.then}")
 
 
 def _write_log(part: "str | Table") -> None:
