@@ -41,8 +41,8 @@ def known_zoom(settings: ImagesConfig, *, pixel_size_nm: float | None, diameter:
     Returns
     -------
     float or None
-        1 where the two agree to within the smaller one of ``images.zoom_tolerance`` and ``zoom.TOLERANCE``: an
-        image whose zoom is found must not be seen better than one whose zoom is known. None where it is unknown.
+        1 where the two agree to within the smaller one of ``images.zoom_tolerance`` and ``zoom.TOLERANCE``, so
+        that a known zoom is at least as accurate as a found one. None where nothing is known.
 
     Raises
     ------
@@ -102,9 +102,9 @@ def find_zoom(
     Returns
     -------
     View
-        That of the last look. The first one, at 1, where the objects are within a factor of ``zoom_tolerance``, or
-        fewer than ``FEWEST`` are sure; afterwards the smaller one of it and ``NEAR`` counts. A look that finds
-        fewer than ``FEWEST`` is given up for the one before.
+        That of the last look: the first one, at 1, where the objects are within a factor of ``zoom_tolerance``, or
+        fewer than ``FEWEST`` are sure. After the first look, the tolerance is the smaller of ``zoom_tolerance``
+        and ``NEAR``. A look that finds fewer than ``FEWEST`` is given up for the one before.
     """
     seen, found = look(view)
     tolerance = zoom_tolerance
