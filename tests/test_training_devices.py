@@ -264,6 +264,19 @@ def test_a_full_disk_ends_both_processes_with_one_line(tmp_path: Path) -> None:
     assert time.monotonic() - began < 300
 
 
+def test_where_there_is_no_resource_module_the_log_says_zero() -> None:
+    # As on Windows.
+    program = (
+        "import sys, torch\n"
+        "sys.modules['resource'] = None\n"
+        "from autosam.training import loop\n"
+        "from autosam.training.run.devices import peak_memory\n"
+        "assert loop.train and peak_memory(torch.device('cpu')) == 0\n"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+
+
 @pytest.mark.slow
 def test_the_others_wait_for_the_only_validation(tmp_path: Path) -> None:
     """The first process alone keeps a model, and the others must not miss it meanwhile."""

@@ -11,7 +11,7 @@ import torch
 from blobs import disc_tiles, small_config, total_loss, write_base
 from torch import Tensor
 
-from autosam.config import Config, PromptsConfig
+from autosam.config import Config, PromptsConfig, TrainingConfig
 from autosam.models.files.checkpoint import load_model
 from autosam.models.networks import Networks, build_networks
 from autosam.models.sam.lora import merge_lora
@@ -381,7 +381,7 @@ def test_lora_leaves_keys_base_and_statistics_alone(base: Path) -> None:
     model, networks, _ = joint(
         f"model.sam.base={base}", "model.sam.encoder=lora", "model.sam.prompt_encoder=frozen"
     )
-    optimizer = make_optimizer(model, name="adamw", weight_decay=0.02, betas=(0.9, 0.98))
+    optimizer = make_optimizer(model, TrainingConfig())
     for group in optimizer.param_groups:
         group["lr"] = 1e-2
     for step in range(3):
@@ -465,10 +465,7 @@ def test_a_frozen_generator_prompts_and_does_not_learn() -> None:
     assert gradient(list(networks.sam.mask_decoder.parameters())) > 0
     for name, values in networks.generator.state_dict().items():
         assert torch.equal(values, statistics[name]), name
-    parts = {
-        group["part"]
-        for group in make_optimizer(model, name="adamw", weight_decay=0.0, betas=(0.9, 0.98)).param_groups
-    }
+    parts = {group["part"] for group in make_optimizer(model, TrainingConfig()).param_groups}
     assert parts == {"sam"}
 
 

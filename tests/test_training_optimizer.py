@@ -4,13 +4,12 @@ import pytest
 import torch
 from blobs import small_config, write_base
 
+from autosam.config import TrainingConfig
 from autosam.errors import ConfigError
 from autosam.models.networks import build_networks
 from autosam.models.parameters import PartParameters
 from autosam.training.joint import JointModel
 from autosam.training.optimizer import make_optimizer, part_table, trainable_parameters
-
-BETAS = (0.9, 0.98)
 
 
 def joint(*overrides: str) -> JointModel:
@@ -29,7 +28,7 @@ def model() -> JointModel:
 
 
 def test_what_decays_and_what_does_not(model: JointModel) -> None:
-    optimizer = make_optimizer(model, name="adamw", weight_decay=0.3, betas=BETAS)
+    optimizer = make_optimizer(model, TrainingConfig(optimizer="adamw", weight_decay=0.3))
     groups = {(group["part"], group["weight_decay"]): group["params"] for group in optimizer.param_groups}
     assert groups.keys() == {("sam", 0.3), ("sam", 0.0), ("generator", 0.3), ("generator", 0.0)}
     assert sum(len(params) for params in groups.values()) == len(list(model.parameters()))
@@ -42,12 +41,12 @@ def test_what_decays_and_what_does_not(model: JointModel) -> None:
 
 
 def test_the_optimizer_is_the_one_that_is_named(model: JointModel) -> None:
-    adamw = make_optimizer(model, name="adamw", weight_decay=0.1, betas=BETAS)
-    adam = make_optimizer(model, name="adam", weight_decay=0.0, betas=(0.8, 0.999))
+    adamw = make_optimizer(model, TrainingConfig(optimizer="adamw", weight_decay=0.1))
+    adam = make_optimizer(model, TrainingConfig(optimizer="adam", weight_decay=0.0, betas=(0.8, 0.999)))
     assert type(adamw) is torch.optim.AdamW
     assert type(adam) is torch.optim.Adam
     assert {group["weight_decay"] for group in adam.param_groups} == {0.0}
-    assert {group["betas"] for group in adamw.param_groups} == {BETAS}
+    assert {group["betas"] for group in adamw.param_groups} == {TrainingConfig().betas}
     assert {group["betas"] for group in adam.param_groups} == {(0.8, 0.999)}
     # Rates come with the step: until then nothing moves.
     assert {group["lr"] for group in [*adam.param_groups, *adamw.param_groups]} == {0.0}
@@ -55,7 +54,7 @@ def test_the_optimizer_is_the_one_that_is_named(model: JointModel) -> None:
 
 def test_what_is_frozen_is_not_stepped(base: str) -> None:
     model = joint(base, "model.sam.encoder=lora", "model.sam.prompt_encoder=frozen")
-    groups = make_optimizer(model, name="adamw", weight_decay=0.1, betas=BETAS).param_groups
+    groups = make_optimizer(model, TrainingConfig(optimizer="adamw", weight_decay=0.1)).param_groups
     stepped = {id(parameter) for group in groups for parameter in group["params"]}
     for name, parameter in model.named_parameters():
         adapter_or_decoder = "lora_" in name or name.startswith(("sam.mask_decoder.", "generator."))
@@ -73,7 +72,7 @@ def test_sams_encoder_keeps_sams_rate_inside_a_generator(base: str) -> None:
     )
     parts = {
         id(parameter): group["part"]
-        for group in make_optimizer(model, name="adamw", weight_decay=0.1, betas=BETAS).param_groups
+        for group in make_optimizer(model, TrainingConfig(optimizer="adamw", weight_decay=0.1)).param_groups
         for parameter in group["params"]
     }
     found = {name: parts.get(id(parameter)) for name, parameter in model.named_parameters()}
@@ -86,7 +85,7 @@ def test_nothing_trainable_is_refused() -> None:
     model = joint()
     model.requires_grad_(False)
     with pytest.raises(ConfigError, match="nothing is trainable") as error:
-        make_optimizer(model, name="adamw", weight_decay=0.0, betas=BETAS)
+        make_optimizer(model, TrainingConfig(optimizer="adamw", weight_decay=0.0))
     assert "\n" not in str(error.value)
 
 

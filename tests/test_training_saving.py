@@ -51,7 +51,14 @@ def test_the_average_is_what_is_used(make: Callable[..., Saved]) -> None:
 def test_a_model_file_has_the_averaged_weights_and_a_header(make: Callable[..., Saved], tmp_path: Path) -> None:
     config, networks, averaged = make("seed=4", "training.steps=12", "training.batch_size=3")
     path = tmp_path / "model.safetensors"
-    save_trained(path, averaged, networks, config, {"step": 7, "mean_ap": 0.25}, "CC0", diameter=9.5)
+    save_trained(
+        path,
+        averaged_networks(averaged, networks),
+        config,
+        {"step": 7, "mean_ap": 0.25},
+        license="CC0",
+        diameter=9.5,
+    )
     loaded, header = load_networks(path)
     assert header.training == {
         "step": 7,
@@ -82,7 +89,7 @@ def test_a_frozen_base_is_named_and_not_held(make: Callable[..., Saved], tmp_pat
         "prompts.method=user",
     )
     path = tmp_path / "model.safetensors"
-    save_trained(path, averaged, networks, config, {}, "", diameter=9.5)
+    save_trained(path, averaged_networks(averaged, networks), config, {}, license="", diameter=9.5)
     tensors, header = load_model(path)
     assert {name.partition(".")[0] for name in tensors} == {"decoder"}
     assert header.training["trained_parameters"] == sum(tensor.numel() for tensor in tensors.values())
@@ -95,7 +102,7 @@ def test_the_diameter_of_the_settings_counts_before_the_measured_one(
 ) -> None:
     config, networks, averaged = make("images.diameter=20")
     path = tmp_path / "model.safetensors"
-    save_trained(path, averaged, networks, config, {}, "", diameter=9.5)
+    save_trained(path, averaged_networks(averaged, networks), config, {}, license="", diameter=9.5)
     assert load_model(path)[1].settings["images"]["diameter"] == 20
 
 
@@ -110,4 +117,11 @@ def test_the_diameter_is_that_of_the_median_object() -> None:
 def test_a_folder_that_is_gone(make: Callable[..., Saved], tmp_path: Path) -> None:
     config, networks, averaged = make()
     with pytest.raises(OutputError):
-        save_trained(tmp_path / "gone" / "model.safetensors", averaged, networks, config, {}, "", diameter=9.5)
+        save_trained(
+            tmp_path / "gone" / "model.safetensors",
+            averaged_networks(averaged, networks),
+            config,
+            {},
+            license="",
+            diameter=9.5,
+        )

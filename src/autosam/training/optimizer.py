@@ -1,33 +1,17 @@
 """What is trained, and how its weights are stepped."""
 
-from typing import Literal
-
 from torch import nn
 from torch.optim import Adam, AdamW, Optimizer
 
+from autosam.config import TrainingConfig
 from autosam.errors import ConfigError
 from autosam.models.generator.sam_unet import SamGenerator
 from autosam.models.parameters import PartParameters, parameter_table
 from autosam.training.joint import JointModel
 
 
-def make_optimizer(
-    model: JointModel,
-    *,
-    name: Literal["adamw", "adam"],
-    weight_decay: float,
-    betas: tuple[float, float],
-) -> Optimizer:
+def make_optimizer(model: JointModel, settings: TrainingConfig) -> Optimizer:
     """Step what is trainable; biases, scales, tokens, position codes and patch embeddings do not decay.
-
-    Parameters
-    ----------
-    model : JointModel
-    name : {"adamw", "adam"}
-    weight_decay : float
-        Decoupled for AdamW, added to the gradient for Adam.
-    betas : tuple of float
-        Decay of the running means of the gradient and of its square.
 
     Returns
     -------
@@ -48,15 +32,14 @@ def make_optimizer(
             groups.setdefault((_part(parameter_name), decays), []).append(parameter)
     if not groups:
         raise ConfigError("nothing is trainable; set one of model.sam.encoder, mask_decoder or prompt_encoder")
-    kind: type[Adam] | type[AdamW] = AdamW if name == "adamw" else Adam
+    kind: type[Adam] | type[AdamW] = AdamW if settings.optimizer == "adamw" else Adam
     return kind(
         [
-            {"params": parameters, "part": part, "weight_decay": weight_decay if decays else 0.0}
+            {"params": parameters, "part": part, "weight_decay": settings.weight_decay if decays else 0.0}
             for (part, decays), parameters in groups.items()
         ],
-        # Set at every step, from the schedule.
         lr=0.0,
-        betas=betas,
+        betas=settings.betas,
     )
 
 

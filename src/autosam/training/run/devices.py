@@ -1,6 +1,5 @@
 """Where a run computes: one device or several, in which precision."""
 
-import resource
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -128,9 +127,13 @@ def clip_gradients(
 
 
 def peak_memory(device: torch.device) -> int:
-    """Bytes that the run has needed at most: of the GPU, or of this process where there is none."""
+    """Bytes that the run has needed at most, of the GPU or of this process; 0 where the system does not say."""
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     # Linux counts in kilobytes, macOS in bytes.
     return int(peak) * (1 if sys.platform == "darwin" else 1024)

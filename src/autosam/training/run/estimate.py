@@ -77,9 +77,7 @@ def estimate(config: Config, labeled_images: Sequence[LabeledImage], *, device: 
     settings = config.training
     networks = build_networks(config.model, seed=config.seed)
     model = JointModel(networks, prompts=config.prompts, training=settings)
-    optimizer = make_optimizer(
-        model, name=settings.optimizer, weight_decay=settings.weight_decay, betas=settings.betas
-    )
+    optimizer = make_optimizer(model, settings)
     # Tiles with objects: one without needs less.
     filled = config.model_copy(update={"training": settings.model_copy(update={"object_tiles": 1.0})})
     tiles = TileDataset(labeled_images, filled, size=tile_size(networks, config), length=2)

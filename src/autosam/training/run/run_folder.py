@@ -61,7 +61,7 @@ class RunFolder:
 
     def __init__(self, path: Path, config: Config, *, resume: bool, first: bool = True) -> None:
         self.path = path
-        self._first = first
+        self.first = first
         if not first:
             return
         if resume:
@@ -91,7 +91,7 @@ class RunFolder:
         OutputError
             If it cannot be written, as on a full disk.
         """
-        if not self._first:
+        if not self.first:
             return
         path = self.path / CHECKPOINT
         with atomic_path(path) as temporary:
@@ -144,7 +144,7 @@ class RunFolder:
 
     def append(self, name: str, row: Mapping[str, Any]) -> None:
         """Add a row to a CSV log, with a header if it is the first; a log keeps the columns that it began with."""
-        if not self._first:
+        if not self.first:
             return
         path = self.path / name
         try:
@@ -166,7 +166,7 @@ class RunFolder:
         A last row without its line end was torn by whatever killed the run, and goes too.
         """
         path = self.path / name
-        if not self._first or not path.exists():
+        if not self.first or not path.exists():
             return
         content = path.read_bytes()
         whole = content[: content.rfind(b"\n") + 1].decode("utf-8")

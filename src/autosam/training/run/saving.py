@@ -21,12 +21,11 @@ def averaged_networks(averaged: AveragedModel, networks: Networks) -> Networks:
 
 def save_trained(
     path: Path,
-    averaged: AveragedModel,
     networks: Networks,
     config: Config,
     summary: Mapping[str, Any],
-    license: str,
     *,
+    license: str,
     diameter: float,
 ) -> None:
     """Write the model file; ``diameter`` is that of the training objects, unless the settings name another.
@@ -36,7 +35,6 @@ def save_trained(
     OutputError
         If it cannot be written.
     """
-    trained = averaged_networks(averaged, networks)
     if config.images.diameter is None:
         config = config.model_copy(update={"images": config.images.model_copy(update={"diameter": diameter})})
     used = {"images", "model", "tiles", "prompts", "decode", "merge"}
@@ -60,4 +58,4 @@ def save_trained(
         },
         license=license,
     )
-    save_model(path, tensors=network_tensors(trained, config.model), metadata=header, half=True)
+    save_model(path, tensors=network_tensors(networks, config.model), metadata=header, half=True)
