@@ -96,7 +96,7 @@ def test_advice_where_memory_is_short() -> None:
 def test_the_memory_that_was_needed(monkeypatch: pytest.MonkeyPatch, platform: str, unit: int) -> None:
     assert peak_memory(CPU) > 50e6  # the program alone
     monkeypatch.setattr(devices.sys, "platform", platform)
-    monkeypatch.setattr(devices.resource, "getrusage", lambda who: SimpleNamespace(ru_maxrss=3000))
+    monkeypatch.setattr(resource, "getrusage", lambda who: SimpleNamespace(ru_maxrss=3000))
     assert peak_memory(CPU) == 3000 * unit
 
 
