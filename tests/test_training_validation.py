@@ -142,17 +142,20 @@ def test_zoomed_scenes_come_back_on_their_own_grid() -> None:
         assert result.previews[0][1].shape[0] == 90
 
 
-def test_scenes_are_not_normalized_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_are_not_normalized_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
-    segment = Segmenter.segment
+    view = Segmenter.view
 
-    def watched(self: Segmenter, image: NDArray[np.uint8], **given: Any) -> Any:
-        seen.append(self.config.images)
-        return segment(self, image, **given)
+    def watched(self: Segmenter, image: NDArray[np.uint8], *given: Any, **named: Any) -> Any:
+        seen.append(view(self, image, *given, **named))
+        return seen[-1]
 
-    monkeypatch.setattr(Segmenter, "segment", watched)
-    validate(BOTH, settings(images={"low": 5, "high": 90}), [TWO])
-    assert (seen[0].low, seen[0].high) == (0, 100)
+    monkeypatch.setattr(Segmenter, "view", watched)
+    # Half of the range: a second normalization would stretch it.
+    dim = replace(TWO, image=TWO.image // 2)
+    validate(BOTH, settings(images={"low": 5, "high": 90}), [dim])
+    assert seen
+    assert np.array_equal(seen[0].picture, dim.image)
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,6 @@ class JointModel(nn.Module):
         SAM at the tile's size: a tile is one input of SAM.
     prompts : PromptsConfig
         How prompts are predicted.
-    training : TrainingConfig
     """
 
     sam: Sam | None
@@ -108,10 +107,6 @@ class JointModel(nn.Module):
             Everything random in this step follows from it and from the tile's number in the step.
         first : int
             That number of the batch's first tile.
-
-        Returns
-        -------
-        BatchLoss
         """
         label_maps = labels.cpu().numpy()
         zero = images.new_zeros((), dtype=torch.float32)

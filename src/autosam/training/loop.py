@@ -54,7 +54,6 @@ def train(
 
     Parameters
     ----------
-    config : Config
     train_images, val_images : sequence of LabeledImage
         Without validation images the last weights are kept, otherwise those with the best mean AP.
     out : Path

@@ -26,14 +26,10 @@ class TrainingState:
 
     Attributes
     ----------
-    model : JointModel
     wrapped : callable
         The model as Fabric set it up, for the forward pass.
-    optimizer : Optimizer
     averaged : AveragedModel
         The exponential average of the weights, which is what the run keeps.
-    folder : Path
-    license : str
     step : int
         Steps that are done.
     saved : int

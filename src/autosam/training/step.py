@@ -25,7 +25,6 @@ def take_step(state: TrainingState, batches: Iterator[TileBatch]) -> dict[str, f
     ----------
     state : TrainingState
         Its weights, average and ``step`` are moved on.
-    batches : iterator of TileBatch
 
     Returns
     -------

@@ -10,15 +10,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from autosam.config import Config, load_config
+from autosam.config import Config
 from autosam.data.folders import LabeledImage
 from autosam.errors import InputError
 from autosam.images import Window, read_window, zoom_image
 from autosam.images.zoom import zoomed_shape
-from autosam.models.files.checkpoint import STATISTICS, ModelHeader, join_parts, load_model, save_model
+from autosam.models.files.checkpoint import STATISTICS, ModelHeader
 from autosam.models.generator.maps import predict_maps
 from autosam.models.networks import Networks, load_networks
 from autosam.models.statistics.novelty import NoveltyStatistics, describe_tiles, fit_statistics
+from autosam.training.fit.model_part import fitting_config, write_part
 from autosam.training.samples.batches import tile_size
 
 TILES = 1000
@@ -145,14 +146,9 @@ def _add(
     path: Path, networks: Networks, header: ModelHeader, labeled_images: Sequence[LabeledImage], seed: int
 ) -> NoveltyStatistics | None:
     """Measure and write; None, and nothing written, where there are no statistics."""
-    config = load_config(defaults=dict(header.settings), overrides=[f"seed={seed}"])
-    statistics = measure_statistics(networks, config, labeled_images)
-    if statistics is None:
-        return None
-    tensors, header = load_model(path)
-    kept = {name: tensor for name, tensor in tensors.items() if not name.startswith(f"{STATISTICS}.")}
-    added = join_parts({STATISTICS: statistics.state_dict()})
-    save_model(path, tensors=kept | added, metadata=header, half=True)
+    statistics = measure_statistics(networks, fitting_config(header, seed=seed), labeled_images)
+    if statistics is not None:
+        write_part(path, STATISTICS, statistics.state_dict())
     return statistics
 
 

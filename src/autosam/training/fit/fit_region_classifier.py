@@ -3,21 +3,25 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import GradientBoostingRegressor
 
-from autosam.config import Config, load_config
+from autosam.config import Config
 from autosam.data.folders import LabeledImage, evenly_spaced
 from autosam.errors import InputError
 from autosam.images import resize_labels
-from autosam.models.files.checkpoint import REGION_CLASSIFIER, join_parts, load_model, save_model
+from autosam.models.files.checkpoint import REGION_CLASSIFIER
 from autosam.models.networks import Networks, load_networks
 from autosam.models.statistics.region_classifier import RegionClassifier, target_score
 from autosam.pipeline.propose import candidate_regions
 from autosam.pipeline.segmenter import Segmenter
 from autosam.regions import MergeTree
+from autosam.training.fit.model_part import fitting_config, write_part
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import GradientBoostingRegressor
 
 LEAST_CANDIDATES = 200
 """Fewer candidates teach nothing about objects."""
@@ -84,6 +88,9 @@ def fit_region_classifier(
             report(done, len(chosen))
     if sum(map(len, described)) < LEAST_CANDIDATES:
         return None
+    # Only here: segmenting needs no scikit-learn, and importing it takes long.
+    from sklearn.ensemble import GradientBoostingRegressor
+
     forest = GradientBoostingRegressor(
         n_estimators=TREES,
         max_depth=DEPTH,
@@ -134,7 +141,7 @@ def best_ious(tree: MergeTree, truth: NDArray[np.integer]) -> NDArray[np.float64
     return best
 
 
-def from_forest(forest: GradientBoostingRegressor, *, diameter: float) -> RegionClassifier:
+def from_forest(forest: "GradientBoostingRegressor", *, diameter: float) -> RegionClassifier:
     """Write a fitted forest of scikit-learn as a region classifier, which needs no scikit-learn."""
     trees = [estimator.tree_ for estimator in forest.estimators_[:, 0]]
     shape = len(trees), max(tree.node_count for tree in trees)
@@ -172,10 +179,6 @@ def add_region_classifier(
         See `fit_region_classifier`.
     seed : int
         Draws the shares.
-
-    Returns
-    -------
-    RegionClassifier
 
     Raises
     ------
@@ -216,18 +219,10 @@ def _add(
 ) -> RegionClassifier | None:
     """Train and write; None, and nothing written, where there is no region classifier."""
     networks, header = load_networks(path)
-    config = load_config(defaults=dict(header.settings), overrides=[f"seed={seed}"])
+    config = fitting_config(header, seed=seed)
     region_classifier = fit_region_classifier(networks, config, labeled_images, images=images, report=report)
-    if region_classifier is None:
-        return None
-    tensors, header = load_model(path)
-    kept = {name: tensor for name, tensor in tensors.items() if not name.startswith(f"{REGION_CLASSIFIER}.")}
-    save_model(
-        path,
-        tensors=kept | join_parts({REGION_CLASSIFIER: region_classifier.state_dict()}),
-        metadata=header,
-        half=True,
-    )
+    if region_classifier is not None:
+        write_part(path, REGION_CLASSIFIER, region_classifier.state_dict())
     return region_classifier
 
 

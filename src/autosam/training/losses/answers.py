@@ -36,7 +36,6 @@ def learn(
 
     Parameters
     ----------
-    sam : Sam
     embedding : Embedding
         The tile.
     prompts : sequence of Prompt
@@ -48,8 +47,6 @@ def learn(
         What ``Prompt.region`` refers to.
     foreground : Tensor, shape (S, S), or None
         The generator's foreground logits, which mask prompts are made of.
-    settings : TrainingConfig
-    rng : numpy.random.Generator
 
     Returns
     -------

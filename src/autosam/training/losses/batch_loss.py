@@ -60,8 +60,6 @@ def step_loss(loss: BatchLoss, settings: TrainingConfig, fabric: Fabric) -> tupl
     ----------
     loss : BatchLoss
         This device's.
-    settings : TrainingConfig
-    fabric : Fabric
 
     Returns
     -------

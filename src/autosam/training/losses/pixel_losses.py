@@ -88,7 +88,6 @@ def mask_bce_dice(logits: Tensor, target: Tensor, *, weight: float = 20.0) -> Te
     Parameters
     ----------
     logits, target : Tensor, shape (..., H, W)
-    weight : float
 
     Returns
     -------

@@ -22,7 +22,6 @@ class TilePrompts:
 
     Attributes
     ----------
-    prompts : list of Prompt
     targets : ndarray of int64, shape (n,)
         Id of each prompt's object in the labels; 0 where there is none.
     regions : ndarray of int32, shape (H, W)
@@ -49,7 +48,6 @@ def match_regions(
     matching : {"hungarian", "overlap"}
         One to one for the largest total IoU (Hungarian method), or each region to the object with which it has the
         highest IoU, so that two regions may have the same object. The lowest id wins a tie.
-    min_iou : float
 
     Returns
     -------

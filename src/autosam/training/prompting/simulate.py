@@ -37,7 +37,6 @@ def sample_points(
         Number of points, 0 or more.
     how : {"uniform", "core"}
         Every pixel alike, or in proportion to its distance from the outline.
-    rng : numpy.random.Generator
 
     Returns
     -------
@@ -98,7 +97,6 @@ def jitter_box(
         Standard deviation as a fraction of the box's height (rows) or width (columns).
     limit : float
         Largest shift in pixels.
-    rng : numpy.random.Generator
 
     Returns
     -------
@@ -132,7 +130,6 @@ def low_resolution_mask(
         At least one pixel.
     stride : int
         Side in pixels of a low-resolution pixel; blocks are counted from the image's first pixel.
-    rng : numpy.random.Generator
     spread : float
         0 to 1, 1 excluded; 0 leaves the outline where it is.
 
@@ -176,7 +173,6 @@ def correction_clicks(
     Parameters
     ----------
     predicted, truth : ndarray of bool, shape (n, h, w)
-    rng : numpy.random.Generator
 
     Returns
     -------

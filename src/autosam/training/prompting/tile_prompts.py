@@ -34,7 +34,6 @@ def ground_truth_prompts(
         Objects with fewer visible pixels than ``min_size`` are not prompted. Jitter is added to ``box_margin``.
     training : TrainingConfig
         At most ``prompts_per_tile`` prompts, as ``simulate`` says; without masks where ``mask_prompt`` is 0.
-    rng : numpy.random.Generator
 
     Returns
     -------
@@ -98,11 +97,9 @@ def predicted_prompts(
     ----------
     labels : ndarray of int32, shape (H, W)
     maps : mapping of str to ndarray of float32, shape (H, W)
-    prompts : PromptsConfig
     training : TrainingConfig
         Thresholds are drawn within ``vary_thresholds``. ``matching`` assigns prompts to objects; without
         ``unmatched``, prompts without an object are left out before ``prompts_per_tile`` are chosen.
-    rng : numpy.random.Generator
 
     Returns
     -------

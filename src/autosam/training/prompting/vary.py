@@ -16,12 +16,10 @@ def drop_parts(prompts: Sequence[Prompt], settings: TrainingConfig, rng: np.rand
 
     Parameters
     ----------
-    prompts : sequence of Prompt
     settings : TrainingConfig
         Prompts keep their masks in a share of ``mask_prompt`` of the tiles, only the box in
         ``simulate.box_only``, only the points in ``simulate.point_only``. A prompt without a box keeps its points
         all the same, one without positive points its box, one with neither its mask.
-    rng : numpy.random.Generator
 
     Returns
     -------

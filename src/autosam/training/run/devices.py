@@ -108,12 +108,10 @@ def clip_gradients(
 
     Parameters
     ----------
-    fabric : Fabric
     optimizer : Optimizer
         As Fabric set it up.
     parts : sequence of Module
         None stands for one that the model does not have.
-    limit : float
 
     Returns
     -------
@@ -169,7 +167,6 @@ def diverged(what: str, step: int, fabric: Fabric, *, kept: Path | None) -> Auto
     ----------
     what : str
         Which one, and what it is.
-    step : int
     fabric : Fabric
         Its precision may be the cause.
     kept : Path or None

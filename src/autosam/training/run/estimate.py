@@ -28,7 +28,6 @@ class Estimate:
 
     Attributes
     ----------
-    parts : list of PartParameters
     weights : int
         Parameters and buffers.
     average : int
@@ -58,15 +57,10 @@ def estimate(config: Config, labeled_images: Sequence[LabeledImage], *, device: 
 
     Parameters
     ----------
-    config : Config
     labeled_images : sequence of LabeledImage
         Training labeled images; two tiles of them are used.
     device : torch.device
         Where the run is to take place: it decides on the precision. The tiles themselves are run on the CPU.
-
-    Returns
-    -------
-    Estimate
 
     Raises
     ------

@@ -23,7 +23,7 @@ SECONDS = "seconds_per_image"
 """The one score that is no property of the weights."""
 
 BOX_PROMPTED = "box_"
-"""What the scores' names begin with where SAM was given the truth's boxes: they say nothing of finding objects."""
+"""Prefix of scores for which SAM was given boxes of the ground truth: they say nothing of finding objects."""
 
 _COLUMNS = {
     "ap50": "ap50",
@@ -39,14 +39,14 @@ _COLUMNS = {
 
 @dataclass(frozen=True, eq=False)
 class Validation:
-    """What came of one validation.
+    """Scores and pictures of one validation.
 
     Attributes
     ----------
     scores : dict of str to float
         By name, in an order that depends on the settings alone; see `validate`.
     previews : list of (str, ndarray of uint8, shape (h, w, 3))
-        Names of labeled images and their results beside the truth.
+        Names of labeled images and their results beside the ground truth.
     """
 
     scores: dict[str, float]
@@ -54,12 +54,12 @@ class Validation:
 
     @property
     def score(self) -> float:
-        """The one by which models are selected: mean AP, with the truth's boxes where nothing else prompts."""
+        """The score by which models are selected: mean AP, of ground-truth boxes where nothing else prompts."""
         return self.scores["mean_ap"] if "mean_ap" in self.scores else self.scores[f"{BOX_PROMPTED}mean_ap"]
 
 
 def validate(networks: Networks, config: Config, labeled_images: Sequence[LabeledImage]) -> Validation:
-    """Segment labeled images as a user would and score them, pooled over them.
+    """Segment labeled images as a user would and score them, pooled over the images.
 
     Where the settings ask no generator (``prompts.method`` is grid or user, as for a model without one), SAM is
     prompted with the bounding boxes of the true objects.
@@ -68,7 +68,6 @@ def validate(networks: Networks, config: Config, labeled_images: Sequence[Labele
     ----------
     networks : Networks
         In evaluation mode.
-    config : Config
     labeled_images : sequence of LabeledImage
         At least one. At most ``training.validation_images`` of them are used, evenly spaced, and
         ``training.previews`` of these are drawn, evenly spaced too.
@@ -78,10 +77,9 @@ def validate(networks: Networks, config: Config, labeled_images: Sequence[Labele
     Validation
         Scores of the pipeline: ``ap50``, ``ap75``, ``mean_ap`` and ``f1``, that of the objects at IoU .5, all 0
         without any object on either side; ``dice`` and ``iou`` of the foreground, NaN without any; ``a_rand``, the
-        adapted Rand error as SNEMI3D has it, NaN without true objects. With the truth's boxes each of these names
-        begins with ``box_``. ``generator_ap50``, ``generator_ap75`` and ``generator_mean_ap`` are those of the
-        generator's regions, where they are not the result anyway. ``seconds_per_image`` is the time that
-        segmenting took.
+        adapted Rand error as SNEMI3D has it, NaN without true objects. With ground-truth boxes each name
+        begins with ``box_``. ``generator_ap50``, ``generator_ap75`` and ``generator_mean_ap`` are those of the regions of
+        the generator, where they are not the result anyway. ``seconds_per_image`` is the time that segmenting took.
 
     Raises
     ------
@@ -93,10 +91,8 @@ def validate(networks: Networks, config: Config, labeled_images: Sequence[Labele
     chosen = _spaced(labeled_images, config.training.validation_images)
     drawn = _spaced(range(len(chosen)), config.training.previews)
     boxed = config.prompts.method in ("grid", "user")
-    # Labeled images are normalized already; a second clipping would change them.
-    images = config.images.model_copy(update={"low": 0.0, "high": 100.0})
     prompts = config.prompts.model_copy(update={"method": "user"}) if boxed else config.prompts
-    segmenter = Segmenter(networks, config.model_copy(update={"images": images, "prompts": prompts}))
+    segmenter = Segmenter(networks, config.model_copy(update={"prompts": prompts}))
     results: list[Scores] = []
     regions: list[AveragePrecision] = []
     previews: list[tuple[str, NDArray[np.uint8]]] = []
@@ -104,7 +100,7 @@ def validate(networks: Networks, config: Config, labeled_images: Sequence[Labele
     for index, labeled_image in enumerate(chosen):
         asked = _true_boxes(labeled_image) if boxed else None
         began = time.perf_counter()
-        result = segmenter.segment(labeled_image.image, prompts=asked)
+        result = segmenter.segment(labeled_image.image, prompts=asked, normalized=True)
         seconds += time.perf_counter() - began
         results.append(evaluate_pair(result.labels, labeled_image.labels))
         if config.decode.sam and not boxed:
@@ -116,11 +112,7 @@ def validate(networks: Networks, config: Config, labeled_images: Sequence[Labele
                     preview(result.picture, result.labels, labeled_image.labels, maps=result.maps),
                 )
             )
-    pooled = pool(results)
-    # Models are selected by it, so it has to be a number.
-    row = replace(pooled, ap=replace(pooled.ap, empty_value=0.0)).row()
-    prefix = BOX_PROMPTED if boxed else ""
-    scores = {f"{prefix}{name}": row[column] for name, column in _COLUMNS.items()}
+    scores = _named(pool(results), prefix=BOX_PROMPTED if boxed else "")
     if regions:
         generator = AveragePrecision.pooled(regions)
         scores |= {
@@ -130,6 +122,12 @@ def validate(networks: Networks, config: Config, labeled_images: Sequence[Labele
         }
     scores[SECONDS] = seconds / len(chosen)
     return Validation({name: round(value, 4) for name, value in scores.items()}, previews)
+
+
+def _named(pooled: Scores, *, prefix: str) -> dict[str, float]:
+    """Pick the scores of the log. Models are selected by AP, so it has to be a number, also without objects."""
+    row = replace(pooled, ap=replace(pooled.ap, empty_value=0.0)).row()
+    return {f"{prefix}{name}": row[column] for name, column in _COLUMNS.items()}
 
 
 def _true_boxes(labeled_image: LabeledImage) -> list[Prompt]:

@@ -33,7 +33,6 @@ def elastic_field(size: int, largest: float, rng: np.random.Generator) -> NDArra
         Side of the tile in pixels.
     largest : float
         Pixels; the largest shift of the field is drawn between 0 and this.
-    rng : numpy Generator
 
     Returns
     -------
@@ -168,7 +167,6 @@ def move_prompts(prompts: Sequence[Prompt], move: Callable[[Points], Points], *,
 
     Parameters
     ----------
-    prompts : sequence of Prompt
     move : callable
         Gives for points of shape (n, 2), which may be none, the places that they go to.
     size : int

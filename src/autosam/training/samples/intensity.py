@@ -18,7 +18,6 @@ def change_intensity(
         0 to 1.
     augment : AugmentConfig
         A range of 0 leaves what it is for as it is.
-    rng : numpy.random.Generator
 
     Returns
     -------

@@ -11,14 +11,13 @@ from autosam.errors import ConfigError
 def load_part(data: Path, config: Config, part: SplitPart) -> list[LabeledImage]:
     """Read the training or the validation images.
 
-    `data.fraction` and an user's prompts are for training: validation has all its images and no prompts.
+    `data.fraction` and user prompts are for training: validation has all its images and no prompts.
 
     Parameters
     ----------
     data : Path
         A store, or the folder that the sources and the split file are relative to. A source whose `images` and
         `labels` both name one store is read from there, divided as it is.
-    config : Config
     part : {"train", "val"}
 
     Returns
