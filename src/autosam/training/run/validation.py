@@ -78,8 +78,9 @@ def validate(networks: Networks, config: Config, labeled_images: Sequence[Labele
         Scores of the pipeline: ``ap50``, ``ap75``, ``mean_ap`` and ``f1``, that of the objects at IoU .5, all 0
         without any object on either side; ``dice`` and ``iou`` of the foreground, NaN without any; ``a_rand``, the
         adapted Rand error as SNEMI3D has it, NaN without true objects. With ground-truth boxes each name
-        begins with ``box_``. ``generator_ap50``, ``generator_ap75`` and ``generator_mean_ap`` are those of the regions of
-        the generator, where they are not the result anyway. ``seconds_per_image`` is the time that segmenting took.
+        begins with ``box_``. ``generator_ap50``, ``generator_ap75`` and ``generator_mean_ap`` are those of the
+        generator's regions, where they are not the result anyway. ``seconds_per_image`` is the time that
+        segmenting took.
 
     Raises
     ------
