@@ -233,7 +233,9 @@ def test_a_table_may_miss_images_beside_automatic_prompts(autosam, tmp_path):
     save(tmp_path / "in" / "a.tif")
     save(tmp_path / "in" / "b.tif", SPOTS[::-1])
     write(tmp_path / "mine.csv", "image,object,row,col,label", "a.tif,1,20,30,1")
-    assert "speak of a.tif" in refused(autosam, "in", "-o", "out", "--prompts", "mine.csv")
+    assert "no row for image 'b.tif', only for a.tif" in refused(
+        autosam, "in", "-o", "out", "--prompts", "mine.csv"
+    )
     status, out, _ = segment(autosam, "in", "-o", "out", "--prompts", "mine.csv", "--with-automatic")
     assert status == 0
     assert "6 objects found" in out
