@@ -55,11 +55,14 @@ def prepare(method: str, segmenter: Any, *, side: int = 32) -> Callable[[NDArray
     return lambda image: int(ready.segment(image).labels.max())
 
 
-def image_for(method: str, image: NDArray[Any]) -> NDArray[Any]:
-    """Give the file's own pixels to autosam, and 8-bit RGB to the package, which takes nothing else."""
+def image_for(method: str, image: NDArray[Any], segmenter: Any) -> NDArray[Any]:
+    """Give the file's own pixels to autosam, and normalized 8-bit RGB to the package, which takes nothing else."""
     from autosam.images import normalize, to_uint8
 
-    return to_uint8(normalize(image)) if method == "SamAutomaticMaskGenerator" else image
+    if method != "SamAutomaticMaskGenerator":
+        return image
+    settings = segmenter.config.images
+    return to_uint8(normalize(image, low=settings.low, high=settings.high, non_finite=settings.non_finite))
 
 
 def load(options: argparse.Namespace) -> tuple[Any, NDArray[Any]]:
@@ -87,7 +90,7 @@ def measure_seconds(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
     segmenter, image = load(options)
     figures: dict[str, dict[str, Any]] = {}
     for method in METHODS:
-        run, pixels = prepare(method, segmenter), image_for(method, image)
+        run, pixels = prepare(method, segmenter), image_for(method, image, segmenter)
         automatic = method == "SamAutomaticMaskGenerator"
         prepare(method, segmenter, side=4)(pixels)
         seconds, objects = [], 0
@@ -106,7 +109,7 @@ def measure_memory(options: argparse.Namespace, method: str) -> dict[str, float]
     import torch
 
     segmenter, image = load(options)
-    run, pixels = prepare(method, segmenter), image_for(method, image)
+    run, pixels = prepare(method, segmenter), image_for(method, image, segmenter)
     prepare(method, segmenter, side=2)(pixels[:64, :64])
     on_gpu = torch.cuda.is_available() and options.device != "cpu"
     if on_gpu:

@@ -37,7 +37,7 @@ from stardist.utils import edt_prob
 from torch import Tensor, nn
 
 from autosam import load_config
-from autosam.data.folders import LabeledImage, Part
+from autosam.data.folders import LabeledImage, SplitPart
 from autosam.metrics import average_precision
 from autosam.training.samples.load_images import load_part
 
@@ -180,7 +180,7 @@ def divide(
     return labels
 
 
-def chosen(kind: str, data: Path, stores: Path, part: Part) -> list[list[LabeledImage]]:
+def chosen(kind: str, data: Path, stores: Path, part: SplitPart) -> list[list[LabeledImage]]:
     """Give the labeled images, source by source."""
     with (data / "dsb2018" / "index.csv").open() as table:
         modality = {row["id"]: row["modality"] for row in csv.DictReader(table)}
