@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from diagnosis_runs import fake_models, write_run, write_scenes
+from diagnosis_runs import fake_models, write_images, write_run
 from safetensors.torch import save_file
 
 from autosam.config import Config, load_config, make_config
@@ -241,7 +241,7 @@ def test_an_old_record_is_none_of_other_settings(tmp_path: Path) -> None:
 
 def test_an_old_run_can_be_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_models(monkeypatch)
-    images, _ = write_scenes(tmp_path)
+    images, _ = write_images(tmp_path)
     write_run(images, tmp_path / "out", "images.zoom=2", "prompts.min_region_score=0.4")
     before = open_run(tmp_path / "out").segmenter.config
     path = tmp_path / "out" / "autosam_run.json"
