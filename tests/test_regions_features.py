@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from scipy.spatial import ConvexHull
 from with_defaults import grow_tree
 
-from autosam.regions import FEATURES, MergeTree, describe_candidates, grow
+from autosam.regions import FEATURES, MergeTree, describe_candidate_regions, grow
 
 Maps = dict[str, NDArray[np.float64]]
 
@@ -25,7 +25,7 @@ def described(
 ) -> tuple[MergeTree, dict[str, NDArray[np.float32]]]:
     grown = grow_tree(maps)
     shown = gray(np.zeros(maps["foreground"].shape)) if picture is None else picture
-    features = describe_candidates(grown, maps, shown, **({"diameter": 10.0} | how))
+    features = describe_candidate_regions(grown, maps, shown, **({"diameter": 10.0} | how))
     assert features.shape == (len(grown), len(FEATURES))
     assert np.isfinite(features).all()
     assert not features[0].any()

@@ -21,13 +21,11 @@ from autosam.config.sections import (
     MergeConfig,
     PromptsConfig,
     SourceConfig,
-    TilesConfig,
 )
-from autosam.config.training_section import AugmentConfig, SimulateConfig, TrainingConfig
+from autosam.config.training_section import SimulateConfig, TrainingConfig
 
 __all__ = [
     "SAM_ENCODER",
-    "AugmentConfig",
     "Config",
     "DataConfig",
     "DecodeConfig",
@@ -39,7 +37,6 @@ __all__ = [
     "SamConfig",
     "SimulateConfig",
     "SourceConfig",
-    "TilesConfig",
     "TrainingConfig",
     "config_folder",
     "different_settings",

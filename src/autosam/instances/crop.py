@@ -31,6 +31,12 @@ class MaskCrop:
     score: float
     prompt: int
 
+    @property
+    def window(self) -> tuple[slice, slice]:
+        """Rows and columns of the crop in the whole image."""
+        height, width = self.mask.shape
+        return slice(self.row, self.row + height), slice(self.col, self.col + width)
+
 
 def resize_crop(
     crop: MaskCrop,

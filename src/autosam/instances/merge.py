@@ -72,22 +72,22 @@ def merge_masks(
         If a mask reaches outside the image.
     """
     for crop in crops:
-        end = (crop.row + crop.mask.shape[0], crop.col + crop.mask.shape[1])
-        if min(crop.row, crop.col) < 0 or end[0] > shape[0] or end[1] > shape[1]:
+        rows, cols = crop.window
+        if min(crop.row, crop.col) < 0 or rows.stop > shape[0] or cols.stop > shape[1]:
             raise InputError(
-                f"the mask of prompt {crop.prompt} covers rows {crop.row}:{end[0]} and columns "
-                f"{crop.col}:{end[1]}, wanted inside {shape[0]} × {shape[1]}: clip masks to the image"
+                f"the mask of prompt {crop.prompt} covers rows {rows.start}:{rows.stop} and columns "
+                f"{cols.start}:{cols.stop}, wanted inside {shape[0]} × {shape[1]}: clip masks to the image"
             )
     labels = np.zeros(shape, dtype=np.int32)
     best_first = [
         crops[i] for i in suppress_masks(crops, iou_threshold=iou_threshold, ios_threshold=ios_threshold)
     ]
     for number, crop in enumerate(best_first, start=1):
-        window = _window(labels, crop)
+        window = labels[crop.window]
         window[crop.mask & (window == 0)] = number
 
     for number, crop in enumerate(best_first, start=1):
-        window = _window(labels, crop)
+        window = labels[crop.window]
         own = window == number
         window[own] = 0
         # Better masks may have cut it to pieces.
@@ -166,12 +166,6 @@ def fill_from_regions(
         scores.append(UNCONFIRMED * float(worth))
         labels[part][mask] = len(scores)
     return _number(labels, [*merged.prompt_of, *[-1] * (len(scores) - len(merged.scores))], scores)
-
-
-def _window(labels: NDArray[np.int32], crop: MaskCrop) -> NDArray[np.int32]:
-    """Look at the labels where a mask's crop lies."""
-    height, width = crop.mask.shape
-    return labels[crop.row : crop.row + height, crop.col : crop.col + width]
 
 
 def _number(labels: NDArray[np.int32], prompt_of: Sequence[int], scores: Sequence[float]) -> Merged:

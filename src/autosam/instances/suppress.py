@@ -81,13 +81,13 @@ def suppress_masks(
             standing[whole] = not _is_merge(int(whole), parts, crops, area, overlaps, merge_coverage)
 
     kept: list[int] = []
-    for candidate in rank:
-        if standing[candidate]:
-            kept.append(int(candidate))
-            for other, shared in overlaps[candidate].items():
-                union = area[candidate] + area[other] - shared
-                smaller = min(area[candidate], area[other])
-                if position[other] > position[candidate] and (
+    for best in rank:
+        if standing[best]:
+            kept.append(int(best))
+            for other, shared in overlaps[best].items():
+                union = area[best] + area[other] - shared
+                smaller = min(area[best], area[other])
+                if position[other] > position[best] and (
                     shared > iou_threshold * union or shared > ios_threshold * smaller
                 ):
                     standing[other] = False
@@ -140,10 +140,10 @@ def _overlaps(crops: Sequence[MaskCrop]) -> Iterator[tuple[int, int, int]]:
 
 def _common(a: MaskCrop, b: MaskCrop) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
     """Slice the part that two overlapping boxes share out of either crop."""
-    row, col = max(a.row, b.row), max(a.col, b.col)
-    last_row = min(a.row + a.mask.shape[0], b.row + b.mask.shape[0])
-    last_col = min(a.col + a.mask.shape[1], b.col + b.mask.shape[1])
+    (rows, cols), (others, across) = a.window, b.window
+    top, left = max(a.row, b.row), max(a.col, b.col)
+    bottom, right = min(rows.stop, others.stop), min(cols.stop, across.stop)
     return (
-        (slice(row - a.row, last_row - a.row), slice(col - a.col, last_col - a.col)),
-        (slice(row - b.row, last_row - b.row), slice(col - b.col, last_col - b.col)),
+        (slice(top - a.row, bottom - a.row), slice(left - a.col, right - a.col)),
+        (slice(top - b.row, bottom - b.row), slice(left - b.col, right - b.col)),
     )

@@ -13,7 +13,7 @@ from autosam.prompts import Prompt, deduplicate_prompts, grid_prompts, make_prom
 from autosam.regions import (
     MergeTree,
     affinity_maps,
-    describe_candidates,
+    describe_candidate_regions,
     find_regions,
     grow_tree,
     number_regions,
@@ -48,7 +48,7 @@ class CandidateRegions(NamedTuple):
     ----------
     tree : MergeTree
     features : ndarray of float32, shape (N, F)
-        See `describe_candidates`.
+        See `describe_candidate_regions`.
     """
 
     tree: MergeTree
@@ -148,7 +148,7 @@ def candidate_regions(
     tree = grow_tree(maps, threshold=settings.foreground)
     typical = float(np.median(areas)) if areas.size else None
     return CandidateRegions(
-        tree, describe_candidates(tree, maps, picture, diameter=diameter, typical_area=typical)
+        tree, describe_candidate_regions(tree, maps, picture, diameter=diameter, typical_area=typical)
     )
 
 

@@ -1,7 +1,7 @@
 """Probability maps → regions: one for each object, and what is known of each. Pure numpy."""
 
 from autosam.regions.affinities import affinity_maps
-from autosam.regions.features import FEATURES, describe_candidates
+from autosam.regions.features import FEATURES, describe_candidate_regions
 from autosam.regions.find import find_regions, number_regions
 from autosam.regions.grow import grow_tree
 from autosam.regions.tree import MergeTree
@@ -10,7 +10,7 @@ __all__ = [
     "FEATURES",
     "MergeTree",
     "affinity_maps",
-    "describe_candidates",
+    "describe_candidate_regions",
     "find_regions",
     "grow_tree",
     "number_regions",

@@ -69,7 +69,7 @@ EDGE = 2.0
 _Features = dict[str, NDArray[np.float64]]
 
 
-def describe_candidates(
+def describe_candidate_regions(
     tree: MergeTree,
     maps: Mapping[str, NDArray[np.floating]],
     picture: NDArray[np.uint8],

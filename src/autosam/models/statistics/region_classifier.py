@@ -77,7 +77,7 @@ class RegionClassifier:
         Parameters
         ----------
         described : ndarray of float32, shape (N, F)
-            As `prompts.describe_candidates` gives them.
+            As `regions.describe_candidate_regions` gives them.
 
         Returns
         -------
