@@ -162,22 +162,18 @@ def _describe(fault: Any) -> str:
 
 
 def _near(location: tuple[Any, ...]) -> str:
+    """Suggest the known name nearest to an unknown one, in its own section."""
     section: Any = Config
     for part in location[:-1]:
-        field = section.model_fields.get(part) if _is_section(section) else None
+        field = getattr(section, "model_fields", {}).get(part)
         if field is None:
             return ""
         # A section that may be null has two types.
-        section = next((kind for kind in get_args(field.annotation) if _is_section(kind)), field.annotation)
-    if not _is_section(section):
-        return ""
-    near = get_close_matches(str(location[-1]), list(section.model_fields), n=1)
+        kinds = (kind for kind in get_args(field.annotation) if hasattr(kind, "model_fields"))
+        section = next(kinds, field.annotation)
+    near = get_close_matches(str(location[-1]), list(getattr(section, "model_fields", ())), n=1)
     above = "".join(f"{part}." for part in location[:-1])
     return f" (did you mean {above}{near[0]}?)" if near else ""
-
-
-def _is_section(value: Any) -> bool:
-    return isinstance(value, type) and issubclass(value, BaseModel)
 
 
 def _parse_override(text: str) -> Mapping[str, Any]:
@@ -192,8 +188,7 @@ def _parse_override(text: str) -> Mapping[str, Any]:
         raise ConfigError(f"--set {text!r}: the value is no YAML: {' '.join(str(error).split())}") from error
     for part in reversed(key.strip().split(".")):
         parsed = {part: parsed}
-    mapping: Mapping[str, Any] = parsed
-    return mapping
+    return parsed  # type: ignore[no-any-return]
 
 
 def different_settings(before: Any, now: Any, path: str = "") -> list[str]:
