@@ -188,7 +188,7 @@ def _parse_override(text: str) -> Mapping[str, Any]:
         raise ConfigError(f"--set {text!r}: the value is no YAML: {' '.join(str(error).split())}") from error
     for part in reversed(key.strip().split(".")):
         parsed = {part: parsed}
-    return parsed  # type: ignore[no-any-return]
+    return dict(parsed)
 
 
 def different_settings(before: Any, now: Any, path: str = "") -> list[str]:
