@@ -12,7 +12,8 @@ from autosam.config import Config, ModelConfig, SamConfig, load_config, make_con
 from autosam.data import LabeledImage
 from autosam.images import write_labels, write_png
 from autosam.models.files.checkpoint import ModelHeader, save_model
-from autosam.models.networks import build_networks, network_tensors
+from autosam.models.files.model_file import network_tensors
+from autosam.models.networks import build_networks
 from autosam.training.losses.batch_loss import BatchLoss
 
 SMALL = (

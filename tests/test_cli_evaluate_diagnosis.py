@@ -15,7 +15,8 @@ from autosam.cli.segment import segment
 from autosam.errors import AutosamError
 from autosam.images import read_image, write_labels, write_png
 from autosam.models.files.checkpoint import ModelHeader, save_model
-from autosam.models.networks import build_networks, network_tensors
+from autosam.models.files.model_file import network_tensors
+from autosam.models.networks import build_networks
 from autosam.pipeline.segmenter import Segmenter
 
 app = typer.Typer()

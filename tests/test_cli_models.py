@@ -11,7 +11,8 @@ from autosam.errors import ModelError
 from autosam.models.files import zoo
 from autosam.models.files.checkpoint import ModelHeader, join_parts, save_model
 from autosam.models.files.sam_weights import file_sha256
-from autosam.models.sam.lora import add_lora, lora_state_dict
+from autosam.models.parameters import adapter_state_dict
+from autosam.models.sam.lora import add_lora
 from autosam.models.sam.variants import build_sam
 
 
@@ -97,7 +98,7 @@ def test_show_a_model_on_a_base(sam, tmp_path):
     path = tmp_path / "mine.safetensors"
     save_model(
         path,
-        tensors=join_parts({"adapter": lora_state_dict(sam.image_encoder)}),
+        tensors=join_parts({"adapter": adapter_state_dict(sam.image_encoder)}),
         metadata=ModelHeader(settings={}, base_name="vit_b", base_sha256="ec2df6"),
     )
     output = run("show", str(path))

@@ -10,7 +10,7 @@ from blobs import SMALL, write_discs
 from autosam.cli import main
 from autosam.cli.train import train
 from autosam.config import load_config
-from autosam.models.networks import load_networks
+from autosam.models.files.model_file import load_networks
 from autosam.training.run.run_folder import CHECKPOINT, MODEL, TRAIN_LOG, VALIDATION_LOG
 
 STEPS = ("training.steps=4", "training.validate_every=2", "training.checkpoint_every=2")

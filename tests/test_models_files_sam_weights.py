@@ -189,11 +189,11 @@ def test_weights_that_do_not_fit_are_listed_and_nothing_is_changed():
     for wrong, message in (
         (
             fewer,
-            rf"SAM tiny: {count} \(mask_decoder\.iou_prediction_head\.layers.*, \.\.\.\) missing\. ",
+            rf"SAM tiny: of .* tensors, {count} \(mask_decoder\.iou_prediction_head\.layers.*, \.\.\.\) missing: ",
         ),
-        (whole | {"decoder.x": torch.zeros(1)}, r"SAM tiny: 1 \(decoder\.x\) too many\. "),
-        (fewer | {"decoder.x": torch.zeros(1)}, r"missing; 1 \(decoder\.x\) too many\. "),
-        ({"x": torch.zeros(1)}, r"missing; 1 \(x\) too many"),
+        (whole | {"decoder.x": torch.zeros(1)}, r"SAM tiny: of .* tensors, 1 \(decoder\.x\) unknown: "),
+        (fewer | {"decoder.x": torch.zeros(1)}, r"missing; 1 \(decoder\.x\) unknown: "),
+        ({"x": torch.zeros(1)}, r"missing; 1 \(x\) unknown"),
     ):
         with pytest.raises(ModelError, match=message) as caught:
             load_sam_weights(sam, wrong, variant="tiny", source="w.pth")

@@ -10,7 +10,8 @@ from blobs import small_config
 
 from autosam.errors import ModelError
 from autosam.models.files.checkpoint import ModelHeader, save_model
-from autosam.models.networks import Networks, build_networks, load_networks, network_tensors
+from autosam.models.files.model_file import load_networks, network_tensors
+from autosam.models.networks import Networks, build_networks
 from autosam.models.statistics.region_classifier import RegionClassifier, target_score
 from autosam.regions import FEATURES
 
@@ -41,7 +42,7 @@ def test_no_candidates() -> None:
     assert by_hand().score(np.zeros((0, 2), dtype=np.float32)).shape == (0,)
 
 
-def test_quality_counts_the_first_threshold_half_and_all_ten_half() -> None:
+def test_the_target_score_counts_the_first_threshold_half_and_all_ten_half() -> None:
     ious = np.array([0.0, 0.499, 0.5, 0.55, 0.74, 0.75, 0.95, 1.0])
     assert target_score(ious) == pytest.approx([0, 0, 0.55, 0.6, 0.75, 0.8, 1, 1])
     # Of whole numbers of pixels, as exactly as they can be divided.
@@ -72,7 +73,7 @@ def test_it_comes_back_from_its_tensors() -> None:
         ("feature", torch.full((2, 5), 2, dtype=torch.int16), "damaged|features"),
     ],
 )
-def test_a_damaged_judge_is_refused(name: str, tensor: torch.Tensor | None, message: str) -> None:
+def test_a_damaged_classifier_is_refused(name: str, tensor: torch.Tensor | None, message: str) -> None:
     tensors = by_hand().state_dict()
     if tensor is None:
         del tensors[name]

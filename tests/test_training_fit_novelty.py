@@ -16,8 +16,9 @@ from autosam.data import LabeledImage
 from autosam.errors import InputError
 from autosam.images import to_uint8
 from autosam.models.files.checkpoint import ModelHeader, load_model, save_model
+from autosam.models.files.model_file import load_networks, network_tensors
 from autosam.models.generator.unet import Generator
-from autosam.models.networks import Networks, build_networks, load_networks, network_tensors
+from autosam.models.networks import Networks, build_networks
 from autosam.models.sam.variants import parameter_device
 from autosam.models.statistics.novelty import TILES_OF_A_KIND, NoveltyStatistics
 from autosam.pipeline.segmenter import Segmenter

@@ -19,7 +19,8 @@ from autosam.data import LabeledImage
 from autosam.errors import ConfigError, InputError
 from autosam.metrics import average_precision
 from autosam.models.files.checkpoint import ModelHeader, load_model, save_model
-from autosam.models.networks import Networks, build_networks, load_networks, network_tensors
+from autosam.models.files.model_file import load_networks, network_tensors
+from autosam.models.networks import Networks, build_networks
 from autosam.pipeline.segmenter import Segmenter
 from autosam.pipeline.view import View
 from autosam.regions import FEATURES

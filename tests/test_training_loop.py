@@ -19,7 +19,8 @@ from autosam.config import Config, load_config, make_config
 from autosam.data import LabeledImage
 from autosam.errors import AutosamError, ConfigError, InputError, OutputError
 from autosam.models.files.checkpoint import load_model
-from autosam.models.networks import Networks, build_networks, load_networks
+from autosam.models.files.model_file import load_networks
+from autosam.models.networks import Networks, build_networks
 from autosam.pipeline.segmenter import WITHOUT_SAM
 from autosam.prompts import Prompt
 from autosam.training import loop

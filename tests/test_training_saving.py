@@ -13,7 +13,8 @@ from autosam.config import Config
 from autosam.data import LabeledImage
 from autosam.errors import OutputError
 from autosam.models.files.checkpoint import load_model
-from autosam.models.networks import Networks, build_networks, load_networks
+from autosam.models.files.model_file import load_networks
+from autosam.models.networks import Networks, build_networks
 from autosam.training.joint import JointModel
 from autosam.training.run.saving import averaged_networks, save_trained
 from autosam.training.samples.tiles import median_diameter

@@ -1,8 +1,8 @@
-"""How many parameters a model has, part by part, and how many of them are trained."""
+"""The parameters of a model by part, with those of adapters apart."""
 
 from dataclasses import dataclass
 
-from torch import nn
+from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -12,7 +12,7 @@ class PartParameters:
     Parameters
     ----------
     part : str
-        Name of the part; adapters have a row of their own, `<part> (LoRA)` or `<part> (adapter)`.
+        Adapters have a row of their own, `<part> (LoRA)` or `<part> (adapter)`.
     total : int
         Number of parameters, buffers not included.
     trainable : int
@@ -27,16 +27,8 @@ class PartParameters:
 def parameter_table(model: nn.Module) -> list[PartParameters]:
     """Count parameters by the model's direct children, in their order.
 
-    Parameters
-    ----------
-    model : torch.nn.Module
-        Any model. Parameters of its own have the row `(own)`.
-
-    Returns
-    -------
-    list of PartParameters
-        One row per part with parameters; a shared parameter counts once, where it comes first. Empty for a
-        model without any.
+    Parameters of the model's own have the row `(own)`. A shared parameter counts once, where it comes first. The
+    table of a model without parameters is empty.
 
     Examples
     --------
@@ -55,17 +47,7 @@ def parameter_table(model: nn.Module) -> list[PartParameters]:
 
 
 def part_of(name: str) -> str:
-    """Give the part that a parameter's name belongs to.
-
-    Parameters
-    ----------
-    name : str
-        A dotted name, as in a state dict.
-
-    Returns
-    -------
-    str
-        What stands before the first dot, with ` (LoRA)` or ` (adapter)` behind it for a parameter of one.
+    """Give the part that a parameter's dotted name belongs to: what stands before the first dot.
 
     Examples
     --------
@@ -77,7 +59,26 @@ def part_of(name: str) -> str:
     part, dot, rest = name.partition(".")
     if not dot:
         return "(own)"
-    if rest.endswith((".lora_A", ".lora_B")):
-        return f"{part} (LoRA)"
-    # The end of the names that autosam.models.sam.adapter gives its layers.
-    return f"{part} (adapter)" if any(layer.endswith("_adapter") for layer in rest.split(".")) else part
+    kind = _adapter_kind(rest)
+    return f"{part} ({kind})" if kind else part
+
+
+def adapter_state_dict(image_encoder: nn.Module) -> dict[str, Tensor]:
+    """Give the weights that adapters added to an encoder, without those of the encoder.
+
+    Returns
+    -------
+    dict of str to Tensor
+        Detached, sharing the encoder's memory; empty without adapters. LoRA has, for each adapted block,
+        `blocks.<i>.attn.qkv.lora_A`, shape (2 * rank, C), and `.lora_B`, (2 * C, rank). Bottlenecks have
+        `blocks.<i>.<place>` for the places attention_adapter and mlp_adapter, with down.weight, shape (hidden, C),
+        down.bias, (hidden,), up.weight, (C, hidden), and up.bias, (C,).
+    """
+    return {name: weight.detach() for name, weight in image_encoder.named_parameters() if _adapter_kind(name)}
+
+
+def _adapter_kind(name: str) -> str:
+    """Tell an adapter by the names that loralib and `autosam.models.sam.adapter` give; empty for other weights."""
+    if name.endswith((".lora_A", ".lora_B")):
+        return "LoRA"
+    return "adapter" if any(layer.endswith("_adapter") for layer in name.split(".")) else ""

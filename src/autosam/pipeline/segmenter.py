@@ -10,8 +10,9 @@ from autosam.errors import ConfigError, InputError
 from autosam.images import to_uint8
 from autosam.instances import MaskCrop
 from autosam.models.combine import CombineAnswers
+from autosam.models.files.model_file import load_networks
 from autosam.models.files.zoo import resolve_model
-from autosam.models.networks import Networks, load_networks
+from autosam.models.networks import Networks
 from autosam.models.precision import choose_device
 from autosam.models.sam.masks import ChooseMask, decode_masks
 from autosam.models.sam.variants import image_size

@@ -6,7 +6,7 @@ import re
 import struct
 import warnings
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from autosam.errors import ModelError
+from autosam.models.files.strict import copy_tensors, list_some
 from autosam.models.sam.variants import Variant
 
 WRAPPERS = ("model", "model_state", "model_state_dict", "state_dict")
@@ -144,47 +145,41 @@ def load_sam_weights(sam: Sam, state_dict: Mapping[str, Tensor], *, variant: Var
     found = detect_variant(state_dict)
     if found is not None and found != variant:
         raise ModelError(f"{source} holds {found}, the model is {variant}: set model.sam.variant={found}")
-    own: dict[str, Tensor] = sam.state_dict()
-    missing, unexpected = own.keys() - state_dict.keys(), state_dict.keys() - own.keys()
-    if missing or unexpected:
-        faults = {"missing": missing, "too many": unexpected}
-        listed = "; ".join(f"{_some(names)} {fault}" for fault, names in faults.items() if names)
-        raise ModelError(
-            f"{source} does not hold the weights of SAM {variant}: {listed}. "
-            "Give a state dict with the names of the segment-anything package"
-        )
-    state_dict = {**state_dict, **_resampled_positions(sam, state_dict)}
-    misfits = [name for name in own if own[name].shape != state_dict[name].shape]
-    if misfits:
-        name = misfits[0]
-        raise ModelError(
-            f"{source}: {_some(misfits)} of another shape ({name} is {tuple(state_dict[name].shape)}, "
-            f"wanted {tuple(own[name].shape)}): these are weights of another architecture"
-        )
-    sam.load_state_dict(state_dict, strict=True)
+    copy_tensors(
+        sam.state_dict(),
+        {**state_dict, **_resampled_positions(sam, state_dict)},
+        what=f"{source} does not hold the weights of SAM {variant}",
+        advice="give weights of this architecture, with the names of the segment-anything package",
+    )
 
 
 def _resampled_positions(sam: Sam, state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Give the position codes whose length follows from the image size, where theirs is another one.
+    """Resample the position codes whose length follows from the image size, where theirs is another one.
 
-    Those are the absolute codes and, of blocks with global attention, the relative ones; a window's stay.
+    Those are the absolute codes and the relative codes of blocks with global attention; those of windows stay.
     """
-    encoder = sam.image_encoder
+    own = sam.state_dict()
+    axes = {"image_encoder.pos_embed": 3}
+    for number, block in enumerate(sam.image_encoder.blocks):
+        if block.window_size == 0:
+            axes |= {f"image_encoder.blocks.{number}.attn.rel_pos_{axis}": 1 for axis in "hw"}
     resampled = {}
-    name = "image_encoder.pos_embed"
-    own, theirs = encoder.pos_embed, state_dict[name]
-    if theirs.ndim == 4 and theirs.shape != own.shape and theirs.shape[3] == own.shape[3]:
-        planes = theirs.float().permute(0, 3, 1, 2)
-        planes = F.interpolate(planes, own.shape[1:3], mode="bicubic", antialias=True)
-        resampled[name] = planes.permute(0, 2, 3, 1)
-    for number, block in enumerate(encoder.blocks):
-        for axis in ("rel_pos_h", "rel_pos_w") if block.window_size == 0 else ():
-            name = f"image_encoder.blocks.{number}.attn.{axis}"
-            own, theirs = getattr(block.attn, axis), state_dict[name]
-            if theirs.ndim == 2 and theirs.shape != own.shape and theirs.shape[1] == own.shape[1]:
-                # As segment_anything's own get_rel_pos does it.
-                rows = F.interpolate(theirs.float().T[None], own.shape[0], mode="linear")
-                resampled[name] = rows[0].T
+    for name, width in axes.items():
+        wanted, given = own[name].shape, state_dict.get(name)
+        if (
+            given is None
+            or given.ndim != len(wanted)
+            or given.shape == wanted
+            or given.shape[width] != wanted[width]
+        ):
+            continue
+        if width == 3:
+            planes = given.float().permute(0, 3, 1, 2)
+            planes = F.interpolate(planes, wanted[1:3], mode="bicubic", antialias=True)
+            resampled[name] = planes.permute(0, 2, 3, 1)
+        else:
+            # As segment_anything's own get_rel_pos does it.
+            resampled[name] = F.interpolate(given.float().T[None], wanted[0], mode="linear")[0].T
     return resampled
 
 
@@ -235,7 +230,7 @@ def _unwrapped(path: Path, content: Any) -> dict[str, Tensor]:
                 break
     if not _is_state_dict(content):
         kind = type(content).__name__
-        held = f" with {_some(map(str, content))}" if isinstance(content, Mapping) and content else ""
+        held = f" with {list_some(map(str, content))}" if isinstance(content, Mapping) and content else ""
         raise ModelError(
             f"weight file {path} holds no state dict but a {kind}{held}: wanted tensors by name, "
             f"at the top or under one of {', '.join(WRAPPERS)}"
@@ -253,9 +248,3 @@ def _is_state_dict(value: object) -> bool:
         and len(value) > 0
         and all(isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in value.items())
     )
-
-
-def _some(names: Iterable[str]) -> str:
-    ordered = sorted(names)
-    shown = ", ".join(ordered[:3]) + (", ..." if len(ordered) > 3 else "")
-    return f"{len(ordered)} ({shown})"

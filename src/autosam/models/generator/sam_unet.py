@@ -1,6 +1,6 @@
 """The prompt generator on SAM's own image encoder: a U-shaped decoder in the place of prompts and mask decoder."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -8,7 +8,6 @@ from segment_anything.modeling import ImageEncoderViT
 from torch import Tensor, nn
 
 from autosam.errors import ModelError
-from autosam.models.files.strict import copy_tensors
 from autosam.models.generator.unet import CHANNELS
 from autosam.models.sam.encoder import encode_tokens
 from autosam.models.sam.variants import PATCH
@@ -18,7 +17,6 @@ _PIXEL_MEAN = (123.675, 116.28, 103.53)
 _PIXEL_STD = (58.395, 57.12, 57.375)
 
 _STAGES = 4
-_ENCODER = "image_encoder."
 
 
 class SamGenerator(nn.Module):
@@ -132,38 +130,6 @@ class SamGenerator(nn.Module):
         )
         logits: Tensor = self.decoder(features, skipped[::-1], pixels)
         return logits
-
-    def decoder_state_dict(self) -> dict[str, Tensor]:
-        """Give everything but the image encoder.
-
-        Returns
-        -------
-        dict of str to torch.Tensor
-            The entries of ``state_dict()`` that do not begin with ``image_encoder.``, sharing the module's memory.
-        """
-        return {name: tensor for name, tensor in self.state_dict().items() if not name.startswith(_ENCODER)}
-
-    def load_decoder_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
-        """Copy a saved decoder into this one; the encoder is left alone, and nothing is changed on an error.
-
-        Parameters
-        ----------
-        tensors : mapping of str to torch.Tensor
-            As `decoder_state_dict` gives it.
-
-        Raises
-        ------
-        ModelError
-            If a tensor is missing, unknown or of another shape.
-        """
-        copy_tensors(
-            self.decoder_state_dict(),
-            tensors,
-            what="the decoder's weights",
-            wants="the generator",
-            names="they are of another kind of generator, or damaged",
-            shapes="build it with the channels, decoder_channels and SAM variant that they were trained with",
-        )
 
 
 class _Decoder(nn.Module):

@@ -6,45 +6,32 @@ out again on `train()`; weights saved in one mode and loaded in the other then a
 switched off: the adapter is folded in once, by `merge_lora`, when no more training follows.
 """
 
-from collections.abc import Mapping
-
 import torch
 from loralib import MergedLinear
-from torch import Tensor, nn
+from torch import nn
 
 from autosam.errors import ModelError
-from autosam.models.files.strict import copy_tensors
 
 _QUERY_KEY_VALUE = [True, False, True]
 
 
-def add_lora(
-    image_encoder: nn.Module, *, rank: int, alpha: float, blocks: int | None = None, dropout: float = 0.0
-) -> int:
+def add_lora(image_encoder: nn.Module, *, rank: int, alpha: float, blocks: int | None = None) -> None:
     """Put a trainable low-rank adapter on the query and value projections of an image encoder, in place.
 
-    Each adapted layer keeps its weights and bias, now frozen, and adds `alpha / rank * B A x` to the query
-    and value rows. B starts at zero, so the output is unchanged until the first training step; A is drawn
-    from torch's global generator. The rest of the encoder is left as it is: freezing it is the caller's
-    decision.
+    Each adapted layer keeps its weights and bias, now frozen, and adds `alpha / rank * B A x` to the query and
+    value rows. B starts at zero, so the output is unchanged until the first training step. A is drawn from torch's
+    global generator. The caller freezes the rest.
 
     Parameters
     ----------
     image_encoder : torch.nn.Module
         A `segment_anything.modeling.ImageEncoderViT`: `blocks[i].attn.qkv` is a `torch.nn.Linear`.
     rank : int
-        Rank of the update, at least 1.
+        At least 1.
     alpha : float
-        Scale of the update: it is multiplied by `alpha / rank`.
+        Above 0.
     blocks : int, optional
-        Adapt only the last so many blocks; None adapts all.
-    dropout : float
-        Probability of dropping an input of the adapter while training, in [0, 1).
-
-    Returns
-    -------
-    int
-        Number of trainable parameters added.
+        How many of the last blocks are adapted; None adapts all.
 
     Raises
     ------
@@ -61,50 +48,28 @@ def add_lora(
         raise ModelError(f"LoRA rank is {rank}, wanted at least 1: use a rank such as 4, or no adapter at all")
     if not alpha > 0:
         raise ModelError(f"LoRA alpha is {alpha}, wanted a number above 0: alpha equal to the rank gives scale 1")
-    if not 0 <= dropout < 1:
-        raise ModelError(f"LoRA dropout is {dropout}, wanted a probability in [0, 1)")
     if not 1 <= count <= len(attention):
         raise ModelError(
             f"LoRA on the last {count} blocks, wanted 1 to {len(attention)}: the encoder has {len(attention)}"
         )
     if lora_layers(image_encoder):
         raise ModelError("the encoder already has a LoRA adapter: merge it with merge_lora before adding another")
-    added = 0
     for layer in attention[-count:]:
-        adapted = _adapted(_linear(layer), rank=rank, alpha=alpha, dropout=dropout)
-        layer.qkv = adapted
-        added += adapted.lora_A.numel() + adapted.lora_B.numel()
-    return added
+        layer.qkv = _adapted(layer.qkv, rank=rank, alpha=alpha)
 
 
-def merge_lora(image_encoder: nn.Module) -> int:
+def merge_lora(image_encoder: nn.Module) -> None:
     """Fold the adapter into the weights and put plain `torch.nn.Linear` layers back, in place.
 
     The weights stay frozen. The sum is made in the weights' own type, with autocast off; the key rows are not
-    touched.
-
-    Parameters
-    ----------
-    image_encoder : torch.nn.Module
-        An encoder that `add_lora` has been applied to.
-
-    Returns
-    -------
-    int
-        Number of layers merged; 0 for an encoder without an adapter.
+    touched. An encoder without an adapter stays as it is.
     """
-    merged = 0
     for layer in _attention_layers(image_encoder):
         if not isinstance(layer.qkv, MergedLinear):
             continue
         adapted = layer.qkv
-        linear = nn.Linear(
-            adapted.in_features,
-            adapted.out_features,
-            bias=adapted.bias is not None,
-            device=adapted.weight.device,
-            dtype=adapted.weight.dtype,
-        )
+        # On no device: its weights are replaced, and none are drawn from torch's global generator.
+        linear = nn.Linear(adapted.in_features, adapted.out_features, bias=adapted.bias is not None, device="meta")
         with torch.no_grad(), torch.autocast(adapted.weight.device.type, enabled=False):
             rows = adapted.lora_ind
             weight = adapted.weight.detach().clone()
@@ -113,70 +78,10 @@ def merge_lora(image_encoder: nn.Module) -> int:
         if adapted.bias is not None:
             linear.bias = adapted.bias
         layer.qkv = linear.train(adapted.training)
-        merged += 1
-    return merged
-
-
-def lora_state_dict(image_encoder: nn.Module) -> dict[str, Tensor]:
-    """Give the adapter alone: no base weight is in it.
-
-    Parameters
-    ----------
-    image_encoder : torch.nn.Module
-        An encoder that `add_lora` has been applied to.
-
-    Returns
-    -------
-    dict of str to torch.Tensor
-        `blocks.<i>.attn.qkv.lora_A`, shape (2 * rank, C), and `blocks.<i>.attn.qkv.lora_B`, shape
-        (2 * C, rank), of each adapted block, detached, sharing the encoder's memory; empty without an
-        adapter.
-    """
-    return {
-        f"{name}.{part}": getattr(layer, part).detach()
-        for name, layer in lora_layers(image_encoder).items()
-        for part in ("lora_A", "lora_B")
-    }
-
-
-def load_lora_state_dict(image_encoder: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Copy a saved adapter into an encoder with an adapter of the same shape; nothing is changed on an error.
-
-    Parameters
-    ----------
-    image_encoder : torch.nn.Module
-        An encoder that `add_lora` has been applied to, with the rank and blocks of the saved adapter.
-    tensors : mapping of str to torch.Tensor
-        As `lora_state_dict` gives it.
-
-    Raises
-    ------
-    ModelError
-        If a tensor is missing, unknown or of another shape.
-    """
-    copy_tensors(
-        lora_state_dict(image_encoder),
-        tensors,
-        what="LoRA adapter",
-        wants="the encoder",
-        names="build it with the number of LoRA blocks that the adapter was trained with",
-        shapes="build it with the LoRA rank and the variant that the adapter was trained with",
-    )
 
 
 def lora_layers(image_encoder: nn.Module) -> dict[str, MergedLinear]:
-    """Give the adapted layers by name, in the order of the blocks; empty without an adapter.
-
-    Parameters
-    ----------
-    image_encoder : torch.nn.Module
-        A `segment_anything.modeling.ImageEncoderViT`.
-
-    Returns
-    -------
-    dict of str to loralib.MergedLinear
-        `blocks.<i>.attn.qkv` and its layer.
-    """
+    """Give the adapted layers by name, in the order of the blocks; empty without an adapter."""
     return {name: layer for name, layer in image_encoder.named_modules() if isinstance(layer, MergedLinear)}
 
 
@@ -187,19 +92,14 @@ def _attention_layers(image_encoder: nn.Module) -> list[nn.Module]:
     return [block.get_submodule("attn") for block in blocks]
 
 
-def _linear(attention: nn.Module) -> nn.Linear:
-    if not isinstance(attention.qkv, nn.Linear):
-        raise TypeError(f"wanted a linear qkv layer, got {type(attention.qkv).__name__}")
-    return attention.qkv
-
-
-def _adapted(linear: nn.Linear, *, rank: int, alpha: float, dropout: float) -> MergedLinear:
+def _adapted(linear: nn.Module | torch.Tensor, *, rank: int, alpha: float) -> MergedLinear:
+    if not isinstance(linear, nn.Linear):
+        raise TypeError(f"wanted a linear qkv layer, got {type(linear).__name__}")
     layer = MergedLinear(
         linear.in_features,
         linear.out_features,
         r=rank,
         lora_alpha=alpha,
-        lora_dropout=dropout,
         enable_lora=_QUERY_KEY_VALUE,
         merge_weights=False,
         bias=linear.bias is not None,

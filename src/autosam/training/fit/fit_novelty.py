@@ -16,8 +16,9 @@ from autosam.errors import InputError
 from autosam.images import Window, read_window, zoom_image
 from autosam.images.zoom import zoomed_shape
 from autosam.models.files.checkpoint import STATISTICS, ModelHeader
+from autosam.models.files.model_file import load_networks
 from autosam.models.generator.maps import predict_maps
-from autosam.models.networks import Networks, load_networks
+from autosam.models.networks import Networks
 from autosam.models.statistics.novelty import NoveltyStatistics, describe_tiles, fit_statistics
 from autosam.training.fit.model_part import fitting_config, write_part
 from autosam.training.samples.batches import tile_size

@@ -13,7 +13,8 @@ from autosam.data.folders import LabeledImage, evenly_spaced
 from autosam.errors import InputError
 from autosam.images import resize_labels
 from autosam.models.files.checkpoint import REGION_CLASSIFIER
-from autosam.models.networks import Networks, load_networks
+from autosam.models.files.model_file import load_networks
+from autosam.models.networks import Networks
 from autosam.models.statistics.region_classifier import RegionClassifier, target_score
 from autosam.pipeline.propose import candidate_regions
 from autosam.pipeline.segmenter import Segmenter

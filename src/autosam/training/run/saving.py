@@ -8,7 +8,8 @@ from torch.optim.swa_utils import AveragedModel
 
 from autosam.config import Config
 from autosam.models.files.checkpoint import ModelHeader, save_model
-from autosam.models.networks import Networks, network_tensors
+from autosam.models.files.model_file import network_tensors
+from autosam.models.networks import Networks
 from autosam.training.run.validation import SECONDS
 
 
