@@ -83,12 +83,18 @@ def synthetic_segmenter(device: str) -> Any:
             return 0 * logits + torch.cat([foreground, torch.full_like(foreground, -8)], dim=1)
 
     def answer(
-        sam: nn.Module, embedding: Embedding, prompts: Sequence[Prompt], *, multimask: bool, batch_size: int
-    ) -> Iterator[Decoded]:
-        for batch in decode(sam, embedding, prompts, multimask=multimask, batch_size=batch_size):
+        sam: nn.Module,
+        embeddings: Sequence[Embedding],
+        prompts: Sequence[Prompt],
+        *,
+        multimask: bool,
+        batch_size: int,
+    ) -> Iterator[list[Decoded]]:
+        for (batch,) in decode(sam, embeddings, prompts, multimask=multimask, batch_size=batch_size):
             shown = [prompts[int(index)].mask for index in batch.indices]
-            drawn = torch.cat([render_mask_prompt(sam, mask, embedding) for mask in shown if mask is not None])
-            yield replace(batch, logits=0 * batch.logits + drawn.to(batch.logits), iou=torch.ones_like(batch.iou))
+            drawn = torch.cat([render_mask_prompt(sam, mask, embeddings[0]) for mask in shown if mask is not None])
+            logits = 0 * batch.logits + drawn.to(batch.logits)
+            yield [replace(batch, logits=logits, iou=torch.ones_like(batch.iou))]
 
     config = make_config({"model": {"sam": {"variant": "tiny", "encoder": "full"}}})
     built = build_networks(config.model)

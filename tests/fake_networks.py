@@ -92,16 +92,26 @@ class ComponentSam:
         return Embedding(torch.from_numpy(image[..., 0].copy()), self.windows[-1], self.windows[-1])
 
     def decode(
-        self, sam: Sam, embedding: Embedding, prompts: Sequence[Prompt], *, multimask: bool, batch_size: int
-    ) -> Iterator[Decoded]:
-        components, _ = ndimage.label(embedding.features.numpy() > 127, structure=np.ones((3, 3)))
+        self,
+        sam: Sam,
+        embeddings: Sequence[Embedding],
+        prompts: Sequence[Prompt],
+        *,
+        multimask: bool,
+        batch_size: int,
+    ) -> Iterator[list[Decoded]]:
+        seen = [ndimage.label(one.features.numpy() > 127, structure=np.ones((3, 3)))[0] for one in embeddings]
         for start in range(0, len(prompts), batch_size):
             members = np.arange(start, min(start + batch_size, len(prompts)))
             self.batches.append(len(members))
-            shown = np.stack([_shown(components, prompts[index]) for index in members])
-            logits = torch.from_numpy(np.where(shown, 10.0, -10.0).astype(np.float32))[:, None]
             count = 3 if multimask else 1
-            yield Decoded(members, logits.expand(-1, count, -1, -1), torch.full((len(members), count), self.iou))
+            answers = []
+            for components in seen:
+                shown = np.stack([_shown(components, prompts[index]) for index in members])
+                logits = torch.from_numpy(np.where(shown, 10.0, -10.0).astype(np.float32))[:, None]
+                iou = torch.full((len(members), count), self.iou)
+                answers.append(Decoded(members, logits.expand(-1, count, -1, -1), iou))
+            yield answers
 
     def upsample(self, sam: Sam, logits: Tensor, embedding: Embedding) -> Tensor:
         return logits.clone()

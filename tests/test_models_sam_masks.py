@@ -12,7 +12,7 @@ from with_defaults import decode, decode_masks
 from autosam.errors import AutosamError
 from autosam.images import Window, read_window
 from autosam.instances import MaskCrop
-from autosam.models.sam import masks, postprocess
+from autosam.models.sam import interface, masks, postprocess
 from autosam.models.sam.interface import encode, upsample
 from autosam.prompts import MaskPrompt, Prompt
 
@@ -110,9 +110,9 @@ def test_fused_masks_are_of_the_sum_of_both_logits(sam, monkeypatch, weight, bud
     embedding = encode(sam, read_window(image, window))
     local = replace(prompt, box=prompt.box - np.array([0, 32, 0, 32]), mask=MaskPrompt(-5, 50, logits))
     (batch,) = decode(sam, embedding, [local], multimask=False)
-    opinion = np.full((64, 64), -postprocess.FUSION_LIMIT)
-    opinion[:20, 50:] = logits[5:, :14].clip(-postprocess.FUSION_LIMIT, postprocess.FUSION_LIMIT)
-    both = upsample(sam, batch.logits, embedding)[0, 0].numpy() + weight * opinion
+    added = np.full((64, 64), -postprocess.FUSION_LIMIT)
+    added[:20, 50:] = logits[5:, :14].clip(-postprocess.FUSION_LIMIT, postprocess.FUSION_LIMIT)
+    both = upsample(sam, batch.logits, embedding)[0, 0].numpy() + weight * added
     expected = np.zeros((64, 96), dtype=bool)
     expected[:, 32:] = both > 0
     pointless = boxed(0, 82, 19, 95)
@@ -198,9 +198,9 @@ def test_a_prompt_without_an_answer_is_left_out(sam, monkeypatch):
 def test_a_point_anywhere_on_the_image_is_asked(sam, place):
     asked = []
 
-    def listening(sam, embedding, prompts, **settings):
+    def listening(sam, embeddings, prompts, **settings):
         asked.extend(prompts)
-        return decode(sam, embedding, prompts, **settings)
+        return interface.decode(sam, embeddings, prompts, **settings)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(masks, "decode", listening)
@@ -268,9 +268,9 @@ def test_alternatives_that_a_window_would_cut_come_from_one_window_over_the_imag
 def test_a_second_look_that_sees_nothing_keeps_the_first(sam, monkeypatch):
     fake = use_component_sam(monkeypatch)
 
-    def once(sam, embedding, prompts, **settings):
-        for batch in fake.decode(sam, embedding, prompts, **settings):
-            yield batch if len(fake.windows) == 1 else replace(batch, logits=batch.logits - 100)
+    def once(sam, embeddings, prompts, **settings):
+        for (batch,) in fake.decode(sam, embeddings, prompts, **settings):
+            yield [batch if len(fake.windows) == 1 else replace(batch, logits=batch.logits - 100)]
 
     monkeypatch.setattr(masks, "decode", once)
     (crop,) = run(sam, np.stack([WIDE] * 3, axis=2), [pointed(30, 40)], overlap=0.0)
@@ -278,41 +278,11 @@ def test_a_second_look_that_sees_nothing_keeps_the_first(sam, monkeypatch):
     np.testing.assert_array_equal(pasted(crop, WIDE.shape)[:, :60], (WIDE_LABELS == 1)[:, :60])
 
 
-@pytest.mark.parametrize(
-    ("fits", "sizes"), [(64, [20]), (19, [20, 10]), (5, [20, 10, 5]), (3, [20, 10, 5, 2]), (1, [20, 10, 5, 2, 1])]
-)
-def test_batches_are_halved_until_they_fit_the_gpu(sam, monkeypatch, fits, sizes):
-    fake = use_component_sam(monkeypatch)
-    image, labels = draw_ellipses((64, 64), [(20, 20, 8, 8), (45, 40, 10, 6)])
-    prompts = [pointed(20, 20 + k / 4) if k % 2 else pointed(45, 40 + k / 8) for k in range(20)]
-    tried = []
-
-    def limited(sam, embedding, prompts, *, multimask, batch_size):
-        if not prompts:
-            return
-        tried.append(batch_size)
-        if batch_size > fits:
-            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
-        yield from fake.decode(sam, embedding, prompts, multimask=multimask, batch_size=batch_size)
-
-    monkeypatch.setattr(masks, "decode", limited)
-    crops = run(sam, np.stack([image] * 3, axis=2), prompts, batch_size=20)
-    assert tried == sizes
-    assert max(fake.batches) <= fits
-    assert [crop.prompt for crop in crops] == list(range(20))
-    for index, crop in enumerate(crops):
-        np.testing.assert_array_equal(pasted(crop, (64, 64)), labels == (1 if index % 2 else 2))
-
-
-def test_when_one_prompt_is_too_much_the_message_says_what_to_set(sam, monkeypatch):
-    tried = []
-
-    def full(setup, window, prompts, batch_size):
-        tried.append(batch_size)
+def test_when_the_gpu_is_too_small_the_message_says_what_to_set(sam, monkeypatch):
+    def full(sam, image):
         raise torch.cuda.OutOfMemoryError("CUDA out of memory.\nTried to allocate 2 GiB")
 
-    monkeypatch.setattr(masks, "_answers", full)
+    monkeypatch.setattr(masks, "encode", full)
     with pytest.raises(AutosamError, match=r"64 × 64 pixels with a single prompt; set tiles\.size") as caught:
         run(sam, picture(64, 64), all_kinds(), batch_size=7)
-    assert tried == [7, 3, 1]
     assert "\n" not in str(caught.value)

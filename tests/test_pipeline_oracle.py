@@ -34,11 +34,11 @@ def three_masks(monkeypatch):
     fake = use_component_sam(monkeypatch)
     asked = []
 
-    def decode(sam, embedding, prompts, *, multimask, batch_size):
+    def decode(sam, embeddings, prompts, *, multimask, batch_size):
         asked.append((len(prompts), multimask))
-        for part in fake.decode(sam, embedding, prompts, multimask=multimask, batch_size=batch_size):
+        for (part,) in fake.decode(sam, embeddings, prompts, multimask=multimask, batch_size=batch_size):
             if not multimask:
-                yield part
+                yield [part]
                 continue
             logits = part.logits.clone()
             for row in range(len(logits)):
@@ -46,7 +46,7 @@ def three_masks(monkeypatch):
                 top = int(shown[0]) if len(shown) else 0
                 logits[row, 1, : top + 4] = -10
                 logits[row, 2, : top + 7] = -10
-            yield Decoded(part.indices, logits, torch.tensor(IOUS).expand(len(logits), 3))
+            yield [Decoded(part.indices, logits, torch.tensor(IOUS).expand(len(logits), 3))]
 
     monkeypatch.setattr(masks, "decode", decode)
     return asked
@@ -81,13 +81,13 @@ def test_the_mask_that_is_the_object_is_kept_though_its_predicted_iou_is_the_low
 def test_the_single_mask_of_a_clear_prompt_is_among_the_choices(sam, monkeypatch):
     fake = use_component_sam(monkeypatch)
 
-    def decode(sam, embedding, prompts, *, multimask, batch_size):
-        for part in fake.decode(sam, embedding, prompts, multimask=multimask, batch_size=batch_size):
+    def decode(sam, embeddings, prompts, *, multimask, batch_size):
+        for (part,) in fake.decode(sam, embeddings, prompts, multimask=multimask, batch_size=batch_size):
             logits = part.logits.clone()
             # The three masks lack both objects' upper halves.
             if multimask:
                 logits[..., :15, :] = logits[..., 32:42, :] = -10
-            yield Decoded(part.indices, logits, part.iou)
+            yield [Decoded(part.indices, logits, part.iou)]
 
     monkeypatch.setattr(masks, "decode", decode)
     subject = segmenter(sam)

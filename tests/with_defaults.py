@@ -43,11 +43,36 @@ suppress_masks = partial(instances.suppress_masks, iou_threshold=_merge.iou, ios
 merge_masks = partial(instances.merge_masks, iou_threshold=_merge.iou, ios_threshold=_merge.overlap, **_sizes)
 fill_from_regions = partial(instances.fill_from_regions, threshold=_merge.fallback, min_size=_merge.min_size)
 predict_maps = partial(maps.predict_maps, precision=_decode.precision)
-decode = partial(interface.decode, batch_size=_decode.batch_size)
-decode_masks = partial(
-    masks.decode_masks,
+
+
+def decode(sam, embedding, prompts, **settings):
+    """Answer prompts in one image alone."""
+    settings = {"batch_size": _decode.batch_size} | settings
+    return (batch for (batch,) in interface.decode(sam, [embedding], prompts, **settings))
+
+
+def decode_masks(
+    sam,
+    image,
+    prompts,
+    *,
+    tile_size,
+    overlap,
     combine="avg",
-    batch_size=_decode.batch_size,
-    precision=_decode.precision,
-    fusion=_decode.fusion,
-)
+    alternatives=False,
+    choose=None,
+    progress=None,
+    **settings,
+):
+    return masks.decode_masks(
+        sam,
+        image,
+        prompts,
+        tile_size=tile_size,
+        overlap=overlap,
+        settings=config.DecodeConfig(**settings),
+        combine=combine,
+        alternatives=alternatives,
+        choose=choose,
+        progress=progress,
+    )

@@ -1,4 +1,4 @@
-"""The networks' answers to the channels of an image, combined into one: mean or largest probability."""
+"""The networks' answers to the channels of a multichannel image, combined: mean or largest probability."""
 
 from collections.abc import Iterable, Sequence
 from typing import Literal
@@ -24,11 +24,7 @@ def combine_maps(
     maps : iterable of dict of str to ndarray of float32, shape (H, W)
         Probabilities of each channel; one channel at a time is held. At least one, all with equal names.
     how : {"avg", "max"}
-
-    Returns
-    -------
-    dict of str to ndarray of float32, shape (H, W)
-        Those of one channel alone as they are; equal ones give themselves, to the last bit.
+        A single channel, or equal ones, come back unchanged either way, to the last bit.
     """
     rest = iter(maps)
     totals: dict[str, NDArray[np.floating]] = dict(next(rest))

@@ -1,4 +1,4 @@
-"""Which number format a device computes in."""
+"""Devices, and the number format that they compute in."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager

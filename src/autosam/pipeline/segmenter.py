@@ -257,12 +257,10 @@ class Segmenter:
             proposals.prompts,
             tile_size=self._tile_size(),
             overlap=settings.tiles.overlap,
+            settings=settings.decode,
             combine=self._combine(),
             alternatives=alternatives,
             choose=choose,
-            batch_size=settings.decode.batch_size,
-            precision=settings.decode.precision,
-            fusion=settings.decode.fusion,
             progress=progress,
         )
 

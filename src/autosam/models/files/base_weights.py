@@ -1,4 +1,4 @@
-"""Weights that a SAM starts from: published ones, or the SAM of a model that autosam trained."""
+"""Base weights of SAM: published ones, or the SAM of a model that autosam trained."""
 
 from pathlib import Path
 
@@ -20,28 +20,23 @@ def find_base(base: str, *, beside: Path | None = None) -> Path:
     beside : Path, optional
         A model file that the base may have moved with.
 
-    Returns
-    -------
-    Path
-        An existing file.
-
     Raises
     ------
     ModelError
-        If there is none; the message lists the places and names.
+        If there is no such file; the message lists the paths and names.
     """
     if base in BASES:
         return base_weights(base)
     if base in BUNDLED:
         return resolve_model(base)
-    places = [Path(base), *([] if beside is None else [beside.parent / Path(base).name]), home() / Path(base).name]
-    places = list(dict.fromkeys(places))
-    for place in places:
-        if place.is_file():
-            return place
+    folders = [home()] if beside is None else [beside.parent, home()]
+    paths = list(dict.fromkeys([Path(base), *(folder / Path(base).name for folder in folders)]))
+    for path in paths:
+        if path.is_file():
+            return path
     raise ModelError(
-        f"the base weights {base} are not at {' or '.join(map(str, places))}, and neither published weights nor a "
-        f"bundled model are named so ({', '.join((*BASES, *BUNDLED))}); put the file at one of these places"
+        f"the base weights {base} are not at {' or '.join(map(str, paths))}, and no published weights or bundled "
+        f"model have that name ({', '.join((*BASES, *BUNDLED))}); put the file at one of these paths"
     )
 
 
@@ -56,20 +51,18 @@ def base_state(path: Path, *, sha256: str | None = None) -> dict[str, Tensor]:
     Raises
     ------
     ModelError
-        As `weights.load_state_dict_file`, and if it is a model without a whole SAM in it.
+        As `load_state_dict_file`, and if it is a model without a whole SAM in it.
     """
     state = load_state_dict_file(path, sha256=sha256)
     parts = split_parts(state)
-    # Nobody else's file has these parts: its names begin with SAM's own.
+    # Only autosam's own files have these parts.
     if not {"generator", "adapter", "decoder", "prompts"} & parts.keys():
-        return {name: _as_float32(tensor) for name, tensor in state.items()}
+        parts = {"sam": state}
     if "sam" not in parts:
         raise ModelError(
             f"{path} is a model without a whole SAM in it ({', '.join(sorted(parts))}), so it cannot be a base; "
             "give the base that it was trained on"
         )
-    return {name: _as_float32(tensor) for name, tensor in parts["sam"].items()}
-
-
-def _as_float32(tensor: Tensor) -> Tensor:
-    return tensor.float() if tensor.is_floating_point() else tensor
+    return {
+        name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in parts["sam"].items()
+    }

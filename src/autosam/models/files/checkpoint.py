@@ -1,16 +1,15 @@
 """autosam's own model file: one `.safetensors` with the tensors of every part and a header about them.
 
-Nothing here knows an architecture. A tensor's name begins with its part: `generator.`, then `sam.` where the
-whole base is in the file, or `adapter.` and `decoder.` (with `prompts.` where the prompt
-encoder was trained) where the header names a published base instead. `statistics.` is there where the model
-knows what its training images look like, and `region_classifier.` where it has one. Files of version 0.1 have
-other names for some parts and settings, see `config.old_names`; they are given the names of today as they are
-read.
+Nothing here knows an architecture. A tensor's name begins with its part: `generator.`, and `sam.` where the file
+holds all of SAM. Where the header names base weights, `adapter.`, `decoder.` and `prompts.` (for the prompt
+encoder) hold what was trained. `statistics.` and `region_classifier.` are optional. Files of version 0.1 have
+other names for some parts and settings; they are renamed as they are read, see `config.old_names`.
 """
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -25,15 +24,15 @@ from autosam.errors import ModelError
 from autosam.images import atomic_path
 
 BUNDLED = Path(__file__).resolve().parents[1] / "bundled"
-"""The models of the package: nobody who uses them is warned of old names in them."""
+"""The models of the package: old names in them raise no warning."""
 FORMAT_VERSION = 2
 # safetensors writes metadata in the order of a hash map, another one in each process: one key has one order.
 _KEY = "autosam"
 _HALF_FROM = 1024
 STATISTICS = "statistics"
-"""Part of the statistics of training images, whose small numbers are kept exactly."""
+"""The part with the statistics of the training images; stored exactly."""
 REGION_CLASSIFIER = "region_classifier"
-"""Part of the region classifier's trees, whose thresholds are kept exactly."""
+"""The part with the region classifier's trees; stored exactly."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +44,12 @@ class ModelHeader:
     settings : mapping
         The resolved model settings, enough to build the architecture again.
     base_name, base_sha256 : str
-        The published weights that the adapter belongs to; empty where the file holds the whole model.
+        The base weights that the adapter belongs to; empty where the file holds the whole model.
     training : mapping
         Summary of the training run: data, steps, scores.
     license : str
         License of the weights, with its reason where the data dictate it.
     format_version : int
-        Version of the file format.
     """
 
     settings: Mapping[str, Any]
@@ -72,16 +70,14 @@ def save_model(
     Parameters
     ----------
     path : str or pathlib.Path
-        File to write, ending in `.safetensors`; its folder must exist. An existing file is replaced.
+        Ends in `.safetensors`; its folder must exist. An existing file is replaced.
     tensors : mapping of str to torch.Tensor
-        Tensors by name, as `join_parts` names them; on any device.
+        As `join_parts` names them; on any device.
     metadata : ModelHeader
-        The header.
     half : bool
-        Store floating-point tensors as float16. Those of one dimension (biases, scales, running statistics)
-        or of fewer than 1,024 values (a position code's matrix) keep their type, because they weigh nothing
-        and carry the precision, and so do the statistics of training images, the region classifier, and tensors
-        with a value that float16 cannot hold. Integers are never changed.
+        Store floating-point tensors as float16. Tensors of one dimension or of fewer than 1,024 values keep their
+        type: they are small, and precision depends on them. So do the statistics of training images, the region
+        classifier, and tensors with a value that float16 cannot hold. Integers are never changed.
 
     Raises
     ------
@@ -107,60 +103,35 @@ def save_model(
 def load_model(path: str | Path) -> tuple[dict[str, Tensor], ModelHeader]:
     """Read a model file.
 
-    Parameters
-    ----------
-    path : str or pathlib.Path
-        A file that `save_model` wrote.
-
     Returns
     -------
     tensors : dict of str to torch.Tensor
         On the CPU, sorted by name; float16 and bfloat16 come back as float32.
     header : ModelHeader
-        The header.
 
     Raises
     ------
     ModelError
         If the file is missing, cut short, no autosam model, or of a newer format.
     """
-    path = Path(path)
     header = read_header(path)
-    try:
-        with safe_open(path, framework="pt", device="cpu") as file:
-            tensors = {_renamed(name): _restored(file.get_tensor(name)) for name in sorted(file.keys())}
-    except (SafetensorError, OSError) as error:
-        raise _unreadable(path, error) from error
+    with _opened(Path(path)) as file:
+        tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
+    tensors = {
+        _renamed(name): tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+        for name, tensor in tensors.items()
+    }
     return tensors, header
 
 
 def read_header(path: str | Path) -> ModelHeader:
-    """Read the header alone.
-
-    Parameters
-    ----------
-    path : str or pathlib.Path
-        A file that `save_model` wrote.
-
-    Returns
-    -------
-    ModelHeader
-        The header.
-
-    Raises
-    ------
-    ModelError
-        As for `load_model`.
-    """
+    """Read the header alone; errors are those of `load_model`."""
     path = Path(path)
     if not path.is_file():
         what = "a folder" if path.is_dir() else "no file"
         raise ModelError(f"{path} is {what}, wanted an autosam model (.safetensors): check the path")
-    try:
-        with safe_open(path, framework="pt", device="cpu") as file:
-            metadata = file.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise _unreadable(path, error) from error
+    with _opened(path) as file:
+        metadata = file.metadata() or {}
     if _KEY not in metadata:
         raise ModelError(
             f"{path} has no autosam header, so it is not an autosam model: "
@@ -170,17 +141,7 @@ def read_header(path: str | Path) -> ModelHeader:
 
 
 def join_parts(parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """Name the tensors of several parts for one file.
-
-    Parameters
-    ----------
-    parts : mapping of str to mapping of str to torch.Tensor
-        A state dict per part.
-
-    Returns
-    -------
-    dict of str to torch.Tensor
-        `<part>.<name>` for every tensor; empty parts leave no trace.
+    """Name the tensors of several parts for one file, `<part>.<name>`; empty parts leave no trace.
 
     Examples
     --------
@@ -191,17 +152,7 @@ def join_parts(parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
 
 
 def split_parts(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
-    """Undo `join_parts`.
-
-    Parameters
-    ----------
-    tensors : mapping of str to torch.Tensor
-        Tensors as `load_model` gives them.
-
-    Returns
-    -------
-    dict of str to dict of str to torch.Tensor
-        A state dict per part.
+    """Undo `join_parts`: give a state dict per part.
 
     Examples
     --------
@@ -229,10 +180,6 @@ def _stored(tensor: Tensor, *, half: bool) -> Tensor:
     return shorter if bool(torch.isfinite(shorter).all()) else tensor
 
 
-def _restored(tensor: Tensor) -> Tensor:
-    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
-
-
 def _parsed(path: Path, text: str) -> ModelHeader:
     damaged = ModelError(f"{path} has a header that autosam cannot read: get the file again")
     try:
@@ -256,10 +203,18 @@ def _parsed(path: Path, text: str) -> ModelHeader:
     return ModelHeader(**values)
 
 
-def _unreadable(path: Path, error: SafetensorError | OSError) -> ModelError:
-    if path.suffix in (".pth", ".pt"):
-        return ModelError(
-            f"{path} is a torch weight file, wanted an autosam model (.safetensors): "
-            "published SAM weights are the base of a model, not a model"
-        )
-    return ModelError(f"{path} is damaged, cut short or not a safetensors file ({error}): get the file again")
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Open a safetensors file; what is wrong with it becomes a message."""
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            yield file
+    except (SafetensorError, OSError) as error:
+        if path.suffix in (".pth", ".pt"):
+            raise ModelError(
+                f"{path} is a torch weight file, wanted an autosam model (.safetensors): "
+                "published SAM weights are the base of a model, not a model"
+            ) from error
+        raise ModelError(
+            f"{path} is damaged, cut short or not a safetensors file ({error}): get the file again"
+        ) from error

@@ -29,32 +29,11 @@ PREFIXES = ("module.", "sam.")
 
 _VARIANT_OF_WIDTH: dict[int, Variant] = {768: "vit_b", 1024: "vit_l", 1280: "vit_h", 192: "tiny"}
 # What torch's restricted unpickler raises on damaged bytes depends on where the damage is.
-_DAMAGE = (
-    RuntimeError,
-    EOFError,
-    LookupError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    OSError,
-    struct.error,
-    AssertionError,
-)
+_DAMAGE = (RuntimeError, EOFError, LookupError, ValueError, TypeError, AttributeError, OSError, AssertionError)
 
 
 def file_sha256(path: str | Path) -> str:
-    """Hash a file's bytes.
-
-    Parameters
-    ----------
-    path : str or pathlib.Path
-        A readable file.
-
-    Returns
-    -------
-    str
-        64 hexadecimal digits.
-    """
+    """Hash a file's bytes; gives 64 hexadecimal digits."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -63,15 +42,14 @@ def load_state_dict_file(path: str | Path, sha256: str | None = None) -> dict[st
     """Read the tensors of a `.pth`, `.pt` or `.safetensors` file; no code in it is run.
 
     A training checkpoint is unwrapped: where the file's dictionary has one of the keys in `WRAPPERS` with a
-    dictionary of tensors under it, that is the state dict and the rest is dropped. Then each of `PREFIXES`
-    that all names begin with is taken off.
+    dictionary of tensors under it, that is the state dict. Then each of `PREFIXES` that all names begin with is
+    taken off.
 
     Parameters
     ----------
     path : str or pathlib.Path
-        The file.
     sha256 : str, optional
-        What the file's hash has to be; not checked by default.
+        The wanted hash; not checked by default.
 
     Returns
     -------
@@ -98,18 +76,7 @@ def load_state_dict_file(path: str | Path, sha256: str | None = None) -> dict[st
 
 
 def detect_variant(state_dict: Mapping[str, Tensor]) -> Variant | None:
-    """Tell which SAM a state dict belongs to by the width of its position embedding.
-
-    Parameters
-    ----------
-    state_dict : mapping of str to torch.Tensor
-        Any state dict.
-
-    Returns
-    -------
-    {"vit_b", "vit_l", "vit_h", "tiny"} or None
-        None where the tensor is missing or of no known width.
-    """
+    """Tell which SAM a state dict belongs to by the width of its position embedding; None if that is unknown."""
     embedding = state_dict.get("image_encoder.pos_embed")
     if embedding is None or embedding.ndim != 4:
         return None
@@ -117,21 +84,20 @@ def detect_variant(state_dict: Mapping[str, Tensor]) -> Variant | None:
 
 
 def load_sam_weights(sam: Sam, state_dict: Mapping[str, Tensor], *, variant: Variant, source: str | Path) -> None:
-    """Copy weights into a SAM, strictly: every tensor is there, none is left over and every shape fits.
+    """Copy weights into a SAM without adapters, strictly; nothing is changed on an error.
 
-    Only the position codes may be those of another image size: they are resampled to that of the SAM. Adapters are
-    added afterwards. Nothing is changed on an error.
+    Only the position codes may be those of another image size: they are resampled.
 
     Parameters
     ----------
-    sam : segment_anything.modeling.Sam
+    sam : Sam
         As `build_sam` builds it.
     state_dict : mapping of str to torch.Tensor
         As `load_state_dict_file` gives it.
     variant : {"vit_b", "vit_l", "vit_h", "tiny"}
         The variant that `sam` was built as.
     source : str or pathlib.Path
-        Where the weights come from, for messages.
+        Name of the weights in messages.
 
     Raises
     ------
@@ -166,12 +132,9 @@ def _resampled_positions(sam: Sam, state_dict: Mapping[str, Tensor]) -> dict[str
     resampled = {}
     for name, width in axes.items():
         wanted, given = own[name].shape, state_dict.get(name)
-        if (
-            given is None
-            or given.ndim != len(wanted)
-            or given.shape == wanted
-            or given.shape[width] != wanted[width]
-        ):
+        if given is None or given.shape == wanted:
+            continue
+        if given.ndim != len(wanted) or given.shape[width] != wanted[width]:
             continue
         if width == 3:
             planes = given.float().permute(0, 3, 1, 2)
@@ -218,7 +181,7 @@ def _read_torch(path: Path) -> Any:
             f"weight file {path} is refused: it holds Python objects besides tensors ({named[1]}), and "
             "reading those can run code; save its state dict alone, or as .safetensors"
         ) from error
-    except _DAMAGE as error:
+    except (*_DAMAGE, struct.error) as error:
         raise ModelError(damaged) from error
 
 

@@ -1,8 +1,12 @@
-"""Copying saved tensors into a part of a model: all of them or none."""
+"""Tensors of a model file into what they belong to: all of them or none."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from autosam.errors import ModelError
@@ -39,6 +43,25 @@ def copy_tensors(own: Mapping[str, Tensor], given: Mapping[str, Tensor], *, what
     with torch.no_grad():
         for name, tensor in own.items():
             tensor.copy_(given[name])
+
+
+def array_tensors(arrays: Any) -> dict[str, Tensor]:
+    """Give the fields of a dataclass of arrays and numbers as tensors."""
+    return {item.name: torch.from_numpy(np.array(getattr(arrays, item.name))) for item in fields(arrays)}
+
+
+def tensor_arrays(kind: Any, tensors: Mapping[str, Tensor], *, what: str) -> dict[str, NDArray[Any]]:
+    """Give tensors as arrays for the fields of a dataclass, which have to be there one and all.
+
+    Raises
+    ------
+    ModelError
+        If one is missing or unknown; the message begins with ``what``.
+    """
+    names = sorted(item.name for item in fields(kind))
+    if sorted(tensors) != names:
+        raise ModelError(f"{what} has the tensors {sorted(tensors)}, wanted {names}: get the model file again")
+    return {name: tensor.numpy() for name, tensor in tensors.items()}
 
 
 def list_some(names: Iterable[str]) -> str:

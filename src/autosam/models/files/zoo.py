@@ -17,21 +17,7 @@ from autosam.errors import ModelError
 
 @dataclass(frozen=True)
 class BaseWeights:
-    """Weights of the Segment Anything Model as published.
-
-    Parameters
-    ----------
-    name : str
-        The SAM variant.
-    file : str
-        File name, here and at the source.
-    sha256 : str
-        Hash of the file.
-    size : int or None
-        Bytes, where known.
-    license : str
-        License of the weights.
-    """
+    """Weights of the Segment Anything Model as published: variant, file name, hash and size in bytes, if known."""
 
     name: str
     file: str
@@ -47,15 +33,7 @@ class BaseWeights:
 
 @dataclass(frozen=True)
 class BundledModel:
-    """A whole model inside the package.
-
-    Parameters
-    ----------
-    name : str
-        Its name on the command line.
-    license : str
-        License of its weights, which the training data dictate.
-    """
+    """A whole model inside the package; the training data dictate the license of its weights."""
 
     name: str
     license: str
@@ -66,85 +44,44 @@ class BundledModel:
         return Path(str(files("autosam.models") / "bundled" / f"{self.name}.safetensors"))
 
 
+_SHA256_B = "ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912"
+_SHA256_L = "3adcc4315b642a4d2101128f611684e8734c41232a17c648ed1693702a49a622"
+_SHA256_H = "a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e"
 BASES = {
-    base.name: base
-    for base in (
-        BaseWeights(
-            "vit_b",
-            "sam_vit_b_01ec64.pth",
-            "ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912",
-            375_042_383,
-        ),
-        BaseWeights(
-            "vit_l",
-            "sam_vit_l_0b3195.pth",
-            "3adcc4315b642a4d2101128f611684e8734c41232a17c648ed1693702a49a622",
-            None,
-        ),
-        BaseWeights(
-            "vit_h",
-            "sam_vit_h_4b8939.pth",
-            "a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e",
-            2_564_550_879,
-        ),
-    )
+    "vit_b": BaseWeights("vit_b", "sam_vit_b_01ec64.pth", _SHA256_B, 375_042_383),
+    "vit_l": BaseWeights("vit_l", "sam_vit_l_0b3195.pth", _SHA256_L, None),
+    "vit_h": BaseWeights("vit_h", "sam_vit_h_4b8939.pth", _SHA256_H, 2_564_550_879),
 }
 BUNDLED = {
-    model.name: model
-    for model in (BundledModel("mito", "CC BY-NC-SA 3.0"), BundledModel("nuclei", "CC BY-NC-SA 4.0"))
+    "mito": BundledModel("mito", "CC BY-NC-SA 3.0"),
+    "nuclei": BundledModel("nuclei", "CC BY-NC-SA 4.0"),
 }
 
 
 def home() -> Path:
-    """Give the folder of fetched files: `$AUTOSAM_HOME`, or the user's cache folder.
-
-    Returns
-    -------
-    pathlib.Path
-        Absolute; it need not exist.
-    """
+    """Give the absolute folder of fetched files, which need not exist: `$AUTOSAM_HOME`, or the user's cache."""
     chosen = os.environ.get("AUTOSAM_HOME")
     return Path(chosen).expanduser().absolute() if chosen else Path(pooch.os_cache("autosam"))
 
 
 def cached_path(name: str) -> Path:
-    """Give the place of base weights on this machine, whether or not they are there.
-
-    Parameters
-    ----------
-    name : str
-        A name in `BASES`.
-
-    Returns
-    -------
-    pathlib.Path
-        A file in `home()`.
+    """Give the path of base weights in `home()`, whether or not they are there.
 
     Raises
     ------
     ModelError
-        If the name is unknown.
+        If the name is not in `BASES`.
     """
     return home() / _base(name).file
 
 
 def resolve_model(name_or_path: str | Path) -> Path:
-    """Find a model: a bundled one by name, otherwise the file at a path.
-
-    Parameters
-    ----------
-    name_or_path : str or pathlib.Path
-        A name in `BUNDLED` or a path; the name goes first.
-
-    Returns
-    -------
-    pathlib.Path
-        An existing file; what is in it is not looked at.
+    """Find a model: a bundled one by its name in `BUNDLED`, otherwise the file at a path; its content is not read.
 
     Raises
     ------
     ModelError
-        If there is neither; the message lists the names and what is spelled alike.
+        If there is neither; the message lists the names, and files with similar ones.
     """
     text = str(name_or_path)
     if text in BUNDLED:
@@ -179,11 +116,6 @@ def base_weights(name: str, *, offline: bool = False) -> Path:
     offline : bool
         Advise to put the file there by hand instead of fetching it; also set by `$AUTOSAM_OFFLINE`.
 
-    Returns
-    -------
-    pathlib.Path
-        A file with the published hash.
-
     Raises
     ------
     ModelError
@@ -206,14 +138,9 @@ def fetch(name: str, *, offline: bool = False) -> Path:
     Parameters
     ----------
     name : str
-        A name in `BASES`. A file that is there already and whole is not downloaded again.
+        A name in `BASES`. A whole file that is there already is not downloaded again.
     offline : bool
         Refuse to download; also set by `$AUTOSAM_OFFLINE` (to anything but 0).
-
-    Returns
-    -------
-    pathlib.Path
-        The file.
 
     Raises
     ------
@@ -241,7 +168,7 @@ def _base(name: str) -> BaseWeights:
     if name in BUNDLED:
         raise ModelError(f"{name} comes with autosam: nothing to fetch; base weights are {', '.join(BASES)}")
     if name not in BASES:
-        # A base may also be given as a file; whoever asked for one wants to know that it is not there.
+        # A base may also be given as a file.
         missing = " and no such file exists" if Path(name).suffix or os.sep in name else ""
         near = get_close_matches(name, BASES, n=1)
         raise ModelError(f"no base weights are named {name!r}{missing}; {_choice(BASES, near)}")

@@ -41,11 +41,10 @@ def predict_maps(
     overlap : float
         Fraction of the side that neighbors share.
     flips : bool
-        See each tile also mirrored up-down, left-right and both, and average the four answers: test-time
-        augmentation, for four times the time.
+        Average the maps of each tile and its three mirror images: test-time augmentation, for four times the time.
     reduced : bool
-        The image is ``generator.downsample`` times smaller already, as the UNet sees it, and so are the tiles cut
-        from it and the maps; ``tile_size`` still counts pixels of the larger one.
+        The image is ``generator.downsample`` times smaller already, as the UNet sees it, and so are its tiles and
+        maps. ``tile_size`` still counts pixels of the larger one.
     precision : {"auto", "float32", "bfloat16"}
 
     Returns

@@ -8,13 +8,9 @@ from segment_anything.modeling import ImageEncoderViT
 from torch import Tensor, nn
 
 from autosam.errors import ModelError
-from autosam.models.generator.unet import CHANNELS
+from autosam.models.generator.unet import check_channels
 from autosam.models.sam.encoder import encode_tokens
-from autosam.models.sam.variants import PATCH
-
-# Of RGB from 0 to 255, as in segment_anything.build_sam.
-_PIXEL_MEAN = (123.675, 116.28, 103.53)
-_PIXEL_STD = (58.395, 57.12, 57.375)
+from autosam.models.sam.variants import PATCH, PIXEL_MEAN, PIXEL_STD
 
 _STAGES = 4
 
@@ -27,8 +23,8 @@ class SamGenerator(nn.Module):
 
     Parameters
     ----------
-    image_encoder : segment_anything.modeling.ImageEncoderViT
-        Becomes a part of this module, with the weights, adapters and frozen parts that it has or is given.
+    image_encoder : ImageEncoderViT
+        Becomes a part of this module; it is not copied.
     channels : sequence of {"foreground", "boundary", "center", "affinity_row", "affinity_col"}
         Maps to predict, in this order; at least one, none twice.
     decoder_channels : sequence of int
@@ -36,13 +32,6 @@ class SamGenerator(nn.Module):
     skips : sequence of int, optional
         Three rising numbers of blocks, from 0, whose tokens the decoder sees. None takes those at a quarter, a
         half and three quarters of the depth: of the published variants, blocks with global attention.
-
-    Attributes
-    ----------
-    channels : tuple of str
-    stride : int
-        16: the side of a token in pixels.
-    skips : tuple of int
 
     Raises
     ------
@@ -67,11 +56,7 @@ class SamGenerator(nn.Module):
         skips: Sequence[int] | None,
     ) -> None:
         super().__init__()
-        if not channels or len(set(channels)) < len(channels) or not set(channels) <= set(CHANNELS):
-            raise ModelError(
-                f"the generator's channels are {list(channels)}; name one or more of {', '.join(CHANNELS)}, "
-                "each once"
-            )
+        check_channels(channels)
         if len(decoder_channels) != _STAGES or min(decoder_channels) < 1:
             raise ModelError(
                 f"decoder_channels is {list(decoder_channels)}; on SAM's encoder the generator has {_STAGES} "
@@ -90,8 +75,8 @@ class SamGenerator(nn.Module):
             widths=tuple(decoder_channels),
             maps=len(channels),
         )
-        self.register_buffer("pixel_mean", torch.tensor(_PIXEL_MEAN).view(3, 1, 1), persistent=False)
-        self.register_buffer("pixel_std", torch.tensor(_PIXEL_STD).view(3, 1, 1), persistent=False)
+        self.register_buffer("pixel_mean", torch.tensor(PIXEL_MEAN).view(3, 1, 1), persistent=False)
+        self.register_buffer("pixel_std", torch.tensor(PIXEL_STD).view(3, 1, 1), persistent=False)
 
     @property
     def tile_size(self) -> int:
@@ -110,18 +95,7 @@ class SamGenerator(nn.Module):
         return int(self.image_encoder.neck[0].out_channels)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Predict logits.
-
-        Parameters
-        ----------
-        image : Tensor, shape (B, 3, S, S)
-            Intensities of 0 to 1; S is ``tile_size``.
-
-        Returns
-        -------
-        Tensor, shape (B, channels, S, S)
-            Logits; a sigmoid makes them probabilities.
-        """
+        """Turn images (B, 3, S, S) of 0 to 1, where S is ``tile_size``, into logits (B, channels, S, S)."""
         # A position embedding of another size would be broadcast for a single token, not refused.
         assert image.shape[-2:] == (self.tile_size, self.tile_size), tuple(image.shape)
         pixels = (255 * image - self.pixel_mean) / self.pixel_std

@@ -13,6 +13,14 @@ Channel = Literal["foreground", "boundary", "center", "affinity_row", "affinity_
 CHANNELS: tuple[Channel, ...] = get_args(Channel)
 
 
+def check_channels(channels: Sequence[str]) -> None:
+    """Refuse no channels, unknown ones, and one named twice."""
+    if not channels or len(set(channels)) < len(channels) or not set(channels) <= set(CHANNELS):
+        raise ModelError(
+            f"the generator's channels are {list(channels)}; name one or more of {', '.join(CHANNELS)}, each once"
+        )
+
+
 class Generator(nn.Module):
     """A segmentation-models-pytorch UNet whose output channels have names.
 
@@ -29,9 +37,9 @@ class Generator(nn.Module):
     decoder_channels : sequence of int
         Channels of the decoder's stages, deepest first; one for each stage.
     downsample : int
-        The UNet sees the image that many times smaller, and its logits are brought back bilinearly: for images
-        that are zoomed for SAM's coarse masks, of which a UNet needs nothing. The input's sides must be
-        multiples of this times 2 to the power of ``depth``: of ``stride``.
+        The UNet sees the image that many times smaller, and its logits are brought back bilinearly. This is for
+        images that are zoomed for SAM's coarse masks alone. The input's sides must be multiples of ``stride``,
+        which is this times 2 to the power of ``depth``.
 
     Raises
     ------
@@ -51,11 +59,7 @@ class Generator(nn.Module):
         super().__init__()
         if downsample < 1:
             raise ModelError(f"downsample is {downsample}; the image is seen 1 or more times smaller")
-        if not channels or len(set(channels)) < len(channels) or not set(channels) <= set(CHANNELS):
-            raise ModelError(
-                f"the generator's channels are {list(channels)}; name one or more of {', '.join(CHANNELS)}, "
-                "each once"
-            )
+        check_channels(channels)
         if len(decoder_channels) != depth:
             raise ModelError(
                 f"the generator has depth {depth} and {len(decoder_channels)} decoder stages; "
@@ -101,13 +105,13 @@ class Generator(nn.Module):
         image : Tensor, shape (B, 3, H, W)
             Intensities of 0 to 1; H and W multiples of ``stride``.
         reduced : bool
-            The image is as small as the UNet sees it already, H and W multiples of ``stride / downsample``: better
-            than to zoom_image an image for SAM and to shrink that again, which blurs it.
+            The image is as small as the UNet sees it already, H and W multiples of ``stride / downsample``.
+            Shrinking an image that was zoomed for SAM would blur it.
 
         Returns
         -------
         Tensor, shape (B, channels, H, W)
-            Logits; a sigmoid makes them probabilities.
+            Logits.
         """
         # Zero-centered input of about unit spread, as the encoders' first normalization layers expect.
         image = (image - 0.5) / 0.25

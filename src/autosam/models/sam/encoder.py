@@ -15,8 +15,6 @@ def encode_tokens(
 
     Parameters
     ----------
-    encoder : ImageEncoderViT
-        With or without adapters.
     pixels : Tensor, shape (B, 3, S, S)
         Standardized; S is the encoder's ``img_size``.
     keep : collection of int

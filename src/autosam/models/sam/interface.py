@@ -76,11 +76,6 @@ def encode(sam: Sam, image: NDArray[np.uint8]) -> Embedding:
         In evaluation mode.
     image : ndarray of uint8, shape (H, W, 3)
         RGB, any size; the longest side is resized to SAM's exactly as `SamPredictor` does it.
-
-    Returns
-    -------
-    Embedding
-        On the device of the model.
     """
     resized = ResizeLongestSide(image_size(sam)).apply_image(np.ascontiguousarray(image))
     pixels = torch.from_numpy(np.array(resized)).permute(2, 0, 1)[None]
@@ -93,13 +88,13 @@ def encode(sam: Sam, image: NDArray[np.uint8]) -> Embedding:
 @torch.no_grad()
 def decode(
     sam: Sam,
-    embedding: Embedding,
+    embeddings: Sequence[Embedding],
     prompts: Sequence[Prompt],
     *,
     multimask: bool = False,
     batch_size: int,
-) -> Iterator[Decoded]:
-    """Answer prompts in bounded batches.
+) -> Iterator[list[Decoded]]:
+    """Answer prompts in bounded batches, halved from then on when a GPU runs out of memory.
 
     SAM appends a token for every point, so only prompts with the same number of points, with or without box
     and mask, share a batch: padding would change their masks.
@@ -108,8 +103,8 @@ def decode(
     ----------
     sam : Sam
         In evaluation mode.
-    embedding : Embedding
-        From `encode`.
+    embeddings : sequence of Embedding
+        Of one image, or of each channel of a multichannel image; all of one size.
     prompts : sequence of Prompt
         In (row, column) pixels of the encoded image. None at all yields nothing.
     multimask : bool
@@ -119,8 +114,14 @@ def decode(
 
     Yields
     ------
-    Decoded
-        Every prompt's answer once; the batches are ordered by kind of prompt.
+    list of Decoded
+        For each embedding the answers to the same prompts. Every prompt is answered once; the batches are ordered
+        by kind of prompt.
+
+    Raises
+    ------
+    torch.cuda.OutOfMemoryError
+        If the memory does not hold a single prompt.
     """
     position = dense_position(sam)
 
@@ -128,11 +129,10 @@ def decode(
         prompt = prompts[index]
         return len(prompt.points), prompt.box is not None, prompt.mask is not None
 
-    for _, group in groupby(sorted(range(len(prompts)), key=kind), key=kind):
-        members = list(group)
-        for start in range(0, len(members), batch_size):
-            indices = members[start : start + batch_size]
-            sparse, dense = embed_prompts(sam, [prompts[index] for index in indices], embedding)
+    def answer(indices: list[int]) -> list[Decoded]:
+        sparse, dense = embed_prompts(sam, [prompts[index] for index in indices], embeddings[0])
+        answers = []
+        for embedding in embeddings:
             logits, iou = sam.mask_decoder(
                 image_embeddings=embedding.features,
                 image_pe=position,
@@ -140,7 +140,25 @@ def decode(
                 dense_prompt_embeddings=dense,
                 multimask_output=multimask,
             )
-            yield Decoded(np.asarray(indices, dtype=np.int64), logits.float(), iou.float())
+            answers.append(Decoded(np.asarray(indices, dtype=np.int64), logits.float(), iou.float()))
+        return answers
+
+    for _, group in groupby(sorted(range(len(prompts)), key=kind), key=kind):
+        members = list(group)
+        while members:
+            indices, answers = members[:batch_size], None
+            try:
+                answers = answer(indices)
+            except torch.cuda.OutOfMemoryError:
+                if len(indices) == 1:
+                    raise
+            if answers is not None:
+                yield answers
+                members = members[len(indices) :]
+            else:
+                # Only now: while the error is handled, its traceback keeps the batch's tensors alive.
+                batch_size = len(indices) // 2
+                torch.cuda.empty_cache()
 
 
 def dense_position(sam: Sam) -> Tensor:
@@ -161,12 +179,10 @@ def embed_prompts(
 
     Parameters
     ----------
-    sam : Sam
-        Any mode.
     prompts : sequence of Prompt
         At least one; all with the same number of points and all with or without a box and a mask.
     embedding : Embedding
-        The image that they belong to.
+        That of the image that they belong to.
     mask_logits : Tensor, shape (n, 1, h, w), optional
         Low-resolution mask prompts to use instead of the prompts' own, so that a gradient can pass.
 

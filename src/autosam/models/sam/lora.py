@@ -8,6 +8,7 @@ switched off: the adapter is folded in once, by `merge_lora`, when no more train
 
 import torch
 from loralib import MergedLinear
+from segment_anything.modeling import ImageEncoderViT
 from torch import nn
 
 from autosam.errors import ModelError
@@ -15,7 +16,7 @@ from autosam.errors import ModelError
 _QUERY_KEY_VALUE = [True, False, True]
 
 
-def add_lora(image_encoder: nn.Module, *, rank: int, alpha: float, blocks: int | None = None) -> None:
+def add_lora(image_encoder: ImageEncoderViT, *, rank: int, alpha: float, blocks: int | None = None) -> None:
     """Put a trainable low-rank adapter on the query and value projections of an image encoder, in place.
 
     Each adapted layer keeps its weights and bias, now frozen, and adds `alpha / rank * B A x` to the query and
@@ -24,8 +25,8 @@ def add_lora(image_encoder: nn.Module, *, rank: int, alpha: float, blocks: int |
 
     Parameters
     ----------
-    image_encoder : torch.nn.Module
-        A `segment_anything.modeling.ImageEncoderViT`: `blocks[i].attn.qkv` is a `torch.nn.Linear`.
+    image_encoder : ImageEncoderViT
+        With its base weights loaded.
     rank : int
         At least 1.
     alpha : float
@@ -42,7 +43,7 @@ def add_lora(image_encoder: nn.Module, *, rank: int, alpha: float, blocks: int |
     ----------
     Hu et al., LoRA: Low-Rank Adaptation of Large Language Models, 2021. Reference implementation: loralib.
     """
-    attention = _attention_layers(image_encoder)
+    attention = [block.attn for block in image_encoder.blocks]
     count = len(attention) if blocks is None else blocks
     if rank < 1:
         raise ModelError(f"LoRA rank is {rank}, wanted at least 1: use a rank such as 4, or no adapter at all")
@@ -58,16 +59,16 @@ def add_lora(image_encoder: nn.Module, *, rank: int, alpha: float, blocks: int |
         layer.qkv = _adapted(layer.qkv, rank=rank, alpha=alpha)
 
 
-def merge_lora(image_encoder: nn.Module) -> None:
+def merge_lora(image_encoder: ImageEncoderViT) -> None:
     """Fold the adapter into the weights and put plain `torch.nn.Linear` layers back, in place.
 
     The weights stay frozen. The sum is made in the weights' own type, with autocast off; the key rows are not
     touched. An encoder without an adapter stays as it is.
     """
-    for layer in _attention_layers(image_encoder):
-        if not isinstance(layer.qkv, MergedLinear):
+    for block in image_encoder.blocks:
+        adapted = block.attn.qkv
+        if not isinstance(adapted, MergedLinear):
             continue
-        adapted = layer.qkv
         # On no device: its weights are replaced, and none are drawn from torch's global generator.
         linear = nn.Linear(adapted.in_features, adapted.out_features, bias=adapted.bias is not None, device="meta")
         with torch.no_grad(), torch.autocast(adapted.weight.device.type, enabled=False):
@@ -77,24 +78,15 @@ def merge_lora(image_encoder: nn.Module) -> None:
         linear.weight = nn.Parameter(weight, requires_grad=False)
         if adapted.bias is not None:
             linear.bias = adapted.bias
-        layer.qkv = linear.train(adapted.training)
+        block.attn.qkv = linear.train(adapted.training)
 
 
-def lora_layers(image_encoder: nn.Module) -> dict[str, MergedLinear]:
+def lora_layers(image_encoder: ImageEncoderViT) -> dict[str, MergedLinear]:
     """Give the adapted layers by name, in the order of the blocks; empty without an adapter."""
     return {name: layer for name, layer in image_encoder.named_modules() if isinstance(layer, MergedLinear)}
 
 
-def _attention_layers(image_encoder: nn.Module) -> list[nn.Module]:
-    blocks = image_encoder.blocks
-    if not isinstance(blocks, nn.ModuleList):
-        raise TypeError(f"wanted an ImageEncoderViT with a list of blocks, got {type(image_encoder).__name__}")
-    return [block.get_submodule("attn") for block in blocks]
-
-
-def _adapted(linear: nn.Module | torch.Tensor, *, rank: int, alpha: float) -> MergedLinear:
-    if not isinstance(linear, nn.Linear):
-        raise TypeError(f"wanted a linear qkv layer, got {type(linear).__name__}")
+def _adapted(linear: nn.Linear, *, rank: int, alpha: float) -> MergedLinear:
     layer = MergedLinear(
         linear.in_features,
         linear.out_features,

@@ -1,4 +1,4 @@
-"""SAM's low-resolution logits → masks at full size, as crops; a generator's opinion can be added on the way."""
+"""SAM's low-resolution logits → masks at full size, as crops, fused with the generator's logits where asked."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ UPSAMPLE_BUDGET = 2**25
 
 FUSION_LIMIT = 4.0
 """Largest logit, on either side, that a mask prompt brings into the fusion: sigmoid(4) = 0.98. A generator that is
-surer than that must not outvote a SAM that clearly disagrees."""
+surer than that must not overrule a SAM that clearly disagrees."""
 
 STABILITY_OFFSET = 1.0
 """Logits by which the threshold is moved up and down to see whether a mask is stable, as in SAM."""
@@ -39,11 +39,10 @@ def postprocess_masks(
 
     Parameters
     ----------
-    sam : Sam
     batch : Decoded
         Logits (n, m, h, w) of n prompts with m masks each.
     embedding : Embedding
-        Of the window.
+        That of the window.
     window : Window
         What SAM saw; it may reach over the image's borders.
     shape : tuple of int
@@ -51,8 +50,8 @@ def postprocess_masks(
     generator_logits : sequence of MaskPrompt or None
         For each prompt the generator's logits, in the window's pixels; None leaves SAM's masks as they are.
     fusion : float
-        Weight with which these, between ``-FUSION_LIMIT`` and ``FUSION_LIMIT``, are added to SAM's before the
-        threshold: a product of the generator_logits of two networks, which see the image at different resolutions.
+        Weight with which the generator's logits, clipped to ``FUSION_LIMIT`` on either side, are added to SAM's
+        before the threshold.
 
     Returns
     -------
@@ -72,13 +71,12 @@ def postprocess_masks(
     crops: list[list[MaskCrop | None]] = []
     for start in range(0, count, step):
         full = upsample(sam, batch.logits[start : start + step], embedding)
-        for row, (logits, opinion) in enumerate(
-            zip(full, generator_logits[start : start + step], strict=True), start=start
-        ):
-            if opinion is not None:
-                drawn = torch.from_numpy(opinion.drawn((logits.shape[-2], logits.shape[-1])))
+        for row, logits in enumerate(full, start=start):
+            added = generator_logits[row]
+            if added is not None:
+                drawn = torch.from_numpy(added.drawn((logits.shape[-2], logits.shape[-1])))
                 logits += fusion * drawn.clamp(-FUSION_LIMIT, FUSION_LIMIT).to(logits.device)
-                # SAM's own logits may say no more than what the generator lacks.
+                # The mask is that of the sum, and so is its stability.
                 stability[row] = _stability(logits)
         masks = (full > sam.mask_threshold)[..., inside[0], inside[1]].cpu().numpy()
         crops += [

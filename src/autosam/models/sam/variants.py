@@ -18,6 +18,10 @@ VARIANTS: tuple[Variant, ...] = get_args(Variant)
 PATCH = 16
 """Side, in input pixels, of the square that one image token stands for; the same in every variant."""
 
+# Of RGB from 0 to 255, as in segment_anything.build_sam.
+PIXEL_MEAN = [123.675, 116.28, 103.53]
+PIXEL_STD = [58.395, 57.12, 57.375]
+
 
 @dataclass(frozen=True)
 class _Size:
@@ -44,12 +48,8 @@ class ConvolutionStem(nn.Module):
     """Four stride-2 convolutions in the place of SAM's linear 16-pixel patch embedding.
 
     A linear patch has to learn edges 768 pixels at a time; a few small convolutions train far better from
-    scratch (Xiao et al., "Early convolutions help transformers see better", NeurIPS 2021).
-
-    Parameters
-    ----------
-    width : int
-        Channels of the tokens; a multiple of 8.
+    scratch (Xiao et al., "Early convolutions help transformers see better", NeurIPS 2021). ``width``, the channels
+    of the tokens, is a multiple of 8.
     """
 
     def __init__(self, width: int) -> None:
@@ -77,7 +77,7 @@ def build_sam(variant: Variant, *, image_size: int | None = None) -> Sam:
         at 512 pixels.
     image_size : int, optional
         Side of the square input in pixels, a multiple of 16. By default the variant's own (1024 or 512).
-        Weights of another size fit: `weights.load_sam_weights` resamples their position codes.
+        Weights of another size fit: `load_sam_weights` resamples their position codes.
 
     Returns
     -------
@@ -135,8 +135,8 @@ def build_sam(variant: Variant, *, image_size: int | None = None) -> Sam:
             iou_head_depth=3,
             iou_head_hidden_dim=size.prompt_width,
         ),
-        pixel_mean=[123.675, 116.28, 103.53],
-        pixel_std=[58.395, 57.12, 57.375],
+        pixel_mean=PIXEL_MEAN,
+        pixel_std=PIXEL_STD,
     )
 
 

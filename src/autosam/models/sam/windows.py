@@ -17,8 +17,8 @@ MARGIN = 1 / 32
 def prompt_extent(prompt: Prompt) -> NDArray[np.float64]:
     """Give first row, first column, last row and last column of what a prompt says about its object.
 
-    The box where there is one, otherwise the mask's crop; widened to the positive points, which someone may have
-    set beside their box. The negative points count where there is nothing else.
+    This is the box or else the mask's crop, widened to the positive points, which a user may have set beside the
+    box. The negative points count where there is nothing else.
     """
     corners = []
     if prompt.box is not None:
@@ -41,22 +41,17 @@ def assign_windows(
     prompts : sequence of Prompt
         In whole-image pixels.
     grid : sequence of Window
-        Windows that cover the image.
-    shape : tuple of int
-        Height and width of the image.
-    size : int
-        Side of a window in pixels.
+        Windows of ``size`` pixels that cover the image of this ``shape``.
 
     Returns
     -------
     dict of Window to list of int
-        Indices of the prompts of each window in use: first windows of the grid, in its order, then those made
-        for objects that no window of the grid holds with a margin. Such windows are shared where they can be.
-        Empty where there are no prompts.
+        Indices of the prompts of each window in use; empty without prompts. Windows of the grid come first, in its
+        order. The others are for objects that no window of the grid holds with a margin, shared where possible.
     """
     work: dict[Window, list[int]] = {}
     extents = [prompt_extent(prompt) for prompt in prompts]
-    homeless = []
+    outside = []
     by_grid: dict[int, list[int]] = {}
     for index, extent in enumerate(extents):
         # Most windows of a large image are nowhere near; four at most need a closer look.
@@ -65,11 +60,11 @@ def assign_windows(
         if near and max(clearances) >= MARGIN * size:
             by_grid.setdefault(near[int(np.argmax(clearances))], []).append(index)
         else:
-            homeless.append(index)
+            outside.append(index)
     for best in sorted(by_grid):
         work[grid[best]] = by_grid[best]
     own: list[Window] = []
-    for index in homeless:
+    for index in outside:
         extent = extents[index]
         for window in own:
             if window.contains_box(extent, MARGIN * size, image_shape=shape):

@@ -1,14 +1,14 @@
-"""How far an image lies from those that a model was trained on, in the eyes of its own generator.
+"""The novelty of an image: how far its features in the generator lie from those of the training images.
 
 A tile is described by the mean and the standard deviation of each channel of the generator's deepest feature map.
-Training tiles that are alike are a kind. A tile's distance is the Mahalanobis distance to the nearest kind's mean,
-with one covariance within all kinds. An image's novelty is the median distance of its tiles, divided by what
-training tiles keep below.
+Similar training tiles form a kind. A tile's distance is the Mahalanobis distance to the nearest kind's mean, with
+one covariance for all kinds. An image's novelty is the median distance of its tiles, divided by a limit that
+nearly all training tiles stay below.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -16,22 +16,23 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from autosam.errors import ModelError
+from autosam.models.files.strict import array_tensors, tensor_arrays
 from autosam.models.generator.sam_unet import SamGenerator
 from autosam.models.generator.unet import Generator
 
 LEAST_TILES = 16
-"""Fewer training tiles say nothing of how training tiles differ."""
+"""With fewer training tiles, there are no statistics."""
 
 TILES_OF_A_KIND = 16
-"""Different tiles of a source for each kind of it. A data set can hold several modalities, and what lies between
-two of them is like neither: with one mean for each source, `nuclei` took electron micrographs for familiar."""
+"""Different tiles of a source for each kind of it. A data set can hold several modalities, and images between two
+of them are like neither: with one mean for each source, `nuclei` found no novelty in electron micrographs."""
 
 SHRINKAGE = 0.5
 """Share of the covariance that is taken from the identity, scaled to the mean variance."""
 
 PERCENTILE = 95.0
-"""Percentage of the training tiles, each measured without its half of its source, that sets the limit. An image is
-measured by its median tile, which lies nearer than its furthest ones. For figures see docs/benchmarks.md."""
+"""Percentage of the training tiles, each measured without its half of its source, that sets the limit. Chosen on
+the bundled models, for medians of an image's tiles; the figures are in their cards."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,69 +69,42 @@ class NoveltyStatistics:
     limit: NDArray[np.float32] | np.float32
 
     def distances(self, descriptors: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Measure each descriptor's distance to the nearest kind.
-
-        Parameters
-        ----------
-        descriptors : ndarray of float32, shape (N, D)
-
-        Returns
-        -------
-        ndarray of float64, shape (N,)
-            Mahalanobis distances.
-        """
+        """Measure the Mahalanobis distance of (N, D) descriptors to the nearest kind each, shape (N,)."""
         along, means_along = (
             values.astype(np.float64) @ self.components.T for values in (descriptors, self.means)
         )
         nearest = np.full(len(descriptors), np.inf)
-        # Kind by kind: differences to all of them at once would fill the memory.
+        # Differences to all kinds at once would fill the memory.
         for mean, mean_along in zip(self.means.astype(np.float64), means_along, strict=True):
             projected = (along - mean_along) ** 2
-            # What rounding leaves of a direction within the components must not be negative.
+            # Rounding must not make it negative.
             beside = np.maximum(((descriptors - mean) ** 2).sum(axis=1) - projected.sum(axis=1), 0)
             nearest = np.minimum(nearest, (projected / self.variances).sum(axis=1) + beside / self.rest)
         distances: NDArray[np.float64] = np.sqrt(nearest)
         return distances
 
     def novelty(self, descriptors: NDArray[np.float32]) -> float:
-        """Score an image by its tiles.
+        """Score an image by the (N, D) descriptors of its tiles, at least one.
 
-        Parameters
-        ----------
-        descriptors : ndarray of float32, shape (N, D)
-            At least one.
-
-        Returns
-        -------
-        float
-            Median distance in units of the limit: above 1 the image is unlike the training images.
+        The novelty is the median distance in units of the limit: above 1 the image is unlike the training images.
         """
         return float(np.median(self.distances(descriptors)) / self.limit)
 
     def state_dict(self) -> dict[str, Tensor]:
         """Give the statistics by name, for a model file."""
-        return {item.name: torch.from_numpy(np.array(getattr(self, item.name))) for item in fields(self)}
+        return array_tensors(self)
 
     @classmethod
     def from_state_dict(cls, tensors: Mapping[str, Tensor], *, channels: int) -> "NoveltyStatistics":
-        """Take statistics over from a model file.
-
-        Parameters
-        ----------
-        tensors : mapping of str to Tensor
-            As `state_dict` gives them.
-        channels : int
-            Of the generator's deepest feature map.
+        """Take statistics over from a model file, for a generator with ``channels`` in its deepest feature map.
 
         Raises
         ------
         ModelError
             If a tensor is missing, unknown or of another shape, or a number is not above 0 that has to be.
         """
-        names = [item.name for item in fields(cls)]
-        if sorted(tensors) != sorted(names):
-            raise ModelError(f"the statistics of training images are {sorted(tensors)}, wanted {sorted(names)}")
-        values = {name: tensor.numpy().astype(np.float32) for name, tensor in tensors.items()}
+        arrays = tensor_arrays(cls, tensors, what="the statistics of training images")
+        values = {name: array.astype(np.float32) for name, array in arrays.items()}
         kinds, components = (len(np.atleast_1d(values[name])) for name in ("means", "components"))
         wanted = {
             "means": (kinds, 2 * channels),
@@ -152,24 +126,23 @@ class NoveltyStatistics:
 def fit_statistics(sources: Sequence[NDArray[np.float32]]) -> NoveltyStatistics | None:
     """Make the statistics of training tiles.
 
-    Each source is parted into kinds, one for ``TILES_OF_A_KIND`` different tiles, by k-means. The limit comes from
-    distances that are honest: each tile's from statistics of the other halves alone.
+    Each source is divided into kinds by k-means, one for ``TILES_OF_A_KIND`` different tiles. For the limit, each
+    tile's distance is that from statistics of the other halves alone.
 
     Parameters
     ----------
     sources : sequence of ndarray of float32, shape (N, D)
-        The tiles' descriptors, source by source, similar ones next to each other: the halves are the first and the
-        second one of each source.
+        The tiles' descriptors, source by source, with similar ones next to each other: each source is cut into a
+        first and a second half.
 
     Returns
     -------
     NoveltyStatistics or None
-        None where there are fewer than ``LEAST_TILES`` tiles, a half in which no kind has tiles that differ, or
-        hardly a tile that differs from the others.
+        None where there are fewer than ``LEAST_TILES`` tiles, or where too few tiles differ.
     """
     if sum(map(len, sources)) < LEAST_TILES:
         return None
-    # A half has as many kinds as the whole: fewer would be wider, and the limit too small in units of their width.
+    # A half has as many kinds as the whole: fewer would be wider, and the limit too small.
     counts = [len(np.unique(tiles, axis=0)) // TILES_OF_A_KIND for tiles in sources]
     halves = [np.array_split(tiles, 2) for tiles in sources]
     distances = []
@@ -184,14 +157,14 @@ def fit_statistics(sources: Sequence[NDArray[np.float32]]) -> NoveltyStatistics 
 
 
 def _kinds(tiles: NDArray[np.float32], count: int) -> list[NDArray[np.float32]]:
-    """Part the tiles of one source into at most ``count`` kinds, of tiles that are alike; none of no tiles."""
+    """Divide the tiles of one source into at most ``count`` kinds; no tiles have none."""
     count = min(count, len(np.unique(tiles, axis=0)) // (TILES_OF_A_KIND // 2))
     if count < 2:
         return [tiles] if len(tiles) else []
-    # Slow to load, and those who segment don't need it.
+    # Slow to load, and needed for fitting only.
     from sklearn.cluster import KMeans
 
-    # Features differ in scale by far: neither the largest must decide alone, nor the rounding of a constant one.
+    # Features differ widely in scale. Neither the largest nor the rounding of a constant one may decide alone.
     mean, spread = tiles.mean(axis=0, dtype=np.float64), tiles.std(axis=0, dtype=np.float64)
     spread[spread <= np.finfo(np.float32).eps * np.abs(mean)] = np.inf
     kind_of = KMeans(count, n_init=4, random_state=0).fit_predict((tiles - mean) / spread)
@@ -224,11 +197,7 @@ def _fit(sources: Sequence[NDArray[np.float32]], counts: Sequence[int]) -> Novel
 
 @contextmanager
 def describe_tiles(generator: Generator | SamGenerator) -> Iterator[list[NDArray[np.float32]]]:
-    """Describe every tile that the generator sees while the context is open; its answers stay as they are.
-
-    Parameters
-    ----------
-    generator : Generator or SamGenerator
+    """Describe every tile that the generator sees while the context is open.
 
     Yields
     ------

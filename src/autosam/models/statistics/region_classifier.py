@@ -1,34 +1,34 @@
-"""A region classifier of candidates: a forest of small regression trees that says how good an object each one is.
+"""The region classifier: a forest of small regression trees that gives candidate regions their region score.
 
-The quality of a candidate is 0 to 1: half for an IoU of at least .5 with a true object, and half for the share of
-the ten thresholds .5, .55, … .95 that the IoU reaches, which is what mean average precision counts.
+A region score is 0 to 1. Half of it is for an IoU of at least .5 with a true object. The other half is the share
+of the ten thresholds .5, .55, … .95 that the IoU reaches, which mean average precision counts.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from autosam.errors import ModelError
+from autosam.models.files.strict import array_tensors, tensor_arrays
 
 CHUNK = 4096
-"""Candidates that are scored at a time: 20 MB with 300 trees."""
+"""Candidate regions that are scored at a time: 20 MB with 300 trees."""
 
 THRESHOLDS = tuple(round(0.5 + 0.05 * n, 2) for n in range(10))
 
 
 def target_score(iou: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Say what a candidate is worth that has this IoU with its best true object.
+    """Give the true score of a candidate region by its IoU with its best true object.
 
     Examples
     --------
     >>> target_score(np.array([0.4, 0.5, 0.8, 0.97])).round(2)
     array([0.  , 0.55, 0.85, 1.  ])
     """
-    # As exactly as an IoU is known: .8 of a quotient of whole numbers is reached.
+    # With a tolerance, as an IoU is a rounded quotient of whole numbers.
     reached = np.asarray(iou)[..., None] >= np.array(THRESHOLDS) - 1e-9
     return np.asarray((reached[..., 0] + reached.mean(axis=-1)) / 2, dtype=np.float64)
 
@@ -37,24 +37,24 @@ def target_score(iou: NDArray[np.floating]) -> NDArray[np.float64]:
 class RegionClassifier:
     """A sum of T regression trees with at most M nodes each, as gradient boosting makes it [1]_.
 
-    A candidate goes from node 0 of every tree to the left where its feature is at most the threshold, and to the
-    right otherwise; a node without a feature is a leaf.
+    A region starts at node 0 of every tree. It goes to the left where its feature is at most the threshold, and to
+    the right otherwise. A node without a feature is a leaf.
 
     Attributes
     ----------
     feature : ndarray of int16, shape (T, M)
-        Which feature a node asks for; -1 for a leaf.
+        Index of the feature that a node compares; -1 for a leaf.
     threshold : ndarray of float32, shape (T, M)
     left, right : ndarray of int16, shape (T, M)
-        Where a candidate goes on; larger than the node itself, 0 for a leaf.
+        The next node, larger than the node itself; 0 for a leaf.
     value : ndarray of float32, shape (T, M)
-        What a leaf adds.
+        A leaf's share of the score.
     start : float32
-        What the values are added to.
+        The score before any tree.
     features : int64
-        Number of features of a candidate.
+        Number of features of a region.
     diameter : float32
-        Typical diameter, in pixels of the maps, in which candidates are described.
+        Typical diameter, in pixels of the maps, that the features are measured in.
 
     References
     ----------
@@ -72,62 +72,41 @@ class RegionClassifier:
     diameter: NDArray[np.float32] | np.float32
 
     def score(self, described: NDArray[np.float32]) -> NDArray[np.float64]:
-        """RegionClassifier candidates.
-
-        Parameters
-        ----------
-        described : ndarray of float32, shape (N, F)
-            As `regions.describe_candidate_regions` gives them.
-
-        Returns
-        -------
-        ndarray of float64, shape (N,)
-            The quality that is to be expected, 0 to 1.
-        """
+        """Give (N, F) described candidate regions their expected region scores, shape (N,)."""
         chunks = range(0, len(described), CHUNK)
-        parts = [self._quality(described[start : start + CHUNK]) for start in chunks]
+        parts = [self._walk(described[start : start + CHUNK]) for start in chunks]
         return np.concatenate([np.zeros(0), *parts])
 
-    def _quality(self, described: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Walk all candidates through all trees side by side."""
+    def _walk(self, described: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Walk all regions through all trees side by side."""
         tree = np.arange(len(self.feature))
-        candidate = np.arange(len(described))[:, None]
+        region = np.arange(len(described))[:, None]
         node = np.zeros((len(described), len(self.feature)), dtype=np.int16)
         while True:
             asked = self.feature[tree, node]
             inner = asked >= 0
             if not inner.any():
                 break
-            low = described[candidate, np.maximum(asked, 0)] <= self.threshold[tree, node]
+            low = described[region, np.maximum(asked, 0)] <= self.threshold[tree, node]
             node = np.where(inner, np.where(low, self.left[tree, node], self.right[tree, node]), node)
         added = self.value[tree, node].sum(axis=1, dtype=np.float64)
         return np.asarray(np.clip(float(self.start) + added, 0, 1))
 
     def state_dict(self) -> dict[str, Tensor]:
         """Give the trees by name, for a model file."""
-        return {item.name: torch.from_numpy(np.array(getattr(self, item.name))) for item in fields(self)}
+        return array_tensors(self)
 
     @classmethod
     def from_state_dict(cls, tensors: Mapping[str, Tensor], *, features: int) -> "RegionClassifier":
-        """Take trees over from a model file.
-
-        Parameters
-        ----------
-        tensors : mapping of str to Tensor
-            As `state_dict` gives them.
-        features : int
-            Number of features that candidates have here.
+        """Take trees over from a model file, for regions with so many features.
 
         Raises
         ------
         ModelError
-            If a tensor is missing, unknown, or of another shape or kind, if a node leads back, or if the region
-            classifier asks for other features.
+            If a tensor is missing, unknown, or of another shape or kind, if a node leads back, or if the trees
+            were made for other features.
         """
-        names = [item.name for item in fields(cls)]
-        if sorted(tensors) != sorted(names):
-            raise ModelError(f"the region classifier is {sorted(tensors)}, wanted {sorted(names)}")
-        values = {name: tensor.numpy() for name, tensor in tensors.items()}
+        values = tensor_arrays(cls, tensors, what="the region classifier")
         shape = values["feature"].shape
         grids, numbers = ("feature", "threshold", "left", "right", "value"), ("start", "features", "diameter")
         whole = ("feature", "left", "right", "features")
