@@ -16,7 +16,7 @@ from autosam.config.old_names import REMOVED, SETTINGS, VALUES, OldNameWarning, 
 from autosam.errors import ConfigError, InputError
 from autosam.evaluation.diagnosis.recorded_run import open_run
 from autosam.models.files.checkpoint import BUNDLED, load_model, read_header
-from autosam.models.networks import load_networks
+from autosam.models.files.model_file import load_networks
 from autosam.pipeline.record import RunRecord
 
 GIVEN: dict[str, Any] = {

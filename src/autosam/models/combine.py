@@ -48,13 +48,8 @@ def combine_decoded(parts: Sequence[Decoded], how: CombineAnswers) -> Decoded:
     parts : sequence of Decoded
         One for each channel, at least one; equal in indices and shapes.
     how : {"avg", "max"}
-        Of the mask probabilities (the sigmoid of the low-resolution logits), and of the predicted IoU.
-
-    Returns
-    -------
-    Decoded
-        Its logits are those of the combined probabilities. Neither one channel alone nor equal channels change
-        anything, to the last bit; nor does the order of the channels.
+        Of the mask probabilities (the sigmoid of the low-resolution logits), and of the predicted IoU. A single
+        channel, or equal ones, come back unchanged, to the last bit. The order of the channels does not matter.
     """
     if len(parts) == 1:
         return parts[0]

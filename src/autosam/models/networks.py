@@ -68,16 +68,8 @@ class Networks:
 def build_networks(model: ModelConfig, *, seed: int = 0) -> Networks:
     """Build the networks for training: base weights loaded, adapters added, frozen parts frozen.
 
-    Parameters
-    ----------
-    model : ModelConfig
-    seed : int
-        Seed of the random weights; torch's global generator is left as it was.
-
-    Returns
-    -------
-    Networks
-        On the CPU, in training mode.
+    They are on the CPU, in training mode. Random weights follow from the seed alone; torch's global generator is
+    left as it was.
 
     Raises
     ------

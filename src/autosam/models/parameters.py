@@ -7,16 +7,9 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class PartParameters:
-    """One row of a parameter table.
+    """One row of a parameter table: how many parameters a part has, and how many of them are trained.
 
-    Parameters
-    ----------
-    part : str
-        Adapters have a row of their own, `<part> (LoRA)` or `<part> (adapter)`.
-    total : int
-        Number of parameters, buffers not included.
-    trainable : int
-        How many of them receive a gradient.
+    Buffers do not count. Adapters have a row of their own, `<part> (LoRA)` or `<part> (adapter)`.
     """
 
     part: str

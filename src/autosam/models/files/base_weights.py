@@ -41,12 +41,9 @@ def find_base(base: str, *, beside: Path | None = None) -> Path:
 
 
 def base_state(path: Path, *, sha256: str | None = None) -> dict[str, Tensor]:
-    """Read a SAM's weights: a published file, or the SAM inside a model of autosam's own.
+    """Read a SAM's weights from a published file or a model of autosam's own, in float32.
 
-    Returns
-    -------
-    dict of str to Tensor
-        With the names of the segment-anything package, in float32.
+    Their names are those of the segment-anything package.
 
     Raises
     ------

@@ -49,7 +49,6 @@ class ModelHeader:
         Summary of the training run: data, steps, scores.
     license : str
         License of the weights, with its reason where the data dictate it.
-    format_version : int
     """
 
     settings: Mapping[str, Any]
@@ -73,7 +72,6 @@ def save_model(
         Ends in `.safetensors`; its folder must exist. An existing file is replaced.
     tensors : mapping of str to torch.Tensor
         As `join_parts` names them; on any device.
-    metadata : ModelHeader
     half : bool
         Store floating-point tensors as float16. Tensors of one dimension or of fewer than 1,024 values keep their
         type: they are small, and precision depends on them. So do the statistics of training images, the region

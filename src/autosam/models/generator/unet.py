@@ -98,20 +98,15 @@ class Generator(nn.Module):
         return int(self.unet.encoder.out_channels[-1])
 
     def forward(self, image: Tensor, *, reduced: bool = False) -> Tensor:
-        """Predict logits.
+        """Turn images (B, 3, H, W) of 0 to 1 into logits (B, channels, H, W).
+
+        H and W are multiples of ``stride``.
 
         Parameters
         ----------
-        image : Tensor, shape (B, 3, H, W)
-            Intensities of 0 to 1; H and W multiples of ``stride``.
         reduced : bool
             The image is as small as the UNet sees it already, H and W multiples of ``stride / downsample``.
             Shrinking an image that was zoomed for SAM would blur it.
-
-        Returns
-        -------
-        Tensor, shape (B, channels, H, W)
-            Logits.
         """
         # Zero-centered input of about unit spread, as the encoders' first normalization layers expect.
         image = (image - 0.5) / 0.25

@@ -76,8 +76,6 @@ def add_adapters(image_encoder: ImageEncoderViT, *, ratio: float) -> None:
 
     Parameters
     ----------
-    image_encoder : ImageEncoderViT
-        With its base weights loaded.
     ratio : float
         Channels of a bottleneck as a fraction of the tokens' channels, in (0, 1]; rounded down.
 

@@ -17,7 +17,7 @@ _QUERY_KEY_VALUE = [True, False, True]
 
 
 def add_lora(image_encoder: ImageEncoderViT, *, rank: int, alpha: float, blocks: int | None = None) -> None:
-    """Put a trainable low-rank adapter on the query and value projections of an image encoder, in place.
+    """Put a trainable low-rank adapter on an image encoder's query and value projections, in place.
 
     Each adapted layer keeps its weights and bias, now frozen, and adds `alpha / rank * B A x` to the query and
     value rows. B starts at zero, so the output is unchanged until the first training step. A is drawn from torch's
@@ -25,8 +25,6 @@ def add_lora(image_encoder: ImageEncoderViT, *, rank: int, alpha: float, blocks:
 
     Parameters
     ----------
-    image_encoder : ImageEncoderViT
-        With its base weights loaded.
     rank : int
         At least 1.
     alpha : float

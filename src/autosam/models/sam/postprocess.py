@@ -41,12 +41,8 @@ def postprocess_masks(
     ----------
     batch : Decoded
         Logits (n, m, h, w) of n prompts with m masks each.
-    embedding : Embedding
-        That of the window.
     window : Window
-        What SAM saw; it may reach over the image's borders.
-    shape : tuple of int
-        Rows and columns of the image.
+        Where ``embedding`` lies in an image of this ``shape``; it may reach over the image's borders.
     generator_logits : sequence of MaskPrompt or None
         For each prompt the generator's logits, in the window's pixels; None leaves SAM's masks as they are.
     fusion : float
