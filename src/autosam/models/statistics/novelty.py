@@ -32,7 +32,7 @@ SHRINKAGE = 0.5
 
 PERCENTILE = 95.0
 """Percentage of the training tiles, each measured without its half of its source, that sets the limit. Chosen on
-the bundled models, for medians of an image's tiles; the figures are in their cards."""
+the bundled models, for medians of an image's tiles; for figures see docs/benchmarks.md."""
 
 
 @dataclass(frozen=True, eq=False)
