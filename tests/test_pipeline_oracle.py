@@ -36,17 +36,17 @@ def three_masks(monkeypatch):
 
     def decode(sam, embeddings, prompts, *, multimask, batch_size):
         asked.append((len(prompts), multimask))
-        for (part,) in fake.decode(sam, embeddings, prompts, multimask=multimask, batch_size=batch_size):
-            if not multimask:
-                yield [part]
-                continue
-            logits = part.logits.clone()
-            for row in range(len(logits)):
-                shown = torch.nonzero((logits[row, 0] > 0).any(dim=1)).flatten()
-                top = int(shown[0]) if len(shown) else 0
-                logits[row, 1, : top + 4] = -10
-                logits[row, 2, : top + 7] = -10
-            yield [Decoded(part.indices, logits, torch.tensor(IOUS).expand(len(logits), 3))]
+        for parts in fake.decode(sam, embeddings, prompts, multimask=multimask, batch_size=batch_size):
+            yield [worse(part) if multimask else part for part in parts]
+
+    def worse(part):
+        logits = part.logits.clone()
+        for row in range(len(logits)):
+            shown = torch.nonzero((logits[row, 0] > 0).any(dim=1)).flatten()
+            top = int(shown[0]) if len(shown) else 0
+            logits[row, 1, : top + 4] = -10
+            logits[row, 2, : top + 7] = -10
+        return Decoded(part.indices, logits, torch.tensor(IOUS).expand(len(logits), 3))
 
     monkeypatch.setattr(masks, "decode", decode)
     return asked
