@@ -94,18 +94,19 @@ def test_show_a_bundled_model_with_its_card(sam, package):
 
 
 def test_show_a_model_on_a_base(sam, tmp_path):
-    added = add_lora(sam.image_encoder, rank=4, alpha=4)
+    add_lora(sam.image_encoder, rank=4, alpha=4)
+    adapter = adapter_state_dict(sam.image_encoder)
     path = tmp_path / "mine.safetensors"
     save_model(
         path,
-        tensors=join_parts({"adapter": adapter_state_dict(sam.image_encoder)}),
+        tensors=join_parts({"adapter": adapter}),
         metadata=ModelHeader(settings={}, base_name="vit_b", base_sha256="ec2df6"),
     )
     output = run("show", str(path))
     assert "base      vit_b (sha256 ec2df6)\n" in output
     assert "license   not stated\n" in output
     assert "settings" not in output
-    assert row(output, "adapter") == ["adapter", "(LoRA)", "16", f"{added:,}"]
+    assert row(output, "adapter") == ["adapter", "(LoRA)", "16", f"{sum(map(torch.numel, adapter.values())):,}"]
     assert "model card" not in output
 
 
