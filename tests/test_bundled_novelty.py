@@ -43,7 +43,7 @@ def test_an_electron_micrograph_does_not_come_to_look_like_nuclei_by_being_zoome
 
 
 @pytest.mark.slow
-def test_most_small_parts_of_a_familiar_image_are_familiar(segmenters: dict[str, Segmenter]) -> None:
+def test_most_small_parts_of_a_known_image_are_known(segmenters: dict[str, Segmenter]) -> None:
     image = read_image(EXAMPLES / "vnc_13.png")
     parts = [image[row : row + 256, col : col + 256] for row in range(0, 1024, 256) for col in range(0, 1024, 256)]
     found = [segmenters["mito"].segment(part, zoom=1.0).out_of_distribution for part in parts]

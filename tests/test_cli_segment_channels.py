@@ -61,7 +61,7 @@ def record(tmp_path):
 # Channels
 
 
-def test_files_of_a_folder_are_channels_of_scenes(autosam, tmp_path):
+def test_files_of_a_folder_are_channels_of_images(autosam, tmp_path):
     for name, channels in (("a", (FIRST, SECOND)), ("b", (SECOND, FIRST[::-1]))):
         for ending, image in zip(("_dapi", "_gfp"), channels, strict=True):
             save(tmp_path / "in" / f"{name}{ending}.tif", image)
@@ -112,7 +112,7 @@ def test_channels_of_other_sizes_fail_alone(autosam, tmp_path):
     assert "a_r.tif + a_g.tif: the channels have the shapes (60, 60), (59, 60)" in err
 
 
-def test_saved_prompts_of_a_scene_come_back(autosam, tmp_path):
+def test_saved_prompts_of_a_image_come_back(autosam, tmp_path):
     save(tmp_path / "a_r.tif", FIRST)
     save(tmp_path / "a_g.tif", SECOND)
     scene = ("a_r.tif", "a_g.tif", "--channels", "_r,_g", *MAX)

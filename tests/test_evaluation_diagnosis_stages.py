@@ -183,7 +183,7 @@ def test_false_objects_by_where_they_come_from():
     assert found.false_stages == (Stage.DETECTION, Stage.PROMPT, Stage.MERGE)
 
 
-def test_a_region_that_fills_in_for_sam_is_judged_as_its_prompt():
+def test_a_region_that_fills_in_for_sam_is_classified_as_its_prompt():
     nowhere, part = (0, 30, 9, 39), (5, 5, 14, 8)
     found = stages_of(
         draw(A), regions=draw(nowhere, part), masks=[], labels=draw(nowhere, part), prompt_of=[-1, -1]

@@ -72,7 +72,7 @@ def test_distances_are_those_of_the_shrunk_covariance(size: int) -> None:
 # The statistics of training tiles
 
 
-def test_images_of_the_same_kind_are_familiar_and_others_are_not() -> None:
+def test_images_of_the_same_kind_are_known_and_others_are_not() -> None:
     statistics = fit_statistics([draw(200, 20)])
     assert statistics is not None
     assert statistics.novelty(draw(50, 20, seed=1)) < 1

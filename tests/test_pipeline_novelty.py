@@ -69,7 +69,7 @@ def test_the_result_is_the_same_and_the_generator_looks_once(sam, monkeypatch):
     assert within.novelty is not None
 
 
-def test_the_image_is_judged_as_the_networks_see_it(sam):
+def test_the_image_is_classified_as_the_networks_see_it(sam):
     image = np.tile(np.repeat(np.array([0, 255], np.uint8), 8), (128, 8))
     seen = [
         knowing(sam, colors_of(0.5, 0.5, limit=1), images={"zoom": scale}).segment(image) for scale in (1.0, 0.25)
@@ -80,7 +80,7 @@ def test_the_image_is_judged_as_the_networks_see_it(sam):
     assert seen[1].labels.shape == image.shape
 
 
-def test_several_channels_are_judged_together(sam):
+def test_several_channels_are_classified_together(sam):
     image = np.zeros((64, 64), np.uint8)
     image[:32] = 255
     other = np.ascontiguousarray(image.T)

@@ -23,7 +23,7 @@ def box(*corners: float) -> Prompt:
 
 
 @pytest.mark.parametrize("mine", [point(52, 98), box(36, 90, 64, 110)], ids=["point", "box"])
-def test_mine_replaces_the_emitted_one_of_its_object_and_the_others_stay(sam, monkeypatch, mine):
+def test_mine_replaces_the_predicted_one_of_its_object_and_the_others_stay(sam, monkeypatch, mine):
     use_component_sam(monkeypatch)
     result = segmenter(sam, BrightPixels()).segment(SPOTS, prompts=[mine])
     check(result, SPOTS.shape)

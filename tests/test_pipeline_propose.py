@@ -77,7 +77,7 @@ def judged(*overrides: str, worth: tuple[float, ...]) -> Regions:
     return classify_regions(candidates, region_classifier, settings)
 
 
-def test_the_judge_chooses_parts_or_the_whole() -> None:
+def test_the_region_classifier_chooses_parts_or_the_whole() -> None:
     parts, whole = judged(worth=(0.6, 0.7)), judged(worth=(0.45, 0.8))
     assert parts.labels.max() == 2
     assert parts.scores == pytest.approx([0.6, 0.6])
@@ -98,7 +98,7 @@ def test_foreground_without_an_object_is_rejected() -> None:
     assert judged("prompts.min_size=100", worth=(0.6, 0.7)).labels.max() == 1
 
 
-def test_a_judge_s_word_comes_with_the_prompt() -> None:
+def test_a_region_classifier_s_word_comes_with_the_prompt() -> None:
     settings = load_config().prompts
     regions = judged(worth=(0.6, 0.7))
     by_judge = prompt_regions(regions, plain_maps(), settings)

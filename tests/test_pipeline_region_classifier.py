@@ -65,7 +65,7 @@ def kept(*ids: int) -> NDArray[np.int32]:
     return sum(((label == LABELS) * number for number, label in enumerate(order, start=1)), np.zeros_like(LABELS))
 
 
-def test_the_score_of_a_mask_has_the_judge_s_word_in_it(sam):
+def test_the_score_of_a_mask_has_the_region_classifier_s_word_in_it(sam):
     # The fake SAM is sure of every mask, and every mask is stable.
     result = judging(sam, by_size(0.8, 0.6, limit=150)).segment(IMAGE)
     np.testing.assert_array_equal(result.labels, kept(1, 2, 3))
@@ -74,7 +74,7 @@ def test_the_score_of_a_mask_has_the_judge_s_word_in_it(sam):
     assert [prompt.certainty for prompt in result.prompts] == pytest.approx(result.scores)
 
 
-def test_sam_is_not_asked_about_what_the_judge_rejects(sam):
+def test_sam_is_not_asked_about_what_the_region_classifier_rejects(sam):
     result = judging(sam, by_size(0.8, 0.1, limit=150)).segment(IMAGE)
     np.testing.assert_array_equal(result.labels, kept(1, 2))
     assert len(result.prompts) == 2
@@ -82,7 +82,7 @@ def test_sam_is_not_asked_about_what_the_judge_rejects(sam):
     np.testing.assert_array_equal(all_three.labels, kept(1, 2, 3))
 
 
-def test_what_comes_back_is_what_the_judge_is_sure_of(sam):
+def test_what_comes_back_is_what_the_region_classifier_is_sure_of(sam):
     """SAM's masks all score less than the threshold; the foreground is sure of each of the three."""
     merge = {"min_score": 0.95, "fallback": 0.7}
     result = judging(sam, by_size(0.8, 0.6, limit=150), merge=merge).segment(IMAGE)
@@ -101,13 +101,13 @@ def test_a_person_s_prompts_go_before_it(sam):
 
 
 @pytest.mark.parametrize("combine", ["avg", "max"])
-def test_channels_are_judged_together(sam, combine):
+def test_channels_are_classified_together(sam, combine):
     other = np.where(IMAGE > 100, 220, 40).astype(np.uint8)
     subject = judging(sam, by_size(0.8, 0.1, limit=150), images={"combine": combine})
     np.testing.assert_array_equal(subject.segment([IMAGE, other]).labels, kept(1, 2))
 
 
-def test_zoomed_it_judges_in_the_pixels_that_sam_sees(sam):
+def test_zoomed_it_region_classifiers_in_the_pixels_that_sam_sees(sam):
     # Four times as many pixels for each object: all are large.
     subject = judging(sam, by_size(0.8, 0.1, limit=150))
     result = subject.segment(IMAGE, zoom=2.0)

@@ -392,7 +392,7 @@ def test_a_gradient_through_the_mask_prompt(sam: Sam, embedding: Embedding) -> N
     assert losses[3] != losses[0]
 
 
-def test_masks_of_a_generator_stay_beside_an_expert_without(sam: Sam, embedding: Embedding) -> None:
+def test_masks_of_a_generator_stay_beside_an_user_without(sam: Sam, embedding: Embedding) -> None:
     # Regions that are all 0: nothing to draw from the logits, so the crop that came is drawn.
     nowhere = np.zeros_like(LABELS)
     asked = prompt(box=True, mask=True, side=32)

@@ -87,7 +87,7 @@ def test_sources_have_equal_shares_and_kinds_of_their_own(monkeypatch: pytest.Mo
         (16, 10, (), 160),
     ],
 )
-def test_scenes_give_sixteen_tiles_for_each_tiles_area(
+def test_images_give_sixteen_tiles_for_each_tiles_area(
     monkeypatch: pytest.MonkeyPatch, side: int, scenes_there: int, overrides: tuple[str, ...], count: int
 ) -> None:
     images = np.random.default_rng(0).integers(0, 256, (scenes_there, side, side, 3)).astype(np.uint8)
@@ -104,7 +104,7 @@ def test_tiles_of_a_single_pixel() -> None:
     measure_statistics(networks, config, labeled_images())
 
 
-def test_tiles_are_parts_of_the_scenes_turned_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tiles_are_parts_of_the_images_turned_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     coded = np.arange(40 * 48, dtype=np.uint32).reshape(40, 48)
     image = np.stack([coded // 256, coded % 256, np.zeros_like(coded)], axis=-1).astype(np.uint8)
     tiles = seen_tiles(monkeypatch, given=[LabeledImage("s/a", "s", image, np.ones((40, 48), np.int32))])
@@ -153,7 +153,7 @@ def test_the_same_seed_gives_the_same_statistics_and_moves_nothing() -> None:
     assert not np.array_equal(one.means, third.means)
 
 
-def test_training_images_are_familiar_and_noise_is_not() -> None:
+def test_training_images_are_known_and_noise_is_not() -> None:
     networks, config = make(*WITHOUT_SAM)
     given = [replace(item, image=to_uint8(normalize(item.image, low=0.5, high=99.5))) for item in labeled_images()]
     statistics = measure_statistics(networks, config, given)
@@ -181,7 +181,7 @@ def test_sams_encoder_as_the_generator() -> None:
     assert statistics.means.shape[1] == 2 * networks.generator.deepest_channels
 
 
-def test_no_generator_no_scene_and_scenes_without_difference() -> None:
+def test_no_generator_no_image_and_images_without_difference() -> None:
     networks, config = make("model.generator=null", "prompts.method=user")
     assert measure_statistics(networks, config, labeled_images()) is None
     networks, config = make(*WITHOUT_SAM)

@@ -105,7 +105,7 @@ def mean_precision(networks: Networks, *overrides: str) -> float:
     )
 
 
-def test_a_judge_divides_where_thresholds_cannot(taught: Networks) -> None:
+def test_a_region_classifier_divides_where_thresholds_cannot(taught: Networks) -> None:
     judged = mean_precision(taught)
     assert judged > 0.9
     assert judged > mean_precision(taught, "prompts.region_classifier=false") + 0.3
@@ -145,7 +145,9 @@ def test_an_empty_image_has_no_regions(taught: Networks) -> None:
     assert Segmenter(taught, settings()).segment(faint).labels.max() == 0
 
 
-def test_the_scale_is_found_without_the_judge(taught: Networks, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_scale_is_found_without_the_region_classifier(
+    taught: Networks, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked: list[int] = []
     monkeypatch.setattr(
         type(taught.region_classifier),
@@ -218,7 +220,7 @@ def test_sources_have_at_most_so_many_images_each(networks: Networks, monkeypatc
     assert done == [(number, 7) for number in range(1, 8)]
 
 
-def test_the_same_images_and_seed_give_the_same_judge(networks: Networks) -> None:
+def test_the_same_images_and_seed_give_the_same_region_classifier(networks: Networks) -> None:
     labeled_images = [pairs(seed) for seed in range(6)]
     first, again = (
         fit_region_classifier(networks, settings("seed=3"), labeled_images, images=9) for _ in range(2)
@@ -243,7 +245,7 @@ def test_an_image_without_candidates_teaches_nothing(networks: Networks) -> None
     np.testing.assert_array_equal(with_blank.value, without.value)
 
 
-def test_an_earlier_judge_has_no_say(taught: Networks, networks: Networks) -> None:
+def test_an_earlier_region_classifier_has_no_say(taught: Networks, networks: Networks) -> None:
     labeled_images = [pairs(seed) for seed in range(6)]
     again, first = (
         fit_region_classifier(given, settings(), labeled_images, images=9) for given in (taught, networks)
@@ -262,13 +264,13 @@ def test_an_earlier_judge_has_no_say(taught: Networks, networks: Networks) -> No
         ["model.generator=null", "prompts.method=grid"],
     ],
 )
-def test_a_judge_that_cannot_be_is_refused_before_training(overrides: list[str]) -> None:
+def test_a_region_classifier_that_cannot_be_is_refused_before_training(overrides: list[str]) -> None:
     with pytest.raises(ConfigError, match=r"training\.region_classifier_images asks for"):
         small_config("training.region_classifier_images=5", *overrides)
 
 
 @pytest.mark.parametrize("why", ["no generator", "no center", "no diameter", "few objects", "not asked"])
-def test_without_candidates_there_is_no_judge(networks: Networks, why: str) -> None:
+def test_without_candidates_there_is_no_region_classifier(networks: Networks, why: str) -> None:
     labeled_images = [pairs(seed) for seed in range(4)]
     config = settings()
     if why == "no generator":
@@ -319,7 +321,9 @@ def test_a_model_file_gets_one_and_keeps_everything_else(tmp_path: Path, monkeyp
     assert load_model(path)[0].keys() == after.keys()
 
 
-def test_a_run_ends_with_a_judge_where_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_ends_with_a_region_classifier_where_it_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(judging, "LEAST_CANDIDATES", 2)
     monkeypatch.setattr(judging, "LEAST_IN_LEAF", 1)
     short = (

@@ -236,7 +236,7 @@ def user_prompts(labels: Tensor, ids: Sequence[int]) -> tuple[Prompt, ...]:
 
 
 @pytest.mark.parametrize(("how", "prompts"), [("add", 4 + 3 + 4), ("instead", 3 + 4)])
-def test_prompts_of_an_expert(how: str, prompts: int) -> None:
+def test_prompts_of_an_user(how: str, prompts: int) -> None:
     model, _, _ = joint(f"training.user_prompts={how}", "training.corrections=0")
     images, labels = disc_tiles()
     loss = run(model, images, labels, user_prompts=[user_prompts(labels[0], [1, 2, 4]), ()])

@@ -403,7 +403,7 @@ def test_nothing_to_learn_from(tmp_path: Path, labeled_images: list[LabeledImage
 
 
 @pytest.mark.parametrize("method", ["grid", "user"])
-def test_prompts_that_no_generator_emits_are_refused(tmp_path: Path, method: str) -> None:
+def test_prompts_that_no_generator_predicts_are_refused(tmp_path: Path, method: str) -> None:
     with pytest.raises(ConfigError, match=f"prompts.method={method} asks no generator"):
         train(short(f"prompts.method={method}"), SCENES, VALIDATION, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()

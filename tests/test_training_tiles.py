@@ -112,7 +112,7 @@ def test_that_share_of_the_tiles_has_an_object_in_the_middle(share: float) -> No
     assert found == 1 or share < 1
 
 
-def test_scenes_without_objects_and_with_gaps_give_tiles() -> None:
+def test_images_without_objects_and_with_gaps_give_tiles() -> None:
     assert not cut_tile(of_labels(np.zeros((40, 40))), 32, (1, 1), rng(), object_share=0.8)[1].any()
     gap = np.zeros((40, 40))
     gap[0, 0] = 9  # ids 1 to 8 are not there
@@ -225,7 +225,7 @@ def test_the_networks_zoom_multiplies_that_of_the_augmentation() -> None:
     assert not torch.equal(cut(2.0, 0.65, 1.45)[0].labels, cut(1.0, 0.65, 1.45)[0].labels)
 
 
-def test_empty_scenes_are_dropped_where_every_tile_has_an_object() -> None:
+def test_empty_images_are_dropped_where_every_tile_has_an_object() -> None:
     empty = LabeledImage("empty/a", "empty", np.zeros((96, 96, 3), np.uint8), np.zeros((96, 96), np.int32))
 
     def drawn(labeled_images: list[LabeledImage], share: float) -> list[Tile]:
@@ -316,7 +316,7 @@ def diameters(share: float, *labeled_images: LabeledImage, scale: float = 1.0) -
     return sides
 
 
-def test_objects_of_all_scenes_are_brought_to_one_diameter() -> None:
+def test_objects_of_all_images_are_brought_to_one_diameter() -> None:
     sides = diameters(1.0, squares(6), squares(20))
     assert len(sides) > 30
     np.testing.assert_allclose(sides, 10, atol=1.0)
@@ -332,7 +332,7 @@ def test_a_share_of_the_tiles_is_brought_to_it() -> None:
     assert set(np.round(diameters(0.0, squares(6), squares(20)))) == {6, 20}
 
 
-def test_a_scene_of_a_few_objects_keeps_its_size() -> None:
+def test_a_image_of_a_few_objects_keeps_its_size() -> None:
     np.testing.assert_allclose(diameters(1.0, squares(6, count=4)), 6)
 
 

@@ -130,11 +130,11 @@ def test_nothing_to_find(networks: Networks, config: Config) -> None:
     assert [name for name, _ in result.previews] == ["spots/2"]
 
 
-def test_blank_scenes_do_not_spoil_the_others() -> None:
+def test_blank_images_do_not_spoil_the_others() -> None:
     assert validate(BOTH, settings(), [TWO, BLANK]).scores["mean_ap"] == 1
 
 
-def test_zoomed_scenes_come_back_on_their_own_grid() -> None:
+def test_zoomed_images_come_back_on_their_own_grid() -> None:
     config = settings(images={"zoom": 2.0})
     for networks, chosen in ((BOTH, config), (ONLY_SAM, BOXED.model_copy(update={"images": config.images}))):
         result = validate(networks, chosen, [TWO])
@@ -168,7 +168,7 @@ def test_images_are_not_normalized_twice(monkeypatch: pytest.MonkeyPatch) -> Non
         (20, 11, list(range(11)), list(range(11))),
     ],
 )
-def test_which_scenes_are_used_and_drawn(images: int, previews: int, used: list[int], drawn: list[int]) -> None:
+def test_which_images_are_used_and_drawn(images: int, previews: int, used: list[int], drawn: list[int]) -> None:
     # Only the labeled images that are used have their objects in the truth.
     blank = np.zeros_like(TWO.labels)
     labeled_images = [
@@ -188,7 +188,7 @@ def test_a_preview_shows_the_foreground_where_there_is_a_generator() -> None:
     assert validate(ONLY_SAM, BOXED, [TWO]).previews[0][1].shape == (90, 2 * 120 + 8, 3)
 
 
-def test_no_scenes_are_refused() -> None:
+def test_no_images_are_refused() -> None:
     with pytest.raises(InputError, match="wanted at least one"):
         validate(BOTH, settings(), [])
 

@@ -53,7 +53,6 @@ def result(*parts: "str | Table", fold: bool = False) -> None:
 
     Parameters
     ----------
-    *parts : str or rich.table.Table
     fold : bool
         On a terminal, fold long cells to its width. Otherwise a row is as wide as its cells: rich would cut
         numbers to fit, and the terminal can wrap lines itself.

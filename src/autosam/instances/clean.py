@@ -18,7 +18,6 @@ def clean_mask(
 
     Parameters
     ----------
-    crop : MaskCrop
     min_size : int
         Smallest size in pixels, after filling, of a mask that is an object.
     fill_holes : bool

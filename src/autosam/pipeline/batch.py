@@ -103,7 +103,6 @@ class ImageOutcome:
 
     Attributes
     ----------
-    source : AnySource
     state : {"done", "skipped", "failed"}
         Skipped images had their results already.
     instances, prompts : int
@@ -142,10 +141,8 @@ def segment_batch(
     ----------
     sources : sequence of ImageSource or MultichannelImage
         From `find_sources`, `find_channels` or `split_channels`.
-    segmenter : Segmenter
     out : Path
         Folder of the results; created if need be.
-    options : BatchOptions
     prompts : PromptTables, optional
         User prompts, for ``prompts.method=user`` or beside predicted ones.
     truths : TruthSource, optional

@@ -22,16 +22,8 @@ def merge(
 
     Parameters
     ----------
-    view : View
-    maps : Maps
-    proposals : Proposals
     masks : sequence of MaskCrop, or None
         What SAM answered, on the grid of the networks; None makes every region an instance.
-    settings : MergeConfig
-
-    Returns
-    -------
-    Segmentation
     """
     regions, prompts = proposals.regions, proposals.prompts
     if masks is None:
@@ -60,12 +52,10 @@ def merge_answers(
 
     Parameters
     ----------
-    masks : sequence of MaskCrop
     proposals : Proposals
         ``MaskCrop.prompt`` counts in its prompts. No score drops the mask of a user prompt.
     shape : tuple of int
         Rows and columns of the grid.
-    settings : MergeConfig
     """
     cleaned = []
     for mask in masks:

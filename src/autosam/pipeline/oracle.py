@@ -100,7 +100,6 @@ def segment_with_oracle(
 
     Parameters
     ----------
-    segmenter : Segmenter
     image, prompts, progress
         See `Segmenter.segment`.
     truth : ndarray of integers, shape (H, W)

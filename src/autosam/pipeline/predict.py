@@ -22,12 +22,6 @@ def predict(networks: Networks, view: View, settings: MapSettings) -> Maps:
     ----------
     networks : Networks
         With a generator, in evaluation mode.
-    view : View
-    settings : MapSettings
-
-    Returns
-    -------
-    Maps
 
     Raises
     ------

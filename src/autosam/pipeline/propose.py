@@ -46,7 +46,6 @@ class CandidateRegions(NamedTuple):
 
     Attributes
     ----------
-    tree : MergeTree
     features : ndarray of float32, shape (N, F)
         See `describe_candidate_regions`.
     """
@@ -87,17 +86,12 @@ def propose(
     Parameters
     ----------
     maps : mapping of str to ndarray of float32, shape (H, W)
-    settings : PromptsConfig
     classifier : RegionClassifier, optional
         Chooses the regions where ``prompts.region_classifier`` is on; otherwise the thresholds find them.
     picture : ndarray of uint8, shape (H, W, 3), optional
         The normalized image, for the features of candidate regions. A classifier needs it.
     user_prompts : sequence of Prompt
         On the same grid.
-
-    Returns
-    -------
-    Proposals
     """
     if classifier is not None and picture is not None and settings.region_classifier:
         candidates = candidate_regions(maps, picture, settings, diameter=float(classifier.diameter))
@@ -140,7 +134,6 @@ def candidate_regions(
     maps : mapping of str to ndarray of float32, shape (H, W)
         With a foreground, and a boundary or center.
     picture : ndarray of uint8, shape (H, W, 3)
-    settings : PromptsConfig
     diameter : float
         Typical diameter of the training objects, in pixels of the maps.
     """

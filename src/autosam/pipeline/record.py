@@ -53,7 +53,6 @@ class RunRecord:
 
         Parameters
         ----------
-        folder : Path
         settings, options : dict
             Resolved settings, and what else changes the results; JSON values only.
         model : str

@@ -99,10 +99,6 @@ def make_view(image: Image, settings: ImagesConfig, *, zoom: float = 1.0, normal
     normalized : bool
         The image is uint8 and normalized already, as that of a `LabeledImage`: 0 to 255 becomes 0 to 1.
 
-    Returns
-    -------
-    View
-
     Raises
     ------
     InputError

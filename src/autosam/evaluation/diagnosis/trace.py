@@ -16,7 +16,6 @@ class Trace:
 
     Attributes
     ----------
-    result : Segmentation
     masks : list of MaskCrop, or None
         On the image's own grid, in order of prompt; None where there was no SAM.
     """

@@ -105,7 +105,6 @@ def load_model(path: str | Path) -> tuple[dict[str, Tensor], ModelHeader]:
     -------
     tensors : dict of str to torch.Tensor
         On the CPU, sorted by name; float16 and bfloat16 come back as float32.
-    header : ModelHeader
 
     Raises
     ------

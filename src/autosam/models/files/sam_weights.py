@@ -47,7 +47,6 @@ def load_state_dict_file(path: str | Path, sha256: str | None = None) -> dict[st
 
     Parameters
     ----------
-    path : str or pathlib.Path
     sha256 : str, optional
         The wanted hash; not checked by default.
 
