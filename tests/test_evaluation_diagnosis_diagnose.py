@@ -10,7 +10,7 @@ from diagnosis_runs import STAGES, draw_image, fake_models, write_images, write_
 from autosam.config import PromptsConfig
 from autosam.errors import InputError
 from autosam.evaluation.diagnosis import Stage
-from autosam.evaluation.diagnosis.diagnose import diagnose_run, ground_truth_prompts, ground_truth_region_prompts
+from autosam.evaluation.diagnosis.diagnose import diagnose_run, ground_truth_region_prompts
 from autosam.evaluation.diagnosis.recorded_run import open_run
 from autosam.evaluation.diagnosis.summary import (
     count_false,
@@ -22,6 +22,7 @@ from autosam.evaluation.diagnosis.summary import (
 from autosam.evaluation.find_labels import find_labels
 from autosam.evaluation.pairing import pair_labels
 from autosam.images import write_labels
+from autosam.prompts import ground_truth_prompts
 from autosam.prompts.prompt import ABSENT
 
 

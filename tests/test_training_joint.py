@@ -181,7 +181,7 @@ def watch(monkeypatch: pytest.MonkeyPatch, name: str) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
 def test_a_share_of_the_tiles_is_prompted_by_the_generator(monkeypatch: pytest.MonkeyPatch, share: float) -> None:
     model, _, _ = joint("training.corrections=0", "training.prompts_per_tile=1")
-    predicted, truth = (watch(monkeypatch, f"{who}_prompts") for who in ("predicted", "ground_truth"))
+    predicted, truth = (watch(monkeypatch, f"{who}_prompts") for who in ("predicted", "simulated"))
     images, labels = disc_tiles(1)
     with torch.no_grad():
         for step in range(30):
@@ -200,7 +200,7 @@ def test_settings_reach_the_prompts(monkeypatch: pytest.MonkeyPatch) -> None:
         "prompts.negatives=2",
     )
     predicted, truth, varied = (
-        watch(monkeypatch, name) for name in ("predicted_prompts", "ground_truth_prompts", "drop_parts")
+        watch(monkeypatch, name) for name in ("predicted_prompts", "simulated_prompts", "drop_parts")
     )
     with torch.no_grad():
         run(model, *disc_tiles(1), share=1.0)

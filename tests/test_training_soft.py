@@ -15,7 +15,7 @@ from autosam.models.sam.variants import build_sam
 from autosam.prompts import Prompt
 from autosam.training.losses.soft import soft_mask_prompts
 from autosam.training.prompting.prompt_targets import TilePrompts
-from autosam.training.prompting.tile_prompts import ground_truth_prompts, predicted_prompts
+from autosam.training.prompting.tile_prompts import predicted_prompts, simulated_prompts
 
 
 def smooth_logits(amplitude: float) -> Tensor:
@@ -34,7 +34,7 @@ def prompts_for(kind: str, logits: Tensor) -> TilePrompts:
     rng = np.random.default_rng(0)
     settings, training = PromptsConfig(min_size=1, box_margin=0.3), TrainingConfig()
     if kind == "truth":
-        return ground_truth_prompts(labels, foreground, settings, training, rng)
+        return simulated_prompts(labels, foreground, settings, training, rng)
     return predicted_prompts(labels, {"foreground": foreground, "boundary": stripes()}, settings, training, rng)
 
 

@@ -9,7 +9,7 @@ from autosam.config import PromptsConfig, SimulateConfig, TrainingConfig
 from autosam.prompts import ABSENT, Prompt
 from autosam.training.prompting.prompt_targets import TilePrompts
 from autosam.training.prompting.simulate import PointSampling
-from autosam.training.prompting.tile_prompts import ground_truth_prompts, predicted_prompts
+from autosam.training.prompting.tile_prompts import predicted_prompts, simulated_prompts
 
 
 def blocks() -> np.ndarray:
@@ -38,7 +38,7 @@ def from_truth(
     **prompts: Any,
 ) -> TilePrompts:
     simulate = SimulateConfig(points=how, box_jitter=jitter, max_jitter=max_jitter)
-    return ground_truth_prompts(
+    return simulated_prompts(
         labels,
         np.where(labels > 0, 0.9, 0.1).astype(np.float32) if generator else None,
         PromptsConfig(**prompts),

@@ -2,7 +2,7 @@
 
 from autosam.prompts.deduplicate import deduplicate_prompts
 from autosam.prompts.grid import grid_prompts
-from autosam.prompts.make import make_prompts
+from autosam.prompts.make import ground_truth_prompts, make_prompts
 from autosam.prompts.negatives import find_negatives
 from autosam.prompts.points import place_points
 from autosam.prompts.prompt import ABSENT, MaskPrompt, Prompt, check_prompts
@@ -17,6 +17,7 @@ __all__ = [
     "deduplicate_prompts",
     "find_negatives",
     "grid_prompts",
+    "ground_truth_prompts",
     "make_prompts",
     "place_points",
     "read_prompts",

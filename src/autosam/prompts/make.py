@@ -133,3 +133,23 @@ def _mask_prompt(
 def _mean(values: NDArray[np.floating]) -> float:
     """Average in double precision, kept inside 0 to 1 against rounding."""
     return min(max(float(values.mean(dtype=np.float64)), 0.0), 1.0)
+
+
+def ground_truth_prompts(truth: NDArray[np.integer], *, points: int, box_margin: float) -> list[Prompt]:
+    """Make boxes and points of true objects, numbered 1..n, (H, W).
+
+    Parameters
+    ----------
+    points : int
+        Points of each object beside its box, each as far from the object's outline as can be; 0 for none.
+    box_margin : float
+        As in ``prompts.box_margin``.
+
+    Returns
+    -------
+    list of Prompt
+        By ascending id, none of them with a mask; empty where there are no objects.
+    """
+    return make_prompts(
+        truth, None, method="distance", points=points, negatives=0, box=True, box_margin=box_margin, mask=False
+    )

@@ -21,7 +21,7 @@ from autosam.training.losses.answers import by_kind, learn
 from autosam.training.losses.batch_loss import BatchLoss
 from autosam.training.losses.pixel_losses import GENERATOR_LOSSES
 from autosam.training.prompting.prompt_targets import TilePrompts, match_user_prompts
-from autosam.training.prompting.tile_prompts import ground_truth_prompts, predicted_prompts
+from autosam.training.prompting.tile_prompts import predicted_prompts, simulated_prompts
 from autosam.training.prompting.vary import drop_parts
 from autosam.training.samples.targets import generator_targets
 
@@ -167,7 +167,7 @@ class JointModel(nn.Module):
             if predicted:
                 tile = predicted_prompts(labels, maps, self._prompts, settings, rng)
             else:
-                tile = ground_truth_prompts(labels, maps.get("foreground"), self._prompts, settings, rng)
+                tile = simulated_prompts(labels, maps.get("foreground"), self._prompts, settings, rng)
             sets.append(replace(tile, prompts=drop_parts(tile.prompts, settings, rng)))
         if user_prompts:
             sets.append(match_user_prompts(labels, user_prompts))

@@ -24,7 +24,7 @@ from autosam.metrics.contingency import check_shapes
 from autosam.metrics.precision_counts import AveragePrecision
 from autosam.pipeline.propose import Regions, prompt_regions
 from autosam.pipeline.segmenter import Segmenter
-from autosam.prompts import Prompt, make_prompts
+from autosam.prompts import Prompt, ground_truth_prompts
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,33 +126,6 @@ def diagnose_run(
     return Diagnosis(images, gallery.examples())
 
 
-def ground_truth_prompts(truth: NDArray[np.integer[Any]], *, points: int, box_margin: float) -> list[Prompt]:
-    """Make boxes and points of the true objects, of any ids, (H, W).
-
-    Parameters
-    ----------
-    points : int
-        Points of each object beside its box, each as far from the object's outline as can be; 0 for none.
-    box_margin : float
-        As in ``prompts.box_margin``.
-
-    Returns
-    -------
-    list of Prompt
-        By ascending id, none of them with a mask; empty where there are no objects.
-    """
-    return make_prompts(
-        renumbered(truth),
-        None,
-        method="distance",
-        points=points,
-        negatives=0,
-        box=True,
-        box_margin=box_margin,
-        mask=False,
-    )
-
-
 def ground_truth_region_prompts(
     truth: NDArray[np.integer[Any]], maps: Mapping[str, NDArray[np.float32]], settings: PromptsConfig
 ) -> list[Prompt]:
@@ -178,10 +151,10 @@ def _precisions(
         found["generator alone"] = average_precision(trace.result.regions, truth)
     if not config.decode.sam:
         return found
-    margin = config.prompts.box_margin
+    numbered, margin = renumbered(truth), config.prompts.box_margin
     perfect = {
-        "truth boxes": ground_truth_prompts(truth, points=0, box_margin=margin),
-        "truth boxes and points": ground_truth_prompts(truth, points=1, box_margin=margin),
+        "truth boxes": ground_truth_prompts(numbered, points=0, box_margin=margin),
+        "truth boxes and points": ground_truth_prompts(numbered, points=1, box_margin=margin),
     }
     if has_regions and config.prompts.mask:
         perfect["truth regions"] = ground_truth_region_prompts(truth, trace.result.maps, config.prompts)

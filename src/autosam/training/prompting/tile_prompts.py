@@ -16,7 +16,7 @@ from autosam.training.prompting.simulate import jitter_box, low_resolution_mask,
 from autosam.training.prompting.vary import vary_thresholds
 
 
-def ground_truth_prompts(
+def simulated_prompts(
     labels: NDArray[np.int32],
     foreground: NDArray[np.float32] | None,
     prompts: PromptsConfig,

@@ -14,7 +14,7 @@ from autosam.errors import InputError
 from autosam.metrics import AveragePrecision, Scores, average_precision, evaluate_pair, pool
 from autosam.models.networks import Networks
 from autosam.pipeline.segmenter import Segmenter
-from autosam.prompts import Prompt, make_prompts
+from autosam.prompts import ground_truth_prompts
 from autosam.report.preview import preview
 
 _Item = TypeVar("_Item")
@@ -99,7 +99,7 @@ def validate(networks: Networks, config: Config, labeled_images: Sequence[Labele
     previews: list[tuple[str, NDArray[np.uint8]]] = []
     seconds = 0.0
     for index, labeled_image in enumerate(chosen):
-        asked = _true_boxes(labeled_image) if boxed else None
+        asked = ground_truth_prompts(labeled_image.labels, points=0, box_margin=0.0) if boxed else None
         began = time.perf_counter()
         result = segmenter.segment(labeled_image.image, prompts=asked, normalized=True)
         seconds += time.perf_counter() - began
@@ -129,19 +129,6 @@ def _named(pooled: Scores, *, prefix: str) -> dict[str, float]:
     """Pick the scores of the log. Models are selected by AP, so it has to be a number, also without objects."""
     row = replace(pooled, ap=replace(pooled.ap, empty_value=0.0)).row()
     return {f"{prefix}{name}": row[column] for name, column in _COLUMNS.items()}
-
-
-def _true_boxes(labeled_image: LabeledImage) -> list[Prompt]:
-    return make_prompts(
-        labeled_image.labels,
-        None,
-        method="distance",
-        points=0,
-        negatives=0,
-        box=True,
-        box_margin=0.0,
-        mask=False,
-    )
 
 
 def _spaced(items: Sequence[_Item], count: int) -> list[_Item]:
