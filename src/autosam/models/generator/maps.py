@@ -43,8 +43,8 @@ def predict_maps(
     flips : bool
         Average the maps of each tile and its three mirror images: test-time augmentation, for four times the time.
     reduced : bool
-        The image is ``generator.downsample`` times smaller already, as the UNet sees it, and so are its tiles and
-        maps. ``tile_size`` still counts pixels of the larger one.
+        The image is shrunk by ``generator.downsample`` already, and so are its maps. ``tile_size`` is still given
+        in unshrunk pixels.
     precision : {"auto", "float32", "bfloat16"}
 
     Returns

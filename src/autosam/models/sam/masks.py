@@ -76,8 +76,9 @@ def decode_masks(
         Give all of SAM's masks for every prompt. Otherwise a single point gets the best of the three by predicted
         IoU, and every other prompt gets SAM's single mask.
     choose : callable, optional
-        Chooses for every prompt among SAM's three masks, fused alike. By default the predicted IoU does, for
-        prompts that leave a choice. The score is that of SAM's own choice in any case. Not with ``alternatives``.
+        Gets SAM's three masks for a prompt, after fusion, and returns the index of one. By default the predicted
+        IoU chooses, for prompts that leave a choice. The score is that of SAM's own choice in any case. Not with
+        ``alternatives``.
     progress : callable, optional
         Called with the number of windows done and to do; the latter changes when masks are decoded again.
 

@@ -32,7 +32,7 @@ def learn(
     settings: TrainingConfig,
     rng: np.random.Generator,
 ) -> BatchLoss:
-    """Ask SAM, correct it by clicks as it was trained, and compare every answer with the objects.
+    """Ask SAM, correct it by clicks, as SAM itself was trained, and compare every answer with the objects.
 
     Parameters
     ----------
