@@ -396,7 +396,7 @@ def test_lora_leaves_keys_base_and_statistics_alone(base: Path) -> None:
             assert torch.equal(trained[name], tensor), name
     assert any(not torch.equal(trained[name], published[name]) for name in published if "mask_decoder." in name)
     merged = copy.deepcopy(networks.sam.image_encoder)
-    assert merge_lora(merged) == 8
+    merge_lora(merged)
     for block in range(8):
         name = f"blocks.{block}.attn.qkv.weight"
         query, key, value = merged.state_dict()[name].split(192)
