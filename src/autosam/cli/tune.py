@@ -82,23 +82,26 @@ def tune(
     with interruptible("nothing was written"), progress("tuning", one_round, "settings") as bar:
         for one in search(segmenter, setup.config, axes, labeled_images):
             tried.append(one)
-            if one.change:
-                detail(f"{one.change}: mean AP {one.mean_ap:.4f}")
-            else:
-                news(f"{images}; the start has mean AP {one.mean_ap:.4f}")
+            _tell_tried(one, images)
             bar.advance(one.change)
     before, after = tried[0], max(tried, key=lambda one: one.mean_ap)
     _print_result(before, after, keys, len(tried))
+    figures = ", ".join(f"{name} {old:.4f} -> {new:.4f}" for name, old, new in _figures(before, after))
     comments = [
         f"Tuned by autosam tune for the model {model}, SHA-256 {file_sha256(path)}.",
-        f"On {images} of {data}: "
-        + ", ".join(f"{name} {old:.4f} -> {new:.4f}" for name, old, new in _figures(before, after))
-        + ".",
+        f"On {images} of {data}: {figures}.",
         "Figures on the images that were tuned on are optimistic.",
     ]
     write_text(out, tuned_yaml(after.config, own, keys, comments))
     _tell(before, after)
     say(f"Written: {out}; use it with: autosam segment IMAGE --model {model} --config {out} -o RESULTS")
+
+
+def _tell_tried(one: "Tried", images: str) -> None:
+    if one.change:
+        detail(f"{one.change}: mean AP {one.mean_ap:.4f}")
+    else:
+        news(f"{images}; the start has mean AP {one.mean_ap:.4f}")
 
 
 def _tell(before: "Tried", after: "Tried") -> None:
