@@ -11,6 +11,7 @@ from autosam.pipeline.propose import (
     candidate_regions,
     classify_regions,
     prompt_regions,
+    propose,
     threshold_regions,
 )
 from autosam.regions import FEATURES
@@ -50,7 +51,21 @@ def test_foreground_and_size_have_their_thresholds() -> None:
     assert threshold_regions(maps, load_config(overrides=["prompts.min_size=161"]).prompts).max() == 0
 
 
-def judged(*overrides: str, worth: tuple[float, ...]) -> Regions:
+def stump(*worth: float, size: int = 0, middle: float = 0.0) -> RegionClassifier:
+    """A region classifier of one tree that asks for one feature."""
+    return RegionClassifier(
+        feature=np.array([[size, -1, -1]], np.int16),
+        threshold=np.array([[middle, 0, 0]], np.float32),
+        left=np.array([[1, 0, 0]], np.int16),
+        right=np.array([[2, 0, 0]], np.int16),
+        value=np.array([[0, *worth]], np.float32),
+        start=np.float32(0),
+        features=np.int64(len(FEATURES)),
+        diameter=np.float32(8),
+    )
+
+
+def classified(*overrides: str, worth: tuple[float, ...]) -> Regions:
     """Two squares that touch: fragments 1 and 2, and the node 3 of both; each is worth what is given."""
     maps = plain_maps()
     maps["center"][:, 10:12] = 0.2
@@ -64,24 +79,20 @@ def judged(*overrides: str, worth: tuple[float, ...]) -> Regions:
     # A tree that asks for the size alone tells the larger one; the two parts are of one size.
     assert order.tolist() == [0, 1, 2]
     middle = np.float32((areas[1] + areas[2]) / 2)
-    region_classifier = RegionClassifier(
-        feature=np.array([[size, -1, -1]], np.int16),
-        threshold=np.array([[middle, 0, 0]], np.float32),
-        left=np.array([[1, 0, 0]], np.int16),
-        right=np.array([[2, 0, 0]], np.int16),
-        value=np.array([[0, *worth]], np.float32),
-        start=np.float32(0),
-        features=np.int64(len(FEATURES)),
-        diameter=np.float32(8),
-    )
+    region_classifier = stump(*worth, size=size, middle=float(middle))
     return classify_regions(candidates, region_classifier, settings)
 
 
+def test_a_region_classifier_without_a_picture_is_not_left_out_quietly() -> None:
+    with pytest.raises(AssertionError, match="needs the picture"):
+        propose(plain_maps(), load_config().prompts, classifier=stump(0.6, 0.7))
+
+
 def test_the_region_classifier_chooses_parts_or_the_whole() -> None:
-    parts, whole = judged(worth=(0.6, 0.7)), judged(worth=(0.45, 0.8))
+    parts, whole = classified(worth=(0.6, 0.7)), classified(worth=(0.45, 0.8))
     assert parts.labels.max() == 2
     assert parts.scores == pytest.approx([0.6, 0.6])
-    # What lies above the smallest quality counts: .15 + .15 is less than .5.
+    # What lies above the smallest score counts: .15 + .15 is less than .5.
     assert whole.labels.max() == 1
     assert whole.scores == pytest.approx([0.8])
     assert parts.rejected is not None
@@ -89,20 +100,20 @@ def test_the_region_classifier_chooses_parts_or_the_whole() -> None:
 
 
 def test_foreground_without_an_object_is_rejected() -> None:
-    none = judged("prompts.min_region_score=0.9", worth=(0.6, 0.7))
+    none = classified("prompts.min_region_score=0.9", worth=(0.6, 0.7))
     assert none.labels.max() == 0
     assert none.scores is not None
     assert none.scores.shape == (0,)
     np.testing.assert_array_equal(none.rejected, plain_maps()["foreground"] > 0.5)
-    assert judged("prompts.min_size=161", worth=(0.6, 0.7)).labels.max() == 0
-    assert judged("prompts.min_size=100", worth=(0.6, 0.7)).labels.max() == 1
+    assert classified("prompts.min_size=161", worth=(0.6, 0.7)).labels.max() == 0
+    assert classified("prompts.min_size=100", worth=(0.6, 0.7)).labels.max() == 1
 
 
 def test_a_region_classifier_s_word_comes_with_the_prompt() -> None:
     settings = load_config().prompts
-    regions = judged(worth=(0.6, 0.7))
-    by_judge = prompt_regions(regions, plain_maps(), settings)
+    regions = classified(worth=(0.6, 0.7))
+    by_classifier = prompt_regions(regions, plain_maps(), settings)
     by_threshold = prompt_regions(Regions(regions.labels), plain_maps(), settings)
-    assert [prompt.certainty for prompt in by_judge] == pytest.approx([0.6, 0.6])
+    assert [prompt.certainty for prompt in by_classifier] == pytest.approx([0.6, 0.6])
     assert [prompt.certainty for prompt in by_threshold] == pytest.approx([0.8, 0.8])
     assert [prompt.region_score for prompt in by_threshold] == [None, None]

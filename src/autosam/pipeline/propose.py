@@ -93,7 +93,9 @@ def propose(
     user_prompts : sequence of Prompt
         On the same grid.
     """
-    if classifier is not None and picture is not None and settings.region_classifier:
+    if classifier is not None and settings.region_classifier:
+        # Never quietly by thresholds instead.
+        assert picture is not None, "a region classifier needs the picture that its features are measured in"
         candidates = candidate_regions(maps, picture, settings, diameter=float(classifier.diameter))
         regions = classify_regions(candidates, classifier, settings)
     else:
