@@ -21,8 +21,8 @@ from autosam import load_config
 from autosam.data import LabeledImage
 from autosam.images import read_labels, write_png, write_text
 from autosam.models.files.checkpoint import read_header, split_parts
-from autosam.models.files.sam_weights import file_sha256, load_state_dict_file
 from autosam.models.files.zoo import BUNDLED
+from autosam.models.weights import file_sha256, load_state_dict_file
 from autosam.report.contact_sheet import Panel, contact_sheet, thumbnail
 from autosam.report.figures import draw_errors
 from autosam.training.samples.load_images import load_part

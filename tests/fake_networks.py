@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from autosam.models.sam import masks, postprocess
 from autosam.models.sam.interface import Decoded, Embedding
-from autosam.models.sam.variants import build_sam
 from autosam.models.statistics.novelty import NoveltyStatistics
+from autosam.models.variants import build_sam
 from autosam.prompts import Prompt
 
 

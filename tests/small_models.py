@@ -13,7 +13,7 @@ from autosam.errors import ModelError
 from autosam.models.files.checkpoint import ModelHeader, save_model
 from autosam.models.files.model_file import network_tensors
 from autosam.models.networks import Networks
-from autosam.models.sam.variants import build_sam
+from autosam.models.variants import build_sam
 
 GENERATOR_ALONE = ("model.sam=null", "decode.sam=false")
 SAM_ALONE = ("model.generator=null", "prompts.method=user")

@@ -25,13 +25,13 @@ from autosam.config import ModelConfig
 from autosam.errors import ModelError
 from autosam.models.files.checkpoint import load_model, save_model
 from autosam.models.files.model_file import load_networks, network_tensors
-from autosam.models.files.sam_weights import file_sha256
 from autosam.models.files.zoo import resolve_model
 from autosam.models.generator.sam_unet import SamGenerator
 from autosam.models.networks import Networks, build_networks
 from autosam.models.sam.lora import lora_layers
-from autosam.models.sam.variants import build_sam
 from autosam.models.statistics.novelty import NoveltyStatistics, fit_statistics
+from autosam.models.variants import build_sam
+from autosam.models.weights import file_sha256
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from with_defaults import predict_maps
 from autosam.errors import AutosamError, ConfigError
 from autosam.models.generator.sam_unet import SamGenerator
 from autosam.models.generator.unet import Generator
-from autosam.models.sam.variants import build_sam
+from autosam.models.variants import build_sam
 
 
 class Pointwise(nn.Module):

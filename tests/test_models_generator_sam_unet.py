@@ -13,7 +13,7 @@ from autosam.models.networks import generator_state_dict
 from autosam.models.parameters import parameter_table
 from autosam.models.sam.adapter import add_adapters
 from autosam.models.sam.lora import add_lora
-from autosam.models.sam.variants import build_sam
+from autosam.models.variants import build_sam
 
 CHANNELS = ("foreground", "boundary")
 WIDTHS = (32, 24, 16, 8)

@@ -3,7 +3,7 @@ from torch import nn
 
 from autosam.models.parameters import PartParameters, parameter_table, part_of
 from autosam.models.sam.adapter import add_adapters
-from autosam.models.sam.variants import build_sam
+from autosam.models.variants import build_sam
 
 
 @pytest.mark.parametrize(

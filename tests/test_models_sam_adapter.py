@@ -11,7 +11,7 @@ from autosam.models.files.strict import copy_tensors
 from autosam.models.parameters import adapter_state_dict
 from autosam.models.sam.adapter import Adapter, adapter_layers, add_adapters
 from autosam.models.sam.lora import add_lora, lora_layers
-from autosam.models.sam.variants import build_sam
+from autosam.models.variants import build_sam
 
 WIDTH, BLOCKS, HIDDEN = 192, 8, 48
 

@@ -11,7 +11,7 @@ from autosam.models.sam import encoder as module
 from autosam.models.sam.adapter import add_adapters
 from autosam.models.sam.encoder import encode_tokens
 from autosam.models.sam.lora import add_lora
-from autosam.models.sam.variants import build_sam
+from autosam.models.variants import build_sam
 
 
 @pytest.fixture(scope="module")

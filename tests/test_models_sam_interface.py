@@ -12,10 +12,10 @@ from segment_anything import SamAutomaticMaskGenerator, SamPredictor, sam_model_
 from segment_anything.modeling import Sam
 from with_defaults import decode, grid_prompts
 
-from autosam.models.files.sam_weights import load_sam_weights, load_state_dict_file
 from autosam.models.sam import interface
 from autosam.models.sam.interface import Embedding, encode, image_size, render_mask_prompt, upsample
-from autosam.models.sam.variants import build_sam
+from autosam.models.variants import build_sam
+from autosam.models.weights import load_sam_weights, load_state_dict_file
 from autosam.prompts.prompt import ABSENT, MaskPrompt, Prompt
 
 TOLERANCE = 1e-4

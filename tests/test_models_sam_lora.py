@@ -9,7 +9,7 @@ from autosam.models.files.checkpoint import ModelHeader, join_parts, load_model,
 from autosam.models.files.strict import copy_tensors
 from autosam.models.parameters import adapter_state_dict, parameter_table
 from autosam.models.sam.lora import add_lora, lora_layers, merge_lora
-from autosam.models.sam.variants import build_sam
+from autosam.models.variants import build_sam
 
 WIDTH, BLOCKS = 192, 8
 

@@ -11,7 +11,6 @@ from scipy.spatial.distance import mahalanobis
 from autosam.errors import ModelError
 from autosam.models.generator.sam_unet import SamGenerator
 from autosam.models.generator.unet import Generator
-from autosam.models.sam.variants import build_sam
 from autosam.models.statistics.novelty import (
     LEAST_TILES,
     PERCENTILE,
@@ -21,6 +20,7 @@ from autosam.models.statistics.novelty import (
     describe_tiles,
     fit_statistics,
 )
+from autosam.models.variants import build_sam
 
 
 def single(*values: object) -> tuple[NDArray[np.float32], ...]:

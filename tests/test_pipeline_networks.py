@@ -10,7 +10,7 @@ from autosam import Segmenter
 from autosam.errors import ConfigError
 from autosam.models.generator.sam_unet import SamGenerator
 from autosam.models.networks import Networks
-from autosam.models.sam.variants import build_sam
+from autosam.models.variants import build_sam
 from autosam.pipeline.predict import predict
 from autosam.pipeline.probability_maps import MapSettings
 from autosam.prompts import Prompt

@@ -19,8 +19,8 @@ from autosam.models.files.checkpoint import ModelHeader, load_model, save_model
 from autosam.models.files.model_file import load_networks, network_tensors
 from autosam.models.generator.unet import Generator
 from autosam.models.networks import Networks, build_networks
-from autosam.models.sam.variants import parameter_device
 from autosam.models.statistics.novelty import TILES_OF_A_KIND, NoveltyStatistics
+from autosam.models.variants import parameter_device
 from autosam.pipeline.segmenter import Segmenter
 from autosam.training.fit import fit_novelty as statistics
 from autosam.training.fit.fit_novelty import add_statistics, complete_statistics, measure_statistics

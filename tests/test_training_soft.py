@@ -11,7 +11,7 @@ from with_defaults import find_regions
 
 from autosam.config import PromptsConfig, TrainingConfig
 from autosam.models.sam.interface import Embedding, render_mask_prompt
-from autosam.models.sam.variants import build_sam
+from autosam.models.variants import build_sam
 from autosam.prompts import Prompt
 from autosam.training.losses.soft import soft_mask_prompts
 from autosam.training.prompting.prompt_targets import TilePrompts

@@ -49,8 +49,8 @@ def show(
     model: str = typer.Argument(..., metavar="NAME|FILE", help="A model or weights, by name or path."),
 ) -> None:
     """Show what is in a model or a weight file."""
-    from autosam.models.files.sam_weights import file_sha256
     from autosam.models.files.zoo import BASES, base_weights, resolve_model
+    from autosam.models.weights import file_sha256
 
     path = base_weights(model) if model in BASES else resolve_model(model)
     lines = [f"file      {path}", f"size      {_on_disk(path)}", f"sha256    {file_sha256(path)}"]
@@ -87,7 +87,7 @@ def _model(path: Path) -> "tuple[list[str], Mapping[str, Tensor]]":
 
 
 def _weights(path: Path) -> "tuple[list[str], Mapping[str, Tensor]]":
-    from autosam.models.files.sam_weights import detect_variant, load_state_dict_file
+    from autosam.models.weights import detect_variant, load_state_dict_file
 
     tensors = load_state_dict_file(path)
     return [f"variant   {detect_variant(tensors) or 'not a SAM that autosam knows'}"], tensors

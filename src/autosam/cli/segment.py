@@ -119,8 +119,8 @@ def segment(
 
     # Slow imports only now: a mistyped path is answered at once.
     from autosam.cli.settings import tell_settings
-    from autosam.models.files.sam_weights import file_sha256
     from autosam.models.files.zoo import resolve_model
+    from autosam.models.weights import file_sha256
     from autosam.pipeline.batch import BatchOptions, segment_batch
     from autosam.pipeline.segmenter import Segmenter
 

@@ -12,16 +12,16 @@ from autosam.config import SAM_ENCODER, GeneratorConfig, ModelConfig, SamConfig,
 from autosam.errors import ModelError
 from autosam.models.files.base_weights import base_state, find_base
 from autosam.models.files.checkpoint import load_model, split_parts
-from autosam.models.files.sam_weights import file_sha256, load_sam_weights
 from autosam.models.files.strict import copy_tensors
 from autosam.models.files.zoo import resolve_model
 from autosam.models.generator.sam_unet import SamGenerator
 from autosam.models.generator.unet import Generator
 from autosam.models.sam.adapter import add_adapters
 from autosam.models.sam.lora import add_lora
-from autosam.models.sam.variants import build_sam
 from autosam.models.statistics.novelty import NoveltyStatistics
 from autosam.models.statistics.region_classifier import RegionClassifier
+from autosam.models.variants import build_sam
+from autosam.models.weights import file_sha256, load_sam_weights
 
 _HEADS = ("unet.segmentation_head.", "decoder.head.")
 """Beginnings of the names of the last layer's tensors, in either kind of generator."""

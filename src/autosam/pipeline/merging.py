@@ -12,7 +12,7 @@ from autosam.pipeline.probability_maps import Maps
 from autosam.pipeline.propose import Proposals
 from autosam.pipeline.segmentation import Segmentation
 from autosam.pipeline.view import View
-from autosam.prompts import zoom_prompts
+from autosam.prompts import Prompt, zoom_prompts
 
 
 def merge(
@@ -31,7 +31,7 @@ def merge(
         scores = np.array([prompt.certainty for prompt in prompts], dtype=np.float64)
         prompt_of = np.full(len(prompts), -1)
     else:
-        merged = merge_answers(masks, proposals, view.grid, settings)
+        merged = merge_answers(masks, prompts, view.grid, settings, by_hand=proposals.first_user)
         if "foreground" in maps.probabilities:
             merged = fill_from_regions(
                 merged,
@@ -46,22 +46,30 @@ def merge(
 
 
 def merge_answers(
-    masks: Sequence[MaskCrop], proposals: Proposals, shape: tuple[int, int], settings: MergeConfig
+    masks: Sequence[MaskCrop],
+    prompts: Sequence[Prompt],
+    shape: tuple[int, int],
+    settings: MergeConfig,
+    *,
+    by_hand: int,
 ) -> Merged:
     """Clean every mask that SAM gave and merge them; see `clean_mask` and `merge_masks`.
 
     Parameters
     ----------
-    proposals : Proposals
-        ``MaskCrop.prompt`` counts in its prompts. No score drops the mask of a user prompt.
+    prompts : sequence of Prompt
+        ``MaskCrop.prompt`` counts in them.
     shape : tuple of int
         Rows and columns of the grid.
+    by_hand : int
+        Index of the first user prompt; the number of prompts where there is none. No score drops the mask of a
+        user prompt.
     """
     cleaned = []
     for mask in masks:
-        if mask.score < settings.min_score and mask.prompt < proposals.first_user:
+        if mask.score < settings.min_score and mask.prompt < by_hand:
             continue
-        prompt = proposals.prompts[mask.prompt]
+        prompt = prompts[mask.prompt]
         clean = clean_mask(
             mask,
             min_size=settings.min_size,

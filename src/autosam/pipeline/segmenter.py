@@ -15,7 +15,7 @@ from autosam.models.files.zoo import resolve_model
 from autosam.models.networks import Networks
 from autosam.models.precision import choose_device
 from autosam.models.sam.masks import ChooseMask, decode_masks
-from autosam.models.sam.variants import image_size
+from autosam.models.variants import image_size
 from autosam.pipeline import find_zoom, merging, predict, propose
 from autosam.pipeline.probability_maps import Maps, MapSettings
 from autosam.pipeline.propose import Proposals

@@ -15,7 +15,7 @@ from autosam.models.generator.unet import Generator
 from autosam.models.networks import Networks
 from autosam.models.sam.encoder import encode_tokens
 from autosam.models.sam.interface import Embedding, preprocess
-from autosam.models.sam.variants import image_size
+from autosam.models.variants import image_size
 from autosam.prompts import Prompt
 from autosam.training.losses.answers import by_kind, learn
 from autosam.training.losses.batch_loss import BatchLoss

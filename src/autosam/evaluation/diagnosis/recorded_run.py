@@ -11,8 +11,8 @@ from autosam.config.old_names import RECORD_FIELDS, renamed, renamed_settings
 from autosam.errors import InputError, ModelError
 from autosam.evaluation.label_sources import without_suffix
 from autosam.images import ImageSource, find_sources
-from autosam.models.files.sam_weights import file_sha256
 from autosam.models.files.zoo import resolve_model
+from autosam.models.weights import file_sha256
 from autosam.pipeline.record import NAME
 from autosam.pipeline.segmenter import Segmenter
 

@@ -6,8 +6,8 @@ from torch import Tensor
 
 from autosam.errors import ModelError
 from autosam.models.files.checkpoint import split_parts
-from autosam.models.files.sam_weights import load_state_dict_file
 from autosam.models.files.zoo import BASES, BUNDLED, base_weights, home, resolve_model
+from autosam.models.weights import load_state_dict_file
 
 
 def find_base(base: str, *, beside: Path | None = None) -> Path:

@@ -17,16 +17,16 @@ from autosam.models.files.checkpoint import (
     load_model,
     split_parts,
 )
-from autosam.models.files.sam_weights import load_sam_weights
 from autosam.models.files.strict import copy_tensors
 from autosam.models.generator.sam_unet import SamGenerator
 from autosam.models.generator.unet import Generator
 from autosam.models.networks import Networks, adapt_encoder, build_generator, generator_state_dict
 from autosam.models.parameters import adapter_state_dict
 from autosam.models.sam.lora import merge_lora
-from autosam.models.sam.variants import build_sam
 from autosam.models.statistics.novelty import NoveltyStatistics
 from autosam.models.statistics.region_classifier import RegionClassifier
+from autosam.models.variants import build_sam
+from autosam.models.weights import load_sam_weights
 from autosam.regions import FEATURES
 
 

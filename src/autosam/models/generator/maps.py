@@ -13,7 +13,7 @@ from autosam.images import blend, read_window, tile_windows
 from autosam.models.generator.sam_unet import SamGenerator
 from autosam.models.generator.unet import Generator
 from autosam.models.precision import Precision, autocast
-from autosam.models.sam.variants import parameter_device
+from autosam.models.variants import parameter_device
 
 
 @torch.no_grad()

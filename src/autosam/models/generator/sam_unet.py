@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from autosam.errors import ModelError
 from autosam.models.generator.unet import check_channels
 from autosam.models.sam.encoder import encode_tokens
-from autosam.models.sam.variants import PATCH, PIXEL_MEAN, PIXEL_STD
+from autosam.models.variants import PATCH, PIXEL_MEAN, PIXEL_STD
 
 _STAGES = 4
 

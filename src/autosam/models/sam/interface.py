@@ -15,7 +15,7 @@ from segment_anything.utils.transforms import ResizeLongestSide
 from torch import Tensor
 from torch.nn import functional as F
 
-from autosam.models.sam.variants import image_size, parameter_device
+from autosam.models.variants import image_size, parameter_device
 from autosam.prompts.prompt import ABSENT, MaskPrompt, Prompt
 
 LOW_RES_STRIDE = 4

@@ -17,7 +17,6 @@ from autosam.models.combine import CombineAnswers, combine_decoded
 from autosam.models.precision import autocast
 from autosam.models.sam.interface import Decoded, decode, encode
 from autosam.models.sam.postprocess import postprocess_masks
-from autosam.models.sam.variants import parameter_device
 from autosam.models.sam.windows import (
     assign_windows,
     moved_into,
@@ -25,6 +24,7 @@ from autosam.models.sam.windows import (
     prompt_extent,
     touches_inner_border,
 )
+from autosam.models.variants import parameter_device
 from autosam.prompts import Prompt
 
 ChooseMask = Callable[[Sequence[MaskCrop | None], int], int]

@@ -11,7 +11,7 @@ from torch import Tensor
 from autosam.images import Window
 from autosam.instances import MaskCrop
 from autosam.models.sam.interface import Decoded, Embedding, upsample
-from autosam.models.sam.variants import image_size
+from autosam.models.variants import image_size
 from autosam.prompts import MaskPrompt
 
 UPSAMPLE_BUDGET = 2**25

@@ -11,7 +11,7 @@ from autosam.config import Config
 from autosam.data import LabeledImage
 from autosam.errors import ConfigError, InputError
 from autosam.models.networks import Networks
-from autosam.models.sam.variants import image_size
+from autosam.models.variants import image_size
 from autosam.pipeline.segmenter import WITHOUT_SAM
 from autosam.training.samples.tiles import TileBatch, TileDataset, collate_tiles
 

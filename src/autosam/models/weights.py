@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from autosam.errors import ModelError
 from autosam.models.files.strict import copy_tensors, list_some
-from autosam.models.sam.variants import Variant
+from autosam.models.variants import Variant
 
 WRAPPERS = ("model", "model_state", "model_state_dict", "state_dict")
 """Names under which training checkpoints of others (MedSAM, micro-sam, Lightning) keep the state dict."""

@@ -11,8 +11,8 @@ from segment_anything.modeling.image_encoder import get_rel_pos
 from torch import Tensor
 
 from autosam.errors import ModelError
-from autosam.models.files.sam_weights import detect_variant, file_sha256, load_sam_weights, load_state_dict_file
-from autosam.models.sam.variants import VARIANTS, build_sam
+from autosam.models.variants import VARIANTS, build_sam
+from autosam.models.weights import detect_variant, file_sha256, load_sam_weights, load_state_dict_file
 
 
 class Code:
