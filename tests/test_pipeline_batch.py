@@ -16,8 +16,8 @@ from fake_networks import (
 )
 
 from autosam.config import load_config
-from autosam.errors import ConfigError
-from autosam.images import find_sources, read_labels
+from autosam.errors import ConfigError, InputError
+from autosam.images import find_sources, read_labels, write_text
 from autosam.models.networks import Networks
 from autosam.pipeline.batch import BatchOptions, Outputs, segment_batch
 from autosam.pipeline.segmenter import Segmenter
@@ -126,3 +126,29 @@ def test_the_record_says_exactly_how_an_image_was_zoomed(networks, sources, tmp_
     list(segment_batch(sources, segmenter, tmp_path / "out", BatchOptions(diameter=7.0)))
     images = json.loads((tmp_path / "out" / "autosam_run.json").read_text(encoding="utf-8"))["images"]
     assert images["a"]["zoom"] == 10 / 7
+
+
+class Sizes:
+    """Writes the number of pixels of each object."""
+
+    ending = "_sizes.txt"
+
+    def write(self, path, segmented):
+        if segmented.source.name == "b":
+            raise InputError("the sizes of b cannot be told")
+        sizes = np.bincount(segmented.result.labels.ravel())[1:]
+        write_text(path, f"{segmented.image.shape} {sizes.tolist()}")
+
+
+def test_a_further_file_of_each_image(segmenter, sources, tmp_path):
+    options = BatchOptions(further=(Sizes(),))
+    outcomes = list(segment_batch(sources, segmenter, tmp_path / "out", options))
+    assert [item.state for item in outcomes] == ["done", "failed", "done"]
+    assert outcomes[1].message == f"{sources[1]}: the sizes of b cannot be told"
+    sizes = np.bincount(TRUTH.ravel())[1:].tolist()
+    assert (tmp_path / "out" / "a_sizes.txt").read_text(encoding="utf-8") == f"(64, 64) {sizes}"
+    assert (tmp_path / "out" / "c_sizes.txt").read_text(encoding="utf-8") == "(64, 64) []"
+    # An image without it is not finished.
+    (tmp_path / "out" / "a_sizes.txt").unlink()
+    again = list(segment_batch(sources, segmenter, tmp_path / "out", options))
+    assert [item.state for item in again] == ["done", "failed", "skipped"]

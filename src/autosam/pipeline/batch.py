@@ -2,18 +2,19 @@
 
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from autosam.errors import InputError
-from autosam.images import ImageSource, ensure_folder, read_image, read_pixel_size, write_labels, write_png
+from autosam.images import ensure_folder, read_image, read_pixel_size, write_labels, write_png
 from autosam.images.multichannel import MultichannelImage, read_channels
 from autosam.instances import measure_instances, write_table
 from autosam.pipeline.oracle import segment_with_oracle
+from autosam.pipeline.outputs import PLAIN, AnySource, BatchOptions, ImageOutcome, Outputs, SegmentedImage
 from autosam.pipeline.record import RunRecord
 from autosam.pipeline.segmentation import Segmentation
 from autosam.pipeline.segmenter import Segmenter
@@ -21,8 +22,6 @@ from autosam.pipeline.view import Image
 from autosam.prompts import write_prompts
 from autosam.prompts.user_prompts import PromptTables
 from autosam.report import draw_overlay
-
-AnySource = ImageSource | MultichannelImage
 
 
 class TruthSource(Protocol):
@@ -35,93 +34,6 @@ class TruthSource(Protocol):
     @property
     def sha256(self) -> str:
         """Hash of the labels of all images."""
-
-
-@dataclass(frozen=True)
-class BatchOptions:
-    """What a batch writes, and what is known of its images.
-
-    Attributes
-    ----------
-    file_format : {"tif", "png", "h5", "zarr"}
-        Of the label files.
-    overwrite : bool
-        Segment finished images again. Otherwise an image is skipped whose results are complete, and of which the
-        record says that this image, model and settings gave them.
-    draw_prompts : bool
-        Draw points and boxes on the overlays.
-    save_prompts : bool
-        Write the prompts as ``NAME_prompts.csv``, to be corrected and used as user prompts.
-    pixel_size_nm : float, optional
-        Side of a pixel; by default what each file says (`read_pixel_size`). Known, it gives areas in µm², and
-        zooms images to the pixel size that the model was trained at (`Segmenter.known_zoom`).
-    diameter : float, optional
-        Typical diameter of the objects in pixels: images are zoomed to that of the training objects.
-    channels : str, optional
-        How multichannel images were put together, for the record.
-    """
-
-    file_format: str = "tif"
-    overwrite: bool = False
-    draw_prompts: bool = False
-    save_prompts: bool = False
-    pixel_size_nm: float | None = None
-    diameter: float | None = None
-    channels: str | None = None
-
-
-PLAIN = BatchOptions()
-
-
-@dataclass(frozen=True)
-class Outputs:
-    """The files of one image in the folder of results."""
-
-    labels: Path
-    overlay: Path
-    table: Path
-    prompts: Path
-
-    @classmethod
-    def of(cls, source: AnySource, out: Path, file_format: str) -> "Outputs":
-        """Name them after the source."""
-        return cls(
-            out / f"{source.name}_labels.{file_format}",
-            out / f"{source.name}_overlay.png",
-            out / f"{source.name}_instances.csv",
-            out / f"{source.name}_prompts.csv",
-        )
-
-    def complete(self) -> bool:
-        """Tell whether those that every run writes are there; each is renamed into place when it is whole."""
-        return self.labels.exists() and self.overlay.exists() and self.table.exists()
-
-
-@dataclass(frozen=True)
-class ImageOutcome:
-    """What became of one image.
-
-    Attributes
-    ----------
-    state : {"done", "skipped", "failed"}
-        Skipped images had their results already.
-    instances, prompts : int
-        Number of objects and of prompts that SAM was asked; 0 unless done.
-    seconds : float
-        Reading, segmenting and writing.
-    out_of_distribution : bool
-        The image is unlike those that the model was trained on; False where the model cannot tell.
-    message : str
-        Why it failed; empty otherwise.
-    """
-
-    source: AnySource
-    state: Literal["done", "skipped", "failed"]
-    instances: int = 0
-    prompts: int = 0
-    seconds: float = 0.0
-    out_of_distribution: bool = False
-    message: str = ""
 
 
 def segment_batch(
@@ -185,7 +97,7 @@ def segment_batch(
     )
     with record:
         for source in sources:
-            outputs = Outputs.of(source, out, options.file_format)
+            outputs = Outputs.of(source, out, options.file_format, options.further)
             # With its whole path: two folders can hold images of the same name.
             origin = str(_resolved(source))
             if not options.overwrite and record.is_done(source.name, origin) and outputs.complete():
@@ -241,6 +153,9 @@ def _segment_one(
         write_prompts(outputs.prompts, {source.image: result.prompts})
     measured = image if isinstance(image, np.ndarray) else np.stack(image, axis=-1)
     write_table(outputs.table, measure_instances(result.labels, measured, result.scores, pixel_size_nm=size_nm))
+    segmented = SegmentedImage(source, measured, result, size_nm)
+    for output, path in zip(options.further, outputs.further, strict=True):
+        output.write(path, segmented)
     return result, size_nm
 
 
