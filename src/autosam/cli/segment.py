@@ -99,7 +99,6 @@ def segment(
     # Slow imports only now: a mistyped path is answered at once.
     from autosam.cli.settings import tell_settings
     from autosam.models.files.zoo import resolve_model
-    from autosam.models.files.zoo import resolve_model
     from autosam.models.weights import file_sha256
     from autosam.pipeline.batch import segment_batch
     from autosam.pipeline.outputs import BatchOptions
