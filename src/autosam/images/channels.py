@@ -99,6 +99,6 @@ def _check(channels: Sequence[NDArray[Any]], combine: Combine) -> None:
         )
     if combine == "input" and len(channels) > 3:
         raise InputError(
-            f"{len(channels)} channels came, and images.combine=input has room for 3 (red, green, blue); give "
-            "fewer, or combine the answers with --set images.combine=max or avg."
+            f"{len(channels)} channels came, and images.combine=input has room for 3 (red, green, blue); choose "
+            "one with --channel N, or combine the answers with --set images.combine=max or avg."
         )

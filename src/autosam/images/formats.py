@@ -15,12 +15,14 @@ import zarr
 from numpy.typing import NDArray
 
 from autosam.errors import InputError
+from autosam.images.palettes import gray_lookup
+from autosam.images.readers.registry import HDF5, PICTURE, TIFF, suffixes
 
-TIFF_SUFFIXES = (".tif", ".tiff")
-HDF5_SUFFIXES = (".h5", ".hdf5", ".hdf")
-PLAIN_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
+TIFF_SUFFIXES = TIFF.suffixes
+HDF5_SUFFIXES = HDF5.suffixes
+PLAIN_SUFFIXES = PICTURE.suffixes
 STACK_SUFFIXES = TIFF_SUFFIXES + HDF5_SUFFIXES
-IMAGE_SUFFIXES = TIFF_SUFFIXES + PLAIN_SUFFIXES + HDF5_SUFFIXES
+IMAGE_SUFFIXES = suffixes()
 LABEL_SUFFIXES = (*TIFF_SUFFIXES, ".png", *HDF5_SUFFIXES, ".zarr")
 
 # What the four libraries were seen to raise on damaged files: imagecodecs' errors are RuntimeErrors, tifffile and
@@ -102,6 +104,12 @@ def check_page(name: object, page: int | None, images: int) -> int:
     return page or 0
 
 
+def refuse_level(name: object, level: int) -> None:
+    """Refuse a level of a resolution pyramid where the format has no pyramid."""
+    if level:
+        raise InputError(f"{name} has no resolution levels; level {level} was asked for, so leave it out.")
+
+
 def hdf5_datasets(path: Path) -> dict[str, tuple[int, ...]]:
     """List name and shape of the numeric datasets of 2 or 3 dimensions, or of 4 with the color last."""
     found: dict[str, tuple[int, ...]] = {}
@@ -174,17 +182,37 @@ def read_hdf5(path: Path, dataset: str, page: int | None) -> NDArray[Any]:
 
 def read_plain(path: Path) -> NDArray[Any]:
     """Read a PNG, JPEG or BMP: (H, W), or (H, W, C) with C = 2 (gray, alpha), 3 or 4 (RGB, alpha)."""
-    with reading(path):
+    with open_picture(path) as picture:
+        palette = picture_palette(picture)
+        if palette is not None:
+            indices = np.asarray(picture)
+            return np.asarray(palette[indices if indices.ndim == 2 else indices[..., 0]])
         if path.suffix.lower() == ".png":
             # pillow cuts 16-bit color to 8 bits without a word; libpng does not.
-            png: NDArray[Any] = np.asarray(imagecodecs.png_decode(path.read_bytes()))
-            return png
-        with _any_size(), PIL.Image.open(path) as image:
-            if image.mode in ("P", "PA"):
-                return np.asarray(image.convert("RGB"))
-            if image.mode not in ("1", "L", "LA", "RGB", "RGBA"):
-                raise UnsupportedError(f"its color space is {image.mode}; wanted gray or RGB, so convert it")
-            return np.asarray(image)
+            return np.asarray(imagecodecs.png_decode(path.read_bytes()))
+        if picture.mode not in ("1", "L", "LA", "RGB", "RGBA"):
+            raise UnsupportedError(f"its color space is {picture.mode}; wanted gray or RGB, so convert it")
+        return np.asarray(picture)
+
+
+def picture_palette(picture: PIL.Image.Image) -> NDArray[np.uint8] | None:
+    """Give what every index stands for, colors (256, 3) or grays (256,); None for a picture without a palette."""
+    if picture.mode not in ("P", "PA"):
+        return None
+    given = np.array(picture.getpalette("RGB"), dtype=np.uint8).reshape(-1, 3)
+    grays = gray_lookup(given)
+    known = given if grays is None else grays
+    # A damaged file can have indices without a color.
+    palette = np.zeros((256, *known.shape[1:]), dtype=np.uint8)
+    palette[: len(known)] = known
+    return palette
+
+
+@contextmanager
+def open_picture(path: Path) -> Iterator[PIL.Image.Image]:
+    """Open a picture of any size with pillow, which has read its header then."""
+    with reading(path), _any_size(), PIL.Image.open(path) as picture:
+        yield picture
 
 
 def read_png_indices(path: Path) -> NDArray[Any]:

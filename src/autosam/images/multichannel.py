@@ -9,10 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autosam.errors import InputError
-from autosam.images.formats import TIFF_SUFFIXES
-from autosam.images.read import read_image
+from autosam.images.read import read_image, read_pixels
 from autosam.images.source import ImageSource
-from autosam.images.tiff import read_tiff
 
 MOST_NAMED = 5
 """Incomplete images that an error names; the others are counted."""
@@ -119,23 +117,19 @@ def split_channels(sources: Sequence[ImageSource]) -> list[MultichannelImage]:
 def read_channels(channels: MultichannelImage) -> list[NDArray[Any]]:
     """Read the channels of an image, each (H, W), values as stored; errors as of `read_image`.
 
-    A file of its own that holds colors comes as (H, W, 3), which `normalize_channels` refuses. With ``split``, a
-    TIFF gives all channels of its C axis, (C, H, W), or samples of its pixels, (H, W, C), without those that it
-    declares to be transparency; other formats give what `read_image` does. A TIFF whose pages have no C axis holds
-    several images, not channels.
+    A file of its own that holds colors comes as (H, W, 3), which `normalize_channels` refuses. With ``split``,
+    the channels of a multichannel image or the colors of a picture come one by one. A TIFF whose pages have no C
+    axis holds several images, not channels.
     """
     if not channels.split:
         return [read_image(source) for source in channels.sources]
     (source,) = channels.sources
-    if source.path.suffix.lower() in TIFF_SUFFIXES:
-        image, alpha = read_tiff(source.path, source.page)
-        if alpha and image.ndim == 3 and image.shape[2] > 1:
-            image = image[..., :-1]
-    else:
-        image = read_image(source)
-    if image.ndim == 2:
-        return [image]
-    return [np.ascontiguousarray(image[..., channel]) for channel in range(image.shape[2])]
+    pixels = read_pixels(source)
+    if not isinstance(pixels, np.ndarray):
+        return pixels
+    if pixels.ndim == 2:
+        return [pixels]
+    return [np.ascontiguousarray(pixels[..., channel]) for channel in range(pixels.shape[2])]
 
 
 def _join(stem: str, sources: list[ImageSource]) -> MultichannelImage:

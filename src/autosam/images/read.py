@@ -10,23 +10,19 @@ from numpy.typing import NDArray
 from autosam.errors import InputError
 from autosam.images.formats import (
     HDF5_SUFFIXES,
-    IMAGE_SUFFIXES,
     LABEL_SUFFIXES,
-    PLAIN_SUFFIXES,
     TIFF_SUFFIXES,
     check_page,
-    choose_dataset,
-    count_images,
     label_dataset,
     looks_like_color,
     open_zarr_labels,
     read_hdf5,
-    read_plain,
     read_png_indices,
     reading,
 )
+from autosam.images.readers import reader_of
 from autosam.images.source import ImageSource, split_dataset
-from autosam.images.tiff import read_tiff, read_tiff_stack
+from autosam.images.tiff import read_tiff_stack
 
 
 def read_json(path: Path) -> Any:
@@ -37,8 +33,44 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path} cannot be read as JSON: {' '.join(str(error).split())}.") from error
 
 
+def read_pixels(source: ImageSource | str | Path) -> NDArray[Any] | list[NDArray[Any]]:
+    """Read one image, and tell the colors of a picture from channels.
+
+    Parameters
+    ----------
+    source : ImageSource or str or Path
+        From `find_sources`, or a file that holds one image (`file.h5:/dataset` names a dataset).
+
+    Returns
+    -------
+    ndarray, shape (H, W) or (H, W, 3), or list of ndarray, each (H, W)
+        Gray or RGB; or the channels of a multichannel image, which `normalize_channels` scales one by one. Values
+        are those of `read_image`.
+
+    Raises
+    ------
+    InputError
+        See `read_image`; any number of channels is taken.
+    """
+    if not isinstance(source, ImageSource):
+        source = ImageSource(*split_dataset(str(source)))
+    path = source.path
+    reader = reader_of(path)
+    if not path.exists():
+        raise InputError(f"{path}: no such file.")
+    images = reader.images(path, source.dataset, level=source.level)
+    number = check_page(path if source.dataset is None else f"{path}:{source.dataset}", source.page, len(images))
+    pixels = reader.read(path, source.dataset, number, channel=source.channel, level=source.level)
+    _check_pixels(source, pixels.shape)
+    if pixels.dtype.kind not in "biuf":
+        raise InputError(f"{source} holds {pixels.dtype} values; wanted integers or floating point numbers.")
+    if pixels.ndim == 3 and not images[number].color:
+        return [_native(channel) for channel in pixels]
+    return _native(pixels)
+
+
 def read_image(source: ImageSource | str | Path) -> NDArray[Any]:
-    """Read one image.
+    """Read one image as gray or RGB.
 
     Parameters
     ----------
@@ -49,54 +81,26 @@ def read_image(source: ImageSource | str | Path) -> NDArray[Any]:
     -------
     ndarray, shape (H, W) or (H, W, 3)
         Values as stored, never rescaled: unsigned, signed or floating point, bool as uint8 0 and 1 (1-, 2- and
-        4-bit PNGs come as 8 bits, 0 to 255). Transparency is dropped without blending. Palettes become RGB. The
-        three channels of a TIFF's C axis are taken for red, green and blue. White-is-zero TIFFs are not inverted,
-        JPEGs not rotated by their EXIF tag. NaN and infinity stay; `normalize` decides on them.
+        4-bit PNGs come as 8 bits, 0 to 255). Transparency that the file declares is dropped without blending.
+        Palettes become RGB, or gray where they are a lookup table (`gray_lookup`). Three channels that are no
+        colors come as (H, W, 3), too; `read_pixels` tells them apart. JPEGs are not rotated by their EXIF tag. NaN
+        and infinity stay; `normalize` decides on them.
 
     Raises
     ------
     InputError
-        If the file is missing, damaged, has no pixels, several pages and none is named, two or more than four
-        channels, or complex numbers.
+        If the file is missing, damaged, has no pixels, several pages and none is named, two or more than three
+        channels of which none is chosen, or complex numbers.
     """
-    if not isinstance(source, ImageSource):
-        source = ImageSource(*split_dataset(str(source)))
-    path, suffix = source.path, source.path.suffix.lower()
-    if not path.exists():
-        raise InputError(f"{path}: no such file.")
-    alpha = False
-    if suffix in TIFF_SUFFIXES:
-        image, alpha = read_tiff(path, source.page)
-    elif suffix in HDF5_SUFFIXES:
-        dataset, shape = choose_dataset(path, source.dataset)
-        page = check_page(f"{path}:{dataset}", source.page, count_images(shape))
-        stacked = len(shape) > (3 if looks_like_color(shape) else 2)
-        image = read_hdf5(path, dataset, page if stacked else None)
-    elif suffix in PLAIN_SUFFIXES:
-        check_page(path, source.page, 1)
-        # The second of two channels is always transparency here.
-        image, alpha = read_plain(path), True
-    else:
-        raise InputError(f"{path}: unknown suffix {suffix!r}; known: {' '.join(IMAGE_SUFFIXES)}.")
-    return _as_image(image, source, alpha=alpha)
-
-
-def _as_image(image: NDArray[Any], source: ImageSource, *, alpha: bool) -> NDArray[Any]:
-    """Bring stored channels to (H, W) or (H, W, 3); `alpha` says that the second of two is transparency."""
-    _check_pixels(source, image.shape)
-    if image.dtype.kind not in "biuf":
-        raise InputError(f"{source} holds {image.dtype} values; wanted integers or floating point numbers.")
-    if image.ndim == 3:
-        channels = image.shape[2]
-        if channels not in (1, 3, 4) and not (channels == 2 and alpha):
-            raise InputError(
-                f"{source} has {channels} channels; wanted 1 (gray), 3 (RGB) or 4 (RGBA): "
-                "save the channel to segment as an image of its own."
-            )
-        image = image[..., 0] if channels < 3 else image[..., :3]
-    if image.ndim != 2 and image.ndim != 3:
-        raise InputError(f"{source} has shape {image.shape}; wanted (H, W), (H, W, 3) or (H, W, 4).")
-    return _native(image)
+    pixels = read_pixels(source)
+    if isinstance(pixels, np.ndarray):
+        return pixels
+    if len(pixels) != 3:
+        raise InputError(
+            f"{source} has {len(pixels)} channels; wanted 1 (gray) or 3 (RGB): choose one by its number "
+            "(ImageSource(path, channel=0), or --channel 0)."
+        )
+    return np.stack(pixels, axis=-1)
 
 
 def _check_pixels(name: object, shape: tuple[int, ...]) -> None:

@@ -3,20 +3,12 @@
 import glob
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from autosam.errors import InputError
-from autosam.images.formats import (
-    HDF5_SUFFIXES,
-    IMAGE_SUFFIXES,
-    PLAIN_SUFFIXES,
-    TIFF_SUFFIXES,
-    choose_dataset,
-    count_images,
-)
-from autosam.images.tiff import count_tiff_images
+from autosam.images.formats import IMAGE_SUFFIXES, PLAIN_SUFFIXES, TIFF_SUFFIXES
+from autosam.images.readers import EVERYTHING, Selection, StoredImage, format_of, reader_of, suffixes
 
 
 @dataclass(frozen=True)
@@ -28,7 +20,14 @@ class ImageSource:
     dataset : str or None
         Dataset of an HDF5 file, with its leading slash; None elsewhere.
     page, pages : int or None, int
-        Page of a TIFF or slice of a (Z, Y, X) dataset, from 0, and their number; None for a single image.
+        Number among the images of the file, from 0, and how many there are; None for a single image. They are
+        pages of a TIFF, slices of a (Z, Y, X) dataset, planes of scenes.
+    place : str
+        Ending of `name` for an image of several; by default ``p`` and the page.
+    channel : int or None
+        The channel to read alone; None for all.
+    level : int
+        Of a resolution pyramid, 0 for the finest.
 
     Examples
     --------
@@ -41,6 +40,9 @@ class ImageSource:
     dataset: str | None = None
     page: int | None = None
     pages: int = 1
+    place: str = ""
+    channel: int | None = None
+    level: int = 0
 
     @property
     def stem(self) -> str:
@@ -54,7 +56,7 @@ class ImageSource:
         if self.dataset is not None:
             stem += "_" + re.sub(r"[^\w.-]+", "_", self.dataset.strip("/"))
         if self.page is not None:
-            stem += f"_p{self.page:0{len(str(self.pages - 1))}d}"
+            stem += "_" + (self.place or f"p{self.page:0{len(str(self.pages - 1))}d}")
         return stem
 
     @property
@@ -76,19 +78,19 @@ def split_dataset(text: str) -> tuple[Path, str | None]:
     >>> split_dataset("a/b.h5:/raw")[1], split_dataset("a/b.h5")[1], split_dataset("C:/b.tif")[1]
     ('/raw', None, None)
     """
-    suffixes = "|".join(re.escape(suffix) for suffix in HDF5_SUFFIXES)
-    match = re.fullmatch(rf"(.+(?:{suffixes})):(.+)", text, flags=re.IGNORECASE | re.DOTALL)
+    known = "|".join(re.escape(suffix) for suffix in suffixes(datasets=True))
+    match = re.fullmatch(rf"(.+(?:{known})):(.+)", text, flags=re.IGNORECASE | re.DOTALL)
     return (Path(match[1]), "/" + match[2].strip("/")) if match else (Path(text), None)
 
 
-def image_files(folder: Path, suffixes: tuple[str, ...] = TIFF_SUFFIXES + PLAIN_SUFFIXES) -> list[Path]:
+def image_files(folder: Path, known: tuple[str, ...] = TIFF_SUFFIXES + PLAIN_SUFFIXES) -> list[Path]:
     """List the image files of a folder by name, without hidden ones; an `InputError` if there is no such folder.
 
     Upper and lower case of suffixes are equal. Hidden files are half-written ones and those of macOS.
     """
     if not folder.is_dir():
         raise InputError(f"no folder {folder}; check the spelling.")
-    return [path for path in sorted(folder.iterdir()) if _is_image(path, suffixes)]
+    return [path for path in sorted(folder.iterdir()) if _is_image(path, known)]
 
 
 def by_stem(folder: Path) -> dict[str, Path]:
@@ -101,24 +103,30 @@ def by_stem(folder: Path) -> dict[str, Path]:
     return found
 
 
-def find_sources(inputs: Sequence[str | Path]) -> list[ImageSource]:
+def find_sources(inputs: Sequence[str | Path], selection: Selection = EVERYTHING) -> list[ImageSource]:
     """List every image that the inputs name, once, in the order of the inputs.
 
     Inputs are files, folders (their own files, sorted by name, without hidden files and unknown suffixes), globs
     and HDF5 datasets (`file.h5:/dataset`). Damaged files, and HDF5 files of a folder whose dataset is
     unclear, are listed too: `read_image` refuses them one by one.
 
+    Parameters
+    ----------
+    selection : Selection
+        Which images and which channel of a file to take.
+
     Raises
     ------
     InputError
         If an input does not exist, a folder or glob is empty, a file has an unknown suffix, a dataset is not there
-        or not clear, or two images would write to the same files (upper and lower case taken as equal).
+        or not clear, a file lacks what is selected, or two images would write to the same files (upper and lower
+        case taken as equal).
     """
     if not inputs:
         raise InputError("no image was given; name files, folders, globs or file.h5:/dataset.")
     seen: dict[tuple[Path, str | None, int | None], ImageSource] = {}
     for text in inputs:
-        for source in _expand(str(text)):
+        for source in _expand(str(text), selection):
             seen.setdefault((source.path.resolve(), source.dataset, source.page), source)
     by_name: dict[str, ImageSource] = {}
     for source in seen.values():
@@ -131,16 +139,17 @@ def find_sources(inputs: Sequence[str | Path]) -> list[ImageSource]:
     return list(seen.values())
 
 
-def _expand(text: str) -> Iterator[ImageSource]:
+def _expand(text: str, selection: Selection) -> Iterator[ImageSource]:
     path, dataset = split_dataset(text)
-    if path.is_dir():
+    form = format_of(path)
+    if path.is_dir() and not (form and form.folder):
         files = image_files(path, IMAGE_SUFFIXES)
         if not files:
             raise InputError(f"the folder {path} holds no image; known suffixes: {' '.join(IMAGE_SUFFIXES)}.")
     elif path.exists():
-        if path.suffix.lower() not in IMAGE_SUFFIXES:
+        if form is None:
             raise InputError(f"{path}: unknown suffix {path.suffix!r}; known: {' '.join(IMAGE_SUFFIXES)}.")
-        yield from _sources(path, dataset, named=True)
+        yield from _sources(path, dataset, selection, named=True)
         return
     elif glob.has_magic(str(path)):
         files = [
@@ -153,29 +162,29 @@ def _expand(text: str) -> Iterator[ImageSource]:
             f"{path}: no such file or folder; check the spelling (the current folder is {Path.cwd()})."
         )
     for file in files:
-        yield from _sources(file, dataset, named=False)
+        yield from _sources(file, dataset, selection, named=False)
 
 
-def _is_image(path: Path, suffixes: tuple[str, ...]) -> bool:
-    return path.suffix.lower() in suffixes and not path.name.startswith(".") and path.is_file()
+def _is_image(path: Path, known: tuple[str, ...]) -> bool:
+    if path.suffix.lower() not in known or path.name.startswith("."):
+        return False
+    form = format_of(path)
+    return path.is_dir() if form and form.folder else path.is_file()
 
 
-def _sources(path: Path, dataset: str | None, *, named: bool) -> Iterator[ImageSource]:
+def _sources(path: Path, dataset: str | None, selection: Selection, *, named: bool) -> Iterator[ImageSource]:
     """List the images of one file; a damaged file is one source, which `read_image` refuses."""
-    pages = 1
-    suffix = path.suffix.lower()
-    if suffix in HDF5_SUFFIXES:
-        try:
-            dataset, shape = choose_dataset(path, dataset)
-            pages = count_images(shape)
-        except InputError:
-            if named:
-                raise
-    elif suffix in TIFF_SUFFIXES:
-        with suppress(InputError):
-            pages = count_tiff_images(path)
-    if pages <= 1:
+    images: tuple[StoredImage, ...] = ()
+    try:
+        images = reader_of(path).images(path, dataset, level=selection.level)
+    except InputError:
+        # Not so where the file is whole, and only what was asked for is not there.
+        if selection.level or (named and path.suffix.lower() in suffixes(datasets=True)):
+            raise
+    if not images:
         yield ImageSource(path, dataset)
-    else:
-        for page in range(pages):
-            yield ImageSource(path, dataset, page, pages)
+    for number in selection.numbers(images, path):
+        image = images[number]
+        page = number if len(images) > 1 else None
+        channel = selection.channel_of(image, path)
+        yield ImageSource(path, image.dataset or dataset, page, len(images), image.place, channel, selection.level)

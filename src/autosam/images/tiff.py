@@ -13,8 +13,17 @@ from numpy.typing import NDArray
 
 from autosam.errors import InputError
 from autosam.images.formats import UnsupportedError, check_page, looks_like_color, reading
+from autosam.images.palettes import gray_lookup
+from autosam.images.readers.stored import StoredImage
 
 _ALPHA = (tifffile.EXTRASAMPLE.ASSOCALPHA, tifffile.EXTRASAMPLE.UNASSALPHA)
+_COLORS = (
+    tifffile.PHOTOMETRIC.RGB,
+    tifffile.PHOTOMETRIC.YCBCR,
+    tifffile.PHOTOMETRIC.CIELAB,
+    tifffile.PHOTOMETRIC.ICCLAB,
+    tifffile.PHOTOMETRIC.ITULAB,
+)
 
 
 class _CutShort(logging.Filter):
@@ -73,11 +82,55 @@ def count_tiff_images(path: Path) -> int:
         return sum(_images(series) for series in found)
 
 
-def read_tiff(path: Path, page: int | None) -> tuple[NDArray[Any], bool]:
+def list_tiff_images(path: Path) -> tuple[StoredImage, ...]:
+    """Describe the images that `count_tiff_images` counts, in their order."""
+    with _opened(path) as found:
+        return tuple(image for series in found for image in _describe(series))
+
+
+def _describe(series: tifffile.TiffPageSeries) -> Iterator[StoredImage]:
+    axes, shape = _layout(series)
+    length = dict(zip(axes, shape, strict=True))
+    color = _is_color(series)
+    channels = 3 if color else len(_samples(series)) * length.get("C", 1)
+    outer = [axis for axis in axes if axis not in "YXSC"]
+    sizes = [length[axis] for axis in outer]
+    for index in range(math.prod(sizes)):
+        place = dict(zip(outer, map(int, np.unravel_index(index, sizes)), strict=True)) if outer else {}
+        # Pages of a file that names no axes are slices.
+        unnamed = place.get(outer[0]) if len(outer) == 1 and outer[0] not in "ZT" else None
+        yield StoredImage(
+            (length["Y"], length["X"]), channels, color, z=place.get("Z", unnamed), time=place.get("T")
+        )
+
+
+def _samples(series: tifffile.TiffPageSeries) -> list[int]:
+    """List the samples of a pixel that are no declared transparency; [0] where pixels have one value."""
+    axes, shape = _layout(series)
+    samples = dict(zip(axes, shape, strict=True)).get("S", 1)
+    extra = tuple(series.keyframe.extrasamples)
+    alpha = {samples - len(extra) + i for i, kind in enumerate(extra) if kind in _ALPHA}
+    return [number for number in range(samples) if number not in alpha] or [0]
+
+
+def _is_color(series: tifffile.TiffPageSeries) -> bool:
+    """Tell whether the samples of a pixel are red, green and blue."""
+    key = series.keyframe
+    palette = _palette(key)
+    if palette is not None:
+        return palette.ndim == 2
+    if len(_samples(series)) != 3:
+        return False
+    # Where `_layout` has found color in the pages' own columns, nothing was said.
+    return key.photometric in _COLORS or "S" not in key.axes
+
+
+def read_tiff(path: Path, page: int | None, *, channel: int | None = None) -> NDArray[Any]:
     """Read one image of a TIFF, by its number in the file or None for the only one; only its own pages are read.
 
-    The result is the pixels, (H, W) or (H, W, C), as stored, in native byte order, with palettes resolved to RGB,
-    and whether the last channel is declared to be transparency.
+    The result has the shape (H, W), (H, W, 3) for colors, or (C, H, W) for channels, or (H, W) for the `channel`
+    that is asked for. Values are as stored, in native byte order, with palettes resolved to RGB. Samples that are
+    declared to be transparency are left out.
     """
     with _opened(path) as found:
         counts = [_images(series) for series in found]
@@ -87,7 +140,7 @@ def read_tiff(path: Path, page: int | None) -> tuple[NDArray[Any], bool]:
         while left >= counts[number]:
             left -= counts[number]
             number += 1
-        return _pixels(found[number], left)
+        return _pixels(found[number], left, channel)
 
 
 def read_tiff_stack(path: Path) -> tuple[NDArray[Any], str]:
@@ -100,46 +153,60 @@ def read_tiff_stack(path: Path) -> tuple[NDArray[Any], str]:
         return found[0].asarray().reshape(shape), axes
 
 
-def _pixels(series: tifffile.TiffPageSeries, index: int) -> tuple[NDArray[Any], bool]:
+def _pixels(series: tifffile.TiffPageSeries, index: int, channel: int | None) -> NDArray[Any]:
     axes, shape = _layout(series)
     length = dict(zip(axes, shape, strict=True))
-    if length.get("S", 1) > 1 and length.get("C", 1) > 1:
+    samples = _samples(series)
+    if len(samples) > 1 and length.get("C", 1) > 1:
         found = f"{length['C']} color channels of {length['S']} samples each (axes {axes})"
         raise UnsupportedError(f"{found}; wanted gray or RGB: save the channel to segment as an image of its own")
     key = series.keyframe
     if key.photometric == tifffile.PHOTOMETRIC.SEPARATED:
         raise UnsupportedError("its colors are inks (CMYK); wanted gray or RGB, so convert it")
 
-    # Pages that belong to the image: all axes outside a page count pages, slowest first.
-    outer = [axis for axis in axes if axis not in key.axes]
-    # Not so where `_layout` has found color in the pages' own columns.
-    whole_pages = all(length.get(axis, 1) == n for axis, n in zip(key.axes, key.shape, strict=True))
-    if (
-        series.dataoffset is None
-        and whole_pages
-        and _images(series) > 1
-        and len(series.pages) == math.prod(length[a] for a in outer)
-    ):
-        numbers = np.arange(len(series.pages)).reshape([length[axis] for axis in outer])
-        mine = _plane(numbers, "".join(outer), index).ravel()
-        pages = [_page(series, int(number)) for number in mine]
-        inner = "".join(axis for axis in key.axes if axis in axes)
-        inner_shape = [length[axis] for axis in inner]
-        if "C" in outer:
-            array = np.stack([page.reshape(inner_shape) for page in pages])
-            plane = _plane(array, "C" + inner, 0)
-        else:
-            plane = _plane(pages[0].reshape(inner_shape), inner, 0)
-    else:
+    plane = _plane_of_pages(series, index)
+    if plane is None:
         # One run of bytes is mapped, so that one page of a large stack is all that is read.
         mapped = series.dataoffset is not None and _images(series) > 1
         whole = series.asarray(out="memmap") if mapped else series.asarray()
         plane = _plane(whole.reshape(shape), axes, index)
 
+    # The channels come last here.
+    if "S" in axes:
+        plane = plane[..., samples] if plane.shape[-1] > len(samples) else plane
+        plane = plane[..., 0] if len(samples) == 1 else plane
+    if channel is not None and plane.ndim > 2:
+        plane = plane.take(channel, axis=-1)
+    if plane.ndim > 2 and not _is_color(series):
+        plane = np.moveaxis(plane.reshape(*plane.shape[:2], -1), -1, 0)
     plane = np.array(plane, dtype=plane.dtype.newbyteorder("="), order="C")
-    if key.photometric == tifffile.PHOTOMETRIC.PALETTE and plane.ndim == 2 and key.colormap is not None:
-        plane = _resolve(plane, np.asarray(key.colormap))
-    return plane, bool(key.extrasamples) and key.extrasamples[-1] in _ALPHA
+    palette = _palette(key)
+    if palette is not None and plane.ndim == 2:
+        plane = palette[plane]
+        plane = plane[..., channel] if channel is not None and plane.ndim > 2 else plane
+    return plane
+
+
+def _plane_of_pages(series: tifffile.TiffPageSeries, index: int) -> NDArray[Any] | None:
+    """Read an image from its own pages; None where pages hold more or less than a plane of it."""
+    axes, shape = _layout(series)
+    length, key = dict(zip(axes, shape, strict=True)), series.keyframe
+    # Pages that belong to the image: all axes outside a page count pages, slowest first.
+    outer = [axis for axis in axes if axis not in key.axes]
+    # Not so where `_layout` has found color in the pages' own columns.
+    whole_pages = all(length.get(axis, 1) == n for axis, n in zip(key.axes, key.shape, strict=True))
+    counted = len(series.pages) == math.prod(length[axis] for axis in outer)
+    if series.dataoffset is not None or not whole_pages or _images(series) == 1 or not counted:
+        return None
+    numbers = np.arange(len(series.pages)).reshape([length[axis] for axis in outer])
+    mine = _plane(numbers, "".join(outer), index).ravel()
+    pages = [_page(series, int(number)) for number in mine]
+    inner = "".join(axis for axis in key.axes if axis in axes)
+    inner_shape = [length[axis] for axis in inner]
+    if "C" in outer:
+        array = np.stack([page.reshape(inner_shape) for page in pages])
+        return _plane(array, "C" + inner, 0)
+    return _plane(pages[0].reshape(inner_shape), inner, 0)
 
 
 def _page(series: tifffile.TiffPageSeries, number: int) -> NDArray[Any]:
@@ -158,10 +225,11 @@ def _plane(array: NDArray[Any], axes: str, index: int) -> NDArray[Any]:
     return plane
 
 
-def _resolve(indices: NDArray[Any], colormap: NDArray[Any]) -> NDArray[Any]:
-    """Look up palette colors: uint8 (H, W, 3), or (H, W) where the whole palette is gray."""
+def _palette(key: tifffile.TiffPage) -> NDArray[np.uint8] | None:
+    """Give what every index stands for: the palette's colors, (N, 3), or grays, (N,); None without a palette."""
+    if key.photometric != tifffile.PHOTOMETRIC.PALETTE or key.colormap is None:
+        return None
     # A TIFF's palette is 16 bits deep; 8-bit programs fill it with v × 257 or v × 256.
-    table = (colormap >> 8).astype(np.uint8)
-    gray = (table[0] == table[1]).all() and (table[0] == table[2]).all()
-    colors: NDArray[Any] = (table[0] if gray else table.T)[indices]
-    return colors
+    colors = np.ascontiguousarray((np.asarray(key.colormap) >> 8).astype(np.uint8).T)
+    grays = gray_lookup(colors)
+    return colors if grays is None else grays

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autosam.errors import InputError
-from autosam.images import ensure_folder, read_image, read_pixel_size, write_labels, write_png
+from autosam.images import ensure_folder, read_pixel_size, write_labels, write_png
 from autosam.images.multichannel import MultichannelImage, read_channels
+from autosam.images.read import read_pixels
 from autosam.instances import measure_instances, write_table
 from autosam.pipeline.oracle import segment_with_oracle
 from autosam.pipeline.outputs import PLAIN, AnySource, BatchOptions, ImageOutcome, Outputs, SegmentedImage
@@ -132,10 +133,10 @@ def _segment_one(
     if isinstance(source, MultichannelImage):
         # The channels are aligned, so that the first one tells what all have in common.
         image = read_channels(source)
-        first, pixels = source.sources[0], image[0]
+        first = source.sources[0]
     else:
-        first, pixels = source, read_image(source)
-        image = pixels
+        first, image = source, read_pixels(source)
+    pixels = image if isinstance(image, np.ndarray) else image[0]
     user_prompts = None if prompts is None else prompts.of(source, (pixels.shape[0], pixels.shape[1]))
     size_nm = read_pixel_size(first) if options.pixel_size_nm is None else options.pixel_size_nm
     zoom = segmenter.known_zoom(pixel_size_nm=size_nm, diameter=options.diameter)
