@@ -4,13 +4,15 @@ import pickle
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 from segment_anything.modeling.image_encoder import get_rel_pos
 from torch import Tensor
 
-from autosam.errors import ModelError
+from autosam.errors import AutosamWarning, ModelError
+from autosam.models.files.foreign_names import WRAPPERS, from_hugging_face
 from autosam.models.variants import VARIANTS, build_sam
 from autosam.models.weights import detect_variant, file_sha256, load_sam_weights, load_state_dict_file
 
@@ -51,16 +53,168 @@ def test_a_state_dict_is_read_back(tensors, tmp_path, name):
     assert same(load_state_dict_file(path, sha256=file_sha256(path).upper()), tensors)
 
 
-@pytest.mark.parametrize("key", ["model", "model_state", "model_state_dict", "state_dict"])
-@pytest.mark.parametrize("prefix", ["", "sam.", "module.", "module.sam."])
-def test_training_checkpoints_of_others_are_unwrapped(tensors, tmp_path, key, prefix):
-    wrapped = {
-        key: {prefix + name: tensor for name, tensor in tensors.items()},
-        "epoch": 7,
-        "optimizer": {"lr": 0.1},
-    }
-    torch.save(wrapped, tmp_path / "w.pth")
-    assert same(load_state_dict_file(tmp_path / "w.pth"), tensors)
+SOME = {
+    "image_encoder.pos_embed": torch.arange(6.0).reshape(2, 3),
+    "mask_decoder.iou_token.weight": torch.ones(2),
+    "prompt_encoder.not_a_point_embed.weight": torch.zeros(2),
+}
+"""A few tensors with names of SAM."""
+
+
+def named(prefix: str, tensors: dict[str, Tensor] = SOME) -> dict[str, Tensor]:
+    return {prefix + name: tensor for name, tensor in tensors.items()}
+
+
+PREFIXES = ("", "model.", "net.", "module.", "_orig_mod.", "sam.module.", "model.sam.", "a.b.c.d.whatever.")
+
+
+@pytest.mark.parametrize("key", [*WRAPPERS, "checkpoint.model", "what_else"])
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_training_checkpoints_of_others_are_unwrapped(tmp_path, key, prefix):
+    content: dict[str, object] = named(prefix)
+    for part in reversed(key.split(".")):
+        content = {part: content}
+    torch.save(content | {"epoch": 7, "optimizer": {"lr": 0.1, "state": {0: {"step": 1}}}}, tmp_path / "w.pth")
+    assert same(load_state_dict_file(tmp_path / "w.pth"), SOME)
+    torch.save(named(prefix), tmp_path / "w.pth")
+    assert same(load_state_dict_file(tmp_path / "w.pth"), SOME)
+
+
+@pytest.mark.parametrize("shell", ["_orig_mod", "module"])
+def test_what_compiling_one_part_puts_into_names_is_taken_out(tmp_path, shell):
+    inside = {name.replace("image_encoder.", f"image_encoder.{shell}."): tensor for name, tensor in SOME.items()}
+    torch.save({"state_dict": named("model.", inside)}, tmp_path / "w.ckpt")
+    assert same(load_state_dict_file(tmp_path / "w.ckpt"), SOME)
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {"pixel_mean": torch.zeros(3, 1, 1), "pixel_std": torch.ones(3, 1, 1)},
+        {"iteration": 7, "best": 0.5, "name": "run", "done": True, "nothing": None},
+        {"best": np.float64(0.25), "step": np.int64(3), "flag": np.bool_(True), "half": np.float16(1)},
+        {"history": [0.1, np.float32(0.2)], "optimizer": {"state": {0: {"exp_avg": torch.zeros(2)}}}},
+    ],
+)
+def test_what_is_no_weight_beside_the_tensors_is_left_out(tmp_path, beside):
+    torch.save(SOME | beside, tmp_path / "w.pth")
+    assert same(load_state_dict_file(tmp_path / "w.pth"), SOME)
+    torch.save({"model_state": named("sam.", SOME | beside)} | beside, tmp_path / "w.pth")
+    assert same(load_state_dict_file(tmp_path / "w.pth"), SOME)
+
+
+def test_numbers_of_numpy_1_are_read_too(tmp_path):
+    # NumPy 1 called the module by another name.
+    torch.save(SOME | {"best": np.float64(0.25)}, tmp_path / "new.pth", _use_new_zipfile_serialization=False)
+    data = (tmp_path / "new.pth").read_bytes()
+    assert b"numpy._core.multiarray" in data or b"numpy.core.multiarray" in data
+    (tmp_path / "old.pth").write_bytes(data.replace(b"numpy._core.multiarray", b"numpy.core.multiarray"))
+    assert same(load_state_dict_file(tmp_path / "old.pth"), SOME)
+
+
+def test_a_decoder_beside_sam_is_left_out_with_a_word(tmp_path):
+    decoder = {"decoder.blocks.0.weight": torch.zeros(2), "out_conv.bias": torch.zeros(1)}
+    for content in (SOME | {"decoder_state": decoder}, {"model_state": SOME, "decoder_state": decoder}):
+        torch.save(content, tmp_path / "joint.pt")
+        with pytest.warns(AutosamWarning, match=r"joint\.pt: decoder_state beside SAM is left out"):
+            assert same(load_state_dict_file(tmp_path / "joint.pt"), SOME)
+
+
+def test_of_several_sams_a_known_one_is_taken_with_a_word(tmp_path):
+    other = {name: tensor + 1 for name, tensor in SOME.items()}
+    torch.save({"ema": other, "model": SOME}, tmp_path / "w.pt")
+    with pytest.warns(AutosamWarning, match="several SAMs: model is taken, not ema"):
+        assert same(load_state_dict_file(tmp_path / "w.pt"), SOME)
+    torch.save({"left": other, "right": SOME}, tmp_path / "w.pt")
+    with pytest.raises(ModelError, match="holds several SAMs, under left, right: save one of them alone"):
+        load_state_dict_file(tmp_path / "w.pt")
+    torch.save(named("student.") | named("teacher."), tmp_path / "w.pt")
+    with pytest.raises(ModelError, match=r"names begin with 'student\.', 'teacher\.': save one alone"):
+        load_state_dict_file(tmp_path / "w.pt")
+
+
+def test_other_tensors_beside_the_prefix_stay_and_are_refused(tmp_path):
+    sam = build_sam("tiny", image_size=64)
+    torch.save(named("sam.", sam.state_dict()) | {"loss.weight": torch.ones(2)}, tmp_path / "w.pt")
+    state = load_state_dict_file(tmp_path / "w.pt")
+    with pytest.raises(ModelError, match=r"of \d+ tensors, 1 \(loss\.weight\) unknown: "):
+        load_sam_weights(sam, state, variant="tiny", source="w.pt")
+
+
+def to_hugging_face(name: str) -> str:
+    """Name a tensor as transformers' SamModel does; written by hand, the other way round."""
+    part, _, rest = name.partition(".")
+    if part == "image_encoder":
+        rest = rest.replace("blocks.", "layers.").replace("patch_embed.proj.", "patch_embed.projection.")
+        neck = {"0": "conv1", "1": "layer_norm1", "2": "conv2", "3": "layer_norm2"}
+        words = rest.split(".")
+        if words[0] == "neck":
+            words[1] = neck[words[1]]
+        rest = ".".join(f"layer_{word}" if word in ("norm1", "norm2") else word for word in words)
+        return f"vision_encoder.{rest}"
+    if part == "prompt_encoder":
+        masks = {"0": "conv1", "1": "layer_norm1", "3": "conv2", "4": "layer_norm2", "6": "conv3"}
+        words = rest.split(".")
+        if words[0] == "mask_downscaling":
+            words[:2] = ["mask_embed", masks[words[1]]]
+        if words[0] == "point_embeddings":
+            words[0] = "point_embed"
+        if words[0] == "pe_layer":
+            words = ["shared_embedding", "positional_embedding"]
+        return f"prompt_encoder.{'.'.join(words)}"
+    words = rest.split(".")
+    if words[0] == "output_upscaling":
+        words[:2] = [{"0": "upscale_conv1", "1": "upscale_layer_norm", "3": "upscale_conv2"}[words[1]]]
+    if words[0] in ("iou_prediction_head", "output_hypernetworks_mlps"):
+        at = words.index("layers")
+        words[at : at + 2] = {"0": ["proj_in"], "1": ["layers", "0"], "2": ["proj_out"]}[words[at + 1]]
+    named = [f"layer_{word}" if word.startswith("norm") else word for word in words]
+    return f"mask_decoder.{'.'.join(named)}"
+
+
+@pytest.mark.parametrize("variant", ["tiny", "vit_b"])
+def test_names_of_hugging_face_are_translated_back(variant):
+    with torch.device("meta"):
+        own = list(build_sam(variant).state_dict())
+    theirs = [to_hugging_face(name) for name in own]
+    assert len(set(theirs)) == len(own)
+    assert sum(one != other for one, other in zip(own, theirs, strict=True)) > len(own) / 2
+    assert [from_hugging_face(name) for name in theirs] == own
+
+
+@pytest.mark.parametrize("kept", ["both", "of the image", "of the prompts"])
+@pytest.mark.parametrize("suffix", [".safetensors", ".bin"])
+def test_a_model_of_hugging_face_is_loaded(tmp_path, kept, suffix):
+    torch.manual_seed(0)
+    original = build_sam("tiny", image_size=64)
+    content = {to_hugging_face(name): tensor for name, tensor in original.state_dict().items()}
+    tied = "prompt_encoder.shared_embedding.positional_embedding"
+    if kept != "of the prompts":
+        content["shared_image_embedding.positional_embedding"] = content[tied].clone()
+    if kept == "of the image":
+        del content[tied]
+    path = tmp_path / f"model{suffix}"
+    (save_file if suffix == ".safetensors" else torch.save)(content, path)
+    other = build_sam("tiny", image_size=64)
+    load_sam_weights(other, load_state_dict_file(path), variant="tiny", source=path)
+    assert same(original.state_dict(), other.state_dict())
+
+
+def test_safetensors_are_known_by_their_content(tmp_path):
+    save_file(SOME, tmp_path / "weights.bin")
+    assert same(load_state_dict_file(tmp_path / "weights.bin"), SOME)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_weights_with_nan_or_infinity_are_refused_by_name(value):
+    sam = build_sam("tiny", image_size=64)
+    before = {name: tensor.clone() for name, tensor in sam.state_dict().items()}
+    broken = {name: tensor.clone() for name, tensor in before.items()}
+    broken["mask_decoder.iou_token.weight"][0, 3] = value
+    wanted = r"w\.pth holds NaN or infinity in 1 \(mask_decoder\.iou_token\.weight\): "
+    with pytest.raises(ModelError, match=wanted):
+        load_sam_weights(sam, broken, variant="tiny", source="w.pth")
+    assert same(before, sam.state_dict())
 
 
 def test_a_prefix_that_only_some_names_have_stays(tmp_path):
@@ -138,7 +292,7 @@ def test_harmless_python_objects_are_refused_too(tensors, tmp_path):
         (torch.zeros(3), "but a Tensor"),
         ([torch.zeros(3)], "but a list"),
         ({}, "but a dict: wanted"),
-        ({"net": {"a": torch.zeros(3)}, "epoch": 3}, r"but a dict with 2 \(epoch, net\)"),
+        ({"x": {"a": torch.zeros(3)}, "epoch": 3}, r"but a dict with 2 \(epoch, x\)"),
         ({"model": {"a": 1.0}}, r"but a dict with 1 \(model\)"),
         ({0: torch.zeros(3)}, r"but a dict with 1 \(0\)"),
     ],

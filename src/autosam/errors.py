@@ -19,3 +19,7 @@ class ModelError(AutosamError):
 
 class OutputError(AutosamError):
     """A result cannot be written."""
+
+
+class AutosamWarning(UserWarning):
+    """Something that the user should know and that stops nothing: the command line prints it as a note."""

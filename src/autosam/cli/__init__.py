@@ -17,7 +17,7 @@ from autosam.cli.sweep import sweep
 from autosam.cli.train import train
 from autosam.cli.tune import tune
 from autosam.cli.usage import FOR_ALL, HELP_OPTIONS, Command, UsageError, global_options_first, one_line
-from autosam.errors import AutosamError
+from autosam.errors import AutosamError, AutosamWarning
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C."""
@@ -91,8 +91,8 @@ def _shower() -> Callable[..., None]:
     def show(message: Warning | str, category: type[Warning], *_: object) -> None:
         if str(message) not in shown:
             shown.add(str(message))
-            # Old names are the user's business, other warnings the developers'.
-            tell = console.note if category.__name__ == "OldNameWarning" else console.detail
+            # autosam's own warnings are the user's business, others the developers'.
+            tell = console.note if issubclass(category, AutosamWarning) else console.detail
             tell(str(message))
 
     return show

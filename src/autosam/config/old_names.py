@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from autosam.errors import ConfigError
+from autosam.errors import AutosamWarning, ConfigError
 
 SETTINGS = {
     "images.scale": "images.zoom",
@@ -45,7 +45,7 @@ RECORD_FIELDS = {"magnification": "zoom", "restained": "stain_normalized", "unfa
 """Fields of an image in a run record."""
 
 
-class OldNameWarning(FutureWarning):
+class OldNameWarning(FutureWarning, AutosamWarning):
     """A setting of an earlier version has another name now, or no effect any more."""
 
 

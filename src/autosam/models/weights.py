@@ -1,35 +1,21 @@
-"""Published SAM weights: read a file that someone else wrote, without running anything in it, and load it."""
+"""SAM weights: read those that someone else trained, without running anything in them, and load them."""
 
 import hashlib
-import pickle
-import re
-import struct
-import warnings
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from segment_anything.modeling import Sam
 from torch import Tensor
 from torch.nn import functional as F
 
 from autosam.errors import ModelError
+from autosam.models.files.foreign_names import find_state_dict
+from autosam.models.files.read_weights import read_weights
 from autosam.models.files.strict import copy_tensors, list_some
 from autosam.models.variants import Variant
 
-WRAPPERS = ("model", "model_state", "model_state_dict", "state_dict")
-"""Names under which training checkpoints of others (MedSAM, micro-sam, Lightning) keep the state dict."""
-
-PREFIXES = ("module.", "sam.")
-"""Prefixes that data-parallel training and micro-sam put before every name."""
-
 _VARIANT_OF_WIDTH: dict[int, Variant] = {768: "vit_b", 1024: "vit_l", 1280: "vit_h", 192: "tiny"}
-# What torch's restricted unpickler raises on damaged bytes depends on where the damage is.
-_DAMAGE = (RuntimeError, EOFError, LookupError, ValueError, TypeError, AttributeError, OSError, AssertionError)
 
 
 def file_sha256(path: str | Path) -> str:
@@ -38,12 +24,19 @@ def file_sha256(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def load_state_dict_file(path: str | Path, sha256: str | None = None) -> dict[str, Tensor]:
-    """Read the tensors of a `.pth`, `.pt` or `.safetensors` file; no code in it is run.
+def check_sha256(path: Path, sha256: str) -> None:
+    """Raise a ModelError unless the file has this hash; the message holds both."""
+    if path.is_file() and (found := file_sha256(path)) != sha256.lower():
+        raise ModelError(
+            f"weight file {path} has sha256 {found}, wanted {sha256.lower()}: "
+            "it is damaged or another file; get it again"
+        )
 
-    A training checkpoint is unwrapped: where the file's dictionary has one of the keys in `WRAPPERS` with a
-    dictionary of tensors under it, that is the state dict. Then each of `PREFIXES` that all names begin with is
-    taken off.
+
+def load_state_dict_file(path: str | Path, sha256: str | None = None) -> dict[str, Tensor]:
+    """Read the tensors of a `.pth`, `.pt`, `.ckpt`, `.bin` or `.safetensors` file; no code in it is run.
+
+    Names and wrappers of other trainers are understood, see `find_state_dict`.
 
     Parameters
     ----------
@@ -53,25 +46,23 @@ def load_state_dict_file(path: str | Path, sha256: str | None = None) -> dict[st
     Returns
     -------
     dict of str to torch.Tensor
-        On the CPU, in the file's types.
+        On the CPU, in the file's types, by the names of the segment-anything package.
 
     Raises
     ------
     ModelError
         If the file is missing, has another hash, is cut short, holds Python objects besides tensors, or is no
         state dict.
+
+    Warns
+    -----
+    AutosamWarning
+        If the file holds another network or another SAM, which is left out.
     """
     path = Path(path)
-    if not path.is_file():
-        what = "is a folder" if path.is_dir() else "does not exist"
-        raise ModelError(f"weight file {path} {what}: wanted a .pth, .pt or .safetensors file")
-    if sha256 is not None and (found := file_sha256(path)) != sha256.lower():
-        raise ModelError(
-            f"weight file {path} has sha256 {found}, wanted {sha256.lower()}: "
-            "it is damaged or another file; get it again"
-        )
-    content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
-    return _unwrapped(path, content)
+    if sha256 is not None:
+        check_sha256(path, sha256)
+    return find_state_dict(path, read_weights(path))
 
 
 def detect_variant(state_dict: Mapping[str, Tensor]) -> Variant | None:
@@ -101,7 +92,7 @@ def load_sam_weights(sam: Sam, state_dict: Mapping[str, Tensor], *, variant: Var
     Raises
     ------
     ModelError
-        If the weights are of another variant or do not fit.
+        If the weights are of another variant, do not fit, or hold NaN or infinity.
 
     References
     ----------
@@ -110,6 +101,16 @@ def load_sam_weights(sam: Sam, state_dict: Mapping[str, Tensor], *, variant: Var
     found = detect_variant(state_dict)
     if found is not None and found != variant:
         raise ModelError(f"{source} holds {found}, the model is {variant}: set model.sam.variant={found}")
+    broken = [
+        name
+        for name, tensor in state_dict.items()
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all())
+    ]
+    if broken:
+        raise ModelError(
+            f"{source} holds NaN or infinity in {list_some(broken)}: it is damaged, or its training diverged; "
+            "give other weights"
+        )
     copy_tensors(
         sam.state_dict(),
         {**state_dict, **_resampled_positions(sam, state_dict)},
@@ -143,70 +144,3 @@ def _resampled_positions(sam: Sam, state_dict: Mapping[str, Tensor]) -> dict[str
             # As segment_anything's own get_rel_pos does it.
             resampled[name] = F.interpolate(given.float().T[None], wanted[0], mode="linear")[0].T
     return resampled
-
-
-def _read_safetensors(path: Path) -> dict[str, Tensor]:
-    try:
-        return load_file(path, device="cpu")
-    except (SafetensorError, OSError) as error:
-        raise ModelError(
-            f"weight file {path} is damaged, cut short or not a safetensors file ({error}): get it again"
-        ) from error
-
-
-def _read_torch(path: Path) -> Any:
-    with path.open("rb") as file:
-        start = file.read(2)
-    zipped = start == b"PK"
-    if not zipped and start[:1] != b"\x80":
-        raise ModelError(f"weight file {path} is not a file that torch.save wrote: wanted a .pth state dict")
-    damaged = f"weight file {path} is damaged or cut short: get it again"
-    if zipped and not zipfile.is_zipfile(path):
-        raise ModelError(damaged)
-    try:
-        with warnings.catch_warnings():
-            # A pickle of another protocol: what matters is whether it loads, and that is reported below.
-            warnings.simplefilter("ignore", UserWarning)
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        # torch 2.2 says "Unsupported class", later versions "GLOBAL".
-        named = re.search(r"(?:GLOBAL|Unsupported class) ([\w.]+)", str(error))
-        if named is None:
-            raise ModelError(
-                f"weight file {path} is refused: it is damaged or holds something besides tensors; "
-                "get it again, or save its state dict alone"
-            ) from error
-        raise ModelError(
-            f"weight file {path} is refused: it holds Python objects besides tensors ({named[1]}), and "
-            "reading those can run code; save its state dict alone, or as .safetensors"
-        ) from error
-    except (*_DAMAGE, struct.error) as error:
-        raise ModelError(damaged) from error
-
-
-def _unwrapped(path: Path, content: Any) -> dict[str, Tensor]:
-    if isinstance(content, Mapping):
-        for key in WRAPPERS:
-            if _is_state_dict(content.get(key)):
-                content = content[key]
-                break
-    if not _is_state_dict(content):
-        kind = type(content).__name__
-        held = f" with {list_some(map(str, content))}" if isinstance(content, Mapping) and content else ""
-        raise ModelError(
-            f"weight file {path} holds no state dict but a {kind}{held}: wanted tensors by name, "
-            f"at the top or under one of {', '.join(WRAPPERS)}"
-        )
-    state_dict = dict(content)
-    for prefix in PREFIXES:
-        if all(name.startswith(prefix) for name in state_dict):
-            state_dict = {name.removeprefix(prefix): tensor for name, tensor in state_dict.items()}
-    return state_dict
-
-
-def _is_state_dict(value: object) -> bool:
-    return (
-        isinstance(value, Mapping)
-        and len(value) > 0
-        and all(isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in value.items())
-    )

@@ -5,9 +5,9 @@ from pathlib import Path
 from torch import Tensor
 
 from autosam.errors import ModelError
-from autosam.models.files.checkpoint import split_parts
+from autosam.models.files.checkpoint import is_model, load_model, split_parts
 from autosam.models.files.zoo import BASES, BUNDLED, base_weights, home, resolve_model
-from autosam.models.weights import load_state_dict_file
+from autosam.models.weights import check_sha256, load_state_dict_file
 
 
 def find_base(base: str, *, beside: Path | None = None) -> Path:
@@ -50,16 +50,16 @@ def base_state(path: Path, *, sha256: str | None = None) -> dict[str, Tensor]:
     ModelError
         As `load_state_dict_file`, and if it is a model without a whole SAM in it.
     """
-    state = load_state_dict_file(path, sha256=sha256)
-    parts = split_parts(state)
-    # Only autosam's own files have these parts.
-    if not {"generator", "adapter", "decoder", "prompts"} & parts.keys():
-        parts = {"sam": state}
-    if "sam" not in parts:
-        raise ModelError(
-            f"{path} is a model without a whole SAM in it ({', '.join(sorted(parts))}), so it cannot be a base; "
-            "give the base that it was trained on"
-        )
-    return {
-        name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in parts["sam"].items()
-    }
+    if sha256 is not None:
+        check_sha256(path, sha256)
+    if is_model(path):
+        parts = split_parts(load_model(path)[0])
+        if "sam" not in parts:
+            raise ModelError(
+                f"{path} is a model without a whole SAM in it ({', '.join(sorted(parts))}), so it cannot be a "
+                "base; give the base that it was trained on"
+            )
+        state = parts["sam"]
+    else:
+        state = load_state_dict_file(path)
+    return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}

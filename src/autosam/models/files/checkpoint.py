@@ -3,9 +3,11 @@
 Nothing here knows an architecture. A tensor's name begins with its part: `generator.`, and `sam.` where the file
 holds all of SAM. Where the header names base weights, `adapter.`, `decoder.` and `prompts.` (for the prompt
 encoder) hold what was trained. `statistics.` and `region_classifier.` are optional. Files of version 0.1 have
-other names for some parts and settings; they are renamed as they are read, see `config.old_names`.
+other names for some parts and settings; they are renamed as they are read, see `config.old_names`. From format 3
+on the header holds a checksum of everything in the file.
 """
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -25,9 +27,11 @@ from autosam.images import atomic_path
 
 BUNDLED = Path(__file__).resolve().parents[1] / "bundled"
 """The models of the package: old names in them raise no warning."""
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+_RENAMED_BEFORE = 2
 # safetensors writes metadata in the order of a hash map, another one in each process: one key has one order.
 _KEY = "autosam"
+_CHECKSUM = "sha256"
 _HALF_FROM = 1024
 STATISTICS = "statistics"
 """The part with the statistics of the training images; stored exactly."""
@@ -91,7 +95,9 @@ def save_model(
         raise ModelError(f"nothing to save in {path}: no tensors were given")
     exact = (f"{STATISTICS}.", f"{REGION_CLASSIFIER}.")
     stored = {name: _stored(tensors[name], half=half and not name.startswith(exact)) for name in sorted(tensors)}
-    content = save(stored, metadata={_KEY: json.dumps(asdict(metadata), sort_keys=True)})
+    values = asdict(metadata)
+    values[_CHECKSUM] = _checksum(stored, values)
+    content = save(stored, metadata={_KEY: json.dumps(values, sort_keys=True)})
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         file.write(content)
         file.flush()
@@ -109,11 +115,15 @@ def load_model(path: str | Path) -> tuple[dict[str, Tensor], ModelHeader]:
     Raises
     ------
     ModelError
-        If the file is missing, cut short, no autosam model, or of a newer format.
+        If the file is missing, cut short, changed, no autosam model, or of a newer format.
     """
-    header = read_header(path)
-    with _opened(Path(path)) as file:
+    path = Path(path)
+    values = _header_values(path)
+    header = _parsed(path, values)
+    with _opened(path) as file:
         tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
+    if _CHECKSUM in values and values[_CHECKSUM] != _checksum(tensors, values):
+        raise ModelError(f"{path} is damaged: its content does not fit its checksum; get the file again")
     tensors = {
         _renamed(name): tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
         for name, tensor in tensors.items()
@@ -123,18 +133,15 @@ def load_model(path: str | Path) -> tuple[dict[str, Tensor], ModelHeader]:
 
 def read_header(path: str | Path) -> ModelHeader:
     """Read the header alone; errors are those of `load_model`."""
-    path = Path(path)
-    if not path.is_file():
-        what = "a folder" if path.is_dir() else "no file"
-        raise ModelError(f"{path} is {what}, wanted an autosam model (.safetensors): check the path")
+    return _parsed(Path(path), _header_values(Path(path)))
+
+
+def is_model(path: Path) -> bool:
+    """Tell whether a file is a model of autosam's own, and no bare weights."""
+    if not path.is_file() or path.suffix != ".safetensors":
+        return False
     with _opened(path) as file:
-        metadata = file.metadata() or {}
-    if _KEY not in metadata:
-        raise ModelError(
-            f"{path} has no autosam header, so it is not an autosam model: "
-            "if it holds SAM weights, name it as the base of a model instead"
-        )
-    return _parsed(path, metadata[_KEY])
+        return _KEY in (file.metadata() or {})
 
 
 def join_parts(parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
@@ -177,26 +184,58 @@ def _stored(tensor: Tensor, *, half: bool) -> Tensor:
     return shorter if bool(torch.isfinite(shorter).all()) else tensor
 
 
-def _parsed(path: Path, text: str) -> ModelHeader:
-    damaged = ModelError(f"{path} has a header that autosam cannot read: get the file again")
+def _checksum(tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> str:
+    """Hash the header, and the names, types, shapes and bytes of the tensors, in order of name."""
+    told = {name: value for name, value in values.items() if name != _CHECKSUM}
+    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _header_values(path: Path) -> dict[str, Any]:
+    """Read the header as it was written, with its checksum."""
+    if not path.is_file():
+        what = "a folder" if path.is_dir() else "no file"
+        raise ModelError(f"{path} is {what}, wanted an autosam model (.safetensors): check the path")
+    with _opened(path) as file:
+        metadata = file.metadata() or {}
+    if _KEY not in metadata:
+        raise ModelError(
+            f"{path} has no autosam header, so it is not an autosam model: "
+            "if it holds SAM weights, name it as the base of a model instead"
+        )
     try:
-        values = json.loads(text)
+        values = json.loads(metadata[_KEY])
     except json.JSONDecodeError as error:
-        raise damaged from error
-    version = values.get("format_version") if isinstance(values, dict) else None
+        raise _unreadable(path) from error
+    if not isinstance(values, dict):
+        raise _unreadable(path)
+    return values
+
+
+def _unreadable(path: Path) -> ModelError:
+    return ModelError(f"{path} has a header that autosam cannot read: get the file again")
+
+
+def _parsed(path: Path, values: Mapping[str, Any]) -> ModelHeader:
+    values = {name: value for name, value in values.items() if name != _CHECKSUM}
+    version = values.get("format_version")
     if not isinstance(version, int):
-        raise damaged
+        raise _unreadable(path)
     if version > FORMAT_VERSION:
         raise ModelError(
             f"{path} has model format {version}, this autosam reads up to {FORMAT_VERSION}: upgrade autosam"
         )
     source = None if path.resolve().parent == BUNDLED else str(path)
-    if isinstance(values.get("settings"), dict) and version < FORMAT_VERSION:
+    if isinstance(values.get("settings"), dict) and version < _RENAMED_BEFORE:
         values = renamed(values, HEADER_FIELDS)
         values["settings"] = renamed_settings(values["settings"], source=source)
     wanted = {item.name: type(getattr(ModelHeader(settings={}), item.name)) for item in fields(ModelHeader)}
     if {name: type(value) for name, value in values.items()} != wanted:
-        raise damaged
+        raise _unreadable(path)
     return ModelHeader(**values)
 
 
@@ -207,7 +246,7 @@ def _opened(path: Path) -> Iterator[Any]:
         with safe_open(path, framework="pt", device="cpu") as file:
             yield file
     except (SafetensorError, OSError) as error:
-        if path.suffix in (".pth", ".pt"):
+        if path.suffix in (".pth", ".pt", ".ckpt", ".bin"):
             raise ModelError(
                 f"{path} is a torch weight file, wanted an autosam model (.safetensors): "
                 "published SAM weights are the base of a model, not a model"
