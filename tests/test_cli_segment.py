@@ -97,9 +97,9 @@ def test_labels_overlay_table_and_record(autosam, tmp_path):
     overlay = read_image(tmp_path / "out" / "a_overlay.png")
     assert overlay.shape == (100, 150, 3)
     rows = table(tmp_path / "out" / "a_instances.csv")
-    assert [int(row["area_px"]) for row in rows] == np.bincount(TRUTH.ravel())[1:].tolist()
+    assert [int(row["area"]) for row in rows] == np.bincount(TRUTH.ravel())[1:].tolist()
     # 10 nm pixels: 1 px is 1e-4 µm²
-    assert float(rows[0]["area_um2"]) == pytest.approx(int(rows[0]["area_px"]) * 1e-4)
+    assert float(rows[0]["area_um2"]) == pytest.approx(int(rows[0]["area"]) * 1e-4)
     record = json.loads((tmp_path / "out" / "autosam_run.json").read_text(encoding="utf-8"))
     assert record["images"]["a"]["instances"] == 3
     assert record["settings"]["merge"]["min_size"] == 50

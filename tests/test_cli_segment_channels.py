@@ -74,7 +74,8 @@ def test_files_of_a_folder_are_channels_of_images(autosam, tmp_path):
     assert read_image(tmp_path / "out" / "a_overlay.png").shape == (60, 60, 3)
     with (tmp_path / "out" / "a_instances.csv").open(newline="", encoding="utf-8") as file:
         # Each object shows in one of the two channels.
-        assert [float(row["mean_intensity"]) for row in csv.DictReader(file)] == [125, 125]
+        means = [[float(row[f"intensity_mean-{c}"]) for c in (0, 1)] for row in csv.DictReader(file)]
+        assert sorted(means) == [[30, 220], [220, 30]]
     entry = record(tmp_path)["images"]["a"]["input"]
     assert entry == f"{tmp_path / 'in' / 'a_dapi.tif'} + {tmp_path / 'in' / 'a_gfp.tif'}"
     assert "2 images skipped" in autosam("in", "--channels", "_dapi,_gfp", *MAX)[1]

@@ -2,7 +2,6 @@
 
 import ast
 import re
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from autosam.cli import app
 from autosam.config.describe import describe_settings
 from autosam.config.old_names import RECORD_FIELDS, REMOVED, SETTINGS, VALUES
 from autosam.evaluation.diagnosis import summary
-from autosam.instances.measure import Measurement
+from autosam.instances.measure import INTENSITY_COLUMNS, SHAPE_COLUMNS
 from autosam.metrics import evaluate_pair
 from autosam.prompts.table import COLUMNS as PROMPT_COLUMNS
 from autosam.studies.scores import COLUMNS as STUDY_COLUMNS
@@ -97,7 +96,7 @@ def _columns(heading: str) -> set[str]:
 @pytest.mark.parametrize(
     ("heading", "columns"),
     [
-        ("NAME_instances.csv", {field.name for field in fields(Measurement)}),
+        ("NAME_instances.csv", {*SHAPE_COLUMNS, *INTENSITY_COLUMNS}),
         ("NAME_prompts.csv", set(PROMPT_COLUMNS)),
         ("evaluation.csv", set(evaluate_pair(np.eye(4, dtype=int), np.eye(4, dtype=int)).row())),
         ("diagnosis.csv", set(summary._COLUMNS)),

@@ -143,7 +143,7 @@ def instances_table(pred: LabelRef) -> Path | None:
 
 
 def read_scores(path: Path) -> dict[int, float]:
-    """Read the columns ``id`` and ``score`` of a table of instances.
+    """Read the columns ``label``, ``id`` in older tables, and ``score`` of a table of instances.
 
     Raises
     ------
@@ -152,13 +152,15 @@ def read_scores(path: Path) -> dict[int, float]:
     """
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            return {int(row["id"]): float(row["score"]) for row in csv.DictReader(file)}
+            rows = csv.DictReader(file)
+            ids = "id" if "id" in (rows.fieldnames or ()) else "label"
+            return {int(row[ids]): float(row["score"]) for row in rows}
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read ({error}): rank by --scores size instead") from error
     except KeyError as error:
-        raise InputError(f"{path} has no column {error}: wanted columns id and score") from error
+        raise InputError(f"{path} has no column {error}: wanted columns label and score") from error
     except (TypeError, ValueError) as error:
-        raise InputError(f"{path} has a row without id or score ({error}): wanted numbers in both") from error
+        raise InputError(f"{path} has a row without label or score ({error}): wanted numbers in both") from error
 
 
 def _choose_ranking(

@@ -1,0 +1,49 @@
+"""Time the table and the exports of an image with many objects.
+
+python scripts/bench_exports.py [--objects 300000] [--only table geojson ...]
+"""
+
+import argparse
+import resource
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from autosam.instances import measure_instances, write_table
+
+
+def many_objects(count: int) -> np.ndarray:
+    """Make ragged discs, about 230 pixels each, on a grid of 18 pixels."""
+    across = int(np.ceil(np.sqrt(count)))
+    rng = np.random.default_rng(0)
+    row, col = np.mgrid[-9:9, -9:9] + 0.5
+    labels = np.zeros((18 * across, 18 * across), np.int32)
+    for number in range(count):
+        top, left = 18 * (number // across), 18 * (number % across)
+        radius = rng.uniform(6, 9) + rng.uniform(-1, 1, (18, 18))
+        labels[top : top + 18, left : left + 18][np.hypot(row, col) < radius] = number + 1
+    return labels
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--objects", type=int, default=300_000)
+    parser.add_argument("--only", nargs="*", default=[])
+    options = parser.parse_args()
+    labels = many_objects(options.objects)
+    image = np.random.default_rng(1).integers(0, 255, labels.shape, dtype=np.uint8)
+    print(f"{options.objects:,} objects in {labels.shape[0]:,} × {labels.shape[1]:,} pixels")
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.perf_counter()
+        table = measure_instances(labels, image, np.ones(options.objects), pixel_size_nm=500)
+        print(f"measuring: {time.perf_counter() - began:.1f} s")
+        began = time.perf_counter()
+        write_table(Path(folder) / "a.csv", table)
+        print(f"writing the table: {time.perf_counter() - began:.1f} s")
+    print(f"peak memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.1f} GB")
+
+
+if __name__ == "__main__":
+    main()
