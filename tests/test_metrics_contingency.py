@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from autosam.errors import InputError
-from autosam.metrics import Contingency, contingency_table
+from autosam.metrics import Contingency, contingency_table, pair_counts
 from autosam.metrics import contingency as module
 from autosam.metrics.contingency import require_table
 
@@ -95,7 +95,7 @@ def test_small_steps_and_early_compaction_change_nothing(monkeypatch):
     pred, truth = random_pair(np.random.default_rng(2), (30, 30), ids=40)
     whole = as_dict(contingency_table(pred, truth))
     monkeypatch.setattr(module, "_STEP_VOXELS", 7)
-    monkeypatch.setattr(module, "_WAITING_ROWS", 10)
+    monkeypatch.setattr(pair_counts, "_WAITING_ROWS", 10)
     assert as_dict(contingency_table(pred, truth)) == whole
 
 
@@ -123,8 +123,8 @@ def test_one_voxel():
 def test_faults_are_named():
     with pytest.raises(InputError, match=r"shape \(2, 2\) and the truth \(2, 3\)"):
         contingency_table(np.zeros((2, 2), int), np.zeros((2, 3), int))
-    with pytest.raises(InputError, match="truth has dtype float32"):
-        contingency_table(np.zeros((2, 2), int), np.zeros((2, 2), np.float32))
+    with pytest.raises(InputError, match=r"truth has dtype float32 and holds 0\.5"):
+        contingency_table(np.zeros((2, 2), int), np.full((2, 2), 0.5, np.float32))
     with pytest.raises(InputError, match="prediction holds the negative id -4"):
         contingency_table(np.array([0, -4]), np.array([0, 1]))
 
@@ -145,13 +145,13 @@ def test_two_thousand_objects_are_little_work(monkeypatch):
     pred = np.roll(truth, 3, axis=1)
     assert truth.max() > 2000
     sorted_rows = []
-    add_equal_pairs = module._add_equal_pairs
+    add_equal_pairs = pair_counts.add_equal_pairs
 
     def watched(*columns):
         sorted_rows.append(len(columns[0]))
         return add_equal_pairs(*columns)
 
-    monkeypatch.setattr(module, "_add_equal_pairs", watched)
+    monkeypatch.setattr(pair_counts, "add_equal_pairs", watched)
     tracemalloc.start()
     table = contingency_table(pred, truth)
     peak = tracemalloc.get_traced_memory()[1]

@@ -106,26 +106,27 @@ def mitoem_by_hand(pred, truth, scores, low=0, high=np.inf):
             if (mine & theirs).any():
                 iou[t] = Fraction(int((mine & theirs).sum()), int((mine | theirs).sum()))
         among = [t for t in iou if t in wanted] or list(iou)
-        best.append((max(((iou[t], -t) for t in among), default=(Fraction(0), 0)), int(mine.sum())))
+        best.append((max(((iou[t], -t) for t in among), default=(Fraction(0), 0)), int(mine.sum()), scores[p]))
     areas = []
     for threshold in THRESHOLDS:
         hits = falses = 0
         points = []
-        for (value, minus_id), size in best:
+        for place, ((value, minus_id), size, score) in enumerate(best):
             if value >= threshold:
                 hits += -minus_id in wanted
             elif low < size <= high:
                 falses += 1
-            points.append((hits / len(wanted), hits / max(hits + falses, 1)))
+            if place + 1 == len(best) or best[place + 1][2] < score:  # equal scores count at once
+                points.append((hits / len(wanted), hits / max(hits + falses, 1)))
         grid = np.linspace(0, 1, 101)
         areas.append(np.mean([max((p for r, p in points if r >= recall), default=0.0) for recall in grid]))
     return np.array(areas)
 
 
-def random_scores(pred, seed, steps=5):
-    """Scores with ties."""
+def random_scores(pred, seed):
+    """Scores without ties, whose order pycocotools takes from its input."""
     rng = np.random.default_rng(seed)
-    return {i: float(rng.integers(1, steps)) / steps for i in ids_of(pred)}
+    return {i: float(rng.random()) for i in ids_of(pred)}
 
 
 def test_hand_worked_curve():
@@ -192,7 +193,7 @@ def test_mitoem2020_equals_its_rule_by_hand(kind, size_range):
     if kind == "one_pixel" and size_range:
         size_range = (0, 1)
     sizes = {i: int((pred == np.asarray(i, pred.dtype)).sum()) for i in ids_of(pred)}
-    for scores in (random_scores(pred, 0, 10**6), None):
+    for scores in (random_scores(pred, 0), None):
         result = average_precision(pred, truth, convention="mitoem2020", scores=scores, size_range=size_range)
         low, high = size_range or (0, np.inf)
         expected = mitoem_by_hand(pred, truth, scores or sizes, low, high)
@@ -212,6 +213,41 @@ def test_below_one_half_the_best_score_chooses_first():
     other = average_precision(pred, truth, convention="coco", thresholds=[0.4], scores={1: 0.9, 2: 0.2})
     assert other.scores.tolist() == [0.9, 0.2]
     assert other.hit.tolist() == [[True, False]]
+
+
+def test_equal_scores_count_at_once():
+    # Four predictions of one score, two of which hit the two truths: precision 1/2 at recall 1 in any order.
+    pred, truth = np.array([1, 1, 2, 3, 4, 4]), np.array([5, 5, 0, 0, 6, 6])
+    for convention in ("coco", "mitoem2020"):
+        result = average_precision(pred, truth, convention=convention, scores=dict.fromkeys([1, 2, 3, 4], 0.5))
+        assert result.accuracy.tolist() == [0.5] * 10
+
+
+@pytest.mark.parametrize("convention", ["coco", "mitoem2020"])
+@pytest.mark.parametrize("max_dets", [None, 4])
+@pytest.mark.parametrize("seed", range(6))
+def test_neither_ids_nor_the_order_of_images_decide(convention, max_dets, seed):
+    rng = np.random.default_rng(seed)
+    pairs = [(rng.integers(0, 7, (6, 6)), rng.integers(0, 5, (6, 6))) for _ in range(3)]
+    scores = [{i: float(rng.integers(1, 3)) for i in range(1, 7)} for _ in pairs]
+
+    def score(order, ids, true_ids):
+        return RankedPrecision.pooled(
+            average_precision(
+                ids[pairs[n][0]],
+                true_ids[pairs[n][1]],
+                convention=convention,
+                thresholds=[0.1, 0.2, 0.5],
+                scores={int(ids[i]): s for i, s in scores[n].items()},
+                max_dets=max_dets,
+                size_range=(4, 9),
+            )
+            for n in order
+        ).accuracy.tolist()
+
+    expected = score(range(3), np.arange(7), np.arange(5))
+    shuffled, others = (np.concatenate([[0], rng.permutation(n) + 1]) for n in (6, 4))
+    assert score([2, 0, 1], shuffled, others) == expected
 
 
 @pytest.mark.parametrize("convention", ["coco", "mitoem2020"])
@@ -252,6 +288,8 @@ def test_faults_are_named():
         average_precision(labels, labels, convention="coco", scores={1: 1.0})
     with pytest.raises(InputError, match="score of object 2 is nan"):
         average_precision(labels, labels, convention="coco", scores={1: 1.0, 2: float("nan")})
+    with pytest.raises(InputError, match="the scores are a list: give a mapping"):
+        average_precision(labels, labels, convention="coco", scores=[1.0, 0.5])
     with pytest.raises(InputError, match="max_dets is 0"):
         average_precision(labels, labels, convention="coco", max_dets=0)
     with pytest.raises(InputError, match="leave out `strict`"):

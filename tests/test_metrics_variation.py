@@ -63,12 +63,11 @@ def test_splits_and_merges():
 def test_empties():
     none, one, halves = np.zeros(8, int), np.ones(8, int), np.repeat([1, 2], 4)
     for pred in (none, one):
-        for ignore in (True, False):
-            result = variation_of_information(pred, none, ignore_background=ignore)
-            assert isnan(result.split)
-            assert isnan(result.merge)
-            chosen = variation_of_information(pred, none, ignore_background=ignore, empty_value=0.0)
-            assert (chosen.split, chosen.merge) == (0, 0)
+        result = variation_of_information(pred, none)
+        assert isnan(result.split)
+        assert isnan(result.merge)
+        chosen = variation_of_information(pred, none, empty_value=0.0)
+        assert (chosen.split, chosen.merge) == (0, 0)
         assert isnan(cremi_score(pred, none))
         assert cremi_score(pred, none, empty_value=1.0) == 1
     missed = variation_of_information(none, halves)  # all in one segment, the background
@@ -76,18 +75,35 @@ def test_empties():
     assert variation_of_information(np.array([[4]]), np.array([[9]])).total == 0
 
 
+def test_with_the_background_counted_an_empty_truth_is_one_segment():
+    none = np.zeros(8, int)
+    result = variation_of_information(np.repeat([0, 3], 4), none, ignore_background=False)
+    assert (result.split, result.merge) == (1, 0)
+    result = variation_of_information(none, none, ignore_background=False)
+    assert (result.split, result.merge) == (0, 0)
+    assert isnan(variation_of_information(none[:0], none[:0], ignore_background=False).total)
+
+
 @pytest.mark.parametrize("ignore", [True, False])
-def test_pooled_equals_one_volume_with_distinct_ids(ignore):
+def test_the_pool_of_copies_has_the_score_of_one(ignore):
+    one = variation_of_information(*random_pair(1), ignore_background=ignore)
+    pooled = VariationOfInformation.pooled([one] * 100)
+    assert one.merge > 0
+    assert (pooled.split, pooled.merge) == pytest.approx((one.split, one.merge))
+
+
+@pytest.mark.parametrize("ignore", [True, False])
+def test_pooled_is_the_mean_weighted_by_voxels(ignore):
     pairs = [random_pair(seed, (6, 7)) for seed in range(3)] + [(np.ones((6, 7), int), np.zeros((6, 7), int))]
     pooled = VariationOfInformation.pooled(
         variation_of_information(p, t, ignore_background=ignore) for p, t in pairs
     )
-    pred, truth = (
-        np.stack([np.where(pair[side], pair[side] + 100 * k, 0) for k, pair in enumerate(pairs)])
-        for side in (0, 1)
-    )
-    volume = variation_of_information(pred, truth, ignore_background=ignore)
-    assert (pooled.split, pooled.merge) == pytest.approx((volume.split, volume.merge))
+    weights = [p.size if not ignore else (t > 0).sum() for p, t in pairs]
+    reference = [
+        skimage_variation(t, p, ignore_labels=[0] if ignore else ()) for p, t in pairs if not ignore or t.any()
+    ]
+    expected = np.average(reference, axis=0, weights=[w for w in weights if w])
+    assert (pooled.split, pooled.merge) == pytest.approx(tuple(expected))
 
 
 def test_faults_are_named():

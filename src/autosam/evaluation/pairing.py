@@ -7,7 +7,7 @@ from autosam.errors import InputError
 from autosam.evaluation.find_labels import find_labels
 from autosam.evaluation.label_sources import LabelSource
 from autosam.evaluation.volumes import LabelRef, open_labels
-from autosam.metrics.contingency import check_shapes
+from autosam.metrics.label_arrays import check_shapes
 
 
 @dataclass(frozen=True)

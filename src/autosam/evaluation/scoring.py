@@ -17,8 +17,9 @@ from autosam.evaluation.volumes import LabelRef, as_instances, contingency_of_vo
 from autosam.images.source import split_dataset
 from autosam.metrics.all_scores import Protocol, Scores
 from autosam.metrics.components import looks_semantic
-from autosam.metrics.contingency import ContingencyTable, check_shapes, contingency_table
+from autosam.metrics.contingency import ContingencyTable, contingency_table
 from autosam.metrics.evaluate import evaluate_pair
+from autosam.metrics.label_arrays import check_shapes
 from autosam.metrics.matching import best_ious
 
 Ranking = Literal["auto", "table", "size"]

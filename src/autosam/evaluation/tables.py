@@ -166,8 +166,18 @@ def null_for_nan(value: Any) -> Any:
 
 
 def format_number(value: float) -> str:
-    """Write a number in six digits, NaN as an empty cell."""
-    return "" if isnan(value) else f"{value:.6g}"
+    """Write a number: whole ones exactly, others in at least six digits, NaN as an empty cell.
+
+    Examples
+    --------
+    >>> format_number(1234567), format_number(1 / 3), format_number(1234567.25)
+    ('1234567', '0.333333', '1234567.25')
+    """
+    if isnan(value):
+        return ""
+    if float(value).is_integer():
+        return str(int(value))
+    return f"{value:.2f}" if abs(value) >= 100_000 else f"{value:.6g}"
 
 
 def count_of(images: int) -> str:

@@ -26,7 +26,8 @@ from autosam.images.read import read_labels
 from autosam.images.source import split_dataset
 from autosam.images.tiff import count_tiff_images
 from autosam.metrics.components import components
-from autosam.metrics.contingency import Contingency, ContingencyTable, check_shapes
+from autosam.metrics.contingency import Contingency, ContingencyTable
+from autosam.metrics.label_arrays import check_shapes
 
 # Of 64-bit ids two such blocks are 256 MB.
 BLOCK_VOXELS = 1 << 24

@@ -6,9 +6,10 @@ from math import nan
 from typing import Literal, get_args, overload
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from autosam.errors import InputError
-from autosam.metrics.contingency import ContingencyTable, Labels, require_table
+from autosam.metrics.contingency import ContingencyTable, require_table
 from autosam.metrics.matching import exact_threshold, match_objects
 from autosam.metrics.precision_counts import AveragePrecision
 from autosam.metrics.ranked_precision import RankedConvention, RankedPrecision, rank_predictions
@@ -21,10 +22,12 @@ THRESHOLDS: tuple[Fraction, ...] = tuple(Fraction(n, 20) for n in range(10, 20))
 
 @overload
 def average_precision(
-    pred: Labels | None = None,
-    truth: Labels | None = None,
+    pred: ArrayLike | None = None,
+    truth: ArrayLike | None = None,
     *,
     table: ContingencyTable | None = None,
+    valid: ArrayLike | None = None,
+    ignore: int | None = None,
     thresholds: Sequence[float | Fraction] = THRESHOLDS,
     convention: Literal["dsb"] = "dsb",
     strict: bool = False,
@@ -35,10 +38,12 @@ def average_precision(
 
 @overload
 def average_precision(
-    pred: Labels | None = None,
-    truth: Labels | None = None,
+    pred: ArrayLike | None = None,
+    truth: ArrayLike | None = None,
     *,
     table: ContingencyTable | None = None,
+    valid: ArrayLike | None = None,
+    ignore: int | None = None,
     thresholds: Sequence[float | Fraction] = THRESHOLDS,
     convention: RankedConvention,
     scores: Mapping[int, float] | None = None,
@@ -49,10 +54,12 @@ def average_precision(
 
 
 def average_precision(
-    pred: Labels | None = None,
-    truth: Labels | None = None,
+    pred: ArrayLike | None = None,
+    truth: ArrayLike | None = None,
     *,
     table: ContingencyTable | None = None,
+    valid: ArrayLike | None = None,
+    ignore: int | None = None,
     thresholds: Sequence[float | Fraction] = THRESHOLDS,
     convention: AveragePrecisionConvention = "dsb",
     strict: bool = False,
@@ -65,8 +72,10 @@ def average_precision(
 
     Parameters
     ----------
-    pred, truth, table : ndarray of integer or bool, equal shapes, or ContingencyTable
+    pred, truth, table : array_like of integer or bool, equal shapes, or ContingencyTable
         Two label arrays of any dimension, background 0, or their contingency table instead.
+    valid, ignore : array_like and int, optional
+        Which pixels count, as in `contingency_table`.
     thresholds : sequence of float or Fraction
         IoU thresholds above 0 and at most 1, taken as exact decimals (`exact_threshold`).
     convention : {"dsb", "coco", "mitoem2020"}
@@ -84,8 +93,8 @@ def average_precision(
         With ``coco`` and ``mitoem2020``: confidence by predicted id. Without it, the number of voxels, as the
         MitoEM script has it.
     max_dets : int, optional
-        With ``coco`` and ``mitoem2020``: at most so many predictions per image, those of the highest scores.
-        COCO's own figures use 100.
+        With ``coco`` and ``mitoem2020``: so many predictions per image, those of the highest scores, and others
+        of the lowest score among these. COCO's own figures use 100.
     size_range : (float, float), optional
         Smallest and largest size in voxels of the objects that count. True objects out of range are not
         missed, predictions matched with them not counted, and unmatched predictions count as false where
@@ -136,7 +145,7 @@ def average_precision(
     if size_range is not None and not size_range[0] <= size_range[1]:
         raise InputError(f"the size range is {size_range}: give (smallest, largest) in voxels")
     exact = tuple(exact_threshold(t) for t in thresholds)
-    table = require_table(pred, truth, table)
+    table = require_table(pred, truth, table, valid=valid, ignore=ignore)
     if convention == "dsb":
         if scores is not None or max_dets is not None:
             raise InputError("the AP convention dsb ranks nothing: leave out `scores` and `max_dets`, or use coco")

@@ -1,19 +1,21 @@
 """Instances of a semantic mask: its connected components."""
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
+from autosam.metrics.label_arrays import as_mask_array
 
-def components(mask: NDArray[np.generic], *, min_size: int = 50) -> NDArray[np.int32]:
+
+def components(mask: ArrayLike, *, min_size: int = 50) -> NDArray[np.int32]:
     """Make instances of a semantic mask: its connected components of at least ``min_size`` voxels.
 
     Voxels that touch at a face, an edge or a corner belong together: 8 neighbors in 2D, 26 in 3D.
 
     Parameters
     ----------
-    mask : ndarray
-        Anything but 0 is foreground; any dimension.
+    mask : array_like
+        Anything but 0 is foreground; any dimension. Masked elements of a masked array are background.
     min_size : int
         Smallest component in voxels; smaller ones become background.
 
@@ -31,15 +33,16 @@ def components(mask: NDArray[np.generic], *, min_size: int = 50) -> NDArray[np.i
            [0, 0, 0],
            [0, 0, 0]], dtype=int32)
     """
-    touching = np.ones((3,) * mask.ndim, bool)
-    labels, n = ndimage.label(mask != 0, structure=touching, output=np.int32)
+    array = as_mask_array(mask)
+    touching = np.ones((3,) * array.ndim, bool)
+    labels, n = ndimage.label(array != 0, structure=touching, output=np.int32)
     kept = np.bincount(labels.ravel(), minlength=n + 1) >= min_size
     kept[0] = False
     ids = np.where(kept, np.cumsum(kept), 0).astype(np.int32)
     return np.asarray(ids[labels], dtype=np.int32)
 
 
-def looks_semantic(labels: NDArray[np.generic]) -> bool:
+def looks_semantic(labels: ArrayLike) -> bool:
     """Tell whether label data look like a mask of all objects rather than like instances.
 
     They do if the only id is 255, the white of a mask image, or if the only object lies in several pieces.
@@ -51,7 +54,8 @@ def looks_semantic(labels: NDArray[np.generic]) -> bool:
     >>> looks_semantic(np.array([0, 255, 255])), looks_semantic(np.array([0, 1, 1]))
     (True, False)
     """
-    ids = labels[labels != 0]
+    array = as_mask_array(labels)
+    ids = array[array != 0]
     if not ids.size or ids.min() != ids.max():
         return False
-    return bool(ids[0] == 255) or int(components(labels, min_size=1).max()) > 1
+    return bool(ids[0] == 255) or int(components(array, min_size=1).max()) > 1

@@ -1,19 +1,27 @@
 """Counts of the voxels that each predicted and each true object share: what every metric here starts from."""
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from autosam.errors import InputError
-
-Labels = NDArray[np.integer] | NDArray[np.bool_]
-_Counts = tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.int64]]
+from autosam.metrics.label_arrays import take_labels
+from autosam.metrics.pair_counts import PairCounts, count_pairs, sums, without_ignored
+from autosam.metrics.ties import rank_objects
 
 # Bounds the temporary arrays of one step to some tens of megabytes, whatever the size of the volume.
 _STEP_VOXELS = 1 << 22
-# Rows that may wait before equal pairs of ids are added up.
-_WAITING_ROWS = 1 << 20
+
+
+class Foreground(NamedTuple):
+    """Foreground voxels of prediction and truth that count, and those of both; no object is left out here."""
+
+    pred: int
+    truth: int
+    both: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +40,9 @@ class ContingencyTable:
     overlap : ndarray of int64, shape (K,)
         Voxels that each pair shares, at least 1.
     n_voxels : int
-        All voxels, background included.
+        All voxels that count, background included.
+    foreground : Foreground
+        Voxels of the two foregrounds.
     """
 
     pred_ids: NDArray[np.uint64]
@@ -43,6 +53,7 @@ class ContingencyTable:
     truth_index: NDArray[np.int64]
     overlap: NDArray[np.int64]
     n_voxels: int
+    foreground: Foreground
 
     @property
     def union(self) -> NDArray[np.int64]:
@@ -50,14 +61,28 @@ class ContingencyTable:
         return self.pred_sizes[self.pred_index] + self.truth_sizes[self.truth_index] - self.overlap
 
     @property
+    def pred_rank(self) -> NDArray[np.int64]:
+        """Rank of each predicted object where several are equally good, shape (P,); see `rank_objects`."""
+        return self._ranks[0]
+
+    @property
+    def truth_rank(self) -> NDArray[np.int64]:
+        """Rank of each true object where several are equally good, shape (T,); see `rank_objects`."""
+        return self._ranks[1]
+
+    @cached_property
+    def _ranks(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        return rank_objects(self.pred_sizes, self.truth_sizes, self.pred_index, self.truth_index, self.overlap)
+
+    @property
     def truth_missed(self) -> NDArray[np.int64]:
         """Voxels of each true object that the prediction calls background, shape (T,)."""
-        return self.truth_sizes - _sums(self.truth_index, self.overlap, len(self.truth_ids))
+        return self.truth_sizes - sums(self.truth_index, self.overlap, len(self.truth_ids))
 
     @property
     def pred_spurious(self) -> NDArray[np.int64]:
         """Voxels of each predicted object that the truth calls background, shape (P,)."""
-        return self.pred_sizes - _sums(self.pred_index, self.overlap, len(self.pred_ids))
+        return self.pred_sizes - sums(self.pred_index, self.overlap, len(self.pred_ids))
 
 
 class Contingency:
@@ -80,36 +105,40 @@ class Contingency:
     """
 
     def __init__(self) -> None:
-        self._rows: list[_Counts] = []
-        self._waiting = 0
+        self._counted, self._ignored = PairCounts(), PairCounts()
 
-    def update(self, pred: Labels, truth: Labels) -> None:
+    def update(
+        self, pred: ArrayLike, truth: ArrayLike, *, valid: ArrayLike | None = None, ignore: int | None = None
+    ) -> None:
         """Add one block; parameters and errors are those of `contingency_table`."""
-        check_shapes(pred.shape, truth.shape)
-        for name, labels in (("prediction", pred), ("truth", truth)):
-            if labels.dtype.kind not in "uib":
-                raise InputError(
-                    f"the {name} has dtype {labels.dtype}: labels are integer ids with background 0; "
-                    "convert probabilities to instances first"
-                )
-        flat_pred: Labels = pred.reshape(-1)
-        flat_truth: Labels = truth.reshape(-1)
-        for start in range(0, pred.size, _STEP_VOXELS):
-            stop = start + _STEP_VOXELS
-            rows = _count(flat_pred[start:stop], flat_truth[start:stop])
-            self._rows.append(rows)
-            self._waiting += len(rows[2])
-            if self._waiting > _WAITING_ROWS:
-                self._compact()
+        predicted, true, counted = take_labels(pred, truth, valid=valid, ignore=ignore)
+        flat_pred, flat_truth = predicted.reshape(-1), true.reshape(-1)
+        flat_counted = None if counted is None else counted.reshape(-1)
+        for start in range(0, flat_pred.size, _STEP_VOXELS):
+            step = slice(start, start + _STEP_VOXELS)
+            if flat_counted is None:
+                self._counted.add(count_pairs(flat_pred[step], flat_truth[step]))
+                continue
+            for pairs, where, ignored in (
+                (self._counted, flat_counted[step], False),
+                (self._ignored, ~flat_counted[step], True),
+            ):
+                if where.any():
+                    pairs.add(count_pairs(flat_pred[step][where], flat_truth[step][where], ignored=ignored))
 
     def table(self) -> ContingencyTable:
         """Return the table of all blocks so far; a table without objects or voxels if there were none."""
-        self._compact()
-        pred, truth, counts = self._rows[0]
+        pred, truth, counts = self._counted.total()
+        foreground = Foreground(
+            *(int(counts[where].sum()) for where in (pred > 0, truth > 0, (pred > 0) & (truth > 0)))
+        )
+        ignored = self._ignored.total()
+        if len(ignored[2]):
+            pred, truth, counts = without_ignored((pred, truth, counts), ignored)
         pred_ids, pred_rows = np.unique(pred, return_inverse=True)
         truth_ids, truth_rows = np.unique(truth, return_inverse=True)
-        pred_sizes = _sums(pred_rows, counts, len(pred_ids))
-        truth_sizes = _sums(truth_rows, counts, len(truth_ids))
+        pred_sizes = sums(pred_rows, counts, len(pred_ids))
+        truth_sizes = sums(truth_rows, counts, len(truth_ids))
         # The background has the smallest id there is, so it can only come first.
         pred_first, truth_first = int(0 in pred_ids[:1]), int(0 in truth_ids[:1])
         both = (pred != 0) & (truth != 0)
@@ -122,24 +151,25 @@ class Contingency:
             truth_index=(truth_rows[both] - truth_first).astype(np.int64),
             overlap=counts[both],
             n_voxels=int(counts.sum()),
+            foreground=foreground,
         )
 
-    def _compact(self) -> None:
-        empty = (np.empty(0, np.uint64), np.empty(0, np.uint64), np.empty(0, np.int64))
-        pred, truth, counts = (np.concatenate(columns) for columns in zip(empty, *self._rows, strict=True))
-        self._rows = [_add_equal_pairs(pred, truth, counts)]
-        # What is summed up no longer waits: counting it again would compact a large table at every block.
-        self._waiting = 0
 
-
-def contingency_table(pred: Labels, truth: Labels) -> ContingencyTable:
+def contingency_table(
+    pred: ArrayLike, truth: ArrayLike, *, valid: ArrayLike | None = None, ignore: int | None = None
+) -> ContingencyTable:
     """Count the voxels that predicted and true objects share.
 
     Parameters
     ----------
-    pred, truth : ndarray of integer or bool, equal shapes
+    pred, truth : array_like of integer, bool or whole numbers, equal shapes
         Label arrays of any dimension; ids from 0, the background, to 2^64 − 1. Memory-mapped arrays are read
-        step by step.
+        step by step. Lists and anything with ``__array__``, such as a tensor in memory, are converted. Masked
+        elements of masked arrays do not count.
+    valid : array_like, same shape, optional
+        Where labels count: anything but 0. By default everywhere.
+    ignore : int, optional
+        Id of the truth whose pixels do not count, such as 255 or -1.
 
     Returns
     -------
@@ -149,7 +179,15 @@ def contingency_table(pred: Labels, truth: Labels) -> ContingencyTable:
     Raises
     ------
     InputError
-        If the shapes differ, a dtype is not integer, or an id is negative.
+        If the shapes differ, there are no axes, values are no whole numbers, or an id is negative where it counts.
+
+    Notes
+    -----
+    Pixels that do not count are left out of both sides. A true object with more than half of its voxels among
+    them is ignored as a whole, so all its voxels are left out. A prediction with more than half of its voxels
+    among those that are left out is neither right nor wrong: its other voxels count as predicted background. This
+    is COCO's rule for ignored regions, and the void rule of panoptic quality, for objects; `foreground` counts
+    pixels alone.
 
     Examples
     --------
@@ -157,22 +195,22 @@ def contingency_table(pred: Labels, truth: Labels) -> ContingencyTable:
     >>> table = contingency_table(np.array([1, 1, 0, 5]), np.array([2, 2, 2, 0]))
     >>> table.pred_ids.tolist(), table.overlap.tolist(), table.truth_missed.tolist()
     ([1, 5], [2], [1])
+    >>> contingency_table([1, 1, 0, 5], [2, 2, 2, 255], ignore=255).pred_ids.tolist()
+    [1]
     """
     contingency = Contingency()
-    contingency.update(pred, truth)
+    contingency.update(pred, truth, valid=valid, ignore=ignore)
     return contingency.table()
 
 
-def check_shapes(pred: tuple[int, ...], truth: tuple[int, ...]) -> None:
-    """Raise an `InputError` if a prediction and a truth have different shapes."""
-    if pred != truth:
-        raise InputError(
-            f"the prediction has shape {pred} and the truth {truth}: both must cover "
-            "the same pixels; crop or segment again at the truth's size"
-        )
-
-
-def require_table(pred: Labels | None, truth: Labels | None, table: ContingencyTable | None) -> ContingencyTable:
+def require_table(
+    pred: ArrayLike | None,
+    truth: ArrayLike | None,
+    table: ContingencyTable | None,
+    *,
+    valid: ArrayLike | None = None,
+    ignore: int | None = None,
+) -> ContingencyTable:
     """Return the given table, or that of the two label arrays; every metric takes either.
 
     Raises
@@ -180,49 +218,13 @@ def require_table(pred: Labels | None, truth: Labels | None, table: ContingencyT
     InputError
         If there is neither or both, or the arrays do not fit (see `contingency_table`).
     """
-    if table is not None and pred is None and truth is None:
-        return table
     if table is None and pred is not None and truth is not None:
-        return contingency_table(pred, truth)
-    given = [n for n, v in (("pred", pred), ("truth", truth), ("table", table)) if v is not None]
+        return contingency_table(pred, truth, valid=valid, ignore=ignore)
+    arrays = {"pred": pred, "truth": truth, "valid": valid, "ignore": ignore}
+    given = [name for name, value in arrays.items() if value is not None]
+    if table is not None and not given:
+        return table
+    given += ["table"] if table is not None else []
     raise InputError(
         f"a metric got {' and '.join(given) or 'no labels'}: give `pred` and `truth`, or `table` alone"
     )
-
-
-def _count(pred: Labels, truth: Labels) -> _Counts:
-    # Labels come in runs: only the runs are sorted, about a hundredth of the pixels.
-    starts = _run_starts(pred, truth)
-    lengths = np.diff(starts, append=pred.size)
-    return _add_equal_pairs(
-        _as_ids(pred[starts], "prediction"), _as_ids(truth[starts], "truth"), lengths.astype(np.int64)
-    )
-
-
-def _as_ids(labels: Labels, name: str) -> NDArray[np.uint64]:
-    if labels.dtype.kind == "i" and (labels < 0).any():
-        raise InputError(
-            f"the {name} holds the negative id {labels.min()}: ids are 0, the background, and up; "
-            "set ignored pixels to 0 in both arrays or cast to the unsigned type that was meant"
-        )
-    return labels.astype(np.uint64)
-
-
-def _add_equal_pairs(pred: NDArray[np.uint64], truth: NDArray[np.uint64], counts: NDArray[np.int64]) -> _Counts:
-    if not len(counts):
-        return pred, truth, counts
-    order = np.lexsort((truth, pred))
-    pred, truth, counts = pred[order], truth[order], counts[order]
-    starts = _run_starts(pred, truth)
-    return pred[starts], truth[starts], np.add.reduceat(counts, starts)
-
-
-def _run_starts(pred: Labels | NDArray[np.uint64], truth: Labels | NDArray[np.uint64]) -> NDArray[np.int64]:
-    return np.concatenate(([0], np.flatnonzero((pred[1:] != pred[:-1]) | (truth[1:] != truth[:-1])) + 1))
-
-
-def _sums(index: NDArray[np.int64], counts: NDArray[np.int64], n: int) -> NDArray[np.int64]:
-    sums = np.zeros(n, np.int64)
-    # Not np.bincount: its weights are float64 and lose units beyond 2^53.
-    np.add.at(sums, index, counts)
-    return sums

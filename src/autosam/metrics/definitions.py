@@ -39,8 +39,8 @@ def definitions(protocol: Protocol) -> dict[str, str]:
         listed = ", ".join(map(str, protocol.size_bounds))
         found["uptoN, aboveN"] = f"AP of objects by size, classes bounded by {listed} voxels"
     return found | {
-        "pooled": "counts of all images added up; rand_error and voi as if they were one volume without shared "
-        "objects; ranked precisions rank all predictions together",
+        "pooled": "counts of all images added up; of rand_error the pairs of voxels; voi is the mean weighted by "
+        "the voxels of true objects; ranked precisions rank all predictions together",
         "mean": "mean over the images in which the score is defined",
         "undefined": "empty cell or null: where both sides are empty; rand_error, voi, cremi and ranked "
         "precisions without truth",

@@ -3,11 +3,13 @@
 from collections.abc import Mapping, Sequence
 from math import isnan, nan
 
+from numpy.typing import ArrayLike
+
 from autosam.errors import InputError
 from autosam.metrics.aggregated import aggregated_jaccard
 from autosam.metrics.all_scores import Protocol, Scores
 from autosam.metrics.average_precision import average_precision
-from autosam.metrics.contingency import ContingencyTable, Labels, require_table
+from autosam.metrics.contingency import ContingencyTable, require_table
 from autosam.metrics.error_kinds import ErrorKind, classify_errors
 from autosam.metrics.overlap import foreground_overlap
 from autosam.metrics.panoptic import panoptic_quality
@@ -18,10 +20,12 @@ from autosam.metrics.variation import variation_of_information
 
 
 def evaluate_pair(
-    pred: Labels | None = None,
-    truth: Labels | None = None,
+    pred: ArrayLike | None = None,
+    truth: ArrayLike | None = None,
     *,
     table: ContingencyTable | None = None,
+    valid: ArrayLike | None = None,
+    ignore: int | None = None,
     protocol: Protocol | None = None,
     scores: Mapping[int, float] | None = None,
 ) -> Scores:
@@ -29,8 +33,10 @@ def evaluate_pair(
 
     Parameters
     ----------
-    pred, truth, table : ndarray of integer or bool, equal shapes, or ContingencyTable
+    pred, truth, table : array_like of integer or bool, equal shapes, or ContingencyTable
         Two label arrays of any dimension, background 0, or their contingency table instead.
+    valid, ignore : array_like and int, optional
+        Which pixels count, as in `contingency_table`.
     protocol : Protocol, optional
         The definitions; by default those of `Protocol` itself.
     scores : mapping of int to float, optional
@@ -50,7 +56,7 @@ def evaluate_pair(
     """
     protocol = protocol or Protocol()
     empty = protocol.empty_value
-    table = require_table(pred, truth, table)
+    table = require_table(pred, truth, table, valid=valid, ignore=ignore)
     kinds = classify_errors(table)
     by_size = {
         f"dsb_{name}": average_precision(table=table, strict=protocol.strict, size_range=sizes, empty_value=empty)
@@ -87,8 +93,9 @@ def evaluate_pair(
 def pool(scores: Sequence[Scores]) -> Scores:
     """Add up the counts of several images.
 
-    Adapted Rand error and variation of information of the pool are those of the images as one volume in which
-    no two images share an object (`AdaptedRand.pooled`): large objects weigh more than in the mean.
+    Adapted Rand error and variation of information follow from sums over images too: pairs of voxels, and bits
+    (`AdaptedRand`, `VariationOfInformation`). Large objects weigh more than in the mean. No score depends on the
+    order of the images, and the pool of N copies of one image has its score.
 
     Raises
     ------

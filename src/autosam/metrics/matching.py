@@ -5,11 +5,9 @@ from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from autosam.errors import InputError
+from autosam.metrics.assignment_problem import best_pairs
 from autosam.metrics.contingency import ContingencyTable
 
 
@@ -55,8 +53,9 @@ def exact_threshold(threshold: float | Fraction) -> Fraction:
 def match_objects(table: ContingencyTable, threshold: float | Fraction, *, strict: bool = False) -> Matches:
     """Match objects one to one so that as many pairs as possible reach the threshold.
 
-    Of all such matchings the one with the largest sum of IoU is taken. The comparison is between integers, so
-    an IoU of exactly 3/5 reaches .6.
+    Of all such matchings the one with the largest sum of IoU is taken, and of several such, that of the objects
+    that go first by rank (`ContingencyTable.pred_rank`), whatever the ids. The comparison is between integers, so
+    an IoU of exactly 3/5 reaches .6. Memory grows with the number of overlapping pairs.
 
     Parameters
     ----------
@@ -84,7 +83,9 @@ def match_objects(table: ContingencyTable, threshold: float | Fraction, *, stric
     # below there are chains of candidates.
     half = Fraction(1, 2)
     if exact < half or (exact == half and not strict):
-        chosen = _best_assignment(table, chosen)
+        # A match is worth 1; all IoUs together are worth at most one half, so they only break ties.
+        most = max(1, min(len(table.pred_ids), len(table.truth_ids)))
+        chosen = best_pairs(table, chosen, 1 + overlap[chosen] / union[chosen] / (2 * most))
     return Matches(table.pred_index[chosen], table.truth_index[chosen], overlap[chosen] / union[chosen])
 
 
@@ -93,33 +94,3 @@ def best_ious(table: ContingencyTable) -> NDArray[np.float64]:
     best = np.zeros(len(table.truth_ids))
     np.maximum.at(best, table.truth_index, table.overlap / table.union)
     return best
-
-
-def _best_assignment(table: ContingencyTable, candidates: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the positions of the pairs that an optimal matching of the candidate pairs keeps, ascending.
-
-    Each connected group of candidates is solved alone, so no table of all objects by all objects is made.
-    """
-    if not len(candidates):
-        return candidates
-    pred, truth = table.pred_index[candidates], table.truth_index[candidates]
-    iou = table.overlap[candidates] / table.union[candidates]
-    n_pred, n = len(table.pred_ids), len(table.pred_ids) + len(table.truth_ids)
-    graph = coo_array((np.ones(len(candidates), np.int8), (pred, truth + n_pred)), shape=(n, n))
-    group = connected_components(graph, directed=False)[1][pred]
-    order = np.argsort(group, kind="stable")
-    bounds = np.flatnonzero(np.diff(group[order])) + 1
-    kept = []
-    for members in np.split(order, bounds):
-        if len(members) == 1:
-            kept.append(members)
-            continue
-        rows_ids, rows = np.unique(pred[members], return_inverse=True)
-        cols_ids, cols = np.unique(truth[members], return_inverse=True)
-        # A match is worth 1; all IoUs together are worth at most one half, so they only break ties.
-        gain = np.zeros((len(rows_ids), len(cols_ids)))
-        gain[rows, cols] = 1 + iou[members] / (2 * min(gain.shape))
-        taken = np.zeros(gain.shape, bool)
-        taken[linear_sum_assignment(gain, maximize=True)] = True
-        kept.append(members[taken[rows, cols]])
-    return np.sort(candidates[np.concatenate(kept)])

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from math import nan
 
-from autosam.metrics.contingency import ContingencyTable, Labels, require_table
+from numpy.typing import ArrayLike
+
+from autosam.metrics.contingency import ContingencyTable, require_table
 from autosam.metrics.pooling import Summed
 
 
@@ -45,19 +47,23 @@ class ForegroundOverlap(Summed):
 
 
 def foreground_overlap(
-    pred: Labels | None = None,
-    truth: Labels | None = None,
+    pred: ArrayLike | None = None,
+    truth: ArrayLike | None = None,
     *,
     table: ContingencyTable | None = None,
+    valid: ArrayLike | None = None,
+    ignore: int | None = None,
     empty_value: float = nan,
 ) -> ForegroundOverlap:
     """Count the foreground voxels of both sides and of their intersection.
 
     Parameters
     ----------
-    pred, truth, table : ndarray of integer or bool, equal shapes, or ContingencyTable
+    pred, truth, table : array_like of integer or bool, equal shapes, or ContingencyTable
         Two label arrays or masks of any dimension, of which every non-zero voxel is foreground, or their
         contingency table instead; errors as of `contingency_table`.
+    valid, ignore : array_like and int, optional
+        Which pixels count, as in `contingency_table`. Here each pixel counts by itself, whatever its object.
     empty_value : float
         Score where neither side has foreground. Foreground on one side only scores 0.
 
@@ -74,25 +80,46 @@ def foreground_overlap(
     >>> overlap.iou, round(overlap.dice, 3)
     (0.5, 0.667)
     """
-    table = require_table(pred, truth, table)
+    table = require_table(pred, truth, table, valid=valid, ignore=ignore)
     return ForegroundOverlap(
-        intersection=int(table.overlap.sum()),
-        pred=int(table.pred_sizes.sum()),
-        truth=int(table.truth_sizes.sum()),
+        intersection=table.foreground.both,
+        pred=table.foreground.pred,
+        truth=table.foreground.truth,
         empty_value=empty_value,
     )
 
 
-def dice(pred: Labels, truth: Labels, *, empty_value: float = nan) -> float:
+def dice(
+    pred: ArrayLike,
+    truth: ArrayLike,
+    *,
+    valid: ArrayLike | None = None,
+    ignore: int | None = None,
+    empty_value: float = nan,
+) -> float:
     """Return the Dice coefficient of two foregrounds, 0 to 1; see `foreground_overlap`."""
-    return foreground_overlap(pred, truth, empty_value=empty_value).dice
+    return foreground_overlap(pred, truth, valid=valid, ignore=ignore, empty_value=empty_value).dice
 
 
-def iou(pred: Labels, truth: Labels, *, empty_value: float = nan) -> float:
+def iou(
+    pred: ArrayLike,
+    truth: ArrayLike,
+    *,
+    valid: ArrayLike | None = None,
+    ignore: int | None = None,
+    empty_value: float = nan,
+) -> float:
     """Return the intersection over union of two foregrounds, 0 to 1; see `foreground_overlap`."""
-    return foreground_overlap(pred, truth, empty_value=empty_value).iou
+    return foreground_overlap(pred, truth, valid=valid, ignore=ignore, empty_value=empty_value).iou
 
 
-def f1(pred: Labels, truth: Labels, *, empty_value: float = nan) -> float:
+def f1(
+    pred: ArrayLike,
+    truth: ArrayLike,
+    *,
+    valid: ArrayLike | None = None,
+    ignore: int | None = None,
+    empty_value: float = nan,
+) -> float:
     """Return the F1 score of two foregrounds, 0 to 1, equal to `dice`; see `foreground_overlap`."""
-    return foreground_overlap(pred, truth, empty_value=empty_value).f1
+    return foreground_overlap(pred, truth, valid=valid, ignore=ignore, empty_value=empty_value).f1

@@ -5,8 +5,10 @@ from fractions import Fraction
 from math import nan
 from typing import ClassVar
 
+from numpy.typing import ArrayLike
+
 from autosam.metrics.average_precision import average_precision
-from autosam.metrics.contingency import ContingencyTable, Labels
+from autosam.metrics.contingency import ContingencyTable
 from autosam.metrics.pooling import Summed
 
 
@@ -56,10 +58,12 @@ class PanopticQuality(Summed):
 
 
 def panoptic_quality(
-    pred: Labels | None = None,
-    truth: Labels | None = None,
+    pred: ArrayLike | None = None,
+    truth: ArrayLike | None = None,
     *,
     table: ContingencyTable | None = None,
+    valid: ArrayLike | None = None,
+    ignore: int | None = None,
     threshold: float | Fraction = Fraction(1, 2),
     strict: bool = True,
     empty_value: float = nan,
@@ -68,8 +72,10 @@ def panoptic_quality(
 
     Parameters
     ----------
-    pred, truth, table : ndarray of integer or bool, equal shapes, or ContingencyTable
+    pred, truth, table : array_like of integer or bool, equal shapes, or ContingencyTable
         Two label arrays of any dimension, background 0, or their contingency table instead.
+    valid, ignore : array_like and int, optional
+        Which pixels count, as in `contingency_table`.
     threshold : float or Fraction
         The IoU of a match, above 0 and at most 1.
     strict : bool
@@ -95,7 +101,9 @@ def panoptic_quality(
     >>> quality.sq, round(quality.dq, 3), quality.pq  # one match of IoU 3 / 4, one false object
     (0.75, 0.667, 0.5)
     """
-    counts = average_precision(pred, truth, table=table, thresholds=[threshold], strict=strict)
+    counts = average_precision(
+        pred, truth, table=table, valid=valid, ignore=ignore, thresholds=[threshold], strict=strict
+    )
     return PanopticQuality(
         tp=int(counts.tp[0]),
         fp=int(counts.fp[0]),

@@ -5,9 +5,10 @@ from math import nan
 from typing import ClassVar, Literal, get_args
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from autosam.errors import InputError
-from autosam.metrics.contingency import ContingencyTable, Labels, require_table
+from autosam.metrics.contingency import ContingencyTable, require_table
 from autosam.metrics.pooling import Summed
 
 RandConvention = Literal["snemi3d", "skimage", "foreground", "singletons"]
@@ -19,32 +20,34 @@ class AdaptedRand(Summed):
 
     Only voxels of true objects count: p_ij are those that true object i and predicted object j share, a_i is
     the size of true object i, b_j = Σ_i p_ij, and p_i0 are the voxels of i that are predicted as background.
-    `pooled` scores several images as one volume in which no two images share an object. Pairs of voxels are
-    added up, so an image weighs by the squares of its objects' sizes.
+    `pooled` adds up pairs of voxels over images, so an image weighs by the squares of its objects' sizes. Voxels
+    of two images are never a pair, also where both are missed. So the pool of N copies of an image has the score
+    of that image.
 
     Attributes
     ----------
-    n_voxels : int
-        All voxels, background included.
     foreground : int
         Voxels of true objects, Σ a_i.
     missed : int
-        Those of them that are predicted as background, Σ p_i0.
-    shared_sq, truth_sq, pred_sq, missed_sq : float
-        Σ p_ij², Σ a_i², Σ b_j² and Σ p_i0².
+        Those of them that are predicted as background, m = Σ p_i0.
+    missed_share : float
+        m over all voxels of the image, background included.
+    shared_sq, truth_sq, pred_sq, missed_sq, all_missed_sq : float
+        Σ p_ij², Σ a_i², Σ b_j², Σ p_i0² and m².
     convention, empty_value
         As in `adapted_rand`.
     """
 
     settings: ClassVar[tuple[str, ...]] = ("convention",)
 
-    n_voxels: int
     foreground: int
     missed: int
+    missed_share: float
     shared_sq: float
     truth_sq: float
     pred_sq: float
     missed_sq: float
+    all_missed_sq: float
     convention: RandConvention = "snemi3d"
     empty_value: float = nan
 
@@ -70,24 +73,25 @@ class AdaptedRand(Summed):
         if not self.foreground:
             return 0.0, 0.0, 0.0
         if self.convention == "snemi3d":
-            missed = self.missed / self.n_voxels
-            return self.shared_sq + missed, self.pred_sq + missed, self.truth_sq
+            return self.shared_sq + self.missed_share, self.pred_sq + self.missed_share, self.truth_sq
         if self.convention == "singletons":
             return self.shared_sq + self.missed, self.pred_sq + self.missed, self.truth_sq
         # A voxel and itself are a pair in `foreground`, and none in `skimage`.
         itself = self.foreground if self.convention == "skimage" else 0
         return (
             self.shared_sq + self.missed_sq - itself,
-            self.pred_sq + float(self.missed) ** 2 - itself,
+            self.pred_sq + self.all_missed_sq - itself,
             self.truth_sq - itself,
         )
 
 
 def adapted_rand(
-    pred: Labels | None = None,
-    truth: Labels | None = None,
+    pred: ArrayLike | None = None,
+    truth: ArrayLike | None = None,
     *,
     table: ContingencyTable | None = None,
+    valid: ArrayLike | None = None,
+    ignore: int | None = None,
     convention: RandConvention = "snemi3d",
     empty_value: float = nan,
 ) -> AdaptedRand:
@@ -95,8 +99,10 @@ def adapted_rand(
 
     Parameters
     ----------
-    pred, truth, table : ndarray of integer or bool, equal shapes, or ContingencyTable
+    pred, truth, table : array_like of integer or bool, equal shapes, or ContingencyTable
         Two label arrays of any dimension, background 0, or their contingency table instead.
+    valid, ignore : array_like and int, optional
+        Which pixels count, as in `contingency_table`.
     convention : {"snemi3d", "skimage", "foreground", "singletons"}
         What becomes of true voxels that are predicted as background, m = Σ p_i0 of n voxels in all:
 
@@ -138,17 +144,19 @@ def adapted_rand(
     known = get_args(RandConvention)
     if convention not in known:
         raise InputError(f"the Rand convention is {convention!r}: choose one of {', '.join(known)}")
-    table = require_table(pred, truth, table)
+    table = require_table(pred, truth, table, valid=valid, ignore=ignore)
     on_truth = np.bincount(table.pred_index, table.overlap, len(table.pred_ids))
     missed = table.truth_missed
+    n_missed = int(missed.sum())
     return AdaptedRand(
-        n_voxels=table.n_voxels,
         foreground=int(table.truth_sizes.sum()),
-        missed=int(missed.sum()),
+        missed=n_missed,
+        missed_share=n_missed / max(table.n_voxels, 1),
         shared_sq=_sum_of_squares(table.overlap),
         truth_sq=_sum_of_squares(table.truth_sizes),
         pred_sq=_sum_of_squares(on_truth),
         missed_sq=_sum_of_squares(missed),
+        all_missed_sq=float(n_missed) ** 2,
         convention=convention,
         empty_value=empty_value,
     )

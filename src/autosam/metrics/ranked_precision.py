@@ -25,7 +25,8 @@ RECALL_GRID: NDArray[np.float64] = np.linspace(0.0, 1.0, 101)
 class RankedPrecision(ThresholdScores):
     """Ranked predictions of one or several images, and the average precision that follows from them.
 
-    `pooled` ranks the predictions of several images together; equal scores stay in the order of the images.
+    `pooled` ranks the predictions of several images together. Predictions of one score come at once: precision and
+    recall are read after the last of them, so neither their order nor that of the images matters.
 
     Attributes
     ----------
@@ -80,8 +81,10 @@ class RankedPrecision(ThresholdScores):
             return curves
         order = np.argsort(-self.scores, kind="stable")
         hit, counted = self.hit[:, order], ~self.ignored[:, order]
-        hits = np.cumsum(hit & counted, axis=1)
-        falses = np.cumsum(~hit & counted, axis=1)
+        # The last prediction of each score.
+        last = np.flatnonzero(np.diff(self.scores[order], append=-np.inf))
+        hits = np.cumsum(hit & counted, axis=1)[:, last]
+        falses = np.cumsum(~hit & counted, axis=1)[:, last]
         precision = hits / np.maximum(hits + falses, 1)
         best_from_here = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
         for row, recall in enumerate(hits / self.n_truth):
@@ -110,8 +113,12 @@ def rank_predictions(
     if max_dets is not None and max_dets < 1:
         raise InputError(f"max_dets is {max_dets}: give 1 or more, or leave it out to count all predictions")
     values = _scores_of(table, scores)
-    # By descending score; equal scores by ascending id.
-    order = np.argsort(-values, kind="stable")[:max_dets]
+    # Of equal scores the highest IoU goes first, then the rank of the object; ids never decide.
+    best = np.zeros(len(values))
+    np.maximum.at(best, table.pred_index, table.overlap / table.union)
+    order = np.lexsort((table.pred_rank, -best, -values))
+    if max_dets is not None and max_dets < len(order):
+        order = order[values[order] >= values[order[max_dets - 1]]]
     greedy = convention == "coco"
     pred_outside = _outside(table.pred_sizes, size_range, low_counts=greedy)
     truth_outside = _outside(table.truth_sizes, size_range, low_counts=greedy)
@@ -135,6 +142,8 @@ def rank_predictions(
 def _scores_of(table: ContingencyTable, scores: Mapping[int, float] | None) -> NDArray[np.float64]:
     if scores is None:
         return table.pred_sizes.astype(np.float64)
+    if not isinstance(scores, Mapping):
+        raise InputError(f"the scores are a {type(scores).__name__}: give a mapping of predicted ids to scores")
     ids = table.pred_ids.tolist()
     missing = [i for i in ids if i not in scores]
     if missing:
@@ -164,8 +173,8 @@ def _match_greedily(
     chosen = np.flatnonzero(reaches)
     iou = table.overlap[chosen] / table.union[chosen]
     truth = table.truth_index[chosen]
-    # Objects in range come first whatever their IoU; of equal IoUs pycocotools takes the last truth.
-    preference = np.lexsort((truth, iou, ~outside[truth]))[::-1]
+    # Objects in range come first whatever their IoU; of equal IoUs the first by rank.
+    preference = np.lexsort((table.truth_rank[truth], -iou, outside[truth]))
     candidates: dict[int, list[int]] = {}
     for pair in preference.tolist():
         candidates.setdefault(int(table.pred_index[chosen[pair]]), []).append(int(truth[pair]))
@@ -184,10 +193,10 @@ def _match_best(
     table: ContingencyTable, threshold: Fraction, order: NDArray[np.int64], outside: NDArray[np.bool_]
 ) -> _Flags:
     """Each prediction is compared with the truth, in range if any is, that it overlaps most, taken or not."""
-    # Last of equal keys wins the assignment below, so the first truth has to come last.
+    # The last one wins the assignment below.
     best = np.full(len(table.pred_ids), -1, np.int64)
     iou = table.overlap / table.union
-    preference = np.lexsort((-table.truth_index, iou, ~outside[table.truth_index]))
+    preference = np.lexsort((-table.truth_rank[table.truth_index], iou, ~outside[table.truth_index]))
     best[table.pred_index[preference]] = preference
     pair = best[order]
     hit, ignored = np.zeros(len(order), bool), np.zeros(len(order), bool)

@@ -5,9 +5,9 @@ from math import log2, nan, sqrt
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from autosam.metrics.contingency import ContingencyTable, Labels, require_table
+from autosam.metrics.contingency import ContingencyTable, require_table
 from autosam.metrics.pooling import Summed
 from autosam.metrics.rand import AdaptedRand, adapted_rand
 
@@ -16,20 +16,17 @@ from autosam.metrics.rand import AdaptedRand, adapted_rand
 class VariationOfInformation(Summed):
     """Split and merge error in bits, and the sums that they come from.
 
-    With x log x of a count x in bits: p_ij are the voxels that true object i and predicted object j share,
-    i = 0 and j = 0 the background. `pooled` is as in `AdaptedRand`; the background is one segment throughout.
+    `pooled` is the mean over images, weighted by the voxels that count. So the pool of N copies of an image has
+    the score of that image. Segments of two images, the background too, are never one.
 
     Attributes
     ----------
     foreground : int
         Voxels of true objects.
-    missed, spurious, both_background : int
-        Voxels that are background on one side only, of the prediction and of the truth, and on both sides.
-        Where the background of the truth is ignored, the latter two are 0.
-    shared : float
-        Σ p_ij log p_ij over all pairs but the two backgrounds.
-    truth, pred : float
-        Σ a_i log a_i over true objects and Σ b_j log b_j over predicted ones.
+    counted : int
+        Voxels that count: those of true objects, or all where the background counts too.
+    split_bits, merge_bits : float
+        Split and merge error, times the voxels that count.
     ignore_background, empty_value
         As in `variation_of_information`.
     """
@@ -37,43 +34,35 @@ class VariationOfInformation(Summed):
     settings: ClassVar[tuple[str, ...]] = ("ignore_background",)
 
     foreground: int
-    missed: int
-    spurious: int
-    both_background: int
-    shared: float
-    truth: float
-    pred: float
+    counted: int
+    split_bits: float
+    merge_bits: float
     ignore_background: bool = True
     empty_value: float = nan
 
     @property
     def split(self) -> float:
         """H(prediction | truth) in bits: how far true objects are broken up, 0 is perfect."""
-        return self._entropy(self.truth + _xlogx(self.spurious + self.both_background))
+        return self.split_bits / self.counted if self.counted else self.empty_value
 
     @property
     def merge(self) -> float:
         """H(truth | prediction) in bits: how far true objects are run together, 0 is perfect."""
-        return self._entropy(self.pred + _xlogx(self.missed + self.both_background))
+        return self.merge_bits / self.counted if self.counted else self.empty_value
 
     @property
     def total(self) -> float:
         """Split and merge together: the variation of information."""
         return self.split + self.merge
 
-    def _entropy(self, sizes: float) -> float:
-        if not self.foreground:
-            return self.empty_value
-        voxels = self.foreground + self.spurious + self.both_background
-        # Rounding may leave a negative zero of a perfect score.
-        return max(0.0, (sizes - self.shared - _xlogx(self.both_background)) / voxels)
-
 
 def variation_of_information(
-    pred: Labels | None = None,
-    truth: Labels | None = None,
+    pred: ArrayLike | None = None,
+    truth: ArrayLike | None = None,
     *,
     table: ContingencyTable | None = None,
+    valid: ArrayLike | None = None,
+    ignore: int | None = None,
     ignore_background: bool = True,
     empty_value: float = nan,
 ) -> VariationOfInformation:
@@ -81,15 +70,17 @@ def variation_of_information(
 
     Parameters
     ----------
-    pred, truth, table : ndarray of integer or bool, equal shapes, or ContingencyTable
+    pred, truth, table : array_like of integer or bool, equal shapes, or ContingencyTable
         Two label arrays of any dimension, background 0, or their contingency table instead; errors as of
         `contingency_table`.
+    valid, ignore : array_like and int, optional
+        Which pixels count, as in `contingency_table`.
     ignore_background : bool
         Leave out voxels that the truth calls background, as CREMI does. Predicted background is a segment
         like any other either way; so is the true one with False, as `skimage.metrics` has it by default.
     empty_value : float
-        What split and merge are without true objects. An empty prediction is not undefined: all true objects
-        are merged.
+        What split and merge are where no voxel counts: without true objects, or, with the background counted,
+        without voxels. An empty prediction is not undefined: all true objects are merged.
 
     Returns
     -------
@@ -110,28 +101,33 @@ def variation_of_information(
     >>> split.split, split.merge, split.total
     (1.0, 0.0, 1.0)
     """
-    table = require_table(pred, truth, table)
+    table = require_table(pred, truth, table, valid=valid, ignore=ignore)
     missed, spurious = table.truth_missed, table.pred_spurious
     counted = np.zeros_like(spurious) if ignore_background else spurious
     foreground, n_spurious = int(table.truth_sizes.sum()), int(counted.sum())
+    both_background = 0 if ignore_background else table.n_voxels - foreground - n_spurious
+    shared = _sum_xlogx(table.overlap) + _sum_xlogx(missed) + _sum_xlogx(counted)
+    truth_bits = _sum_xlogx(table.truth_sizes) + _xlogx(n_spurious + both_background)
+    pred_bits = _sum_xlogx(table.pred_sizes - spurious + counted) + _xlogx(int(missed.sum()) + both_background)
+    # Rounding may leave a negative zero of a perfect score.
+    split, merge = (max(0.0, bits - shared - _xlogx(both_background)) for bits in (truth_bits, pred_bits))
     return VariationOfInformation(
         foreground=foreground,
-        missed=int(missed.sum()),
-        spurious=n_spurious,
-        both_background=0 if ignore_background else table.n_voxels - foreground - n_spurious,
-        shared=_sum_xlogx(table.overlap) + _sum_xlogx(missed) + _sum_xlogx(counted),
-        truth=_sum_xlogx(table.truth_sizes),
-        pred=_sum_xlogx(table.pred_sizes - spurious + counted),
+        counted=foreground + n_spurious + both_background,
+        split_bits=split,
+        merge_bits=merge,
         ignore_background=ignore_background,
         empty_value=empty_value,
     )
 
 
 def cremi_score(
-    pred: Labels | None = None,
-    truth: Labels | None = None,
+    pred: ArrayLike | None = None,
+    truth: ArrayLike | None = None,
     *,
     table: ContingencyTable | None = None,
+    valid: ArrayLike | None = None,
+    ignore: int | None = None,
     empty_value: float = nan,
 ) -> float:
     """Return the CREMI score: the geometric mean of variation of information and adapted Rand error.
@@ -150,7 +146,7 @@ def cremi_score(
     >>> cremi_score(np.array([1, 2, 2]), np.array([1, 2, 2]))
     0.0
     """
-    table = require_table(pred, truth, table)
+    table = require_table(pred, truth, table, valid=valid, ignore=ignore)
     return cremi_of(variation_of_information(table=table, empty_value=empty_value), adapted_rand(table=table))
 
 

@@ -20,7 +20,7 @@ from autosam.evaluation.pairing import Pair
 from autosam.evaluation.volumes import LabelRef, read_instances
 from autosam.images import read_image
 from autosam.metrics import average_precision
-from autosam.metrics.contingency import check_shapes
+from autosam.metrics.label_arrays import check_shapes
 from autosam.metrics.precision_counts import AveragePrecision
 from autosam.pipeline.propose import Regions, prompt_regions
 from autosam.pipeline.segmenter import Segmenter
