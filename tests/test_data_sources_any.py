@@ -15,7 +15,7 @@ from autosam.data.importing import import_release
 from autosam.data.sources import SOURCES, open_release
 from autosam.data.sources.cellpose import read_seg
 from autosam.data.sources.monuseg import read_regions
-from autosam.data.sources.shapes import as_ring, decode_runs, paint_rings
+from autosam.data.sources.shapes import decode_runs
 from autosam.data.store import Store
 from autosam.errors import InputError
 from autosam.images import read_image
@@ -302,7 +302,7 @@ def test_coco(tmp_path: Path, raw: np.ndarray) -> None:
             {"id": 1, "image_id": 7, "segmentation": [flat, [20, 20, 24, 20, 24, 24, 20, 24]]},
             {"id": 2, "image_id": 7, "segmentation": {"size": [H, W], "counts": runs(mask)}},
             {"id": 3, "image_id": 8, "segmentation": {"size": [H, W], "counts": as_text(runs(~mask))}},
-            {"id": 4, "image_id": 8, "iscrowd": 1, "segmentation": {"size": [H, W], "counts": [H * W]}},
+            {"id": 4, "image_id": 8, "iscrowd": 1, "segmentation": {"size": [H, W], "counts": [0, H * W]}},
         ],
     }
     file = dump(tmp_path / "in/annotations/instances.json", content)
@@ -313,11 +313,11 @@ def test_coco(tmp_path: Path, raw: np.ndarray) -> None:
         np.testing.assert_array_equal(store.labels("a_x"), truth)
         np.testing.assert_array_equal(store.labels("y"), ~mask)
         assert store.manifest.license == "CC BY 4.0"
-        assert any("1 crowd regions" in note for note in store.manifest.notes)
+        assert any("left out as a region of many objects" in note for note in store.manifest.notes)
     content["images"].pop()
     content["images"].append({"id": 9, "file_name": "z.png"})
     dump(file, content)
-    with pytest.raises(InputError, match=r"2 faults in .*no image z.png.*1 annotations of the unknown image id 8"):
+    with pytest.raises(InputError, match=r"2 faults in .*no image z.png.*2 annotations of the unknown image id 8"):
         open_release(str(tmp_path / "in"))
     for broken, words in (("{", "cannot be read as JSON"), ("[]", "no 'annotations'"), ("{}", "no 'annotations'")):
         file.write_text(broken)
@@ -433,26 +433,6 @@ def test_qupath(tmp_path: Path, raw: np.ndarray) -> None:
         file.write_text(broken)
         with pytest.raises(InputError, match=words):
             imported("qupath", tmp_path, root)
-
-
-def test_outlines() -> None:
-    labels = np.zeros((6, 6), np.uint32)
-    paint_rings(labels, [], 1)
-    paint_rings(labels, [as_ring(square(-9, -9, -3, -3), "o")], 1)
-    assert not labels.any()
-    # A center decides: the square reaches .4 of a pixel too far on each side.
-    paint_rings(labels, [as_ring([(0.6, 0.6), (3.4, 0.6), (3.4, 3.4), (0.6, 3.4)], "o")], 2)
-    assert labels[1:3, 1:3].all()
-    assert labels.astype(bool).sum() == 4
-    paint_rings(labels, [as_ring(square(0, 0, 6, 6), "o")], 3)
-    assert (labels[1:3, 1:3] == 2).all()
-    for points, words in (
-        ([(0, 0), (1, 1)], "2 points"),
-        ([(0, 0), (1, 1), (2, float("nan"))], "finite"),
-        ([1], "not a list"),
-    ):
-        with pytest.raises(InputError, match=words):
-            as_ring(points, "o")  # type: ignore[arg-type]
 
 
 def test_nothing_fits(tmp_path: Path, raw: np.ndarray) -> None:

@@ -27,7 +27,8 @@ def list_sources() -> None:
 
     width = max(len(source.name) for source in SOURCES)
     for source in SOURCES:
-        targets = f" [--target {'|'.join(source.targets)}]" if source.targets else ""
+        kinds = (*source.targets, *filter(None, [source.own_targets]))
+        targets = f" [--target {'|'.join(kinds)}]" if kinds else ""
         result(f"{source.name:{width}}  {source.layout}{targets}")
 
 
@@ -42,7 +43,12 @@ def import_data(
     ),
     source: str | None = typer.Option(None, metavar="NAME", help="Layout, see autosam data sources. [guessed]"),
     target: str | None = typer.Option(
-        None, metavar="NAME", help="Which objects: vnc has mitochondria and neurites."
+        None,
+        "--target",
+        "--category",
+        metavar="NAME",
+        help="Which objects: mitochondria or neurites of vnc, a category of coco (name or id; commas between "
+        "several), a class or kind of qupath.",
     ),
     instances: str | None = typer.Option(
         None,

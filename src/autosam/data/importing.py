@@ -9,9 +9,13 @@ from typing import Literal, get_args
 from autosam.data.linking import link_volumes
 from autosam.data.manifest import Manifest
 from autosam.data.sources import Release, Slice
+from autosam.data.sources.losses import Losses, total_losses
 from autosam.data.sources.release import ImageAndLabels
 from autosam.data.store import Store
+from autosam.data.writer import StoreWriter
 from autosam.errors import InputError
+from autosam.images import ensure_folder, write_json
+from autosam.images.read import read_json
 from autosam.metrics.components import components, looks_semantic
 
 Instances = Literal["published", "components-2d", "components-3d"]
@@ -67,8 +71,8 @@ def import_release(
     Raises
     ------
     InputError, OutputError
-        If nothing is labeled, a slice cannot be read or does not fit its volume, the store exists or cannot be
-        written.
+        If nothing is labeled, a slice cannot be read or does not fit its volume, no outlined object is left, the
+        store exists or cannot be written.
     """
     how: Instances = instances or ("components-2d" if release.labels == "semantic" else "published")
     if how == "published" and release.labels == "semantic":
@@ -99,22 +103,70 @@ def import_release(
         # In 3D, pieces of a slice may be small: the size is that of the whole.
         return image, components(labels, min_size=size if how == "components-2d" else 1)
 
-    for piece in slices:
-        writer.append(
-            piece.name,
-            partial(read, piece),
-            group=piece.group,
-            volume=piece.volume,
-            z=piece.z,
-            split=piece.split,
-        )
-        tell("read")
+    before = _append(slices, read, writer, tell)
+    losses = total_losses(_losses_of(piece, writer) for piece in slices)
+    _refuse_nothing(losses, release, writer)
     labeled = [item for item in writer.items if item.labels_dtype is not None]
     relabel = link_volumes(labeled, writer.labels, min_size=size) if how == "components-3d" else None
-    path = writer.finish(relabel=relabel, tick=lambda: tell("pack"))
+    path = writer.finish(relabel=relabel, notes=losses.notes(), tick=lambda: tell("pack"))
     # A branching object can be alone in some slices of a volume: it looks like a mask only if all slices do.
     suspect = 0 if release.labels == "ids-3d" and not all(looks) else sum(looks)
-    return Store.open(path), _notes(release, slices, suspect)
+    return Store.open(path), _notes(release, slices, suspect, before)
+
+
+def _append(slices: list[Slice], read: Callable[[Slice], ImageAndLabels], writer: StoreWriter, tell: Tick) -> int:
+    """Read the slices into the journal, and count those that an interrupted run had read."""
+    before = 0
+    try:
+        for piece in slices:
+            before += not writer.append(
+                piece.name,
+                _remembered(piece, partial(read, piece), writer),
+                group=piece.group,
+                volume=piece.volume,
+                z=piece.z,
+                split=piece.split,
+            )
+            tell("read")
+    except InputError:
+        writer.refused()
+        raise
+    return before
+
+
+def _remembered(
+    piece: Slice, read: Callable[[], ImageAndLabels], writer: StoreWriter
+) -> Callable[[], ImageAndLabels]:
+    """Keep a slice's losses in the journal, for a run that goes on with it."""
+
+    def reading() -> ImageAndLabels:
+        found = read()
+        if piece.losses.counts:
+            file = _losses_file(piece, writer)
+            ensure_folder(file.parent)
+            write_json(file, piece.losses.dumps())
+        return found
+
+    return reading
+
+
+def _losses_of(piece: Slice, writer: StoreWriter) -> Losses:
+    file = _losses_file(piece, writer)
+    return Losses.loads(read_json(file)) if file.exists() else Losses()
+
+
+def _losses_file(piece: Slice, writer: StoreWriter) -> Path:
+    return writer.folder / "losses" / f"{piece.name}.json"
+
+
+def _refuse_nothing(losses: Losses, release: Release, writer: StoreWriter) -> None:
+    """Refuse a release all of whose objects are lost: a store without any is no success."""
+    if losses.objects and not losses.drawn:
+        writer.abandon()
+        raise InputError(
+            f"no object of the {release.source} data could be drawn: {'; '.join(losses.notes())}. Check the names "
+            "of categories or classes (--target), and that images and outlines belong together."
+        )
 
 
 def _manifest(release: Release, how: Instances, min_size: int, terms: Terms) -> Manifest:
@@ -134,8 +186,10 @@ def _manifest(release: Release, how: Instances, min_size: int, terms: Terms) -> 
     )
 
 
-def _notes(release: Release, slices: list[Slice], suspect: int) -> list[str]:
+def _notes(release: Release, slices: list[Slice], suspect: int, before: int) -> list[str]:
     notes = []
+    if before:
+        notes.append(f"{before} slice(s) were read already by an interrupted import; --restart reads them again")
     if suspect:
         notes.append(
             f"{suspect} slice(s) hold one id alone, like a semantic mask; --instances components-2d divides it"

@@ -1,6 +1,5 @@
 """Small square images cut out of large ones, each with its labels."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -188,7 +187,7 @@ def write_patches(
         kept += 1
     if not kept:
         # There is nothing to continue.
-        shutil.rmtree(writer.folder, ignore_errors=True)
+        writer.abandon()
         raise InputError(f"none of the {dropped} patches of {store.path} has foreground; keep the empty ones too.")
     writer.finish()
     return PatchCount(sum(map(bool, cuts)), kept, dropped, sum(not cut for cut in cuts))

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from autosam.images.formats import reading
 
 ReadPair = Callable[[], tuple[NDArray[Any], NDArray[Any] | None]]
 Relabel = Callable[[Item, NDArray[Any]], NDArray[Any]]
+
+_REFUSED = "refused"
 
 
 class StoreWriter:
@@ -74,7 +76,11 @@ class StoreWriter:
             return
         with reading(file):
             before = file.read_text(encoding="utf-8")
-        if before != settings:
+        if before != settings and (self.folder / _REFUSED).exists():
+            # What a refused run leaves is no work of hours that other settings would throw away.
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self._journal(settings)
+        elif before != settings:
             raise InputError(
                 f"an interrupted import to {self.path} had another source or other settings; "
                 "repeat it with those, or start over with --restart."
@@ -132,12 +138,13 @@ class StoreWriter:
         self,
         *,
         relabel: Relabel | None = None,
+        notes: Sequence[str] = (),
         tick: Callable[[], None] | None = None,
     ) -> Path:
         """Pack the slices into the store, remove the journal and give the store's path.
 
         `relabel` gives the final labels of an item from those that were appended, and is called twice for each;
-        `tick` is called after each item.
+        `notes` are added to those of the manifest; `tick` is called after each item.
 
         Raises
         ------
@@ -160,7 +167,7 @@ class StoreWriter:
             else replace(item, labels_dtype=smallest_unsigned(self._tops[item.key]).name)
             for item in self._items
         )
-        manifest = replace(self._manifest, items=items)
+        manifest = replace(self._manifest, items=items, notes=(*self._manifest.notes, *notes))
 
         def read(item: Item, kind: ArrayKind) -> NDArray[Any]:
             array = read_part(self._file(item.name), kind)
@@ -179,6 +186,14 @@ class StoreWriter:
                 _remove(self.path)
         shutil.rmtree(self.folder, ignore_errors=True)
         return self.path
+
+    def refused(self) -> None:
+        """Note that the data were refused, so that other settings need no `restart`."""
+        write_text(self.folder / _REFUSED, "")
+
+    def abandon(self) -> None:
+        """Remove the journal: there is nothing to go on with."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _file(self, name: str) -> Path:
         return self.folder / "slices" / f"{name}.npz"

@@ -1,97 +1,207 @@
-"""COCO instances: one JSON file of polygons and run lengths for a folder of images."""
+"""COCO instances: JSON files of polygons and run lengths for folders of images."""
 
+import re
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from scipy import ndimage
 
-from autosam.data.manifest import as_name
+from autosam.data.manifest import Split, as_name
 from autosam.data.refusal import refuse_faults
+from autosam.data.sources.coco_file import Annotation, CocoFile, CocoImage, is_filled, polygons, read_coco
+from autosam.data.sources.losses import Losses
+from autosam.data.sources.painting import OVERLAP_RULE, nested, paint
 from autosam.data.sources.release import ImageAndLabels, Release, ReleaseReader, Request, Slice
 from autosam.data.sources.release_files import child
-from autosam.data.sources.shapes import OVERLAP_RULE, as_ring, decode_runs, entry, paint_mask, paint_rings
+from autosam.data.sources.shapes import NOTHING, Pixels, as_ring, crop, decode_runs, entry, fill
 from autosam.errors import InputError
 from autosam.images import read_image
-from autosam.images.read import read_json
+from autosam.images.source import image_files
+
+_PARTS: dict[str, Split] = {"train": "train", "val": "val", "test": "test"}
+CROWD = "left out as a region of many objects (iscrowd 1)"
 
 
 class Coco(ReleaseReader):
-    """`IMAGES instances.json`, or a folder with `images/` and one JSON file in it or in `annotations/`."""
+    """`IMAGES instances.json`, or a folder with images and JSON files in it or in `annotations/`."""
 
     name = "coco"
-    layout = "IMAGES instances.json, or a folder with images/ and annotations/NAME.json"
+    layout = (
+        "IMAGES instances.json, or a folder with images/ and annotations/NAME.json (one, or one for each part)"
+    )
+    own_targets = "CATEGORY"
     takes_labels = True
 
     def _sniff(self, request: Request) -> bool:
         if request.labels is not None:
             return request.path.is_dir() and request.labels.lower().endswith(".json")
-        return len(_json_files(request.path)) == 1 and _images(request.path) is not None
+        files = _json_files(request.path)
+        # Several files are one data set only if their names tell its parts.
+        parts = {_part(file) for file in files}
+        told = len(files) == 1 or (None not in parts and len(parts) == len(files))
+        return bool(files) and told and all(_image_folders(request.path, file) for file in files)
 
     def _open(self, request: Request) -> Release:
-        if request.labels is not None:
-            file, folder = Path(request.labels), request.path
-        else:
-            files, images = _json_files(request.path), _images(request.path)
-            if len(files) != 1 or images is None:
-                raise InputError(f"{request.path} has {len(files)} JSON files; wanted {self.layout}.")
-            file, folder = files[0], images
-        content = read_json(file)
-        annotations: dict[Any, list[dict[str, Any]]] = {}
-        crowds = 0
-        for annotation in entry(content, "annotations", file):
-            if annotation.get("iscrowd", 0) and isinstance(annotation.get("segmentation"), dict):
-                # A crowd is a region of many objects, not an instance.
-                crowds += 1
-                continue
-            annotations.setdefault(entry(annotation, "image_id", file), []).append(annotation)
-        slices, faults = [], []
-        for image in sorted(entry(content, "images", file), key=lambda image: str(image.get("file_name"))):
-            name = str(entry(image, "file_name", file))
-            path = next((p for p in (folder / name, folder / Path(name).name) if p.is_file()), None)
-            if path is None:
-                faults.append(f"no image {name} in {folder}")
-                continue
-            mine = annotations.pop(entry(image, "id", file), [])
-            slices.append(Slice(as_name(str(Path(name).with_suffix(""))), partial(_read, path, mine)))
-        faults += [f"{len(rest)} annotations of the unknown image id {key}" for key, rest in annotations.items()]
-        refuse_faults(faults, str(file))
-        notes: tuple[str, ...] = (OVERLAP_RULE,)
-        if crowds:
-            notes += (f"{crowds} crowd regions were left out",)
-        return Release(self.name, slices, "ids-2d", license=_license(content), made="COCO instances", notes=notes)
+        files = [Path(request.labels)] if request.labels is not None else _json_files(request.path)
+        if not files:
+            raise self._nothing(request.path)
+        slices: list[Slice] = []
+        notes: list[str] = []
+        faults: list[str] = []
+        licenses: set[str] = set()
+        for file in files:
+            content = read_coco(file, request.target)
+            folders = [] if request.labels is not None else _image_folders(request.path, file)
+            split = _part(file) if len(files) > 1 else None
+            slices += _slices(content, file, [*folders, request.path], split, request.target is None, faults)
+            licenses.add(content.license)
+            notes += content.notes if len(files) == 1 else [f"{file.name}: {note}" for note in content.notes]
+            faults += content.faults
+        refuse_faults(faults, ", ".join(map(str, files)))
+        return Release(
+            self.name,
+            slices,
+            "ids-2d",
+            license="; ".join(sorted(licenses)),
+            made="COCO instances",
+            notes=(OVERLAP_RULE, *notes),
+        )
 
 
-def _read(path: Path, annotations: list[dict[str, Any]]) -> ImageAndLabels:
-    image = read_image(path)
-    labels = np.zeros(image.shape[:2], np.uint32)
-    for number, annotation in enumerate(annotations, start=1):
-        name = f"annotation {annotation.get('id', number)} of {path.name}"
-        shape = entry(annotation, "segmentation", name)
-        if isinstance(shape, dict):
-            mask = decode_runs(entry(shape, "size", name), entry(shape, "counts", name), name)
-            if mask.shape != labels.shape:
-                raise InputError(f"{name} is {mask.shape} and the image {labels.shape}; wanted one size.")
-            paint_mask(labels, mask, number)
-        elif isinstance(shape, list):
-            # Each polygon is a part of the object; they are joined, COCO has no holes.
-            for ring in shape:
-                paint_rings(labels, [as_ring(zip(ring[::2], ring[1::2], strict=False), name)], number)
-        else:
-            raise InputError(f"{name} has a segmentation that is neither polygons nor run lengths.")
-    return image, labels
+def _slices(
+    content: CocoFile, file: Path, folders: list[Path], split: Split | None, strict: bool, faults: list[str]
+) -> list[Slice]:
+    slices: list[Slice] = []
+    taken: dict[Path, str] = {}
+    for image in content.images:
+        path = _find(image.file_name, folders)
+        if path is None:
+            faults.append(f"no image {image.file_name} in {folders[0]}")
+            continue
+        if path in taken:
+            faults.append(f"{taken[path]} and {image.file_name} are both the image {path}")
+            continue
+        taken[path] = image.file_name
+        losses = Losses()
+        name = as_name(str(Path(image.file_name.lstrip("/")).with_suffix("")))
+        read = partial(_read, path, image, file, strict, losses)
+        slices.append(Slice(name, read, split=split, losses=losses))
+    return slices
 
 
-def _license(content: dict[str, Any]) -> str:
-    names = [str(item.get("name")) for item in content.get("licenses", []) if isinstance(item, dict)]
-    return "; ".join(sorted({name for name in names if name not in ("", "None", "n/a")})) or "not stated"
+def _find(name: str, folders: list[Path]) -> Path | None:
+    """Find an image by its name, which may have folders in it; then by the last part of the name alone."""
+    inside = [folder / name for folder in folders if not name.startswith("/")]
+    alone = [folder / name.rpartition("/")[2] for folder in folders]
+    return next((path for path in (*inside, *alone) if path.is_file()), None)
+
+
+def _read(path: Path, image: CocoImage, file: Path, strict: bool, losses: Losses) -> ImageAndLabels:
+    pixels = read_image(path)
+    height, width = pixels.shape[:2]
+    if image.size not in (None, (height, width)):
+        stated = " × ".join(map(str, image.size or ()))
+        raise InputError(
+            f"{file} was made for {image.file_name} of {stated} pixels, and {path} has {height} × {width}; wanted "
+            "the image that was annotated, rows and columns as stated."
+        )
+    losses.clear()
+    names = [f"{annotation.name} of {path.name}" for annotation in image.annotations]
+    objects = [
+        (annotation, _pixels(annotation, name, (height, width)))
+        for annotation, name in zip(image.annotations, names, strict=True)
+    ]
+    several = len({annotation.category for annotation, _ in objects}) > 1
+    crowds = any(annotation.crowd for annotation, _ in objects)
+    pairs = nested([found for _, found in objects], (height, width)) if several or crowds else []
+    outer = {pair[0] for pair in pairs}
+    regions = {
+        index
+        for index, (annotation, found) in enumerate(objects)
+        if annotation.crowd and (index in outer or not _is_object(found, annotation.largest))
+    }
+    for index in sorted(regions):
+        losses.add(CROWD, names[index])
+    if strict:
+        _refuse_nested([pair for pair in pairs if pair[0] not in regions], objects, path)
+    kept = ((name, objects[index][1]) for index, name in enumerate(names) if index not in regions)
+    return pixels, paint(kept, (height, width), losses)
+
+
+def _pixels(annotation: Annotation, name: str, shape: tuple[int, int]) -> Pixels:
+    segmentation = annotation.segmentation
+    if not is_filled(segmentation):
+        return NOTHING
+    if isinstance(segmentation, dict):
+        mask = decode_runs(entry(segmentation, "size", name), entry(segmentation, "counts", name), name)
+        if mask.shape != shape:
+            raise InputError(f"{name} is {mask.shape} and the image {shape}; wanted one size.")
+        return crop(mask)
+    # Each polygon is a part of the object; they are joined, COCO has no holes.
+    return fill([[as_ring(ring, name)] for ring in polygons(annotation)], shape)
+
+
+def _is_object(pixels: Pixels, largest: float) -> bool:
+    """Tell whether a mask marked as a crowd is one object: one piece, and no larger than a few objects."""
+    pieces = ndimage.label(pixels.mask, structure=np.ones((3, 3), bool))[1] if pixels.size else 0
+    return pieces == 1 and pixels.size <= largest
+
+
+def _refuse_nested(pairs: list[tuple[int, int]], objects: list[tuple[Annotation, Pixels]], path: Path) -> None:
+    """Refuse an object that holds objects of another category: it is a region, or they are its parts."""
+    between = [
+        (outer, inner) for outer, inner in pairs if objects[outer][0].category != objects[inner][0].category
+    ]
+    if between:
+        outer = objects[between[0][0]][0]
+        held = [objects[inner][0] for index, inner in between if index == between[0][0]]
+        raise InputError(
+            f"{outer.name} of {path.name}, category {outer.category}, wholly covers {len(held)} objects of "
+            f"category {held[0].category}; a pixel has one id, so choose the category with --target, such as "
+            f'--target "{held[0].category}".'
+        )
 
 
 def _json_files(path: Path) -> list[Path]:
+    """List the COCO files of a folder: there, in `annotations/`, or one in each folder of a part."""
     if not path.is_dir():
         return []
-    return sorted(path.glob("*.json")) or sorted((child(path, "annotations") or path).glob("*.json"))
+    places = [path, *filter(None, [child(path, "annotations")])]
+    found = next((files for place in places if (files := _visible(place))), [])
+    found = found or [file for place in _part_folders(path) for file in _visible(place)]
+    named = [file for file in found if "instances" in file.name.casefold()]
+    return named or found
 
 
-def _images(path: Path) -> Path | None:
-    return child(path, "images", "train", "val", "data")
+def _visible(folder: Path) -> list[Path]:
+    hidden = (".", "autosam_")
+    return [file for file in sorted(folder.glob("*.json")) if not file.name.startswith(hidden)]
+
+
+def _image_folders(path: Path, file: Path) -> list[Path]:
+    """List the folders in which the images of a COCO file can be, that of its part before the others."""
+    images, part = child(path, "images", "data"), _part(file)
+    found = [
+        folder
+        for base in (images, path)
+        if base is not None
+        for folder in _part_folders(base)
+        if part is None or _part(folder) == part
+    ]
+    beside = [file.parent] if re.search("coco|instances|annotations", file.name, re.IGNORECASE) else []
+    return [*found, *filter(None, [images]), *(folder for folder in beside if image_files(folder))]
+
+
+def _part_folders(path: Path) -> list[Path]:
+    return [folder for folder in sorted(path.iterdir()) if folder.is_dir() and _part(folder, whole=True)]
+
+
+def _part(path: Path, *, whole: bool = False) -> Split | None:
+    """Tell the part from a name such as `instances_val2017.json`, `train` or `valid`; `whole`: from its start."""
+    pattern = r"^(train|val|test)(?:id|idation|ing)?(?:[_-]?\d*)$" if whole else r"(train|val|test)"
+    for name in (path.stem, path.parent.name if path.is_file() else ""):
+        match = re.search(pattern, name, re.IGNORECASE)
+        if match:
+            return _PARTS[match[1].casefold()]
+    return None

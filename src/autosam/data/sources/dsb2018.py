@@ -3,15 +3,13 @@
 import csv
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from autosam.data.manifest import as_name
+from autosam.data.sources.losses import Losses
+from autosam.data.sources.painting import OVERLAP_RULE, paint
 from autosam.data.sources.release import ImageAndLabels, Release, ReleaseReader, Request, Slice
 from autosam.data.sources.release_files import child, pair_up, read_mask, read_pair
-from autosam.data.sources.shapes import OVERLAP_RULE, paint_mask
+from autosam.data.sources.shapes import Pixels, crop
 from autosam.errors import InputError
 from autosam.images import read_image
 from autosam.images.source import by_stem, image_files
@@ -51,18 +49,23 @@ def _official(folder: Path) -> Slice:
     images = image_files(folder / "images") if (folder / "images").is_dir() else []
     if len(images) != 1:
         raise InputError(f"{folder / 'images'} holds {len(images)} images; wanted one.")
-    return Slice(as_name(folder.name), lambda: _read(images[0], folder / "masks"))
+    losses = Losses()
+    return Slice(as_name(folder.name), partial(_read, images[0], folder / "masks", losses), losses=losses)
 
 
-def _read(image: Path, masks: Path) -> ImageAndLabels:
+def _read(image: Path, masks: Path, losses: Losses) -> ImageAndLabels:
     pixels = read_image(image)
-    labels: NDArray[Any] = np.zeros(pixels.shape[:2], np.uint32)
-    for number, path in enumerate(image_files(masks), start=1):
-        mask = read_mask(path)
-        if mask.shape != labels.shape:
-            raise InputError(f"{path} is {mask.shape} and its image {labels.shape}; wanted one size.")
-        paint_mask(labels, mask, number)
-    return pixels, labels
+    height, width = pixels.shape[:2]
+    losses.clear()
+    objects = ((f"{path.name} of {image.stem}", _object(path, (height, width))) for path in image_files(masks))
+    return pixels, paint(objects, (height, width), losses)
+
+
+def _object(path: Path, shape: tuple[int, int]) -> Pixels:
+    mask = read_mask(path)
+    if mask.shape != shape:
+        raise InputError(f"{path} is {mask.shape} and its image {shape}; wanted one size.")
+    return crop(mask)
 
 
 def _paired(root: Path, source: str) -> list[Slice]:

@@ -5,9 +5,11 @@ from functools import partial
 from pathlib import Path
 
 from autosam.data.manifest import as_name
+from autosam.data.sources.losses import Losses
+from autosam.data.sources.painting import OVERLAP_RULE, paint_outlines
 from autosam.data.sources.release import ImageAndLabels, Release, ReleaseReader, Request, Slice
 from autosam.data.sources.release_files import child, pair_up
-from autosam.data.sources.shapes import OVERLAP_RULE, Points, as_ring, read_painted
+from autosam.data.sources.shapes import Outline, as_ring
 from autosam.errors import InputError
 from autosam.images.source import by_stem
 
@@ -37,7 +39,7 @@ class MoNuSeg(ReleaseReader):
         size = _pixel_size([xml for _, _, xml in pairs])
         return Release(
             self.name,
-            [Slice(as_name(stem), partial(_read, image, xml)) for stem, image, xml in pairs],
+            [_slice(stem, image, xml) for stem, image, xml in pairs],
             "ids-2d",
             license="CC BY-NC-SA 4.0",
             citation="Kumar et al. 2020, IEEE Trans. Med. Imaging 39(5), 1380-1391, doi:10.1109/TMI.2019.2947628",
@@ -52,33 +54,42 @@ class MoNuSeg(ReleaseReader):
 
 
 def _slice(stem: str, image: Path, xml: Path) -> Slice:
-    return Slice(as_name(stem), lambda: read_painted(image, read_regions(xml)))
+    losses = Losses()
+    return Slice(as_name(stem), partial(_read, image, xml, losses), losses=losses)
 
 
-def _read(image: Path, xml: Path) -> ImageAndLabels:
-    return read_painted(image, read_regions(xml))
+def _read(image: Path, xml: Path, losses: Losses) -> ImageAndLabels:
+    read = paint_outlines(image, read_regions(xml), losses)
+    for number, region in enumerate(_root(xml).iter("Region"), start=1):
+        if _is_negative(region):
+            losses.add("left out as a negative region (NegativeROA)", f"region {number} of {xml.name}")
+    return read
 
 
-def read_regions(path: Path) -> list[list[Points]]:
+def read_regions(path: Path) -> list[tuple[str, Outline]]:
     """Read the outlines of an ImageScope file, of all its layers, in the order of the file.
 
     Returns
     -------
-    list of list of ndarray of float64, shape (N, 2)
-        One ring for each object, x before y, in pixels. Regions of fewer than 3 vertices and negative ones
-        (`NegativeROA="1"`) are left out.
+    list of (str, outline)
+        For each object its name for messages, and one part of one ring, x before y, in pixels. Negative regions
+        (`NegativeROA="1"`) are left out; a region of fewer than 3 vertices comes, and has no area.
     """
-    found = []
+    found: list[tuple[str, Outline]] = []
     for number, region in enumerate(_root(path).iter("Region"), start=1):
-        vertices = [(vertex.get("X", ""), vertex.get("Y", "")) for vertex in region.iter("Vertex")]
-        if len(vertices) < 3 or region.get("NegativeROA", "0") == "1":
+        if _is_negative(region):
             continue
+        vertices = [(vertex.get("X", ""), vertex.get("Y", "")) for vertex in region.iter("Vertex")]
         try:
             points = [(float(x), float(y)) for x, y in vertices]
         except ValueError as error:
             raise InputError(f"region {number} of {path} has a vertex that is not a number: {error}.") from error
-        found.append([as_ring(points, f"region {number} of {path}")])
+        found.append((f"region {number} of {path.name}", [[as_ring(points, f"region {number} of {path}")]]))
     return found
+
+
+def _is_negative(region: ET.Element) -> bool:
+    return region.get("NegativeROA", "0") == "1"
 
 
 def _root(path: Path) -> ET.Element:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from numpy.typing import NDArray
 
 from autosam.data.manifest import Split
+from autosam.data.sources.losses import Losses
 from autosam.errors import InputError
 
 ImageAndLabels = tuple[NDArray[Any], NDArray[Any] | None]
@@ -27,6 +28,8 @@ class Slice:
         Whether the release has labels for it.
     read : callable
         Gives the image and its labels as the release has them, or None for the labels.
+    losses : Losses
+        Filled by `read` where the release gives outlines or one mask for each object; empty elsewhere.
     """
 
     name: str
@@ -36,6 +39,7 @@ class Slice:
     z: int | None = None
     split: Split | None = None
     labeled: bool = True
+    losses: Losses = field(default_factory=Losses, repr=False)
 
 
 def volume_slice(
@@ -93,11 +97,16 @@ class Request:
 
 
 class ReleaseReader(ABC):
-    """One layout of data sets. Its attributes say which of the user's choices it understands."""
+    """One layout of data sets. Its attributes say which of the user's choices it understands.
+
+    `targets` are the kinds of objects that every release of it has; `own_targets` says in a word what other kinds
+    a release names itself, such as "CATEGORY", and is "" where there are none.
+    """
 
     name: str
     layout: str
     targets: tuple[str, ...] = ()
+    own_targets = ""
     takes_labels = False
     takes_stack = False
 
@@ -117,7 +126,7 @@ class ReleaseReader(ABC):
         labels, target = request.labels, request.target
         if labels is not None and not self.takes_labels:
             raise InputError(f"{self.name} has its labels in its own layout ({self.layout}); leave {labels} out.")
-        if target is not None and target not in self.targets:
+        if target is not None and target not in self.targets and not self.own_targets:
             kinds = f"it has: {', '.join(self.targets)}" if self.targets else "it has one kind of object"
             raise InputError(f"{self.name} has no target {target}; {kinds}.")
         if request.stack and not self.takes_stack:

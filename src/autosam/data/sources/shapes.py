@@ -1,74 +1,117 @@
-"""Instances from outlines and run lengths. Where two objects claim a pixel, the first in the file keeps it."""
+"""Pixels of one object, from its outline or its run lengths."""
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from skimage.draw import polygon
 
-from autosam.data.sources.release import ImageAndLabels
 from autosam.errors import InputError
-from autosam.images import read_image
 
 Points = NDArray[np.float64]
-OVERLAP_RULE = "where objects overlap, the first in the file keeps the pixel; one that is wholly covered is lost"
+Outline = Sequence[Sequence[Points]]
+"""An object's parts, each an outer ring and its holes: x before y, (0, 0) the corner of the first pixel."""
 
 
-def paint_rings(labels: NDArray[np.uint32], rings_xy: Sequence[Points], number: int) -> None:
-    """Paint one object into the pixels that are still background.
+@dataclass(frozen=True, eq=False)
+class Pixels:
+    """The pixels of one object inside its image.
+
+    Attributes
+    ----------
+    row, col : int
+        Upper left corner of the window.
+    mask : ndarray of bool, shape (h, w)
+        The object in the window; no pixel where the object has none.
+    cut : bool
+        Whether the object reaches over the image's border by a pixel or more.
+    outside : bool
+        Whether nothing of its box lies in the image.
+    """
+
+    row: int
+    col: int
+    mask: NDArray[np.bool_]
+    cut: bool = False
+    outside: bool = False
+
+    @property
+    def window(self) -> tuple[slice, slice]:
+        """Rows and columns of the window."""
+        height, width = self.mask.shape
+        return slice(self.row, self.row + height), slice(self.col, self.col + width)
+
+    @property
+    def size(self) -> int:
+        """Number of pixels."""
+        return int(np.count_nonzero(self.mask))
+
+
+NOTHING = Pixels(0, 0, np.zeros((0, 0), bool))
+
+
+def fill(outline: Outline, shape: tuple[int, int]) -> Pixels:
+    """Fill the outline of one object.
 
     Parameters
     ----------
-    labels : ndarray of uint32, shape (H, W)
-        Changed in place.
-    rings_xy : sequence of ndarray, shape (N, 2)
-        Closed outlines of one object, x before y, in pixels. (0, 0) is the upper left corner of the first pixel,
-        and a pixel is inside if its center is. Rings inside others are holes (even-odd rule). Parts outside the
-        image are cut off.
-    number : int
-        Id of the object.
+    outline : sequence of parts, each a sequence of ndarray, shape (N, 2)
+        Closed rings, x before y, in pixels. (0, 0) is the upper left corner of the first pixel, and a pixel is
+        inside if its center is. A ring inside another one of its part is a hole (even-odd rule); the object is
+        the union of its parts. Rings without area are no rings.
+    shape : tuple of int
+        (H, W) of the image; what lies outside is cut off.
     """
-    if not rings_xy:
-        return
-    height, width = labels.shape
-    everything = np.concatenate(rings_xy)
-    left, top = np.maximum(np.floor(everything.min(axis=0)), 0).astype(int)
-    right, bottom = np.minimum(np.ceil(everything.max(axis=0)), (width, height)).astype(int)
+    parts = [rings for part in outline if (rings := [ring for ring in part if has_area(ring)])]
+    if not parts:
+        return NOTHING
+    height, width = shape
+    everything = np.concatenate([ring for rings in parts for ring in rings])
+    low, high = everything.min(axis=0), everything.max(axis=0)
+    left, top = np.maximum(np.floor(low), 0).astype(int)
+    right, bottom = np.minimum(np.ceil(high), (width, height)).astype(int)
     if left >= right or top >= bottom:
-        return
-    inside = np.zeros((bottom - top, right - left), bool)
-    for ring in rings_xy:
-        rows, columns = polygon(ring[:, 1] - 0.5 - top, ring[:, 0] - 0.5 - left, shape=inside.shape)
-        inside[rows, columns] ^= True
-    window = labels[top:bottom, left:right]
-    window[inside & (window == 0)] = number
+        return Pixels(0, 0, np.zeros((0, 0), bool), outside=True)
+    mask = np.zeros((bottom - top, right - left), bool)
+    for rings in parts:
+        inside = np.zeros_like(mask)
+        for ring in rings:
+            rows, columns = polygon(ring[:, 1] - 0.5 - top, ring[:, 0] - 0.5 - left, shape=mask.shape)
+            inside[rows, columns] ^= True
+        mask |= inside
+    cut = bool((low <= -1).any() or high[0] >= width + 1 or high[1] >= height + 1)
+    return Pixels(int(top), int(left), mask, cut=cut)
 
 
-def read_painted(image: Path, objects: Iterable[Sequence[Points]]) -> ImageAndLabels:
-    """Read an image and paint its objects, each given as its rings."""
-    pixels = read_image(image)
-    labels = np.zeros(pixels.shape[:2], np.uint32)
-    for number, rings in enumerate(objects, start=1):
-        paint_rings(labels, rings, number)
-    return pixels, labels
-
-
-def paint_mask(labels: NDArray[np.uint32], mask: NDArray[np.bool_], number: int) -> None:
-    """Paint one object's mask, shape (H, W), into the pixels that are still background."""
-    labels[mask & (labels == 0)] = number
+def crop(mask: NDArray[np.bool_]) -> Pixels:
+    """Take the pixels of one object out of a mask of the whole image, shape (H, W)."""
+    rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not rows.size:
+        return NOTHING
+    window = slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1)
+    return Pixels(int(rows[0]), int(cols[0]), mask[window])
 
 
 def as_ring(points: Iterable[Sequence[float]], name: object) -> Points:
-    """Check the points of the outline of an object: at least 3, of two finite numbers each."""
+    """Check the points of one ring: two finite numbers each; how many there are does not matter here."""
     try:
-        ring = np.array([[float(point[0]), float(point[1])] for point in points], np.float64)
-    except (TypeError, ValueError, IndexError) as error:
+        ring = np.array([[float(point[0]), float(point[1])] for point in points], np.float64).reshape(-1, 2)
+    except (TypeError, ValueError, IndexError, KeyError) as error:
         raise InputError(f"{name} has an outline that is not a list of (x, y) points: {error}.") from error
-    if len(ring) < 3 or not np.isfinite(ring).all():
-        raise InputError(f"{name} has an outline of {len(ring)} points; wanted 3 or more finite (x, y).")
+    if not np.isfinite(ring).all():
+        raise InputError(f"{name} has an outline with NaN or infinity in it; wanted finite (x, y).")
     return ring
+
+
+def has_area(ring: Points) -> bool:
+    """Tell whether a ring encloses anything: three points that do not lie on one line."""
+    if len(ring) < 3:
+        return False
+    sides = ring - ring[0]
+    farthest = sides[np.argmax((sides**2).sum(axis=1))]
+    return bool(np.abs(farthest[0] * sides[:, 1] - farthest[1] * sides[:, 0]).max() > 1e-9)
 
 
 def decode_runs(size: Sequence[int], counts: Sequence[int] | str, name: object) -> NDArray[np.bool_]:
@@ -89,8 +132,11 @@ def decode_runs(size: Sequence[int], counts: Sequence[int] | str, name: object) 
     >>> decode_runs((2, 2), [1, 2, 1], "a").astype(int).tolist()
     [[0, 1], [1, 0]]
     """
-    runs = _from_text(counts) if isinstance(counts, str) else [int(n) for n in counts]
-    height, width = (int(n) for n in size)
+    try:
+        runs = _from_text(counts) if isinstance(counts, str) else [int(n) for n in counts]
+        height, width = (int(n) for n in size)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"the run lengths of {name} are not numbers: {error}.") from error
     if sum(runs) != height * width or min(runs, default=0) < 0:
         raise InputError(f"the run lengths of {name} fill {sum(runs)} pixels of {height} × {width}.")
     values = np.arange(len(runs)) % 2 == 1
