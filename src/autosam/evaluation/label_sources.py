@@ -8,12 +8,8 @@ from pathlib import Path
 from autosam.errors import InputError
 from autosam.evaluation.volumes import LabelRef
 from autosam.images.formats import LABEL_SUFFIXES
+from autosam.images.label_names import LABEL_MARKS, without_suffix
 from autosam.images.source import split_dataset
-
-# A stem goes without `.ome` too, so the longer endings come first.
-_ENDINGS = (".ome.tif", ".ome.tiff", ".ome.zarr", "_seg.npy", ".geojson", *LABEL_SUFFIXES)
-# What autosam and Cellpose add to the name of an image, for the file of its labels.
-_MARKS = ("_labels", "_cp_masks", "_masks")
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,8 +43,8 @@ class LabelSource:
 def label_files(given: str) -> LabelSource:
     """List label files by stem.
 
-    Where some names end in ``_labels``, ``_cp_masks`` or ``_masks``, only these count, and their stem is what
-    comes before.
+    Where some names end in a mark such as ``_labels`` or ``_masks`` (see `LABEL_MARKS`), only those with the first
+    such mark count, and their stem is what comes before.
 
     Parameters
     ----------
@@ -70,7 +66,7 @@ def label_files(given: str) -> LabelSource:
     else:
         raise InputError(f"{given} does not exist: give a label file, a folder or a quoted pattern")
     # The pictures beside the labels in an output folder are not labels.
-    mark = next((m for m in _MARKS if any(_stem(f).endswith(m) for f in files)), "")
+    mark = next((m for m in LABEL_MARKS if any(_stem(f).endswith(m) for f in files)), "")
     by_stem: dict[str, list[str]] = {}
     for file in files:
         if _stem(file).endswith(mark):
@@ -82,17 +78,6 @@ def label_files(given: str) -> LabelSource:
         raise InputError(f"files share a stem: {'; '.join(doubled)}: move one of each away or give a pattern")
     found = {stem: same[0] for stem, same in by_stem.items()}
     return LabelSource(given, found, found, single=single)
-
-
-def without_suffix(name: str) -> str:
-    """Take the known ending off the name of a label file.
-
-    Examples
-    --------
-    >>> without_suffix("a.ome.tif"), without_suffix("TCGA-21.x")
-    ('a', 'TCGA-21.x')
-    """
-    return next((name[: -len(s)] for s in _ENDINGS if name.lower().endswith(s)), name)
 
 
 def _is_one_file(given: str) -> bool:

@@ -8,8 +8,9 @@ from typing import Any
 
 from autosam.errors import InputError
 from autosam.evaluation.find_labels import find_one
-from autosam.evaluation.label_sources import label_files, without_suffix
+from autosam.evaluation.label_sources import label_files
 from autosam.evaluation.pairing import Pair
+from autosam.images.label_names import without_suffix
 from autosam.images.source import split_dataset
 
 _COLUMNS = ("pred", "truth")

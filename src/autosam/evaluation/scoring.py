@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autosam.errors import InputError
-from autosam.evaluation.label_sources import without_suffix
 from autosam.evaluation.pairing import Pair
 from autosam.evaluation.volumes import LabelRef, as_instances, contingency_of_volumes, open_labels
+from autosam.images.label_names import without_suffix
 from autosam.images.source import split_dataset
 from autosam.metrics.all_scores import Protocol, Scores
 from autosam.metrics.components import looks_semantic

@@ -75,7 +75,7 @@ def read_coco(path: Path, target: str | None = None) -> CocoFile:
     notes, faults, by_image = [], [], dict[str, list[Annotation]]()
     taken = [item for item in raw if _category(item, names) in chosen]
     _refuse_boxes(taken, path)
-    annotations, crowd_notes = _judge_crowds([_annotation(item, names, path) for item in taken])
+    annotations, crowd_notes = _decide_crowds([_annotation(item, names, path) for item in taken])
     for item, annotation in zip(taken, annotations, strict=True):
         by_image.setdefault(str(entry(item, "image_id", path)), []).append(annotation)
     used = Counter(annotation.category for annotation in annotations)
@@ -137,7 +137,7 @@ def _annotation(item: dict[str, Any], names: dict[str, str], path: Path) -> Anno
     )
 
 
-def _judge_crowds(annotations: list[Annotation]) -> tuple[list[Annotation], list[str]]:
+def _decide_crowds(annotations: list[Annotation]) -> tuple[list[Annotation], list[str]]:
     """Decide which masks marked as crowds are objects: brush tools mark each mask so.
 
     Where they are the majority, all are objects. Otherwise the pixels of each decide.

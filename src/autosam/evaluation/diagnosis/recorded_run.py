@@ -9,8 +9,8 @@ from typing import Any
 
 from autosam.config.old_names import RECORD_FIELDS, renamed, renamed_settings
 from autosam.errors import InputError, ModelError
-from autosam.evaluation.label_sources import without_suffix
 from autosam.images import ImageSource, find_sources
+from autosam.images.label_names import without_suffix
 from autosam.models.files.zoo import resolve_model
 from autosam.models.weights import file_sha256
 from autosam.pipeline.record import NAME
