@@ -96,6 +96,10 @@ def test_labels_overlay_table_and_record(autosam, tmp_path):
     assert np.array_equal(labels, TRUTH)
     overlay = read_image(tmp_path / "out" / "a_overlay.png")
     assert overlay.shape == (100, 150, 3)
+    # The scale bar; nothing else is white.
+    assert (overlay == 255).all(axis=-1)[60:, 75:].any()
+    with tifffile.TiffFile(tmp_path / "out" / "a_labels.tif") as file:
+        assert file.imagej_metadata["unit"] == "um"
     rows = table(tmp_path / "out" / "a_instances.csv")
     assert [int(row["area"]) for row in rows] == np.bincount(TRUTH.ravel())[1:].tolist()
     # 10 nm pixels: 1 px is 1e-4 µm²
@@ -316,6 +320,7 @@ def test_results_of_other_settings_are_not_mixed(autosam, tmp_path):
         (["--set", "merge.min_size=200"], "settings.merge.min_size"),
         (["--pixel-size", "5"], "options.pixel_size_nm"),
         (["--draw-prompts"], "options.draw_prompts"),
+        (["--draw-ids"], "options.draw_ids"),
     ):
         line = refused(autosam, "a.tif", "-o", "out", *more)
         assert f"other settings ({named})" in line

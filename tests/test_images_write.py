@@ -15,9 +15,11 @@ from PIL import Image
 
 from autosam.errors import InputError, OutputError
 from autosam.images import (
+    ImageSource,
     atomic_path,
     ensure_folder,
     read_labels,
+    read_pixel_size,
     smallest_unsigned,
     write_json,
     write_labels,
@@ -292,3 +294,47 @@ def test_text_and_json(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON"):
         write_json(tmp_path / "b.json", {"x": float("nan")})
     assert not (tmp_path / "b.json").exists()
+
+
+# Pixel sizes
+
+
+@pytest.mark.parametrize("pixel_size_nm", [4.6, 250.0, 12.345678])
+@pytest.mark.parametrize("shape", [(15, 20), (3, 15, 20)])
+@pytest.mark.parametrize(
+    ("top", "dialect"), [(255, "imagej"), (65_535, "imagej"), (65_536, "ome"), (2**40, "tags")]
+)
+def test_tiffs_carry_the_pixel_size(
+    tmp_path: Path, top: int, dialect: str, shape: tuple[int, ...], pixel_size_nm: float
+) -> None:
+    labels = np.zeros(shape, np.uint64)
+    labels[..., 2:5, 3:9] = top
+    labels[..., 14, 19] = 1
+    path = tmp_path / "a_labels.tif"
+    write_labels(path, labels, pixel_size_nm=pixel_size_nm)
+    again = read_labels(path)
+    np.testing.assert_array_equal(again, labels)
+    assert again.dtype == smallest_unsigned(top)
+    page = None if len(shape) == 2 else 1
+    assert read_pixel_size(ImageSource(path, page=page, pages=3)) == pytest.approx(pixel_size_nm, rel=1e-6)
+    with tifffile.TiffFile(path) as file:
+        assert (file.is_imagej, file.is_ome) == (dialect == "imagej", dialect == "ome")
+        assert file.series[0].axes == "ZYX"[-len(shape) :]
+        pixels, length = file.pages.first.tags["XResolution"].value
+        if dialect == "imagej":
+            assert file.imagej_metadata is not None
+            assert file.imagej_metadata["unit"] == "um"
+            assert pixels / length == pytest.approx(1000 / pixel_size_nm)
+        elif dialect == "tags":
+            assert pixels / length == pytest.approx(1e7 / pixel_size_nm)
+        else:
+            assert file.ome_metadata is not None
+            assert 'PhysicalSizeXUnit="µm"' in file.ome_metadata
+    before = path.read_bytes()
+    write_labels(path, labels, pixel_size_nm=pixel_size_nm)
+    assert path.read_bytes() == before
+
+
+def test_an_unknown_pixel_size_is_not_written(tmp_path: Path) -> None:
+    write_labels(tmp_path / "a.tif", LABELS)
+    assert read_pixel_size(ImageSource(tmp_path / "a.tif")) is None

@@ -75,6 +75,7 @@ def segment(
         help="Typical diameter of the objects: zooms images to what the model was trained on.",
     ),
     draw_prompts: bool = typer.Option(False, "--draw-prompts", help="Draw the prompts on the overlays."),
+    draw_ids: bool = typer.Option(False, "--draw-ids", help="Write each object's id on the overlays."),
     overwrite: bool = typer.Option(
         False, "--overwrite", help="Segment finished images again, instead of skipping them."
     ),
@@ -110,6 +111,7 @@ def segment(
         file_format=file_format,
         overwrite=overwrite,
         draw_prompts=draw_prompts,
+        draw_ids=draw_ids,
         save_prompts=save_prompts,
         pixel_size_nm=pixel_size,
         diameter=diameter,

@@ -1,5 +1,6 @@
 """Writing results: every file is written under a temporary name and renamed when it is whole."""
 
+import hashlib
 import json
 import re
 import shutil
@@ -98,11 +99,16 @@ def smallest_unsigned(max_id: int) -> np.dtype[Any]:
     return np.min_scalar_type(max_id)
 
 
-def write_labels(path: str | Path, labels: NDArray[np.integer[Any]]) -> None:
+def write_labels(
+    path: str | Path, labels: NDArray[np.integer[Any]], *, pixel_size_nm: float | None = None
+) -> None:
     """Write a label image or volume, compressed, in the smallest unsigned type that holds its ids.
 
     The suffix chooses the format: .tif, .tiff (deflate), .png (one image, ids up to 65,535), .h5, .hdf5, .hdf
     (dataset `labels`, gzip) or .zarr (a group with an array `labels`). Labels are (H, W) or (Z, Y, X).
+
+    A TIFF carries the pixel size: as ImageJ writes it for ids up to 65,535, as OME-TIFF for ids up to 2³² - 1, and
+    as plain resolution tags above. Other formats leave it out.
 
     Raises
     ------
@@ -136,15 +142,27 @@ def write_labels(path: str | Path, labels: NDArray[np.integer[Any]]) -> None:
         elif suffix in HDF5_SUFFIXES:
             _write_hdf5(temporary, data)
         else:
-            tifffile.imwrite(
-                temporary,
-                data,
-                compression="zlib",
-                photometric="minisblack",
-                metadata={"axes": "ZYX"[-data.ndim :]},
-                # A classic TIFF ends at 4 GiB; how far the labels compress is not known beforehand.
-                bigtiff=data.nbytes > 3 << 30,
-            )
+            _write_tiff(temporary, data, pixel_size_nm)
+
+
+def _write_tiff(path: Path, labels: NDArray[Any], pixel_size_nm: float | None) -> None:
+    metadata: dict[str, Any] = {"axes": "ZYX"[-labels.ndim :]}
+    # A classic TIFF ends at 4 GiB; how far the labels compress is not known beforehand.
+    dialect: dict[str, Any] = {"bigtiff": labels.nbytes > 3 << 30}
+    if pixel_size_nm is not None:
+        um = pixel_size_nm / 1000
+        if labels.itemsize <= 2 and not dialect["bigtiff"]:
+            dialect |= {"imagej": True, "resolution": (1 / um, 1 / um)}
+            metadata["unit"] = "um"
+        elif labels.itemsize <= 4:
+            # By default it is random, and the same labels would give other bytes.
+            identity = uuid.uuid5(uuid.NAMESPACE_OID, hashlib.sha256(labels.data).hexdigest())
+            dialect["ome"] = True
+            metadata |= {"UUID": str(identity), "PhysicalSizeX": um, "PhysicalSizeY": um}
+            metadata |= {"PhysicalSizeXUnit": "µm", "PhysicalSizeYUnit": "µm"}
+        else:
+            dialect |= {"resolution": (1e4 / um, 1e4 / um), "resolutionunit": "CENTIMETER"}
+    tifffile.imwrite(path, labels, compression="zlib", photometric="minisblack", metadata=metadata, **dialect)
 
 
 def _write_hdf5(path: Path, labels: NDArray[Any]) -> None:

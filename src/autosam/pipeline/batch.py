@@ -88,6 +88,8 @@ def segment_batch(
             "diameter": options.diameter,
             "channels": options.channels,
             "draw_prompts": options.draw_prompts,
+            # Older records do not have it.
+            **({"draw_ids": True} if options.draw_ids else {}),
             "save_prompts": options.save_prompts,
             "prompts_sha256": "" if prompts is None else prompts.sha256,
             "oracle_mask_sha256": None if truths is None else truths.sha256,
@@ -147,8 +149,10 @@ def _segment_one(
         truth = truths.of(source)
         result = segment_with_oracle(segmenter, image, truth, zoom=zoom, prompts=user_prompts, progress=tick)
     drawn = result.prompts if options.draw_prompts else None
-    picture = draw_overlay(result.picture, result.labels, prompts=drawn)
-    write_labels(outputs.labels, result.labels)
+    picture = draw_overlay(
+        result.picture, result.labels, prompts=drawn, ids=options.draw_ids, pixel_size_nm=size_nm
+    )
+    write_labels(outputs.labels, result.labels, pixel_size_nm=size_nm)
     write_png(outputs.overlay, picture)
     if options.save_prompts:
         write_prompts(outputs.prompts, {source.image: result.prompts})

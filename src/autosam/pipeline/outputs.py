@@ -59,8 +59,8 @@ class BatchOptions:
     overwrite : bool
         Segment finished images again. Otherwise an image is skipped whose results are complete, and of which the
         record says that this image, model and settings gave them.
-    draw_prompts : bool
-        Draw points and boxes on the overlays.
+    draw_prompts, draw_ids : bool
+        Draw points and boxes, or the ids of the instances, on the overlays.
     save_prompts : bool
         Write the prompts as ``NAME_prompts.csv``, to be corrected and used as user prompts.
     pixel_size_nm : float, optional
@@ -77,6 +77,7 @@ class BatchOptions:
     file_format: str = "tif"
     overwrite: bool = False
     draw_prompts: bool = False
+    draw_ids: bool = False
     save_prompts: bool = False
     pixel_size_nm: float | None = None
     diameter: float | None = None

@@ -10,6 +10,7 @@ from skimage.draw import disk
 from autosam.errors import InputError
 from autosam.images.normalize import to_uint8
 from autosam.prompts.prompt import Prompt
+from autosam.report.annotations import draw_ids, draw_scale_bar
 
 # Bright, far apart in hue from one to the next, none gray, none the green, red or yellow of the prompts.
 _HEX = "1f91ff ff8c00 bf40ff 00c8c8 ff69b4 96be14 786eff ffaa78 009688 d63ca0 82d2ff be823c"
@@ -26,6 +27,8 @@ def draw_overlay(
     prompts: Sequence[Prompt] | None = None,
     fill: float = 0.2,
     thickness: int | None = None,
+    ids: bool = False,
+    pixel_size_nm: float | None = None,
 ) -> NDArray[np.uint8]:
     """Draw instances, and prompts where given, over an image.
 
@@ -43,11 +46,15 @@ def draw_overlay(
     thickness : int, optional
         Width in pixels of the outlines, which lie inside the instances: 2 for images of 1,000 pixels and more
         along the longer side, else 1.
+    ids : bool
+        Write its id onto each instance.
+    pixel_size_nm : float, optional
+        Side of a pixel; gives the picture a scale bar of a round length in the lower right corner.
 
     Returns
     -------
     ndarray of uint8, shape (H, W, 3)
-        A new picture; the image itself where there are no instances and no prompts.
+        A new picture; the image's own pixels where there is nothing to draw.
 
     Raises
     ------
@@ -75,7 +82,9 @@ def draw_overlay(
     for prompt in prompts or ():
         for point, on in zip(prompt.points, prompt.point_labels, strict=True):
             _draw_point(picture, point, POSITIVE if on else NEGATIVE, radius=3 + longer // 1000)
-    return picture
+    if ids:
+        picture = draw_ids(picture, labels)
+    return picture if pixel_size_nm is None else draw_scale_bar(picture, pixel_size_nm)
 
 
 def find_outlines(labels: NDArray[np.generic], thickness: int = 1) -> NDArray[np.bool_]:
