@@ -91,8 +91,10 @@ def test_files_folders_and_globs_are_listed_in_order_and_once(tmp_path: Path) ->
     (tmp_path / "notes.txt").write_text("no image")
     (tmp_path / "deeper").mkdir()
     png(tmp_path / "deeper" / "c.png", GRAY)
-    found = find_sources([str(tmp_path / "b.png"), tmp_path, str(tmp_path / "*")])
+    found = find_sources([str(tmp_path / "b.png"), str(tmp_path / "*")])
     assert [s.path.name for s in found] == ["b.png", "a.png"]
+    found = find_sources([str(tmp_path / "b.png"), tmp_path])
+    assert [s.path.name for s in found] == ["b.png", "a.png", "c.png"]
     assert [s.name for s in find_sources([str(tmp_path / "**" / "*.png")])] == ["a", "b", "c"]
 
 

@@ -1,10 +1,11 @@
 """Images in and results out, in plain numpy: find, read, normalize, tile, write."""
 
 from autosam.images.coverage import resize_labels
+from autosam.images.image_source import ImageSource
 from autosam.images.normalize import normalize, normalize_for_display, to_uint8
 from autosam.images.pixel_size import read_pixel_size
 from autosam.images.read import read_image, read_labels
-from autosam.images.source import ImageSource, find_sources
+from autosam.images.source import find_sources
 from autosam.images.tile import Window, blend, read_window, tile_windows
 from autosam.images.write import (
     atomic_path,

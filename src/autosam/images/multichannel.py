@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autosam.errors import InputError
+from autosam.images.image_source import ImageSource
 from autosam.images.read import read_image, read_pixels
-from autosam.images.source import ImageSource
 
 MOST_NAMED = 5
 """Incomplete images that an error names; the others are counted."""

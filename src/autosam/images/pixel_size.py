@@ -10,7 +10,7 @@ import numpy as np
 import tifffile
 
 from autosam.images.formats import HDF5_SUFFIXES, TIFF_SUFFIXES, choose_dataset, reading
-from autosam.images.source import ImageSource
+from autosam.images.image_source import ImageSource
 
 LARGEST = 10_000.0
 """nm. Larger sizes come from scanners and paint programs: 72 dots per inch are 352,778 nm."""

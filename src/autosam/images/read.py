@@ -1,6 +1,7 @@
 """Images and labels from files, with the values that are stored."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autosam.errors import InputError
+from autosam.images.folder_listing import fault_of
 from autosam.images.formats import (
     HDF5_SUFFIXES,
     LABEL_SUFFIXES,
@@ -20,8 +22,8 @@ from autosam.images.formats import (
     read_png_indices,
     reading,
 )
+from autosam.images.image_source import ImageSource, split_dataset
 from autosam.images.readers import reader_of
-from autosam.images.source import ImageSource, split_dataset
 from autosam.images.tiff import read_tiff_stack
 
 
@@ -56,8 +58,7 @@ def read_pixels(source: ImageSource | str | Path) -> NDArray[Any] | list[NDArray
         source = ImageSource(*split_dataset(str(source)))
     path = source.path
     reader = reader_of(path)
-    if not path.exists():
-        raise InputError(f"{path}: no such file.")
+    _check_file(path, "file")
     images = reader.images(path, source.dataset, level=source.level)
     number = check_page(path if source.dataset is None else f"{path}:{source.dataset}", source.page, len(images))
     pixels = reader.read(path, source.dataset, number, channel=source.channel, level=source.level)
@@ -103,6 +104,14 @@ def read_image(source: ImageSource | str | Path) -> NDArray[Any]:
     return np.stack(pixels, axis=-1)
 
 
+def _check_file(path: Path, kind: str) -> None:
+    if not os.path.lexists(path):
+        raise InputError(f"{path}: no such {kind}.")
+    fault = fault_of(path)
+    if fault is not None and not (path.suffix.lower() == ".zarr" and path.is_dir()):
+        raise InputError(f"{path} {fault}.")
+
+
 def _check_pixels(name: object, shape: tuple[int, ...]) -> None:
     if 0 in shape:
         raise InputError(f"{name} has no pixels (shape {shape}); wanted at least 1 row and 1 column.")
@@ -133,8 +142,7 @@ def read_labels(path: str | Path) -> NDArray[Any]:
     """
     file, dataset = split_dataset(str(path))
     suffix = file.suffix.lower()
-    if not file.exists():
-        raise InputError(f"{file}: no such label file.")
+    _check_file(file, "label file")
     axes = ""
     if suffix in TIFF_SUFFIXES:
         labels, axes = read_tiff_stack(file)

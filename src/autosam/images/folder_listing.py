@@ -1,0 +1,145 @@
+"""The image files of a folder, and what in it is no image to segment."""
+
+import os
+import re
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from autosam.errors import InputError
+from autosam.images.formats import IMAGE_SUFFIXES, PLAIN_SUFFIXES, TIFF_SUFFIXES
+from autosam.images.readers import format_of
+
+RESULTS_MARK = "autosam_run.json"
+"""The run record: a folder with it holds results."""
+
+_MADE_OF = re.compile(
+    r"(?P<stem>.+?)[_ .-](?:cp[_ .-]|sam[_ .-])?"
+    r"(?:masks?|labels?|seg|segmentation|instances|overlay|outlines|flows|output|dP|stardist|groundtruth|gt"
+    r"|simple segmentation|object predictions|object identities|probabilities)",
+    re.IGNORECASE,
+)
+# NAME_img.png goes with NAME_masks.png in folders for Cellpose.
+_IMAGE_ENDINGS = ("", "_img", "_image", "_raw")
+
+
+def image_files(folder: Path, known: tuple[str, ...] = TIFF_SUFFIXES + PLAIN_SUFFIXES) -> list[Path]:
+    """List the image files of a folder by name, without hidden ones; an `InputError` if there is no such folder.
+
+    Upper and lower case of suffixes are equal. Hidden files are half-written ones and those of macOS.
+    """
+    if not folder.is_dir():
+        raise InputError(f"no folder {folder}; check the spelling.")
+    return [path for path in sorted(folder.iterdir()) if has_suffix(path, known) and fault_of(path) is None]
+
+
+def by_stem(folder: Path) -> dict[str, Path]:
+    """Index the image files of a folder by the stem of their names; two of one stem are refused."""
+    found: dict[str, Path] = {}
+    for path in image_files(folder):
+        if path.stem in found:
+            raise InputError(f"{folder} holds both {found[path.stem].name} and {path.name}; take one of them out.")
+        found[path.stem] = path
+    return found
+
+
+def has_suffix(path: Path, known: tuple[str, ...] = IMAGE_SUFFIXES) -> bool:
+    """Tell whether a name, which is not hidden, has one of the suffixes."""
+    return path.suffix.lower() in known and not path.name.startswith(".")
+
+
+def is_store(path: Path) -> bool:
+    """Tell whether a folder is one file of a format, such as Zarr."""
+    form = format_of(path)
+    return form is not None and form.folder and path.is_dir()
+
+
+def fault_of(path: Path) -> str | None:
+    """Say why there is no file to read under a name; None where there is one.
+
+    Opening a pipe or a socket would wait forever.
+    """
+    form = format_of(path)
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return "is a link to nothing" if path.is_symlink() else "is not there any more"
+    except OSError as error:
+        return f"cannot be opened: {(error.strerror or str(error)).lower()}"
+    if stat.S_ISDIR(mode):
+        return None if form and form.folder else "is a folder; give a file"
+    if stat.S_ISREG(mode):
+        return None
+    kinds = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
+    return f"is {kinds.get(stat.S_IFMT(mode), 'no file')}; give a file"
+
+
+def tree_files(folder: Path) -> Iterator[Path]:
+    """List everything in a folder and its subfolders whose suffix is that of an image, by name.
+
+    Hidden names, folders with results and folders that cannot be entered are passed over, and links to a folder
+    above.
+    """
+    return _tree_files(folder, (os.path.realpath(folder),))
+
+
+def _tree_files(folder: Path, above: tuple[str, ...]) -> Iterator[Path]:
+    inner = []
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and not is_store(path):
+            inner.append(path)
+        elif has_suffix(path):
+            yield path
+    for path in inner:
+        real = os.path.realpath(path)
+        if (
+            path.name.startswith(".")
+            or real in above
+            or holds_results(path)
+            or not os.access(path, os.R_OK | os.X_OK)
+        ):
+            continue
+        yield from _tree_files(path, (*above, real))
+
+
+def holds_results(folder: Path) -> bool:
+    """Tell whether a run has written its results into this folder."""
+    return os.path.lexists(folder / RESULTS_MARK)
+
+
+def made_of_others(files: Sequence[Path], endings: Sequence[str] = ()) -> dict[Path, Path]:
+    """Find files that other programs have made of images beside them: labels, masks, overlays.
+
+    Parameters
+    ----------
+    endings : sequence of str
+        Endings of stems that mark channels of an image, which are none of these.
+
+    Returns
+    -------
+    dict of Path to Path
+        What was made, with the image.
+
+    Examples
+    --------
+    >>> files = [Path(name) for name in ("a.tif", "a_cp_masks.png", "a_Labels.tif", "b_masks.tif")]
+    >>> [path.name for path in made_of_others(files)]
+    ['a_cp_masks.png', 'a_Labels.tif']
+    """
+    stems = {(path.parent, _stem(path).casefold()): path for path in reversed(files)}
+    found = {}
+    for path in files:
+        stem = _stem(path)
+        match = _MADE_OF.fullmatch(stem)
+        if match is None or stem.endswith(tuple(endings)):
+            continue
+        for ending in _IMAGE_ENDINGS:
+            image = stems.get((path.parent, (match["stem"] + ending).casefold()))
+            if image is not None and image != path:
+                found[path] = image
+                break
+    return found
+
+
+def _stem(path: Path) -> str:
+    return re.sub(r"\.ome$", "", path.stem, flags=re.IGNORECASE)
