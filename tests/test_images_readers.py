@@ -10,6 +10,7 @@ from PIL import Image
 
 from autosam.errors import InputError
 from autosam.images import find_sources, read_image
+from autosam.images.multichannel import read_channels, split_channels
 from autosam.images.read import read_pixels
 from autosam.images.readers import FORMATS, Selection, StoredImage, format_of, reader_of, suffixes
 
@@ -63,8 +64,8 @@ def test_positions_are_chosen_and_keep_their_names(tmp_path: Path) -> None:
     assert len(find_sources([path], Selection(time=0))) == 6
     with pytest.raises(InputError, match=r"a\.tif: z 6 was asked for; it has 0 to 5\."):
         find_sources([path], Selection(z=6))
-    with pytest.raises(InputError, match=r"a\.tif: scene 1 was asked for; it has no such axis\."):
-        find_sources([path], Selection(scene=1))
+    with pytest.raises(InputError, match=r"a\.tif: series 1 was asked for; it has no such axis\."):
+        find_sources([path], Selection(series=1))
     with pytest.raises(InputError, match="no resolution levels; level 1"):
         find_sources([path], Selection(level=1))
 
@@ -131,12 +132,27 @@ def test_only_declared_transparency_is_dropped(
         data = pixels if planes == "contig" else CHANNELS
         path = tmp_path / "a.tif"
         tifffile.imwrite(path, data, photometric=photometric, planarconfig=planes, extrasamples=extra)
-        read = read_pixels(path)
-        if photometric == "rgb" and kept == 3:
-            np.testing.assert_array_equal(read, pixels[..., :3])
-        else:
-            assert isinstance(read, list)
-            np.testing.assert_array_equal(np.stack(read), CHANNELS[:kept])
+        if kept == 3:
+            np.testing.assert_array_equal(read_pixels(path), pixels[..., :3])
+            continue
+        with pytest.raises(
+            InputError, match=r"a\.tif has 4 channels, and does not say whether .* \(--channel 0\)"
+        ):
+            read_pixels(path)
+        (source,) = split_channels(find_sources([path]))
+        np.testing.assert_array_equal(np.stack(read_channels(source)), CHANNELS)
+        (one,) = find_sources([path], Selection(channel=3))
+        np.testing.assert_array_equal(read_pixels(one), CHANNELS[3])
+
+
+def test_three_deep_samples_of_which_nothing_is_said_are_channels(tmp_path: Path) -> None:
+    deep = np.moveaxis(CHANNELS[:3], 0, -1).astype(np.uint16) * 200
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, deep, photometric="minisblack", planarconfig="contig")
+    read = read_pixels(path)
+    assert isinstance(read, list)
+    np.testing.assert_array_equal(np.stack(read, axis=-1), deep)
+    np.testing.assert_array_equal(read_image(path), deep)
 
 
 def test_no_more_channels_than_one_color_image_are_read_as_an_image(tmp_path: Path) -> None:

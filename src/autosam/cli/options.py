@@ -24,6 +24,14 @@ Settings = Annotated[
     ),
 ]
 Device = Annotated[str, typer.Option("--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:1 ...")]
+Channel = Annotated[
+    str | None,
+    typer.Option(
+        "--channel",
+        metavar="N|NAME",
+        help="Take one channel of multichannel files: its number from 0, or its name.",
+    ),
+]
 LabeledData = Annotated[
     Path, typer.Argument(metavar="DATA", help="Labeled images: a folder or a store.", show_default=False)
 ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from autosam.cli.console import interruptible
-from autosam.cli.options import ConfigFile, Device, Model, Settings
+from autosam.cli.options import Channel, ConfigFile, Device, Model, Settings
 from autosam.cli.progress import progress
 from autosam.cli.segment_inputs import find_images, length, open_prompts, open_truth
 from autosam.cli.segment_summary import show, summarize, tell
@@ -48,6 +48,13 @@ def segment(
         help="Take aligned images for channels of one. _dapi,_gfp: NAME_dapi.tif and NAME_gfp.tif. all: the "
         "channel axis of a TIFF. --set images.combine=input (the default), avg or max combines them.",
     ),
+    channel: Channel = None,
+    z: int | None = typer.Option(None, min=0, help="Take this plane of every stack alone, counted from 0."),
+    time: int | None = typer.Option(None, min=0, help="Take this time point alone, counted from 0."),
+    series: int | None = typer.Option(
+        None, min=0, help="Take this series (position, image) of every file alone, counted from 0."
+    ),
+    level: int = typer.Option(0, min=0, help="Resolution level of pyramids; 0 is the finest."),
     oracle_mask: str | None = typer.Option(
         None,
         metavar="LABELS",
@@ -88,10 +95,12 @@ def segment(
     """
     from autosam.config import find_config
     from autosam.errors import ConfigError
+    from autosam.images.readers import Selection
 
     if file_format not in FORMATS:
         raise ConfigError(f"--format {file_format} is unknown; choose one of {', '.join(FORMATS)}")
-    sources = find_images(inputs, out, channels)
+    selection = Selection(channel, z, time, series, level)
+    sources = find_images(inputs, out, channels, selection)
     user_prompts, overrides = open_prompts(prompts, settings or [], sources, with_automatic=with_automatic)
     if config is not None:
         find_config(config)
@@ -117,6 +126,7 @@ def segment(
         diameter=diameter,
         # The same channels have one spelling in the record.
         channels=None if channels is None else ",".join(part.strip() for part in channels.split(",")),
+        selection=selection,
     )
     model_sha256 = file_sha256(resolve_model(model))
     outcomes: list[ImageOutcome] = []

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from autosam.evaluation.truths import Truths
     from autosam.images import ImageSource
     from autosam.images.multichannel import MultichannelImage
+    from autosam.images.readers import Selection
     from autosam.prompts.user_prompts import PromptTables
 
 
@@ -34,14 +35,25 @@ def length(text: str) -> float:
 
 
 def find_images(
-    inputs: list[str], out: Path, channels: str | None
+    inputs: list[str], out: Path, channels: str | None, selection: "Selection"
 ) -> "Sequence[ImageSource] | Sequence[MultichannelImage]":
     """List the images, and say which files are left out."""
     from autosam.errors import OutputError
-    from autosam.images import find_sources
     from autosam.images.multichannel import find_channels, split_channels
+    from autosam.images.source import search_sources
 
-    files = find_sources(inputs)
+    endings = [] if channels in (None, ALL) else [ending.strip() for ending in str(channels).split(",")]
+    searched = search_sources(inputs, selection, endings=endings)
+    files = list(searched.sources)
+    for left_out in searched.left_out:
+        if left_out.failure:
+            note(f"left out: {left_out.reason}")
+    made = [left_out.path.name for left_out in searched.left_out if not left_out.failure]
+    if made:
+        note(
+            f"{count(len(made), 'file')} left out, for names of labels or pictures of images beside them: "
+            f"{listed(made)}; name such a file to segment it"
+        )
     if out.resolve() in {file.path.resolve().parent for file in files}:
         raise OutputError(
             f"{out} holds the images themselves, and the next run would take the results for images; "
@@ -51,7 +63,6 @@ def find_images(
         return files
     if channels == ALL:
         return split_channels(files)
-    endings = [ending.strip() for ending in channels.split(",")]
     found = find_channels(files, endings)
     if found.left_out:
         names = [source.name for source in found.left_out]

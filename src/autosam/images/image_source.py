@@ -17,7 +17,7 @@ class ImageSource:
         Dataset of an HDF5 file, with its leading slash; None elsewhere.
     page, pages : int or None, int
         Number among the images of the file, from 0, and how many there are; None for a single image. They are
-        pages of a TIFF, slices of a (Z, Y, X) dataset, planes of scenes.
+        pages of a TIFF, slices of a (Z, Y, X) dataset, planes of several series.
     place : str
         Ending of `name` for an image of several; by default ``p`` and the page.
     channel : int or None

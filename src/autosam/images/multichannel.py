@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from autosam.errors import InputError
 from autosam.images.image_source import ImageSource
-from autosam.images.read import read_image, read_pixels
+from autosam.images.read import read_image, read_stored
 
 MOST_NAMED = 5
 """Incomplete images that an error names; the others are counted."""
@@ -34,6 +34,11 @@ class MultichannelImage:
     image: str
     sources: tuple[ImageSource, ...]
     split: bool = False
+
+    @property
+    def folder(self) -> Path:
+        """That of `ImageSource`."""
+        return self.sources[0].folder
 
     def resolved(self) -> "MultichannelImage":
         """Give the same image with absolute paths."""
@@ -98,9 +103,9 @@ def find_channels(sources: Sequence[ImageSource], endings: Sequence[str]) -> Fou
         raise InputError(f"none of the {len(sources)} names ends in {' or '.join(endings)}; correct the endings.")
     _check_complete(groups, endings)
     images = [_join(key[1], [group[ending] for ending in endings]) for key, group in groups.items()]
-    by_name: dict[str, MultichannelImage] = {}
+    by_name: dict[tuple[Path, str], MultichannelImage] = {}
     for image in images:
-        twin = by_name.setdefault(image.name.casefold(), image)
+        twin = by_name.setdefault((image.folder, image.name.casefold()), image)
         if twin is not image:
             raise InputError(
                 f"{twin} and {image} would both write their results as {image.name}; run them apart with "
@@ -124,12 +129,10 @@ def read_channels(channels: MultichannelImage) -> list[NDArray[Any]]:
     if not channels.split:
         return [read_image(source) for source in channels.sources]
     (source,) = channels.sources
-    pixels = read_pixels(source)
-    if not isinstance(pixels, np.ndarray):
-        return pixels
+    pixels, image = read_stored(source)
     if pixels.ndim == 2:
         return [pixels]
-    return [np.ascontiguousarray(pixels[..., channel]) for channel in range(pixels.shape[2])]
+    return [np.ascontiguousarray(channel) for channel in (np.moveaxis(pixels, -1, 0) if image.color else pixels)]
 
 
 def _join(stem: str, sources: list[ImageSource]) -> MultichannelImage:

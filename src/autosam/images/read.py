@@ -23,7 +23,7 @@ from autosam.images.formats import (
     reading,
 )
 from autosam.images.image_source import ImageSource, split_dataset
-from autosam.images.readers import reader_of
+from autosam.images.readers import StoredImage, reader_of
 from autosam.images.tiff import read_tiff_stack
 
 
@@ -52,10 +52,25 @@ def read_pixels(source: ImageSource | str | Path) -> NDArray[Any] | list[NDArray
     Raises
     ------
     InputError
-        See `read_image`; any number of channels is taken.
+        See `read_image`; any number of channels is taken where the file says that they are channels.
     """
-    if not isinstance(source, ImageSource):
-        source = ImageSource(*split_dataset(str(source)))
+    source = _as_source(source)
+    pixels, image = read_stored(source)
+    if image.undeclared and pixels.ndim == 3:
+        raise InputError(
+            f"{source} has {image.channels} channels, and does not say whether they are colors, stains or "
+            "transparency; choose one by its number (--channel 0), or take all (--channels all)."
+        )
+    if pixels.ndim == 3 and not image.color:
+        return list(pixels)
+    return pixels
+
+
+def read_stored(source: ImageSource) -> tuple[NDArray[Any], StoredImage]:
+    """Read one image, all its channels or the chosen one, and what the file says of it.
+
+    The pixels are (H, W), (H, W, 3) for colors or (C, H, W), in native byte order; errors as of `read_image`.
+    """
     path = source.path
     reader = reader_of(path)
     _check_file(path, "file")
@@ -65,9 +80,11 @@ def read_pixels(source: ImageSource | str | Path) -> NDArray[Any] | list[NDArray
     _check_pixels(source, pixels.shape)
     if pixels.dtype.kind not in "biuf":
         raise InputError(f"{source} holds {pixels.dtype} values; wanted integers or floating point numbers.")
-    if pixels.ndim == 3 and not images[number].color:
-        return [_native(channel) for channel in pixels]
-    return _native(pixels)
+    return _native(pixels), images[number]
+
+
+def _as_source(source: ImageSource | str | Path) -> ImageSource:
+    return source if isinstance(source, ImageSource) else ImageSource(*split_dataset(str(source)))
 
 
 def read_image(source: ImageSource | str | Path) -> NDArray[Any]:
@@ -93,15 +110,16 @@ def read_image(source: ImageSource | str | Path) -> NDArray[Any]:
         If the file is missing, damaged, has no pixels, several pages and none is named, two or more than three
         channels of which none is chosen, or complex numbers.
     """
-    pixels = read_pixels(source)
-    if isinstance(pixels, np.ndarray):
+    source = _as_source(source)
+    pixels, image = read_stored(source)
+    if pixels.ndim == 2 or image.color:
         return pixels
     if len(pixels) != 3:
         raise InputError(
             f"{source} has {len(pixels)} channels; wanted 1 (gray) or 3 (RGB): choose one by its number "
             "(ImageSource(path, channel=0), or --channel 0)."
         )
-    return np.stack(pixels, axis=-1)
+    return np.ascontiguousarray(np.moveaxis(pixels, 0, -1))
 
 
 def _check_file(path: Path, kind: str) -> None:

@@ -9,29 +9,23 @@ from pathlib import Path
 from autosam.errors import InputError
 from autosam.images.folder_listing import (
     RESULTS_MARK,
-    by_stem,
     fault_of,
     has_suffix,
     holds_results,
-    image_files,
     is_store,
     made_of_others,
     tree_files,
 )
+from autosam.images.folder_listing import (
+    by_stem as by_stem,
+)
+from autosam.images.folder_listing import (
+    image_files as image_files,
+)
 from autosam.images.formats import IMAGE_SUFFIXES
-from autosam.images.image_source import ImageSource, split_dataset
+from autosam.images.image_source import ImageSource as ImageSource
+from autosam.images.image_source import split_dataset as split_dataset
 from autosam.images.readers import EVERYTHING, Selection, StoredImage, format_of, reader_of
-
-__all__ = [
-    "FoundSources",
-    "ImageSource",
-    "LeftOut",
-    "by_stem",
-    "find_sources",
-    "image_files",
-    "search_sources",
-    "split_dataset",
-]
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,12 @@ def _describe(series: tifffile.TiffPageSeries) -> Iterator[StoredImage]:
         # Pages of a file that names no axes are slices.
         unnamed = place.get(outer[0]) if len(outer) == 1 and outer[0] not in "ZT" else None
         yield StoredImage(
-            (length["Y"], length["X"]), channels, color, z=place.get("Z", unnamed), time=place.get("T")
+            (length["Y"], length["X"]),
+            channels,
+            color,
+            undeclared=length.get("C", 1) == 1 and channels not in (1, 3),
+            z=place.get("Z", unnamed),
+            time=place.get("T"),
         )
 
 
@@ -121,8 +126,8 @@ def _is_color(series: tifffile.TiffPageSeries) -> bool:
         return palette.ndim == 2
     if len(_samples(series)) != 3:
         return False
-    # Where `_layout` has found color in the pages' own columns, nothing was said.
-    return key.photometric in _COLORS or "S" not in key.axes
+    # Three bytes of which nothing is said are a picture that was written without a word about color.
+    return key.photometric in _COLORS or series.dtype == np.uint8
 
 
 def read_tiff(path: Path, page: int | None, *, channel: int | None = None) -> NDArray[Any]:

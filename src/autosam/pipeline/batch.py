@@ -87,6 +87,7 @@ def segment_batch(
             "pixel_size_nm": options.pixel_size_nm,
             "diameter": options.diameter,
             "channels": options.channels,
+            "selection": options.selection.record(),
             "draw_prompts": options.draw_prompts,
             # Older records do not have it.
             **({"draw_ids": True} if options.draw_ids else {}),

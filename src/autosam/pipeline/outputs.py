@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from autosam.images import ImageSource
 from autosam.images.multichannel import MultichannelImage
+from autosam.images.readers import EVERYTHING, Selection
 from autosam.pipeline.segmentation import Segmentation
 
 AnySource = ImageSource | MultichannelImage
@@ -70,6 +71,8 @@ class BatchOptions:
         Typical diameter of the objects in pixels: images are zoomed to that of the training objects.
     channels : str, optional
         How multichannel images were put together, for the record.
+    selection : Selection
+        Which images and which channel of each file were taken, for the record.
     further : tuple of ImageOutput
         What else is written for each image, such as exports.
     """
@@ -82,6 +85,7 @@ class BatchOptions:
     pixel_size_nm: float | None = None
     diameter: float | None = None
     channels: str | None = None
+    selection: Selection = EVERYTHING
     further: tuple[ImageOutput, ...] = ()
 
 

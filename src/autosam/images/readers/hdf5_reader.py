@@ -20,7 +20,9 @@ class Hdf5Reader:
         color = looks_like_color(shape)
         rows, columns = shape[-3:-1] if color else shape[-2:]
         channels = shape[-1] if color else 1
-        image = StoredImage((rows, columns), channels=channels, color=channels == 3, dataset=name)
+        image = StoredImage(
+            (rows, columns), channels=channels, color=channels == 3, undeclared=channels in (2, 4), dataset=name
+        )
         return (image,) * count_images(shape)
 
     def read(

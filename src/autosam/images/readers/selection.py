@@ -1,13 +1,13 @@
 """Which of the images and channels of a file are wanted."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 from autosam.errors import InputError
 from autosam.images.readers.stored import StoredImage
 
-_AXES: tuple[Literal["z", "time", "scene"], ...] = ("z", "time", "scene")
+_AXES: tuple[Literal["z", "time", "series"], ...] = ("z", "time", "series")
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Selection:
     ----------
     channel : int or str, optional
         Number from 0, or name. A text of digits is a number, or a name where there is no such number.
-    z, time, scene : int, optional
+    z, time, series : int, optional
         Take the images at this position of the axis alone, counted from 0.
     level : int
         Of a resolution pyramid, 0 for the finest.
@@ -27,8 +27,14 @@ class Selection:
     channel: int | str | None = None
     z: int | None = None
     time: int | None = None
-    scene: int | None = None
+    series: int | None = None
     level: int = 0
+
+    def record(self) -> dict[str, int | str] | None:
+        """Give what was chosen, for a run record; None where nothing was."""
+        chosen = {field.name: getattr(self, field.name) for field in fields(self)}
+        chosen = {name: value for name, value in chosen.items() if value is not None}
+        return {name: value for name, value in chosen.items() if name != "level" or value} or None
 
     def numbers(self, images: Sequence[StoredImage], name: object) -> list[int]:
         """Find the numbers of the images that are chosen among those of a file.

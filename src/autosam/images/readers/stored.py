@@ -20,13 +20,15 @@ class StoredImage:
     color : bool
         The three channels are red, green and blue of one picture. Otherwise several channels are detectors or
         stains, each an image by itself.
+    undeclared : bool
+        The file does not say what its several values for a pixel are: they may be colors, stains or transparency.
     channel_names : tuple of str
         Names in the file, one for each channel; empty where it has none.
     pixel_size_nm : float or None
         Side of a pixel at the level that was asked for; None where the file says nothing of use.
     place : str
         Ending of the names of results: ``p003``; empty for the only image, or where pages are only counted.
-    z, time, scene : int or None
+    z, time, series : int or None
         Where the image lies on those axes, counted from 0; None where the file has no such axis.
     dataset : str or None
         Dataset that was found where none was named, with its leading slash.
@@ -35,12 +37,13 @@ class StoredImage:
     shape: tuple[int, int]
     channels: int = 1
     color: bool = False
+    undeclared: bool = False
     channel_names: tuple[str, ...] = ()
     pixel_size_nm: float | None = None
     place: str = ""
     z: int | None = None
     time: int | None = None
-    scene: int | None = None
+    series: int | None = None
     dataset: str | None = None
 
 
