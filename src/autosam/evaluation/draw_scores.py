@@ -45,7 +45,9 @@ def draw_scores(
         ensure_folder(inner / "errors")
         for pair in listed:
             pred, truth, where = _middle_slice(pair, truth_size, pred_size)
-            save_figure(inner / "errors" / f"{pair.name}.png", error_map(pred, truth, title=f"{pair.name}{where}"))
+            file = inner / "errors" / f"{pair.name}.png"
+            ensure_folder(file.parent)
+            save_figure(file, error_map(pred, truth, title=f"{pair.name}{where}"))
         save_figure(inner / "size_iou.png", size_and_iou(scored[pred_name].sizes, scored[pred_name].ious))
     short = {name: Path(name).name for name in summaries}
     unique = len(set(short.values())) == len(short)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from autosam.data.backends import is_tiff_store
 from autosam.data.choose_backend import choose_backend
 from autosam.data.manifest import FORMAT, as_name
-from autosam.data.sources import Slice, open_release
+from autosam.data.sources import SOURCES, Request, Slice, open_release
 from autosam.data.sources.cellpose import read_seg
 from autosam.data.store import Store
 from autosam.errors import InputError
@@ -28,6 +28,7 @@ READABLE = (
     "and labels"
 )
 _SEG = "_seg.npy"
+_RUN_RECORD = "autosam_run.json"
 _Reader = Callable[[], NDArray[Any]]
 
 
@@ -101,7 +102,9 @@ def _of_folder(given: str, path: Path) -> LabelSource:
         return label_files(given)
     if not any((path / name).is_dir() for name in names):
         raise InputError(f"{given} holds no labels: autosam evaluate reads {READABLE}")
-    return _of_release(given, given)
+    # A tree of results or of labels is no data set in a layout of its own.
+    tree = (path / _RUN_RECORD).is_file() or not any(reader.sniff(Request(path)) for reader in SOURCES)
+    return label_files(given) if tree else _of_release(given, given)
 
 
 def _is_store(path: Path) -> bool:

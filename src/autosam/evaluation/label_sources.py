@@ -1,7 +1,7 @@
 """Label sources: where labels come from, whether they are files or lie in a store or a data set."""
 
 import glob
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,7 +41,7 @@ class LabelSource:
 
 
 def label_files(given: str) -> LabelSource:
-    """List label files by stem.
+    """List label files by stem; those in subfolders by ``SUBFOLDER/STEM``.
 
     Where some names end in a mark such as ``_labels`` or ``_masks`` (see `LABEL_MARKS`), only those with the first
     such mark count, and their stem is what comes before.
@@ -58,19 +58,19 @@ def label_files(given: str) -> LabelSource:
     """
     path, single = Path(given), _is_one_file(given)
     if single:
-        files = [given]
+        files = {given: ""}
     elif path.is_dir():
-        files = [str(file) for file in sorted(path.iterdir()) if _is_label_file(str(file))]
+        files = {str(file): _prefix(file.parent, path) for file in _label_files_in(path)}
     elif glob.has_magic(given):
-        files = [file for file in sorted(glob.glob(given, recursive=True)) if _is_label_file(file)]
+        files = dict.fromkeys((f for f in sorted(glob.glob(given, recursive=True)) if _is_label_file(f)), "")
     else:
         raise InputError(f"{given} does not exist: give a label file, a folder or a quoted pattern")
     # The pictures beside the labels in an output folder are not labels.
     mark = next((m for m in LABEL_MARKS if any(_stem(f).endswith(m) for f in files)), "")
     by_stem: dict[str, list[str]] = {}
-    for file in files:
+    for file, prefix in files.items():
         if _stem(file).endswith(mark):
-            by_stem.setdefault(_stem(file).removesuffix(mark), []).append(file)
+            by_stem.setdefault(prefix + _stem(file).removesuffix(mark), []).append(file)
     if not by_stem:
         raise InputError(f"{given} holds no label files: wanted names ending in {', '.join(LABEL_SUFFIXES)}")
     doubled = [" and ".join(same) for same in by_stem.values() if len(same) > 1]
@@ -83,6 +83,24 @@ def label_files(given: str) -> LabelSource:
 def _is_one_file(given: str) -> bool:
     path, _ = split_dataset(given)
     return path.is_file() or (path.is_dir() and path.suffix.lower() == ".zarr")
+
+
+def _label_files_in(folder: Path) -> Iterator[Path]:
+    """List the label files of a folder by name, then those of its subfolders."""
+    inner = []
+    for path in sorted(folder.iterdir()):
+        if _is_label_file(str(path)):
+            yield path
+        elif path.is_dir() and not path.is_symlink() and not path.name.startswith("."):
+            inner.append(path)
+    for path in inner:
+        if path.suffix.lower() != ".zarr":
+            yield from _label_files_in(path)
+
+
+def _prefix(folder: Path, root: Path) -> str:
+    inner = folder.relative_to(root).as_posix()
+    return "" if inner == "." else f"{inner}/"
 
 
 def _is_label_file(name: str) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from autosam.errors import InputError
 from autosam.evaluation.find_labels import find_labels
 from autosam.evaluation.label_sources import LabelSource
+from autosam.evaluation.pages import match_pages
 from autosam.evaluation.volumes import LabelRef, open_labels
 from autosam.metrics.label_arrays import check_shapes
 
@@ -25,7 +26,9 @@ def pair_labels(
     """Pair the labels of two sources by name.
 
     Two single files are a pair whatever their names; one single file is compared with the labels of its stem
-    alone. A volume of a source is compared as a whole where the other side has its name, else slice by slice.
+    alone. A volume of a source is compared as a whole where the other side has its name, else slice by slice; so
+    is a stack whose pages are files on the other side (`match_pages`). Labels in subfolders count where both sides
+    have some.
 
     Parameters
     ----------
@@ -51,20 +54,42 @@ def pair_labels(
         replace(source, slices=_renamed(source.slices, as_name), volumes=_renamed(source.volumes, as_name))
         for source in (pred, truth)
     )
-    preds, truths = _side(pred, truth), _side(truth, pred)
-    if stems is None:
-        alone = [side for side, source in ((preds, pred), (truths, truth)) if source.single and len(side) == 1]
-        if len(alone) == 2:
-            return [Pair(next(iter(preds)), *preds.values(), *truths.values())], []
-        wanted = sorted(alone[0] if alone else preds.keys() | truths.keys())
-    else:
-        wanted = sorted({as_name(stem) for stem in stems})
+    preds, truths = dict(_side(pred, truth)), dict(_side(truth, pred))
+    if not all(any("/" in name for name in side) for side in (preds, truths)):
+        preds, truths = ({n: found for n, found in side.items() if "/" not in n} for side in (preds, truths))
+    named = None if stems is None else {as_name(stem) for stem in stems}
+    alone = [side.keys() for side, source in ((preds, pred), (truths, truth)) if source.single and len(side) == 1]
+    if named is None and len(alone) == 2:
+        return [Pair(next(iter(preds)), *preds.values(), *truths.values())], []
+    wanted = named or set().union(*(alone[:1] or (preds, truths)))
+    for files, stacks, source in ((preds, truths, pred), (truths, preds, truth)):
+        wanted = _with_pages(wanted, files, stacks, given=source.name, some=named is not None)
+    listed = sorted(wanted)
     faults = [
         f"{what} for {', '.join(missing)} in {source.name}"
         for what, source, side in (("no prediction", pred, preds), ("no truth", truth, truths))
-        if (missing := [name for name in wanted if name not in side])
+        if (missing := [name for name in listed if name not in side])
     ]
-    return [Pair(name, preds[name], truths[name]) for name in wanted if name in preds and name in truths], faults
+    return [Pair(name, preds[name], truths[name]) for name in listed if name in preds and name in truths], faults
+
+
+def _with_pages(
+    wanted: set[str], files: dict[str, LabelRef], stacks: dict[str, LabelRef], *, given: str, some: bool
+) -> set[str]:
+    """Add the slices of stacks to their side where the pages are files on the other; return the names to compare.
+
+    Pages that are named alone are compared alone.
+    """
+    alone = [
+        {n: found for n, found in side.items() if n not in other}
+        for side, other in ((files, stacks), (stacks, files))
+    ]
+    slices, pages = match_pages(*alone, given=given, some=some)
+    stacks |= slices
+    for stack, names in pages.items():
+        if stack in wanted:
+            wanted = wanted - {stack} | set(names)
+    return wanted
 
 
 def pair_predictions(

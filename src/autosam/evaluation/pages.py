@@ -1,0 +1,88 @@
+"""Pages of a stack that are files of their own, against the slices of the stack as one file."""
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from autosam.errors import InputError
+from autosam.evaluation.volumes import LabelRef, LabelVolume, LazyLabels, open_labels
+from autosam.images.formats import HDF5_SUFFIXES
+from autosam.images.source import split_dataset
+
+
+def match_pages(
+    files: Mapping[str, LabelRef], stacks: Mapping[str, LabelRef], *, given: str, some: bool = False
+) -> tuple[dict[str, LabelRef], dict[str, list[str]]]:
+    """Find files that are pages of stacks on the other side, and cut these stacks into slices of those names.
+
+    ``vol_p000`` to ``vol_p164`` are the pages of ``vol``, as ``autosam segment`` names the images of one file. So
+    are other endings of letters and numbers, such as ``vol_s0_z12``. After the name of an HDF5 file, its dataset
+    may come first.
+
+    Parameters
+    ----------
+    files, stacks : mapping of str to LabelRef
+        Labels by name that have no partner.
+    given : str
+        Where the files are, for messages.
+    some : bool
+        Take some pages of a stack too, whose numbers count from 0. By default all must be there.
+
+    Returns
+    -------
+    slices : dict of str to LabelRef
+        The slices, by the names of the pages.
+    pages : dict of str to list of str
+        The names of the pages in their order, by the name of the stack.
+
+    Raises
+    ------
+    InputError
+        If a stack has another number of slices than there are pages.
+    """
+    slices: dict[str, LabelRef] = {}
+    pages: dict[str, list[str]] = {}
+    for name, stack in stacks.items():
+        named = sorted((file for file in files if _is_page(file, name, stack)), key=_numbers)
+        if not named:
+            continue
+        with open_labels(stack) as volume:
+            depth = volume.shape[0] if len(volume.shape) == 3 else 1
+        numbers = [int(match[1]) if (match := re.search(r"_p(\d+)$", file)) else depth for file in named]
+        if depth == len(named):
+            numbers = list(range(depth))
+        elif not some or max(numbers) >= depth:
+            raise InputError(
+                f"{stack} has {depth} slice{'s' * (depth != 1)} and {given} {len(named)} "
+                f"page{'s' * (len(named) != 1)} of it ({_listed(named)}): give as many of both"
+            )
+        pages[name] = named
+        slices |= {page: _slice_of(stack, number) for number, page in zip(numbers, named, strict=True)}
+    return slices, pages
+
+
+def _is_page(file: str, stack: str, labels: LabelRef) -> bool:
+    path = Path() if not isinstance(labels, str) else split_dataset(labels)[0]
+    dataset = r"(?:_[\w.-]+?)?" if path.suffix.lower() in HDF5_SUFFIXES else ""
+    return re.fullmatch(re.escape(stack) + dataset + r"(?:_[A-Za-z]+\d+)+", file) is not None
+
+
+def _numbers(name: str) -> tuple[tuple[int, ...], str]:
+    return tuple(map(int, re.findall(r"\d+", name))), name
+
+
+def _slice_of(stack: LabelRef, number: int) -> LazyLabels:
+    name = f"{stack}[{number}]"
+    return LazyLabels(name, partial(_open_slice, stack, number, name))
+
+
+def _open_slice(stack: LabelRef, number: int, name: str) -> LabelVolume:
+    with open_labels(stack) as volume:
+        *depth, height, width = (slice(0, n) for n in volume.shape)
+        labels = volume.read((*(slice(number, number + 1) for _ in depth), height, width))
+    return LabelVolume.of_array(name, labels.reshape(labels.shape[-2:]))
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
