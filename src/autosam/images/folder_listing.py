@@ -88,7 +88,7 @@ def _tree_files(folder: Path, above: tuple[str, ...]) -> Iterator[Path]:
     for path in sorted(folder.iterdir()):
         if path.is_dir() and not is_store(path):
             inner.append(path)
-        elif has_suffix(path):
+        elif has_suffix(path) or (is_store(path) and not path.name.startswith(".")):
             yield path
     for path in inner:
         real = os.path.realpath(path)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autosam.images.readers import suffixes
+from autosam.images.urls import local_path, url_of
 
 
 @dataclass(frozen=True)
@@ -66,11 +67,11 @@ class ImageSource:
     def __str__(self) -> str:
         dataset = "" if self.dataset is None else f":{self.dataset}"
         page = "" if self.page is None else f"[{self.page}]"
-        return f"{self.path}{dataset}{page}"
+        return f"{url_of(self.path) or self.path}{dataset}{page}"
 
 
 def split_dataset(text: str) -> tuple[Path, str | None]:
-    """Split `file.h5:/dataset` into its two parts.
+    """Split `file.h5:/dataset` into its two parts; ``file://`` goes.
 
     Examples
     --------
@@ -79,4 +80,5 @@ def split_dataset(text: str) -> tuple[Path, str | None]:
     """
     known = "|".join(re.escape(suffix) for suffix in suffixes(datasets=True))
     match = re.fullmatch(rf"(.+(?:{known})):(.+)", text, flags=re.IGNORECASE | re.DOTALL)
-    return (Path(match[1]), "/" + match[2].strip("/")) if match else (Path(text), None)
+    file, dataset = (match[1], "/" + match[2].strip("/")) if match else (text, None)
+    return Path(local_path(file)), dataset

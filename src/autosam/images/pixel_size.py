@@ -11,6 +11,7 @@ import tifffile
 
 from autosam.images.formats import HDF5_SUFFIXES, TIFF_SUFFIXES, choose_dataset, reading
 from autosam.images.image_source import ImageSource
+from autosam.images.readers import reader_of
 
 LARGEST = 10_000.0
 """nm. Larger sizes come from scanners and paint programs: 72 dots per inch are 352,778 nm."""
@@ -41,8 +42,9 @@ def read_pixel_size(source: ImageSource) -> float | None:
 
     Read are OME-TIFF (PhysicalSizeX and Y of the first image), ImageJ's and plain TIFF (resolution tags), and the
     last two numbers of the HDF5 attributes ``element_size_um``, ``resolution``, ``voxel_size`` and ``pixel_size``
-    (nm unless ``unit`` or ``units`` say otherwise). None where the file says nothing of use (a spacing of 0, units
-    of pixels, more than ``LARGEST``), or where rows and columns differ by more than a tenth.
+    (nm unless ``unit`` or ``units`` say otherwise). Other formats give what they say (`StoredImage`).
+    None where the file says nothing of use (a spacing of 0, units of pixels, more than ``LARGEST``), or where rows
+    and columns differ by more than a tenth.
 
     Raises
     ------
@@ -56,8 +58,9 @@ def read_pixel_size(source: ImageSource) -> float | None:
     if suffix in HDF5_SUFFIXES:
         dataset, _ = choose_dataset(source.path, source.dataset)
         with reading(source.path), h5py.File(source.path, "r") as file:
-            return _attributes(file[dataset].attrs)
-    return None
+            return attributes_pixel_size(file[dataset].attrs)
+    images = reader_of(source.path).images(source.path, source.dataset, level=source.level)
+    return images[source.page or 0].pixel_size_nm
 
 
 def _ome(xml: str) -> float | None:
@@ -92,7 +95,8 @@ def _resolution(file: tifffile.TiffFile) -> float | None:
     return _side(unit * lengths / pixels for pixels, lengths in values)
 
 
-def _attributes(attributes: Any) -> float | None:
+def attributes_pixel_size(attributes: Any) -> float | None:
+    """Read the side of a pixel in nm of the attributes of an array; see `read_pixel_size`."""
     for name, unit_name in _ATTRIBUTES:
         if name not in attributes:
             continue

@@ -25,6 +25,7 @@ from autosam.images.formats import (
 from autosam.images.image_source import ImageSource, split_dataset
 from autosam.images.readers import StoredImage, reader_of
 from autosam.images.tiff import read_tiff_stack
+from autosam.images.urls import url_of
 
 
 def read_json(path: Path) -> Any:
@@ -73,7 +74,8 @@ def read_stored(source: ImageSource) -> tuple[NDArray[Any], StoredImage]:
     """
     path = source.path
     reader = reader_of(path)
-    _check_file(path, "file")
+    if url_of(path) is None:
+        _check_file(path, "file")
     images = reader.images(path, source.dataset, level=source.level)
     number = check_page(path if source.dataset is None else f"{path}:{source.dataset}", source.page, len(images))
     pixels = reader.read(path, source.dataset, number, channel=source.channel, level=source.level)

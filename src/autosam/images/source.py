@@ -26,6 +26,7 @@ from autosam.images.formats import IMAGE_SUFFIXES
 from autosam.images.image_source import ImageSource as ImageSource
 from autosam.images.image_source import split_dataset as split_dataset
 from autosam.images.readers import EVERYTHING, Selection, StoredImage, format_of, reader_of
+from autosam.images.urls import url_of
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,9 @@ def _apart(sources: Sequence[ImageSource]) -> tuple[list[ImageSource], list[Left
 
 def _expand(text: str, selection: Selection, endings: Sequence[str]) -> Iterator[ImageSource | LeftOut]:
     path, dataset = split_dataset(text)
+    if url_of(path) is not None:
+        yield from _sources(path, dataset, selection, named=True)
+        return
     if path.is_dir() and not is_store(path):
         if holds_results(path):
             raise InputError(
@@ -204,7 +208,7 @@ def _sources(path: Path, dataset: str | None, selection: Selection, *, named: bo
         images = reader_of(path).images(path, dataset, level=selection.level)
     except InputError:
         # Not so where the file is whole, and only what was asked for is not there.
-        if selection.level or (named and form is not None and form.datasets):
+        if selection.level or (named and (form is None or form.datasets)):
             raise
     if not images:
         yield ImageSource(path, dataset)

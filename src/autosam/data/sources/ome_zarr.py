@@ -21,9 +21,7 @@ from autosam.data.sources.release import (
 )
 from autosam.errors import InputError
 from autosam.images.formats import reading
-
-# UDUNITS-2 names, as the specification wants them, in nanometers.
-_NANOMETERS = {"angstrom": 0.1, "nanometer": 1.0, "micrometer": 1e3, "millimeter": 1e6, "meter": 1e9}
+from autosam.images.readers.ome_zarr_metadata import Multiscale, ome_attributes, parse_multiscale
 
 
 @dataclass(frozen=True)
@@ -102,19 +100,13 @@ def _attributes(path: Path) -> dict[str, Any]:
     with reading(path):
         node = zarr.open(path, mode="r")
         attributes = dict(node.attrs)
-    found = attributes.get("ome", attributes)
-    return found if isinstance(found, dict) else {}
+    return ome_attributes(attributes)
 
 
 def _open(path: Path) -> _Image:
-    scales: Any = _attributes(path).get("multiscales")
     try:
-        first = scales[0]
-        level = path / first["datasets"][0]["path"]
-        axes = [axis if isinstance(axis, dict) else {"name": axis} for axis in first["axes"]]
-        names = "".join(axis["name"] for axis in axes)
-        units = [axis.get("unit") for axis in axes]
-        scale = _scale(first["datasets"][0], len(names)) * _scale(first, len(names))
+        multiscale = parse_multiscale(_attributes(path))
+        names, level = multiscale.axes, path / multiscale.paths[0]
     except (TypeError, KeyError, IndexError, ValueError) as error:
         raise InputError(
             f"{path} is not an OME-Zarr 0.4 or 0.5 image: its multiscales are missing or incomplete ({error})."
@@ -124,7 +116,7 @@ def _open(path: Path) -> _Image:
         shape = tuple(int(n) for n in array.shape)
     if len(shape) != len(names) or not {"y", "x"} <= set(names) or len(names) != len(set(names)):
         raise InputError(f"{level} has shape {shape} and axes {names!r}; wanted y and x, and one name per axis.")
-    image = _Image(level, names, shape, _voxel_size(names, units, scale))
+    image = _Image(level, names, shape, _voxel_size(multiscale))
     others = {axis: n for axis, n in zip(names, shape, strict=True) if axis not in "zyxc" and n > 1}
     if others or _channels(image) not in (1, 3):
         raise InputError(
@@ -145,22 +137,8 @@ def _label_names(path: Path) -> list[str]:
     return [str(name) for name in _attributes(folder).get("labels", [])]
 
 
-def _scale(entry: dict[str, Any], n: int) -> NDArray[np.float64]:
-    scale = np.ones(n)
-    for transform in entry.get("coordinateTransformations", []):
-        if transform.get("type") == "scale":
-            scale = scale * np.array([float(value) for value in transform["scale"]])
-    return scale
-
-
-def _voxel_size(
-    names: str, units: list[str | None], scale: NDArray[np.float64]
-) -> tuple[float, float, float] | None:
+def _voxel_size(multiscale: Multiscale) -> tuple[float, float, float] | None:
     """(z, y, x) in nm; None where a unit is missing or unknown. z is 0 where there is no such axis."""
-    size = {}
-    for name, unit, value in zip(names, units, scale, strict=True):
-        if name in "zyx":
-            if unit not in _NANOMETERS:
-                return None
-            size[name] = round(float(value) * _NANOMETERS[unit], 6)
-    return size.get("z", 0.0), size["y"], size["x"]
+    steps = {axis: multiscale.step_nm(axis) for axis in multiscale.axes if axis in "zyx"}
+    size = {axis: round(step, 6) for axis, step in steps.items() if step is not None}
+    return (size.get("z", 0.0), size["y"], size["x"]) if len(size) == len(steps) else None

@@ -1,0 +1,182 @@
+"""What files of microscopes hold: series of planes along time, z and channels, at several resolutions."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autosam.errors import InputError
+from autosam.images.readers.stored import StoredImage
+
+LARGEST_IMAGE = 1 << 28
+"""Pixels. Segmenting takes about 45 bytes for each (see docs/benchmarks), here 12 GB."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """One resolution of a series.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Rows and columns.
+    pixel_size_nm : float or None
+        Side of a pixel.
+    """
+
+    shape: tuple[int, int]
+    pixel_size_nm: float | None = None
+
+
+@dataclass(frozen=True)
+class Series:
+    """An image of a file with all its axes; a file has one or several.
+
+    Attributes
+    ----------
+    levels : tuple of Level
+        Resolutions, the finest first.
+    plane : callable
+        ``plane(level, time, z, channel)`` reads (H, W), or (H, W, 3) of a color image. Numbers count from 0. It
+        works as long as the file is open.
+    times, depth, channels : int
+        Lengths of the three axes.
+    color : bool
+        Each plane is an RGB picture; ``channels`` is 1 then.
+    undeclared : bool
+        Nothing says what the channels are; see `StoredImage`.
+    channel_names : tuple of str
+        One for each channel, or none.
+    name : str
+        What the results of this series are named after, if the file has several.
+    dataset : str or None
+        Dataset that was found where none was named.
+    """
+
+    levels: tuple[Level, ...]
+    plane: Callable[[int, int, int, int], NDArray[Any]]
+    times: int = 1
+    depth: int = 1
+    channels: int = 1
+    color: bool = False
+    undeclared: bool = False
+    channel_names: tuple[str, ...] = ()
+    name: str = ""
+    dataset: str | None = None
+
+
+class SeriesReader(ABC):
+    """A `Reader` of a format whose files hold series; the images are their planes, with all channels.
+
+    The order is that of the series, then of time, then of z.
+    """
+
+    @abstractmethod
+    def open(self, path: Path, dataset: str | None) -> AbstractContextManager[Sequence[Series]]:
+        """Open a file without reading its pixels; see `Reader.images`."""
+
+    def images(self, path: Path, dataset: str | None, *, level: int = 0) -> tuple[StoredImage, ...]:
+        """List the planes; see `Reader.images`. A level of more than `LARGEST_IMAGE` pixels is refused."""
+        with self.open(path, dataset) as found:
+            return tuple(
+                _stored(series, at, nth if len(found) > 1 else None, _level(path, series, level), len(found))
+                for nth, series in enumerate(found)
+                for at in range(series.times * series.depth)
+            )
+
+    def read(
+        self, path: Path, dataset: str | None, number: int, *, channel: int | None = None, level: int = 0
+    ) -> NDArray[Any]:
+        """Read one plane; see `Reader.read`."""
+        with self.open(path, dataset) as found:
+            series, time, z = _find(path, found, number)
+            _level(path, series, level)
+            if series.color:
+                picture = series.plane(level, time, z, 0)
+                pixels = picture if channel is None else picture[..., channel]
+            elif channel is not None or series.channels == 1:
+                pixels = series.plane(level, time, z, channel or 0)
+            else:
+                pixels = np.stack([series.plane(level, time, z, c) for c in range(series.channels)])
+            # A copy: what is mapped ends with the file.
+            return np.array(pixels, dtype=pixels.dtype.newbyteorder("="), order="C")
+
+
+def pixel_side(sides: tuple[float, float] | None, *, unit_nm: float = 1.0) -> float | None:
+    """Return the side of a pixel in nm, of row and column spacing in a unit.
+
+    It is their geometric mean. None where they are not above 0, or differ by more than a tenth.
+
+    Examples
+    --------
+    >>> pixel_side((0.5, 0.5), unit_nm=1000), pixel_side((0.0, 0.0)), pixel_side((1.0, 2.0))
+    (500.0, None, None)
+    """
+    if sides is None or not all(math.isfinite(side) and side > 0 for side in sides):
+        return None
+    row, col = float(sides[0]) * unit_nm, float(sides[1]) * unit_nm
+    return math.sqrt(row * col) if 1 / 1.1 < row / col < 1.1 else None
+
+
+def _find(path: Path, found: Sequence[Series], number: int) -> tuple[Series, int, int]:
+    left = number
+    for series in found:
+        planes = series.times * series.depth
+        if 0 <= left < planes:
+            return series, left // series.depth, left % series.depth
+        left -= planes
+    raise InputError(f"{path} holds {number - left} image(s), counted from 0; {number} was asked for.")
+
+
+def _level(path: Path, series: Series, wanted: int) -> Level:
+    """Give the level wanted; refuse one that is not there, and one too large to be segmented at once."""
+    listed = ", ".join(
+        f"{number} ({level.shape[0]} × {level.shape[1]})" for number, level in enumerate(series.levels)
+    )
+    if not 0 <= wanted < len(series.levels):
+        raise InputError(
+            f"{path} has {len(series.levels)} resolution level(s): {listed}; level {wanted} was asked for."
+        )
+    level = series.levels[wanted]
+    if math.prod(level.shape) <= LARGEST_IMAGE:
+        return level
+    fits = next((n for n, at in enumerate(series.levels) if math.prod(at.shape) <= LARGEST_IMAGE), None)
+    advice = (
+        "cut it into parts" if fits is None else f"choose one that fits with --level {fits}; there are {listed}"
+    )
+    raise InputError(
+        f"{path}: level {wanted} has {level.shape[0]} × {level.shape[1]} pixels, more than the "
+        f"{LARGEST_IMAGE:,} that are segmented at once; {advice}."
+    )
+
+
+def _stored(series: Series, at: int, nth: int | None, level: Level, count: int) -> StoredImage:
+    time, z = (at // series.depth, at % series.depth)
+    parts = [
+        ("s", nth, count),
+        ("t", time if series.times > 1 else None, series.times),
+        ("z", z if series.depth > 1 else None, series.depth),
+    ]
+    there = [f"{axis}{place:0{len(str(n - 1))}d}" for axis, place, n in parts if place is not None]
+    if series.name and nth is not None:
+        there[0] = series.name
+    return StoredImage(
+        level.shape,
+        channels=3 if series.color else series.channels,
+        color=series.color,
+        undeclared=series.undeclared,
+        channel_names=series.channel_names,
+        pixel_size_nm=level.pixel_size_nm,
+        # Planes of a single axis are counted like the pages of a TIFF.
+        place="_".join(there) if len(there) > 1 or (nth is not None and series.name) else "",
+        z=parts[2][1],
+        time=parts[1][1],
+        series=nth,
+        dataset=series.dataset,
+    )
