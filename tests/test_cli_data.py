@@ -105,7 +105,7 @@ def test_wrong_options(pair: Path) -> None:
 
 
 def test_an_interrupted_import_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import autosam.data.sources.release_files as files
+    import autosam.data.folder_files as files
 
     for name in "abc":
         for folder in ("images", "labels"):

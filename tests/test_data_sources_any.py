@@ -12,8 +12,8 @@ import tifffile
 import zarr
 
 from autosam.data.importing import import_release
+from autosam.data.seg_file import read_seg
 from autosam.data.sources import SOURCES, open_release
-from autosam.data.sources.cellpose import read_seg
 from autosam.data.sources.monuseg import read_regions
 from autosam.data.sources.shapes import decode_runs
 from autosam.data.store import Store

@@ -1,6 +1,6 @@
 """Folder pairs: images in one folder, labels of the same names in another."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autosam.config import ImagesConfig
+from autosam.data.folder_files import images_of, label_files_of, read_candidates
 from autosam.data.refusal import noting, refuse_faults
 from autosam.errors import InputError
-from autosam.images import normalize, read_image, read_labels, to_uint8
-from autosam.images.formats import PLAIN_SUFFIXES, TIFF_SUFFIXES
+from autosam.images import normalize, read_image, to_uint8
+from autosam.images.label_names import without_suffix
 from autosam.images.read import read_json
-from autosam.images.source import by_stem
 from autosam.metrics import components
 from autosam.prompts.prompt import Prompt
 from autosam.prompts.table import read_prompts
@@ -63,7 +63,8 @@ def load_labeled_images(
     Parameters
     ----------
     images, labels : Path
-        The two folders; an image and its labels share their stem.
+        The two folders, or one twice. Labels have the name of their image, with or without a mark such as
+        ``_masks``: see `images.label_names`.
     source : str
         Name of the pair.
     stems : list of str, optional
@@ -85,8 +86,10 @@ def load_labeled_images(
     wanted = None if stems is None else sorted(stems)
     if wanted == []:
         return []
-    image_files, label_files = _images_of(images), _images_of(labels)
-    wanted = sorted(image_files) if wanted is None else wanted
+    image_files = images_of(images, labels)
+    label_files = label_files_of(image_files, labels, beside=images.resolve() == labels.resolve())
+    # A list may have the suffixes too.
+    wanted = sorted(image_files if wanted is None else {_known(stem, image_files) for stem in wanted})
     faults = [f"no image {stem} in {images}" for stem in wanted if stem not in image_files]
     faults += [f"no labels {stem} in {labels}" for stem in wanted if stem not in label_files]
     refuse_faults(faults, source)
@@ -96,7 +99,7 @@ def load_labeled_images(
     for stem in wanted:
         file = image_files[stem]
         with noting(faults):
-            pixels, truth = read_image(file), read_labels(label_files[stem])
+            pixels, truth = read_image(file), read_candidates(label_files[stem])
             try:
                 image = normalized(pixels, settings)
             except InputError as error:
@@ -115,20 +118,14 @@ def load_labeled_images(
     return found
 
 
-def _images_of(folder: Path) -> dict[str, Path]:
-    if not folder.is_dir():
-        raise InputError(f"no folder {folder}; correct the data folder or data.sources in the config")
-    found = by_stem(folder)
-    if not found:
-        suffixes = ", ".join(TIFF_SUFFIXES + PLAIN_SUFFIXES)
-        raise InputError(f"{folder} holds no image; wanted files ending in {suffixes}")
-    return found
-
-
 def normalized(pixels: NDArray[Any], settings: ImagesConfig | None) -> NDArray[np.uint8]:
     """Normalize an image as a config's `images` section, or its defaults, say: (H, W, 3)."""
     images = settings or ImagesConfig()
     return to_uint8(normalize(pixels, low=images.low, high=images.high, non_finite=images.non_finite))
+
+
+def _known(stem: str, images: Collection[str]) -> str:
+    return stem if stem in images or without_suffix(stem) not in images else without_suffix(stem)
 
 
 def read_split(path: Path, source: str, part: SplitPart) -> list[str]:
@@ -144,13 +141,14 @@ def read_split(path: Path, source: str, part: SplitPart) -> list[str]:
     return stems
 
 
-def divide(folder: Path, part: SplitPart) -> list[str]:
+def divide(folder: Path, part: SplitPart, labels: Path | None = None) -> list[str]:
     """List the stems of one part where there is not a split file.
 
     The last fifth, in the order of names, validates. Neighboring slices look alike, so they must not be dealt out
-    at random. A folder with a single image trains and validates on it.
+    at random. A folder with a single image trains and validates on it. `labels` is the folder of the labels, which
+    are no images where it is the same.
     """
-    stems = sorted(_images_of(folder))
+    stems = list(images_of(folder, labels))
     if len(stems) < 2:
         return stems
     n_val = max(1, len(stems) // 5)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from autosam.data.backends import is_tiff_store
 from autosam.data.choose_backend import choose_backend
 from autosam.data.manifest import FORMAT, as_name
+from autosam.data.seg_file import read_seg
 from autosam.data.sources import SOURCES, Request, Slice, open_release
-from autosam.data.sources.cellpose import read_seg
 from autosam.data.store import Store
 from autosam.errors import InputError
 from autosam.evaluation.label_sources import LabelSource, label_files

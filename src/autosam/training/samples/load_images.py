@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from autosam.config import Config, DataConfig, SourceConfig
+from autosam.data.folder_files import find_pair
 from autosam.data.folders import LabeledImage, SplitPart, divide, evenly_spaced, load_labeled_images, read_split
 from autosam.data.stored_images import names_store, stored_labeled_images
 from autosam.errors import ConfigError
@@ -43,13 +44,15 @@ def load_part(data: Path, config: Config, part: SplitPart) -> list[LabeledImage]
     labeled_images: list[LabeledImage] = []
     for source in config.data.sources:
         images, labels = data / source.images, data / source.labels
+        if config.data.sources == DataConfig().sources:
+            images, labels = find_pair(data, source.images, source.labels)
         prompts = data / source.prompts if source.prompts is not None and part == "train" else None
         if names_store(images):
             _check_stored(source)
             labeled_images += _stored(images, source.name, config, part, prompts)
             continue
         stems = (
-            divide(images, part)
+            divide(images, part, labels)
             if config.data.split is None
             else read_split(data / config.data.split, source.name, part)
         )
