@@ -21,6 +21,8 @@ from autosam.images.readers.series import Level, Series, SeriesReader, pixel_sid
 _ZSTD, _ZSTD_WITH_HEADER = 5, 6
 # Dimensions that may be longer than 1: mosaic tiles are put together, blocks are parts of one acquisition.
 _KNOWN = frozenset("XYZCTSMB")
+# A ValueError since 2026.
+_NO_SEGMENT: type[Exception] = getattr(czifile, "SegmentNotFoundError", ValueError)
 
 
 @dataclass(frozen=True)
@@ -52,13 +54,20 @@ class CziReader(SeriesReader):
         # czifile warns of damage, and goes on with what is left.
         with reading(path), warnings.catch_warnings():
             warnings.simplefilter("error")
-            with czifile.CziFile(path) as file:
-                blocks = [_block(file, entry) for entry in file.subblock_directory]
-                if not blocks:
-                    raise UnsupportedError("no image is in it")
-                root = ElementTree.fromstring(file.metadata())
-                places = sorted({block.at.get("S", 0) for block in blocks})
-                yield [_series(file, [b for b in blocks if b.at.get("S", 0) == place], root) for place in places]
+            try:
+                with czifile.CziFile(path) as file:
+                    yield _found(file)
+            except _NO_SEGMENT as error:
+                raise ValueError(str(error)) from error
+
+
+def _found(file: Any) -> list[Series]:
+    blocks = [_block(file, entry) for entry in file.subblock_directory]
+    if not blocks:
+        raise UnsupportedError("no image is in it")
+    root = ElementTree.fromstring(file.metadata())
+    places = sorted({block.at.get("S", 0) for block in blocks})
+    return [_series(file, [b for b in blocks if b.at.get("S", 0) == place], root) for place in places]
 
 
 def _block(file: Any, entry: Any) -> _Block:

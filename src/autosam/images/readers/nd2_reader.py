@@ -72,7 +72,11 @@ def _plane(
 
 
 def _channels(file: nd2.ND2File) -> Sequence[Any]:
-    return getattr(file.metadata, "channels", None) or ()
+    try:
+        return getattr(file.metadata, "channels", None) or ()
+    except UnboundLocalError:
+        # nd2 0.12 stumbles over channels without a dye, such as transmitted light of some microscopes.
+        return ()
 
 
 def _pixel_size(file: nd2.ND2File) -> float | None:

@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,9 +85,9 @@ class SeriesReader(ABC):
         """List the planes; see `Reader.images`. A level of more than `LARGEST_IMAGE` pixels is refused."""
         with self.open(path, dataset) as found:
             return tuple(
-                _stored(series, at, nth if len(found) > 1 else None, _level(path, series, level), len(found))
-                for nth, series in enumerate(found)
-                for at in range(series.times * series.depth)
+                stored
+                for number, series in enumerate(found)
+                for stored in _stored(series, number, _level(path, series, level), found)
             )
 
     def read(
@@ -156,27 +156,36 @@ def _level(path: Path, series: Series, wanted: int) -> Level:
     )
 
 
-def _stored(series: Series, at: int, nth: int | None, level: Level, count: int) -> StoredImage:
-    time, z = (at // series.depth, at % series.depth)
-    parts = [
-        ("s", nth, count),
-        ("t", time if series.times > 1 else None, series.times),
-        ("z", z if series.depth > 1 else None, series.depth),
-    ]
-    there = [f"{axis}{place:0{len(str(n - 1))}d}" for axis, place, n in parts if place is not None]
-    if series.name and nth is not None:
-        there[0] = series.name
-    return StoredImage(
-        level.shape,
-        channels=3 if series.color else series.channels,
-        color=series.color,
-        undeclared=series.undeclared,
-        channel_names=series.channel_names,
-        pixel_size_nm=level.pixel_size_nm,
-        # Planes of a single axis are counted like the pages of a TIFF.
-        place="_".join(there) if len(there) > 1 or (nth is not None and series.name) else "",
-        z=parts[2][1],
-        time=parts[1][1],
-        series=nth,
-        dataset=series.dataset,
-    )
+def _stored(series: Series, number: int, level: Level, every: Sequence[Series]) -> Iterator[StoredImage]:
+    """Describe the planes of a series.
+
+    Their names say where they lie, unless a single axis counts them all, like the pages of a TIFF.
+    """
+    several = len(every) > 1
+    axes = {
+        "s": several,
+        "t": any(one.times > 1 for one in every),
+        "z": any(one.depth > 1 for one in every),
+    }
+    counted = sum(axes.values()) <= 1 and not (several and series.name)
+    for time, z in np.ndindex(series.times, series.depth):
+        parts = [series.name or _place("s", number, len(every))] if several else []
+        parts += [_place("t", time, series.times)] if series.times > 1 else []
+        parts += [_place("z", z, series.depth)] if series.depth > 1 else []
+        yield StoredImage(
+            level.shape,
+            channels=3 if series.color else series.channels,
+            color=series.color,
+            undeclared=series.undeclared,
+            channel_names=series.channel_names,
+            pixel_size_nm=level.pixel_size_nm,
+            place="" if counted else "_".join(parts),
+            z=z if series.depth > 1 else None,
+            time=time if series.times > 1 else None,
+            series=number if several else None,
+            dataset=series.dataset,
+        )
+
+
+def _place(axis: str, at: int, length: int) -> str:
+    return f"{axis}{at:0{len(str(length - 1))}d}"

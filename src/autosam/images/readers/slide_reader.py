@@ -11,7 +11,7 @@ import numpy as np
 import tiffslide
 from numpy.typing import NDArray
 
-from autosam.images.formats import reading
+from autosam.images.formats import UnsupportedError, reading
 from autosam.images.readers.series import Level, Series, SeriesReader, pixel_side
 
 
@@ -25,7 +25,12 @@ class SlideReader(SeriesReader):
         with reading(path), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with tiffslide.TiffSlide(path) as slide:
-                yield [_series(slide)]
+                try:
+                    found = _series(slide)
+                except NotImplementedError as error:
+                    # Such as several focal planes.
+                    raise UnsupportedError(f"its kind of slide is not supported ({error})") from error
+                yield [found]
 
 
 def _series(slide: tiffslide.TiffSlide) -> Series:
