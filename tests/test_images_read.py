@@ -183,7 +183,7 @@ def test_tiff_types_are_kept(tmp_path: Path, dtype: str, compression: str | None
 
 
 def test_bool_becomes_uint8(tmp_path: Path) -> None:
-    same(read_image(tif(tmp_path / "a.tif", GRAY > 9, photometric=None)), (GRAY > 9).astype(np.uint8))
+    same(read_image(tif(tmp_path / "a.tif", GRAY > 9)), (GRAY > 9).astype(np.uint8))
 
 
 @pytest.mark.parametrize(

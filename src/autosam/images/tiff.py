@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,13 @@ from numpy.typing import NDArray
 
 from autosam.errors import InputError
 from autosam.images.formats import UnsupportedError, check_page, looks_like_color, reading
+from autosam.images.ome_tiff import OmeImage, own_xml
 from autosam.images.palettes import gray_lookup
 from autosam.images.readers.stored import StoredImage
+from autosam.images.tiff_metadata import describe_series
+
+MOST_NAMED = 5
+"""Absent planes that an error names; the others are counted."""
 
 _ALPHA = (tifffile.EXTRASAMPLE.ASSOCALPHA, tifffile.EXTRASAMPLE.UNASSALPHA)
 _COLORS = (
@@ -32,23 +37,23 @@ class _CutShort(logging.Filter):
     found = False
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Hold that warning back; let others pass."""
-        cut = "invalid page offset" in record.getMessage()
-        self.found = self.found or cut
-        return not cut
+        """Hold warnings back; what matters in them, such as absent planes, is found again where it is read."""
+        self.found = self.found or "invalid page offset" in record.getMessage()
+        return False
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[list[tifffile.TiffPageSeries]]:
     """Give the series of a file without thumbnails and lower levels of a pyramid."""
-    with reading(path), tifffile.TiffFile(path) as file:
-        watch = _CutShort()
-        logger = logging.getLogger("tifffile")
-        logger.addFilter(watch)
-        try:
+    with reading(path), ExitStack() as stack:
+        with _watching() as watch:
+            file = stack.enter_context(tifffile.TiffFile(path))
+            xml = file.ome_metadata
+            own = own_xml(file, path) if xml else None
+            if xml and own != xml:
+                # A part of a set: tifffile alone would read all its files.
+                file = stack.enter_context(tifffile.TiffFile(path, omexml=own, is_ome=None if own else False))
             found = list(file.series)
-        finally:
-            logger.removeFilter(watch)
         if watch.found:
             # tifffile would return the pages that are left.
             raise ValueError("the file ends before its last page")
@@ -56,6 +61,17 @@ def _opened(path: Path) -> Iterator[list[tifffile.TiffPageSeries]]:
         if not series:
             raise UnsupportedError("no page; wanted at least one image")
         yield series
+
+
+@contextmanager
+def _watching() -> Iterator[_CutShort]:
+    watch = _CutShort()
+    logger = logging.getLogger("tifffile")
+    logger.addFilter(watch)
+    try:
+        yield watch
+    finally:
+        logger.removeFilter(watch)
 
 
 def _layout(series: tifffile.TiffPageSeries) -> tuple[str, tuple[int, ...]]:
@@ -85,10 +101,17 @@ def count_tiff_images(path: Path) -> int:
 def list_tiff_images(path: Path) -> tuple[StoredImage, ...]:
     """Describe the images that `count_tiff_images` counts, in their order."""
     with _opened(path) as found:
-        return tuple(image for series in found for image in _describe(series))
+        file = found[0].parent
+        assert file is not None, "series come from a file"
+        described = dict(zip(map(id, file.series), describe_series(file, file.series), strict=True))
+        return tuple(
+            image
+            for number, series in enumerate(found)
+            for image in _describe(series, described[id(series)], number if len(found) > 1 else None)
+        )
 
 
-def _describe(series: tifffile.TiffPageSeries) -> Iterator[StoredImage]:
+def _describe(series: tifffile.TiffPageSeries, said: OmeImage, number: int | None) -> Iterator[StoredImage]:
     axes, shape = _layout(series)
     length = dict(zip(axes, shape, strict=True))
     color = _is_color(series)
@@ -104,6 +127,9 @@ def _describe(series: tifffile.TiffPageSeries) -> Iterator[StoredImage]:
             channels,
             color,
             undeclared=length.get("C", 1) == 1 and channels not in (1, 3),
+            channel_names=said.channel_names if len(said.channel_names) == channels and not color else (),
+            pixel_size_nm=said.pixel_size_nm,
+            series=number,
             z=place.get("Z", unnamed),
             time=place.get("T"),
         )
@@ -155,6 +181,7 @@ def read_tiff_stack(path: Path) -> tuple[NDArray[Any], str]:
             shapes = ", ".join(str(tuple(series.shape)) for series in found)
             raise InputError(f"{path} holds pages of several shapes ({shapes}); wanted pages of one shape.")
         axes, shape = _layout(found[0])
+        _refuse_absent(found[0], None)
         return found[0].asarray().reshape(shape), axes
 
 
@@ -169,6 +196,7 @@ def _pixels(series: tifffile.TiffPageSeries, index: int, channel: int | None) ->
     if key.photometric == tifffile.PHOTOMETRIC.SEPARATED:
         raise UnsupportedError("its colors are inks (CMYK); wanted gray or RGB, so convert it")
 
+    _refuse_absent(series, index)
     plane = _plane_of_pages(series, index)
     if plane is None:
         # One run of bytes is mapped, so that one page of a large stack is all that is read.
@@ -185,11 +213,53 @@ def _pixels(series: tifffile.TiffPageSeries, index: int, channel: int | None) ->
     if plane.ndim > 2 and not _is_color(series):
         plane = np.moveaxis(plane.reshape(*plane.shape[:2], -1), -1, 0)
     plane = np.array(plane, dtype=plane.dtype.newbyteorder("="), order="C")
+    if key.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
+        plane = _black_is_zero(plane, key)
     palette = _palette(key)
     if palette is not None and plane.ndim == 2:
         plane = palette[plane]
         plane = plane[..., channel] if channel is not None and plane.ndim > 2 else plane
     return plane
+
+
+def _black_is_zero(pixels: NDArray[Any], key: tifffile.TiffPage) -> NDArray[Any]:
+    """Turn values of which 0 is white around within their range."""
+    if pixels.dtype.kind == "b":
+        return ~pixels
+    if pixels.dtype.kind == "i":
+        return np.asarray(-1 - pixels, dtype=pixels.dtype)
+    if pixels.dtype.kind == "u":
+        bits = key.bitspersample if isinstance(key.bitspersample, int) else max(key.bitspersample)
+        return np.asarray((1 << min(bits, 8 * pixels.dtype.itemsize)) - 1 - pixels, dtype=pixels.dtype)
+    # Floating point numbers have no range of their own; those up to 1 are shares.
+    finite = pixels[np.isfinite(pixels)]
+    top = 1.0 if not finite.size or (finite.min() >= 0 and finite.max() <= 1) else finite.max()
+    return np.asarray(top - pixels, dtype=pixels.dtype)
+
+
+def _refuse_absent(series: tifffile.TiffPageSeries, index: int | None) -> None:
+    """Refuse an image of which OME-XML tells and whose pages the file lacks; all images where `index` is None.
+
+    tifffile would fill it with zeros.
+    """
+    if series.kind != "ome":
+        return
+    axes, shape = _layout(series)
+    outer = [axis for axis in axes if axis not in series.keyframe.axes]
+    sizes = [dict(zip(axes, shape, strict=True))[axis] for axis in outer]
+    if len(series.pages) != math.prod(sizes):
+        return
+    numbers = np.arange(len(series.pages)).reshape(sizes)
+    mine = numbers.ravel() if index is None else _plane(numbers, "".join(outer), index).ravel()
+    absent = [number for number in map(int, mine) if series.pages[number] is None]
+    if absent:
+        places = (zip(outer, np.unravel_index(number, sizes), strict=True) for number in absent)
+        named = ["".join(f"{axis}{place} " for axis, place in one).strip() for one in places]
+        more = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
+        raise UnsupportedError(
+            f"of the planes that its OME-XML tells of, counted from 0, the file lacks "
+            f"{', '.join(named[:MOST_NAMED])}{more}; add the missing part, or save what is there anew"
+        )
 
 
 def _plane_of_pages(series: tifffile.TiffPageSeries, index: int) -> NDArray[Any] | None:

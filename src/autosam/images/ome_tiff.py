@@ -1,0 +1,160 @@
+"""The OME-XML of a TIFF: which planes of a set lie in one file, pixel sizes and names of channels."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import tifffile
+
+from autosam.images.units import nm_of, pixel_side
+
+
+@dataclass(frozen=True)
+class OmeImage:
+    """What OME-XML says of one image.
+
+    Attributes
+    ----------
+    pixel_size_nm : float or None
+        Side of a pixel; None where nothing of use is said.
+    says_size : bool
+        Something is said of the size of a pixel, be it of use or not.
+    channel_names : tuple of str
+        One for each channel, or none.
+    """
+
+    pixel_size_nm: float | None
+    says_size: bool
+    channel_names: tuple[str, ...]
+
+
+def describe_images(xml: str) -> list[OmeImage]:
+    """Describe the images in OME-XML that have planes, in their order; none where the XML is damaged."""
+    try:
+        root = ElementTree.fromstring(xml)
+    except ElementTree.ParseError:
+        return []
+    return [_describe(pixels) for _, pixels in _images(root) if any(_tag(child) == "TiffData" for child in pixels)]
+
+
+def own_xml(file: tifffile.TiffFile, path: Path) -> str | None:
+    """Give the OME-XML of the planes that lie in this file itself.
+
+    Every file of a set tells of all, or refers to the file that does. The planes of the other files are taken out,
+    and those that stay are counted anew, from 0 along each axis.
+
+    Returns
+    -------
+    str or None
+        None where it is unknown which planes the file holds, or they are no full grid of channels, slices and
+        times: its pages are images then.
+    """
+    root = ElementTree.fromstring(file.ome_metadata or "")
+    uuid = root.get("UUID")
+    binary_only = next((child for child in root if _tag(child) == "BinaryOnly"), None)
+    if binary_only is not None:
+        text = _metadata_file(path.parent / Path(binary_only.get("MetadataFile", "")).name)
+        if text is None:
+            return None
+        root = ElementTree.fromstring(text)
+    named = {(element.text, element.get("FileName", "")) for element in root.iter() if _tag(element) == "UUID"}
+    own = {(text, name) for text, name in named if (uuid and text == uuid) or _same(name, path)}
+    if not own and len({text for text, _ in named}) == 1:
+        # The file was renamed.
+        own = named
+    if binary_only is None and own == named and all(text == uuid for text, _ in named):
+        return file.ome_metadata
+    kept = [_keep_own(image, pixels, own, len(file.pages)) for image, pixels in _images(root)]
+    if None in kept or not any(kept):
+        return None
+    for child in list(root):
+        if _tag(child) == "StructuredAnnotations" or (_tag(child) == "Image" and not _planes(child)):
+            root.remove(child)
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def _metadata_file(path: Path) -> str | None:
+    """Read the OME-XML of a set, a companion file or the master among its TIFFs."""
+    if not path.is_file():
+        return None
+    if path.suffix.lower() in (".tif", ".tiff"):
+        with tifffile.TiffFile(path) as file:
+            return file.ome_metadata
+    return path.read_text(encoding="utf-8")
+
+
+def _keep_own(
+    image: ElementTree.Element, pixels: ElementTree.Element, own: set[tuple[str | None, str]], pages: int
+) -> bool | None:
+    """Take other files' planes out of an image; True if some are left, None if those are no full grid."""
+    lead = pixels.get("DimensionOrder", "XYZCT")[:1:-1]
+    channels = [child for child in pixels if _tag(child) == "Channel"]
+    samples = int(channels[0].get("SamplesPerPixel", 1)) if channels else 1
+    sizes = [int(pixels.get(f"Size{axis}", 1)) // (samples if axis == "C" else 1) for axis in lead]
+    ifd_of: dict[tuple[int, ...], int] = {}
+    for data in [child for child in pixels if _tag(child) == "TiffData"]:
+        pixels.remove(data)
+        uuid = next((child for child in data if _tag(child) == "UUID"), None)
+        if uuid is not None and (uuid.text, uuid.get("FileName", "")) not in own:
+            continue
+        first = int(np.ravel_multi_index([int(data.get(f"First{axis}", 0)) for axis in lead], sizes))
+        ifd = int(data.get("IFD", 0))
+        count = data.get("PlaneCount", data.get("NumPlanes", "1" if "IFD" in data.attrib else str(pages)))
+        for number in range(min(int(count), math.prod(sizes) - first)):
+            place = tuple(int(i) for i in np.unravel_index(first + number, sizes))
+            ifd_of[place] = ifd + number
+    if not ifd_of:
+        return False
+    kept = [sorted(set(places)) for places in zip(*ifd_of, strict=True)]
+    if math.prod(map(len, kept)) != len(ifd_of):
+        return None
+    for axis, places in zip(lead, kept, strict=True):
+        pixels.set(f"Size{axis}", str(len(places) * (samples if axis == "C" else 1)))
+    for number, channel in enumerate(channels):
+        if number not in kept[lead.index("C")]:
+            pixels.remove(channel)
+    for place, ifd in ifd_of.items():
+        where = {f"First{axis}": str(kept[i].index(place[i])) for i, axis in enumerate(lead)}
+        namespace = pixels.tag.removesuffix("Pixels")
+        ElementTree.SubElement(pixels, f"{namespace}TiffData", {**where, "IFD": str(ifd), "PlaneCount": "1"})
+    return True
+
+
+def _same(name: str, path: Path) -> bool:
+    return Path(name.replace("\\", "/")).name.casefold() == path.name.casefold()
+
+
+def _images(root: ElementTree.Element) -> Iterator[tuple[ElementTree.Element, ElementTree.Element]]:
+    """List the images with their pixels."""
+    for image in root:
+        if _tag(image) == "Image":
+            yield from ((image, child) for child in image if _tag(child) == "Pixels")
+
+
+def _planes(image: ElementTree.Element) -> bool:
+    return any(_tag(element) == "TiffData" for element in image.iter())
+
+
+def _tag(element: ElementTree.Element) -> str:
+    return element.tag.rpartition("}")[2]
+
+
+def _describe(pixels: ElementTree.Element) -> OmeImage:
+    sizes = {axis: pixels.get(f"PhysicalSize{axis}") for axis in "YX"}
+    units = [pixels.get(f"PhysicalSize{axis}Unit", "µm") for axis in "YX"]
+    side = None
+    if None not in sizes.values():
+        nm = [nm_of(unit) for unit in units]
+        try:
+            side = pixel_side(
+                float(size or 0) * (unit or 0) for size, unit in zip(sizes.values(), nm, strict=True)
+            )
+        except ValueError:
+            side = None
+    channels = [child for child in pixels if _tag(child) == "Channel"]
+    names = tuple(channel.get("Name", "") for channel in channels)
+    says = any(size is not None for size in sizes.values())
+    return OmeImage(side, says, names if any(names) else ())
