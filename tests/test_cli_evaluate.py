@@ -278,9 +278,9 @@ def test_large_volumes_are_read_block_by_block(tmp_path, monkeypatch):
     read = []
     blockwise = scoring.contingency_of_volumes
 
-    def watched(pred, truth, *, progress):
+    def watched(pred, truth, **options):
         read.append(pred.name)
-        return blockwise(pred, truth, progress=progress)
+        return blockwise(pred, truth, **options)
 
     monkeypatch.setattr(scoring, "IN_MEMORY_VOXELS", 100)
     monkeypatch.setattr(scoring, "contingency_of_volumes", watched)

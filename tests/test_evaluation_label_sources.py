@@ -5,8 +5,9 @@ from autosam.data.manifest import FORMAT
 from autosam.errors import InputError
 from autosam.evaluation.find_labels import find_labels
 from autosam.evaluation.label_sources import LabelSource, label_files
+from autosam.evaluation.label_volume import LabelVolume, LazyLabels
 from autosam.evaluation.pairing import Pair, pair_labels, pair_predictions
-from autosam.evaluation.volumes import LabelVolume, LazyLabels, open_labels
+from autosam.evaluation.volumes import open_labels
 from autosam.images import write_labels
 
 

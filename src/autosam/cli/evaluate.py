@@ -63,6 +63,15 @@ def evaluate(
         help="Compare these files, instead of PRED TRUTH: columns pred, truth and, if wanted, name. Relative "
         "paths start at the folder of FILE.csv.",
     ),
+    valid: str | None = typer.Option(
+        None,
+        "--valid",
+        metavar="FOLDER|none",
+        help="Masks of the pixels that count, named as the truth. [the folder valid beside the truth's, if any]",
+    ),
+    ignore_label: int | None = typer.Option(
+        None, "--ignore-label", metavar="N", help="Pixels of this number in the truth, such as 255, do not count."
+    ),
     ap: list[Ap] | None = typer.Option(
         None, metavar="dsb|coco|mitoem2020", help="Average precision to print. May be repeated. [dsb]"
     ),
@@ -88,7 +97,7 @@ def evaluate(
     wide: bool = typer.Option(False, "--wide", help="Also print VOI, CREMI score, PQ, AJI and AJI+."),
 ) -> None:
     """Score predicted labels against the truth, paired by name."""
-    from autosam.cli.evaluation_diagnosis import diagnose_results, open_diagnosed
+    from autosam.cli.evaluation_diagnosis import diagnose_results, open_diagnosed, refuse_ignored
     from autosam.cli.evaluation_tables import print_results
     from autosam.evaluation.scoring import score_predictions
     from autosam.evaluation.tables import summarize, write_results
@@ -110,8 +119,14 @@ def evaluate(
     alone = {"--compare": compare, "--pairs": pairs, "--pred-components": pred_components, "--strict": strict}
     run = open_diagnosed(given, alone, device=device or "auto") if diagnose else None
     size = 50 if min_size is None else min_size
-    sides = {"truth_size": size if components else None, "pred_size": size if pred_components else None}
-    paired, notes = _paired(given, pairs, lists)
+    sides = {
+        "truth_size": size if components else None,
+        "pred_size": size if pred_components else None,
+        "ignore": ignore_label,
+    }
+    paired, notes = _paired(given, pairs, lists, valid)
+    if diagnose:
+        refuse_ignored(paired, ignore_label)
     with progress("evaluating", sum(map(len, paired.values()))) as bar:
         scored = score_predictions(
             paired, protocol=protocol, ranking=scores or "auto", **sides, progress=lambda done, _: bar.update(done)
@@ -170,6 +185,7 @@ def _settings(protocol: "Protocol", chosen: list[str], numbers: dict[str, int | 
         "components_of_truth": numbers["truth_size"] is not None,
         "components_of_prediction": numbers["pred_size"] is not None,
         "smallest_component_px": numbers["truth_size"] or numbers["pred_size"],
+        "ignore_label": numbers["ignore"],
     }
 
 
@@ -213,12 +229,12 @@ def _check_places(
 
 
 def _paired(
-    places: list[str], pairs: Path | None, lists: list[str] | None
+    places: list[str], pairs: Path | None, lists: list[str] | None, valid: str | None
 ) -> "tuple[dict[str, list[Pair]], list[str]]":
     from autosam.evaluation.lists import read_pairs, read_stems
     from autosam.evaluation.pairing import pair_predictions
 
     if pairs is not None:
-        return {str(pairs): read_pairs(pairs)}, []
+        return {str(pairs): read_pairs(pairs, valid=valid)}, []
     stems = [stem for source in lists for stem in read_stems(source)] if lists else None
-    return pair_predictions(places[:-1], places[-1], stems=stems)
+    return pair_predictions(places[:-1], places[-1], stems=stems, valid=valid)

@@ -43,6 +43,17 @@ def open_diagnosed(places: Sequence[str], others: Mapping[str, object], *, devic
     return open_run(Path(places[0]), device=device)
 
 
+def refuse_ignored(paired: "Mapping[str, Sequence[Pair]]", ignore: int | None) -> None:
+    """Refuse pixels that do not count: a diagnosis looks at every object."""
+    from autosam.errors import InputError
+
+    if ignore is not None or any(pair.valid is not None for pairs in paired.values() for pair in pairs):
+        raise InputError(
+            "--diagnose counts every pixel, and this truth is valid in parts: leave --ignore-label out and give "
+            "--valid none, or leave --diagnose out"
+        )
+
+
 def diagnose_results(
     run: "RecordedRun", pairs: "Sequence[Pair]", truth_size: int | None, output: Path | None
 ) -> None:

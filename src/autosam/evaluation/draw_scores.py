@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from autosam.evaluation.pairing import Pair
 from autosam.evaluation.scoring import FileScores
 from autosam.evaluation.tables import Summary
-from autosam.evaluation.volumes import as_instances, open_labels
+from autosam.evaluation.volumes import as_instances, as_truth, open_labels
 from autosam.images import ensure_folder
+from autosam.metrics import clear_ignored
 from autosam.report.figures import ap_curves, error_map, save_figure, size_and_iou
 
 
@@ -21,6 +22,7 @@ def draw_scores(
     summaries: Mapping[str, Summary],
     truth_size: int | None,
     pred_size: int | None,
+    ignore: int | None,
 ) -> None:
     """Draw an error map of every image, and curves of every prediction.
 
@@ -30,7 +32,7 @@ def draw_scores(
         Made where it does not exist; of several predictions each has a folder of its own inside.
     pairs, scored, summaries : mapping
         Labels and results by prediction.
-    truth_size, pred_size : int, optional
+    truth_size, pred_size, ignore : int, optional
         As in `score_predictions`.
 
     Raises
@@ -44,7 +46,7 @@ def draw_scores(
         inner = folder if len(pairs) == 1 else folder / f"{number}_{Path(pred_name).stem}"
         ensure_folder(inner / "errors")
         for pair in listed:
-            pred, truth, where = _middle_slice(pair, truth_size, pred_size)
+            pred, truth, where = _middle_slice(pair, truth_size, pred_size, ignore)
             file = inner / "errors" / f"{pair.name}.png"
             ensure_folder(file.parent)
             save_figure(file, error_map(pred, truth, title=f"{pair.name}{where}"))
@@ -56,13 +58,22 @@ def draw_scores(
 
 
 def _middle_slice(
-    pair: Pair, truth_size: int | None, pred_size: int | None
+    pair: Pair, truth_size: int | None, pred_size: int | None, ignore: int | None
 ) -> tuple[NDArray[Any], NDArray[Any], str]:
-    """Read a pair again, of a volume the slice in the middle and its components, and say which slice it is."""
-    with open_labels(pair.pred) as pred, open_labels(pair.truth) as truth:
+    """Read a pair again, of a volume the slice in the middle and its components, and say which slice it is.
+
+    What does not count is background.
+    """
+    with open_labels(pair.pred) as pred, open_labels(pair.truth, ignore=ignore) as truth:
         *depth, height, width = truth.shape
         middle = depth[0] // 2 if depth else 0
         region = (*(slice(middle, middle + 1) for _ in depth), slice(0, height), slice(0, width))
-        predicted, true = (side.read(region).reshape(height, width) for side in (pred, truth))
+        predicted, true = pred.read(region), truth.read(region, ignore=ignore)
+    mask = None
+    if pair.valid is not None:
+        with open_labels(pair.valid) as valid:
+            mask = valid.read_mask(region).reshape(height, width)
+    true, counted = as_truth(true.reshape(height, width), mask, min_size=truth_size, ignore=ignore)
+    cleared = clear_ignored(as_instances(predicted.reshape(height, width), pred_size), true, valid=counted)
     where = f", slice {middle} of {depth[0]}" if depth else ""
-    return as_instances(predicted, pred_size), as_instances(true, truth_size), where
+    return *cleared, where

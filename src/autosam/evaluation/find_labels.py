@@ -17,7 +17,7 @@ from autosam.data.sources import SOURCES, Request, Slice, open_release
 from autosam.data.store import Store
 from autosam.errors import InputError
 from autosam.evaluation.label_sources import LabelSource, label_files
-from autosam.evaluation.volumes import LabelRef, LabelVolume, LazyLabels
+from autosam.evaluation.label_volume import LabelRef, LabelVolume, LazyLabels
 from autosam.images.formats import HDF5_SUFFIXES, LABEL_SUFFIXES
 from autosam.images.label_names import without_suffix
 from autosam.images.source import by_stem, split_dataset

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from autosam.errors import InputError
-from autosam.evaluation.volumes import LabelRef
+from autosam.evaluation.label_volume import LabelRef
+from autosam.evaluation.valid_masks import valid_beside
 from autosam.images.formats import LABEL_SUFFIXES
 from autosam.images.label_names import LABEL_MARKS, without_suffix
 from autosam.images.source import split_dataset
@@ -30,6 +31,10 @@ class LabelSource:
         Gives the name in this source of an image whose file has a certain stem.
     notes : tuple of str
         What a reader of scores should know, such as what became of objects that overlap.
+    valid : mapping of str to LabelRef
+        Masks of the pixels that count, by name of slices or volumes; labels without one count everywhere.
+    masked : bool
+        Whether every label is expected to have a mask.
     """
 
     name: str
@@ -38,6 +43,8 @@ class LabelSource:
     single: bool = False
     as_name: Callable[[str], str] = field(default=str, repr=False)
     notes: tuple[str, ...] = ()
+    valid: Mapping[str, LabelRef] = field(default_factory=dict)
+    masked: bool = False
 
 
 def label_files(given: str) -> LabelSource:
@@ -77,7 +84,9 @@ def label_files(given: str) -> LabelSource:
     if doubled:
         raise InputError(f"files share a stem: {'; '.join(doubled)}: move one of each away or give a pattern")
     found = {stem: same[0] for stem, same in by_stem.items()}
-    return LabelSource(given, found, found, single=single)
+    root = path if path.is_dir() and not single else Path(next(iter(files))).parent
+    valid = valid_beside(found, root, _label_files_in)
+    return LabelSource(given, found, found, single=single, valid=valid, masked=bool(valid))
 
 
 def _is_one_file(given: str) -> bool:

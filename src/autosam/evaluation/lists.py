@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from autosam.errors import InputError
-from autosam.evaluation.find_labels import find_one
+from autosam.evaluation.find_labels import find_labels, find_one
 from autosam.evaluation.label_sources import label_files
-from autosam.evaluation.pairing import Pair
+from autosam.evaluation.pairing import Pair, choose_masks
 from autosam.images.label_names import without_suffix
 from autosam.images.source import split_dataset
 
@@ -46,16 +46,18 @@ def read_stems(source: str) -> list[str]:
     return [without_suffix(stem) for stem in stems]
 
 
-def read_pairs(path: Path) -> list[Pair]:
+def read_pairs(path: Path, *, valid: str | None = None) -> list[Pair]:
     """Read the pairs to compare from a CSV file with a heading.
 
     Parameters
     ----------
     path : Path
-        Columns ``pred`` and ``truth``, one label file each (``file.h5:/dataset`` too), and ``name`` if wanted;
-        other columns are not read. Relative paths start at the folder of the CSV file, so that a list and its
-        files can be moved together. Without a name a pair is called by the stem of its prediction. Blank lines
-        are skipped.
+        Columns ``pred`` and ``truth``, one label file each (``file.h5:/dataset`` too), and ``name`` and ``valid``
+        if wanted, the latter a mask of the pixels that count; other columns are not read. Relative paths start
+        at the folder of the CSV file, so that a list and its files can be moved together. Without a name a pair
+        is called by the stem of its prediction. Blank lines are skipped.
+    valid : str, optional
+        As of `choose_masks`, for pairs without a mask of their own.
 
     Returns
     -------
@@ -98,7 +100,10 @@ def read_pairs(path: Path) -> list[Pair]:
                 )
             lines.setdefault(name, line)
             try:
-                pairs.append(Pair(name, *map(find_one, paths)))
+                mask = str(path.parent / cells["valid"]) if cells.get("valid") else valid
+                truth = choose_masks(find_labels(paths[1]), mask)
+                masks = [*truth.valid.values(), None]
+                pairs.append(Pair(name, find_one(paths[0]), find_one(paths[1]), masks[0]))
             except InputError as error:
                 wrong.append(str(error))
         faults += [f"line {line}: {fault}" for fault in wrong]

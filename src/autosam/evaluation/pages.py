@@ -6,15 +6,16 @@ from functools import partial
 from pathlib import Path
 
 from autosam.errors import InputError
-from autosam.evaluation.volumes import LabelRef, LabelVolume, LazyLabels, open_labels
+from autosam.evaluation.label_volume import LabelRef, LabelVolume, LazyLabels
+from autosam.evaluation.volumes import open_labels
 from autosam.images.formats import HDF5_SUFFIXES
 from autosam.images.source import split_dataset
 
 
 def match_pages(
     files: Mapping[str, LabelRef], stacks: Mapping[str, LabelRef], *, given: str, some: bool = False
-) -> tuple[dict[str, LabelRef], dict[str, list[str]]]:
-    """Find files that are pages of stacks on the other side, and cut these stacks into slices of those names.
+) -> dict[str, dict[str, int]]:
+    """Find files that are pages of stacks on the other side.
 
     ``vol_p000`` to ``vol_p164`` are the pages of ``vol``, as ``autosam segment`` names the images of one file. So
     are other endings of letters and numbers, such as ``vol_s0_z12``. After the name of an HDF5 file, its dataset
@@ -31,18 +32,15 @@ def match_pages(
 
     Returns
     -------
-    slices : dict of str to LabelRef
-        The slices, by the names of the pages.
-    pages : dict of str to list of str
-        The names of the pages in their order, by the name of the stack.
+    dict of str to dict of str to int
+        By the name of the stack, the slice of each page by its name.
 
     Raises
     ------
     InputError
         If a stack has another number of slices than there are pages.
     """
-    slices: dict[str, LabelRef] = {}
-    pages: dict[str, list[str]] = {}
+    pages: dict[str, dict[str, int]] = {}
     for name, stack in stacks.items():
         named = sorted((file for file in files if _is_page(file, name, stack)), key=_numbers)
         if not named:
@@ -57,9 +55,8 @@ def match_pages(
                 f"{stack} has {depth} slice{'s' * (depth != 1)} and {given} {len(named)} "
                 f"page{'s' * (len(named) != 1)} of it ({_listed(named)}): give as many of both"
             )
-        pages[name] = named
-        slices |= {page: _slice_of(stack, number) for number, page in zip(numbers, named, strict=True)}
-    return slices, pages
+        pages[name] = dict(zip(named, numbers, strict=True))
+    return pages
 
 
 def _is_page(file: str, stack: str, labels: LabelRef) -> bool:
@@ -72,7 +69,8 @@ def _numbers(name: str) -> tuple[tuple[int, ...], str]:
     return tuple(map(int, re.findall(r"\d+", name))), name
 
 
-def _slice_of(stack: LabelRef, number: int) -> LazyLabels:
+def slice_of(stack: LabelRef, number: int) -> LazyLabels:
+    """Give one slice of a stack as labels of their own."""
     name = f"{stack}[{number}]"
     return LazyLabels(name, partial(_open_slice, stack, number, name))
 

@@ -5,19 +5,24 @@ from dataclasses import dataclass, replace
 
 from autosam.errors import InputError
 from autosam.evaluation.find_labels import find_labels
-from autosam.evaluation.label_sources import LabelSource
-from autosam.evaluation.pages import match_pages
-from autosam.evaluation.volumes import LabelRef, open_labels
+from autosam.evaluation.label_sources import LabelSource, label_files
+from autosam.evaluation.label_volume import LabelRef
+from autosam.evaluation.pages import match_pages, slice_of
+from autosam.evaluation.volumes import open_labels
 from autosam.metrics.label_arrays import check_shapes
+
+NO_MASKS = "none"
+"""What leaves out masks of valid pixels that lie beside a truth."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A prediction and its truth, and the name that they share."""
+    """A prediction and its truth, the name that they share, and a mask of the pixels that count; None for all."""
 
     name: str
     pred: LabelRef
     truth: LabelRef
+    valid: LabelRef | None = None
 
 
 def pair_labels(
@@ -51,7 +56,12 @@ def pair_labels(
     """
     as_name = next((source.as_name for source in (pred, truth) if source.as_name is not str), str)
     pred, truth = (
-        replace(source, slices=_renamed(source.slices, as_name), volumes=_renamed(source.volumes, as_name))
+        replace(
+            source,
+            slices=_renamed(source.slices, as_name),
+            volumes=_renamed(source.volumes, as_name),
+            valid=_renamed(source.valid, as_name),
+        )
         for source in (pred, truth)
     )
     preds, truths = dict(_side(pred, truth)), dict(_side(truth, pred))
@@ -60,23 +70,35 @@ def pair_labels(
     named = None if stems is None else {as_name(stem) for stem in stems}
     alone = [side.keys() for side, source in ((preds, pred), (truths, truth)) if source.single and len(side) == 1]
     if named is None and len(alone) == 2:
-        return [Pair(next(iter(preds)), *preds.values(), *truths.values())], []
+        (pred_name, found), (true_name, true) = next(iter(preds.items())), next(iter(truths.items()))
+        return [Pair(pred_name, found, true, truth.valid.get(true_name))], []
     wanted = named or set().union(*(alone[:1] or (preds, truths)))
-    for files, stacks, source in ((preds, truths, pred), (truths, preds, truth)):
-        wanted = _with_pages(wanted, files, stacks, given=source.name, some=named is not None)
+    valid = dict(truth.valid)
+    for files, stacks, masks, source in ((preds, truths, valid, pred), (truths, preds, {}, truth)):
+        wanted = _with_pages(wanted, files, stacks, masks, given=source.name, some=named is not None)
     listed = sorted(wanted)
     faults = [
         f"{what} for {', '.join(missing)} in {source.name}"
         for what, source, side in (("no prediction", pred, preds), ("no truth", truth, truths))
         if (missing := [name for name in listed if name not in side])
     ]
-    return [Pair(name, preds[name], truths[name]) for name in listed if name in preds and name in truths], faults
+    return [
+        Pair(name, preds[name], truths[name], valid.get(name))
+        for name in listed
+        if name in preds and name in truths
+    ], faults
 
 
 def _with_pages(
-    wanted: set[str], files: dict[str, LabelRef], stacks: dict[str, LabelRef], *, given: str, some: bool
+    wanted: set[str],
+    files: dict[str, LabelRef],
+    stacks: dict[str, LabelRef],
+    masks: dict[str, LabelRef],
+    *,
+    given: str,
+    some: bool,
 ) -> set[str]:
-    """Add the slices of stacks to their side where the pages are files on the other; return the names to compare.
+    """Add slices of stacks and of their masks where pages are files on the other side; return what to compare.
 
     Pages that are named alone are compared alone.
     """
@@ -84,23 +106,31 @@ def _with_pages(
         {n: found for n, found in side.items() if n not in other}
         for side, other in ((files, stacks), (stacks, files))
     ]
-    slices, pages = match_pages(*alone, given=given, some=some)
-    stacks |= slices
-    for stack, names in pages.items():
+    for stack, numbers in match_pages(*alone, given=given, some=some).items():
+        for side in (stacks, masks):
+            if stack in side:
+                side |= {page: slice_of(side[stack], number) for page, number in numbers.items()}
         if stack in wanted:
-            wanted = wanted - {stack} | set(names)
+            wanted = wanted - {stack} | numbers.keys()
     return wanted
 
 
 def pair_predictions(
-    preds: Sequence[str], truth: str, *, stems: Sequence[str] | None = None
+    preds: Sequence[str], truth: str, *, stems: Sequence[str] | None = None, valid: str | None = None
 ) -> tuple[dict[str, list[Pair]], list[str]]:
     """Find the labels of several predictions and of one truth, and pair each as `pair_labels` does.
 
     Where a partner is missing, the pairs that there are get looked at too: sizes that differ and files that cannot
     be opened are named in the same error.
 
-    Parameters are those of `find_labels` and `pair_labels`.
+    Parameters
+    ----------
+    preds, truth : str
+        As of `find_labels`.
+    stems : sequence of str, optional
+        As of `pair_labels`.
+    valid : str, optional
+        As of `choose_masks`.
 
     Returns
     -------
@@ -123,6 +153,8 @@ def pair_predictions(
             found[given] = find_labels(given)
         except InputError as error:
             faults.append(str(error))
+    if truth in found:
+        found[truth] = choose_masks(found[truth], valid)
     for given in preds if truth in found else ():
         if given in found:
             try:
@@ -133,11 +165,39 @@ def pair_predictions(
                 missing += lacking
     if missing:
         faults.append(_missing(missing))
+    if truth in found and found[truth].masked:
+        unmasked = sorted({pair.name for listed in pairs.values() for pair in listed if pair.valid is None})
+        if unmasked:
+            faults.append(f"no mask of valid pixels for {', '.join(unmasked)}: add it, or give --valid none")
     if faults:
         faults += [f"{given}: {fault}" for given, listed in pairs.items() for fault in _unlike(listed)]
         raise InputError("; ".join(dict.fromkeys(faults)))
     _refuse_different_truths(pairs)
     return pairs, [note for source in found.values() for note in source.notes]
+
+
+def choose_masks(truth: LabelSource, valid: str | None) -> LabelSource:
+    """Give a truth the masks of the pixels that count.
+
+    Parameters
+    ----------
+    valid : str, optional
+        A folder or pattern of masks with the names of the truth, or one mask for one truth; "none" for no masks.
+        By default those that the truth brings: of label files those in a folder ``valid`` beside theirs.
+
+    Raises
+    ------
+    InputError
+        If there are no such files.
+    """
+    if valid is None:
+        return truth
+    if valid == NO_MASKS:
+        return replace(truth, valid={}, masked=False)
+    masks: Mapping[str, LabelRef] = label_files(valid).slices
+    if truth.single and len(masks) == 1:
+        masks = dict.fromkeys((*truth.slices, *truth.volumes), next(iter(masks.values())))
+    return replace(truth, valid=masks, masked=True)
 
 
 def _side(source: LabelSource, other: LabelSource) -> Mapping[str, LabelRef]:

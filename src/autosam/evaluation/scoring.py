@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -11,8 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autosam.errors import InputError
+from autosam.evaluation.label_volume import LabelRef
 from autosam.evaluation.pairing import Pair
-from autosam.evaluation.volumes import LabelRef, as_instances, contingency_of_volumes, open_labels
+from autosam.evaluation.volumes import (
+    as_instances,
+    as_truth,
+    check_valid,
+    contingency_of_volumes,
+    open_labels,
+)
 from autosam.images.label_names import without_suffix
 from autosam.images.source import split_dataset
 from autosam.metrics.all_scores import Protocol, Scores
@@ -56,6 +64,7 @@ def score_predictions(
     protocol: Protocol,
     truth_size: int | None = None,
     pred_size: int | None = None,
+    ignore: int | None = None,
     ranking: Ranking = "auto",
     progress: Callable[[float, int], None] | None = None,
 ) -> dict[str, FileScores]:
@@ -68,6 +77,8 @@ def score_predictions(
     truth_size, pred_size : int, optional
         Make instances of a semantic truth or prediction: its connected components of at least so many voxels.
         The whole volume is then held in memory.
+    ignore : int, optional
+        Number in the truth of pixels that do not count, such as 255 or -1.
     ranking : {"auto", "table", "size"}
         What ranks predictions where the protocol asks for it: the scores in ``NAME_instances.csv`` beside the
         labels, the number of voxels, or the table where every prediction has one.
@@ -90,7 +101,7 @@ def score_predictions(
     faults = []
     for name, listed in pairs.items():
         try:
-            found[name] = _score_pairs(listed, protocol, (truth_size, pred_size), ranking, show)
+            found[name] = _score_pairs(listed, protocol, _Rules(truth_size, pred_size, ignore), ranking, show)
         except InputError as error:
             faults.append(f"{name}: {error}" if len(pairs) > 1 else str(error))
         before += len(listed)
@@ -102,7 +113,7 @@ def score_predictions(
 def _score_pairs(
     pairs: Sequence[Pair],
     protocol: Protocol,
-    min_sizes: tuple[int | None, int | None],
+    rules: "_Rules",
     ranking: Ranking,
     show: Callable[[float], None],
 ) -> FileScores:
@@ -110,9 +121,10 @@ def _score_pairs(
     scores: list[Scores] = []
     faults, sizes, ious = [], [np.empty(0, np.int64)], [np.empty(0)]
     semantic = np.zeros(2, np.int64)
+    unscored: list[str] = []
     for number, (pair, instances) in enumerate(zip(pairs, tables, strict=True)):
         try:
-            table, masks = _table_of(pair, min_sizes, number, show)
+            table, masks = _table_of(pair, rules, number, show)
             confidence = read_scores(instances) if instances is not None else None
             scores.append(evaluate_pair(table=table, protocol=protocol, scores=confidence))
         except InputError as error:
@@ -121,6 +133,8 @@ def _score_pairs(
         sizes.append(table.truth_sizes)
         ious.append(best_ious(table))
         semantic += masks
+        if not table.n_voxels:
+            unscored.append(pair.name)
         show(number + 1)
     if faults:
         raise InputError(f"{len(faults)} of {len(pairs)} images cannot be compared: {'; '.join(faults)}")
@@ -131,7 +145,22 @@ def _score_pairs(
         )
         if count
     ]
+    notes += _said_of_ignored(pairs, rules.ignore, unscored)
     return FileScores(scores, np.concatenate(sizes), np.concatenate(ious), notes)
+
+
+def _said_of_ignored(pairs: Sequence[Pair], ignore: int | None, unscored: Sequence[str]) -> list[str]:
+    notes = []
+    folders = {str(Path(pair.valid).parent) for pair in pairs if isinstance(pair.valid, str)}
+    masked = sum(pair.valid is not None for pair in pairs)
+    if masked:
+        place = f" in {', '.join(sorted(folders))}" if folders else ""
+        notes.append(f"{masked} truth(s) count only where their masks of valid pixels{place} say so")
+    if ignore is not None:
+        notes.append(f"pixels with the number {ignore} in the truth do not count")
+    if unscored:
+        notes.append(f"no pixel counts in {len(unscored)} image(s), which have no score: {', '.join(unscored)}")
+    return notes
 
 
 def instances_table(pred: LabelRef) -> Path | None:
@@ -183,18 +212,38 @@ def _choose_ranking(
     return tables, ["predictions are ranked by the scores in their tables of instances"]
 
 
-def _table_of(
-    pair: Pair, min_sizes: tuple[int | None, int | None], number: int, show: Callable[[float], None]
-) -> tuple[ContingencyTable, tuple[bool, bool]]:
-    """Return the table of a pair, and whether truth and prediction look like semantic masks.
+@dataclass(frozen=True)
+class _Rules:
+    """What objects and which pixels of labels count; see `score_predictions`."""
 
-    ``min_sizes`` are the smallest components of truth and prediction, or None where labels are instances already.
-    """
-    with open_labels(pair.pred) as pred, open_labels(pair.truth) as truth:
+    truth_size: int | None
+    pred_size: int | None
+    ignore: int | None
+
+
+def _table_of(
+    pair: Pair, rules: _Rules, number: int, show: Callable[[float], None]
+) -> tuple[ContingencyTable, tuple[bool, bool]]:
+    """Return the table of a pair, and whether truth and prediction look like semantic masks."""
+    ignore = rules.ignore
+    with ExitStack() as stack:
+        pred = stack.enter_context(open_labels(pair.pred))
+        truth = stack.enter_context(open_labels(pair.truth, ignore=ignore))
+        valid = None if pair.valid is None else stack.enter_context(open_labels(pair.valid))
         check_shapes(pred.shape, truth.shape)
-        if min_sizes == (None, None) and prod(truth.shape) > IN_MEMORY_VOXELS:
-            table = contingency_of_volumes(pred, truth, progress=lambda done, of: show(number + done / of))
+        if valid is not None:
+            check_valid(valid, truth)
+        if rules.truth_size is rules.pred_size is None and prod(truth.shape) > IN_MEMORY_VOXELS:
+            table = contingency_of_volumes(
+                pred, truth, valid=valid, ignore=ignore, progress=lambda done, of: show(number + done / of)
+            )
             return table, (table.truth_ids.tolist() == [255], table.pred_ids.tolist() == [255])
-        true, predicted = truth.whole(), pred.whole()
-        masks = (min_sizes[0] is None and looks_semantic(true), min_sizes[1] is None and looks_semantic(predicted))
-        return contingency_table(as_instances(predicted, min_sizes[1]), as_instances(true, min_sizes[0])), masks
+        everything = tuple(slice(0, n) for n in truth.shape)
+        mask = None if valid is None else valid.read_mask(everything)
+        predicted, found = pred.whole(), truth.read(everything, ignore=ignore)
+        true, counted = as_truth(found, mask, min_size=rules.truth_size, ignore=ignore)
+        masks = (
+            rules.truth_size is None and looks_semantic(true),
+            rules.pred_size is None and looks_semantic(predicted),
+        )
+        return contingency_table(as_instances(predicted, rules.pred_size), true, valid=counted), masks

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from autosam.errors import InputError
 from autosam.evaluation.find_labels import find_labels
-from autosam.evaluation.volumes import LabelRef, read_instances
+from autosam.evaluation.label_volume import LabelRef
+from autosam.evaluation.volumes import read_instances
 from autosam.images.multichannel import MultichannelImage
 from autosam.images.source import ImageSource
 from autosam.metrics.components import looks_semantic

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from itertools import product
 from math import prod
 from pathlib import Path
@@ -14,6 +13,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from autosam.errors import InputError
+from autosam.evaluation.label_volume import LabelRef, LabelVolume, LazyLabels, Region
 from autosam.images.formats import (
     HDF5_SUFFIXES,
     TIFF_SUFFIXES,
@@ -29,86 +29,28 @@ from autosam.metrics.components import components
 from autosam.metrics.contingency import Contingency, ContingencyTable
 from autosam.metrics.label_arrays import check_shapes
 
+__all__ = [
+    "LabelVolume",
+    "as_instances",
+    "as_truth",
+    "blocks",
+    "check_valid",
+    "contingency_of_volumes",
+    "open_labels",
+    "read_instances",
+]
+
 # Of 64-bit ids two such blocks are 256 MB.
 BLOCK_VOXELS = 1 << 24
 
-_Region = tuple[slice, ...]
-
-
-@dataclass(frozen=True)
-class LabelVolume:
-    """Labels of which parts can be read.
-
-    Attributes
-    ----------
-    name : str
-        For messages.
-    shape : tuple of int
-        (H, W) or (Z, Y, X).
-    chunks : tuple of int
-        What is stored together; blocks of its multiples are read without waste.
-    load : callable
-        Gives the labels of a tuple of slices, one for each axis, as stored.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    chunks: tuple[int, ...]
-    load: Callable[[_Region], NDArray[Any]]
-
-    @classmethod
-    def of_array(cls, name: str, labels: NDArray[Any]) -> "LabelVolume":
-        """Take labels that are in memory already."""
-        return cls(name, labels.shape, labels.shape, lambda region: labels[region])
-
-    def read(self, region: _Region) -> NDArray[Any]:
-        """Read a part, given as one slice for each axis.
-
-        Raises
-        ------
-        InputError
-            If the file is damaged or an id is negative.
-        """
-        with reading(self.name):
-            labels = self.load(region)
-        if labels.dtype.kind == "i" and labels.size and labels.min() < 0:
-            raise InputError(
-                f"{self.name} holds the negative id {labels.min()}; wanted 0 for background and ids above."
-            )
-        return labels
-
-    def whole(self) -> NDArray[Any]:
-        """Read everything; errors as of `read`."""
-        return self.read(tuple(slice(0, n) for n in self.shape))
-
-
-@dataclass(frozen=True)
-class LazyLabels:
-    """Labels of one image or volume that are not a file of their own, such as an item of a store.
-
-    Attributes
-    ----------
-    name : str
-        For messages; equal names are equal labels.
-    open : callable
-        Gives the labels.
-    """
-
-    name: str
-    open: Callable[[], LabelVolume] = field(repr=False, compare=False)
-
-
-LabelRef = str | LazyLabels
-"""Labels of one image or volume: a file, ``file.h5:/dataset``, or `LazyLabels`."""
-
 
 @contextmanager
-def open_labels(labels: LabelRef | Path) -> Iterator[LabelVolume]:
+def open_labels(labels: LabelRef | Path, *, ignore: int | None = None) -> Iterator[LabelVolume]:
     """Open labels without reading them, where the format allows it.
 
     HDF5 and Zarr arrays and multi-page TIFFs of three axes are read in parts; single images are read here.
-    What may come and what is refused is as in `autosam.images.read_labels`. The labels are valid within the
-    ``with`` block.
+    What may come and what is refused is as in `autosam.images.read_labels`, also for `ignore`. The labels are
+    valid within the ``with`` block.
 
     Raises
     ------
@@ -129,7 +71,7 @@ def open_labels(labels: LabelRef | Path) -> Iterator[LabelVolume]:
         elif path.exists() and suffix == ".zarr":
             found = _open_zarr(path)
         if found is None:
-            found = LabelVolume.of_array(str(labels), read_labels(labels))
+            found = LabelVolume.of_array(str(labels), read_labels(labels, ignore=ignore))
         yield found
 
 
@@ -144,10 +86,33 @@ def as_instances(labels: NDArray[Any], min_size: int | None) -> NDArray[Any]:
     return labels if min_size is None else components(labels, min_size=min_size)
 
 
+def as_truth(
+    labels: NDArray[Any], valid: NDArray[np.bool_] | None, *, min_size: int | None, ignore: int | None
+) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+    """Return the objects of a truth, and where it counts; None for everywhere.
+
+    Parameters
+    ----------
+    valid : ndarray of bool, optional
+        Where labels count, whatever they are.
+    min_size : int, optional
+        As in `as_instances`.
+    ignore : int, optional
+        Number of pixels that do not count.
+    """
+    if ignore is not None:
+        outside = labels == ignore
+        labels = np.where(outside, np.zeros((), labels.dtype), labels)
+        valid = ~outside if valid is None else valid & ~outside
+    return as_instances(labels, min_size), valid
+
+
 def contingency_of_volumes(
     pred: LabelVolume,
     truth: LabelVolume,
     *,
+    valid: LabelVolume | None = None,
+    ignore: int | None = None,
     block_voxels: int = BLOCK_VOXELS,
     progress: Callable[[int, int], None] | None = None,
 ) -> ContingencyTable:
@@ -155,6 +120,10 @@ def contingency_of_volumes(
 
     Parameters
     ----------
+    valid : LabelVolume, optional
+        Mask of the pixels that count.
+    ignore : int, optional
+        Number in the truth of pixels that do not count.
     block_voxels : int
         Voxels of each side that are in memory at a time, as far as the chunks on disk allow.
     progress : callable, optional
@@ -166,18 +135,29 @@ def contingency_of_volumes(
         If the shapes differ, an id is negative, or a file is damaged.
     """
     check_shapes(pred.shape, truth.shape)
+    if valid is not None:
+        check_valid(valid, truth)
     chunks = tuple(map(max, pred.chunks, truth.chunks))
     contingency, done = Contingency(), 0
     for region in blocks(pred.shape, chunks, block_voxels):
         block = pred.read(region)
-        contingency.update(block, truth.read(region))
+        mask = None if valid is None else valid.read_mask(region)
+        contingency.update(block, truth.read(region, ignore=ignore), valid=mask, ignore=ignore)
         done += block.size
         if progress is not None:
             progress(done, prod(pred.shape))
     return contingency.table()
 
 
-def blocks(shape: tuple[int, ...], chunks: tuple[int, ...], voxels: int) -> Iterator[_Region]:
+def check_valid(valid: LabelVolume, truth: LabelVolume) -> None:
+    """Refuse a mask of another size than the truth's."""
+    if valid.shape != truth.shape:
+        raise InputError(
+            f"the mask {valid.name} has shape {valid.shape} and the truth {truth.shape}: wanted a value per pixel"
+        )
+
+
+def blocks(shape: tuple[int, ...], chunks: tuple[int, ...], voxels: int) -> Iterator[Region]:
     """Cut an array into blocks of at most so many voxels, whole along the last axes and along chunks.
 
     A block is never cut along the third axis, nor smaller than a chunk along the first two.
@@ -242,7 +222,7 @@ def _open_tiff(path: Path, stack: ExitStack) -> LabelVolume | None:
             mapped = only.asarray(out="memmap").reshape(shape)
             return LabelVolume(str(path), shape, (1, *shape[1:]), lambda region: np.asarray(mapped[region]))
 
-    def load(region: _Region) -> NDArray[Any]:
+    def load(region: Region) -> NDArray[Any]:
         first = region[0]
         pages = [only.pages[number] for number in range(first.start, first.stop)]
         if None in pages:

@@ -141,7 +141,7 @@ def _native(array: NDArray[Any]) -> NDArray[Any]:
     return np.ascontiguousarray(array, dtype=np.uint8 if array.dtype == bool else array.dtype.newbyteorder("="))
 
 
-def read_labels(path: str | Path) -> NDArray[Any]:
+def read_labels(path: str | Path, *, ignore: int | None = None) -> NDArray[Any]:
     """Read a label image or volume: 0 is background, every other number is the id of an instance.
 
     Parameters
@@ -149,6 +149,8 @@ def read_labels(path: str | Path) -> NDArray[Any]:
     path : str or Path
         TIFF (several pages are a volume), PNG, HDF5 (`file.h5:/dataset`; without a dataset, `labels` or the only
         one) or Zarr (an array, or a group with an array `labels` or a single one).
+    ignore : int, optional
+        A negative number that stands for pixels that do not count, and is kept.
 
     Returns
     -------
@@ -176,12 +178,11 @@ def read_labels(path: str | Path) -> NDArray[Any]:
             labels = np.asarray(array[...])
     else:
         raise InputError(f"{path}: labels are read from {' '.join(LABEL_SUFFIXES)}, not from {suffix!r}.")
-    return _as_labels(
-        labels, path, color=bool(set(axes) & set("SC")) or (not axes and looks_like_color(labels.shape))
-    )
+    color = bool(set(axes) & set("SC")) or (not axes and looks_like_color(labels.shape))
+    return _as_labels(labels, path, color=color, ignore=ignore)
 
 
-def _as_labels(labels: NDArray[Any], path: str | Path, *, color: bool) -> NDArray[Any]:
+def _as_labels(labels: NDArray[Any], path: str | Path, *, color: bool, ignore: int | None) -> NDArray[Any]:
     _check_pixels(path, labels.shape)
     if color:
         raise InputError(
@@ -193,8 +194,8 @@ def _as_labels(labels: NDArray[Any], path: str | Path, *, color: bool) -> NDArra
         raise InputError(
             f"{path} holds {labels.dtype} values; wanted ids: save it as integers (astype('uint32'))."
         )
-    if labels.dtype.kind == "i" and labels.min() < 0:
+    if labels.dtype.kind == "i" and (negative := labels[(labels < 0) & (labels != ignore)]).size:
         raise InputError(
-            f"{path} holds negative ids (lowest {labels.min()}); wanted 0 for background and ids above."
+            f"{path} holds negative ids (lowest {negative.min()}); wanted 0 for background and ids above."
         )
     return _native(labels)

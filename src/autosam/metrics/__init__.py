@@ -8,6 +8,7 @@ from autosam.metrics.components import components
 from autosam.metrics.contingency import Contingency, ContingencyTable, contingency_table
 from autosam.metrics.error_kinds import ErrorKind, ErrorKinds, classify_errors
 from autosam.metrics.evaluate import evaluate_pair, mean_row, pool
+from autosam.metrics.ignored import clear_ignored
 from autosam.metrics.matching import Matches, best_ious, match_objects
 from autosam.metrics.overlap import ForegroundOverlap, dice, f1, foreground_overlap, iou
 from autosam.metrics.panoptic import PanopticQuality, panoptic_quality
@@ -41,6 +42,7 @@ __all__ = [
     "best_ious",
     "bootstrap_intervals",
     "classify_errors",
+    "clear_ignored",
     "components",
     "contingency_table",
     "cremi_score",

@@ -16,8 +16,9 @@ from autosam.evaluation.diagnosis.examples import Example, Gallery
 from autosam.evaluation.diagnosis.recorded_run import RecordedRun
 from autosam.evaluation.diagnosis.stages import ImageStages, find_stages
 from autosam.evaluation.diagnosis.trace import Trace, trace_image
+from autosam.evaluation.label_volume import LabelRef
 from autosam.evaluation.pairing import Pair
-from autosam.evaluation.volumes import LabelRef, read_instances
+from autosam.evaluation.volumes import read_instances
 from autosam.images import read_image
 from autosam.metrics import average_precision
 from autosam.metrics.label_arrays import check_shapes
