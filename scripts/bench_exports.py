@@ -1,6 +1,6 @@
 """Time the table and the exports of an image with many objects.
 
-python scripts/bench_exports.py [--objects 300000] [--only table geojson ...]
+python scripts/bench_exports.py [--objects 300000] [--only geojson coco ...]
 """
 
 import argparse
@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from autosam.instances import measure_instances, write_table
+from autosam.instances import measure_instances
+from autosam.report.exports import FORMATS, ExportFormat, ExportItem, ExportPlane
 
 
 def many_objects(count: int) -> np.ndarray:
@@ -35,13 +36,23 @@ def main() -> None:
     labels = many_objects(options.objects)
     image = np.random.default_rng(1).integers(0, 255, labels.shape, dtype=np.uint8)
     print(f"{options.objects:,} objects in {labels.shape[0]:,} × {labels.shape[1]:,} pixels")
-    with tempfile.TemporaryDirectory() as folder:
-        began = time.perf_counter()
-        table = measure_instances(labels, image, np.ones(options.objects), pixel_size_nm=500)
-        print(f"measuring: {time.perf_counter() - began:.1f} s")
-        began = time.perf_counter()
-        write_table(Path(folder) / "a.csv", table)
-        print(f"writing the table: {time.perf_counter() - began:.1f} s")
+    began = time.perf_counter()
+    table = measure_instances(labels, image, np.ones(options.objects), pixel_size_nm=500)
+    print(f"measuring: {time.perf_counter() - began:.1f} s")
+    item = ExportItem("bench", (ExportPlane(labels, table, image),), pixel_size_nm=500)
+    for known in FORMATS:
+        if options.only and known.name not in options.only:
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / (known.ending if isinstance(known, ExportFormat) else known.file)
+            began, cpu = time.perf_counter(), time.process_time()
+            if isinstance(known, ExportFormat):
+                known.write(path, item)
+            else:
+                known.write(path, [item])
+            seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
+            size = sum(file.stat().st_size for file in [path, *path.rglob("*")] if file.is_file())
+            print(f"{known.name}: {seconds:.1f} s ({cpu:.1f} s of one core), {size / 1e6:.0f} MB")
     print(f"peak memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.1f} GB")
 
 

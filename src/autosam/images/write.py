@@ -179,6 +179,11 @@ def _write_zarr(path: Path, labels: NDArray[Any]) -> None:
     # was removed in the meantime.
     contents: dict[str, Buffer] = {}
     zarr.open_group(MemoryStore(contents), mode="w").create_array("labels", data=labels)
+    write_memory_store(path, contents)
+
+
+def write_memory_store(path: Path, contents: Mapping[str, Buffer]) -> None:
+    """Write what a `zarr.storage.MemoryStore` holds into a new folder."""
     for key, content in contents.items():
         file = path / key
         file.parent.mkdir(parents=True, exist_ok=True)

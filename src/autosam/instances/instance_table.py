@@ -54,12 +54,13 @@ def write_table(path: str | Path, table: InstanceTable) -> None:
     """
     text = io.StringIO()
     text.write(",".join(table.columns) + "\n")
-    cells = [_cells(values) for values in table.columns.values()]
+    cells = [as_cells(values) for values in table.columns.values()]
     text.writelines(",".join(row) + "\n" for row in zip(*cells, strict=True))
     write_text(path, text.getvalue())
 
 
-def _cells(values: NDArray[Any]) -> list[str]:
+def as_cells(values: NDArray[Any]) -> list[str]:
+    """Write numbers as the table has them, an unknown one as an empty text."""
     if values.dtype.kind in "iu":
         return list(map(str, values.tolist()))
     # Nine digits tell float32 values apart and hide rounding noise of float64.

@@ -1,0 +1,84 @@
+"""What an export is written from: an image's labels, their measurements, and what is known of the image."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autosam.instances import InstanceTable
+from autosam.report.overlay import PALETTE
+
+
+@dataclass(frozen=True, eq=False)
+class ExportPlane:
+    """One 2D image of an item: the only one, or a slice of a volume.
+
+    Attributes
+    ----------
+    labels : ndarray of integers, shape (H, W)
+        Ids, 0 for background.
+    table : InstanceTable
+        Measurements of exactly these labels, by id.
+    image : ndarray, shape (H, W) or (H, W, C), or None
+        The pixels as stored; None where they are not at hand.
+    """
+
+    labels: NDArray[np.integer[Any]]
+    table: InstanceTable
+    image: NDArray[Any] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class ExportItem:
+    """An image or a volume with its labels.
+
+    Attributes
+    ----------
+    name : str
+        Stem of the files that are written.
+    planes : tuple of ExportPlane
+        One, or the slices of a volume, all of one size.
+    kind : str
+        What the objects are called: the class in QuPath, the category in COCO.
+    volume : bool
+        Whether the planes are slices of a volume.
+    page : int or None
+        Page of the stack that an image is, from 0.
+    pixel_size_nm : float or None
+        Side of a pixel, where it is known.
+    image_file : Path or None
+        The file that holds this image and nothing else; None where there is none or it is not known.
+    """
+
+    name: str
+    planes: tuple[ExportPlane, ...]
+    kind: str = "object"
+    volume: bool = False
+    page: int | None = None
+    pixel_size_nm: float | None = None
+    image_file: Path | None = None
+
+    @property
+    def labels(self) -> NDArray[np.integer[Any]]:
+        """All labels, (H, W) or (Z, Y, X)."""
+        return np.stack([plane.labels for plane in self.planes]) if self.volume else self.planes[0].labels
+
+    @property
+    def image(self) -> NDArray[Any] | None:
+        """All pixels, (H, W[, C]) or (Z, Y, X[, C]); None where a plane lacks them."""
+        images = [plane.image for plane in self.planes if plane.image is not None]
+        if len(images) < len(self.planes):
+            return None
+        return np.stack(images) if self.volume else images[0]
+
+    def position(self, number: int) -> int | None:
+        """Place of a plane in the stack that it belongs to, from 0; None for an image on its own."""
+        return number if self.volume else self.page
+
+
+def color_of(label: int) -> tuple[int, int, int]:
+    """Red, green and blue of an object, as on the overlays."""
+    red, green, blue = PALETTE[(label - 1) % len(PALETTE)].tolist()
+    return red, green, blue
