@@ -13,8 +13,8 @@ from awkward_labels import AWKWARD, rasterized
 from pycocotools import mask
 from pycocotools.coco import COCO
 
+from autosam.data.seg_file import read_seg
 from autosam.data.sources import open_release
-from autosam.data.sources.cellpose import read_seg
 from autosam.errors import ConfigError, InputError
 from autosam.images import write_png
 from autosam.instances import measure_instances, read_table
