@@ -290,3 +290,12 @@ def test_each_image_is_looked_at_once():
     check_store(store, look=lambda item, image, labels: seen.append((item.name, image.shape, labels.shape)))
     assert seen == [(f"i{n}", (64, 64), (64, 64)) for n in range(3)]
     assert store._backend.reads == 6
+
+
+def test_classes_are_told_from_instances():
+    classes = np.kron(np.array([[1, 0, 2, 0, 1], [0, 0, 0, 0, 0], [2, 0, 1, 0, 2]]), np.ones((12, 12), int))
+    pairs = {f"m{n}": (noise(n, classes.shape), classes.astype(np.uint8)) for n in range(2)}
+    text = next(f.text for f in check_store(store_of(pairs)).findings if f.kind == "semantic labels")
+    assert text.startswith("the only ids anywhere are 1, 2, in many pieces each")
+    # In a volume the pieces are counted over its slices.
+    assert "semantic labels" in {f.kind for f in check_store(store_of(pairs, volume="v", ids="3d")).findings}

@@ -300,3 +300,25 @@ def test_faults_of_tables_are_reported_together(pair: tuple[Path, Path], tmp_pat
     assert text.startswith("2 faults in s: ")
     for says in ("a.csv", "lies outside the image of 6 × 8", "c.csv"):
         assert says in text
+
+
+def rims(count: int = 4) -> np.ndarray:
+    """Give classes: 1 for nuclei, 2 for the rim around each."""
+    labels = np.zeros((12, 12 * count), np.uint8)
+    for number in range(count):
+        labels[1:11, 12 * number + 1 : 12 * number + 11] = 2
+        labels[3:9, 12 * number + 3 : 12 * number + 9] = 1
+    return labels
+
+
+def test_classes_given_as_ids_are_refused(pair: tuple[Path, Path]) -> None:
+    with pytest.raises(
+        InputError, match=r"labels of s look semantic: the only ids are 1, 2, in 8 separate pieces"
+    ):
+        only(pair, rims())
+    # Their components are the objects.
+    assert only(pair, rims(), component_size=5).max() == 4
+    with pytest.raises(InputError, match=r"the only id is 1, in 4 separate pieces.*components: true"):
+        only(pair, (rims() > 0).astype(np.uint8))
+    # White masks with one object in each image are instances all the same.
+    assert only(pair, 255 * (rims(1) > 0).astype(np.uint8)).max() == 1

@@ -104,3 +104,13 @@ def test_another_programs_manifest_makes_no_store(tmp_path: Path) -> None:
     assert [labeled_image.name for labeled_image in load_part(tmp_path / "data", small_config(), "train")] == [
         "data/0"
     ]
+
+
+def test_classes_in_a_store_are_refused(tmp_path: Path) -> None:
+    image, labels = discs(0)
+    write_store(
+        tmp_path / "s.h5", {"d0": (image[..., 0], np.where(labels > 0, 1 + labels % 2, 0).astype(np.uint8))}
+    )
+    Store.open(tmp_path / "s.h5").with_splits({"d0": "train"})
+    with pytest.raises(InputError, match=r"look semantic.*import it again with --instances components-2d"):
+        load_part(tmp_path / "s.h5", small_config(), "train")

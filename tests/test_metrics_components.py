@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from autosam.metrics.components import components, looks_semantic
+from autosam.metrics.components import components
 
 
 def test_corners_touch_and_small_ones_are_dropped():
@@ -46,11 +46,3 @@ def test_the_default_is_fifty_pixels():
     assert components(mask).max() == 0
     mask[0, 7] = True
     assert components(mask).max() == 1
-
-
-def test_masks_are_told_from_instances():
-    assert looks_semantic(np.array([[0, 255, 255]], np.uint8))
-    assert looks_semantic(np.array([[1, 0, 1]]))  # one object in two pieces
-    assert not looks_semantic(np.array([[0, 1, 1]]))
-    assert not looks_semantic(np.array([[1, 0, 2]]))
-    assert not looks_semantic(np.zeros((3, 3), int))

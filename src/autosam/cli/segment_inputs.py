@@ -110,7 +110,7 @@ def open_truth(
     truths = open_truths(place, sources, components=components)
     if truths.semantic:
         note(
-            f"{count(truths.semantic, 'file')} of the truth may be semantic, with one id for all objects; "
+            f"{count(truths.semantic, 'file')} of the truth may be semantic, with one id for many objects; "
             "--components makes objects of them"
         )
     return truths

@@ -17,6 +17,7 @@ from autosam.data.manifest import Item
 from autosam.data.objects import ObjectCount, Objects
 from autosam.data.store import Store
 from autosam.errors import InputError
+from autosam.metrics.semantic import SemanticEvidence
 
 # Labels are compared with this many images before and after their own.
 REACH = 2
@@ -98,6 +99,7 @@ class _Check:
         self._best: dict[str, tuple[Advantage, str]] = {}
         self._prints: dict[str, NDArray[np.float32]] = {}
         self._hashes: dict[str, list[Item]] = {}
+        self._semantic = SemanticEvidence()
 
     def _fault(self, kind: str, item: str, text: str) -> None:
         self.findings.append(Finding("fault", kind, item, text))
@@ -158,6 +160,7 @@ class _Check:
             except InputError as error:
                 self._fault("size", item.name, str(error))
         else:
+            self._semantic.add(labels)
             self._check_ids(item.name, objects, "px")
         return objects
 
@@ -165,6 +168,7 @@ class _Check:
         if item.volume in self._counts:
             objects = self._counts.pop(item.volume).objects()
             self.volumes[item.volume] = objects
+            self._semantic.add_counts(dict(zip(objects.ids.tolist(), objects.pieces.tolist(), strict=True)))
             self._check_ids(item.volume, objects, "voxels")
 
     def _check_ids(self, name: str, objects: Objects, unit: str) -> None:
@@ -210,12 +214,15 @@ class _Check:
         self._warn_of_masks()
 
     def _warn_of_masks(self) -> None:
-        """Warn where one id is everywhere; a single object of id 1 in one piece makes no mask."""
-        counted = list(self.volumes.values()) if self._ids_3d else [row.objects for row in self.rows]
-        known = [objects for objects in counted if objects is not None and objects.ids.size]
-        ids = {int(number) for objects in known for number in objects.ids[-2:]}
-        if ids == {255} or (len(ids) == 1 and any(objects.pieces[0] > 1 for objects in known)):
-            text = f"the only id anywhere is {ids.pop()}, as in a mask: import it as components"
+        """Warn where ids are classes; a single object of id 1 in one piece makes no mask."""
+        kind, ids = self._semantic.kind, ", ".join(map(str, sorted(self._semantic.ids)))
+        if kind == "mask":
+            text = f"the only id anywhere is {ids}, as in a mask: import it as components"
+            self._warn("semantic labels", "", text)
+        elif kind:
+            text = (
+                f"the only ids anywhere are {ids}, in many pieces each, as in masks of classes: import components"
+            )
             self._warn("semantic labels", "", text)
 
 

@@ -16,6 +16,7 @@ from autosam.images import normalize, read_image, to_uint8
 from autosam.images.label_names import without_suffix
 from autosam.images.read import read_json
 from autosam.metrics import components
+from autosam.metrics.semantic import SemanticEvidence
 from autosam.prompts.prompt import Prompt
 from autosam.prompts.table import read_prompts
 
@@ -96,6 +97,7 @@ def load_labeled_images(
     if prompts is not None:
         check_tables(prompts, wanted, source=source)
     found: list[LabeledImage] = []
+    evidence = SemanticEvidence()
     for stem in wanted:
         file = image_files[stem]
         with noting(faults):
@@ -106,14 +108,16 @@ def load_labeled_images(
                 raise InputError(f"{file}: {error}") from error
             if truth.shape != image.shape[:2]:
                 raise InputError(f"{stem} has an image of {image.shape[:2]} and labels of {truth.shape}")
+            evidence.add(truth)
             ids = renumbered(truth) if component_size is None else components(truth, min_size=component_size)
             asked = table_prompts(prompts, stem, image=file.name, shape=ids.shape)
             found.append(LabeledImage(f"{source}/{stem}", source, image, ids, asked))
     refuse_faults(faults, source)
-    if found and component_size is None and all(_like_a_mask(labeled_image.labels) for labeled_image in found):
-        raise InputError(
-            f"every label image of {source} holds one id in several pieces, like a mask of all objects; set "
-            "components: true for it in data.sources, or give each object an id of its own"
+    if component_size is None:
+        refuse_semantic(
+            evidence,
+            source,
+            "set components: true for it in data.sources, or give each object an id of its own",
         )
     return found
 
@@ -192,8 +196,18 @@ def table_prompts(folder: Path | None, name: str, *, image: str, shape: tuple[in
     return tuple(read_prompts(path, image=image, shape=(shape[0], shape[1])))
 
 
-def _like_a_mask(labels: NDArray[np.int32]) -> bool:
-    return int(labels.max(initial=0)) == 1 and int(components(labels, min_size=1).max()) > 1
+def refuse_semantic(evidence: SemanticEvidence, source: str, remedy: str) -> None:
+    """Refuse labels that are numbers of classes: each class would be one object in training.
+
+    Masks of 255 with one object in each image are instances all the same.
+    """
+    if not evidence.kind or not evidence.several:
+        return
+    what, ids = "id is" if len(evidence.ids) == 1 else "ids are", ", ".join(map(str, sorted(evidence.ids)))
+    raise InputError(
+        f"the labels of {source} look semantic: the only {what} {ids}, "
+        f"in {evidence.pieces} separate pieces over all images, like a mask of all objects; {remedy}"
+    )
 
 
 def renumbered(labels: NDArray[Any]) -> NDArray[np.int32]:

@@ -16,7 +16,8 @@ from autosam.data.writer import StoreWriter
 from autosam.errors import InputError
 from autosam.images import ensure_folder, write_json
 from autosam.images.read import read_json
-from autosam.metrics.components import components, looks_semantic
+from autosam.metrics.components import components
+from autosam.metrics.semantic import looks_semantic
 
 Instances = Literal["published", "components-2d", "components-3d"]
 INSTANCES: tuple[str, ...] = get_args(Instances)
@@ -97,7 +98,7 @@ def import_release(
         if labels is None:
             return image, None
         if how == "published":
-            if labels.dtype.kind in "biu" and labels.any():
+            if labels.dtype.kind in "biu" and labels.any() and not piece.losses.counts:
                 looks.append(looks_semantic(labels))
             return image, labels
         # In 3D, pieces of a slice may be small: the size is that of the whole.
@@ -192,7 +193,8 @@ def _notes(release: Release, slices: list[Slice], suspect: int, before: int) -> 
         notes.append(f"{before} slice(s) were read already by an interrupted import; --restart reads them again")
     if suspect:
         notes.append(
-            f"{suspect} slice(s) hold one id alone, like a semantic mask; --instances components-2d divides it"
+            f"{suspect} slice(s) hold one id alone, or few ids in many pieces each, like a semantic mask; "
+            "--instances components-2d divides it"
         )
     left = len(release.slices) - len(slices)
     if left:

@@ -10,6 +10,7 @@ from autosam.data.folders import (
     check_tables,
     evenly_spaced,
     normalized,
+    refuse_semantic,
     renumbered,
     table_prompts,
 )
@@ -17,6 +18,7 @@ from autosam.data.manifest import SPLITS
 from autosam.data.refusal import noting, refuse_faults
 from autosam.data.store import Store
 from autosam.errors import InputError
+from autosam.metrics.semantic import SemanticEvidence
 
 
 def names_store(path: Path) -> bool:
@@ -60,12 +62,17 @@ def stored_labeled_images(
         check_tables(prompts, [item.name for item in items], source=name)
     found: list[LabeledImage] = []
     faults: list[str] = []
+    evidence = SemanticEvidence()
     for item in items:
         with noting(faults, f"{item.name}: "):
             image, labels = normalized(store.image(item.name), settings), store.labels(item.name)
+            evidence.add(labels)
             asked = table_prompts(prompts, item.name, image=item.name, shape=item.shape)
             found.append(LabeledImage(f"{name}/{item.name}", name, image, renumbered(labels), asked))
     refuse_faults(faults, str(path))
+    # A branching object of a volume may lie in many pieces in each slice, and components are made of pieces.
+    if store.manifest.ids == "2d" and store.manifest.min_size is None:
+        refuse_semantic(evidence, str(path), "import it again with --instances components-2d")
     return found
 
 

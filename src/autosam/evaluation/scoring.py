@@ -24,11 +24,11 @@ from autosam.evaluation.volumes import (
 from autosam.images.label_names import without_suffix
 from autosam.images.source import split_dataset
 from autosam.metrics.all_scores import Protocol, Scores
-from autosam.metrics.components import looks_semantic
 from autosam.metrics.contingency import ContingencyTable, contingency_table
 from autosam.metrics.evaluate import evaluate_pair
 from autosam.metrics.label_arrays import check_shapes
 from autosam.metrics.matching import best_ious
+from autosam.metrics.semantic import looks_semantic
 
 Ranking = Literal["auto", "table", "size"]
 
@@ -139,7 +139,8 @@ def _score_pairs(
     if faults:
         raise InputError(f"{len(faults)} of {len(pairs)} images cannot be compared: {'; '.join(faults)}")
     notes += [
-        f"{count} {side} file(s) hold one id alone, like a semantic mask; {option} makes instances of it"
+        f"{count} {side} file(s) hold one id alone, or few ids in many pieces each, like a semantic mask; "
+        f"{option} makes instances of it"
         for count, side, option in zip(
             semantic, ("truth", "prediction"), ("--components", "--pred-components"), strict=True
         )

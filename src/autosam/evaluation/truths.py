@@ -14,7 +14,7 @@ from autosam.evaluation.label_volume import LabelRef
 from autosam.evaluation.volumes import read_instances
 from autosam.images.multichannel import MultichannelImage
 from autosam.images.source import ImageSource
-from autosam.metrics.components import looks_semantic
+from autosam.metrics.semantic import looks_semantic
 
 SMALLEST_COMPONENT = 50
 """Smallest object of a semantic truth in pixels, as of `autosam evaluate --components`."""

@@ -40,22 +40,3 @@ def components(mask: ArrayLike, *, min_size: int = 50) -> NDArray[np.int32]:
     kept[0] = False
     ids = np.where(kept, np.cumsum(kept), 0).astype(np.int32)
     return np.asarray(ids[labels], dtype=np.int32)
-
-
-def looks_semantic(labels: ArrayLike) -> bool:
-    """Tell whether label data look like a mask of all objects rather than like instances.
-
-    They do if the only id is 255, the white of a mask image, or if the only object lies in several pieces.
-    Data without objects do not.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> looks_semantic(np.array([0, 255, 255])), looks_semantic(np.array([0, 1, 1]))
-    (True, False)
-    """
-    array = as_mask_array(labels)
-    ids = array[array != 0]
-    if not ids.size or ids.min() != ids.max():
-        return False
-    return bool(ids[0] == 255) or int(components(array, min_size=1).max()) > 1
