@@ -94,7 +94,9 @@ def test_holes_are_filled_but_not_where_another_instance_lies():
     crops = [MaskCrop(5, 5, ring, 0.9, 0), box(10, 10, 6, 6, 0.8)]
     labels, _, _ = merge_masks(crops, (30, 30), min_size=1)
     assert np.all(labels[10:16, 10:16] == 2)
-    assert np.count_nonzero(labels == 1) == 400 - 36
+    assert np.count_nonzero(labels == 1) == ring.sum()
+    for filled in (merge_masks(crops[:1], (30, 30)), merge_masks(crops, (30, 30), min_size=37)):
+        assert np.bincount(filled.labels.ravel())[1:].tolist() == [400]
     open_labels, _, _ = merge_masks(crops, (30, 30), min_size=1, fill_holes=False)
     assert np.count_nonzero(open_labels == 1) == ring.sum()
 

@@ -1,12 +1,17 @@
 import hashlib
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pooch
 import pytest
 import requests
+import torch
+import xxhash
 
 from autosam.errors import ModelError
 from autosam.models.files import zoo
+from autosam.models.files.base_weights import base_state, find_base
 from autosam.models.files.zoo import (
     BASES,
     BUNDLED,
@@ -17,6 +22,8 @@ from autosam.models.files.zoo import (
     home,
     resolve_model,
 )
+from autosam.models.variants import build_sam
+from autosam.models.weights import detect_variant
 
 CONTENT = b"weights"
 
@@ -32,7 +39,8 @@ def folder(tmp_path, monkeypatch) -> Path:
 @pytest.fixture
 def small_base(monkeypatch) -> BaseWeights:
     """Stand in for vit_b with a file of seven bytes."""
-    base = BaseWeights("vit_b", "sam_vit_b_01ec64.pth", hashlib.sha256(CONTENT).hexdigest(), len(CONTENT))
+    digest = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"
+    base = replace(BASES["vit_b"], hash=digest, size=len(CONTENT))
     monkeypatch.setitem(BASES, "vit_b", base)
     return base
 
@@ -51,12 +59,45 @@ def network(monkeypatch) -> list[str]:
 
 
 def test_the_published_table_is_complete():
-    assert list(BASES) == ["vit_b", "vit_l", "vit_h"]
-    for base in BASES.values():
+    assert list(BASES)[:3] == ["vit_b", "vit_l", "vit_h"]
+    for base in list(BASES.values())[:3]:
         assert base.url == f"https://dl.fbaipublicfiles.com/segment_anything/{base.file}"
-        assert len(base.sha256) == 64
+        assert len(base.hash) == len("sha256:") + 64
         assert base.file.startswith(f"sam_{base.name}_")
-    assert len({base.sha256 for base in BASES.values()}) == 3
+        assert base.license == "Apache-2.0"
+    kinds = {f"{size}_{kind}" for size in ("vit_b", "vit_l") for kind in ("em_organelles", "lm", "histopathology")}
+    assert {base.name for base in list(BASES.values())[3:]} == kinds | {
+        "vit_h_histopathology",
+        "vit_b_medical_imaging",
+    }
+    for base in list(BASES.values())[3:]:
+        assert base.name.startswith(f"{base.variant}_")
+        assert re.fullmatch("xxh128:[0-9a-f]{32}", base.hash)
+        assert base.license.startswith("see its page (")
+    for entries in ([base.hash for base in BASES.values()], [base.file for base in BASES.values()]):
+        assert len(set(entries)) == len(BASES)
+
+
+def test_a_derived_base_is_checked_by_its_own_kind_of_hash(network, folder, monkeypatch):
+    digest = f"xxh128:{xxhash.xxh128(CONTENT).hexdigest()}"
+    monkeypatch.setitem(BASES, "vit_b_lm", replace(BASES["vit_b_lm"], hash=digest))
+    path = fetch("vit_b_lm")
+    assert network == [BASES["vit_b_lm"].url]
+    assert path == folder / "vit_b_lm.pt"
+    assert base_weights("vit_b_lm").read_bytes() == CONTENT
+    path.write_bytes(b"cut")
+    with pytest.raises(ModelError, match=rf"has xxh128 [0-9a-f]{{32}}, wanted {digest[7:]}: delete it"):
+        base_weights("vit_b_lm")
+
+
+def test_a_derived_base_is_a_sam_once_it_is_fetched(folder, monkeypatch):
+    folder.mkdir()
+    path = folder / "vit_b_em_organelles.pt"
+    torch.save(build_sam("tiny", image_size=64).state_dict(), path)
+    digest = f"xxh128:{xxhash.xxh128(path.read_bytes()).hexdigest()}"
+    monkeypatch.setitem(BASES, path.stem, replace(BASES[path.stem], hash=digest))
+    assert find_base(path.stem) == path
+    assert detect_variant(base_state(path)) == "tiny"
 
 
 def test_home_is_the_variable_or_the_cache(monkeypatch, tmp_path):
@@ -80,7 +121,7 @@ def test_a_damaged_file_is_refused_and_fetched_again(small_base, network, folder
     path.write_bytes(b"cut")
     with pytest.raises(ModelError) as caught:
         base_weights("vit_b")
-    for part in (hashlib.sha256(b"cut").hexdigest(), small_base.sha256, "autosam models fetch vit_b"):
+    for part in (hashlib.sha256(b"cut").hexdigest(), small_base.hash[7:], "autosam models fetch vit_b"):
         assert part in str(caught.value)
     fetch("vit_b")
     assert base_weights("vit_b").read_bytes() == CONTENT
@@ -141,9 +182,9 @@ def test_base_weights_never_downloads(network):
 
 @pytest.mark.parametrize("function", [base_weights, fetch, cached_path])
 def test_unknown_bases_are_refused_with_the_known_ones(function, network):
-    with pytest.raises(ModelError, match=r"named 'vitb'; known: vit_b, vit_l, vit_h; did you mean vit_b"):
+    with pytest.raises(ModelError, match=r"named 'vitb'; known: vit_b, vit_l, vit_h, .*; did you mean vit_b"):
         function("vitb")
-    with pytest.raises(ModelError, match=r"named 'xyz'; known: vit_b, vit_l, vit_h$"):
+    with pytest.raises(ModelError, match=r"named 'xyz'; known: vit_b, vit_l, vit_h, .*vit_b_medical_imaging$"):
         function("xyz")
     with pytest.raises(ModelError, match=r"named 'my/sam\.pth' and no such file exists; known: vit_b"):
         function("my/sam.pth")

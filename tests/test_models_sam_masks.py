@@ -7,6 +7,7 @@ import pytest
 import torch
 from fake_networks import build_small_sam, draw_ellipses, use_component_sam
 from numpy.typing import NDArray
+from segment_anything import SamPredictor
 from with_defaults import decode, decode_masks
 
 from autosam.errors import AutosamError
@@ -286,3 +287,37 @@ def test_when_the_gpu_is_too_small_the_message_says_what_to_set(sam, monkeypatch
     with pytest.raises(AutosamError, match=r"64 × 64 pixels with a single prompt; set tiles\.size") as caught:
         run(sam, picture(64, 64), all_kinds(), batch_size=7)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("shape", [(40, 30), (17, 50), (64, 64), (64, 20)])
+def test_small_images_are_enlarged_as_sam_predictor_does(sam, shape):
+    image = picture(*shape)
+    rows, columns = shape
+    boxes = [boxed(2, 3, rows - 6, columns - 5), boxed(rows // 3, 1, rows - 1, columns - 1)]
+    points = [pointed(rows // 2, columns // 2), Prompt(np.array([[3.0, 4], [9, 8]]), np.array([1, 0]))]
+    predictor = SamPredictor(sam)
+    predictor.set_image(image)
+    found = {crop.prompt: crop for crop in run(sam, image, boxes + points, enlarge=True)}
+    assert len(found) >= 3
+    for number, prompt in enumerate(boxes + points):
+        alone = len(prompt.points) == 1 and prompt.box is None
+        masks, scores, _ = predictor.predict(
+            point_coords=prompt.points[:, ::-1].copy() if len(prompt.points) else None,
+            point_labels=prompt.point_labels if len(prompt.points) else None,
+            box=None if prompt.box is None else prompt.box.reshape(2, 2)[:, ::-1].ravel(),
+            multimask_output=alone,
+        )
+        mask = masks[int(scores.argmax())]
+        given = pasted(found[number], shape) if number in found else np.zeros(shape, dtype=bool)
+        np.testing.assert_array_equal(given, mask)
+
+
+def test_windows_of_a_enlarging_sam_end_at_the_border(sam):
+    image = picture(40, 200)
+    (crop,) = run(sam, image, [boxed(5, 150, 30, 190)], enlarge=True)
+    window = Window(0, 136, 40, 64)
+    local = boxed(5, 14, 30, 54)
+    full, _, _ = whole_answer(sam, image, local, window, multimask=False)
+    expected = np.zeros((40, 200), dtype=bool)
+    expected[:, 136:] = full[0] > 0
+    np.testing.assert_array_equal(pasted(crop, (40, 200)), expected)

@@ -41,7 +41,7 @@ make_prompts = partial(
 clean_mask = partial(instances.clean_mask, **_sizes)
 suppress_masks = partial(instances.suppress_masks, iou_threshold=_merge.iou, ios_threshold=_merge.overlap)
 merge_masks = partial(instances.merge_masks, iou_threshold=_merge.iou, ios_threshold=_merge.overlap, **_sizes)
-fill_from_regions = partial(instances.fill_from_regions, threshold=_merge.fallback, min_size=_merge.min_size)
+fill_from_regions = partial(instances.fill_from_regions, threshold=_merge.fallback, **_sizes)
 predict_maps = partial(maps.predict_maps, precision=_decode.precision)
 
 
@@ -59,6 +59,7 @@ def decode_masks(
     tile_size,
     overlap,
     combine="avg",
+    enlarge=False,
     alternatives=False,
     choose=None,
     progress=None,
@@ -72,6 +73,7 @@ def decode_masks(
         overlap=overlap,
         settings=config.DecodeConfig(**settings),
         combine=combine,
+        enlarge=enlarge,
         alternatives=alternatives,
         choose=choose,
         progress=progress,

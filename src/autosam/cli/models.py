@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import typer
 
@@ -13,6 +13,8 @@ from autosam.cli.words import file_size
 if TYPE_CHECKING:
     from rich.table import Table
     from torch import Tensor
+
+Preprocessing = Literal["sam", "unit"]
 
 models = group("List, fetch and look into models.")
 
@@ -35,13 +37,46 @@ def list_models() -> None:
 
 @models.command(cls=Command, epilog=FOR_ALL)
 def fetch(
-    name: str = typer.Argument(..., metavar="vit_b|vit_l|vit_h", help="Name of the published weights."),
+    name: str = typer.Argument(
+        ..., metavar="NAME", help="Name of the published weights, such as vit_b: `autosam models list` has them."
+    ),
     offline: bool = typer.Option(False, "--offline", help="Download nothing; tell where to put the file by hand."),
 ) -> None:
     """Download published weights and check their hash."""
     from autosam.models.files import zoo
 
     result(f"{name} is at {zoo.fetch(name, offline=offline)}")
+
+
+@models.command(cls=Command, epilog=FOR_ALL)
+def combine(
+    generator: str = typer.Argument(..., metavar="NAME|FILE", help="A model whose generator finds the objects."),
+    sam: str = typer.Option(
+        ...,
+        "--sam",
+        metavar="NAME|FILE",
+        help="SAM that answers its prompts: published weights, a model or a file.",
+    ),
+    out: Path = typer.Option(
+        ..., "--output", "--out", "-o", metavar="FILE", help="The new model, .safetensors; its card is beside it."
+    ),
+    preprocessing: Preprocessing | None = typer.Option(
+        None,
+        metavar="sam|unit",
+        help="Pixels that SAM's encoder gets: by SAM's mean and deviation, or 0 to 1 as MedSAM. [what the weights "
+        "are known to want]",
+    ),
+) -> None:
+    """Join the generator of a model with any SAM, without training."""
+    from autosam.errors import ConfigError
+
+    if out.suffix != ".safetensors" or not out.absolute().parent.is_dir():
+        raise ConfigError(f"--output {out}: wanted a file that ends in .safetensors, in a folder that exists")
+    from autosam.models.files.join_models import join_models
+
+    header = join_models(generator, sam, out, preprocessing=preprocessing)
+    result(f"{out} joins the generator of {generator} with the SAM of {sam}; its card is {out.with_suffix('.md')}")
+    say(f"License: {header.license}.")
 
 
 @models.command(cls=Command, epilog=FOR_ALL)
@@ -54,7 +89,7 @@ def show(
 
     path = base_weights(model) if model in BASES else resolve_model(model)
     lines = [f"file      {path}", f"size      {_on_disk(path)}", f"sha256    {file_sha256(path)}"]
-    described = _weights if model in BASES or path.suffix in (".pth", ".pt") else _model
+    described = _weights if model in BASES or path.suffix in (".pth", ".pt", ".ckpt", ".bin") else _model
     more, tensors = described(path)
     result("\n".join([*lines, *more, ""]), _parts(tensors))
     card = path.with_suffix(".md")

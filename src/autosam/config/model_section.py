@@ -22,6 +22,17 @@ class SamConfig(Section):
     base: str | None = Field(
         None, description="base weights: a published name, a bundled model, or a file; null: random weights"
     )
+    preprocessing: Literal["sam", "unit"] | None = Field(
+        None,
+        description="pixels that SAM's encoder gets: sam subtracts the mean of SAM's training images and divides "
+        "by their deviation; unit gives 0 to 1, as MedSAM wants them; null: what the base weights are known to "
+        "want, otherwise sam",
+    )
+    small_images: Literal["mirror", "enlarge"] = Field(
+        "mirror",
+        description="how SAM sees an image smaller than its input: mirror repeats it at its borders, as in "
+        "training; enlarge resizes it, as SamPredictor does, which suits weights that autosam has not trained",
+    )
     encoder: Literal["frozen", "lora", "adapter", "full"] = Field(
         "full", description="how the image encoder is trained: not at all, by LoRA, by adapters, or entirely"
     )

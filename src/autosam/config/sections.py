@@ -149,7 +149,11 @@ class MergeConfig(Section):
     )
     min_score: Fraction = Field(0.3, description="lowest score of a mask; masks below it are dropped")
     min_size: Annotated[int, Field(ge=0)] = Field(50, description="smallest instance, in pixels")
-    fill_holes: bool = Field(True, description="fill the holes of an instance")
+    max_size: Positive | None = Field(
+        None, description="largest instance, in pixels of the image's own grid; null: any size"
+    )
+    exclude_border: bool = Field(False, description="leave out instances that touch the image's border")
+    fill_holes: bool = Field(True, description="fill the holes of an instance in which no other one lies")
     fallback: Fraction = Field(
         0.7,
         description="mean foreground probability (or region score, with a region classifier) above which a region "

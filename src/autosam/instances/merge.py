@@ -1,15 +1,16 @@
 """Masks → labels: one id per instance, each pixel to the best mask that has it."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from autosam.errors import InputError
-from autosam.instances.clean import fill, main_component
+from autosam.instances.clean import main_component
 from autosam.instances.crop import MaskCrop
+from autosam.instances.holes import fill_labels
 from autosam.instances.suppress import suppress_masks
 
 UNCONFIRMED = 0.5
@@ -42,6 +43,7 @@ def merge_masks(
     ios_threshold: float,
     min_size: int,
     fill_holes: bool,
+    regions: NDArray[np.int32] | None = None,
 ) -> Merged:
     """Suppress double and merged masks and paint the others into one label image.
 
@@ -59,7 +61,9 @@ def merge_masks(
     min_size : int
         An instance must keep this many pixels after better ones have taken theirs.
     fill_holes : bool
-        Fill an instance's holes where no other instance lies in them.
+        Fill an instance's holes in which no other instance lies.
+    regions : ndarray of int32, shape (H, W), optional
+        Regions that lie in a hole as instances do, as they may become some; see `open_regions`.
 
     Returns
     -------
@@ -92,14 +96,10 @@ def merge_masks(
         window[own] = 0
         # Better masks may have cut it to pieces.
         found = main_component(own)
-        if found is None:
-            continue
-        row, col, mask = found
-        part = window[row : row + mask.shape[0], col : col + mask.shape[1]]
-        if fill_holes:
-            mask = mask | (fill(mask) & (part == 0))
-        if np.count_nonzero(mask) >= min_size:
-            part[mask] = number
+        if found is not None:
+            row, col, mask = found
+            window[row : row + mask.shape[0], col : col + mask.shape[1]][mask] = number
+    fill_labels(labels, fill_holes=fill_holes, min_size=min_size, regions=regions)
     return _number(labels, [crop.prompt for crop in best_first], [crop.score for crop in best_first])
 
 
@@ -112,6 +112,7 @@ def fill_from_regions(
     threshold: float,
     uncovered: float = 0.5,
     min_size: int,
+    fill_holes: bool,
 ) -> Merged:
     """Add the largest uncovered component of each region that the generator is sure of and SAM rejected.
 
@@ -129,6 +130,8 @@ def fill_from_regions(
         More than this fraction of the region must belong to no instance.
     min_size : int
         Smallest size in pixels of an added instance.
+    fill_holes : bool
+        Then fill the holes in which no instance lies.
 
     Returns
     -------
@@ -154,7 +157,7 @@ def fill_from_regions(
             continue
         own = regions[box] == region
         free = own & (labels[box] == 0)
-        sure = values[box][own].mean(dtype=np.float64) if region_score is None else region_score[region - 1]
+        sure = _certainty(region, box, own, values, region_score)
         if sure <= threshold or np.count_nonzero(free) <= uncovered * np.count_nonzero(own):
             continue
         found = main_component(free)
@@ -165,7 +168,66 @@ def fill_from_regions(
         worth = values[part][mask].mean(dtype=np.float64) if region_score is None else region_score[region - 1]
         scores.append(UNCONFIRMED * float(worth))
         labels[part][mask] = len(scores)
+    if fill_holes:
+        fill_labels(labels, fill_holes=True, min_size=0)
     return _number(labels, [*merged.prompt_of, *[-1] * (len(scores) - len(merged.scores))], scores)
+
+
+def open_regions(
+    regions: NDArray[np.int32],
+    foreground: ArrayLike,
+    *,
+    region_score: NDArray[np.floating] | None = None,
+    threshold: float,
+    answered: Collection[int],
+) -> NDArray[np.int32]:
+    """Keep the regions that `fill_from_regions` is sure of and that no mask answers; the others become 0."""
+    values = np.asarray(foreground)
+    kept = np.zeros(int(regions.max(initial=0)) + 1, dtype=np.int32)
+    for region, box in enumerate(ndimage.find_objects(regions), start=1):
+        if box is not None and region not in answered:
+            sure = _certainty(region, box, regions[box] == region, values, region_score)
+            kept[region] = region if sure > threshold else 0
+    return kept[regions]
+
+
+def keep_regions(
+    regions: NDArray[np.int32],
+    scores: NDArray[np.float64],
+    *,
+    min_score: float,
+    min_size: int,
+    fill_holes: bool,
+) -> Merged:
+    """Make every region an instance that is large and sure enough.
+
+    Parameters
+    ----------
+    regions : ndarray of int32, shape (H, W)
+    scores : ndarray of float64, shape (n,)
+        The score of each of the n regions.
+
+    Returns
+    -------
+    Merged
+        Ids are numbered anew; without prompts.
+    """
+    labels = np.concatenate([[False], scores >= min_score])[regions] * regions
+    fill_labels(labels, fill_holes=fill_holes, min_size=min_size)
+    return _number(labels, [-1] * len(scores), scores.tolist())
+
+
+def _certainty(
+    region: int,
+    box: tuple[slice, ...],
+    own: NDArray[np.bool_],
+    foreground: NDArray[Any],
+    region_score: NDArray[np.floating] | None,
+) -> float:
+    """Give the region score, or without a region classifier the mean foreground probability."""
+    if region_score is not None:
+        return float(region_score[region - 1])
+    return float(foreground[box][own].mean(dtype=np.float64))
 
 
 def _number(labels: NDArray[np.int32], prompt_of: Sequence[int], scores: Sequence[float]) -> Merged:

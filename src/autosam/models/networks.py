@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from autosam.config import SAM_ENCODER, GeneratorConfig, ModelConfig, SamConfig, make_model
 from autosam.errors import ModelError
-from autosam.models.files.base_weights import base_state, find_base
+from autosam.models.files.base_weights import base_state, find_base, with_preprocessing
 from autosam.models.files.checkpoint import load_model, split_parts
 from autosam.models.files.strict import copy_tensors
 from autosam.models.files.zoo import resolve_model
@@ -77,12 +77,17 @@ def build_networks(model: ModelConfig, *, seed: int = 0) -> Networks:
         If the base is missing or does not fit, or a part without a base were to stay frozen.
     """
     base_name = base_sha256 = ""
+    model = with_preprocessing(model)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         sam = None
         if model.sam is not None:
             _check_frozen(model.sam)
-            sam = build_sam(model.sam.variant, image_size=model.sam.image_size)
+            sam = build_sam(
+                model.sam.variant,
+                image_size=model.sam.image_size,
+                preprocessing=model.sam.preprocessing or "sam",
+            )
         generator = build_generator(model, sam)
         if sam is not None and model.sam is not None:
             if model.sam.base is not None:
@@ -109,6 +114,7 @@ def build_generator(model: ModelConfig, sam: Sam | None) -> Generator | SamGener
             channels=settings.channels,
             decoder_channels=settings.decoder_channels,
             skips=settings.skips,
+            preprocessing=(model.sam and model.sam.preprocessing) or "sam",
         )
     return Generator(
         encoder=settings.encoder,

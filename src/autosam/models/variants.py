@@ -18,9 +18,14 @@ VARIANTS: tuple[Variant, ...] = get_args(Variant)
 PATCH = 16
 """Side, in input pixels, of the square that one image token stands for; the same in every variant."""
 
-# Of RGB from 0 to 255, as in segment_anything.build_sam.
-PIXEL_MEAN = [123.675, 116.28, 103.53]
-PIXEL_STD = [58.395, 57.12, 57.375]
+Preprocessing = Literal["sam", "unit"]
+PIXEL_STATISTICS: dict[Preprocessing, tuple[list[float], list[float]]] = {
+    # As in segment_anything.build_sam.
+    "sam": ([123.675, 116.28, 103.53], [58.395, 57.12, 57.375]),
+    # As MedSAM's inference scales its images: 0 to 1.
+    "unit": ([0.0] * 3, [255.0] * 3),
+}
+"""Means that are subtracted from RGB of 0 to 255, and the deviations by which it is divided then."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ class ConvolutionStem(nn.Module):
         return tokens.permute(0, 2, 3, 1)
 
 
-def build_sam(variant: Variant, *, image_size: int | None = None) -> Sam:
+def build_sam(variant: Variant, *, image_size: int | None = None, preprocessing: Preprocessing = "sam") -> Sam:
     """Build a SAM with random weights.
 
     Parameters
@@ -78,6 +83,8 @@ def build_sam(variant: Variant, *, image_size: int | None = None) -> Sam:
     image_size : int, optional
         Side of the square input in pixels, a multiple of 16. By default the variant's own (1024 or 512).
         Weights of another size fit: `load_sam_weights` resamples their position codes.
+    preprocessing : {"sam", "unit"}
+        What the image encoder gets; see `PIXEL_STATISTICS`.
 
     Returns
     -------
@@ -100,6 +107,7 @@ def build_sam(variant: Variant, *, image_size: int | None = None) -> Sam:
     if side <= 0 or side % PATCH:
         raise ModelError(f"SAM's image size is {side}; it must be a positive multiple of {PATCH}")
     grid = side // PATCH
+    pixel_mean, pixel_std = PIXEL_STATISTICS[preprocessing]
     encoder = ImageEncoderViT(
         depth=size.depth,
         embed_dim=size.width,
@@ -135,8 +143,8 @@ def build_sam(variant: Variant, *, image_size: int | None = None) -> Sam:
             iou_head_depth=3,
             iou_head_hidden_dim=size.prompt_width,
         ),
-        pixel_mean=PIXEL_MEAN,
-        pixel_std=PIXEL_STD,
+        pixel_mean=pixel_mean,
+        pixel_std=pixel_std,
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autosam.config import ImagesConfig
+from autosam.config import Config, ImagesConfig, MergeConfig
 from autosam.errors import ConfigError
 from autosam.images.zoom import LARGEST, TOLERANCE, settled
 from autosam.pipeline.segmentation import Segmentation
@@ -126,3 +126,13 @@ def find_zoom(
 def _sure_diameter(found: Segmentation) -> float | None:
     scores = np.concatenate([[0.0], found.scores])
     return typical_diameter(np.where(scores[found.labels] >= SURE, found.labels, 0))
+
+
+def without_sam(config: Config) -> Config:
+    """Give settings for a look at an image: the generator sees it once, and all regions by thresholds are kept."""
+    decode = config.decode.model_copy(update={"sam": False, "flips": False, "zooms": (1.0,)})
+    # A region classifier knows one zoom only.
+    prompts = config.prompts.model_copy(update={"region_classifier": False})
+    # Also regions that are too small for the result tell the size of objects.
+    merge = MergeConfig(min_size=0, min_score=0, fill_holes=False)
+    return config.model_copy(update={"decode": decode, "prompts": prompts, "merge": merge})

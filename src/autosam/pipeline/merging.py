@@ -7,9 +7,18 @@ from numpy.typing import NDArray
 
 from autosam.config import MergeConfig
 from autosam.images import resize_labels, resize_map
-from autosam.instances import MaskCrop, Merged, clean_mask, fill_from_regions, merge_masks
+from autosam.instances import (
+    MaskCrop,
+    Merged,
+    clean_mask,
+    fill_from_regions,
+    fill_masks,
+    keep_regions,
+    merge_masks,
+    open_regions,
+)
 from autosam.pipeline.probability_maps import Maps
-from autosam.pipeline.propose import Proposals
+from autosam.pipeline.propose import Proposals, Regions
 from autosam.pipeline.segmentation import Segmentation
 from autosam.pipeline.view import View
 from autosam.prompts import Prompt, zoom_prompts
@@ -23,26 +32,40 @@ def merge(
     Parameters
     ----------
     masks : sequence of MaskCrop, or None
-        What SAM answered, on the grid of the networks; None makes every region an instance.
+        What SAM answered, on the grid of the networks; None makes the regions instances.
     """
     regions, prompts = proposals.regions, proposals.prompts
+    foreground = maps.probabilities.get("foreground")
     if masks is None:
-        labels = regions.labels
-        scores = np.array([prompt.certainty for prompt in prompts], dtype=np.float64)
-        prompt_of = np.full(len(prompts), -1)
-    else:
+        merged = keep_regions(
+            regions.labels,
+            np.array([prompt.certainty for prompt in prompts], dtype=np.float64),
+            min_score=settings.min_score,
+            min_size=settings.min_size,
+            fill_holes=settings.fill_holes,
+        )
+    elif foreground is None:
         merged = merge_answers(masks, prompts, view.grid, settings, by_hand=proposals.first_user)
-        if "foreground" in maps.probabilities:
-            merged = fill_from_regions(
-                merged,
-                regions.labels,
-                maps.probabilities["foreground"],
-                region_score=regions.scores,
-                threshold=settings.fallback,
-                min_size=settings.min_size,
-            )
-        labels, prompt_of, scores = merged
-    return to_own_grid(view, maps, proposals, labels, scores, prompt_of)
+    else:
+        merged = merge_answers(
+            masks,
+            prompts,
+            view.grid,
+            settings,
+            by_hand=proposals.first_user,
+            regions=regions,
+            foreground=foreground,
+        )
+        merged = fill_from_regions(
+            merged,
+            regions.labels,
+            foreground,
+            region_score=regions.scores,
+            threshold=settings.fallback,
+            min_size=settings.min_size,
+            fill_holes=settings.fill_holes,
+        )
+    return to_own_grid(view, maps, proposals, merged, settings)
 
 
 def merge_answers(
@@ -52,6 +75,8 @@ def merge_answers(
     settings: MergeConfig,
     *,
     by_hand: int,
+    regions: Regions | None = None,
+    foreground: NDArray[np.float32] | None = None,
 ) -> Merged:
     """Clean every mask that SAM gave and merge them; see `clean_mask` and `merge_masks`.
 
@@ -64,20 +89,33 @@ def merge_answers(
     by_hand : int
         Index of the first user prompt; the number of prompts where there is none. No score drops the mask of a
         user prompt.
+    regions, foreground : Regions and ndarray of float32, optional
+        The generator's regions and its map, (H, W). A hole is not filled where a region lies in it that SAM did
+        not answer and that `fill_from_regions` brings back.
     """
     cleaned = []
     for mask in masks:
         if mask.score < settings.min_score and mask.prompt < by_hand:
             continue
         prompt = prompts[mask.prompt]
-        clean = clean_mask(
-            mask,
-            min_size=settings.min_size,
-            fill_holes=settings.fill_holes,
-            points=prompt.points[prompt.point_labels == 1],
-        )
+        points = prompt.points[prompt.point_labels == 1]
+        # Too small an object is known once the holes are filled, and a hole is filled once all objects are known.
+        clean = clean_mask(mask, min_size=0, fill_holes=False, points=points)
         if clean is not None:
             cleaned.append(clean)
+    back: NDArray[np.int32] | None = None
+    if settings.fill_holes:
+        if regions is not None and foreground is not None:
+            back = open_regions(
+                regions.labels,
+                foreground,
+                region_score=regions.scores,
+                threshold=settings.fallback,
+                answered={prompts[mask.prompt].region for mask in cleaned},
+            )
+        cleaned = fill_masks(cleaned, min_size=settings.min_size, regions=back)
+    else:
+        cleaned = [mask for mask in cleaned if np.count_nonzero(mask.mask) >= settings.min_size]
     return merge_masks(
         cleaned,
         shape,
@@ -85,18 +123,18 @@ def merge_answers(
         ios_threshold=settings.overlap,
         min_size=settings.min_size,
         fill_holes=settings.fill_holes,
+        regions=back,
     )
 
 
 def to_own_grid(
-    view: View,
-    maps: Maps,
-    proposals: Proposals,
-    labels: NDArray[np.int32],
-    scores: NDArray[np.float64],
-    prompt_of: NDArray[np.int64],
+    view: View, maps: Maps, proposals: Proposals, merged: Merged, settings: MergeConfig
 ) -> Segmentation:
-    """Bring instances, (h, w) with their scores and prompts, from the grid of the networks to the image's own."""
+    """Bring instances from the grid of the networks to the image's own.
+
+    There those at the border or too large are left out, where the settings say so.
+    """
+    labels, prompt_of, scores = merged
     shape, probabilities = view.shape, maps.probabilities
     regions, prompts = proposals.regions.labels, proposals.prompts
     if view.total_zoom != 1:
@@ -105,13 +143,11 @@ def to_own_grid(
         labels = resize_labels(labels, shape, foreground=foreground)
         regions = resize_labels(regions, shape, foreground=foreground)
         prompts = zoom_prompts(prompts, (1 / view.factors[0], 1 / view.factors[1]))
-        ids, firsts = np.unique(labels, return_index=True)
         # Resampling can lose an object smaller than a pixel, and swap the first pixels of two.
-        left = ids[np.argsort(firsts)]
-        left = left[left > 0]
-        numbers = np.zeros(len(scores) + 1, dtype=np.int32)
-        numbers[left] = np.arange(1, len(left) + 1)
-        labels, scores, prompt_of = numbers[labels], scores[left - 1], prompt_of[left - 1]
+        labels, scores, prompt_of = _renumbered(labels, scores, prompt_of)
+    if settings.exclude_border or settings.max_size is not None:
+        labels = labels * _wanted(labels, settings)[labels]
+        labels, scores, prompt_of = _renumbered(labels, scores, prompt_of)
     return Segmentation(
         labels=labels,
         scores=scores,
@@ -124,3 +160,27 @@ def to_own_grid(
         zoom=view.zoom,
         stain_normalized=view.stain_normalized,
     )
+
+
+def _wanted(labels: NDArray[np.int32], settings: MergeConfig) -> NDArray[np.bool_]:
+    """Tell for each id whether its instance is kept on the image's own grid."""
+    sizes = np.bincount(labels.ravel())
+    wanted = np.ones(len(sizes), dtype=bool)
+    if settings.max_size is not None:
+        wanted = sizes <= settings.max_size
+    if settings.exclude_border:
+        for border in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
+            wanted[border] = False
+    return wanted
+
+
+def _renumbered(
+    labels: NDArray[np.int32], scores: NDArray[np.float64], prompt_of: NDArray[np.int64]
+) -> tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.int64]]:
+    """Give the ids that have pixels the numbers 1..n, by first pixel."""
+    ids, firsts = np.unique(labels, return_index=True)
+    left = ids[np.argsort(firsts)]
+    left = left[left > 0]
+    numbers = np.zeros(len(scores) + 1, dtype=np.int32)
+    numbers[left] = np.arange(1, len(left) + 1)
+    return numbers[labels], scores[left - 1], prompt_of[left - 1]

@@ -246,9 +246,10 @@ class Segmenter:
         settings = self.config
         if not settings.decode.sam:
             return None
-        sam = self.networks.sam
+        sam, section = self.networks.sam, settings.model.sam
         # `Config` refuses decode.sam for a model without one.
         assert sam is not None
+        assert section is not None
         if alternatives is None:
             alternatives = settings.prompts.method == "grid" and choose is None
         return decode_masks(
@@ -259,6 +260,7 @@ class Segmenter:
             overlap=settings.tiles.overlap,
             settings=settings.decode,
             combine=self._combine(),
+            enlarge=section.small_images == "enlarge",
             alternatives=alternatives,
             choose=choose,
             progress=progress,
@@ -269,7 +271,7 @@ class Segmenter:
     ) -> Segmentation:
         """Make instances on the image's own grid: step 5 of 5.
 
-        ``masks`` of None make every region an instance.
+        ``masks`` of None make the regions instances.
         """
         return merging.merge(view, maps, proposals, masks, self.config.merge)
 
@@ -279,10 +281,7 @@ class Segmenter:
 
     def _generator_alone(self) -> "Segmenter":
         """Return a generator-only segmenter, which sees an image once and finds regions by thresholds."""
-        decode = self.config.decode.model_copy(update={"sam": False, "flips": False, "zooms": (1.0,)})
-        # A region classifier knows one zoom only.
-        prompts = self.config.prompts.model_copy(update={"region_classifier": False})
-        return self.with_settings(self.config.model_copy(update={"decode": decode, "prompts": prompts}))
+        return self.with_settings(find_zoom.without_sam(self.config))
 
     def _look(self, view: View, *, predict: "Callable[[Segmenter, View], Maps]") -> tuple[View, Segmentation]:
         """Segment without SAM, and keep the maps with the view."""

@@ -1,11 +1,13 @@
 """Base weights of SAM: published ones, or the SAM of a model that autosam trained."""
 
+import warnings
 from pathlib import Path
 
 from torch import Tensor
 
-from autosam.errors import ModelError
-from autosam.models.files.checkpoint import is_model, load_model, split_parts
+from autosam.config import ModelConfig, make_model
+from autosam.errors import AutosamWarning, ModelError
+from autosam.models.files.checkpoint import is_model, load_model, read_header, split_parts
 from autosam.models.files.zoo import BASES, BUNDLED, base_weights, home, resolve_model
 from autosam.models.weights import check_sha256, load_state_dict_file
 
@@ -63,3 +65,40 @@ def base_state(path: Path, *, sha256: str | None = None) -> dict[str, Tensor]:
     else:
         state = load_state_dict_file(path)
     return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+
+
+def with_preprocessing(model: ModelConfig) -> ModelConfig:
+    """Settle ``model.sam.preprocessing`` where the settings leave it to the base weights.
+
+    A model of autosam's own says what its SAM wants, and the table of published weights what they want. A file of
+    MedSAM is known by its name.
+
+    Raises
+    ------
+    ModelError
+        As `find_base`.
+
+    Warns
+    -----
+    AutosamWarning
+        If a file was taken for MedSAM.
+    """
+    if model.sam is None or model.sam.preprocessing is not None:
+        return model
+    base, preprocessing = model.sam.base, "sam"
+    if base in BASES:
+        preprocessing = BASES[base].preprocessing
+    elif base is not None:
+        path = find_base(base)
+        if is_model(path):
+            theirs = make_model(read_header(path).settings).sam
+            preprocessing = (theirs and theirs.preprocessing) or "sam"
+        elif path.stem.lower().startswith("medsam"):
+            preprocessing = "unit"
+            warnings.warn(
+                f"{path} is taken for MedSAM, whose encoder gets pixels of 0 to 1 "
+                "(model.sam.preprocessing=unit; set it to sam if that is wrong)",
+                AutosamWarning,
+                stacklevel=2,
+            )
+    return model.model_copy(update={"sam": model.sam.model_copy(update={"preprocessing": preprocessing})})

@@ -96,7 +96,8 @@ def _base_sam(settings: SamConfig | None, header: ModelHeader, path: Path) -> Sa
     """Build SAM as it was before the training: with its base weights, where the file needs them, and adapters."""
     if settings is None:
         return None
-    sam = build_sam(settings.variant, image_size=settings.image_size)
+    preprocessing = settings.preprocessing or "sam"
+    sam = build_sam(settings.variant, image_size=settings.image_size, preprocessing=preprocessing)
     if not _is_whole(settings, header.base_sha256):
         base = find_base(header.base_name, beside=path)
         state = base_state(base, sha256=header.base_sha256)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from autosam.errors import ModelError
 from autosam.models.generator.unet import check_channels
 from autosam.models.sam.encoder import encode_tokens
-from autosam.models.variants import PATCH, PIXEL_MEAN, PIXEL_STD
+from autosam.models.variants import PATCH, PIXEL_STATISTICS, Preprocessing
 
 _STAGES = 4
 
@@ -32,6 +32,8 @@ class SamGenerator(nn.Module):
     skips : sequence of int, optional
         Three rising numbers of blocks, from 0, whose tokens the decoder sees. None takes those at a quarter, a
         half and three quarters of the depth: of the published variants, blocks with global attention.
+    preprocessing : {"sam", "unit"}
+        What the image encoder gets; see `PIXEL_STATISTICS`.
 
     Raises
     ------
@@ -54,6 +56,7 @@ class SamGenerator(nn.Module):
         channels: Sequence[str],
         decoder_channels: Sequence[int],
         skips: Sequence[int] | None,
+        preprocessing: Preprocessing = "sam",
     ) -> None:
         super().__init__()
         check_channels(channels)
@@ -75,8 +78,9 @@ class SamGenerator(nn.Module):
             widths=tuple(decoder_channels),
             maps=len(channels),
         )
-        self.register_buffer("pixel_mean", torch.tensor(PIXEL_MEAN).view(3, 1, 1), persistent=False)
-        self.register_buffer("pixel_std", torch.tensor(PIXEL_STD).view(3, 1, 1), persistent=False)
+        mean, deviation = PIXEL_STATISTICS[preprocessing]
+        self.register_buffer("pixel_mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
+        self.register_buffer("pixel_std", torch.tensor(deviation).view(3, 1, 1), persistent=False)
 
     @property
     def tile_size(self) -> int:

@@ -43,6 +43,7 @@ def decode_masks(
     overlap: float,
     settings: DecodeConfig,
     combine: CombineAnswers,
+    enlarge: bool = False,
     alternatives: bool = False,
     choose: ChooseMask | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -72,6 +73,9 @@ def decode_masks(
     combine : {"avg", "max"}
         How the channels' mask probabilities and predicted IoUs are combined, before anything is chosen or
         thresholded; see `combine_decoded`.
+    enlarge : bool
+        Windows end at the image's border, where they are mirrored otherwise. SAM's input is filled by the longer
+        side of what is left, and with zeros, as `SamPredictor` does it: a small image is enlarged.
     alternatives : bool
         Give all of SAM's masks for every prompt. Otherwise a single point gets the best of the three by predicted
         IoU, and every other prompt gets SAM's single mask.
@@ -95,7 +99,7 @@ def decode_masks(
         If the GPU's memory does not hold one window with a single prompt.
     """
     channels = [image] if isinstance(image, np.ndarray) else image
-    decoder = _WindowDecoder(sam, channels, settings, combine, alternatives, choose)
+    decoder = _WindowDecoder(sam, channels, settings, combine, enlarge, alternatives, choose)
     shape = decoder.shape
     grid = tile_windows(shape, size=tile_size, overlap=int(overlap * tile_size))
     work = assign_windows(prompts, grid, shape, size=tile_size)
@@ -136,6 +140,7 @@ class _WindowDecoder:
     channels: Sequence[NDArray[np.uint8]]
     settings: DecodeConfig
     combine: CombineAnswers
+    enlarge: bool
     alternatives: bool
     choose: ChooseMask | None
 
@@ -145,6 +150,7 @@ class _WindowDecoder:
 
     def decode(self, window: Window, prompts: dict[int, Prompt]) -> dict[int, list[MaskCrop]]:
         """Encode one window and answer its prompts, by their numbers."""
+        window = _cut(window, self.shape) if self.enlarge else window
         numbers, fusion = list(prompts), self.settings.fusion
         local = [moved_into(window, prompt) for prompt in prompts.values()]
         all_three = self.alternatives or self.choose is not None
@@ -210,6 +216,13 @@ class _WindowDecoder:
             kept = [(self.choose(crops, preferred), preferred)]
         shown = ((crops[k], scores[scored]) for k, scored in kept)
         return [replace(crop, prompt=index, score=score) for crop, score in shown if crop is not None]
+
+
+def _cut(window: Window, shape: tuple[int, int]) -> Window:
+    """Give the part of a window that lies in an image of this shape."""
+    row, col = max(window.row, 0), max(window.col, 0)
+    bottom, right = min(window.row + window.height, shape[0]), min(window.col + window.width, shape[1])
+    return Window(row, col, bottom - row, right - col)
 
 
 def _joined(extent: NDArray[np.float64], crop: MaskCrop) -> NDArray[np.float64]:

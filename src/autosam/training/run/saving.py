@@ -7,6 +7,7 @@ from typing import Any
 from torch.optim.swa_utils import AveragedModel
 
 from autosam.config import Config
+from autosam.models.files.base_weights import with_preprocessing
 from autosam.models.files.checkpoint import ModelHeader, save_model
 from autosam.models.files.model_file import network_tensors
 from autosam.models.networks import Networks
@@ -38,6 +39,8 @@ def save_trained(
     """
     if config.images.diameter is None:
         config = config.model_copy(update={"images": config.images.model_copy(update={"diameter": diameter})})
+    # A model file says what its SAM wants, wherever its base may be.
+    config = config.model_copy(update={"model": with_preprocessing(config.model)})
     used = {"images", "model", "tiles", "prompts", "decode", "merge"}
     header = ModelHeader(
         settings=config.model_dump(mode="json", include=used),
