@@ -366,7 +366,9 @@ def test_by_http(tmp_path: Path, served: str) -> None:
 
 
 def test_no_server_is_one_line() -> None:
-    with pytest.raises(InputError, match=r"http://127\.0\.0\.1:9/a\.zarr cannot be read"):
+    with pytest.raises(
+        InputError, match=r"http://127\.0\.0\.1:9/a\.zarr cannot be read: .*check address and rights\."
+    ):
         find_sources(["http://127.0.0.1:9/a.zarr"])
 
 

@@ -53,8 +53,9 @@ def reading_url(place: str) -> Iterator[None]:
         yield
     except _network_errors() as error:
         reason = " ".join(str(error).split())[:200]
+        advice = "; a public bucket wants FSSPEC_S3_ANON=true" if url.startswith("s3:") else ""
         raise InputError(
-            f"{url} cannot be read: {type(error).__name__} {reason}; check address and rights."
+            f"{url} cannot be read: {type(error).__name__} {reason}; check address and rights{advice}."
         ) from error
 
 
@@ -80,8 +81,8 @@ def _check_protocol(url: str) -> None:
 
 
 def _network_errors() -> tuple[type[Exception], ...]:
-    """List the errors of the network libraries in use that are no `OSError`."""
-    found: list[type[Exception]] = []
+    """List the errors of the network, and those of the libraries in use."""
+    found: list[type[Exception]] = [ConnectionError, TimeoutError]
     if "aiohttp" in sys.modules:
         import aiohttp
 

@@ -42,7 +42,7 @@ class ZarrReader(SeriesReader):
         """Open the arrays; their chunks are read when they are asked for."""
         place, inside = url_of(path) or str(path), (dataset or "").strip("/")
         name = f"{place}:/{inside}" if inside else place
-        with reading_url(place), reading(name):
+        with reading(name), reading_url(place):
             # zarr warns of files that are none of a store's, and of metadata newer than the specification.
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)
