@@ -62,7 +62,7 @@ def image_for(method: str, image: NDArray[Any], segmenter: Any) -> NDArray[Any]:
     if method != "SamAutomaticMaskGenerator":
         return image
     settings = segmenter.config.images
-    return to_uint8(normalize(image, low=settings.low, high=settings.high, non_finite=settings.non_finite))
+    return to_uint8(normalize(image, settings))
 
 
 def load(options: argparse.Namespace) -> tuple[Any, NDArray[Any]]:

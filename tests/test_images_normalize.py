@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from synthetic import free_place, nuclei
 from with_defaults import normalize
 
 from autosam.errors import InputError
 from autosam.images import to_uint8
-from autosam.images.normalize import _percentiles
+from autosam.images.limits import percentiles
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -16,7 +17,7 @@ def test_histogram_percentiles_are_numpys(dtype: type, shape: tuple[int, ...]) -
     for top in (3, 255, np.iinfo(dtype).max):
         image = rng.integers(0, top + 1, shape).astype(dtype)
         for low, high in ((0.5, 99.5), (0, 100), (33.3, 66.7), (2, 99.9)):
-            assert _percentiles(image, low, high) == tuple(np.percentile(image, [low, high]))
+            assert percentiles(image, low, high) == tuple(np.percentile(image, [low, high]))
 
 
 def test_a_ramp_by_hand() -> None:
@@ -147,3 +148,21 @@ def test_to_uint8_of_a_gray_view() -> None:
 def test_to_uint8_refuses_other_ranges(value: float) -> None:
     with pytest.raises(InputError, match="wanted 0 to 1"):
         to_uint8(np.array([[0.5, value]]))
+
+
+def test_inverted_is_one_minus_the_image() -> None:
+    image = np.random.default_rng(0).integers(0, 255, (1030, 1001)).astype(np.uint8)
+    np.testing.assert_allclose(normalize(image, invert=True), 1 - normalize(image), atol=1e-6)
+    holed = np.array([[0.0, np.nan, 4.0]])
+    found = normalize(holed, low=0, high=100, invert=True, non_finite="background")[0, :, 0]
+    assert found.tolist() == [1, 0, 0]
+
+
+def test_plain_limits_are_the_percentiles_of_all_pixels() -> None:
+    image, labels = nuclei()
+    image[free_place(labels, 11)] = 30_000
+    plain, robust = normalize(image, limits="plain"), normalize(image)
+    low, high = np.percentile(image, [0.5, 99.5])
+    np.testing.assert_allclose(plain[..., 0], np.clip((image - low) / (high - low), 0, 1), atol=1e-6)
+    assert plain[labels > 0].mean() < 0.02
+    assert robust[labels > 0].mean() > 0.4

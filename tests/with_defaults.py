@@ -13,11 +13,18 @@ _images, _prompts, _merge, _decode = (
     config.MergeConfig(),
     config.DecodeConfig(),
 )
-_limits = {"low": _images.low, "high": _images.high, "non_finite": _images.non_finite}
 _sizes = {"min_size": _merge.min_size, "fill_holes": _merge.fill_holes}
 
-normalize = partial(images.normalize, **_limits)
-normalize_channels = partial(channels.normalize_channels, combine=_images.combine, **_limits)
+
+def normalize(image, **settings):
+    """Normalize, also with settings that the config would refuse."""
+    return images.normalize(image, _images.model_copy(update=settings))
+
+
+def normalize_channels(image, **settings):
+    return channels.normalize_channels(image, _images.model_copy(update=settings))
+
+
 find_regions = partial(
     regions.find_regions,
     threshold=_prompts.foreground,

@@ -14,6 +14,18 @@ class ImagesConfig(Section):
 
     low: float = Field(0.5, ge=0, lt=100, description="percentile of the whole image that becomes 0")
     high: float = Field(99.5, gt=0, le=100, description="percentile of the whole image that becomes 1")
+    limits: Literal["robust", "plain"] = Field(
+        "robust",
+        description="plain: images.low and images.high of all pixels. robust: the same, unless they fail: margins "
+        "(frames, padding, text bars) are left out, and a limit is moved where specks are far brighter than all "
+        "else, or where the objects are too few for the percentile",
+    )
+    lookup_tables: bool = Field(
+        True,
+        description="take an RGB image in the colors of a lookup table (green, cyan, hot, fire, viridis) for the "
+        "gray image that it was. Stained tissue and images in several colors stay as they are",
+    )
+    invert: bool = Field(False, description="make dark bright and bright dark, after scaling")
     non_finite: Literal["error", "background"] = Field(
         "error", description="NaN and infinite pixels: refuse the image, or set them to the low percentile"
     )

@@ -124,8 +124,7 @@ def load_labeled_images(
 
 def normalized(pixels: NDArray[Any], settings: ImagesConfig | None) -> NDArray[np.uint8]:
     """Normalize an image as a config's `images` section, or its defaults, say: (H, W, 3)."""
-    images = settings or ImagesConfig()
-    return to_uint8(normalize(pixels, low=images.low, high=images.high, non_finite=images.non_finite))
+    return to_uint8(normalize(pixels, settings or ImagesConfig()))
 
 
 def _known(stem: str, images: Collection[str]) -> str:

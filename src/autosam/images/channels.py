@@ -6,6 +6,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from autosam.config import ImagesConfig
 from autosam.errors import InputError
 from autosam.images.normalize import normalize
 
@@ -13,12 +14,7 @@ Combine = Literal["input", "avg", "max"]
 
 
 def normalize_channels(
-    image: NDArray[Any] | Sequence[NDArray[Any]],
-    *,
-    combine: Combine,
-    low: float,
-    high: float,
-    non_finite: Literal["error", "background"],
+    image: NDArray[Any] | Sequence[NDArray[Any]], settings: ImagesConfig
 ) -> list[NDArray[np.float32]]:
     """Normalize an image, or every channel of a multichannel image by itself.
 
@@ -26,12 +22,10 @@ def normalize_channels(
     ----------
     image : ndarray, or sequence of ndarray
         One image, (H, W) or (H, W, 3); or channels, each (H, W), of one shape and any numeric types.
-    combine : {"input", "avg", "max"}
-        ``input`` makes two or three channels the red, green and blue of one image; of two, blue is zero. ``avg``
-        and ``max`` keep every channel as a gray image, for the networks to answer one by one. One image or channel
-        is the same under all three.
-    low, high, non_finite
-        See `normalize`.
+    settings : ImagesConfig
+        See `normalize`. ``combine=input`` makes two or three channels the red, green and blue of one image; of
+        two, blue is zero. ``avg`` and ``max`` keep every channel as a gray image, for the networks to answer one
+        by one. One image or channel is the same under all three.
 
     Returns
     -------
@@ -47,24 +41,24 @@ def normalize_channels(
     Examples
     --------
     >>> first, second = np.array([[0, 4]]), np.array([[9, 0]])
-    >>> whole = {"low": 0, "high": 100, "non_finite": "error"}
-    >>> normalize_channels([first, second], combine="input", **whole)[0][0].tolist()
+    >>> normalize_channels([first, second], ImagesConfig(low=0, high=100))[0][0].tolist()
     [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]
-    >>> [plane[0, :, 0].tolist() for plane in normalize_channels([first, second], combine="max", **whole)]
+    >>> one_by_one = ImagesConfig(low=0, high=100, combine="max")
+    >>> [plane[0, :, 0].tolist() for plane in normalize_channels([first, second], one_by_one)]
     [[0.0, 1.0], [1.0, 0.0]]
     """
     if isinstance(image, np.ndarray):
-        return [normalize(image, low=low, high=high, non_finite=non_finite)]
-    _check(image, combine)
+        return [normalize(image, settings)]
+    _check(image, settings.combine)
     planes = []
     for number, channel in enumerate(image):
         try:
-            planes.append(normalize(channel, low=low, high=high, non_finite=non_finite))
+            planes.append(normalize(channel, settings))
         except InputError as error:
             raise InputError(f"channel {number}: {error}") from error
     if len(planes) == 1:
         return planes
-    if combine == "input":
+    if settings.combine == "input":
         composite = np.zeros(planes[0].shape, dtype=np.float32)
         for number, plane in enumerate(planes):
             composite[..., number] = plane[..., 0]

@@ -105,16 +105,7 @@ def make_view(image: Image, settings: ImagesConfig, *, zoom: float = 1.0, normal
         If the image has another shape, no pixel, or pixels that are no numbers (see ``images.non_finite``), or if
         channels do not fit each other or ``images.combine``.
     """
-    if normalized:
-        channels = [_as_normalized(image)]
-    else:
-        channels = normalize_channels(
-            image,
-            combine=settings.combine,
-            low=settings.low,
-            high=settings.high,
-            non_finite=settings.non_finite,
-        )
+    channels = [_as_normalized(image)] if normalized else normalize_channels(image, settings)
     picture = to_uint8(mean_picture(channels))
     # Colors of one image; those of a multichannel image are something else.
     colored = isinstance(image, np.ndarray)
