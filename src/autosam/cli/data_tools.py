@@ -8,9 +8,11 @@ import typer
 from autosam.cli.console import say
 from autosam.cli.options import StorePath
 from autosam.cli.progress import progress
-from autosam.cli.words import count
+from autosam.cli.words import count, listed
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from autosam.data.split import Splits
     from autosam.data.store import Store
 
@@ -21,7 +23,7 @@ def split(
         None,
         metavar="blocks|volume|group|random",
         help="blocks: runs of slices along z, with gaps. volume: whole volumes. group: whole groups. random: "
-        "single images, group by group. [blocks where there are volumes, else random]",
+        "single images, group by group. [blocks where there are volumes or runs of slices, else random]",
     ),
     fractions: str | None = typer.Option(None, metavar="A/B/C", help="Shares of train, val and test. [80/10/10]"),
     gap: int | None = typer.Option(
@@ -57,7 +59,12 @@ def split(
     from autosam.errors import ConfigError, InputError
 
     opened = Store.open(store)
-    method = "--from" if given is not None else by or default_method(opened.items)
+    before = as_lists(opened.items, {item.name: item.split for item in opened.items})
+    if any(before.values()) and not overwrite:
+        counts = ", ".join(f"{len(names)} {part}" for part, names in before.items())
+        raise InputError(f"{store} is split already ({counts}); add --overwrite to split it anew")
+    runs = () if given is not None else _runs(opened, by)
+    method = "--from" if given is not None else by or ("blocks" if runs else default_method(opened.items))
     for option, came, fits in (
         ("--by", by is not None, given is None),
         ("--fractions", fractions is not None, given is None),
@@ -69,14 +76,10 @@ def split(
         if came and not fits:
             wanted = "-o FILE.json" if option == "--source" else f"another method than {method}"
             raise ConfigError(f"{option} came but has no effect: it needs {wanted}; leave it out")
-    before = as_lists(opened.items, {item.name: item.split for item in opened.items})
-    if any(before.values()) and not overwrite:
-        counts = ", ".join(f"{len(names)} {part}" for part, names in before.items())
-        raise InputError(f"{store} is split already ({counts}); add --overwrite to split it anew")
     if given is not None:
         splits, how = _given(opened, given)
     else:
-        splits, how = _divided(opened, method, fractions, gap, seed or 0, force)
+        splits, how = _divided(opened, runs, by, fractions, gap, seed or 0, force)
     lists = as_lists(opened.items, splits)
     if output is not None:
         write_lists(output, source or opened.manifest.source, lists)
@@ -85,6 +88,8 @@ def split(
     where = "in no part" if given is not None else "in the gaps, in no part"
     parts = ", ".join(f"{part} {len(names)}" for part, names in lists.items())
     say(f"{store} is split {how}: {parts}{f'; {left} {where}' if left else ''}.")
+    if runs and by != "blocks":
+        say(f"Runs of consecutive slices, whose neighbors look alike, were kept together: {listed(runs)}.")
     if output is not None:
         say(f"The lists are in {output}.")
 
@@ -101,15 +106,40 @@ def _given(store: "Store", text: str) -> "tuple[Splits, str]":
 
 
 def _divided(
-    store: "Store", method: str, fractions: str | None, gap: int | None, seed: int, force: bool
+    store: "Store",
+    runs: "Sequence[str]",
+    method: str | None,
+    fractions: str | None,
+    gap: int | None,
+    seed: int,
+    force: bool,
 ) -> "tuple[Splits, str]":
-    from autosam.data.split import default_gap, parse_fractions, split_items
+    from autosam.data.runs import split_with_runs
+    from autosam.data.split import default_gap, parse_fractions
 
     shares = parse_fractions(fractions or "80/10/10")
     width = default_gap(store.manifest.voxel_size_nm) if gap is None else gap
-    # split_items refuses an unknown method.
-    splits = split_items(store.items, method, fractions=shares, gap=width, seed=seed, force=force)  # type: ignore[arg-type]
-    return splits, f"by {method} ({f'a gap of {width}' if method == 'blocks' else f'seed {seed}'})"
+    splits, chosen = split_with_runs(
+        store.items,
+        runs,
+        method,  # type: ignore[arg-type]  # an unknown one is refused
+        fractions=shares,
+        gap=width,
+        seed=seed,
+        force=force,
+    )
+    return splits, f"by {chosen} ({f'a gap of {width}' if chosen == 'blocks' else f'seed {seed}'})"
+
+
+def _runs(store: "Store", by: str | None) -> tuple[str, ...]:
+    """Find runs of consecutive slices: from names alone for blocks, from what the images show otherwise."""
+    from autosam.data.runs import find_runs, named_runs
+
+    named = named_runs(store.items)
+    if by in ("group", "blocks") or not named:
+        return named if by == "blocks" else ()
+    with progress("comparing", len(store)) as bar:
+        return find_runs(store.items, store.image, tick=bar.advance)
 
 
 def patches(

@@ -102,6 +102,12 @@ def origin(item: Item) -> str:
     return _CUT.sub("", item.key)
 
 
+def cut_place(item: Item) -> str:
+    """Give the ending of a patch's name that tells its place in the image; "" for a whole image."""
+    match = _CUT.search(item.key)
+    return match[0] if match else ""
+
+
 def as_lists(items: Sequence[Item], splits: Splits) -> dict[str, list[str]]:
     """Give the names of each part in the order of the items; images in no part are left out."""
     return {part: [item.name for item in items if splits.get(item.name) == part] for part in SPLITS}
