@@ -3,9 +3,12 @@
 import json
 from pathlib import Path
 
+import h5py
+import mrcfile
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from blobs import discs, small_config, write_discs
 
 from autosam.config import ImagesConfig
@@ -322,3 +325,26 @@ def test_classes_given_as_ids_are_refused(pair: tuple[Path, Path]) -> None:
         only(pair, (rims() > 0).astype(np.uint8))
     # White masks with one object in each image are instances all the same.
     assert only(pair, 255 * (rims(1) > 0).astype(np.uint8)).max() == 1
+
+
+def test_images_of_every_format_train(tmp_path: Path) -> None:
+    images, labels = tmp_path / "images", tmp_path / "labels"
+    images.mkdir()
+    labels.mkdir()
+    pixels = np.arange(400, dtype=np.int16).reshape(20, 20)
+    ids = np.zeros((20, 20), dtype=np.uint8)
+    ids[3:7, 3:7], ids[9:15, 9:15] = 1, 2
+    with mrcfile.new(images / "a.mrc") as file:
+        file.set_data(pixels)
+    zarr.save(images / "b.zarr", pixels)
+    with h5py.File(images / "c.h5", "w") as file:
+        file["raw"] = pixels
+    tifffile.imwrite(images / "d.tif", pixels)
+    for stem in "acd":
+        tifffile.imwrite(labels / f"{stem}.tif", ids)
+    zarr.save(labels / "b.zarr", ids)
+    found = load_labeled_images(images, labels, source="all")
+    assert [one.name for one in found] == ["all/a", "all/b", "all/c", "all/d"]
+    for one in found:
+        np.testing.assert_array_equal(one.image, found[3].image)
+        np.testing.assert_array_equal(one.labels, ids)

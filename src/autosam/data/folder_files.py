@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 from autosam.data.seg_file import read_seg
 from autosam.errors import InputError
 from autosam.images import read_labels
-from autosam.images.formats import LABEL_SUFFIXES, PLAIN_SUFFIXES, TIFF_SUFFIXES
+from autosam.images.formats import IMAGE_SUFFIXES, LABEL_SUFFIXES, PLAIN_SUFFIXES, TIFF_SUFFIXES
 from autosam.images.label_names import SEG_ENDING, label_candidates, labels_beside, unmarked, without_suffix
 from autosam.images.source import image_files
 
 IMAGE_FOLDERS = ("images", "image", "imgs", "img", "raw")
 LABEL_FOLDERS = ("labels", "label", "masks", "mask", "instances", "groundtruth", "gt", "mitochondria")
 
-_IMAGES = TIFF_SUFFIXES + PLAIN_SUFFIXES
 # Pictures too: labels in a form that cannot hold ids are named, not taken for missing.
 _LABELS = tuple(dict.fromkeys((*LABEL_SUFFIXES, *PLAIN_SUFFIXES)))
 
@@ -59,10 +58,12 @@ def images_of(folder: Path, labels: Path | None = None) -> dict[str, Path]:
     """
     if not folder.is_dir():
         raise InputError(f"no folder {folder}; correct the data folder or data.sources in the config")
-    files = image_files(folder)
-    if labels is not None and folder.resolve() == labels.resolve():
-        beside = labels_beside(_all_files(folder))
-        files = [file for file in files if file not in beside]
+    # Beside labels, a file that holds several arrays may be anything.
+    beside = labels is not None and folder.resolve() == labels.resolve()
+    files = image_files(folder, TIFF_SUFFIXES + PLAIN_SUFFIXES if beside else IMAGE_SUFFIXES)
+    if beside:
+        labels_there = labels_beside(_all_files(folder))
+        files = [file for file in files if file not in labels_there]
     found: dict[str, Path] = {}
     for file in files:
         name = without_suffix(file.name)
@@ -70,7 +71,7 @@ def images_of(folder: Path, labels: Path | None = None) -> dict[str, Path]:
             raise InputError(f"{folder} holds both {found[name].name} and {file.name}; take one of them out.")
         found[name] = file
     if not found:
-        raise InputError(f"{folder} holds no image; wanted files ending in {', '.join(_IMAGES)}")
+        raise InputError(f"{folder} holds no image; wanted files ending in {', '.join(IMAGE_SUFFIXES)}")
     return dict(sorted(found.items()))
 
 
