@@ -225,10 +225,11 @@ def test_an_old_record_is_none_of_other_settings(tmp_path: Path) -> None:
     with RunRecord.open(
         tmp_path, settings=settings, options={}, model="m", model_sha256="ab", keep=True
     ) as record:
-        assert record.is_done("a", "a.png")
+        assert record.finished("a") is not None
     written = json.loads(path.read_text(encoding="utf-8"))
     assert written["settings"] == settings
     assert written["images"]["a"] == {
+        "run": 1,
         "input": "a.png",
         "zoom": 1.5,
         "out_of_distribution": True,

@@ -114,7 +114,7 @@ def test_a_model_that_is_gone(made):
 
 def test_images_that_are_gone_or_unknown(made):
     run = open_run(made)
-    with pytest.raises(InputError, match="does not say which image"):
+    with pytest.raises(InputError, match="does not say which image the last run made"):
         run.source_of("b_labels.tif")
     (made.parent / "images" / "a.png").unlink()
     with pytest.raises(InputError, match="is gone"):
@@ -123,7 +123,13 @@ def test_images_that_are_gone_or_unknown(made):
 
 def test_an_image_that_failed_has_no_result(made):
     change(made, images__a__error="unreadable")
-    with pytest.raises(InputError, match="does not say which image"):
+    with pytest.raises(InputError, match="does not say which image the last run made"):
+        open_run(made).source_of("a_labels.tif")
+
+
+def test_results_of_an_earlier_run_of_other_settings_cannot_be_repeated(made):
+    change(made, images__a__run=7)
+    with pytest.raises(InputError, match="does not say which image the last run made"):
         open_run(made).source_of("a_labels.tif")
 
 

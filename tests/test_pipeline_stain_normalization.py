@@ -9,7 +9,7 @@ from test_pipeline_segmenter import segmenter
 from with_defaults import normalize
 
 from autosam.images.stain_normalization import stain_of
-from autosam.pipeline.batch import _entry
+from autosam.pipeline.one_image import entry_of
 
 
 @pytest.fixture(scope="module")
@@ -41,13 +41,13 @@ def test_networks_see_an_unlike_stain_as_the_others(sam, monkeypatch, scale):
     assert not plain.stain_normalized
     assert not near.stain_normalized
     np.testing.assert_array_equal(near.labels, plain.labels)
-    assert "stain_normalized" not in _entry(near)
+    assert "stain_normalized" not in entry_of(near)
     # Redder references: what is brightest in red grows, and so does the foreground of these networks.
     far = segmenter(sam, BrightPixels(), images={"zoom": scale, "stain_references": references(6)}).segment(
         slide()
     )
     assert far.stain_normalized
-    assert _entry(far)["stain_normalized"] is True
+    assert entry_of(far)["stain_normalized"] is True
     assert (far.maps["foreground"] > plain.maps["foreground"] + 1e-3).any()
     # What people see is their own image.
     np.testing.assert_array_equal(far.picture, plain.picture)

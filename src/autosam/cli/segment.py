@@ -10,7 +10,7 @@ from autosam.cli.console import interruptible
 from autosam.cli.options import Channel, ConfigFile, Device, Model, Settings
 from autosam.cli.progress import progress
 from autosam.cli.segment_inputs import find_images, length, open_prompts, open_truth
-from autosam.cli.segment_summary import show, summarize, tell
+from autosam.cli.segment_summary import show, summarize, tell, telling_failed
 
 FORMATS = ("tif", "png", "h5", "zarr")
 
@@ -90,8 +90,8 @@ def segment(
     """Find every object in images, without clicking.
 
     For each image the folder gets NAME_labels.tif (one id for each object), NAME_overlay.png and
-    NAME_instances.csv, and one autosam_run.json for all. Damaged files are skipped and listed at the end. An
-    interrupted run goes on where it stopped when the command is repeated.
+    NAME_instances.csv, and one autosam_run.json and summary.csv for all. Files that fail are listed at the end.
+    An interrupted run goes on where it stopped when the command is repeated, and several runs can share a folder.
     """
     from autosam.config import find_config
     from autosam.errors import ConfigError
@@ -100,7 +100,7 @@ def segment(
     if file_format not in FORMATS:
         raise ConfigError(f"--format {file_format} is unknown; choose one of {', '.join(FORMATS)}")
     selection = Selection(channel, z, time, series, level)
-    sources = find_images(inputs, out, channels, selection)
+    sources, failures = find_images(inputs, out, channels, selection)
     user_prompts, overrides = open_prompts(prompts, settings or [], sources, with_automatic=with_automatic)
     if config is not None:
         find_config(config)
@@ -130,7 +130,8 @@ def segment(
     )
     model_sha256 = file_sha256(resolve_model(model))
     outcomes: list[ImageOutcome] = []
-    with interruptible("the same command goes on where it stopped"), progress("segmenting", len(sources)) as bar:
+    again = "the same command without --overwrite" if overwrite else "the same command"
+    with interruptible(f"{again} goes on where it stopped"), progress("segmenting", len(sources)) as bar:
         batch = segment_batch(
             sources,
             segmenter,
@@ -142,9 +143,10 @@ def segment(
             progress=lambda share: show(bar, sources, len(outcomes), share),
         )
         # Closes the record when the command is interrupted.
-        with closing(batch):
+        with closing(batch), telling_failed(outcomes, failures):
             for outcome in batch:
                 outcomes.append(outcome)
                 show(bar, sources, len(outcomes), 0)
-                tell(outcome, alone=len(sources) == 1)
-    summarize(outcomes, out, only_user=user_prompts is not None and not with_automatic, oracle=truths is not None)
+                tell(outcome)
+    only_user = user_prompts is not None and not with_automatic
+    summarize(outcomes, failures, out, only_user=only_user, oracle=truths is not None)

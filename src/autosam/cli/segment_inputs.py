@@ -36,8 +36,8 @@ def length(text: str) -> float:
 
 def find_images(
     inputs: list[str], out: Path, channels: str | None, selection: "Selection"
-) -> "Sequence[ImageSource] | Sequence[MultichannelImage]":
-    """List the images, and say which files are left out."""
+) -> "tuple[Sequence[ImageSource] | Sequence[MultichannelImage], list[str]]":
+    """List the images, and say which files are left out; also give why files that should be images are not."""
     from autosam.errors import OutputError
     from autosam.images.multichannel import find_channels, split_channels
     from autosam.images.source import search_sources
@@ -45,9 +45,7 @@ def find_images(
     endings = [] if channels in (None, ALL) else [ending.strip() for ending in str(channels).split(",")]
     searched = search_sources(inputs, selection, endings=endings)
     files = list(searched.sources)
-    for left_out in searched.left_out:
-        if left_out.failure:
-            note(f"left out: {left_out.reason}")
+    failures = [left_out.reason for left_out in searched.left_out if left_out.failure]
     made = [left_out.path.name for left_out in searched.left_out if not left_out.failure]
     if made:
         note(
@@ -60,14 +58,14 @@ def find_images(
             "choose another folder with --output"
         )
     if channels is None:
-        return files
+        return files, failures
     if channels == ALL:
-        return split_channels(files)
+        return split_channels(files), failures
     found = find_channels(files, endings)
     if found.left_out:
         names = [source.name for source in found.left_out]
         note(f"{count(len(names), 'image')} left out, for names that end in none of {channels}: {listed(names)}")
-    return found.images
+    return found.images, failures
 
 
 def open_prompts(

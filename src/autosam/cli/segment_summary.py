@@ -1,15 +1,17 @@
 """What `autosam segment` says while it works and at the end."""
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from autosam.cli.console import detail, error, news, say
+from autosam.cli.console import detail, error, note, say
 from autosam.cli.words import count, duration, listed
+from autosam.errors import AutosamError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from autosam.cli.progress import Bar
     from autosam.images import ImageSource
@@ -23,38 +25,71 @@ def show(bar: "Bar", sources: "Sequence[ImageSource | MultichannelImage]", done:
     bar.update(done + min(share, 0.99), f"{now}, merging and writing" if share >= 1 else now)
 
 
-def tell(outcome: "ImageOutcome", *, alone: bool) -> None:
-    """Say what became of an image."""
-    if outcome.state == "failed" and not alone:
-        news(f"failed: {outcome.message}")
+def tell(outcome: "ImageOutcome") -> None:
+    """Say what became of an image; failures are said at the end, all at once."""
     if outcome.state == "done":
         detail(f"{outcome.source.name}: {count(outcome.instances, 'object')}, {duration(outcome.seconds)}")
 
 
-def summarize(outcomes: "list[ImageOutcome]", out: Path, *, only_user: bool, oracle: bool) -> None:
-    """Say what was done; raise the error of a single image, exit with 1 if some of several failed."""
-    from autosam.errors import InputError
+def tell_failed(outcomes: "Sequence[ImageOutcome]", failures: "Sequence[str]") -> int:
+    """Say which images failed, and why, those first that could not even be tried; give their number."""
+    failed = [*failures, *(outcome.message for outcome in outcomes if outcome.state == "failed")]
+    if len(failed) == 1:
+        error(failed[0])
+    elif failed:
+        error("\n  ".join([f"{count(len(failed), 'image')} failed:", *failed]))
+    return len(failed)
 
-    done, skipped, failed = (
-        [outcome for outcome in outcomes if outcome.state == state] for state in ("done", "skipped", "failed")
+
+@contextmanager
+def telling_failed(outcomes: "Sequence[ImageOutcome]", failures: "Sequence[str]") -> "Iterator[None]":
+    """Say which images have failed so far if the batch is interrupted or cannot go on."""
+    try:
+        yield
+    except (KeyboardInterrupt, AutosamError):
+        tell_failed(outcomes, failures)
+        raise
+
+
+def summarize(
+    outcomes: "Sequence[ImageOutcome]", failures: "Sequence[str]", out: Path, *, only_user: bool, oracle: bool
+) -> None:
+    """Say what was done; exit with 1 as soon as one image failed."""
+    done, skipped, elsewhere = (
+        [outcome for outcome in outcomes if outcome.state == state] for state in ("done", "skipped", "elsewhere")
     )
-    if len(outcomes) == 1 and failed:
-        raise InputError(failed[0].message)
-    if oracle:
+    if oracle and done:
         say("The truth chose among SAM's masks for each prompt. This is an upper bound, not a result.")
     if done:
-        seconds = sum(outcome.seconds for outcome in done)
-        objects = sum(outcome.instances for outcome in done)
+        _tell_done(done, only_user=only_user)
+    _tell_replaced(outcomes)
+    if skipped:
+        say(f"{count(len(skipped), 'image')} skipped: finished before (--overwrite segments them again).")
+    if elsewhere:
+        who = listed(list(dict.fromkeys(outcome.message for outcome in elsewhere)))
+        say(f"{count(len(elsewhere), 'image')} left to {who}, which works on them now.")
+    if done or skipped:
         say(
-            f"{count(len(done), 'image')} segmented, {count(objects, 'object')} found, "
-            f"{seconds / len(done):.1f} s per image."
+            f"Results are in {out}: *_overlay.png to look at, *_labels.* and *_instances.csv to work with, and "
+            "summary.csv."
         )
-        asked = sum(outcome.prompts for outcome in done)
-        if only_user and objects < asked:
-            say(
-                f"{asked - objects} of your {count(asked, 'prompt')} gave no object of their own: too small "
-                "(merge.min_size), or the same as another's."
-            )
+    if tell_failed(outcomes, failures):
+        raise typer.Exit(1)
+
+
+def _tell_done(done: "Sequence[ImageOutcome]", *, only_user: bool) -> None:
+    seconds = sum(outcome.seconds for outcome in done)
+    objects = sum(outcome.instances for outcome in done)
+    say(
+        f"{count(len(done), 'image')} segmented, {count(objects, 'object')} found, "
+        f"{seconds / len(done):.1f} s per image."
+    )
+    asked = sum(outcome.prompts for outcome in done)
+    if only_user and objects < asked:
+        say(
+            f"{asked - objects} of your {count(asked, 'prompt')} gave no object of their own: too small "
+            "(merge.min_size), or the same as another's."
+        )
     empty = [outcome.source.name for outcome in done if not outcome.instances]
     if empty:
         say(f"Nothing was found in {listed(empty)}.")
@@ -64,9 +99,23 @@ def summarize(outcomes: "list[ImageOutcome]", out: Path, *, only_user: bool, ora
             f"{len(unlike)} of {count(len(done), 'image')} {'is' if len(unlike) == 1 else 'are'} "
             f"unlike what the model was trained on ({listed(unlike)}): look at the overlays."
         )
-    if skipped:
-        say(f"{count(len(skipped), 'image')} skipped: finished before (--overwrite segments them again).")
-    say(f"Results are in {out}: *_overlay.png to look at, *_labels.* and *_instances.csv to work with.")
-    if failed:
-        error("\n  ".join([f"{count(len(failed), 'image')} failed:", *(outcome.message for outcome in failed)]))
-        raise typer.Exit(1)
+
+
+def _tell_replaced(outcomes: "Sequence[ImageOutcome]") -> None:
+    """Say which images are no longer those that had results here, and what became of files of earlier runs."""
+    changed = [outcome.source.name for outcome in outcomes if outcome.changed]
+    if changed:
+        is_, was = ("has", "was") if len(changed) == 1 else ("have", "were")
+        say(
+            f"{count(len(changed), 'image')} {is_} changed since the last run and {was} segmented again: "
+            f"{listed(changed)}."
+        )
+    removed = [file for outcome in outcomes for file in outcome.removed]
+    if removed:
+        say(f"{count(len(removed), 'file')} of earlier runs removed, out of date now: {listed(removed)}.")
+    kept = [file for outcome in outcomes for file in outcome.kept]
+    if kept:
+        note(
+            f"{count(len(kept), 'file')} of earlier runs kept though out of date, for autosam cannot tell whether "
+            f"somebody has changed them: {listed(kept)}"
+        )

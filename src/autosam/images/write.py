@@ -56,10 +56,11 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             f"{path} cannot be written: {reason}; free space or choose another place with --output."
         ) from error
     finally:
-        _remove(temporary)
+        remove_path(temporary)
 
 
-def _remove(path: Path) -> None:
+def remove_path(path: Path) -> None:
+    """Remove a file or a folder as far as the system allows; what is not there is no error."""
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
         return

@@ -2,39 +2,30 @@
 
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
 from autosam.errors import InputError
-from autosam.images import ensure_folder, read_pixel_size, write_labels, write_png
-from autosam.images.multichannel import MultichannelImage, read_channels
-from autosam.images.read import read_pixels
-from autosam.instances import measure_instances, write_table
-from autosam.pipeline.oracle import segment_with_oracle
-from autosam.pipeline.outputs import PLAIN, AnySource, BatchOptions, ImageOutcome, Outputs, SegmentedImage
+from autosam.images import ensure_folder
+from autosam.pipeline.claims import Claims, Holder
+from autosam.pipeline.failures import MemoryShortError, naming, of_one_image, opens
+from autosam.pipeline.finished import Comparison, ProtectedError, check_replaceable, compare, is_complete
+from autosam.pipeline.identity import Stamps, origin_of
+from autosam.pipeline.one_image import LoadedImage, TruthSource, segment_loaded, write_results
+from autosam.pipeline.outputs import (
+    PLAIN,
+    AnySource,
+    BatchOptions,
+    ImageOutcome,
+    Outputs,
+    name_faults,
+    result_name,
+)
+from autosam.pipeline.own_files import remove_own
 from autosam.pipeline.record import RunRecord
-from autosam.pipeline.segmentation import Segmentation
 from autosam.pipeline.segmenter import Segmenter
-from autosam.pipeline.view import Image
-from autosam.prompts import write_prompts
 from autosam.prompts.user_prompts import PromptTables
-from autosam.report import draw_overlay
-
-
-class TruthSource(Protocol):
-    """The ground truth of every image, and a hash of all of it, as `evaluation.truths.Truths`."""
-
-    @property
-    def of(self) -> Callable[[AnySource], NDArray[np.integer[Any]]]:
-        """Reads the labels of an image, (H, W)."""
-
-    @property
-    def sha256(self) -> str:
-        """Hash of the labels of all images."""
 
 
 def segment_batch(
@@ -48,7 +39,10 @@ def segment_batch(
     model_sha256: str = "",
     progress: Callable[[float], None] | None = None,
 ) -> Generator[ImageOutcome, None, None]:
-    """Segment images one after the other and write labels, overlay, table and the run record.
+    """Segment images one after the other and write their files, the run record and ``summary.csv``.
+
+    Several processes can work in one folder: each image is claimed by one of them, and the record keeps what all
+    have done.
 
     Parameters
     ----------
@@ -69,133 +63,213 @@ def segment_batch(
     Yields
     ------
     ImageOutcome
-        One per source, in order. An image that cannot be read or segmented fails and does not stop the others.
+        One per source, in order; those that another process had claimed come last. An image that cannot be read,
+        segmented or named, or whose results come from another image, fails and does not stop the others.
 
     Raises
     ------
     ConfigError
-        If the folder holds results of another model or of other settings, or of another image of the same name,
-        and ``overwrite`` is off.
+        If the folder holds results of another model or of other settings, and ``overwrite`` is off.
+    InputError
+        If no image can be done, for their names.
     OutputError
         If a result cannot be written: the next image's could not be either.
     """
+    faults = name_faults(sources)
+    if sources and all(faults):
+        raise InputError("; ".join(dict.fromkeys(fault for fault in faults if fault)))
     ensure_folder(out)
-    record = RunRecord.open(
-        out,
-        settings=segmenter.config.model_dump(mode="json", exclude={"training", "data"}),
-        options={
-            "pixel_size_nm": options.pixel_size_nm,
-            "diameter": options.diameter,
-            "channels": options.channels,
-            "selection": options.selection.record(),
-            "draw_prompts": options.draw_prompts,
-            # Older records do not have it.
-            **({"draw_ids": True} if options.draw_ids else {}),
-            "save_prompts": options.save_prompts,
-            "prompts_sha256": "" if prompts is None else prompts.sha256,
-            "oracle_mask_sha256": None if truths is None else truths.sha256,
-        },
-        model=segmenter.name,
-        model_sha256=model_sha256,
-        keep=not options.overwrite,
-    )
-    with record:
-        for source in sources:
-            outputs = Outputs.of(source, out, options.file_format, options.further)
-            # With its whole path: two folders can hold images of the same name.
-            origin = str(_resolved(source))
-            if not options.overwrite and record.is_done(source.name, origin) and outputs.complete():
-                yield ImageOutcome(source, "skipped")
-                continue
-            began = time.perf_counter()
-            try:
-                result, size_nm = _segment_one(source, segmenter, outputs, options, prompts, truths, progress)
-            except InputError as error:
-                message = _naming(source, str(error))
-                record.add(source.name, {"input": origin, "error": message})
-                yield ImageOutcome(source, "failed", seconds=time.perf_counter() - began, message=message)
-                continue
-            seconds = time.perf_counter() - began
-            known = {"pixel_size_nm": size_nm, "seconds": round(seconds, 3)}
-            record.add(source.name, {"input": origin, **_entry(result), **known})
-            found, asked, unlike = len(result.scores), len(result.prompts), result.out_of_distribution
-            yield ImageOutcome(source, "done", found, asked, seconds, out_of_distribution=unlike)
+    with Claims(out) as claims:
+        settings = segmenter.config.model_dump(mode="json", exclude={"training", "data"})
+        with RunRecord.open(
+            out,
+            settings=settings,
+            options=_recorded(options, prompts, truths),
+            model=segmenter.name,
+            model_sha256=model_sha256,
+            keep=not options.overwrite,
+            busy=claims.others,
+        ) as record:
+            batch = _Batch(segmenter, out, options, prompts, truths, progress, claims, record)
+            waiting: list[AnySource] = []
+            for source, fault in zip(sources, faults, strict=True):
+                if fault is not None:
+                    yield ImageOutcome(source, "failed", message=fault)
+                    continue
+                became = batch.do(source)
+                if isinstance(became, Holder):
+                    waiting.append(source)
+                else:
+                    yield became
+            batch.write()
+            for source in waiting:
+                became = batch.do(source)
+                if isinstance(became, Holder):
+                    became = ImageOutcome(source, "elsewhere", message=str(became))
+                yield became
 
 
-def _segment_one(
-    source: AnySource,
-    segmenter: Segmenter,
-    outputs: Outputs,
-    options: BatchOptions,
-    prompts: PromptTables | None,
-    truths: TruthSource | None,
-    progress: Callable[[float], None] | None,
-) -> tuple[Segmentation, float | None]:
-    """Segment one image and write its results; return it and its pixel size in nm."""
-    image: Image
-    if isinstance(source, MultichannelImage):
-        # The channels are aligned, so that the first one tells what all have in common.
-        image = read_channels(source)
-        first = source.sources[0]
-    else:
-        first, image = source, read_pixels(source)
-    pixels = image if isinstance(image, np.ndarray) else image[0]
-    user_prompts = None if prompts is None else prompts.of(source, (pixels.shape[0], pixels.shape[1]))
-    size_nm = read_pixel_size(first) if options.pixel_size_nm is None else options.pixel_size_nm
-    zoom = segmenter.known_zoom(pixel_size_nm=size_nm, diameter=options.diameter)
-    tick = None if progress is None else lambda done, todo: progress(done / todo)
-    if truths is None:
-        result = segmenter.segment(image, zoom=zoom, prompts=user_prompts, progress=tick)
-    else:
-        truth = truths.of(source)
-        result = segment_with_oracle(segmenter, image, truth, zoom=zoom, prompts=user_prompts, progress=tick)
-    drawn = result.prompts if options.draw_prompts else None
-    picture = draw_overlay(
-        result.picture, result.labels, prompts=drawn, ids=options.draw_ids, pixel_size_nm=size_nm
-    )
-    write_labels(outputs.labels, result.labels, pixel_size_nm=size_nm)
-    write_png(outputs.overlay, picture)
-    if options.save_prompts:
-        write_prompts(outputs.prompts, {source.image: result.prompts})
-    measured = image if isinstance(image, np.ndarray) else np.stack(image, axis=-1)
-    write_table(outputs.table, measure_instances(result.labels, measured, result.scores, pixel_size_nm=size_nm))
-    segmented = SegmentedImage(source, measured, result, size_nm)
-    for output, path in zip(options.further, outputs.further, strict=True):
-        output.write(path, segmented)
-    return result, size_nm
+@dataclass
+class _Batch:
+    """What all images of a batch have in common."""
+
+    segmenter: Segmenter
+    out: Path
+    options: BatchOptions
+    prompts: PromptTables | None
+    truths: TruthSource | None
+    progress: Callable[[float], None] | None
+    claims: Claims
+    record: RunRecord
+    stamps: Stamps = field(default_factory=Stamps)
+    claimed: list[str] = field(default_factory=list)
+
+    def do(self, source: AnySource) -> ImageOutcome | Holder:
+        """Skip a finished image, or claim, segment and write it; give who else has claimed it."""
+        name = result_name(source)
+        began = time.perf_counter()
+        outputs = Outputs.of(source, self.out, self.options.file_format, self.options.further)
+        entry = self._earlier(name)
+        loaded, changed = None, False
+        try:
+            if entry is not None:
+                verdict, loaded = self._compare(entry, source, outputs)
+                if verdict == "same" and is_complete(entry, outputs, self.out):
+                    self._renew(name, entry, source, outputs, loaded)
+                    return ImageOutcome(source, "skipped")
+                changed = verdict == "changed"
+            holder, unfinished = self.claims.take(name)
+            if holder is not None:
+                return holder
+            self.claimed.append(name)
+            if self._earlier(name) != entry:
+                # Another process has finished it just now.
+                self._release(name)
+                return self.do(source)
+            if not self.options.overwrite or self.record.entry(name) is None:
+                check_replaceable(self.record.entry(name), outputs, self.out, unfinished=unfinished)
+            return self._segment(source, outputs, loaded, began, changed=changed)
+        except ProtectedError as error:
+            self._release(name)
+            return self._failed(source, error, began)
+        except InputError as error:
+            removed, kept = self._discard(name, source, error)
+            return self._failed(source, error, began, removed, kept)
+
+    def write(self) -> None:
+        """Write the record, and give free what is in it."""
+        self.record.write()
+        for name in list(self.claimed):
+            self._release(name)
+
+    def _earlier(self, name: str) -> dict[str, Any] | None:
+        """Give the entry of a finished image that is not to be done again."""
+        entry = self.record.finished(name)
+        # What others have written since this run began is as new as this run.
+        return None if self.options.overwrite and entry == self.record.before.get(name) else entry
+
+    def _compare(self, entry: Mapping[str, Any], source: AnySource, outputs: Outputs) -> Comparison:
+        return compare(
+            entry,
+            source,
+            origin=origin_of(source),
+            stamp=self.stamps.of(source),
+            labels=outputs.labels,
+            pixel_size_nm=self.options.pixel_size_nm,
+        )
+
+    def _segment(
+        self, source: AnySource, outputs: Outputs, loaded: LoadedImage | None, began: float, *, changed: bool
+    ) -> ImageOutcome:
+        name = result_name(source)
+        # Before the pixels are read: a change in the meantime shows next time.
+        known = {"input": origin_of(source), "stamp": self.stamps.of(source)}
+        with of_one_image():
+            loaded = loaded or LoadedImage.read(source, self.options.pixel_size_nm)
+            result = segment_loaded(loaded, self.segmenter, self.options, self.prompts, self.truths, self.progress)
+            found = write_results(loaded, result, outputs, self.options, self.out)
+        seconds = time.perf_counter() - began
+        before = self.record.entry(name)
+        entry = {**known, "sha256": loaded.sha256, "seconds": round(seconds, 3), **found}
+        written = self.record.add(name, entry)
+        removed, kept = self._tidy(before, outputs)
+        if written:
+            self.write()
+        return ImageOutcome(
+            source,
+            "done",
+            len(result.scores),
+            len(result.prompts),
+            seconds,
+            out_of_distribution=result.out_of_distribution,
+            changed=changed,
+            removed=removed,
+            kept=kept,
+        )
+
+    def _renew(
+        self,
+        name: str,
+        entry: Mapping[str, Any],
+        source: AnySource,
+        outputs: Outputs,
+        loaded: LoadedImage | None,
+    ) -> None:
+        """Note where a finished image lies now, so that its pixels need not be read the next time."""
+        now = {"input": origin_of(source), "stamp": self.stamps.of(source)}
+        if any(entry.get(key) != value for key, value in now.items()):
+            kept = {key: value for key, value in entry.items() if key != "run"}
+            self.record.add(name, kept | now | ({"sha256": loaded.sha256} if loaded is not None else {}))
+
+    def _tidy(self, before: Mapping[str, Any] | None, outputs: Outputs) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Remove what earlier runs wrote for an image and this one did not; give what is gone and what stays."""
+        if before is None or "error" in before:
+            return (), ()
+        new = {path.relative_to(self.out).as_posix() for path in outputs.written(self.options)}
+        # Records of autosam 0.2 do not say which files there were.
+        files = before.get("files") or {path.relative_to(self.out).as_posix(): {} for path in outputs.possible}
+        removed, kept = remove_own(self.out, {file: noted for file, noted in files.items() if file not in new})
+        return tuple(removed), tuple(kept)
+
+    def _discard(self, name: str, source: AnySource, error: InputError) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Note that an image failed, and remove its earlier results: they would pass for those of today."""
+        entry = self.record.entry(name)
+        earlier = None if entry is None or "error" in entry else entry
+        if earlier is not None and (isinstance(error, MemoryShortError) or not opens(source)):
+            # The image may be the same, and done another day.
+            return (), ()
+        removed, kept = ([], []) if earlier is None else remove_own(self.out, earlier.get("files", {}))
+        if self.record.add(name, {"input": origin_of(source), "error": naming(source, str(error))}):
+            self.write()
+        return tuple(removed), tuple(kept)
+
+    def _failed(
+        self,
+        source: AnySource,
+        error: InputError,
+        began: float,
+        removed: tuple[str, ...] = (),
+        kept: tuple[str, ...] = (),
+    ) -> ImageOutcome:
+        seconds, message = time.perf_counter() - began, naming(source, str(error))
+        return ImageOutcome(source, "failed", seconds=seconds, message=message, removed=removed, kept=kept)
+
+    def _release(self, name: str) -> None:
+        self.claims.release(name)
+        if name in self.claimed:
+            self.claimed.remove(name)
 
 
-def _resolved(source: AnySource) -> AnySource:
-    return (
-        source.resolved() if isinstance(source, MultichannelImage) else replace(source, path=source.path.resolve())
-    )
-
-
-def _naming(source: AnySource, message: str) -> str:
-    """Let a message name the image, with its page, once."""
-    if isinstance(source, MultichannelImage):
-        return message if any(str(part) in message for part in source.sources) else f"{source}: {message}"
-    if str(source) in message:
-        return message
-    if str(source.path) in message:
-        return message.replace(str(source.path), str(source), 1)
-    return f"{source}: {message}"
-
-
-def _entry(result: Segmentation) -> Mapping[str, Any]:
-    rows, columns = result.labels.shape
-    known = (
-        {}
-        if result.novelty is None
-        else {"novelty": round(result.novelty, 3), "out_of_distribution": result.out_of_distribution}
-    )
+def _recorded(options: BatchOptions, prompts: PromptTables | None, truths: TruthSource | None) -> dict[str, Any]:
+    """Say for the record what changes results beside the settings; None is what was not given."""
     return {
-        "rows": rows,
-        "columns": columns,
-        "prompts": len(result.prompts),
-        "instances": len(result.scores),
-        "instances_of_generator_alone": int((result.prompt_of < 0).sum()),
-        **({"stain_normalized": True} if result.stain_normalized else {}),
-        **known,
-        "zoom": result.zoom,
+        "pixel_size_nm": options.pixel_size_nm,
+        "diameter": options.diameter,
+        "channels": options.channels,
+        "selection": options.selection.record(),
+        "draw_prompts": options.draw_prompts,
+        "draw_ids": True if options.draw_ids else None,
+        "save_prompts": options.save_prompts,
+        "prompts_sha256": "" if prompts is None else prompts.sha256,
+        "oracle_mask_sha256": None if truths is None else truths.sha256,
     }

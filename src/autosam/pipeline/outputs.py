@@ -2,17 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from numpy.typing import NDArray
 
 from autosam.images import ImageSource
+from autosam.images.formats import LABEL_SUFFIXES
 from autosam.images.multichannel import MultichannelImage
 from autosam.images.readers import EVERYTHING, Selection
 from autosam.pipeline.segmentation import Segmentation
 
 AnySource = ImageSource | MultichannelImage
+
+LONGEST = 225
+"""Bytes of a name of results: with 20 for an ending and 10 for a temporary name, the 255 that systems allow."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +97,56 @@ class BatchOptions:
 PLAIN = BatchOptions()
 
 
+def result_name(source: AnySource) -> str:
+    """Name the results of an image: its own name in the folder that it was found in, with slashes.
+
+    A name of which no files could be written is cut and ends with a hash of the whole, so that no two images get
+    one name.
+
+    Examples
+    --------
+    >>> result_name(ImageSource(Path("in/a.tif")))
+    'a'
+    >>> result_name(ImageSource(Path("in/day1/a.tif"), folder=Path("day1")))
+    'day1/a'
+    >>> len(result_name(ImageSource(Path("a" * 245 + ".tif")))), LONGEST
+    (225, 225)
+    """
+    name = source.name
+    whole = name.encode("utf-8", "surrogateescape")
+    if len(whole) > LONGEST:
+        mark = "~" + sha256(whole).hexdigest()[:12]
+        name = whole[: LONGEST - len(mark)].decode("utf-8", "ignore") + mark
+    return (source.folder / name).as_posix()
+
+
+def name_faults(sources: Sequence[AnySource]) -> list[str | None]:
+    """Say of each image why no results can have its name, or None.
+
+    A name can be no UTF-8, or that of another image too; upper and lower case are taken as equal, for results are
+    moved to systems where they are.
+    """
+    by_name: dict[str, list[AnySource]] = {}
+    for source in sources:
+        by_name.setdefault(result_name(source).casefold(), []).append(source)
+    faults: list[str | None] = []
+    for source in sources:
+        name = result_name(source)
+        others = [str(other) for other in by_name[name.casefold()] if other is not source]
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            faults.append(f"{source}: its name is no UTF-8; rename it")
+            continue
+        faults.append(
+            f"{source}: its results would have the same names as those of {' and '.join(others)}; rename one, or "
+            "run them apart with different output folders"
+            if others
+            else None
+        )
+    return faults
+
+
 @dataclass(frozen=True)
 class Outputs:
     """The files of one image in the folder of results."""
@@ -104,18 +159,33 @@ class Outputs:
 
     @classmethod
     def of(cls, source: AnySource, out: Path, file_format: str, further: Sequence[ImageOutput] = ()) -> "Outputs":
-        """Name them after the source."""
-        return cls(
-            out / f"{source.name}_labels.{file_format}",
-            out / f"{source.name}_overlay.png",
-            out / f"{source.name}_instances.csv",
-            out / f"{source.name}_prompts.csv",
-            tuple(out / f"{source.name}{output.ending}" for output in further),
+        """Name them after the source, see `result_name`."""
+        start = out / result_name(source)
+        labels, overlay, table, prompts, *more = (
+            start.with_name(start.name + ending)
+            for ending in (
+                f"_labels.{file_format}",
+                "_overlay.png",
+                "_instances.csv",
+                "_prompts.csv",
+                *(output.ending for output in further),
+            )
         )
+        return cls(labels, overlay, table, prompts, tuple(more))
 
-    def complete(self) -> bool:
-        """Tell whether those that every run writes are there; each is renamed into place when it is whole."""
-        return all(path.exists() for path in (self.labels, self.overlay, self.table, *self.further))
+    @property
+    def always(self) -> tuple[Path, ...]:
+        """Those that every run with the same options writes; prompts are left out."""
+        return (self.labels, self.overlay, self.table, *self.further)
+
+    def written(self, options: BatchOptions) -> tuple[Path, ...]:
+        """Those that a run with these options writes."""
+        return (*self.always, *([self.prompts] if options.save_prompts else []))
+
+    @property
+    def possible(self) -> list[Path]:
+        """Labels of all formats, and prompts: what runs with other options may have written."""
+        return [*(self.labels.with_suffix(suffix) for suffix in LABEL_SUFFIXES), self.prompts]
 
 
 @dataclass(frozen=True)
@@ -124,8 +194,8 @@ class ImageOutcome:
 
     Attributes
     ----------
-    state : {"done", "skipped", "failed"}
-        Skipped images had their results already.
+    state : {"done", "skipped", "failed", "elsewhere"}
+        Skipped images had their results already; those elsewhere are in work by another process.
     instances, prompts : int
         Number of objects and of prompts that SAM was asked; 0 unless done.
     seconds : float
@@ -133,13 +203,21 @@ class ImageOutcome:
     out_of_distribution : bool
         The image is unlike those that the model was trained on; False where the model cannot tell.
     message : str
-        Why it failed; empty otherwise.
+        Why it failed, or who works on it; empty otherwise.
+    changed : bool
+        It had results, of an image of the same name and other content.
+    removed, kept : tuple of str
+        Files of earlier results that are out of date: those that autosam had written and removed, and those that
+        were changed since and stay.
     """
 
     source: AnySource
-    state: Literal["done", "skipped", "failed"]
+    state: Literal["done", "skipped", "failed", "elsewhere"]
     instances: int = 0
     prompts: int = 0
     seconds: float = 0.0
     out_of_distribution: bool = False
     message: str = ""
+    changed: bool = False
+    removed: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()

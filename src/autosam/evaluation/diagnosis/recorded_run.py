@@ -45,14 +45,15 @@ class RecordedRun:
         Raises
         ------
         InputError
-            If the record does not name it, or it is gone, or it was a multichannel image of several files.
+            If the record does not name it or an earlier run made it, or it is gone, or it was a multichannel image
+            of several files.
         """
         name = without_suffix(Path(labels).name).removesuffix("_labels")
         entry = self.images.get(name)
         if entry is None or "error" in entry:
             raise InputError(
-                f"{self.folder / NAME} does not say which image {labels} was made from; segment it again into "
-                "this folder, or leave it out with --list"
+                f"{self.folder / NAME} does not say which image the last run made {labels} from; segment it again "
+                "into this folder, or leave it out with --list"
             )
         origin = str(entry["input"])
         page = re.fullmatch(r"(.+)\[\d+\]", origin)
@@ -92,7 +93,13 @@ def open_run(folder: Path, *, device: str = "auto") -> RecordedRun:
         record = json.loads(path.read_text(encoding="utf-8"))
         model, wanted = str(record["model"]), str(record["model_sha256"])
         options = dict(record["options"])
-        images = {name: renamed(entry, RECORD_FIELDS) for name, entry in record["images"].items()}
+        # What earlier runs made with other settings cannot be repeated with those of the last one.
+        last = record.get("run", 1)
+        images = {
+            name: renamed(entry, RECORD_FIELDS)
+            for name, entry in record["images"].items()
+            if entry.get("run", last) == last
+        }
         known = renamed_settings(record["settings"])
         settings = {section: dict(known[section]) for section in _MADE_BY_SETTINGS}
         method = settings["prompts"]["method"]

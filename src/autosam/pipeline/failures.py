@@ -1,0 +1,58 @@
+"""What can go wrong with one image of a batch, while the others can be done."""
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from autosam.errors import InputError, OutputError
+from autosam.images.multichannel import MultichannelImage
+from autosam.pipeline.outputs import AnySource
+
+_OF_ONE_FILE = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.EISDIR, errno.ENOTDIR, errno.ENOTEMPTY)
+"""What a system says of a name or a place that cannot be written, while others can."""
+
+
+class MemoryShortError(InputError):
+    """An image needs more memory than there is now."""
+
+
+@contextmanager
+def of_one_image() -> Iterator[None]:
+    """Turn what concerns one image alone into an `InputError`."""
+    try:
+        yield
+    except OutputError as error:
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno in _OF_ONE_FILE:
+            raise InputError(str(error)) from error
+        raise
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        reason = " ".join(str(error).split())[:200] or "no more is known"
+        raise MemoryShortError(
+            f"more memory is needed than there is ({reason}); cut the image, or use another device"
+        ) from error
+
+
+def opens(source: AnySource) -> bool:
+    """Tell whether the files of an image are there and may be read."""
+    sources = source.sources if isinstance(source, MultichannelImage) else (source,)
+    try:
+        for one in sources:
+            if not one.path.is_dir():
+                with one.path.open("rb") as stream:
+                    stream.read(1)
+    except OSError:
+        return False
+    return True
+
+
+def naming(source: AnySource, message: str) -> str:
+    """Let a message name the image, with its page, once."""
+    if isinstance(source, MultichannelImage):
+        return message if any(str(part) in message for part in source.sources) else f"{source}: {message}"
+    if str(source) in message:
+        return message
+    if str(source.path) in message:
+        return message.replace(str(source.path), str(source), 1)
+    return f"{source}: {message}"
