@@ -3,6 +3,7 @@
 import csv
 import errno
 import json
+import os
 import subprocess
 import sys
 
@@ -485,3 +486,74 @@ def test_an_unknown_model_is_not_replaced(tmp_path, monkeypatch, capsys):
     assert "mitto" in line
     assert "mito" in line.replace("mitto", "")
     assert not (tmp_path / "out").exists()
+
+
+# Trees of folders, and failures of names
+
+
+def test_results_of_a_tree_go_into_the_same_tree(autosam, tmp_path):
+    for place, image in (("day1", SPOTS), ("day2", SPOTS[::-1]), ("", SPOTS[:, ::-1])):
+        save(tmp_path / "in" / place / "a.tif", image)
+    status, out, _ = segment(autosam, "in", "-o", "in/results")
+    assert (status, "3 images segmented, 9 objects found" in out) == (0, True)
+    results = tmp_path / "in" / "results"
+    for place, truth in (("day1", TRUTH), ("day2", TRUTH[::-1]), ("", TRUTH[:, ::-1])):
+        assert np.array_equal(read_labels(results / place / "a_labels.tif") > 0, truth > 0)
+    record = json.loads((results / "autosam_run.json").read_text(encoding="utf-8"))
+    assert sorted(record["images"]) == ["a", "day1/a", "day2/a"]
+    assert sorted(record["images"]["day1/a"]["files"]) == [
+        "day1/a_instances.csv",
+        "day1/a_labels.tif",
+        "day1/a_overlay.png",
+    ]
+    assert [row["image"] for row in table(results / "summary.csv")] == ["a", "day1/a", "day2/a"]
+    # The results inside the folder of images are none of them.
+    assert "3 images skipped" in segment(autosam, "in", "-o", "in/results")[1]
+    # They are prompts, and truths, of the images in the same folders.
+    segment(autosam, "in", "-o", "saved", "--save-prompts")
+    assert "9 objects found" in segment(autosam, "in", "-o", "again", "--prompts", "saved")[1]
+
+
+def test_one_table_of_prompts_for_a_tree(autosam, tmp_path):
+    save(tmp_path / "in" / "day1" / "a.tif")
+    save(tmp_path / "in" / "day2" / "a.tif")
+    write(tmp_path / "mine.csv", "image;object;row;col;label", "day1/a.tif;1;20,5;30;1", "day2/a;1;50;100;1")
+    assert "2 objects found" in segment(autosam, "in", "-o", "out", "--prompts", "mine.csv")[1]
+    assert np.array_equal(read_labels(tmp_path / "out" / "day1" / "a_labels.tif") > 0, TRUTH == 1)
+    assert np.array_equal(read_labels(tmp_path / "out" / "day2" / "a_labels.tif") > 0, TRUTH == 2)
+    write(tmp_path / "mine.csv", "image,object,row,col,label", "a.tif,1,20,30,1")
+    assert "no row for image 'day1/a.tif'" in refused(autosam, "in", "-o", "other", "--prompts", "mine.csv")
+
+
+def test_the_truth_of_a_tree_is_a_tree(autosam, tmp_path):
+    for place, truth in (("day1", TRUTH), ("day2", TRUTH[::-1])):
+        save(tmp_path / "in" / place / "a.tif", np.where(truth > 0, SPOTS.max(), SPOTS.min()).astype(np.uint8))
+        save(tmp_path / "truth" / place / "a.tif", truth.astype(np.uint8))
+    assert segment(autosam, "in", "-o", "out", "--oracle-mask", "truth")[0] == 0
+    assert np.array_equal(read_labels(tmp_path / "out" / "day2" / "a_labels.tif") > 0, TRUTH[::-1] > 0)
+    (tmp_path / "truth" / "day2" / "a.tif").unlink()
+    assert "no truth for day2/a" in refused(autosam, "in", "-o", "other", "--oracle-mask", "truth")
+
+
+def test_names_that_cannot_be_are_named_at_the_end_and_the_rest_is_done(autosam, tmp_path):
+    save(tmp_path / "in" / "a.tif")
+    save(tmp_path / "in" / "two.tif")
+    save(tmp_path / "in" / "two.tiff")
+    save(tmp_path / "in" / f"{'é' * 120}.tif")
+    whole = (tmp_path / "in" / "a.tif").read_bytes()
+    with open(os.fsencode(tmp_path / "in") + b"/b\xff.tif", "wb") as file:
+        file.write(whole)
+    status, out, err = segment(autosam, "in", "-o", "out")
+    assert status == 1
+    assert "2 images segmented" in out
+    assert "2 images failed:" in err
+    assert err.count("two.tif and") == 1
+    assert "its name is no UTF-8; rename it" in err
+    (cut,) = (path for path in (tmp_path / "out").glob("é*_labels.tif"))
+    assert len(os.fsencode(cut.name)) < 255
+    status, out, _ = segment(autosam, "in", "-o", "out")
+    assert (status, "2 images skipped" in out) == (1, True)
+    # Where none can be done, nothing is.
+    line = refused(autosam, "in/two.tif", "in/two.tiff", "-o", "none")
+    assert "two.tif" in line
+    assert not (tmp_path / "none").exists()

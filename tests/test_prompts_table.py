@@ -193,3 +193,29 @@ def test_unwritable_place(tmp_path):
     for path in (tmp_path / "nowhere" / "p.csv", tmp_path / "file" / "p.csv"):
         with pytest.raises(OutputError, match="cannot be written"):
             write_prompts(path, [])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "object;row;col;label\r\n1;20,5;30;1\r\n",
+        "\ufeffobject\trow\tcol\tlabel\r\n1\t20,5\t30\t1\r\n",
+        "sep=;\nobject;row;col;label;;\n1;20.5;30;1;;\n",
+    ],
+)
+def test_tables_of_spreadsheets(tmp_path, text):
+    path = tmp_path / "mine.csv"
+    path.write_bytes(text.encode())
+    if ";;" in text:
+        with pytest.raises(InputError, match="unknown column ''"):
+            read_prompts(path)
+        return
+    (prompt,) = read_prompts(path)
+    assert prompt.points.tolist() == [[20.5, 30]]
+
+
+def test_a_number_of_unclear_sense_is_refused(tmp_path):
+    path = tmp_path / "mine.csv"
+    path.write_text("object;row;col;label\n1;1.234,5;30;1\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"line 2: row is '1\.234,5', wanted a number"):
+        read_prompts(path)

@@ -1,6 +1,8 @@
 """What the commands say: results to stdout, the rest to stderr, and everything to a log file if wanted."""
 
+import codecs
 import io
+import os
 import sys
 import time
 from collections.abc import Callable, Container, Iterator
@@ -8,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-import typer
 from rich.console import Console
 
 if TYPE_CHECKING:
@@ -18,6 +19,28 @@ console = Console(stderr=True, highlight=False, soft_wrap=True)
 """Where progress is shown, so that stdout stays free for results."""
 
 
+INTERRUPTED = 130
+"""Exit status after Ctrl-C."""
+_LOOKALIKES = {
+    "µ": "u",
+    "μ": "u",
+    "²": "2",
+    "³": "3",
+    "×": "x",
+    "–": "-",
+    "—": "-",
+    "−": "-",
+    "…": "...",
+    "→": "->",
+    "≤": "<=",
+    "≥": ">=",
+    "’": "'",
+    "“": '"',
+    "”": '"',
+}
+"""What terminals show that know ASCII only."""
+
+
 class _Wanted:
     """What the user of this process wants to be told."""
 
@@ -25,6 +48,23 @@ class _Wanted:
     verbose = False
     log: IO[str] | None = None
     then = ""
+
+
+def write_any_text() -> None:
+    """Let every terminal, pipe and file take every text: what it cannot show is written with other letters."""
+    codecs.register_error("lookalike", _lookalike)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="lookalike")
+
+
+def _lookalike(error: UnicodeError) -> tuple[str, int]:
+    """Replace what an encoding does not have; bytes of file names that are no UTF-8 are escaped."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end]
+    shown = (_LOOKALIKES.get(letter) or letter.encode("ascii", "backslashreplace").decode() for letter in text)
+    return "".join(shown), error.end
 
 
 def set_up(*, quiet: bool = False, verbose: bool = False, log: Path | None = None) -> None:
@@ -42,7 +82,7 @@ def set_up(*, quiet: bool = False, verbose: bool = False, log: Path | None = Non
     _Wanted.quiet, _Wanted.verbose, _Wanted.log, _Wanted.then = quiet, verbose, None, ""
     if log is not None:
         try:
-            _Wanted.log = log.open("a", encoding="utf-8", buffering=1)
+            _Wanted.log = log.open("a", encoding="utf-8", errors="backslashreplace", buffering=1)
         except OSError as error:
             raise OutputError(f"--log {log} cannot be written: {error.strerror or error}") from error
         _write_log(f"autosam {' '.join(sys.argv[1:])}")
@@ -60,7 +100,7 @@ def result(*parts: "str | Table", fold: bool = False) -> None:
     width = None if fold and sys.stdout.isatty() else 1000
     for part in parts:
         if isinstance(part, str):
-            typer.echo(part)
+            _print(part)
         else:
             Console(width=width, highlight=False).print(part)
         _write_log(part)
@@ -90,7 +130,7 @@ def table(*titles: str, left: Container[str] = (), fold: str | None = None) -> "
 def say(text: str) -> None:
     """Tell on stdout what was done, unless ``--quiet``."""
     if not _Wanted.quiet:
-        typer.echo(text)
+        _print(text)
     _write_log(text)
 
 
@@ -136,6 +176,15 @@ def interruptible(then: str | Callable[[], str]) -> Iterator[None]:
 def tell_interrupted() -> None:
     """Tell in one line that Ctrl-C came, and how to go on."""
     news(f"autosam: interrupted{'; ' if _Wanted.then else ''}{_Wanted.then}")
+
+
+def _print(text: str) -> None:
+    """Write a line to stdout, and go on in silence when nobody reads any more, as ``head`` does."""
+    try:
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _write_log(part: "str | Table") -> None:

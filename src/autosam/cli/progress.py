@@ -68,7 +68,7 @@ def progress(doing: str, total: float, unit: str = "images") -> Iterator[Bar]:
     from rich.progress import Progress as RichBar
 
     columns = (
-        SpinnerColumn(),
+        SpinnerColumn("dots" if console.encoding.startswith("utf") else "line"),
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         TextColumn("{task.fields[count]}, time left"),

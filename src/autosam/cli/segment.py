@@ -49,12 +49,14 @@ def segment(
         "channel axis of a TIFF. --set images.combine=input (the default), avg or max combines them.",
     ),
     channel: Channel = None,
-    z: int | None = typer.Option(None, min=0, help="Take this plane of every stack alone, counted from 0."),
-    time: int | None = typer.Option(None, min=0, help="Take this time point alone, counted from 0."),
-    series: int | None = typer.Option(
-        None, min=0, help="Take this series (position, image) of every file alone, counted from 0."
+    z: int | None = typer.Option(
+        None, min=0, metavar="N", help="Take this plane of every stack alone, counted from 0."
     ),
-    level: int = typer.Option(0, min=0, help="Resolution level of pyramids; 0 is the finest."),
+    time: int | None = typer.Option(None, min=0, metavar="N", help="Take this time point alone, counted from 0."),
+    series: int | None = typer.Option(
+        None, min=0, metavar="N", help="Take this series (position, image) of every file alone, counted from 0."
+    ),
+    level: int = typer.Option(0, min=0, metavar="N", help="Resolution level of pyramids; 0 is the finest."),
     oracle_mask: str | None = typer.Option(
         None,
         metavar="LABELS",

@@ -10,6 +10,7 @@ from autosam.errors import InputError
 from autosam.evaluation.find_labels import find_labels, find_one
 from autosam.evaluation.label_sources import label_files
 from autosam.evaluation.pairing import Pair, choose_masks
+from autosam.images.csv_text import read_rows
 from autosam.images.label_names import without_suffix
 from autosam.images.source import split_dataset
 
@@ -71,23 +72,21 @@ def read_pairs(path: Path, *, valid: str | None = None) -> list[Pair]:
         without a path, a file that is not there or holds several images, a name that is taken or is no file name.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            rows = [(reader.line_num, row) for row in reader]
-            columns = reader.fieldnames or []
+        found = list(read_rows(path.read_text(encoding="utf-8-sig"), (*_COLUMNS, "name")))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"list of pairs {path} cannot be read ({error}): give a CSV file") from error
+    columns = found[0][1] if found else []
     lacking = [column for column in _COLUMNS if column not in columns]
     if lacking:
-        found = ", ".join(columns) or "none"
+        there = ", ".join(columns) or "none"
         raise InputError(
-            f"{path} has no column {' and '.join(lacking)} (its columns: {found}): begin it with pred,truth"
+            f"{path} has no column {' and '.join(lacking)} (its columns: {there}): begin it with pred,truth"
         )
     pairs: list[Pair] = []
     faults: list[str] = []
     lines: dict[str, int] = {}
-    for line, row in rows:
-        cells = {column: (row[column] or "").strip() for column in columns}
+    for line, row in found[1:]:
+        cells = dict.fromkeys(columns, "") | dict(zip(columns, row, strict=False))
         wrong = [fault for column in _COLUMNS if (fault := _fault(path.parent, cells[column], column))]
         paths = [str(path.parent / cells[column]) for column in _COLUMNS]
         if not wrong:

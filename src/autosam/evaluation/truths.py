@@ -1,5 +1,6 @@
 """The ground truth of a batch of images, for an oracle."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -15,6 +16,7 @@ from autosam.evaluation.volumes import read_instances
 from autosam.images.multichannel import MultichannelImage
 from autosam.images.source import ImageSource
 from autosam.metrics.semantic import looks_semantic
+from autosam.pipeline.outputs import result_name
 
 SMALLEST_COMPONENT = 50
 """Smallest object of a semantic truth in pixels, as of `autosam evaluate --components`."""
@@ -57,7 +59,7 @@ def open_truths(given: str, sources: Sequence[ImageSource | MultichannelImage], 
     InputError
         If labels are missing or cannot be read, or hold a volume.
     """
-    labels_of = _paired(given, [source.name for source in sources])
+    labels_of = _paired(given, sources)
     digest, semantic = sha256(), 0
     for name, source in labels_of.items():
         labels = _read(source, name, components=components)
@@ -70,24 +72,31 @@ def open_truths(given: str, sources: Sequence[ImageSource | MultichannelImage], 
         digest.update(f"{name} {labels.shape} ".encode())
         digest.update(labels.astype("<u8").tobytes())
     return Truths(
-        lambda source: _read(labels_of[source.name], source.name, components=components),
+        lambda source: _read(labels_of[result_name(source)], result_name(source), components=components),
         digest.hexdigest(),
         semantic,
     )
 
 
-def _paired(given: str, names: Sequence[str]) -> dict[str, LabelRef]:
+def _paired(given: str, sources: Sequence[ImageSource | MultichannelImage]) -> dict[str, LabelRef]:
+    """Find the labels of each image by its name in the tree of results, or by a bare name that no other has."""
     found = find_labels(given)
-    if found.single and len(names) == len(found.slices) == 1:
-        return {names[0]: next(iter(found.slices.values()))}
-    missing = [name for name in names if found.as_name(name) not in found.slices]
+    number = Counter(source.name for source in sources)
+    labels: dict[str, LabelRef | None] = {}
+    for source in sources:
+        names = [result_name(source), *([source.name] if number[source.name] == 1 else [])]
+        there = [found.slices[name] for name in map(found.as_name, names) if name in found.slices]
+        labels[names[0]] = there[0] if there else None
+    if found.single and len(labels) == len(found.slices) == 1:
+        return {next(iter(labels)): next(iter(found.slices.values()))}
+    missing = [name for name, one in labels.items() if one is None]
     if missing:
         more = f" and {len(missing) - MOST_NAMED} more" if len(missing) > MOST_NAMED else ""
         raise InputError(
             f"--oracle-mask {given} holds no truth for {', '.join(missing[:MOST_NAMED])}{more}; wanted labels of "
             f"the same names, such as {missing[0]}.tif or {missing[0]}_labels.tif"
         )
-    return {name: found.slices[found.as_name(name)] for name in names}
+    return {name: one for name, one in labels.items() if one is not None}
 
 
 def _read(source: LabelRef, name: str, *, components: bool) -> NDArray[np.integer[Any]]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autosam.errors import InputError
+from autosam.images.csv_text import read_rows
 from autosam.images.write import write_text
 
 OLD_COLUMNS = {
@@ -78,8 +79,8 @@ def read_table(path: str | Path) -> InstanceTable:
         If the file cannot be read, or has no column ``label`` of integers.
     """
     try:
-        with Path(path).open(encoding="utf-8-sig", newline="") as file:
-            header, *rows = csv.reader(file)
+        text = Path(path).read_text(encoding="utf-8-sig")
+        header, *rows = (cells for _, cells in read_rows(text, ("label", *OLD_COLUMNS, *OLD_COLUMNS.values())))
     except (OSError, UnicodeDecodeError, ValueError, csv.Error) as error:
         raise InputError(f"{path} cannot be read as a table of instances: {error}.") from error
     if any(len(row) != len(header) for row in rows):

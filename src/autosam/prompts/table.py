@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from autosam.errors import InputError
+from autosam.images.csv_text import read_rows
 from autosam.images.write import write_text
 from autosam.prompts.prompt import Prompt
 
@@ -61,7 +62,8 @@ def read_prompts(
     Parameters
     ----------
     path : str or Path
-        A CSV file as the module describes it, in UTF-8.
+        A CSV file as the module describes it, in UTF-8. Semicolons or tabs between cells and decimal commas are
+        understood, too.
     image : str or None
         File name of the image; needed if the file has a column ``image``.
     shape : tuple of int or None
@@ -153,22 +155,23 @@ class _Table:
 
     def is_wanted(self, name: str) -> bool:
         """Whether rows of this name belong to the image; without a column of images all do."""
-        return name == "" or (self.image is not None and name in (self.image, Path(self.image).stem))
+        if name == "" or self.image is None:
+            return name == ""
+        return name in (self.image, Path(self.image).with_suffix("").as_posix())
 
     def read(self, text: str) -> None:
         """Take every row, and go on after a fault."""
-        rows = csv.reader(io.StringIO(text, newline=""), strict=True)
-        header = [name.strip() for name in next(rows, [])]
+        rows = read_rows(text, COLUMNS)
+        _, header = next(rows, (1, []))
         self._check_header(header)
         if self.faults:
             return
-        for cells in rows:
-            cells = [cell.strip() for cell in cells]
+        for line, cells in rows:
             if any(cells) and len(cells) > len(header):
-                self.faults.append((rows.line_num, f"{len(cells)} cells, wanted {len(header)}"))
+                self.faults.append((line, f"{len(cells)} cells, wanted {len(header)}"))
             elif any(cells):
                 row = dict.fromkeys(COLUMNS, "") | dict(zip(header, cells, strict=False))
-                self._read_row(row, rows.line_num, named="image" in header)
+                self._read_row(row, line, named="image" in header)
         for objects in self.by_image.values():
             for name, item in objects.items():
                 if item.box is None and 1 not in item.labels and item.labels:

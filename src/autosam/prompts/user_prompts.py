@@ -1,15 +1,18 @@
 """User prompts for a batch of images: one table for all, or a folder with a table for each."""
 
+import csv
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from autosam.errors import ConfigError
+from autosam.errors import ConfigError, InputError
+from autosam.images.csv_text import read_rows
 from autosam.images.multichannel import MultichannelImage
 from autosam.images.source import ImageSource
 from autosam.prompts.prompt import Prompt
-from autosam.prompts.table import read_prompts
+from autosam.prompts.table import COLUMNS, read_prompts
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,8 @@ def open_prompt_tables(
     Parameters
     ----------
     place : Path
-        A table, or a folder with ``NAME_prompts.csv`` for each image, as ``--save-prompts`` writes them.
+        A table, or a folder with ``NAME_prompts.csv`` for each image, as ``--save-prompts`` writes them. In a
+        table, images of one name in several folders are called ``FOLDER/NAME``.
     sources : sequence of ImageSource or MultichannelImage
         The images.
     required : bool
@@ -52,13 +56,19 @@ def open_prompt_tables(
     folder = place.is_dir()
 
     def table_of(source: ImageSource | MultichannelImage) -> Path:
-        return place / f"{source.name}_prompts.csv" if folder else place
+        return place / source.folder / f"{source.name}_prompts.csv" if folder else place
+
+    number = Counter(source.image for source in sources)
+
+    def name_of(source: ImageSource | MultichannelImage) -> str:
+        # In one table for a tree of folders, the name alone can stand for several images.
+        return source.image if folder or number[source.image] == 1 else (source.folder / source.image).as_posix()
 
     def prompts_of(source: ImageSource | MultichannelImage, shape: tuple[int, int] | None) -> list[Prompt]:
         table = table_of(source)
         if not required and not table.is_file():
             return []
-        return read_prompts(table, image=source.image, shape=shape, required=required)
+        return read_prompts(table, image=name_of(source), shape=shape, required=required)
 
     digest = sha256()
     for table in dict.fromkeys(map(table_of, sources)):
@@ -77,10 +87,13 @@ def _checked(table: Path, place: Path, images: int) -> bytes:
             f"--prompts {place} holds no {table.name}; wanted one for each image, as --save-prompts writes them"
         )
     content = table.read_bytes()
-    lines = [line for line in content.decode("utf-8-sig", errors="replace").splitlines() if line.strip()]
-    if len(lines) < 2:
+    try:
+        rows = [row for _, row in read_rows(content.decode("utf-8-sig"), COLUMNS) if any(row)]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"prompts {table} cannot be read ({error}), wanted a CSV file in UTF-8") from error
+    if len(rows) < 2:
         raise ConfigError(f"--prompts {table} holds no prompt below its header; add a row for each point or box")
-    if images > 1 and table == place and "image" not in lines[0].split(","):
+    if images > 1 and table == place and "image" not in rows[0]:
         raise ConfigError(
             f"--prompts {table} has no column image, and {images} images came; add the column, or give one image"
         )

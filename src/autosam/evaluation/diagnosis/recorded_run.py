@@ -48,7 +48,11 @@ class RecordedRun:
             If the record does not name it or an earlier run made it, or it is gone, or it was a multichannel image
             of several files.
         """
-        name = without_suffix(Path(labels).name).removesuffix("_labels")
+        file = Path(labels)
+        stem = without_suffix(file.name).removesuffix("_labels")
+        # The record names images of a tree with their folders.
+        inner = file.parent.relative_to(self.folder) if file.parent.is_relative_to(self.folder) else Path()
+        name = (inner / stem).as_posix()
         entry = self.images.get(name)
         if entry is None or "error" in entry:
             raise InputError(
@@ -57,13 +61,13 @@ class RecordedRun:
             )
         origin = str(entry["input"])
         page = re.fullmatch(r"(.+)\[\d+\]", origin)
-        file = page[1] if page is not None and not Path(origin).exists() else origin
-        if " + " in origin and not Path(file).exists():
+        place = page[1] if page is not None and not Path(origin).exists() else origin
+        if " + " in origin and not Path(place).exists():
             raise InputError(
                 f"{name} was segmented from several channels ({origin}); --diagnose takes runs of one image each"
             )
         try:
-            found = [source for source in find_sources([file]) if str(source) == origin]
+            found = [source for source in find_sources([place]) if str(source) == origin]
         except InputError as error:
             raise InputError(f"the image that {labels} was made from is gone: {error}") from error
         if not found:
