@@ -114,7 +114,7 @@ def _divided(
     seed: int,
     force: bool,
 ) -> "tuple[Splits, str]":
-    from autosam.data.runs import split_with_runs
+    from autosam.data.slice_runs import split_with_runs
     from autosam.data.split import default_gap, parse_fractions
 
     shares = parse_fractions(fractions or "80/10/10")
@@ -133,7 +133,7 @@ def _divided(
 
 def _runs(store: "Store", by: str | None) -> tuple[str, ...]:
     """Find runs of consecutive slices: from names alone for blocks, from what the images show otherwise."""
-    from autosam.data.runs import find_runs, named_runs
+    from autosam.data.slice_runs import find_runs, named_runs
 
     named = named_runs(store.items)
     if by in ("group", "blocks") or not named:

@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter
 from test_cli_data_tools import run
 
 from autosam.data.manifest import Item
-from autosam.data.runs import as_slices, find_runs, named_runs, numbered, split_with_runs
+from autosam.data.slice_runs import as_slices, find_runs, named_runs, numbered, split_with_runs
 from autosam.data.store import Store
 from autosam.errors import InputError
 
