@@ -130,7 +130,7 @@ def test_every_fault_is_named_at_once_and_nothing_is_written(places, tmp_path):
 
     pred, truth = places
     write_labels(truth / "a.png", TWO[:-1])
-    tifffile.imwrite(pred / "b_labels.tif", TWO.astype(np.float32))
+    tifffile.imwrite(pred / "b_labels.tif", (TWO + 0.5).astype(np.float32))
     (pred / "empty_labels.tif").write_bytes(b"II*\x00")
     message = fault(pred, truth, "-o", tmp_path / "out")
     assert message.startswith("3 of 3 images cannot be compared: ")

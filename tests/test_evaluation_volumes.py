@@ -24,7 +24,7 @@ def save(path, labels, kind):
     if kind == "h5":
         with h5py.File(path, "w") as file:
             file.create_dataset("labels", data=labels, chunks=(4, 8, 8), compression="lzf")
-            file["raw"] = labels.astype(np.float32)
+            file["raw"] = (labels + 0.5).astype(np.float32)
     elif kind == "zarr":
         zarr.create_array(path, data=labels, chunks=(5, 7, 9))
     elif kind == "zarr_group":
@@ -117,7 +117,7 @@ def test_faults_are_named(tmp_path):
         contingency_of_volumes(pred, truth)
     with pytest.raises(InputError, match="float32"), open_labels(f"{place}:/raw"):
         pass
-    tifffile.imwrite(tmp_path / "f.tif", volume.astype(np.float32), photometric="minisblack")
+    tifffile.imwrite(tmp_path / "f.tif", (volume + 0.5).astype(np.float32), photometric="minisblack")
     with pytest.raises(InputError, match="float32"), open_labels(tmp_path / "f.tif"):
         pass
     with pytest.raises(InputError, match="no such label file"), open_labels(tmp_path / "none.h5"):

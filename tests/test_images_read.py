@@ -475,8 +475,8 @@ def test_labels_that_are_none_are_refused(tmp_path: Path) -> None:
             hdf5(tmp_path / "a.h5", labels=RGB),
         ],
         "save it as integers": [
-            tif(tmp_path / "f.tif", GRAY.astype(np.float32)),
-            hdf5(tmp_path / "f.h5", x=GRAY / 1),
+            tif(tmp_path / "f.tif", GRAY + np.float32(0.5)),
+            hdf5(tmp_path / "f.h5", x=GRAY / 7),
         ],
         "lowest -3": [tif(tmp_path / "n.tif", GRAY.astype(np.int16) - 3)],
         "no such label file": [tmp_path / "nothere.tif"],

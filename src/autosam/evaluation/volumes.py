@@ -7,7 +7,6 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
@@ -19,12 +18,13 @@ from autosam.images.formats import (
     TIFF_SUFFIXES,
     label_dataset,
     looks_like_color,
-    open_zarr_labels,
+    open_hdf5,
     reading,
 )
-from autosam.images.read import read_labels
+from autosam.images.label_files import read_labels
 from autosam.images.source import split_dataset
 from autosam.images.tiff import count_tiff_images
+from autosam.images.zarr_labels import open_zarr_labels
 from autosam.metrics.components import components
 from autosam.metrics.contingency import Contingency, ContingencyTable
 from autosam.metrics.label_arrays import check_shapes
@@ -69,7 +69,7 @@ def open_labels(labels: LabelRef | Path, *, ignore: int | None = None) -> Iterat
         elif path.exists() and suffix in TIFF_SUFFIXES:
             found = _open_tiff(path, stack)
         elif path.exists() and suffix == ".zarr":
-            found = _open_zarr(path)
+            found = _open_zarr(path, dataset)
         if found is None:
             found = LabelVolume.of_array(str(labels), read_labels(labels, ignore=ignore))
         yield found
@@ -178,28 +178,27 @@ def blocks(shape: tuple[int, ...], chunks: tuple[int, ...], voxels: int) -> Iter
     yield from product(*([slice(i, min(i + step, n)) for i in range(0, n, step)] for n, step in sides))
 
 
-def _fits(name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:
+def _fits(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:
     """Tell whether an array can be read in parts; the others go to `read_labels`, which also explains faults."""
     if len(shape) != 3 or 0 in shape or looks_like_color(shape):
         return False
-    if dtype.kind not in "biu":
-        raise InputError(f"{name} holds {dtype} values; wanted ids: save it as integers (astype('uint32')).")
-    return True
+    # Of floating point numbers it is not known before whether they are whole.
+    return dtype.kind in "biu"
 
 
 def _open_hdf5(path: Path, dataset: str | None, stack: ExitStack) -> LabelVolume | None:
     name, shape = label_dataset(path, dataset)
-    with reading(path):
-        item = stack.enter_context(h5py.File(path, "r"))[name]
+    item, layout = stack.enter_context(open_hdf5(path, name))
     place = f"{path}:{name}"
-    if not _fits(place, shape, item.dtype):
+    if not layout.plain or not _fits(shape, item.dtype):
         return None
     return LabelVolume(place, shape, item.chunks or (1, *shape[1:]), lambda region: np.asarray(item[region]))
 
 
-def _open_zarr(path: Path) -> LabelVolume | None:
-    array = open_zarr_labels(path)
-    if not _fits(str(path), array.shape, array.dtype):
+def _open_zarr(path: Path, dataset: str | None) -> LabelVolume | None:
+    found = open_zarr_labels(path, dataset)
+    array = found.array
+    if found.layout is None or not found.layout.plain or not _fits(array.shape, array.dtype):
         return None
     return LabelVolume(str(path), array.shape, array.chunks, lambda region: np.asarray(array[region]))
 
@@ -216,7 +215,7 @@ def _open_tiff(path: Path, stack: ExitStack) -> LabelVolume | None:
         one_slice_per_page = len(only.pages) == shape[0] and tuple(only.keyframe.shape) == shape[1:]
         if "C" in only.axes or len(shape) != 3 or not (one_slice_per_page or only.dataoffset is not None):
             return None
-        if not _fits(str(path), shape, only.dtype):
+        if not _fits(shape, only.dtype):
             return None
         if only.dataoffset is not None:
             mapped = only.asarray(out="memmap").reshape(shape)

@@ -2,9 +2,10 @@
 
 from autosam.images.coverage import resize_labels
 from autosam.images.image_source import ImageSource
+from autosam.images.label_files import read_labels
 from autosam.images.normalize import normalize, normalize_for_display, to_uint8
 from autosam.images.pixel_size import read_pixel_size
-from autosam.images.read import read_image, read_labels
+from autosam.images.read import read_image
 from autosam.images.source import find_sources
 from autosam.images.tile import Window, blend, read_window, tile_windows
 from autosam.images.write import (

@@ -74,6 +74,15 @@ def fault_of(path: Path) -> str | None:
     return f"is {kinds.get(stat.S_IFMT(mode), 'no file')}; give a file"
 
 
+def check_file(path: Path, kind: str) -> None:
+    """Refuse what is no file, or not there; `kind` says what it should be."""
+    if not os.path.lexists(path):
+        raise InputError(f"{path}: no such {kind}.")
+    fault = fault_of(path)
+    if fault is not None:
+        raise InputError(f"{path} {fault}.")
+
+
 def tree_files(folder: Path) -> Iterator[Path]:
     """List everything in a folder and its subfolders whose suffix is that of an image, by name.
 

@@ -11,10 +11,11 @@ import h5py
 import imagecodecs
 import numpy as np
 import PIL.Image
-import zarr
 from numpy.typing import NDArray
 
 from autosam.errors import InputError
+from autosam.images.array_layout import ArrayLayout, axes_of_hdf5
+from autosam.images.array_layout import looks_like_color as looks_like_color
 from autosam.images.palettes import gray_lookup
 from autosam.images.readers.registry import HDF5, PICTURE, TIFF, suffixes
 
@@ -23,7 +24,8 @@ HDF5_SUFFIXES = HDF5.suffixes
 PLAIN_SUFFIXES = PICTURE.suffixes
 STACK_SUFFIXES = TIFF_SUFFIXES + HDF5_SUFFIXES
 IMAGE_SUFFIXES = suffixes()
-LABEL_SUFFIXES = (*TIFF_SUFFIXES, ".png", *HDF5_SUFFIXES, ".zarr")
+WRITTEN_SUFFIXES = (*TIFF_SUFFIXES, ".png", *HDF5_SUFFIXES, ".zarr")
+LABEL_SUFFIXES = (*WRITTEN_SUFFIXES, ".bmp")
 
 # What the four libraries were seen to raise on damaged files: imagecodecs' errors are RuntimeErrors, tifffile and
 # h5py raise ValueError, OSError, KeyError and RuntimeError, and pillow adds SyntaxError.
@@ -74,21 +76,21 @@ def reading(name: object) -> Iterator[None]:
         ) from error
 
 
-def looks_like_color(shape: tuple[int, ...]) -> bool:
-    """Tell whether the last axis of an unnamed array holds channels: 1 to 4 long, the one before longer.
-
-    Examples
-    --------
-    >>> looks_like_color((512, 512, 3)), looks_like_color((3, 512, 512))
-    (True, False)
-    """
-    return len(shape) >= 3 and 1 <= shape[-1] <= 4 < shape[-2]
-
-
 def count_images(shape: tuple[int, ...]) -> int:
     """Count the images of an array: (H, W) and (H, W, C) are one, (Z, H, W) and (Z, H, W, C) are Z."""
     inner = 3 if looks_like_color(shape) else 2
     return int(np.prod(shape[:-inner], dtype=np.int64))
+
+
+def check_pixels(name: object, shape: tuple[int, ...]) -> None:
+    """Refuse an array without pixels."""
+    if 0 in shape:
+        raise InputError(f"{name} has no pixels (shape {shape}); wanted at least 1 row and 1 column.")
+
+
+def native(array: NDArray[Any]) -> NDArray[Any]:
+    """Give an array in native byte order, bool as uint8."""
+    return np.ascontiguousarray(array, dtype=np.uint8 if array.dtype == bool else array.dtype.newbyteorder("="))
 
 
 def check_page(name: object, page: int | None, images: int) -> int:
@@ -111,18 +113,45 @@ def refuse_level(name: object, level: int) -> None:
 
 
 def hdf5_datasets(path: Path) -> dict[str, tuple[int, ...]]:
-    """List name and shape of the numeric datasets of 2 or 3 dimensions, or of 4 with the color last."""
+    """List name and shape of the datasets that hold images, the shape without axes of length 1 (`ArrayLayout`)."""
     found: dict[str, tuple[int, ...]] = {}
 
     def visit(name: str, item: Any) -> None:
         if isinstance(item, h5py.Dataset) and item.dtype.kind in "biuf":
-            shape = tuple(int(n) for n in item.shape or ())
-            if len(shape) in (2, 3) or (len(shape) == 4 and looks_like_color(shape)):
-                found["/" + name] = shape
+            layout = layout_of_hdf5(item)
+            if layout is not None:
+                found["/" + name] = layout.canonical
 
     with reading(path), h5py.File(path, "r") as file:
         file.visititems(visit)
     return dict(sorted(found.items()))
+
+
+def layout_of_hdf5(item: Any) -> ArrayLayout | None:
+    """Find the layout of an HDF5 dataset; None where it is no image."""
+    return ArrayLayout.of(tuple(int(n) for n in item.shape or ()), axes_of_hdf5(item))
+
+
+@contextmanager
+def open_hdf5(path: Path, dataset: str) -> Iterator[tuple[Any, ArrayLayout]]:
+    """Open a dataset of `hdf5_datasets` with its layout.
+
+    Raises
+    ------
+    InputError
+        If its numbers lie in other files: these could be anything, also a pipe that nothing comes from.
+    """
+    with reading(f"{path}:{dataset}"), h5py.File(path, "r") as file:
+        item = file[dataset]
+        others = [name for name, *_ in item.external or ()]
+        if item.is_virtual:
+            others += [source.file_name for source in item.virtual_sources() if source.file_name != "."]
+        if others:
+            raise UnsupportedError(f"its numbers lie in another file, {others[0]}; copy them into this one")
+        layout = layout_of_hdf5(item)
+        if layout is None:
+            raise UnsupportedError(f"its shape is {item.shape}; wanted (H, W), (H, W, 3) or (Z, H, W)")
+        yield item, layout
 
 
 def choose_dataset(path: Path, wanted: str | None) -> tuple[str, tuple[int, ...]]:
@@ -133,6 +162,7 @@ def choose_dataset(path: Path, wanted: str | None) -> tuple[str, tuple[int, ...]
         name = "/" + wanted.strip("/")
         if name not in there:
             with reading(path), h5py.File(path, "r") as file:
+                _refuse_links(path, file, name)
                 item = file.get(name)
                 what = f"{item.shape} of {item.dtype}" if isinstance(item, h5py.Dataset) else ""
             if what:
@@ -149,6 +179,19 @@ def choose_dataset(path: Path, wanted: str | None) -> tuple[str, tuple[int, ...]
     return next(iter(there.items()))
 
 
+def _refuse_links(path: Path, file: h5py.File, name: str) -> None:
+    """Refuse a name that leads into another file."""
+    parts = name.strip("/").split("/")
+    for end in range(1, len(parts) + 1):
+        link = file.get("/".join(parts[:end]), getlink=True)
+        if isinstance(link, h5py.ExternalLink):
+            raise InputError(
+                f"{path}:{name} is a link to {link.path} in another file, {link.filename}; give that file itself."
+            )
+        if link is None:
+            return
+
+
 def label_dataset(path: Path, wanted: str | None) -> tuple[str, tuple[int, ...]]:
     """Choose a dataset as `choose_dataset` does; without a name, `/labels` where it is there."""
     if wanted is None and "/labels" in hdf5_datasets(path):
@@ -156,28 +199,10 @@ def label_dataset(path: Path, wanted: str | None) -> tuple[str, tuple[int, ...]]
     return choose_dataset(path, wanted)
 
 
-def open_zarr_labels(path: Path) -> "zarr.Array[Any]":
-    """Open an array of labels without reading it: a single array, or in a group `labels` or the only one."""
-    with reading(path):
-        try:
-            node = zarr.open(path, mode="r")
-        except FileNotFoundError:
-            raise UnsupportedError("no Zarr array or group is in this folder") from None
-        if isinstance(node, zarr.Array):
-            return node
-        arrays = dict(sorted(node.arrays()))
-        if "labels" not in arrays and len(arrays) != 1:
-            listed = ", ".join(arrays) or "none"
-            raise UnsupportedError(f"no array 'labels', and not exactly one array; it has: {listed}")
-        return arrays.get("labels") or next(iter(arrays.values()))
-
-
 def read_hdf5(path: Path, dataset: str, page: int | None) -> NDArray[Any]:
-    """Read one slice of a dataset along its first axis, or all of it where `page` is None."""
-    with reading(f"{path}:{dataset}"), h5py.File(path, "r") as file:
-        item = file[dataset]
-        array: NDArray[Any] = np.asarray(item[()] if page is None else item[page])
-    return array
+    """Read one image of a dataset, or all of it where `page` is None; axes as in `ArrayLayout.canonical`."""
+    with open_hdf5(path, dataset) as (item, layout):
+        return layout.read(item, page)
 
 
 def read_plain(path: Path) -> NDArray[Any]:
@@ -216,12 +241,14 @@ def open_picture(path: Path) -> Iterator[PIL.Image.Image]:
 
 
 def read_png_indices(path: Path) -> NDArray[Any]:
-    """Read stored numbers of a PNG: palette indices stay indices, 2- and 4-bit grays are not stretched."""
+    """Read stored numbers of a PNG or BMP: palette indices stay, 2- and 4-bit grays are not stretched."""
     with reading(path):
         header = path.read_bytes()[:26]
         with _any_size(), PIL.Image.open(path) as image:
             stored = np.asarray(image)
             gray = image.mode == "L"
+    if path.suffix.lower() != ".png":
+        return stored
     # IHDR: bit depth is byte 24. pillow multiplies 2-bit gray by 85 and 4-bit gray by 17.
     stretch = {2: 85, 4: 17}.get(header[24], 1) if gray else 1
     return stored // stretch if stretch > 1 else stored

@@ -2,12 +2,10 @@
 
 from typing import Any
 
-import h5py
 import numpy as np
 
-from autosam.images.formats import HDF5_SUFFIXES, choose_dataset, reading
 from autosam.images.image_source import ImageSource
-from autosam.images.readers import reader_of
+from autosam.images.readers import list_images
 from autosam.images.units import nm_of, pixel_side
 
 # Attributes of HDF5 datasets (of Fiji and ilastik, of CREMI, of funlib, of others) and the unit of their numbers.
@@ -27,11 +25,7 @@ def read_pixel_size(source: ImageSource) -> float | None:
     InputError
         If the file cannot be read.
     """
-    if source.path.suffix.lower() in HDF5_SUFFIXES:
-        dataset, _ = choose_dataset(source.path, source.dataset)
-        with reading(source.path), h5py.File(source.path, "r") as file:
-            return attributes_pixel_size(file[dataset].attrs)
-    images = reader_of(source.path).images(source.path, source.dataset, level=source.level)
+    images = list_images(source.path, source.dataset, level=source.level)
     return images[source.page or 0].pixel_size_nm
 
 

@@ -1,7 +1,6 @@
-"""Images and labels from files, with the values that are stored."""
+"""Images from files, with the values that are stored."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -9,22 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autosam.errors import InputError
-from autosam.images.folder_listing import fault_of
-from autosam.images.formats import (
-    HDF5_SUFFIXES,
-    LABEL_SUFFIXES,
-    TIFF_SUFFIXES,
-    check_page,
-    label_dataset,
-    looks_like_color,
-    open_zarr_labels,
-    read_hdf5,
-    read_png_indices,
-    reading,
-)
+from autosam.images.folder_listing import check_file
+from autosam.images.formats import check_page, check_pixels, native
 from autosam.images.image_source import ImageSource, split_dataset
-from autosam.images.readers import StoredImage, reader_of
-from autosam.images.tiff import read_tiff_stack
+from autosam.images.readers import StoredImage, list_images, reader_of
 from autosam.images.urls import url_of
 
 
@@ -75,14 +62,14 @@ def read_stored(source: ImageSource) -> tuple[NDArray[Any], StoredImage]:
     path = source.path
     reader = reader_of(path)
     if url_of(path) is None:
-        _check_file(path, "file")
-    images = reader.images(path, source.dataset, level=source.level)
+        check_file(path, "file")
+    images = list_images(path, source.dataset, level=source.level)
     number = check_page(path if source.dataset is None else f"{path}:{source.dataset}", source.page, len(images))
     pixels = reader.read(path, source.dataset, number, channel=source.channel, level=source.level)
-    _check_pixels(source, pixels.shape)
+    check_pixels(source, pixels.shape)
     if pixels.dtype.kind not in "biuf":
         raise InputError(f"{source} holds {pixels.dtype} values; wanted integers or floating point numbers.")
-    return _native(pixels), images[number]
+    return native(pixels), images[number]
 
 
 def _as_source(source: ImageSource | str | Path) -> ImageSource:
@@ -122,80 +109,3 @@ def read_image(source: ImageSource | str | Path) -> NDArray[Any]:
             "(ImageSource(path, channel=0), or --channel 0)."
         )
     return np.ascontiguousarray(np.moveaxis(pixels, 0, -1))
-
-
-def _check_file(path: Path, kind: str) -> None:
-    if not os.path.lexists(path):
-        raise InputError(f"{path}: no such {kind}.")
-    fault = fault_of(path)
-    if fault is not None and not (path.suffix.lower() == ".zarr" and path.is_dir()):
-        raise InputError(f"{path} {fault}.")
-
-
-def _check_pixels(name: object, shape: tuple[int, ...]) -> None:
-    if 0 in shape:
-        raise InputError(f"{name} has no pixels (shape {shape}); wanted at least 1 row and 1 column.")
-
-
-def _native(array: NDArray[Any]) -> NDArray[Any]:
-    return np.ascontiguousarray(array, dtype=np.uint8 if array.dtype == bool else array.dtype.newbyteorder("="))
-
-
-def read_labels(path: str | Path, *, ignore: int | None = None) -> NDArray[Any]:
-    """Read a label image or volume: 0 is background, every other number is the id of an instance.
-
-    Parameters
-    ----------
-    path : str or Path
-        TIFF (several pages are a volume), PNG, HDF5 (`file.h5:/dataset`; without a dataset, `labels` or the only
-        one) or Zarr (an array, or a group with an array `labels` or a single one).
-    ignore : int, optional
-        A negative number that stands for pixels that do not count, and is kept.
-
-    Returns
-    -------
-    ndarray of an integer type, shape (H, W) or (Z, Y, X)
-        The numbers as stored: a palette's indices, not its colors; bool as uint8 0 and 1.
-
-    Raises
-    ------
-    InputError
-        If the file is missing or damaged, or holds colors, floating point numbers, negative ids or no pixels.
-    """
-    file, dataset = split_dataset(str(path))
-    suffix = file.suffix.lower()
-    _check_file(file, "label file")
-    axes = ""
-    if suffix in TIFF_SUFFIXES:
-        labels, axes = read_tiff_stack(file)
-    elif suffix == ".png":
-        labels = read_png_indices(file)
-    elif suffix in HDF5_SUFFIXES:
-        labels = read_hdf5(file, label_dataset(file, dataset)[0], None)
-    elif suffix == ".zarr":
-        array = open_zarr_labels(file)
-        with reading(file):
-            labels = np.asarray(array[...])
-    else:
-        raise InputError(f"{path}: labels are read from {' '.join(LABEL_SUFFIXES)}, not from {suffix!r}.")
-    color = bool(set(axes) & set("SC")) or (not axes and looks_like_color(labels.shape))
-    return _as_labels(labels, path, color=color, ignore=ignore)
-
-
-def _as_labels(labels: NDArray[Any], path: str | Path, *, color: bool, ignore: int | None) -> NDArray[Any]:
-    _check_pixels(path, labels.shape)
-    if color:
-        raise InputError(
-            f"{path} holds colors or channels (shape {labels.shape}); wanted one id per pixel, as (H, W)."
-        )
-    if labels.ndim not in (2, 3):
-        raise InputError(f"{path} has shape {labels.shape}; wanted labels of shape (H, W) or (Z, Y, X).")
-    if labels.dtype.kind not in "biu":
-        raise InputError(
-            f"{path} holds {labels.dtype} values; wanted ids: save it as integers (astype('uint32'))."
-        )
-    if labels.dtype.kind == "i" and (negative := labels[(labels < 0) & (labels != ignore)]).size:
-        raise InputError(
-            f"{path} holds negative ids (lowest {negative.min()}); wanted 0 for background and ids above."
-        )
-    return _native(labels)

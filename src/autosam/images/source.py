@@ -25,7 +25,7 @@ from autosam.images.folder_listing import (
 from autosam.images.formats import IMAGE_SUFFIXES
 from autosam.images.image_source import ImageSource as ImageSource
 from autosam.images.image_source import split_dataset as split_dataset
-from autosam.images.readers import EVERYTHING, Selection, StoredImage, format_of, reader_of
+from autosam.images.readers import EVERYTHING, Selection, StoredImage, format_of, list_images
 from autosam.images.urls import url_of
 
 
@@ -205,7 +205,7 @@ def _sources(path: Path, dataset: str | None, selection: Selection, *, named: bo
     images: tuple[StoredImage, ...] = ()
     form = format_of(path)
     try:
-        images = reader_of(path).images(path, dataset, level=selection.level)
+        images = list_images(path, dataset, level=selection.level)
     except InputError:
         # Not so where the file is whole, and only what was asked for is not there.
         if selection.level or (named and (form is None or form.datasets)):

@@ -156,12 +156,14 @@ def _is_color(series: tifffile.TiffPageSeries) -> bool:
     return key.photometric in _COLORS or series.dtype == np.uint8
 
 
-def read_tiff(path: Path, page: int | None, *, channel: int | None = None) -> NDArray[Any]:
+def read_tiff(
+    path: Path, page: int | None, *, channel: int | None = None, as_stored: bool = False
+) -> NDArray[Any]:
     """Read one image of a TIFF, by its number in the file or None for the only one; only its own pages are read.
 
     The result has the shape (H, W), (H, W, 3) for colors, or (C, H, W) for channels, or (H, W) for the `channel`
-    that is asked for. Values are as stored, in native byte order, with palettes resolved to RGB. Samples that are
-    declared to be transparency are left out.
+    that is asked for, in native byte order. Samples that are declared to be transparency are left out. Palettes
+    are resolved, and where 0 is white, values are turned around; not so `as_stored`, as labels are.
     """
     with _opened(path) as found:
         counts = [_images(series) for series in found]
@@ -171,7 +173,7 @@ def read_tiff(path: Path, page: int | None, *, channel: int | None = None) -> ND
         while left >= counts[number]:
             left -= counts[number]
             number += 1
-        return _pixels(found[number], left, channel)
+        return _pixels(found[number], left, channel, as_stored=as_stored)
 
 
 def read_tiff_stack(path: Path) -> tuple[NDArray[Any], str]:
@@ -185,7 +187,7 @@ def read_tiff_stack(path: Path) -> tuple[NDArray[Any], str]:
         return found[0].asarray().reshape(shape), axes
 
 
-def _pixels(series: tifffile.TiffPageSeries, index: int, channel: int | None) -> NDArray[Any]:
+def _pixels(series: tifffile.TiffPageSeries, index: int, channel: int | None, *, as_stored: bool) -> NDArray[Any]:
     axes, shape = _layout(series)
     length = dict(zip(axes, shape, strict=True))
     samples = _samples(series)
@@ -213,6 +215,8 @@ def _pixels(series: tifffile.TiffPageSeries, index: int, channel: int | None) ->
     if plane.ndim > 2 and not _is_color(series):
         plane = np.moveaxis(plane.reshape(*plane.shape[:2], -1), -1, 0)
     plane = np.array(plane, dtype=plane.dtype.newbyteorder("="), order="C")
+    if as_stored:
+        return plane
     if key.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
         plane = _black_is_zero(plane, key)
     palette = _palette(key)

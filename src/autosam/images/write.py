@@ -20,7 +20,7 @@ from zarr.core.buffer import Buffer
 from zarr.storage import MemoryStore
 
 from autosam.errors import InputError, OutputError
-from autosam.images.formats import HDF5_SUFFIXES, LABEL_SUFFIXES
+from autosam.images.formats import HDF5_SUFFIXES, WRITTEN_SUFFIXES
 
 
 @contextmanager
@@ -120,8 +120,8 @@ def write_labels(
     """
     path = Path(path)
     suffix = path.suffix.lower()
-    if suffix not in LABEL_SUFFIXES:
-        raise InputError(f"{path}: labels are written to {' '.join(LABEL_SUFFIXES)}, not to {path.suffix!r}.")
+    if suffix not in WRITTEN_SUFFIXES:
+        raise InputError(f"{path}: labels are written to {' '.join(WRITTEN_SUFFIXES)}, not to {path.suffix!r}.")
     if labels.ndim not in (2, 3) or labels.size == 0 or labels.dtype.kind not in "iu" or labels.min() < 0:
         raise InputError(
             f"labels are {labels.dtype} of shape {labels.shape}; "

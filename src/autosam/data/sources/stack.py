@@ -13,6 +13,7 @@ from autosam.data.sources.release import ImageAndLabels, Slice, volume_slice
 from autosam.errors import InputError
 from autosam.images import ImageSource, read_image
 from autosam.images.formats import TIFF_SUFFIXES, choose_dataset, count_images, looks_like_color, read_hdf5
+from autosam.images.label_files import read_label_page
 from autosam.images.tiff import count_tiff_images
 
 
@@ -36,6 +37,10 @@ class Stack:
         name, shape = choose_dataset(path, dataset)
         return cls(path, name, count_images(shape), single=len(shape) == (3 if looks_like_color(shape) else 2))
 
+    def read_labels(self, position: int) -> NDArray[Any]:
+        """Read the ids of one image as stored."""
+        return read_label_page(self.path, self.dataset, None if self.single else position)
+
     def read(self, position: int) -> NDArray[Any]:
         """Read one image as stored."""
         if self.dataset is None:
@@ -54,7 +59,7 @@ def stack_slices(
         )
 
     def reader(z: int) -> ImageAndLabels:
-        return image.read(z), None if labels is None else labels.read(z)
+        return image.read(z), None if labels is None else labels.read_labels(z)
 
     return [
         volume_slice(volume, z, partial(reader, z), group=group, split=split, labeled=labels is not None)

@@ -1,5 +1,6 @@
 """One interface for all file formats that images are read from."""
 
+from autosam.images.readers.listing import list_images
 from autosam.images.readers.registry import FORMATS, Format, format_of, reader_of, suffixes
 from autosam.images.readers.selection import EVERYTHING, Selection
 from autosam.images.readers.stored import Reader, StoredImage
@@ -12,6 +13,7 @@ __all__ = [
     "Selection",
     "StoredImage",
     "format_of",
+    "list_images",
     "reader_of",
     "suffixes",
 ]

@@ -4,27 +4,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-# UDUNITS-2 names, as the specification wants them, and symbols that writers use; in nanometers.
-NANOMETERS = {
-    "angstrom": 0.1,
-    "å": 0.1,
-    "picometer": 1e-3,
-    "pm": 1e-3,
-    "nanometer": 1.0,
-    "nm": 1.0,
-    "micrometer": 1e3,
-    "micron": 1e3,
-    "um": 1e3,
-    "µm": 1e3,
-    "μm": 1e3,
-    "millimeter": 1e6,
-    "mm": 1e6,
-    "centimeter": 1e7,
-    "cm": 1e7,
-    "inch": 2.54e7,
-    "meter": 1e9,
-    "m": 1e9,
-}
+from autosam.images.units import nm_of
+
 _RED_GREEN_BLUE = ("red", "green", "blue")
 _LETTERS = ("r", "g", "b")
 _PURE_COLORS = ("FF0000", "00FF00", "0000FF")
@@ -56,7 +37,7 @@ class Multiscale:
     def step_nm(self, axis: str, level: int = 0) -> float | None:
         """Return the step along an axis in nm; None where its unit is missing or unknown."""
         index = self.axes.index(axis)
-        unit = NANOMETERS.get(str(self.units[index]).lower())
+        unit = nm_of(self.units[index] or "")
         return None if unit is None else self.scales[level][index] * unit
 
 
