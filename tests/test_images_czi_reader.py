@@ -79,7 +79,8 @@ def test_levels_of_a_pyramid(tmp_path: Path) -> None:
     tiles = [
         Tile(image[:, :8], at={"M": 0}),
         Tile(image[:, 8:], x=8, at={"M": 1}),
-        Tile(image[::2, ::2], reduction=2, at={}),
+        Tile(image[:8:2, ::2], reduction=2, at={}),
+        Tile(image[8::2, ::2], y=8, reduction=2, at={}),
         Tile(image[::4, ::4], reduction=4, at={}),
     ]
     path = write_czi(tmp_path / "a.czi", tiles, micrometers=0.5)

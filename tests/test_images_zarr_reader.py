@@ -393,3 +393,27 @@ def test_a_missing_package_of_a_protocol_is_named(monkeypatch: pytest.MonkeyPatc
         InputError, match=r"s3://bucket/a\.zarr: a package for s3:// is missing .*autosam\[remote\]"
     ):
         find_sources(["s3://bucket/a.zarr"])
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_what_ome_zarr_writes(tmp_path: Path, version: str) -> None:
+    # Its import warns of itself.
+    from ome_zarr.format import format_from_version
+    from ome_zarr.writer import write_image
+
+    written = format_from_version(version)
+    group = zarr.open_group(tmp_path / "a.ome.zarr", mode="w", zarr_format=written.zarr_format)
+    write_image(
+        STACK,
+        group,
+        fmt=written,
+        axes="tczyx",
+        scale={"t": 1.0, "c": 1.0, "z": 0.5, "y": 0.2, "x": 0.2},
+        axes_units={"z": "micrometer", "y": "micrometer", "x": "micrometer"},
+    )
+    sources = find_sources([tmp_path / "a.ome.zarr"])
+    assert len(sources) == 8
+    for number, source in enumerate(sources):
+        np.testing.assert_array_equal(np.stack(read_pixels(source)), STACK[number // 4, :, number % 4])
+        assert read_pixel_size(source) == pytest.approx(200)

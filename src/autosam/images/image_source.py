@@ -1,7 +1,7 @@
 """One image of a file, and the name that its results get."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autosam.images.readers import suffixes
@@ -63,6 +63,10 @@ class ImageSource:
     def image(self) -> str:
         """The image in tables of prompts: its file name, or `name` where the file holds several."""
         return self.path.name if self.page is None and self.dataset is None else self.name
+
+    def resolved(self) -> "ImageSource":
+        """Give the same image with its absolute path; a URL stays as it is."""
+        return self if url_of(self.path) else replace(self, path=self.path.resolve())
 
     def __str__(self) -> str:
         dataset = "" if self.dataset is None else f":{self.dataset}"

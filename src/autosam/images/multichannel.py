@@ -42,7 +42,7 @@ class MultichannelImage:
 
     def resolved(self) -> "MultichannelImage":
         """Give the same image with absolute paths."""
-        return replace(self, sources=tuple(replace(s, path=s.path.resolve()) for s in self.sources))
+        return replace(self, sources=tuple(source.resolved() for source in self.sources))
 
     def __str__(self) -> str:
         return " + ".join(map(str, self.sources))

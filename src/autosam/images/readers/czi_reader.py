@@ -41,8 +41,12 @@ class _Block:
 
     @property
     def reduction(self) -> int:
-        """How many pixels of the full resolution lie along one that is stored."""
-        return max(1, round(max(full / kept for full, kept in zip(self.shape, self.stored, strict=True))))
+        """How many pixels of the full resolution lie along one that is stored.
+
+        The longer side tells: a tile at the margin may have a single row, and rounding counts there.
+        """
+        kept, full = max(zip(self.stored, self.shape, strict=True))
+        return max(1, round(full / kept))
 
 
 class CziReader(SeriesReader):
