@@ -138,3 +138,14 @@ def test_help_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", ["s.zarr", "link.zarr", "s.zarr/image/new.zarr"])
+def test_a_store_is_not_imported_over_itself(pair: Path, name: str) -> None:
+    run("import", pair / "image.tif", pair / "labels.tif", "-o", pair / "s.zarr")
+    (pair / "link.zarr").symlink_to(pair / "s.zarr")
+    source = pair / "s.zarr" / "image"
+    with pytest.raises(InputError, match="would be written over its own source"):
+        run("import", source, "-o", pair / name, "--restart")
+    assert (source / "zarr.json").is_file()
+    assert len(Store.open(pair / "s.zarr")) == 3

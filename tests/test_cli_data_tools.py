@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 
 import numpy as np
 import pytest
@@ -194,3 +195,18 @@ def test_show_of_nothing(stack, tmp_path):
     with pytest.raises(InputError, match="no image 'x'"):
         run("show", stack, "x", "-o", tmp_path / "seen")
     assert not (tmp_path / "seen").exists()
+
+
+@pytest.mark.parametrize("link", [None, "symlink", "hard link"])
+def test_patches_are_not_written_over_their_store(pictures, tmp_path, link):
+    out = pictures if link is None else tmp_path / "out.h5"
+    if link == "symlink":
+        out.symlink_to(pictures)
+    elif link:
+        os.link(pictures, out)
+    before = pictures.read_bytes()
+    with pytest.raises(InputError, match="would be written over its own source"):
+        run("patches", pictures, out, "--size", 32, "--restart")
+    assert pictures.read_bytes() == before
+    with pytest.raises(InputError, match="would be written over its own source"):
+        run("split", pictures, "-o", out)

@@ -454,3 +454,25 @@ def test_nothing_fits(tmp_path: Path, raw: np.ndarray) -> None:
             with pytest.raises(InputError) as error:
                 open_release(str(path), source=source.name)
             assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "id;modality\r\naa;fluo\r\nbb;purple, stained\r\n",
+        'id\tmodality\naa\tfluo\nbb\t"purple, stained"\n',
+        '\ufeff"id","height","modality"\r\n"aa",40,fluo\r\n bb ,40,"purple, stained"\r\n\r\n',
+        "sep=;\nid;modality\naa;fluo\nbb;purple, stained\n",
+    ],
+)
+def test_an_index_as_spreadsheets_write_it(tmp_path: Path, raw: np.ndarray, text: str) -> None:
+    for name in ("aa", "bb"):
+        png(tmp_path / f"in/images/{name}.png", raw[0])
+        png(tmp_path / f"in/labels/{name}.png", raw[0] // 100)
+    (tmp_path / "in/index.csv").write_bytes(text.encode())
+    release = open_release(str(tmp_path / "in"))
+    assert release.source == "dsb2018"
+    assert [piece.group for piece in release.slices] == ["fluo", "purple, stained"]
+    (tmp_path / "in/index.csv").write_bytes(b"id,modality\n\xff\xfe")
+    with pytest.raises(InputError, match=r"index\.csv cannot be read"):
+        open_release(str(tmp_path / "in"))

@@ -82,10 +82,13 @@ def import_data(
     from autosam.data.importing import INSTANCES, Terms, import_release
     from autosam.data.sources import open_release
     from autosam.errors import InputError
+    from autosam.images.overwriting import refuse_overwriting
 
     if instances is not None and instances not in INSTANCES:
         raise InputError(f"--instances {instances} is unknown; choose one of {', '.join(INSTANCES)}")
     release = open_release(path, labels, source=source, target=target, stack=stack)
+    store_path = output or Path(f"{release.source}.h5")
+    refuse_overwriting(store_path, filter(None, (path, labels)))
     total = sum(piece.labeled or unlabeled for piece in release.slices)
     origin = (Path(path).resolve(), labels, target, total)
     doing = {"read": "reading", "pack": "packing"}
@@ -95,7 +98,7 @@ def import_data(
     ):
         store, notes = import_release(
             release,
-            output or Path(f"{release.source}.h5"),
+            store_path,
             instances=instances,  # type: ignore[arg-type]
             min_size=min_size,
             unlabeled=unlabeled,

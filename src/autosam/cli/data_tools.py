@@ -57,8 +57,11 @@ def split(
     from autosam.data.split import as_lists, default_method
     from autosam.data.store import Store
     from autosam.errors import ConfigError, InputError
+    from autosam.images.overwriting import refuse_overwriting
 
     opened = Store.open(store)
+    if output is not None:
+        refuse_overwriting(output, [store])
     before = as_lists(opened.items, {item.name: item.split for item in opened.items})
     if any(before.values()) and not overwrite:
         counts = ", ".join(f"{len(names)} {part}" for part, names in before.items())

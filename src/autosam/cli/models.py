@@ -72,7 +72,10 @@ def combine(
 
     if out.suffix != ".safetensors" or not out.absolute().parent.is_dir():
         raise ConfigError(f"--output {out}: wanted a file that ends in .safetensors, in a folder that exists")
+    from autosam.images.overwriting import refuse_overwriting
     from autosam.models.files.join_models import join_models
+
+    refuse_overwriting(out, (generator, sam))
 
     header = join_models(generator, sam, out, preprocessing=preprocessing)
     result(f"{out} joins the generator of {generator} with the SAM of {sam}; its card is {out.with_suffix('.md')}")

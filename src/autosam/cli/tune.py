@@ -56,6 +56,7 @@ def tune(
 
     # Slow imports only now: a mistyped setting is answered at once.
     from autosam.images import ensure_folder, write_text
+    from autosam.images.overwriting import refuse_overwriting
     from autosam.models.files.zoo import resolve_model
     from autosam.models.weights import file_sha256
     from autosam.pipeline.segmenter import Segmenter
@@ -65,6 +66,7 @@ def tune(
     from autosam.training.samples.load_images import load_part
 
     path = resolve_model(model)
+    refuse_overwriting(out, filter(None, (path, config, data)))
     segmenter = Segmenter.from_model(model, device=device)
     own = segmenter.config
     fixed = {axis.key: axis.values[0] for axis in given if len(axis.values) == 1}

@@ -14,6 +14,7 @@ from autosam.data.store import Store
 from autosam.data.writer import StoreWriter
 from autosam.errors import ConfigError, InputError
 from autosam.images import Window
+from autosam.images.overwriting import refuse_overwriting
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,8 +155,9 @@ def write_patches(
     Raises
     ------
     ConfigError, InputError, OutputError
-        Those of `cut_patches` and of `StoreWriter`; also where no patch is left.
+        Those of `cut_patches` and of `StoreWriter`; also where no patch is left, or `path` is the store itself.
     """
+    refuse_overwriting(path, [store.path])
     cuts = [patch_windows(item.shape, size=size, stride=stride or size, cover=cover) for item in store.items]
     if not any(cuts):
         sides = sorted({f"{item.shape[0]} × {item.shape[1]}" for item in store.items})

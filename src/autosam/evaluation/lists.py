@@ -32,7 +32,7 @@ def read_stems(source: str) -> list[str]:
         before, _, key = source.rpartition(":")
         path = Path(before or source)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"list {source} cannot be read ({error}): give FILE or FILE.json:key") from error
     if path.suffix == ".json":
@@ -40,7 +40,8 @@ def read_stems(source: str) -> list[str]:
     elif key:
         raise InputError(f"list {source} has the key {key!r}, but only .json files have keys: leave it out")
     else:
-        lines = (line.strip() for line in text.splitlines())
+        # A spreadsheet's list may have quotes, and empty cells behind the first.
+        lines = (line.strip().rstrip(",;").strip().strip('"') for line in text.splitlines())
         stems = [line for line in lines if line and not line.startswith("#")]
     if not stems:
         raise InputError(f"list {source} is empty: name at least one image")

@@ -18,7 +18,7 @@ from autosam.images.urls import url_of
 def read_json(path: Path) -> Any:
     """Read a JSON file; an `InputError` if it is missing or is not JSON."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as JSON: {' '.join(str(error).split())}.") from error
 

@@ -12,6 +12,7 @@ from autosam.data.sources.release_files import child, pair_up, read_mask, read_p
 from autosam.data.sources.shapes import Pixels, crop
 from autosam.errors import InputError
 from autosam.images import read_image
+from autosam.images.csv_text import read_rows
 from autosam.images.source import by_stem, image_files
 
 
@@ -83,10 +84,10 @@ def _modalities(root: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
     try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            rows = csv.DictReader(stream)
-            if not {"id", "modality"} <= set(rows.fieldnames or ()):
-                return {}
-            return {row["id"]: row["modality"] or "" for row in rows}
+        table = [cells for _, cells in read_rows(path.read_text(encoding="utf-8-sig"), ("id", "modality"))]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} cannot be read: {error}.") from error
+    if not table or not {"id", "modality"} <= set(table[0]):
+        return {}
+    rows = (dict(zip(table[0], cells, strict=False)) for cells in table[1:])
+    return {row["id"]: row.get("modality", "") for row in rows if row.get("id")}
