@@ -188,6 +188,14 @@ class SourceConfig(Section):
     min_size: Annotated[int, Field(ge=0)] = Field(
         50, description="smallest connected component that is kept, in pixels"
     )
+    valid: str | None = Field(
+        None,
+        description="folder of masks, 0 where labels are incomplete: nothing is learnt or scored there; by "
+        "default the folder valid beside that of the labels, if there is one; none for no masks",
+    )
+    ignore_label: int | None = Field(
+        None, description="number in the labels of pixels that are neither learnt nor scored, such as 255 or -1"
+    )
     weight: Positive = Field(
         1, description="share of the tiles from this source, relative to the weights of the others"
     )

@@ -103,10 +103,11 @@ def unused_labels(images: Mapping[str, Path], found: Mapping[str, Sequence[Path]
     ]
 
 
-def read_candidates(files: Sequence[Path]) -> NDArray[Any]:
+def read_candidates(files: Sequence[Path], *, ignore: int | None = None) -> NDArray[Any]:
     """Read the labels of one image from the files that may hold them.
 
-    Files that hold no labels, such as a picture of them, are passed over if another one does.
+    Files that hold no labels, such as a picture of them, are passed over if another one does. `ignore` is as in
+    `images.read_labels`.
 
     Raises
     ------
@@ -117,7 +118,7 @@ def read_candidates(files: Sequence[Path]) -> NDArray[Any]:
     faults: list[InputError] = []
     for file in files:
         try:
-            read.append((file, _read(file)))
+            read.append((file, _read(file, ignore)))
         except InputError as error:
             faults.append(error)
     if not read:
@@ -129,8 +130,8 @@ def read_candidates(files: Sequence[Path]) -> NDArray[Any]:
     return labels
 
 
-def _read(file: Path) -> NDArray[Any]:
-    return read_seg(file) if file.name.lower().endswith(SEG_ENDING) else read_labels(file)
+def _read(file: Path, ignore: int | None) -> NDArray[Any]:
+    return read_seg(file) if file.name.lower().endswith(SEG_ENDING) else read_labels(file, ignore=ignore)
 
 
 def _all_files(folder: Path) -> list[Path]:

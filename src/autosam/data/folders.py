@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from autosam.config import ImagesConfig
 from autosam.data.folder_files import images_of, label_files_of, read_candidates
 from autosam.data.refusal import noting, refuse_faults
+from autosam.data.valid_pixels import inside, masks_of, split_ignored
 from autosam.errors import InputError
 from autosam.images import normalize, read_image, to_uint8
 from autosam.images.label_names import without_suffix
@@ -40,6 +41,8 @@ class LabeledImage:
         0 for background, 1..n for the instances.
     prompts : tuple of Prompt
         User prompts in whole-image pixels.
+    valid : ndarray of bool, shape (H, W), or None
+        Where labels are complete; elsewhere they are 0, and nothing is learnt or scored. None for everywhere.
     """
 
     name: str
@@ -47,6 +50,7 @@ class LabeledImage:
     image: NDArray[np.uint8]
     labels: NDArray[np.int32]
     prompts: tuple[Prompt, ...] = ()
+    valid: NDArray[np.bool_] | None = None
 
 
 def load_labeled_images(
@@ -58,6 +62,8 @@ def load_labeled_images(
     component_size: int | None = None,
     settings: ImagesConfig | None = None,
     prompts: Path | None = None,
+    valid: Path | None = None,
+    ignore: int | None = None,
 ) -> list[LabeledImage]:
     """Read the images and labels of one folder pair into memory, sorted by stem.
 
@@ -77,6 +83,10 @@ def load_labeled_images(
         How images are normalized.
     prompts : Path, optional
         A folder of user prompts: see `table_prompts`.
+    valid : Path, optional
+        A folder of masks: see `masks_of`.
+    ignore : int, optional
+        Number in the labels of pixels that do not count.
 
     Raises
     ------
@@ -94,6 +104,7 @@ def load_labeled_images(
     faults = [f"no image {stem} in {images}" for stem in wanted if stem not in image_files]
     faults += [f"no labels {stem} in {labels}" for stem in wanted if stem not in label_files]
     refuse_faults(faults, source)
+    masks = masks_of(wanted, labels, valid)
     if prompts is not None:
         check_tables(prompts, wanted, source=source)
     found: list[LabeledImage] = []
@@ -101,17 +112,21 @@ def load_labeled_images(
     for stem in wanted:
         file = image_files[stem]
         with noting(faults):
-            pixels, truth = read_image(file), read_candidates(label_files[stem])
+            pixels, truth = read_image(file), read_candidates(label_files[stem], ignore=ignore)
             try:
                 image = normalized(pixels, settings)
             except InputError as error:
                 raise InputError(f"{file}: {error}") from error
             if truth.shape != image.shape[:2]:
                 raise InputError(f"{stem} has an image of {image.shape[:2]} and labels of {truth.shape}")
+            truth, counted = split_ignored(truth, ignore, masks.get(stem))
             evidence.add(truth)
             ids = renumbered(truth) if component_size is None else components(truth, min_size=component_size)
+            if counted is not None:
+                ids, counted = inside(ids, counted)
+                ids = renumbered(ids)
             asked = table_prompts(prompts, stem, image=file.name, shape=ids.shape)
-            found.append(LabeledImage(f"{source}/{stem}", source, image, ids, asked))
+            found.append(LabeledImage(f"{source}/{stem}", source, image, ids, asked, counted))
     refuse_faults(faults, source)
     if component_size is None:
         refuse_semantic(

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from autosam.errors import InputError
 from autosam.evaluation.label_volume import LabelRef
-from autosam.evaluation.valid_masks import valid_beside
 from autosam.images.formats import LABEL_SUFFIXES
 from autosam.images.label_names import LABEL_MARKS, without_suffix
 from autosam.images.source import split_dataset
+from autosam.images.valid_masks import valid_beside
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +85,7 @@ def label_files(given: str) -> LabelSource:
         raise InputError(f"files share a stem: {'; '.join(doubled)}: move one of each away or give a pattern")
     found = {stem: same[0] for stem, same in by_stem.items()}
     root = path if path.is_dir() and not single else Path(next(iter(files))).parent
-    valid = valid_beside(found, root, _label_files_in)
+    valid: dict[str, LabelRef] = {**valid_beside(found, root, _label_files_in)}
     return LabelSource(given, found, found, single=single, valid=valid, masked=bool(valid))
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from autosam.errors import InputError
 from autosam.images.formats import reading
+from autosam.images.valid_masks import as_mask
 
 Region = tuple[slice, ...]
 """A part of labels: one slice for each axis."""
@@ -71,13 +72,7 @@ class LabelVolume:
         InputError
             Also if it holds several numbers besides 0, like labels.
         """
-        mask = self.read(region)
-        if ((mask != 0) & (mask != mask.max(initial=0))).any():
-            raise InputError(
-                f"{self.name} holds several numbers besides 0, and is no mask of valid pixels; name masks with "
-                "--valid, or leave them out with --valid none"
-            )
-        return np.asarray(mask != 0)
+        return as_mask(self.read(region), self.name)
 
 
 @dataclass(frozen=True)

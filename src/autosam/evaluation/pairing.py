@@ -9,10 +9,8 @@ from autosam.evaluation.label_sources import LabelSource, label_files
 from autosam.evaluation.label_volume import LabelRef
 from autosam.evaluation.pages import match_pages, slice_of
 from autosam.evaluation.volumes import open_labels
+from autosam.images.valid_masks import NO_MASKS
 from autosam.metrics.label_arrays import check_shapes
-
-NO_MASKS = "none"
-"""What leaves out masks of valid pixels that lie beside a truth."""
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ def score_labeled_images(segmenter: Segmenter, labeled_images: Sequence[LabeledI
         began = time.perf_counter()
         labels = segmenter.segment(one.image, normalized=True).labels
         seconds += time.perf_counter() - began
-        sources.setdefault(one.source, []).append(evaluate_pair(labels, one.labels))
+        sources.setdefault(one.source, []).append(evaluate_pair(labels, one.labels, valid=one.valid))
     row = _pooled([scores for listed in sources.values() for scores in listed])
     row |= {"images_scored": len(labeled_images), "seconds_per_image": round(seconds / len(labeled_images), 3)}
     if len(sources) > 1:
@@ -42,12 +42,14 @@ def score_labeled_images(segmenter: Segmenter, labeled_images: Sequence[LabeledI
 
 
 def digest_of(labeled_images: Sequence[LabeledImage]) -> str:
-    """Return the SHA-256 of names, images, labels and prompts: scores with the same one can be compared."""
+    """Return the SHA-256 of names, images, labels, masks and prompts: scores with the same one can be compared."""
     digest = sha256()
     for one in labeled_images:
         digest.update(f"{one.name} {one.image.shape}".encode())
         digest.update(one.image.tobytes())
         digest.update(one.labels.tobytes())
+        if one.valid is not None:
+            digest.update(one.valid.tobytes())
         for prompt in one.prompts:
             for part in (prompt.points, prompt.point_labels, prompt.box):
                 digest.update(b"none" if part is None else part.tobytes())

@@ -202,7 +202,10 @@ def value_of(config: Config, key: str) -> Any:
 def _score(steps: StepCache, config: Config, change: str, labeled_images: Sequence[LabeledImage]) -> Tried:
     found = [steps.segment(index, config) for index in range(len(labeled_images))]
     pooled = AveragePrecision.pooled(
-        [average_precision(one.labels, true.labels) for one, true in zip(found, labeled_images, strict=True)]
+        [
+            average_precision(one.labels, true.labels, valid=true.valid)
+            for one, true in zip(found, labeled_images, strict=True)
+        ]
     )
     ap50, ap75, mean_ap = (0.0 if isnan(ap) else ap for ap in (pooled.at(0.5), pooled.at(0.75), pooled.mean))
     answered = np.concatenate([one.prompt_of for one in found]) >= 0

@@ -23,7 +23,7 @@ from autosam.training.losses.pixel_losses import GENERATOR_LOSSES
 from autosam.training.prompting.prompt_targets import TilePrompts, match_user_prompts
 from autosam.training.prompting.tile_prompts import predicted_prompts, simulated_prompts
 from autosam.training.prompting.vary import drop_parts
-from autosam.training.samples.targets import generator_targets
+from autosam.training.samples.targets import generator_targets, target_weights
 
 
 class UserPrompts:
@@ -98,6 +98,7 @@ class JointModel(nn.Module):
         images : Tensor of float32, shape (B, 3, S, S)
             0 to 1; S is SAM's input size.
         labels : Tensor of int32, shape (B, S, S)
+            -1 where nothing is learnt.
         user_prompts : sequence of B sequences of Prompt, or UserPrompts
             In tile pixels.
         predicted_share : float
@@ -108,13 +109,15 @@ class JointModel(nn.Module):
         first : int
             That number of the batch's first tile.
         """
-        label_maps = labels.cpu().numpy()
+        marked = labels.cpu().numpy()
+        valid = marked >= 0
+        label_maps = marked if valid.all() else np.where(valid, marked, 0)
         zero = images.new_zeros((), dtype=torch.float32)
         loss, logits = BatchLoss.none(zero)._replace(tiles=len(label_maps)), None
         maps: list[dict[str, NDArray[np.float32]]] = [{} for _ in label_maps]
         if self.generator is not None:
             logits = self.generator(images).float()
-            loss = loss._replace(generator=self._generator_loss(logits, label_maps))
+            loss = loss._replace(generator=self._generator_loss(logits, label_maps, valid))
             probabilities = logits.detach().sigmoid().cpu().numpy()
             maps = [dict(zip(self.generator.channels, tile, strict=True)) for tile in probabilities]
         # No prompts can be made of maps that are no numbers; the loop says what to do.
@@ -127,7 +130,7 @@ class JointModel(nn.Module):
                 rng = np.random.default_rng((*seed, first + index))
                 predicted = rng.random() < predicted_share and self.generator is not None
                 sets = self._prompt_sets(
-                    tile_labels, maps[index], user_prompts[index], predicted=predicted, rng=rng
+                    tile_labels, valid[index], maps[index], user_prompts[index], predicted=predicted, rng=rng
                 )
                 foreground = None if logits is None else self._foreground(logits[index])
                 loss = loss.joined(self._learn(sets, features[index].float(), labels[index], foreground, rng))
@@ -137,15 +140,22 @@ class JointModel(nn.Module):
             loss = loss._replace(mask=loss.mask + 0 * trained.sum())
         return loss
 
-    def _generator_loss(self, logits: Tensor, label_maps: NDArray[np.int32]) -> Tensor:
-        """Sum the generator's loss over tiles; logits are (B, C, S, S), labels (B, S, S)."""
+    def _generator_loss(self, logits: Tensor, label_maps: NDArray[np.int32], valid: NDArray[np.bool_]) -> Tensor:
+        """Sum the generator's loss over tiles; logits are (B, C, S, S), labels and valid pixels (B, S, S)."""
         assert self.generator is not None
         channels, width = self.generator.channels, self._training.boundary_width
         targets = torch.from_numpy(
             np.stack([generator_targets(tile, channels, boundary_width=width) for tile in label_maps])
         )
+        weights = None
+        if not valid.all():
+            known = [
+                target_weights(tile, where, channels, boundary_width=width)
+                for tile, where in zip(label_maps, valid, strict=True)
+            ]
+            weights = torch.from_numpy(np.stack(known)).to(logits.device)
         loss = GENERATOR_LOSSES[self._training.generator_loss]
-        return loss(logits, targets.to(logits.device)).mean(dim=1).sum()
+        return loss(logits, targets.to(logits.device), weights).mean(dim=1).sum()
 
     def _foreground(self, logits: Tensor) -> Tensor | None:
         """Pick the foreground, (S, S), of a tile's logits, (C, S, S), where the generator has one."""
@@ -155,6 +165,7 @@ class JointModel(nn.Module):
     def _prompt_sets(
         self,
         labels: NDArray[np.int32],
+        valid: NDArray[np.bool_],
         maps: dict[str, NDArray[np.float32]],
         user_prompts: Sequence[Prompt],
         *,
@@ -165,12 +176,12 @@ class JointModel(nn.Module):
         settings, sets = self._training, []
         if not user_prompts or settings.user_prompts == "add":
             if predicted:
-                tile = predicted_prompts(labels, maps, self._prompts, settings, rng)
+                tile = predicted_prompts(labels, maps, self._prompts, settings, rng, valid=valid)
             else:
                 tile = simulated_prompts(labels, maps.get("foreground"), self._prompts, settings, rng)
             sets.append(replace(tile, prompts=drop_parts(tile.prompts, settings, rng)))
         if user_prompts:
-            sets.append(match_user_prompts(labels, user_prompts))
+            sets.append(match_user_prompts(labels, user_prompts, valid=valid))
         return sets
 
     def _learn(

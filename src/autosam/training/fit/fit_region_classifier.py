@@ -81,10 +81,14 @@ def fit_region_classifier(
             tree, features = candidate_regions(maps, view.seen, config.prompts, diameter=typical)
             if len(tree) > 1:
                 truth = resize_labels(labeled_image.labels, view.grid)
-                described.append(features[1:])
-                region_scores.append(target_score(best_ious(tree, truth)[1:]))
+                known = np.ones(len(tree) - 1, bool)
+                if labeled_image.valid is not None:
+                    valid = resize_labels(labeled_image.valid.astype(np.uint8), view.grid) > 0
+                    known = known_nodes(tree, valid)[1:]
+                described.append(features[1:][known])
+                region_scores.append(target_score(best_ious(tree, truth)[1:])[known])
                 # An image with many objects counts more than one with few, but not so many times more.
-                weights.append(np.full(len(tree) - 1, 1 / np.sqrt(len(tree) - 1)))
+                weights.append(np.full(known.sum(), 1 / np.sqrt(max(1, known.sum()))))
         if report is not None:
             report(done, len(chosen))
     if sum(map(len, described)) < LEAST_CANDIDATES:
@@ -140,6 +144,12 @@ def best_ious(tree: MergeTree, truth: NDArray[np.integer]) -> NDArray[np.float64
                     own[number] = own.get(number, 0) + pixels
         best[node] = max((pixels / (area[node] + size[k] - pixels) for k, pixels in own.items()), default=0)
     return best
+
+
+def known_nodes(tree: MergeTree, valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Tell which nodes have at least nine tenths of their pixels where labels, (H, W), are known; shape (N,)."""
+    inside = np.bincount(tree.fragments[valid], minlength=tree.n_fragments + 1).astype(np.float64)
+    return np.asarray(tree.add_up(inside) >= 0.9 * tree.area)
 
 
 def from_forest(forest: "GradientBoostingRegressor", *, diameter: float) -> RegionClassifier:

@@ -17,7 +17,7 @@ from autosam.training.losses.batch_loss import BatchLoss
 from autosam.training.losses.pixel_losses import MASK_LOSSES, mask_iou
 from autosam.training.losses.soft import soft_mask_prompts
 from autosam.training.prompting.simulate import correction_clicks
-from autosam.training.samples.targets import mask_targets
+from autosam.training.samples.targets import known_share, mask_targets
 
 
 def learn(
@@ -41,6 +41,7 @@ def learn(
     prompts : sequence of Prompt
         At least one, all of one kind (see `by_kind`).
     labels : Tensor of int32, shape (S, S)
+        -1 where nothing is learnt.
     ids : Tensor of int64, shape (n,)
         The object of each prompt; 0 where there is none.
     regions : ndarray of int32, shape (S, S)
@@ -62,11 +63,11 @@ def learn(
     if foreground is not None and prompts[0].mask is not None and prompts[0].region > 0:
         passing = foreground if settings.soft_mask else foreground.detach()
         soft = soft_mask_prompts(prompts, regions, passing)
-    target = mask_targets(labels, ids, LOW_RES_STRIDE)
+    target, weight = mask_targets(labels, ids, LOW_RES_STRIDE), known_share(labels, LOW_RES_STRIDE)
     logits, predicted_iou = _ask(sam, embedding, prompts, mask_logits=soft)
     if settings.fusion and soft is not None:
         logits = logits + settings.fusion * soft.clamp(-FUSION_LIMIT, FUSION_LIMIT)
-    loss = _compare(logits, predicted_iou, target, ids > 0, settings)
+    loss = _compare(logits, predicted_iou, target, ids > 0, settings, weight)
     loss = loss._replace(matched=int((ids > 0).sum()), prompts=len(ids))
     # A click says where the object is, and a prompt without one has none.
     chosen = np.flatnonzero(ids.cpu().numpy() > 0)
@@ -74,16 +75,21 @@ def learn(
     for _ in range(settings.corrections if len(chosen) else 0):
         best = previous[torch.arange(len(asked)), predicted_iou.argmax(dim=1)].detach()[chosen]
         target, ids = target[chosen], ids[chosen]
-        asked = _clicked([asked[index] for index in chosen], best, target, rng)
+        asked = _clicked([asked[index] for index in chosen], best, target, rng, weight)
         previous, predicted_iou = _ask(sam, embedding, asked, mask_logits=best[:, None])
-        loss = loss.joined(_compare(previous, predicted_iou, target, ids > 0, settings))
+        loss = loss.joined(_compare(previous, predicted_iou, target, ids > 0, settings, weight))
         chosen = np.arange(len(asked))
     return loss
 
 
-def _clicked(prompts: Sequence[Prompt], masks: Tensor, target: Tensor, rng: np.random.Generator) -> list[Prompt]:
+def _clicked(
+    prompts: Sequence[Prompt], masks: Tensor, target: Tensor, rng: np.random.Generator, weight: Tensor | None
+) -> list[Prompt]:
     """Add to each prompt a click from the error region of its mask logits (n, h, w); drop its mask prompt."""
-    clicks, labels = correction_clicks((masks > 0).cpu().numpy(), (target[:, 0] > 0.5).cpu().numpy(), rng=rng)
+    found, true = masks > 0, target[:, 0] > 0.5
+    if weight is not None:
+        found, true = found & (weight[0] > 0.5), true & (weight[0] > 0.5)
+    clicks, labels = correction_clicks(found.cpu().numpy(), true.cpu().numpy(), rng=rng)
     # The center of a low-resolution pixel, in pixels of the tile.
     places = (clicks + 0.5) * LOW_RES_STRIDE - 0.5
     return [
@@ -124,9 +130,14 @@ def _ask(
 
 
 def _compare(
-    logits: Tensor, predicted_iou: Tensor, target: Tensor, matched: Tensor, settings: TrainingConfig
+    logits: Tensor,
+    predicted_iou: Tensor,
+    target: Tensor,
+    matched: Tensor,
+    settings: TrainingConfig,
+    weight: Tensor | None,
 ) -> BatchLoss:
-    mask_loss, iou_loss, iou = tile_losses(logits, predicted_iou, target, matched, settings)
+    mask_loss, iou_loss, iou = tile_losses(logits, predicted_iou, target, matched, settings, weight)
     return BatchLoss(
         generator=logits.new_zeros(()),
         mask=mask_loss.sum(),
@@ -138,7 +149,12 @@ def _compare(
 
 
 def tile_losses(
-    answer: Tensor, predicted_iou: Tensor, target: Tensor, matched: Tensor, settings: TrainingConfig
+    answer: Tensor,
+    predicted_iou: Tensor,
+    target: Tensor,
+    matched: Tensor,
+    settings: TrainingConfig,
+    weight: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Compare SAM's answers in one tile with their objects.
 
@@ -156,6 +172,8 @@ def tile_losses(
     matched : Tensor of bool, shape (n,)
     settings : TrainingConfig
         Its ``mask_loss`` and ``alternatives``.
+    weight : Tensor, shape (1, h, w), optional
+        Share of each pixel that counts; None for all.
 
     Returns
     -------
@@ -164,13 +182,13 @@ def tile_losses(
     iou : Tensor, shape (matched,)
         IoU of the first mask.
     """
-    losses = MASK_LOSSES[settings.mask_loss](answer, target.expand_as(answer))
+    losses = MASK_LOSSES[settings.mask_loss](answer, target.expand_as(answer), weight)
     total = losses[:, 0]
     if losses.shape[1] > 1:
         best, share = losses[:, 1:].amin(dim=1), settings.alternatives
         if share > 0:
             best = (1 - share) * best + share * losses[:, 1:].mean(dim=1)
         total = total + best
-    true_iou = mask_iou(answer, target) * matched[:, None]
+    true_iou = mask_iou(answer, target, weight) * matched[:, None]
     iou_loss = (predicted_iou - true_iou).square().mean(dim=1)
     return total[matched], iou_loss, true_iou[matched, 0]

@@ -71,7 +71,9 @@ def match_regions(
     return partner
 
 
-def match_user_prompts(labels: NDArray[np.int32], prompts: Sequence[Prompt]) -> TilePrompts:
+def match_user_prompts(
+    labels: NDArray[np.int32], prompts: Sequence[Prompt], *, valid: NDArray[np.bool_] | None = None
+) -> TilePrompts:
     """Find the object of each user prompt of a tile.
 
     Parameters
@@ -79,6 +81,9 @@ def match_user_prompts(labels: NDArray[np.int32], prompts: Sequence[Prompt]) -> 
     labels : ndarray of int32, shape (H, W)
     prompts : sequence of Prompt
         In tile pixels; they may reach over the tile's border. Their masks do not count.
+    valid : ndarray of bool, shape (H, W), optional
+        Where labels are known. Prompts without an object whose first positive point, or the center of their box,
+        lies elsewhere are left out.
 
     Returns
     -------
@@ -99,7 +104,20 @@ def match_user_prompts(labels: NDArray[np.int32], prompts: Sequence[Prompt]) -> 
             overlaps = {object_id: box_iou(shown, box) for object_id, box in boxes.items()}
             best = max(overlaps, key=overlaps.__getitem__, default=0)
             targets[index] = best if overlaps.get(best, 0.0) > MATCH_IOU else 0
+    if valid is not None and not valid.all():
+        kept = [i for i, prompt in enumerate(pointing) if targets[i] or valid[_place(prompt, labels.shape)]]
+        pointing, targets = [pointing[i] for i in kept], targets[kept]
     return TilePrompts(pointing, targets, np.zeros_like(labels))
+
+
+def _place(prompt: Prompt, shape: tuple[int, ...]) -> tuple[int, int]:
+    """Give the pixel that a prompt points at: its first positive point, or the center of its box."""
+    if has_positive_point(prompt):
+        place = prompt.points[prompt.point_labels == 1][0]
+    else:
+        place = np.asarray(prompt.box).reshape(2, 2).mean(axis=0)
+    row, col = np.clip(np.rint(place).astype(int), 0, np.array(shape) - 1)
+    return int(row), int(col)
 
 
 def has_positive_point(prompt: Prompt) -> bool:

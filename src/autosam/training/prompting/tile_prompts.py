@@ -90,6 +90,8 @@ def predicted_prompts(
     prompts: PromptsConfig,
     training: TrainingConfig,
     rng: np.random.Generator,
+    *,
+    valid: NDArray[np.bool_] | None = None,
 ) -> TilePrompts:
     """Prompt as at inference, from the generator's maps, and assign the prompts to objects.
 
@@ -100,6 +102,9 @@ def predicted_prompts(
     training : TrainingConfig
         Thresholds are drawn within ``vary_thresholds``. ``matching`` assigns prompts to objects; without
         ``unmatched``, prompts without an object are left out before ``prompts_per_tile`` are chosen.
+    valid : ndarray of bool, shape (H, W), optional
+        Where labels are known. Regions of which more than half lies elsewhere give no prompts, and the others are
+        compared with objects where both are known.
 
     Returns
     -------
@@ -109,7 +114,11 @@ def predicted_prompts(
     settings = vary_thresholds(prompts, reach=training.vary_thresholds, rng=rng)
     proposals = propose(maps, settings)
     regions, predicted = proposals.regions.labels, proposals.prompts
-    partner = match_regions(regions, labels, matching=training.matching)
+    if valid is not None and not valid.all():
+        predicted = [prompt for prompt in predicted if 2 * valid[regions == prompt.region].mean() >= 1]
+        partner = match_regions(np.where(valid, regions, 0).astype(np.int32), labels, matching=training.matching)
+    else:
+        partner = match_regions(regions, labels, matching=training.matching)
     if not training.unmatched:
         predicted = [prompt for prompt in predicted if partner[prompt.region]]
     chosen = np.sort(rng.permutation(len(predicted))[: training.prompts_per_tile])

@@ -18,6 +18,11 @@ from autosam.training.samples.tiles import TileBatch, TileDataset, collate_tiles
 
 def check_trainable(config: Config, train_images: Sequence[LabeledImage]) -> None:
     """Raise an InputError or a ConfigError where there is nothing to learn from, or no way to."""
+    if train_images and not any(one.valid is None or one.valid.any() for one in train_images):
+        raise InputError(
+            f"none of the {len(train_images)} training images has a valid pixel; check the masks of valid pixels "
+            "and ignore_label in data.sources"
+        )
     if not any(labeled_image.labels.any() for labeled_image in train_images):
         raise InputError(f"none of the {len(train_images)} training images has an object; check the labels")
     check_networks_used(config)

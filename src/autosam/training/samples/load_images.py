@@ -64,6 +64,8 @@ def load_part(data: Path, config: Config, part: SplitPart) -> list[LabeledImage]
             component_size=source.min_size if source.components else None,
             settings=config.images,
             prompts=prompts,
+            valid=None if source.valid is None else data / source.valid,
+            ignore=source.ignore_label,
         )
     return labeled_images
 
@@ -90,6 +92,11 @@ def _check_stored(source: SourceConfig) -> None:
         raise ConfigError(
             f"source {source.name} has its images in the store {source.images}; name the store as its labels "
             f"too, not {source.labels}"
+        )
+    if source.valid is not None or source.ignore_label is not None:
+        raise ConfigError(
+            f"source {source.name} is a store, which has its masks of valid pixels inside; leave valid and "
+            "ignore_label out, or import it anew"
         )
     if source.components or source.min_size != SourceConfig.model_fields["min_size"].default:
         raise ConfigError(

@@ -48,6 +48,33 @@ def generator_targets(
     return np.stack([maps[channel]() for channel in channels]).astype(np.float32)
 
 
+def target_weights(
+    labels: NDArray[np.int32], valid: NDArray[np.bool_], channels: tuple[str, ...], *, boundary_width: int = 2
+) -> NDArray[np.float32]:
+    """Say which pixels of the target maps are known where a part of the labels is not.
+
+    Parameters
+    ----------
+    labels : ndarray of int32, shape (H, W)
+        0 where they are not known.
+    valid : ndarray of bool, shape (H, W)
+        Where they are known.
+    channels, boundary_width
+        Those of `generator_targets`.
+
+    Returns
+    -------
+    ndarray of float32, shape (channels, H, W)
+        1 where the target is known, else 0. Outlines seem to lie where the known part ends, so nothing but
+        foreground is known near its end. Nor is the center of an object that reaches there.
+    """
+    unknown = ~valid
+    near = _boundary(unknown, boundary_width + 1)
+    reaching = np.isin(labels, np.unique(labels[_boundary(unknown, 2)])) & (labels > 0)
+    known = {"foreground": valid, "center": ~near & ~reaching}
+    return np.stack([known.get(channel, ~near) for channel in channels]).astype(np.float32)
+
+
 def _boundary(outline: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
     # scipy takes 0 iterations for as many as change anything.
     return np.asarray(ndimage.binary_dilation(outline, iterations=width - 1)) if width > 1 else outline
@@ -90,3 +117,11 @@ def mask_targets(labels: Tensor, ids: Tensor, stride: int) -> Tensor:
     """
     masks = (labels[None] == ids[:, None, None]) & (ids > 0)[:, None, None]
     return F.avg_pool2d(masks[:, None].to(torch.float32), stride)
+
+
+def known_share(labels: Tensor, stride: int) -> Tensor | None:
+    """Give the share of each low-resolution pixel where labels, (S, S), are not -1: (1, h, w); None for all."""
+    known = labels >= 0
+    if bool(known.all()):
+        return None
+    return F.avg_pool2d(known[None].to(torch.float32), stride)

@@ -19,6 +19,9 @@ from autosam.prompts.prompt import Prompt
 from autosam.training.samples.deform import bend_tile, part_pieces, place_prompts
 from autosam.training.samples.intensity import change_intensity
 
+IGNORED = -1
+"""What stands in the labels of a tile where nothing is learnt."""
+
 
 class Tile(NamedTuple):
     """One training tile.
@@ -28,7 +31,7 @@ class Tile(NamedTuple):
     image : Tensor of float32, shape (3, S, S)
         0 to 1.
     labels : Tensor of int32, shape (S, S)
-        0 for background; ids may have gaps.
+        0 for background, -1 where nothing is learnt; ids may have gaps.
     prompts : tuple of Prompt
         User prompts in tile pixels; often none.
     """
@@ -77,12 +80,17 @@ class TileDataset(Dataset[Tile]):
     Raises
     ------
     InputError
-        If every tile is to have an object, and no image has one.
+        If every tile is to have an object, and no image has one; or if no pixel of any image counts.
     """
 
     def __init__(self, labeled_images: Sequence[LabeledImage], config: Config, *, size: int, length: int) -> None:
         self._augment, self._object_share = config.training.augment, config.training.object_tiles
-        drawn = list(labeled_images)
+        drawn = [one for one in labeled_images if one.valid is None or one.valid.any()]
+        if labeled_images and not drawn:
+            raise InputError(
+                f"none of the {len(labeled_images)} training images has a valid pixel; check the masks of valid "
+                "pixels and ignore_label in data.sources"
+            )
         if self._object_share == 1:
             drawn = [labeled_image for labeled_image in drawn if labeled_image.labels.any()]
             if not drawn:
@@ -152,19 +160,26 @@ def cut_tile(
 ) -> tuple[NDArray[np.float32], NDArray[np.int32], list[Prompt]]:
     """Cut a window, bring it to ``size`` and turn it; an image smaller than the window is mirrored at its edges.
 
+    Of an image with a mask of valid pixels the window holds at least one of them.
+
     Returns
     -------
     image : ndarray of float32, shape (size, size, 3)
         0 to 1.
     labels : ndarray of int32, shape (size, size)
-        The image's ids, or new ones where the window is mirrored; never interpolated.
+        The image's ids, or new ones where the window is mirrored; never interpolated. -1 where nothing is learnt.
     prompts : list of Prompt
         The user prompts that lie in the window.
     """
     zoom = float(np.exp(rng.uniform(np.log(zoom_range[0]), np.log(zoom_range[1]))))
     side = max(1, round(size / zoom))
     height, width = labeled_image.labels.shape
-    center = np.array([rng.integers(height), rng.integers(width)])
+    valid = labeled_image.valid
+    if valid is None:
+        center = np.array([rng.integers(height), rng.integers(width)])
+    else:
+        inside = np.flatnonzero(valid)
+        center = np.array(divmod(int(inside[rng.integers(len(inside))]), width))
     ids = int(labeled_image.labels.max())
     if ids and rng.random() < object_share:
         pixels = np.argwhere(labeled_image.labels == rng.integers(1, ids + 1))
@@ -184,6 +199,8 @@ def cut_tile(
     labels = read_window(labeled_image.labels, window)
     if side > min(height, width):
         labels = part_pieces(labels)
+    if valid is not None:
+        labels = np.where(read_window(valid, window), labels, IGNORED)
     labels = labels[np.ix_(nearest, nearest)]
     turned = image[0].permute(1, 2, 0).numpy()
     quarter, flip = int(rng.integers(4)), bool(rng.integers(2))

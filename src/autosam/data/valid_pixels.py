@@ -1,0 +1,94 @@
+"""The pixels of labeled images where labels are complete, so that something can be learnt and scored there."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autosam.errors import InputError
+from autosam.images.valid_masks import NO_MASKS, masks_in, read_mask, valid_beside
+
+Mask = NDArray[np.bool_]
+
+
+def masks_of(names: Iterable[str], labels: Path, given: Path | None) -> dict[str, str]:
+    """Find the masks of images by name; empty where there are none.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Names of images.
+    labels : Path
+        The folder of their labels.
+    given : Path, optional
+        The folder of masks; its name "none" is for no masks. By default ``valid`` beside the labels, if it has one
+        of the names.
+
+    Raises
+    ------
+    InputError
+        If the folder is missing, or some of the images have a mask and others have none.
+    """
+    wanted = list(names)
+    if given is not None and given.name == NO_MASKS:
+        return {}
+    found = valid_beside(wanted, labels) if given is None else masks_in(given, wanted)
+    lacking = [name for name in wanted if name not in found]
+    if lacking and (found or given is not None):
+        place = given or labels.resolve().parent / "valid"
+        raise InputError(
+            f"{len(lacking)} of {len(wanted)} images have no mask in {place}, such as {lacking[0]}: add them, or "
+            f"set valid: {NO_MASKS} in data.sources"
+        )
+    return found
+
+
+def split_ignored(labels: NDArray[Any], ignore: int | None, mask: str | None) -> tuple[NDArray[Any], Mask | None]:
+    """Part labels into ids and the pixels that count; None where all do.
+
+    Parameters
+    ----------
+    labels : ndarray of integers, shape (H, W)
+    ignore : int, optional
+        Number of pixels that do not count; they become 0.
+    mask : str, optional
+        File of a mask.
+
+    Raises
+    ------
+    InputError
+        If the mask cannot be read or has another size.
+    """
+    valid = None if mask is None else read_mask(mask)
+    if valid is not None and valid.shape != labels.shape:
+        raise InputError(f"the mask {mask} has shape {valid.shape} and the labels {labels.shape}")
+    if ignore is None:
+        return labels, valid
+    outside = labels == ignore
+    return np.where(outside, 0, labels), ~outside if valid is None else valid & ~outside
+
+
+def inside(ids: NDArray[np.int32], valid: Mask) -> tuple[NDArray[np.int32], Mask]:
+    """Leave out what does not count, by the rules of `metrics.contingency_table`.
+
+    Parameters
+    ----------
+    ids : ndarray of int32, shape (H, W)
+        0 for background.
+    valid : ndarray of bool, shape (H, W)
+
+    Returns
+    -------
+    ids : ndarray of int32, shape (H, W)
+        0 where the pixels do not count.
+    valid : ndarray of bool, shape (H, W)
+        Without objects of which more than half does not count.
+    """
+    n = int(ids.max(initial=0)) + 1
+    within, beyond = (np.bincount(ids[where], minlength=n) for where in (valid, ~valid))
+    ignored = beyond > within
+    ignored[0] = False
+    valid = valid & ~ignored[ids]
+    return np.where(valid, ids, 0).astype(np.int32), valid
