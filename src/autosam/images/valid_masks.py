@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from autosam.errors import InputError
 from autosam.images.formats import LABEL_SUFFIXES
+from autosam.images.label_files import read_labels
 from autosam.images.label_names import unmarked, without_suffix
-from autosam.images.read import read_labels
 from autosam.images.source import split_dataset
 
 VALID = "valid"
