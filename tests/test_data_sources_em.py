@@ -4,6 +4,7 @@ from pathlib import Path
 
 import h5py
 import imagecodecs
+import mrcfile
 import numpy as np
 import pytest
 import tifffile
@@ -370,3 +371,22 @@ def test_terms_are_the_users_word(tmp_path: Path, raw: np.ndarray, mask: np.ndar
     assert store.manifest.license == "mine"
     assert store.manifest.voxel_size_nm == (6, 5, 5)
     assert "Lucchi" in store.manifest.citation
+
+
+def test_a_tomogram_and_its_labels_are_a_volume(tmp_path: Path) -> None:
+    raw = np.arange(4 * 20 * 24, dtype=np.int16).reshape(4, 20, 24)
+    ids = np.zeros((4, 20, 24), dtype=np.uint16)
+    ids[:, 3:9, 3:9], ids[1:, 12:18, 12:20] = 1, 2
+    (tmp_path / "images").mkdir()
+    (tmp_path / "labels").mkdir()
+    for path, array in ((tmp_path / "images/a.rec", raw), (tmp_path / "truth.mrc", ids)):
+        with mrcfile.new(path) as file:
+            file.set_data(array)
+    tifffile.imwrite(tmp_path / "labels/a.tif", ids, photometric="minisblack")
+    for place, labels in ((tmp_path / "images/a.rec", tmp_path / "truth.mrc"), (tmp_path, None)):
+        release = open_release(str(place), None if labels is None else str(labels))
+        assert [item.z for item in release.slices] == [0, 1, 2, 3]
+        for number, item in enumerate(release.slices):
+            image, truth = item.read()
+            np.testing.assert_array_equal(image, raw[number])
+            np.testing.assert_array_equal(truth, ids[number])

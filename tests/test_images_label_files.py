@@ -122,10 +122,9 @@ def test_the_labels_of_an_image_are_taken_and_never_its_pixels(
 ) -> None:
     path = write_scene(tmp_path / "s.ome.zarr", ["nuclei"], version, levels, axes)
     for place in (path, f"{path}:/labels/nuclei", f"{path}:/labels", path / "labels" / "nuclei"):
-        if str(place).endswith(".zarr") or ":" in str(place):
-            np.testing.assert_array_equal(read_labels(place), IDS)
-            with open_labels(place) as volume:
-                np.testing.assert_array_equal(volume.whole(), IDS)
+        np.testing.assert_array_equal(read_labels(place), IDS)
+        with open_labels(place) as volume:
+            np.testing.assert_array_equal(volume.whole(), IDS)
 
 
 @pytest.mark.parametrize("version", [2, 3])
@@ -140,3 +139,13 @@ def test_several_or_no_label_images_are_refused(tmp_path: Path, version: int) ->
         bare = write_scene(tmp_path / "t.ome.zarr", [], version, levels)
         with pytest.raises(InputError, match="an image of OME-Zarr, without labels/NAME"):
             read_labels(bare)
+
+
+def test_label_images_without_their_mark_are_labels_by_their_place(tmp_path: Path) -> None:
+    path = write_scene(tmp_path / "s.ome.zarr", ["nuclei"], 3)
+    group = zarr.open_group(path / "labels" / "nuclei", mode="a")
+    said = dict(group.attrs["ome"])
+    del said["image-label"]
+    group.attrs["ome"] = said
+    for place in (path, f"{path}:/labels/nuclei", path / "labels" / "nuclei"):
+        np.testing.assert_array_equal(read_labels(place), IDS)

@@ -18,6 +18,7 @@ from autosam.data.store import Store
 from autosam.errors import InputError
 from autosam.evaluation.label_sources import LabelSource, label_files
 from autosam.evaluation.label_volume import LabelRef, LabelVolume, LazyLabels
+from autosam.images.folder_listing import is_store
 from autosam.images.formats import HDF5_SUFFIXES, LABEL_SUFFIXES
 from autosam.images.label_names import without_suffix
 from autosam.images.source import by_stem, split_dataset
@@ -89,7 +90,7 @@ def _of_file(given: str, path: Path) -> LabelSource:
 
 
 def _of_folder(given: str, path: Path) -> LabelSource:
-    if path.suffix.lower() == ".zarr":
+    if is_store(path):
         return label_files(given)
     names = [file.name for file in sorted(path.iterdir()) if not file.name.startswith(".")]
     if any(name.lower().endswith(".geojson") for name in names):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from autosam.errors import InputError
 from autosam.evaluation.label_volume import LabelRef
+from autosam.images.folder_listing import is_store
 from autosam.images.formats import LABEL_SUFFIXES
 from autosam.images.label_names import LABEL_MARKS, without_suffix
 from autosam.images.source import split_dataset
@@ -91,7 +92,7 @@ def label_files(given: str) -> LabelSource:
 
 def _is_one_file(given: str) -> bool:
     path, _ = split_dataset(given)
-    return path.is_file() or (path.is_dir() and path.suffix.lower() == ".zarr")
+    return path.is_file() or is_store(path)
 
 
 def _label_files_in(folder: Path) -> Iterator[Path]:
@@ -103,7 +104,7 @@ def _label_files_in(folder: Path) -> Iterator[Path]:
         elif path.is_dir() and not path.is_symlink() and not path.name.startswith("."):
             inner.append(path)
     for path in inner:
-        if path.suffix.lower() != ".zarr":
+        if not is_store(path):
             yield from _label_files_in(path)
 
 

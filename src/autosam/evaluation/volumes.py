@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from autosam.errors import InputError
 from autosam.evaluation.label_volume import LabelRef, LabelVolume, LazyLabels, Region
+from autosam.images.folder_listing import is_store
 from autosam.images.formats import (
     HDF5_SUFFIXES,
     TIFF_SUFFIXES,
@@ -68,7 +69,7 @@ def open_labels(labels: LabelRef | Path, *, ignore: int | None = None) -> Iterat
             found = _open_hdf5(path, dataset, stack)
         elif path.exists() and suffix in TIFF_SUFFIXES:
             found = _open_tiff(path, stack)
-        elif path.exists() and suffix == ".zarr":
+        elif is_store(path):
             found = _open_zarr(path, dataset)
         if found is None:
             found = LabelVolume.of_array(str(labels), read_labels(labels, ignore=ignore))

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from autosam.errors import InputError
 from autosam.images.array_layout import looks_like_color
-from autosam.images.folder_listing import check_file
+from autosam.images.folder_listing import check_file, is_store
 from autosam.images.formats import (
     HDF5_SUFFIXES,
     LABEL_SUFFIXES,
@@ -21,6 +21,7 @@ from autosam.images.formats import (
     reading,
 )
 from autosam.images.image_source import split_dataset
+from autosam.images.readers import reader_of
 from autosam.images.tiff import read_tiff, read_tiff_stack
 from autosam.images.write import smallest_unsigned
 from autosam.images.zarr_labels import open_zarr_labels
@@ -58,7 +59,7 @@ def read_labels(path: str | Path, *, ignore: int | None = None) -> NDArray[Any]:
         labels = read_png_indices(file)
     elif suffix in HDF5_SUFFIXES:
         labels = read_hdf5(file, label_dataset(file, dataset)[0], None)
-    elif suffix == ".zarr":
+    elif is_store(file):
         found = open_zarr_labels(file, dataset)
         with reading(file):
             labels = found.whole()
@@ -69,10 +70,16 @@ def read_labels(path: str | Path, *, ignore: int | None = None) -> NDArray[Any]:
 
 
 def read_label_page(path: Path, dataset: str | None, page: int | None) -> NDArray[Any]:
-    """Read one image of a TIFF or of an HDF5 dataset as ids; negative ones may stand for what does not count."""
+    """Read one image of any format as ids; negative ones may stand for what does not count."""
     name = path if page is None else f"{path}[{page}]"
     check_file(path, "label file")
-    labels = read_tiff(path, page, as_stored=True) if dataset is None else read_hdf5(path, dataset, page)
+    suffix = path.suffix.lower()
+    if suffix in TIFF_SUFFIXES:
+        labels = read_tiff(path, page, as_stored=True)
+    elif suffix in HDF5_SUFFIXES:
+        labels = read_hdf5(path, label_dataset(path, dataset)[0], page)
+    else:
+        labels = reader_of(path).read(path, dataset, page or 0)
     check_pixels(name, labels.shape)
     return native(whole_numbers(labels, name) if labels.dtype.kind == "f" else labels)
 

@@ -54,7 +54,9 @@ def _labels(node: "zarr.Array[Any] | zarr.Group", path: Path) -> ZarrLabels:
     if isinstance(node, zarr.Array):
         return ZarrLabels(node, ArrayLayout.of(tuple(node.shape)))
     attributes = ome_attributes(dict(node.attrs))
-    if "image-label" in attributes and "multiscales" in attributes:
+    # Some writers leave `image-label` out.
+    inside = (*path.parts, *node.path.split("/"))[:-1]
+    if "multiscales" in attributes and ("image-label" in attributes or "labels" in inside):
         multiscale = parse_multiscale(attributes)
         finest = node[multiscale.paths[0]]
         if not isinstance(finest, zarr.Array):

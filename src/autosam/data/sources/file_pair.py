@@ -1,11 +1,11 @@
-"""Any pair of files: multi-page TIFFs, HDF5 datasets, or single images."""
+"""Any pair of files: volumes of any format, HDF5 datasets, or single images."""
 
 from autosam.data.manifest import as_name
 from autosam.data.sources.release import Release, ReleaseReader, Request, Slice
 from autosam.data.sources.release_files import read_pair
 from autosam.data.sources.stack import Stack, stack_slices
 from autosam.errors import InputError
-from autosam.images.formats import HDF5_SUFFIXES, IMAGE_SUFFIXES, STACK_SUFFIXES, hdf5_datasets
+from autosam.images.formats import HDF5_SUFFIXES, IMAGE_SUFFIXES, PLAIN_SUFFIXES, hdf5_datasets
 from autosam.images.source import split_dataset
 
 _RAW = ("/raw", "/image", "/images")
@@ -43,7 +43,7 @@ class FilePair(ReleaseReader):
                     f"{path} has no datasets raw and labels; name them as {path}:/a {path}:/b; it has: {listed}."
                 )
         name = as_name(path.name.removesuffix(path.suffix))
-        if path.suffix.lower() not in STACK_SUFFIXES:
+        if path.suffix.lower() in PLAIN_SUFFIXES:
             return Release(self.name, [Slice(name, lambda: read_pair(path, truth))], "ids-2d")
         image, labels = Stack.open(path, dataset), Stack.open(truth, truth_dataset)
         if image.single and labels.single:

@@ -18,8 +18,7 @@ from autosam.data.sources.release import ImageAndLabels, Release, ReleaseReader,
 from autosam.data.sources.release_files import by_number, pair_up, read_pair
 from autosam.data.sources.stack import Stack, stack_slices
 from autosam.images import read_image
-from autosam.images.formats import TIFF_SUFFIXES
-from autosam.images.tiff import count_tiff_images
+from autosam.images.formats import PLAIN_SUFFIXES
 
 
 class FolderPair(ReleaseReader):
@@ -65,8 +64,9 @@ def _pairs(images: Path, labels: Path) -> list[Slice]:
     slices: list[Slice] = []
     for stem, image in image_files.items():
         name, truth = as_name(stem), label_files[stem]
-        if image.suffix.lower() in TIFF_SUFFIXES and count_tiff_images(image) > 1:
-            slices += stack_slices(name, Stack.open(image), Stack.open(truth[0]))
+        stack = None if image.suffix.lower() in PLAIN_SUFFIXES else Stack.open(image)
+        if stack is not None and stack.length > 1:
+            slices += stack_slices(name, stack, Stack.open(truth[0]))
             continue
         slices.append(Slice(name, partial(_read, image, truth)))
     return slices

@@ -1,4 +1,4 @@
-"""A volume in one file: pages of a TIFF or planes of an HDF5 dataset, read one at a time."""
+"""A volume in one file: pages of a TIFF, planes of an HDF5 dataset or of another format, read one at a time."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -12,14 +12,23 @@ from autosam.data.manifest import Split
 from autosam.data.sources.release import ImageAndLabels, Slice, volume_slice
 from autosam.errors import InputError
 from autosam.images import ImageSource, read_image
-from autosam.images.formats import TIFF_SUFFIXES, choose_dataset, count_images, looks_like_color, read_hdf5
+from autosam.images.folder_listing import is_store
+from autosam.images.formats import (
+    HDF5_SUFFIXES,
+    TIFF_SUFFIXES,
+    choose_dataset,
+    count_images,
+    looks_like_color,
+    read_hdf5,
+)
 from autosam.images.label_files import read_label_page
+from autosam.images.readers import reader_of
 from autosam.images.tiff import count_tiff_images
 
 
 @dataclass(frozen=True)
 class Stack:
-    """The images of a TIFF or of an HDF5 dataset; `single` where it is a single image, not a stack of one."""
+    """The images of a file or of a dataset of it; `single` where it is a single image, not a stack of one."""
 
     path: Path
     dataset: str | None
@@ -28,14 +37,19 @@ class Stack:
 
     @classmethod
     def open(cls, path: Path, dataset: str | None = None) -> "Stack":
-        """Count the images of a file without reading them; errors as of `count_tiff_images`, `choose_dataset`."""
-        if not path.is_file():
+        """Count the images of a file without reading them; errors as of its reader."""
+        if not path.is_file() and not is_store(path):
             raise InputError(f"{path}: no such file.")
-        if path.suffix.lower() in TIFF_SUFFIXES:
+        suffix = path.suffix.lower()
+        if suffix in HDF5_SUFFIXES:
+            name, shape = choose_dataset(path, dataset)
+            single = len(shape) == (3 if looks_like_color(shape) else 2)
+            return cls(path, name, count_images(shape), single=single)
+        if suffix in TIFF_SUFFIXES:
             count = count_tiff_images(path)
             return cls(path, None, count, single=count == 1)
-        name, shape = choose_dataset(path, dataset)
-        return cls(path, name, count_images(shape), single=len(shape) == (3 if looks_like_color(shape) else 2))
+        images = reader_of(path).images(path, dataset)
+        return cls(path, images[0].dataset or dataset, len(images), single=len(images) == 1)
 
     def read_labels(self, position: int) -> NDArray[Any]:
         """Read the ids of one image as stored."""
@@ -43,10 +57,10 @@ class Stack:
 
     def read(self, position: int) -> NDArray[Any]:
         """Read one image as stored."""
-        if self.dataset is None:
-            page = None if self.length == 1 else position
-            return read_image(ImageSource(self.path, page=page, pages=self.length))
-        return np.asarray(read_hdf5(self.path, self.dataset, None if self.single else position))
+        page = None if self.single else position
+        if self.dataset is not None and self.path.suffix.lower() in HDF5_SUFFIXES:
+            return np.asarray(read_hdf5(self.path, self.dataset, page))
+        return read_image(ImageSource(self.path, self.dataset, page=page, pages=self.length))
 
 
 def stack_slices(
