@@ -1,10 +1,17 @@
 """Devices and number formats."""
 
+import numpy as np
 import pytest
 import torch
+from blobs import disc_tiles, small_config, total_loss
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from autosam.errors import ConfigError
+from autosam.models.networks import build_networks
 from autosam.models.precision import autocast, choose_device, use_bfloat16
+from autosam.pipeline.segmenter import Segmenter
+from autosam.prompts import Prompt
+from autosam.training.joint import JointModel
 
 CPU = torch.device("cpu")
 
@@ -13,10 +20,52 @@ def test_the_cpu_is_always_there():
     assert choose_device("cpu") == CPU
 
 
-@pytest.mark.parametrize(("found", "kind"), [(True, "cuda"), (False, "cpu")])
-def test_auto_takes_a_gpu_where_there_is_one(monkeypatch, found, kind):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: found)
+@pytest.mark.parametrize(
+    ("cuda", "mps", "kind"),
+    [(True, True, "cuda"), (True, False, "cuda"), (False, True, "mps"), (False, False, "cpu")],
+)
+def test_auto_takes_cuda_then_mps_then_the_cpu(monkeypatch, cuda, mps, kind):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
     assert choose_device("auto").type == kind
+
+
+class Float64(TorchDispatchMode):
+    """Notes every operation that gives a tensor of float64, which MPS does not have."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: set[str] = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        answer = func(*args, **(kwargs or {}))
+        for value in answer if isinstance(answer, tuple | list) else (answer,):
+            if isinstance(value, torch.Tensor) and value.dtype == torch.float64:
+                self.found.add(str(func))
+        return answer
+
+
+def test_segmenting_needs_no_float64():
+    config = small_config()
+    networks = build_networks(config.model)
+    for network in networks.parts:
+        network.eval()
+    image = np.random.default_rng(0).integers(0, 255, (70, 90), dtype=np.uint8)
+    segmenter = Segmenter(networks, config)
+    prompt = Prompt(np.array([[20.0, 30.0]]), np.array([1]), box=np.array([5.0, 5, 40, 50]))
+    with Float64() as seen:
+        segmenter.segment(image, prompts=[prompt])
+    assert not seen.found
+
+
+def test_a_training_step_needs_no_float64():
+    config = small_config()
+    model = JointModel(build_networks(config.model), prompts=config.prompts, training=config.training)
+    images, labels = disc_tiles()
+    with Float64() as seen:
+        loss = model(images, labels, user_prompts=((), ()), predicted_share=0.5, seed=(0, 0))
+        total_loss(loss).backward()
+    assert not seen.found
 
 
 @pytest.mark.parametrize(

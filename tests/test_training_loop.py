@@ -39,6 +39,7 @@ from autosam.training.run.run_folder import (
 )
 from autosam.training.run.validation import Validation
 from autosam.training.samples.batches import make_batches, tile_size
+from autosam.training.schedule import learning_rate
 
 SCENES = [labeled_image(0), labeled_image(1)]
 VALIDATION = [labeled_image(2)]
@@ -221,7 +222,20 @@ def test_a_run_is_not_overwritten_nor_resumed_with_other_settings(finished: Path
     with pytest.raises(ConfigError, match="already holds a run"):
         train(short(), SCENES, VALIDATION, out=finished)
     with pytest.raises(ConfigError, match=r"other settings for training\.steps;"):
-        train(short("training.steps=12"), SCENES, VALIDATION, out=finished, resume=True)
+        train(short("training.steps=4"), SCENES, VALIDATION, out=finished, resume=True)
+
+
+def test_a_finished_run_goes_on_with_more_steps(tmp_path: Path) -> None:
+    train(short("training.steps=2"), SCENES, [], out=tmp_path)
+    longer = short("training.steps=5", "training.schedule=cosine")
+    train(longer, SCENES, [], out=tmp_path, resume=True)
+    assert [row["step"] for row in rows(tmp_path / TRAIN_LOG)] == ["1", "2", "3", "4", "5"]
+    for row in rows(tmp_path / TRAIN_LOG)[2:]:
+        # The schedule is that of the longer run from there on.
+        wanted = learning_rate(longer.training, int(row["step"]) - 1, peak=longer.training.learning_rate)
+        assert float(row["learning_rate"]) == pytest.approx(wanted, rel=1e-3)
+    assert load_networks(tmp_path / MODEL)[1].training["step"] == 5
+    assert load_config(tmp_path / SETTINGS).training.steps == 5
 
 
 def test_without_validation_the_last_weights_are_kept(tmp_path: Path) -> None:
@@ -646,6 +660,10 @@ def test_a_run_that_gets_no_better_ends(tmp_path: Path, monkeypatch: pytest.Monk
     assert train(short(*EARLY), SCENES, VALIDATION, out=tmp_path, resume=True, report=said.append).is_file()
     assert [progress.step for progress in said] == [6]
     assert len(calls) == 4
+    assert contents(tmp_path) == before
+    with pytest.raises(ConfigError, match=r"ended early, after 2 validations .* start another run") as error:
+        train(short(*EARLY, "training.steps=9"), SCENES, VALIDATION, out=tmp_path, resume=True)
+    message(error)
     assert contents(tmp_path) == before
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from blobs import discs, labeled_image, tile_config
 from scipy import ndimage
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Subset
 
 from autosam.config import Config, SourceConfig
 from autosam.data import LabeledImage
@@ -256,6 +256,22 @@ def test_the_data_set_ends() -> None:
     for index in (-1, 3):
         with pytest.raises(IndexError):
             tiles(3)[index]
+
+
+def test_workers_that_are_spawned_change_nothing() -> None:
+    """On Windows and macOS a worker is a new process, which gets everything as a pickle."""
+    loader = DataLoader(
+        Subset(tiles(4), [0, 2, 3]),
+        batch_size=2,
+        num_workers=1,
+        collate_fn=collate_tiles,
+        multiprocessing_context="spawn",
+        generator=torch.Generator().manual_seed(0),
+    )
+    for alone, spawned in zip(
+        DataLoader(Subset(tiles(4), [0, 2, 3]), 2, collate_fn=collate_tiles), loader, strict=True
+    ):
+        assert_same(alone, spawned)
 
 
 @pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")

@@ -16,7 +16,7 @@ KINDS: tuple[DeviceType, ...] = get_args(DeviceType)
 
 
 def choose_device(name: str) -> torch.device:
-    """Find a device: ``auto`` is the GPU where there is one, otherwise the CPU.
+    """Find a device: ``auto`` is an NVIDIA GPU where there is one, otherwise that of a Mac, otherwise the CPU.
 
     Raises
     ------
@@ -24,7 +24,9 @@ def choose_device(name: str) -> torch.device:
         If the name is unknown or this machine has no such device.
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     if name.partition(":")[0] not in KINDS:
         raise ConfigError(
             f"device {name!r} is unknown; choose auto, {', '.join(KINDS)}, or one of several as cuda:1"

@@ -197,12 +197,13 @@ def embed_prompts(
     if len(prompts[0].points):
         points_xy = np.stack([(prompt.points * scale)[:, ::-1] for prompt in prompts])
         labels = np.stack([prompt.point_labels for prompt in prompts])
-        places = torch.tensor(points_xy, dtype=torch.float32, device=device)
-        points = (places, torch.tensor(labels, dtype=torch.int32, device=device))
+        # In 32 bits before they come to a device: MPS has no float64.
+        places = torch.from_numpy(points_xy.astype(np.float32)).to(device)
+        points = (places, torch.from_numpy(labels.astype(np.int32)).to(device))
     if prompts[0].box is not None:
         corners = np.stack([np.asarray(prompt.box) for prompt in prompts]).reshape(-1, 2, 2)
         boxes_xy = (corners * scale)[..., ::-1].reshape(-1, 4)
-        boxes = torch.tensor(boxes_xy.copy(), dtype=torch.float32, device=device)
+        boxes = torch.from_numpy(boxes_xy.astype(np.float32)).to(device)
     if mask_logits is None:
         masks = [prompt.mask for prompt in prompts if prompt.mask is not None]
         if masks:

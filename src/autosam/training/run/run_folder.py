@@ -27,6 +27,9 @@ TENSORBOARD = "tensorboard"
 CHANGEABLE = ("training.precision", "training.workers")
 """Settings that may differ on resuming: for another machine, or as the way out of an overflow in bfloat16."""
 
+STEPS = "training.steps"
+"""May be more on resuming: the run then goes on longer."""
+
 _STATE = {"step", "best", "fruitless", "license", "model", "averaged", "optimizer", "precision"}
 
 
@@ -44,7 +47,7 @@ class RunFolder:
     path : Path
         Created if it does not exist.
     config : Config
-        Settings of the run; it is resumed with the same ones, except for those in `CHANGEABLE`.
+        Settings of the run; it is resumed with the same ones, but for those in `CHANGEABLE` and more steps.
     resume : bool
         Go on with the run that is there; without it, a folder that holds a checkpoint or a model is refused. What
         a run left that ended before any other checkpoint than that of step 0 makes way.
@@ -67,6 +70,7 @@ class RunFolder:
         if resume:
             check_resumable(path)
             check_same_settings(path / SETTINGS, config)
+            self._check_goes_on(config)
         else:
             if self.has_checkpoint() and not self._has_only_begun():
                 raise ConfigError(f"{path} already holds a run; add --resume to go on, or choose another folder")
@@ -124,6 +128,15 @@ class RunFolder:
             If it is damaged or was not written by `save_checkpoint`.
         """
         return self._read_checkpoint(mmap=False)
+
+    def _check_goes_on(self, config: Config) -> None:
+        """Raise a ConfigError where more steps are to follow on an early end."""
+        patience, state = config.training.patience, self._read_checkpoint(mmap=True)
+        if patience and state["fruitless"] >= patience and state["step"] < config.training.steps:
+            raise ConfigError(
+                f"the run in {self.path} ended early, after {state['fruitless']} validations without a better one "
+                f"(training.patience={patience}), and more training.steps do not go on with it: start another run"
+            )
 
     def _has_only_begun(self) -> bool:
         """Whether the checkpoint is that of step 0, so that nothing is lost with it."""
@@ -185,7 +198,10 @@ class RunFolder:
 
 
 def check_same_settings(path: Path, config: Config) -> None:
-    """Raise a ConfigError unless a run's settings, at path, are these; those in `CHANGEABLE` may differ."""
+    """Raise a ConfigError unless a run's settings, at path, are these.
+
+    Those in `CHANGEABLE` may differ, and there may be more steps.
+    """
     try:
         before = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -194,8 +210,10 @@ def check_same_settings(path: Path, config: Config) -> None:
     if not isinstance(before, dict):
         raise ConfigError(f"the run's settings {path} cannot be read: they are no mapping of sections")
     # A setting that a later autosam has and the run's did not know counts as its default.
-    before = make_config(before).model_dump(mode="json")
-    different = sorted(set(different_settings(before, config.model_dump(mode="json"))) - set(CHANGEABLE))
+    known = make_config(before)
+    free = {*CHANGEABLE, STEPS} if config.training.steps > known.training.steps else set(CHANGEABLE)
+    before = known.model_dump(mode="json")
+    different = sorted(set(different_settings(before, config.model_dump(mode="json"))) - free)
     if different:
         raise ConfigError(
             f"the run in {path.parent} has other settings for {', '.join(different)}; "
