@@ -159,6 +159,19 @@ def test_pages_datasets_and_suffixes(autosam, tmp_path):
     assert table(tmp_path / "out" / "stack_p2_instances.csv") == []
 
 
+def test_a_dark_image_with_next_to_nothing_found_is_told(autosam, tmp_path):
+    dark = np.zeros((200, 200), np.uint16)
+    dark[50:60, 50:60] = 60_000
+    save(tmp_path / "in" / "speck.tif", dark)
+    save(tmp_path / "in" / "spots.tif")
+    _, out, _ = segment(autosam, "in", "-o", "out")
+    words = "most of the image is dark after scaling, and only 1 object was found; try --set images.high=97"
+    assert f"speck: {words}." in out
+    record = json.loads((tmp_path / "out" / "autosam_run.json").read_text())
+    assert words in record["images"]["speck"]["warnings"]
+    assert not any("dark" in warning for warning in record["images"]["spots"]["warnings"])
+
+
 def test_saved_prompts_come_back_as_manual_ones(autosam, tmp_path):
     save(tmp_path / "a.tif")
     assert segment(autosam, "a.tif", "-o", "auto", "--save-prompts", "--draw-prompts")[0] == 0

@@ -58,6 +58,33 @@ def test_a_normalized_image_is_taken_as_it_is() -> None:
             make_view(wrong, ImagesConfig(), normalized=True)
 
 
+def test_a_view_knows_whether_it_is_mostly_dark() -> None:
+    image = np.zeros((100, 100), np.uint8)
+    image[:20, :20] = 255
+    assert make_view(image, ImagesConfig(low=0, high=100)).mostly == "dark"
+    assert make_view(image, ImagesConfig(low=0, high=100, invert=True)).mostly == "bright"
+    image[:30, :30] = 100
+    assert make_view(image, ImagesConfig(low=0, high=100)).mostly is None
+
+
+def test_next_to_nothing_in_a_dark_image_is_a_warning() -> None:
+    image = np.zeros((200, 200), np.uint16)
+    image[50:70, 50:70] = 60_000
+    image[100:140, 20:180] = 3000
+    plain = ("decode.sam=false", "images.limits=plain")
+    (warning,) = segmenter(*plain).segment(image).warnings
+    assert warning == (
+        "most of the image is dark after scaling, and only 1 object was found; try --set images.high=97"
+    )
+    assert len(segmenter("decode.sam=false").segment(image).scores) == 2
+    assert len(segmenter(*plain, "images.high=97").segment(image).scores) == 2
+    nothing = segmenter(*plain, "merge.min_size=5000").segment(image)
+    assert "and nothing was found" in nothing.warnings[0]
+    image[20:30, 100:110] = 60_000
+    assert segmenter(*plain).segment(image).warnings == ()
+    assert segmenter("decode.sam=false").segment(np.zeros((50, 50))).warnings == ()
+
+
 def test_segment_is_the_five_steps(monkeypatch) -> None:
     use_component_sam(monkeypatch)
     subject = segmenter("images.zoom=2")
@@ -87,8 +114,8 @@ def test_later_steps_take_changed_settings(monkeypatch) -> None:
     result = strict.merge(view, maps, proposals, strict.decode(view, proposals))
     assert result.labels.max() == 2
     assert network.asked == asked
-    # Without masks, every region is an instance.
-    assert strict.merge(view, maps, proposals, None).labels.max() == 3
+    # Without masks, every region of that size is an instance.
+    assert strict.merge(view, maps, proposals, None).labels.max() == 2
 
 
 def test_maps_of_the_search_for_the_zoom_serve_only_the_settings_that_they_were_made_with() -> None:

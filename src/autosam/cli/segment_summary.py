@@ -93,6 +93,12 @@ def _tell_done(done: "Sequence[ImageOutcome]", *, only_user: bool) -> None:
     empty = [outcome.source.name for outcome in done if not outcome.instances]
     if empty:
         say(f"Nothing was found in {listed(empty)}.")
+    doubtful: dict[str, list[str]] = {}
+    for outcome in done:
+        for warning in outcome.warnings:
+            doubtful.setdefault(warning, []).append(outcome.source.name)
+    for warning, names in doubtful.items():
+        say(f"{listed(names)}: {warning}.")
     unlike = [outcome.source.name for outcome in done if outcome.out_of_distribution]
     if unlike:
         say(

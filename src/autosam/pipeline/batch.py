@@ -202,6 +202,7 @@ class _Batch:
             len(result.prompts),
             seconds,
             out_of_distribution=result.out_of_distribution,
+            warnings=result.warnings,
             changed=changed,
             removed=removed,
             kept=kept,

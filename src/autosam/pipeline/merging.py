@@ -159,7 +159,17 @@ def to_own_grid(
         novelty=maps.novelty,
         zoom=view.zoom,
         stain_normalized=view.stain_normalized,
+        warnings=_warnings(view, len(scores)),
     )
+
+
+def _warnings(view: View, found: int) -> tuple[str, ...]:
+    """Say so if next to nothing was found in an image of which scaling has left little to see."""
+    if found > 1 or view.blank or view.mostly is None:
+        return ()
+    number = "only 1 object" if found else "nothing"
+    setting = "images.high=97" if view.mostly == "dark" else "images.low=3"
+    return (f"most of the image is {view.mostly} after scaling, and {number} was found; try --set {setting}",)
 
 
 def _wanted(labels: NDArray[np.int32], settings: MergeConfig) -> NDArray[np.bool_]:

@@ -186,4 +186,5 @@ def _warnings(result: Segmentation) -> list[str]:
     return [
         *(["nothing found"] if not len(result.scores) else []),
         *(["unlike the training images"] if result.out_of_distribution else []),
+        *result.warnings,
     ]

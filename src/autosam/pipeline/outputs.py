@@ -202,6 +202,8 @@ class ImageOutcome:
         Reading, segmenting and writing.
     out_of_distribution : bool
         The image is unlike those that the model was trained on; False where the model cannot tell.
+    warnings : tuple of str
+        Those of the `Segmentation`.
     message : str
         Why it failed, or who works on it; empty otherwise.
     changed : bool
@@ -217,6 +219,7 @@ class ImageOutcome:
     prompts: int = 0
     seconds: float = 0.0
     out_of_distribution: bool = False
+    warnings: tuple[str, ...] = ()
     message: str = ""
     changed: bool = False
     removed: tuple[str, ...] = ()

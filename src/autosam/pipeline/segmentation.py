@@ -35,6 +35,9 @@ class Segmentation:
         How much the networks saw the image zoomed, on top of ``images.zoom``.
     stain_normalized : bool
         Whether the networks saw it with the colors of the training images (``images.stain_references``).
+    warnings : tuple of str
+        What makes the result doubtful, and what to try: next to nothing was found in an image that is nearly all
+        dark or bright after scaling.
     """
 
     labels: NDArray[np.int32]
@@ -47,6 +50,7 @@ class Segmentation:
     novelty: float | None = None
     zoom: float = 1.0
     stain_normalized: bool = False
+    warnings: tuple[str, ...] = ()
 
     @property
     def out_of_distribution(self) -> bool:

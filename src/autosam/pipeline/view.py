@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,12 @@ from autosam.pipeline.probability_maps import Maps
 
 Image = NDArray[Any] | Sequence[NDArray[Any]]
 """One image, (H, W) or (H, W, 3), or the aligned channels of a multichannel image, each (H, W)."""
+
+NEARLY_ALL = 0.95
+"""Share of the pixels that makes an image mostly dark or bright; see `View.mostly`."""
+
+ALIKE = 0.1
+"""Share of the range, from its end, that is dark or bright."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +79,13 @@ class View:
     def blank(self) -> bool:
         """Whether the image is constant: whatever the networks say of it, there is no object to see."""
         return not any(pixels.any() for pixels in self.zoomed)
+
+    @cached_property
+    def mostly(self) -> Literal["dark", "bright"] | None:
+        """Whether next to all of the image is dark or bright after scaling, so that little may be seen of it."""
+        if (self.picture.max(axis=2) < ALIKE * 255).mean() >= NEARLY_ALL:
+            return "dark"
+        return "bright" if (self.picture.min(axis=2) > (1 - ALIKE) * 255).mean() >= NEARLY_ALL else None
 
     @cached_property
     def seen(self) -> NDArray[np.uint8]:
