@@ -111,6 +111,8 @@ def _apart(image: np.ndarray) -> bytes:
 @pytest.mark.parametrize(
     ("compression", "dtype", "data"),
     [
+        (2, "uint16", lambda image: imagecodecs.lzw_encode(image.tobytes())),
+        (2, "uint8", lambda image: imagecodecs.lzw_encode(image.tobytes())),
         (5, "uint16", lambda image: imagecodecs.zstd_encode(image.tobytes())),
         (6, "uint16", lambda image: b"\x03\x01\x01" + imagecodecs.zstd_encode(_apart(image))),
         (6, "uint16", lambda image: b"\x03\x01\x00" + imagecodecs.zstd_encode(image.tobytes())),
@@ -123,6 +125,14 @@ def test_compressed_tiles(tmp_path: Path, compression: int, dtype: str, data: An
     image = np.ascontiguousarray(np.tile(STACK[0, 0, 0], (3, 2)).astype(dtype))
     path = write_czi(tmp_path / "a.czi", [Tile(image, compression=compression, data=data(image))])
     np.testing.assert_array_equal(read_image(path), image)
+
+
+def test_compressed_colors(tmp_path: Path) -> None:
+    image = np.ascontiguousarray(np.moveaxis(STACK[0, :, 0], 0, -1).astype(np.uint8))
+    stored = np.ascontiguousarray(image[..., ::-1]).tobytes()
+    for compression, data in ((2, imagecodecs.lzw_encode(stored)), (5, imagecodecs.zstd_encode(stored))):
+        path = write_czi(tmp_path / f"{compression}.czi", [Tile(image, compression=compression, data=data)])
+        np.testing.assert_array_equal(read_image(path), image)
 
 
 def test_one_plane_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -114,6 +114,9 @@ def test_damage_is_one_line_with_the_name(tmp_path: Path) -> None:
     (tmp_path / "short.mrc").write_bytes(b"\0" * 100)
     with pytest.raises(InputError, match=r"short\.mrc cannot be read"):
         read_image(tmp_path / "short.mrc")
+    colors = write(tmp_path / "fourier.mrc", np.zeros((5, 7), np.int16), mode=16)
+    with pytest.raises(InputError, match=r"fourier\.mrc: .*mode.*16.*; wanted mode 0, 1, 2, 6 or 12"):
+        read_image(colors)
     fourier = write(tmp_path / "fourier.mrc", np.zeros((5, 7), np.complex64))
     with pytest.raises(InputError, match=r"fourier\.mrc: it holds a Fourier transform"):
         read_image(fourier)

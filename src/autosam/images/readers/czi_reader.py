@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from autosam.images.formats import UnsupportedError, reading
 from autosam.images.readers.series import Level, Series, SeriesReader, pixel_side
 
-_ZSTD, _ZSTD_WITH_HEADER = 5, 6
+_LZW, _ZSTD, _ZSTD_WITH_HEADER = 2, 5, 6
 # Dimensions that may be longer than 1: mosaic tiles are put together, blocks are parts of one acquisition.
 _KNOWN = frozenset("XYZCTSMB")
 # A ValueError since 2026.
@@ -57,7 +57,7 @@ class CziReader(SeriesReader):
         """Read the directory of the subblocks and the metadata."""
         # czifile warns of damage, and goes on with what is left.
         with reading(path), warnings.catch_warnings():
-            warnings.simplefilter("error")
+            warnings.simplefilter("error", UserWarning)
             try:
                 with czifile.CziFile(path) as file:
                     yield _found(file)
@@ -162,8 +162,8 @@ def _pixels(file: Any, block: _Block) -> NDArray[Any]:
     entry = block.entry
     if hasattr(entry, "read_segment_data"):
         pixels = np.asarray(entry.read_segment_data(file).data())
-    elif entry.compression in (_ZSTD, _ZSTD_WITH_HEADER):
-        pixels = _decode_zstd(entry.data_segment().data(raw=True), entry)
+    elif entry.compression in (_LZW, _ZSTD, _ZSTD_WITH_HEADER):
+        pixels = _decode(entry.data_segment().data(raw=True), entry)
     else:
         pixels = np.asarray(entry.data_segment().data(resize=False))
     samples = _samples(entry)
@@ -171,10 +171,10 @@ def _pixels(file: Any, block: _Block) -> NDArray[Any]:
     return pixels[..., :3] if samples > 1 else pixels
 
 
-def _decode_zstd(data: bytes, entry: Any) -> NDArray[Any]:
-    """Decode Zstandard, which czifile before 2026 does not.
+def _decode(data: bytes, entry: Any) -> NDArray[Any]:
+    """Decode what czifile before 2026 does not: Zstandard, and LZW with the NumPy of today.
 
-    The header says whether the low and the high bytes of 16-bit pixels are apart. libCZI writes it so:
+    A header says whether the low and the high bytes of 16-bit pixels are apart. libCZI writes it so:
     https://github.com/ZEISS/libczi, files zstdCompress.cpp and DecoderZstd.cpp.
     """
     apart = False
@@ -182,13 +182,13 @@ def _decode_zstd(data: bytes, entry: Any) -> NDArray[Any]:
         size = data[0]
         apart = size > 1 and data[1] == 1 and bool(data[2] & 1)
         data = data[size:]
-    decoded = imagecodecs.zstd_decode(data)
-    dtype = np.dtype(entry.dtype).base
+    decoded = imagecodecs.lzw_decode(data) if entry.compression == _LZW else imagecodecs.zstd_decode(data)
     if apart:
         low, high = np.frombuffer(decoded, dtype=np.uint8).reshape(2, -1)
         decoded = np.stack([low, high], axis=-1).tobytes()
-    pixels: NDArray[Any] = np.frombuffer(decoded, dtype=dtype)
+    pixels: NDArray[Any] = np.frombuffer(decoded, dtype=np.dtype(entry.dtype).base)
     samples = _samples(entry)
+    # Stored are blue, green, red.
     return pixels if samples == 1 else pixels.reshape(-1, samples)[:, [2, 1, 0, 3][:samples]]
 
 

@@ -36,7 +36,10 @@ class MrcReader(SeriesReader):
                 file = mrcfile.mmap(path, mode="r", permissive=True)
             with file:
                 if file.data is None:
-                    raise ValueError("; ".join(str(warning.message) for warning in said) or "it has no pixels")
+                    reason = "; ".join(str(warning.message) for warning in said)
+                    if "mode" in reason and "Map ID" not in reason:
+                        raise UnsupportedError(f"{reason}; wanted mode 0, 1, 2, 6 or 12")
+                    raise ValueError(reason or "it has no pixels")
                 yield [_series(file, path)]
 
 
