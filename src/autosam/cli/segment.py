@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import typer
 
 from autosam.cli.console import interruptible
+from autosam.cli.export import FORMAT_NAMES
 from autosam.cli.options import Channel, ConfigFile, Device, Model, Settings
 from autosam.cli.progress import progress
+from autosam.cli.segment_exports import export_rest, open_exports
 from autosam.cli.segment_inputs import find_images, length, open_prompts, open_truth
 from autosam.cli.segment_summary import show, summarize, tell, telling_failed
 
@@ -85,6 +87,12 @@ def segment(
     ),
     draw_prompts: bool = typer.Option(False, "--draw-prompts", help="Draw the prompts on the overlays."),
     draw_ids: bool = typer.Option(False, "--draw-ids", help="Write each object's id on the overlays."),
+    exports: str | None = typer.Option(
+        None,
+        "--export",
+        metavar="FORMAT,...",
+        help=f"Write files for other programs, too: {FORMAT_NAMES}. See autosam export --help.",
+    ),
     overwrite: bool = typer.Option(
         False, "--overwrite", help="Segment finished images again, instead of skipping them."
     ),
@@ -107,12 +115,14 @@ def segment(
     if config is not None:
         find_config(config)
     truths = open_truth(oracle_mask, sources, components=components)
+    formats = open_exports(exports, sources, out, overwrite=overwrite)
 
     # Slow imports only now: a mistyped path is answered at once.
     from autosam.cli.settings import tell_settings
     from autosam.models.files.zoo import resolve_model
     from autosam.models.weights import file_sha256
     from autosam.pipeline.batch import segment_batch
+    from autosam.pipeline.export_output import image_exports
     from autosam.pipeline.outputs import BatchOptions
     from autosam.pipeline.segmenter import Segmenter
 
@@ -129,6 +139,7 @@ def segment(
         # The same channels have one spelling in the record.
         channels=None if channels is None else ",".join(part.strip() for part in channels.split(",")),
         selection=selection,
+        further=image_exports(formats, model),
     )
     model_sha256 = file_sha256(resolve_model(model))
     outcomes: list[ImageOutcome] = []
@@ -150,5 +161,6 @@ def segment(
                 outcomes.append(outcome)
                 show(bar, sources, len(outcomes), 0)
                 tell(outcome)
+        failures = [*failures, *export_rest(formats, outcomes, out)]
     only_user = user_prompts is not None and not with_automatic
     summarize(outcomes, failures, out, only_user=only_user, oracle=truths is not None)

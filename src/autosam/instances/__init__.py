@@ -4,7 +4,7 @@ from autosam.instances.clean import clean_mask
 from autosam.instances.crop import MaskCrop, resize_crop
 from autosam.instances.holes import fill_masks
 from autosam.instances.instance_table import InstanceTable, read_table, write_table
-from autosam.instances.measure import measure_instances
+from autosam.instances.measure import measure_instances, measure_sizes
 from autosam.instances.merge import Merged, fill_from_regions, keep_regions, merge_masks, open_regions
 from autosam.instances.suppress import suppress_masks
 
@@ -17,6 +17,7 @@ __all__ = [
     "fill_masks",
     "keep_regions",
     "measure_instances",
+    "measure_sizes",
     "merge_masks",
     "open_regions",
     "read_table",

@@ -95,6 +95,21 @@ def measure_instances(
     return InstanceTable(columns)
 
 
+def measure_sizes(labels: NDArray[np.integer[Any]]) -> InstanceTable:
+    """Measure what takes no time: ``label``, ``area`` and the box; ``score`` is not known.
+
+    Parameters
+    ----------
+    labels : ndarray of integers, shape (H, W)
+        Ids, 0 for background.
+    """
+    _check(labels, None, None, None)
+    runs = find_runs(labels)
+    area = np.bincount(runs.index, runs.stops - runs.starts, len(runs.ids)).astype(np.int64)
+    unknown = np.full(len(runs.ids), np.nan)
+    return InstanceTable({"label": runs.ids, "score": unknown, "area": area, **_boxes(runs)})
+
+
 def _check(
     labels: NDArray[np.integer[Any]],
     image: NDArray[Any] | None,

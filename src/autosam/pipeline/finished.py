@@ -74,11 +74,12 @@ def compare(
 
 
 def is_complete(entry: Mapping[str, Any], outputs: Outputs, out: Path) -> bool:
-    """Tell whether all files of an image are there and whole."""
+    """Tell whether all files of an image are there and whole; exports can be made from them."""
     noted = entry.get("files", {})
     rows, columns = entry.get("rows"), entry.get("columns")
     shape = None if rows is None or columns is None else (int(rows), int(columns))
-    return all(is_whole(path, noted.get(path.relative_to(out).as_posix()), shape) for path in outputs.always)
+    files = (outputs.labels, outputs.overlay, outputs.table)
+    return all(is_whole(path, noted.get(path.relative_to(out).as_posix()), shape) for path in files)
 
 
 def check_replaceable(entry: Mapping[str, Any] | None, outputs: Outputs, out: Path, *, unfinished: bool) -> None:

@@ -127,7 +127,7 @@ def write_results(
         write_table(outputs.table, table)
         if options.save_prompts:
             write_prompts(outputs.prompts, {loaded.source.image: result.prompts})
-        segmented = SegmentedImage(loaded.source, measured, result, size_nm)
+        segmented = SegmentedImage(loaded.source, measured, result, table, size_nm)
         for output, path in zip(options.further, outputs.further, strict=True):
             output.write(path, segmented)
         # An image whose labels are there has everything.

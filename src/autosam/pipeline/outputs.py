@@ -12,6 +12,7 @@ from autosam.images import ImageSource
 from autosam.images.formats import LABEL_SUFFIXES
 from autosam.images.multichannel import MultichannelImage
 from autosam.images.readers import EVERYTHING, Selection
+from autosam.instances import InstanceTable
 from autosam.pipeline.segmentation import Segmentation
 
 AnySource = ImageSource | MultichannelImage
@@ -30,6 +31,8 @@ class SegmentedImage:
         The pixels as read, before normalization; the channels of a multichannel image along the last axis.
     result : Segmentation
         What was found.
+    table : InstanceTable
+        Measurements of the instances.
     pixel_size_nm : float or None
         Side of a pixel that was told or read from the file.
     """
@@ -37,6 +40,7 @@ class SegmentedImage:
     source: AnySource
     image: NDArray[Any]
     result: Segmentation
+    table: InstanceTable
     pixel_size_nm: float | None
 
 

@@ -14,6 +14,17 @@ from autosam.instances.instance_table import as_cells
 from autosam.instances.runs import find_runs
 from autosam.report.exports.export_item import ExportItem, ExportPlane
 
+_INFO = {"description": "instances, written by autosam", "version": __version__}
+
+
+def is_ours(path: Path) -> bool:
+    """Tell whether a file is one that `write_coco` wrote."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            return json.dumps(_INFO)[:45] in file.read(100)
+    except (OSError, UnicodeDecodeError):
+        return False
+
 
 def write_coco(path: Path, items: Iterable[ExportItem]) -> None:
     """Write all objects of all images; images without an object are listed, too.
@@ -30,7 +41,7 @@ def write_coco(path: Path, items: Iterable[ExportItem]) -> None:
     kinds: dict[str, int] = {}
     count = 0
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-        file.write('{"annotations": [')
+        file.write(f'{{"info": {json.dumps(_INFO)},\n"annotations": [')
         for item in items:
             category = kinds.setdefault(item.kind, len(kinds) + 1)
             for number, plane in enumerate(item.planes):
@@ -41,7 +52,6 @@ def write_coco(path: Path, items: Iterable[ExportItem]) -> None:
                     count += 1
         file.write("\n],\n")
         rest = {
-            "info": {"description": f"instances found by autosam {__version__}", "version": __version__},
             "licenses": [],
             "categories": [{"id": number, "name": kind, "supercategory": ""} for kind, number in kinds.items()],
             "images": images,
@@ -55,7 +65,7 @@ def _image(item: ExportItem, number: int, image_id: int) -> dict[str, Any]:
     name = item.name if item.image_file is None else item.image_file.name
     if item.volume:
         name = f"{item.name}_p{number:0{len(str(len(item.planes) - 1))}d}"
-    return {"id": image_id, "file_name": name, "height": height, "width": width}
+    return {"id": image_id, "file_name": (item.folder / name).as_posix(), "height": height, "width": width}
 
 
 def _annotations(plane: ExportPlane) -> Iterator[dict[str, Any]]:

@@ -31,17 +31,20 @@ class ExportFormat:
         Writes one item to a path, whole or not at all.
     needs_image : bool
         Whether it cannot be written without the pixels.
+    measures : bool
+        Whether it holds measurements; others do with areas and boxes (`measure_sizes`).
     """
 
     name: str
     ending: str
     write: Callable[[Path, ExportItem], None]
     needs_image: bool = False
+    measures: bool = False
 
 
 @dataclass(frozen=True)
 class FolderFormat:
-    """A format with one file for all images of a folder; ``file`` is its name."""
+    """A format with one file for all images of a folder; ``file`` is its name. It does without measurements."""
 
     name: str
     file: str
@@ -62,12 +65,14 @@ def write_tables(path: Path, item: ExportItem) -> None:
 
 FORMATS: tuple[ExportFormat | FolderFormat, ...] = (
     ExportFormat("roi", "_rois.zip", write_rois),
-    ExportFormat("geojson", ".geojson", write_geojson),
+    ExportFormat("geojson", ".geojson", write_geojson, measures=True),
     FolderFormat("coco", "coco_instances.json", write_coco),
-    ExportFormat("ome-zarr", ".ome.zarr", partial(write_ome_zarr, version="0.5"), needs_image=True),
-    ExportFormat("ome-zarr-0.4", ".ome.zarr", partial(write_ome_zarr, version="0.4"), needs_image=True),
+    ExportFormat("ome-zarr", ".ome.zarr", partial(write_ome_zarr, version="0.5"), needs_image=True, measures=True),
+    ExportFormat(
+        "ome-zarr-0.4", ".ome.zarr", partial(write_ome_zarr, version="0.4"), needs_image=True, measures=True
+    ),
     ExportFormat("seg-npy", "_seg.npy", write_seg),
-    ExportFormat("csv", "_instances.csv", write_tables),
+    ExportFormat("csv", "_instances.csv", write_tables, measures=True),
 )
 
 

@@ -1,7 +1,7 @@
 """What an export is written from: an image's labels, their measurements, and what is known of the image."""
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from autosam.instances import InstanceTable
 from autosam.report.overlay import PALETTE
+
+HERE = PurePosixPath()
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +52,8 @@ class ExportItem:
         Side of a pixel, where it is known.
     image_file : Path or None
         The file that holds this image and nothing else; None where there is none or it is not known.
+    folder : PurePosixPath
+        Where the image lies below the folder that was searched.
     """
 
     name: str
@@ -59,6 +63,7 @@ class ExportItem:
     page: int | None = None
     pixel_size_nm: float | None = None
     image_file: Path | None = None
+    folder: PurePosixPath = HERE
 
     @property
     def labels(self) -> NDArray[np.integer[Any]]:

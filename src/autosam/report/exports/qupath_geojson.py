@@ -33,7 +33,7 @@ def write_geojson(path: Path, item: ExportItem) -> None:
             place = "" if position is None else f', "plane": {{"c": -1, "z": {position}, "t": 0}}'
             outlines = trace_outlines(plane.labels)
             for outline, measured in zip(outlines, _measurements(plane.table), strict=True):
-                identity = uuid.uuid5(uuid.NAMESPACE_OID, f"{item.name}/{number}/{outline.id}")
+                identity = uuid.uuid5(uuid.NAMESPACE_OID, f"{item.folder / item.name}/{number}/{outline.id}")
                 file.write(
                     f'{separator}{{"type": "Feature", "id": "{identity}", '
                     f'"geometry": {{{_geometry(outline)}{place}}}, '

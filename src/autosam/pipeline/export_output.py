@@ -1,0 +1,57 @@
+"""Exports as further files of each image that a batch segments."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from autosam.pipeline.origin_images import origin_of_source
+from autosam.pipeline.outputs import SegmentedImage
+from autosam.report.exports import ExportFormat, ExportItem, ExportPlane, FolderFormat
+
+
+@dataclass(frozen=True)
+class ExportOutput:
+    """An export of each image, for `BatchOptions.further`.
+
+    Attributes
+    ----------
+    known : ExportFormat
+        The format.
+    kind : str
+        What the objects are called.
+    """
+
+    known: ExportFormat
+    kind: str
+
+    @property
+    def ending(self) -> str:
+        """What follows the name of the image."""
+        return self.known.ending
+
+    def write(self, path: Path, segmented: SegmentedImage) -> None:
+        """Write the file under a temporary name, and rename it when it is whole; errors as of the format."""
+        file, page = origin_of_source(segmented.source)
+        plane = ExportPlane(segmented.result.labels, segmented.table, segmented.image)
+        item = ExportItem(
+            path.name.removesuffix(self.ending),
+            (plane,),
+            self.kind,
+            page=page,
+            pixel_size_nm=segmented.pixel_size_nm,
+            image_file=file,
+            folder=PurePosixPath(segmented.source.folder),
+        )
+        self.known.write(path, item)
+
+
+def image_exports(formats: Sequence[ExportFormat | FolderFormat], model: str) -> tuple[ExportOutput, ...]:
+    """Give the exports that are written for each image; ``NAME_instances.csv`` is written anyway.
+
+    Objects are called as the model, without folder and suffix.
+    """
+    return tuple(
+        ExportOutput(known, Path(model).stem)
+        for known in formats
+        if isinstance(known, ExportFormat) and known.name != "csv"
+    )

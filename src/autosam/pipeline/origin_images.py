@@ -1,0 +1,168 @@
+"""The images that labels were made from, where they still are."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autosam.errors import InputError
+from autosam.images import ImageSource, find_sources
+from autosam.images.formats import PLAIN_SUFFIXES, TIFF_SUFFIXES
+from autosam.images.multichannel import MultichannelImage, read_channels
+from autosam.images.read import read_pixels
+from autosam.images.readers import Selection
+from autosam.images.source import split_dataset
+from autosam.pipeline.outputs import AnySource
+from autosam.pipeline.results_folder import FoundLabels
+
+_ALL = "all"
+
+
+@dataclass(frozen=True, eq=False)
+class OriginImage:
+    """The image that labels were made from; its pixels are read on demand.
+
+    Attributes
+    ----------
+    sources : tuple
+        The image, or the pages that are the slices of a volume.
+    volume : bool
+        Whether they are slices.
+    """
+
+    sources: tuple[AnySource, ...]
+    volume: bool = False
+
+    @property
+    def file(self) -> Path | None:
+        """A TIFF, PNG, JPEG or BMP that holds this image or volume and nothing else."""
+        if self.volume:
+            first = self.sources[0]
+            return None if isinstance(first, MultichannelImage) else first.path.resolve()
+        return origin_of_source(self.sources[0])[0]
+
+    @property
+    def page(self) -> int | None:
+        """Number of the image in its file, from 0, where the file holds several."""
+        return None if self.volume else origin_of_source(self.sources[0])[1]
+
+    @property
+    def files(self) -> set[Path]:
+        """All files that it is read from, as absolute paths."""
+        each = (one.sources if isinstance(one, MultichannelImage) else (one,) for one in self.sources)
+        return {source.path.resolve() for sources in each for source in sources}
+
+    def read(self, shape: tuple[int, ...]) -> NDArray[Any]:
+        """Read the pixels, (H, W[, C]) or (Z, Y, X[, C]), as stored.
+
+        Raises
+        ------
+        InputError
+            If they cannot be read, or do not fit labels of this shape.
+        """
+        parts = [_pixels_of(source) for source in self.sources]
+        pixels = np.stack(parts) if self.volume else parts[0]
+        if pixels.shape[: len(shape)] != shape:
+            raise InputError(f"the image has shape {pixels.shape} and the labels {shape}; it is another one")
+        return pixels
+
+
+def origin_of_source(source: AnySource) -> tuple[Path | None, int | None]:
+    """Give file and page of an image as `OriginImage` has them."""
+    if isinstance(source, MultichannelImage):
+        return None, source.sources[0].page
+    alone = source.page is None and source.dataset is None and source.channel is None
+    plain = source.path.suffix.lower() in (*TIFF_SUFFIXES, *PLAIN_SUFFIXES)
+    return (source.path.resolve() if alone and plain else None), source.page
+
+
+def recorded_file(text: str) -> Path | None:
+    """Give the file of an image as a record names it, if it holds nothing else; it may be gone."""
+    path, dataset = split_dataset(text)
+    alone = dataset is None and " + " not in text and not re.search(r"\[\d+\]$", text)
+    return path if alone and path.suffix.lower() in (*TIFF_SUFFIXES, *PLAIN_SUFFIXES) else None
+
+
+class OriginImages:
+    """Finds the images of labels: those that the record names, or those of a place that the user names.
+
+    Parameters
+    ----------
+    place : str or None
+        A file or folder of images. They are found by the name of the labels, before those of the record.
+
+    Raises
+    ------
+    InputError
+        If there is no image in that place.
+    """
+
+    def __init__(self, place: str | None = None) -> None:
+        self._sources: list[ImageSource] = [] if place is None else find_sources([place])
+        self._of_file: dict[tuple[str, Selection], list[ImageSource]] = {}
+
+    @cached_property
+    def _by_name(self) -> Mapping[str, ImageSource]:
+        return {(source.folder / source.name).as_posix(): source for source in self._sources}
+
+    @cached_property
+    def _stacks(self) -> Mapping[str, list[ImageSource]]:
+        """Pages of stacks, by the name of the stack."""
+        found: dict[str, list[ImageSource]] = {}
+        for source in self._sources:
+            if source.page is not None:
+                found.setdefault((source.folder / source.stem).as_posix(), []).append(source)
+        return found
+
+    def find(self, found: FoundLabels, *, volume: bool) -> OriginImage:
+        """Find the image of labels.
+
+        Raises
+        ------
+        InputError
+            If it is not known or not there any more; one sentence says which.
+        """
+        alone = PurePosixPath(found.name).name
+        if volume:
+            pages = self._stacks.get(found.name) or self._stacks.get(alone)
+            if not pages:
+                raise InputError("no stack of this name was given (--images)")
+            return OriginImage(tuple(pages), volume=True)
+        source: AnySource | None = self._by_name.get(found.name) or self._by_name.get(alone)
+        if source is None:
+            if found.image is None:
+                raise InputError("no image of this name was given (--images)")
+            source = self._recorded(found.image, found.options)
+        return OriginImage((source,))
+
+    def _recorded(self, text: str, options: Mapping[str, Any]) -> AnySource:
+        """Find the image that a record names, as `ImageSource` and `MultichannelImage` write themselves."""
+        selection = options.get("selection") or {}
+        chosen = Selection(channel=selection.get("channel"), level=int(selection.get("level") or 0))
+        sources = tuple(self._one(part, chosen) for part in text.split(" + "))
+        if options.get("channels"):
+            first = sources[0]
+            return MultichannelImage(first.name, first.image, sources, split=options["channels"] == _ALL)
+        return sources[0]
+
+    def _one(self, text: str, chosen: Selection) -> ImageSource:
+        match = re.fullmatch(r"(.+?)(?:\[(\d+)\])?", text, flags=re.DOTALL)
+        file, page = (text, None) if match is None else (match[1], match[2])
+        if not split_dataset(file)[0].exists() and "://" not in file:
+            raise InputError(f"its image {file} is not there any more")
+        if (file, chosen) not in self._of_file:
+            self._of_file[file, chosen] = find_sources([file], chosen)
+        for source in self._of_file[file, chosen]:
+            if source.page == (None if page is None else int(page)):
+                return source
+        raise InputError(f"its image {text} is not in the file any more")
+
+
+def _pixels_of(source: AnySource) -> NDArray[Any]:
+    pixels = read_channels(source) if isinstance(source, MultichannelImage) else read_pixels(source)
+    return pixels if isinstance(pixels, np.ndarray) else np.stack(pixels, axis=-1)

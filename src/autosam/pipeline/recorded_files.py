@@ -1,0 +1,72 @@
+"""Exports in the run record: which files are autosam's own, and may be replaced."""
+
+import glob
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from autosam.images import write_json
+from autosam.images.folder_listing import RESULTS_MARK
+from autosam.pipeline.claims import locked
+from autosam.pipeline.own_files import describe
+from autosam.report.exports.coco_json import is_ours
+
+Noted = Mapping[str, Mapping[str, Any]]
+"""Size and hash of files, by path below the folder of the record."""
+
+
+def is_own(path: Path, folder: Path | None, noted: Noted) -> bool:
+    """Tell whether a file is as autosam wrote it: by the record, or by what the file says of itself.
+
+    Parameters
+    ----------
+    folder : Path or None
+        Folder of the record; None where there is none.
+    noted : mapping of str to mapping
+        What the record says of the files of its image.
+    """
+    if is_ours(path):
+        return True
+    if folder is None or not path.resolve().is_relative_to(folder.resolve()):
+        return False
+    before = noted.get(path.resolve().relative_to(folder.resolve()).as_posix())
+    return before is not None and describe(path)["sha256"] == before.get("sha256")
+
+
+def note_files(folder: Path, written: Mapping[str, Sequence[Path]]) -> None:
+    """Add files to those of their images in the run record of a folder.
+
+    Files outside the folder are left out, and so are those of an image that the record does not name.
+
+    Parameters
+    ----------
+    written : mapping of str to sequence of Path
+        Files by the name of the image.
+    """
+    root = folder.resolve()
+    inside = {
+        name: [file.resolve() for file in files if file.resolve().is_relative_to(root)]
+        for name, files in written.items()
+    }
+    if not any(inside.values()):
+        return
+    path = folder / RESULTS_MARK
+    with locked(folder):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        for name, files in inside.items():
+            entry = record["images"].get(name)
+            if entry is not None and files:
+                entry.setdefault("files", _first_files(folder, name))
+                entry["files"] |= {file.relative_to(root).as_posix(): describe(file) for file in files}
+        write_json(path, record)
+
+
+def _first_files(folder: Path, name: str) -> dict[str, dict[str, Any]]:
+    """Describe what `autosam segment` wrote, for records of autosam 0.2, which do not."""
+    start = folder / name
+    beside = [
+        *start.parent.glob(f"{glob.escape(start.name)}_labels.*"),
+        *(start.with_name(start.name + ending) for ending in ("_overlay.png", "_instances.csv")),
+    ]
+    return {file.relative_to(folder).as_posix(): describe(file) for file in sorted(beside) if file.exists()}
