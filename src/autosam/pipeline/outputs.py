@@ -83,7 +83,8 @@ class BatchOptions:
     selection : Selection
         Which images and which channel of each file were taken, for the record.
     further : tuple of ImageOutput
-        What else is written for each image, such as exports.
+        What else is written for each image that is segmented, such as exports. Images that were finished before
+        get none; `export_results` makes exports of them.
     """
 
     file_format: str = "tif"
