@@ -276,3 +276,16 @@ def test_parts_in_folders_of_their_own(tmp_path: Path) -> None:
     assert {item.name: item.split for item in coco.store().items} == {
         "of_train": "train", "of_valid": "val", "of_test": "test",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), 1e300, -1e300])
+def test_numbers_that_no_image_has(coco: Release, number: float) -> None:
+    coco.write([note(1, [[1, 1, 5, 1, 5, number]])])
+    with pytest.raises(
+        InputError, match=r"annotation 1 of s\.png has an outline with NaN, infinity or a number above"
+    ):
+        coco.sizes()
+    # A mask of another size is refused before it takes memory.
+    coco.write([note(1, {"size": [10**6, 10**6], "counts": [10**12]})])
+    with pytest.raises(InputError, match="wanted one size"):
+        coco.sizes()

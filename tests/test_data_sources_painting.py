@@ -46,7 +46,7 @@ def test_outside_and_cut() -> None:
 
 
 def test_points_that_are_none() -> None:
-    for points, words in (([(0, 0), (1, 1), (2, float("nan"))], "finite"), ([1], "not a list")):
+    for points, words in (([(0, 0), (1, 1), (2, float("nan"))], "NaN"), ([1], "not a list")):
         with pytest.raises(InputError, match=words):
             as_ring(points, "o")  # type: ignore[arg-type]
 

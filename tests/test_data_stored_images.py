@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from blobs import discs, small_config, write_discs
@@ -114,3 +115,28 @@ def test_classes_in_a_store_are_refused(tmp_path: Path) -> None:
     Store.open(tmp_path / "s.h5").with_splits({"d0": "train"})
     with pytest.raises(InputError, match=r"look semantic.*import it again with --instances components-2d"):
         load_part(tmp_path / "s.h5", small_config(), "train")
+
+
+@pytest.mark.parametrize(
+    ("name", "pixels", "words"),
+    [
+        ("labels", np.full((SIDE, SIDE), -1), "hold the negative id -1"),
+        ("labels", np.full((SIDE, SIDE), 1.5), "hold float64 values; wanted ids"),
+        ("labels", np.zeros((3, SIDE), np.uint8), r"an image of \(64, 64\) and labels of \(3, 64\)"),
+        ("labels", np.zeros((2, 3, 3), np.uint8), "wanted numbers on 2 axes"),
+        ("image", np.array([b"a", b"b"]), "wanted numbers on 2 axes"),
+        ("image", None, "cannot be read"),
+    ],
+)
+def test_what_others_put_into_a_store_is_refused(
+    tmp_path: Path, name: str, pixels: np.ndarray | None, words: str
+) -> None:
+    path = store(tmp_path / "s.h5", d0="train", d1="train")
+    with h5py.File(path, "r+") as file:
+        del file[f"images/d1/{name}"]
+        if pixels is not None:
+            file[f"images/d1/{name}"] = pixels
+    with pytest.raises(InputError, match=words) as error:
+        load_part(path, small_config(), "train")
+    assert str(error.value).startswith(f"1 fault in {path}: d1: ")
+    assert "\n" not in str(error.value)

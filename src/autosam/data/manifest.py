@@ -139,6 +139,8 @@ class Manifest:
 
 def _item(entry: dict[str, Any]) -> Item:
     item = Item(**(entry | {"shape": tuple(int(n) for n in entry["shape"])}))
+    if len(item.shape) not in (2, 3) or min(item.shape) < 1:
+        raise ValueError(f"{item.name} has the shape {item.shape}")
     for dtype in (item.dtype, item.labels_dtype):
         if dtype is not None:
             np.dtype(dtype)

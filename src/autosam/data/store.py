@@ -48,7 +48,10 @@ class Volume:
             item = self.items[0]
             shape = item.shape if kind == "image" else item.shape[:2]
             return np.zeros((0, *shape), item.dtype if kind == "image" else item.labels_dtype)
-        return np.stack([self._backend.read(self.items[i], i, kind) for i in range(first, last)])
+        slices = [self._backend.read(self.items[i], i, kind) for i in range(first, last)]
+        for item, array in zip(self.items[first:last], slices, strict=True):
+            _check_pixels(array, item, kind)
+        return np.stack(slices)
 
 
 class Store:
@@ -170,7 +173,21 @@ class Store:
         position = self._position(which)
         item = self.items[position]
         _check_labeled(item, kind)
-        return self._backend.read(item, self._positions[position], kind)
+        array = self._backend.read(item, self._positions[position], kind)
+        _check_pixels(array, item, kind)
+        return array
+
+
+def _check_pixels(array: NDArray[Any], item: Item, kind: ArrayKind) -> None:
+    """Refuse what another program put into the store and no size or type in the manifest excuses."""
+    if kind == "labels" and (array.dtype.kind not in "biu" or (array.size and array.min() < 0)):
+        what = f"the negative id {array.min()}" if array.dtype.kind == "i" else f"{array.dtype} values"
+        raise InputError(f"the labels of {item.name} hold {what}; wanted ids: integers, 0 for background.")
+    wanted = len(item.shape) if kind == "image" else 2
+    if array.dtype.kind not in "biuf" or array.ndim != wanted:
+        raise InputError(
+            f"the {kind} of {item.name} is {array.dtype} of shape {array.shape}; wanted numbers on {wanted} axes."
+        )
 
 
 def _check_labeled(item: Item, kind: ArrayKind) -> None:

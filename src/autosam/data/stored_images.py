@@ -66,6 +66,8 @@ def stored_labeled_images(
     for item in items:
         with noting(faults, f"{item.name}: "):
             image, labels = normalized(store.image(item.name), settings), store.labels(item.name)
+            if labels.shape != image.shape[:2]:
+                raise InputError(f"an image of {image.shape[:2]} and labels of {labels.shape}")
             evidence.add(labels)
             asked = table_prompts(prompts, item.name, image=item.name, shape=item.shape)
             found.append(LabeledImage(f"{name}/{item.name}", name, image, renumbered(labels), asked))

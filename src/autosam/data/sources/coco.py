@@ -14,7 +14,7 @@ from autosam.data.sources.losses import Losses
 from autosam.data.sources.painting import OVERLAP_RULE, nested, paint
 from autosam.data.sources.release import ImageAndLabels, Release, ReleaseReader, Request, Slice
 from autosam.data.sources.release_files import child
-from autosam.data.sources.shapes import NOTHING, Pixels, as_ring, crop, decode_runs, entry, fill
+from autosam.data.sources.shapes import NOTHING, Pixels, as_ring, crop, decode_runs, entry, fill, run_lengths
 from autosam.errors import InputError
 from autosam.images import read_image
 from autosam.images.source import image_files
@@ -77,7 +77,7 @@ def _slices(
     for image in content.images:
         path = _find(image.file_name, folders)
         if path is None:
-            faults.append(f"no image {image.file_name} in {folders[0]}")
+            faults.append(f"no image {' '.join(image.file_name.split())} in {folders[0]}")
             continue
         if path in taken:
             faults.append(f"{taken[path]} and {image.file_name} are both the image {path}")
@@ -134,10 +134,11 @@ def _pixels(annotation: Annotation, name: str, shape: tuple[int, int]) -> Pixels
     if not is_filled(segmentation):
         return NOTHING
     if isinstance(segmentation, dict):
-        mask = decode_runs(entry(segmentation, "size", name), entry(segmentation, "counts", name), name)
-        if mask.shape != shape:
-            raise InputError(f"{name} is {mask.shape} and the image {shape}; wanted one size.")
-        return crop(mask)
+        size, counts = entry(segmentation, "size", name), entry(segmentation, "counts", name)
+        found = run_lengths(size, counts, name)[:2]
+        if found != shape:
+            raise InputError(f"{name} is {found} and the image {shape}; wanted one size.")
+        return crop(decode_runs(size, counts, name))
     # Each polygon is a part of the object; they are joined, COCO has no holes.
     return fill([[as_ring(ring, name)] for ring in polygons(annotation)], shape)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from autosam.data.sources.shapes import as_ring, decode_runs, entry
+from autosam.data.sources.shapes import as_ring, entry, run_lengths
 from autosam.errors import InputError
 from autosam.images.read import read_json
 
@@ -96,11 +96,11 @@ def read_coco(path: Path, target: str | None = None) -> CocoFile:
         image = _mapping(item, "image", path)
         key = str(entry(image, "id", path))
         if key in seen:
-            faults.append(f"two images have the id {key}, so its annotations belong to either")
+            faults.append(f"two images have the id {_line(key)}, so its annotations belong to either")
         seen.add(key)
         name = str(entry(image, "file_name", path)).replace("\\", "/")
         images.append(CocoImage(name, _size(image), tuple(by_image.pop(key, ()))))
-    faults += [f"{len(rest)} annotations of the unknown image id {key}" for key, rest in by_image.items()]
+    faults += [f"{len(rest)} annotations of the unknown image id {_line(key)}" for key, rest in by_image.items()]
     images.sort(key=lambda image: image.file_name)
     return CocoFile(tuple(images), _license(content), (*notes, *crowd_notes), tuple(faults))
 
@@ -157,7 +157,7 @@ def _decide_crowds(annotations: list[Annotation]) -> tuple[list[Annotation], lis
 def _area(annotation: Annotation) -> float:
     shape = annotation.segmentation
     if isinstance(shape, dict):
-        return float(decode_runs(shape.get("size", ()), shape.get("counts", ()), annotation.name).sum())
+        return float(sum(run_lengths(shape.get("size", ()), shape.get("counts", ()), annotation.name)[2][1::2]))
     total = 0.0
     for ring in polygons(annotation) if is_filled(shape) else ():
         x, y = as_ring(ring, annotation.name).T
@@ -169,14 +169,18 @@ def _categories(content: dict[str, Any], annotations: Sequence[dict[str, Any]]) 
     """Names of the categories by their ids as texts, those without an entry too."""
     listed = content.get("categories")
     names = {
-        str(item["id"]): str(item.get("name") or f"category {item['id']}")
+        str(item["id"]): _line(item.get("name") or f"category {item['id']}")
         for item in (listed if isinstance(listed, list) else ())
         if isinstance(item, dict) and "id" in item
     }
     for annotation in annotations:
         key = str(annotation.get("category_id"))
-        names.setdefault(key, "no category" if key == "None" else f"category {key}")
+        names.setdefault(key, "no category" if key == "None" else f"category {_line(key)}")
     return names
+
+
+def _line(text: object) -> str:
+    return " ".join(str(text).split())
 
 
 def _category(annotation: dict[str, Any], names: dict[str, str]) -> str:
@@ -193,7 +197,7 @@ def _choose(target: str | None, names: dict[str, str], path: Path) -> set[str]:
         found = found or {name for name in names.values() if name.casefold() == text.casefold()}
         found = found or {name for key, name in names.items() if key == text}
         if not found:
-            listed = ", ".join(f"{name} (id {key})" for key, name in names.items()) or "none"
+            listed = ", ".join(f"{name} (id {_line(key)})" for key, name in names.items()) or "none"
             raise InputError(f"{path} has no category {text}; its categories: {listed}.")
         chosen |= found
     return chosen
@@ -211,7 +215,7 @@ def _refuse_boxes(annotations: Sequence[dict[str, Any]], path: Path) -> None:
 def _size(image: dict[str, Any]) -> tuple[int, int] | None:
     try:
         height, width = int(image["height"]), int(image["width"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
     return (height, width) if height > 0 and width > 0 else None
 

@@ -11,6 +11,8 @@ from skimage.draw import polygon
 from autosam.errors import InputError
 
 Points = NDArray[np.float64]
+# No image is so large: a greater number is damage.
+_FARTHEST = 1e9
 Outline = Sequence[Sequence[Points]]
 """An object's parts, each an outer ring and its holes: x before y, (0, 0) the corner of the first pixel."""
 
@@ -100,8 +102,10 @@ def as_ring(points: Iterable[Sequence[float]], name: object) -> Points:
         ring = np.array([[float(point[0]), float(point[1])] for point in points], np.float64).reshape(-1, 2)
     except (TypeError, ValueError, IndexError, KeyError) as error:
         raise InputError(f"{name} has an outline that is not a list of (x, y) points: {error}.") from error
-    if not np.isfinite(ring).all():
-        raise InputError(f"{name} has an outline with NaN or infinity in it; wanted finite (x, y).")
+    if not (np.abs(ring) <= _FARTHEST).all():
+        raise InputError(
+            f"{name} has an outline with NaN, infinity or a number above {_FARTHEST:g} in it; wanted pixels."
+        )
     return ring
 
 
@@ -132,15 +136,21 @@ def decode_runs(size: Sequence[int], counts: Sequence[int] | str, name: object) 
     >>> decode_runs((2, 2), [1, 2, 1], "a").astype(int).tolist()
     [[0, 1], [1, 0]]
     """
+    height, width, runs = run_lengths(size, counts, name)
+    values = np.arange(len(runs)) % 2 == 1
+    return np.repeat(values, runs).reshape(width, height).T
+
+
+def run_lengths(size: Sequence[int], counts: Sequence[int] | str, name: object) -> tuple[int, int, list[int]]:
+    """Read height, width and runs of COCO's run lengths, without decoding them; errors as of `decode_runs`."""
     try:
         runs = _from_text(counts) if isinstance(counts, str) else [int(n) for n in counts]
         height, width = (int(n) for n in size)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"the run lengths of {name} are not numbers: {error}.") from error
-    if sum(runs) != height * width or min(runs, default=0) < 0:
+    if min(height, width) < 0 or sum(runs) != height * width or min(runs, default=0) < 0:
         raise InputError(f"the run lengths of {name} fill {sum(runs)} pixels of {height} × {width}.")
-    values = np.arange(len(runs)) % 2 == 1
-    return np.repeat(values, runs).reshape(width, height).T
+    return height, width, runs
 
 
 def _from_text(text: str) -> list[int]:
