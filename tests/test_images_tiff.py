@@ -192,6 +192,48 @@ def test_planes_that_are_not_there_are_named(tmp_path: Path, compression: str | 
             read_labels(tmp_path / "a.ome.tif")
 
 
+@pytest.mark.parametrize(
+    "inner",
+    [
+        "<broken>",
+        "<Image><Pixels/></Image>",
+        '<Image><Pixels DimensionOrder="XYZCT" SizeX="32" SizeY="16" SizeZ="x" SizeC="1" SizeT="1"/></Image>',
+        '<BinaryOnly MetadataFile="damaged.companion.ome" UUID="m"/>',
+        '<BinaryOnly UUID="m"/>',
+        '<Image><Pixels DimensionOrder="XYZCT" SizeX="32" SizeY="16" SizeZ="2" SizeC="1" SizeT="1">'
+        '<TiffData FirstZ="7"><UUID FileName="a.ome.tif">a</UUID></TiffData>'
+        '<TiffData><UUID FileName="b">b</UUID></TiffData></Pixels></Image>',
+    ],
+)
+def test_damaged_xml_leaves_the_pages(tmp_path: Path, inner: str) -> None:
+    (tmp_path / "damaged.companion.ome").write_text("<OME")
+    stack = stack_of(1, 1, 2)[0, 0]
+    xml = f'<OME xmlns="{SCHEMA}" UUID="u">{inner}</OME>'
+    tifffile.imwrite(tmp_path / "a.ome.tif", stack, description=xml.encode(), metadata=None)
+    found = find_sources([tmp_path])
+    assert len(found) == 2
+    for z, source in enumerate(found):
+        np.testing.assert_array_equal(read_image(source), stack[z])
+
+
+def test_levels_of_a_pyramid(tmp_path: Path) -> None:
+    stack = RNG.integers(0, 255, (3, 64, 96), dtype=np.uint8)
+    for axes, data in (("YX", stack[0]), ("CYX", stack), ("ZYX", stack)):
+        with tifffile.TiffWriter(tmp_path / "a.ome.tif") as writer:
+            metadata = {"axes": axes, "PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5}
+            writer.write(data, subifds=2, tile=(32, 32), metadata=metadata)
+            for step in (2, 4):
+                writer.write(data[..., ::step, ::step], subfiletype=1, tile=(32, 32))
+        for level, side in ((0, 500), (1, 1000), (2, 2000)):
+            found = find_sources([tmp_path], Selection(level=level))
+            assert len(found) == (3 if axes == "ZYX" else 1)
+            read = np.stack([np.stack(read_pixels(source)) for source in found])
+            np.testing.assert_array_equal(read.squeeze(), data[..., :: 2**level, :: 2**level])
+            assert read_pixel_size(found[0]) == pytest.approx(side)
+        with pytest.raises(InputError, match=r"has the levels 0 to 2; level 3 was asked for"):
+            find_sources([tmp_path], Selection(level=3))
+
+
 # White is zero
 
 

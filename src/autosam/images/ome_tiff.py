@@ -50,8 +50,15 @@ def own_xml(file: tifffile.TiffFile, path: Path) -> str | None:
     -------
     str or None
         None where it is unknown which planes the file holds, or they are no full grid of channels, slices and
-        times: its pages are images then.
+        times, or the XML is damaged: its pages are images then.
     """
+    try:
+        return _own_xml(file, path)
+    except (ElementTree.ParseError, KeyError, TypeError, ValueError):
+        return None
+
+
+def _own_xml(file: tifffile.TiffFile, path: Path) -> str | None:
     root = ElementTree.fromstring(file.ome_metadata or "")
     uuid = root.get("UUID")
     binary_only = next((child for child in root if _tag(child) == "BinaryOnly"), None)
@@ -60,6 +67,12 @@ def own_xml(file: tifffile.TiffFile, path: Path) -> str | None:
         if text is None:
             return None
         root = ElementTree.fromstring(text)
+    for _, pixels in _images(root):
+        # What tifffile relies on.
+        if sorted(pixels.attrib["DimensionOrder"]) != sorted("XYZCT") or not all(
+            int(pixels.attrib[f"Size{axis}"]) > 0 for axis in "XYZCT"
+        ):
+            return None
     named = {(element.text, element.get("FileName", "")) for element in root.iter() if _tag(element) == "UUID"}
     own = {(text, name) for text, name in named if (uuid and text == uuid) or _same(name, path)}
     if not own and len({text for text, _ in named}) == 1:
@@ -90,17 +103,21 @@ def _keep_own(
     image: ElementTree.Element, pixels: ElementTree.Element, own: set[tuple[str | None, str]], pages: int
 ) -> bool | None:
     """Take other files' planes out of an image; True if some are left, None if those are no full grid."""
-    lead = pixels.get("DimensionOrder", "XYZCT")[:1:-1]
+    lead = pixels.attrib["DimensionOrder"][:1:-1]
     channels = [child for child in pixels if _tag(child) == "Channel"]
     samples = int(channels[0].get("SamplesPerPixel", 1)) if channels else 1
-    sizes = [int(pixels.get(f"Size{axis}", 1)) // (samples if axis == "C" else 1) for axis in lead]
+    sizes = [int(pixels.attrib[f"Size{axis}"]) // (samples if axis == "C" else 1) for axis in lead]
     ifd_of: dict[tuple[int, ...], int] = {}
     for data in [child for child in pixels if _tag(child) == "TiffData"]:
         pixels.remove(data)
         uuid = next((child for child in data if _tag(child) == "UUID"), None)
         if uuid is not None and (uuid.text, uuid.get("FileName", "")) not in own:
             continue
-        first = int(np.ravel_multi_index([int(data.get(f"First{axis}", 0)) for axis in lead], sizes))
+        place_of_first = [int(data.get(f"First{axis}", 0)) for axis in lead]
+        if any(at >= size for at, size in zip(place_of_first, sizes, strict=True)):
+            # ImageJ leaves such entries where it has cut a stack.
+            continue
+        first = int(np.ravel_multi_index(place_of_first, sizes))
         ifd = int(data.get("IFD", 0))
         count = data.get("PlaneCount", data.get("NumPlanes", "1" if "IFD" in data.attrib else str(pages)))
         for number in range(min(int(count), math.prod(sizes) - first)):

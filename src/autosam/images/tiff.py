@@ -1,9 +1,7 @@
 """TIFF: which pages make one image, and the pixels of one of them."""
 
-import logging
 import math
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,110 +10,44 @@ import tifffile
 from numpy.typing import NDArray
 
 from autosam.errors import InputError
-from autosam.images.formats import UnsupportedError, check_page, looks_like_color, reading
-from autosam.images.ome_tiff import OmeImage, own_xml
-from autosam.images.palettes import gray_lookup
+from autosam.images.formats import UnsupportedError, check_page
+from autosam.images.ome_tiff import OmeImage
 from autosam.images.readers.stored import StoredImage
 from autosam.images.tiff_metadata import describe_series
+from autosam.images.tiff_series import at_level, images_in, is_color, layout_of, open_tiff, palette_of, samples_of
 
 MOST_NAMED = 5
 """Absent planes that an error names; the others are counted."""
 
-_ALPHA = (tifffile.EXTRASAMPLE.ASSOCALPHA, tifffile.EXTRASAMPLE.UNASSALPHA)
-_COLORS = (
-    tifffile.PHOTOMETRIC.RGB,
-    tifffile.PHOTOMETRIC.YCBCR,
-    tifffile.PHOTOMETRIC.CIELAB,
-    tifffile.PHOTOMETRIC.ICCLAB,
-    tifffile.PHOTOMETRIC.ITULAB,
-)
-
-
-class _CutShort(logging.Filter):
-    """Catches tifffile's warning that the chain of pages leads outside the file, which it only logs."""
-
-    found = False
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Hold warnings back; what matters in them, such as absent planes, is found again where it is read."""
-        self.found = self.found or "invalid page offset" in record.getMessage()
-        return False
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[list[tifffile.TiffPageSeries]]:
-    """Give the series of a file without thumbnails and lower levels of a pyramid."""
-    with reading(path), ExitStack() as stack:
-        with _watching() as watch:
-            file = stack.enter_context(tifffile.TiffFile(path))
-            xml = file.ome_metadata
-            own = own_xml(file, path) if xml else None
-            if xml and own != xml:
-                # A part of a set: tifffile alone would read all its files.
-                file = stack.enter_context(tifffile.TiffFile(path, omexml=own, is_ome=None if own else False))
-            found = list(file.series)
-        if watch.found:
-            # tifffile would return the pages that are left.
-            raise ValueError("the file ends before its last page")
-        series = [s for s in found if not s.keyframe.is_reduced] or found
-        if not series:
-            raise UnsupportedError("no page; wanted at least one image")
-        yield series
-
-
-@contextmanager
-def _watching() -> Iterator[_CutShort]:
-    watch = _CutShort()
-    logger = logging.getLogger("tifffile")
-    logger.addFilter(watch)
-    try:
-        yield watch
-    finally:
-        logger.removeFilter(watch)
-
-
-def _layout(series: tifffile.TiffPageSeries) -> tuple[str, tuple[int, ...]]:
-    """Axes and shape without axes of length 1 (rows and columns stay); the channels are `S` or `C`."""
-    axes, shape = str(series.axes), tuple(int(n) for n in series.shape)
-    if 0 in shape or not {"Y", "X"} <= set(axes):
-        # tifffile loses the names of the axes of an empty image.
-        raise UnsupportedError(f"no pixels (shape {shape}, axes {axes}); wanted at least 1 row and 1 column")
-    if axes.endswith("YX") and set(axes[:-2]) & set("QI") and looks_like_color(shape):
-        # (H, W, 3) written without a word about color: H pages of W rows and 3 columns.
-        axes = axes[:-3] + "YXS"
-    keep = [i for i, axis in enumerate(axes) if axis in "YX" or shape[i] > 1]
-    return "".join(axes[i] for i in keep), tuple(shape[i] for i in keep)
-
-
-def _images(series: tifffile.TiffPageSeries) -> int:
-    axes, shape = _layout(series)
-    return math.prod(n for axis, n in zip(axes, shape, strict=True) if axis not in "YXSC")
-
 
 def count_tiff_images(path: Path) -> int:
     """Count the images in a TIFF: planes of all series, where an RGB page or a C axis makes one image."""
-    with _opened(path) as found:
-        return sum(_images(series) for series in found)
+    with open_tiff(path) as found:
+        return sum(images_in(series) for series in found)
 
 
-def list_tiff_images(path: Path) -> tuple[StoredImage, ...]:
-    """Describe the images that `count_tiff_images` counts, in their order."""
-    with _opened(path) as found:
+def list_tiff_images(path: Path, *, level: int = 0) -> tuple[StoredImage, ...]:
+    """Describe the images that `count_tiff_images` counts, in their order, at a level of their pyramids."""
+    with open_tiff(path) as found:
         file = found[0].parent
         assert file is not None, "series come from a file"
         described = dict(zip(map(id, file.series), describe_series(file, file.series), strict=True))
         return tuple(
             image
             for number, series in enumerate(found)
-            for image in _describe(series, described[id(series)], number if len(found) > 1 else None)
+            for image in _describe(series, described[id(series)], number if len(found) > 1 else None, level)
         )
 
 
-def _describe(series: tifffile.TiffPageSeries, said: OmeImage, number: int | None) -> Iterator[StoredImage]:
-    axes, shape = _layout(series)
+def _describe(
+    finest: tifffile.TiffPageSeries, said: OmeImage, number: int | None, level: int
+) -> Iterator[StoredImage]:
+    series = at_level(finest, level)
+    axes, shape = layout_of(series)
     length = dict(zip(axes, shape, strict=True))
-    color = _is_color(series)
-    channels = 3 if color else len(_samples(series)) * length.get("C", 1)
+    smaller = finest.shape[finest.axes.index("X")] / length["X"]
+    color = is_color(series)
+    channels = 3 if color else len(samples_of(series)) * length.get("C", 1)
     outer = [axis for axis in axes if axis not in "YXSC"]
     sizes = [length[axis] for axis in outer]
     for index in range(math.prod(sizes)):
@@ -128,36 +60,15 @@ def _describe(series: tifffile.TiffPageSeries, said: OmeImage, number: int | Non
             color,
             undeclared=length.get("C", 1) == 1 and channels not in (1, 3),
             channel_names=said.channel_names if len(said.channel_names) == channels and not color else (),
-            pixel_size_nm=said.pixel_size_nm,
+            pixel_size_nm=None if said.pixel_size_nm is None else said.pixel_size_nm * smaller,
             series=number,
             z=place.get("Z", unnamed),
             time=place.get("T"),
         )
 
 
-def _samples(series: tifffile.TiffPageSeries) -> list[int]:
-    """List the samples of a pixel that are no declared transparency; [0] where pixels have one value."""
-    axes, shape = _layout(series)
-    samples = dict(zip(axes, shape, strict=True)).get("S", 1)
-    extra = tuple(series.keyframe.extrasamples)
-    alpha = {samples - len(extra) + i for i, kind in enumerate(extra) if kind in _ALPHA}
-    return [number for number in range(samples) if number not in alpha] or [0]
-
-
-def _is_color(series: tifffile.TiffPageSeries) -> bool:
-    """Tell whether the samples of a pixel are red, green and blue."""
-    key = series.keyframe
-    palette = _palette(key)
-    if palette is not None:
-        return palette.ndim == 2
-    if len(_samples(series)) != 3:
-        return False
-    # Three bytes of which nothing is said are a picture that was written without a word about color.
-    return key.photometric in _COLORS or series.dtype == np.uint8
-
-
 def read_tiff(
-    path: Path, page: int | None, *, channel: int | None = None, as_stored: bool = False
+    path: Path, page: int | None, *, channel: int | None = None, level: int = 0, as_stored: bool = False
 ) -> NDArray[Any]:
     """Read one image of a TIFF, by its number in the file or None for the only one; only its own pages are read.
 
@@ -165,32 +76,32 @@ def read_tiff(
     that is asked for, in native byte order. Samples that are declared to be transparency are left out. Palettes
     are resolved, and where 0 is white, values are turned around; not so `as_stored`, as labels are.
     """
-    with _opened(path) as found:
-        counts = [_images(series) for series in found]
+    with open_tiff(path) as found:
+        counts = [images_in(series) for series in found]
         left = check_page(path, page, sum(counts))
         # The series that holds the page: the first one whose end lies beyond it.
         number = 0
         while left >= counts[number]:
             left -= counts[number]
             number += 1
-        return _pixels(found[number], left, channel, as_stored=as_stored)
+        return _pixels(at_level(found[number], level), left, channel, as_stored=as_stored)
 
 
 def read_tiff_stack(path: Path) -> tuple[NDArray[Any], str]:
     """Read the only series of a TIFF, palettes unresolved, with its axes (those of length 1 dropped)."""
-    with _opened(path) as found:
+    with open_tiff(path) as found:
         if len(found) > 1:
             shapes = ", ".join(str(tuple(series.shape)) for series in found)
             raise InputError(f"{path} holds pages of several shapes ({shapes}); wanted pages of one shape.")
-        axes, shape = _layout(found[0])
+        axes, shape = layout_of(found[0])
         _refuse_absent(found[0], None)
         return found[0].asarray().reshape(shape), axes
 
 
 def _pixels(series: tifffile.TiffPageSeries, index: int, channel: int | None, *, as_stored: bool) -> NDArray[Any]:
-    axes, shape = _layout(series)
+    axes, shape = layout_of(series)
     length = dict(zip(axes, shape, strict=True))
-    samples = _samples(series)
+    samples = samples_of(series)
     if len(samples) > 1 and length.get("C", 1) > 1:
         found = f"{length['C']} color channels of {length['S']} samples each (axes {axes})"
         raise UnsupportedError(f"{found}; wanted gray or RGB: save the channel to segment as an image of its own")
@@ -202,7 +113,7 @@ def _pixels(series: tifffile.TiffPageSeries, index: int, channel: int | None, *,
     plane = _plane_of_pages(series, index)
     if plane is None:
         # One run of bytes is mapped, so that one page of a large stack is all that is read.
-        mapped = series.dataoffset is not None and _images(series) > 1
+        mapped = series.dataoffset is not None and images_in(series) > 1
         whole = series.asarray(out="memmap") if mapped else series.asarray()
         plane = _plane(whole.reshape(shape), axes, index)
 
@@ -212,14 +123,14 @@ def _pixels(series: tifffile.TiffPageSeries, index: int, channel: int | None, *,
         plane = plane[..., 0] if len(samples) == 1 else plane
     if channel is not None and plane.ndim > 2:
         plane = plane.take(channel, axis=-1)
-    if plane.ndim > 2 and not _is_color(series):
+    if plane.ndim > 2 and not is_color(series):
         plane = np.moveaxis(plane.reshape(*plane.shape[:2], -1), -1, 0)
     plane = np.array(plane, dtype=plane.dtype.newbyteorder("="), order="C")
     if as_stored:
         return plane
     if key.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
         plane = _black_is_zero(plane, key)
-    palette = _palette(key)
+    palette = palette_of(key)
     if palette is not None and plane.ndim == 2:
         plane = palette[plane]
         plane = plane[..., channel] if channel is not None and plane.ndim > 2 else plane
@@ -248,7 +159,7 @@ def _refuse_absent(series: tifffile.TiffPageSeries, index: int | None) -> None:
     """
     if series.kind != "ome":
         return
-    axes, shape = _layout(series)
+    axes, shape = layout_of(series)
     outer = [axis for axis in axes if axis not in series.keyframe.axes]
     sizes = [dict(zip(axes, shape, strict=True))[axis] for axis in outer]
     if len(series.pages) != math.prod(sizes):
@@ -268,14 +179,14 @@ def _refuse_absent(series: tifffile.TiffPageSeries, index: int | None) -> None:
 
 def _plane_of_pages(series: tifffile.TiffPageSeries, index: int) -> NDArray[Any] | None:
     """Read an image from its own pages; None where pages hold more or less than a plane of it."""
-    axes, shape = _layout(series)
+    axes, shape = layout_of(series)
     length, key = dict(zip(axes, shape, strict=True)), series.keyframe
     # Pages that belong to the image: all axes outside a page count pages, slowest first.
     outer = [axis for axis in axes if axis not in key.axes]
-    # Not so where `_layout` has found color in the pages' own columns.
+    # Not so where `layout_of` has found color in the pages' own columns.
     whole_pages = all(length.get(axis, 1) == n for axis, n in zip(key.axes, key.shape, strict=True))
     counted = len(series.pages) == math.prod(length[axis] for axis in outer)
-    if series.dataoffset is not None or not whole_pages or _images(series) == 1 or not counted:
+    if series.dataoffset is not None or not whole_pages or images_in(series) == 1 or not counted:
         return None
     numbers = np.arange(len(series.pages)).reshape([length[axis] for axis in outer])
     mine = _plane(numbers, "".join(outer), index).ravel()
@@ -302,13 +213,3 @@ def _plane(array: NDArray[Any], axes: str, index: int) -> NDArray[Any]:
     position = np.unravel_index(index, [array.shape[i] for i in lead]) if lead else ()
     plane: NDArray[Any] = array.transpose(lead + inner)[position]
     return plane
-
-
-def _palette(key: tifffile.TiffPage) -> NDArray[np.uint8] | None:
-    """Give what every index stands for: the palette's colors, (N, 3), or grays, (N,); None without a palette."""
-    if key.photometric != tifffile.PHOTOMETRIC.PALETTE or key.colormap is None:
-        return None
-    # A TIFF's palette is 16 bits deep; 8-bit programs fill it with v × 257 or v × 256.
-    colors = np.ascontiguousarray((np.asarray(key.colormap) >> 8).astype(np.uint8).T)
-    grays = gray_lookup(colors)
-    return colors if grays is None else grays

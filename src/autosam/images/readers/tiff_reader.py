@@ -5,7 +5,6 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from autosam.images.formats import refuse_level
 from autosam.images.readers.stored import StoredImage
 from autosam.images.tiff import list_tiff_images, read_tiff
 
@@ -15,12 +14,10 @@ class TiffReader:
 
     def images(self, path: Path, dataset: str | None, *, level: int = 0) -> tuple[StoredImage, ...]:
         """List the planes of all series, where an RGB page or a C axis makes one image."""
-        refuse_level(path, level)
-        return list_tiff_images(path)
+        return list_tiff_images(path, level=level)
 
     def read(
         self, path: Path, dataset: str | None, number: int, *, channel: int | None = None, level: int = 0
     ) -> NDArray[Any]:
         """Read one plane; only its own pages are read."""
-        refuse_level(path, level)
-        return read_tiff(path, number, channel=channel)
+        return read_tiff(path, number, channel=channel, level=level)
