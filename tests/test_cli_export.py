@@ -177,6 +177,24 @@ def test_pages_have_their_position(autosam, tmp_path):
     assert found == ["stack_p0", "stack_p1", "stack_p2"]
 
 
+def test_planes_of_a_hyperstack(autosam, tmp_path):
+    stack = np.zeros((2, 3, 2, *SPOTS.shape), np.uint8)
+    stack[:, :, 1] = SPOTS
+    tifffile.imwrite("hyper.tif", stack, imagej=True, metadata={"axes": "TZCYX"})
+    given = ("segment", "hyper.tif", "-o", "out", "--channel", "1", "--export", "roi,geojson,seg-npy")
+    assert autosam(*given)[0] == 0
+    (rois,) = (tmp_path / "out").glob("*p5_rois.zip")
+    (roi, *_) = roifile.roiread(rois)
+    assert (roi.position, roi.c_position, roi.z_position, roi.t_position) == (0, 0, 3, 2)
+    (made,) = (tmp_path / "out").glob("*p5.geojson")
+    assert features(made)[0]["geometry"]["plane"] == {"c": -1, "z": 2, "t": 1}
+    before = rois.read_bytes()
+    assert autosam("export", "out", "--to", "roi,geojson")[0] == 0
+    assert rois.read_bytes() == before
+    (seg,) = (tmp_path / "out").glob("*p5_seg.npy")
+    np.testing.assert_array_equal(np.load(seg, allow_pickle=True).item()["img"], SPOTS)
+
+
 def test_an_image_that_is_gone_is_said_and_may_be_named_anew(autosam, tmp_path):
     shutil.copy("in/a.tif", "in/b.tif")
     autosam("segment", "in", "-o", "out")

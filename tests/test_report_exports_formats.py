@@ -18,7 +18,7 @@ from autosam.data.sources import open_release
 from autosam.errors import ConfigError, InputError
 from autosam.images import write_png
 from autosam.instances import measure_instances, read_table
-from autosam.report.exports import FORMATS, ExportFormat, ExportItem, ExportPlane, choose_formats
+from autosam.report.exports import FORMATS, ExportFormat, ExportItem, ExportPlane, StackPlace, choose_formats
 
 by_name = {known.name: known for known in FORMATS}
 each = pytest.mark.parametrize("labels", AWKWARD.values(), ids=AWKWARD)
@@ -92,7 +92,7 @@ def test_rois_of_simple_objects_are_traced_and_of_rings_composite(tmp_path: Path
 
 
 def test_rois_of_stacks_have_their_position(tmp_path: Path) -> None:
-    page = write(tmp_path, "roi", item(AWKWARD["rings"], page=3))
+    page = write(tmp_path, "roi", item(AWKWARD["rings"], place=StackPlace(3)))
     assert {roifile.ImagejRoi.frombytes(data).position for data in _members(page).values()} == {4}
     page.unlink()
     labels = np.zeros((12, 6, 7), int)
@@ -101,6 +101,27 @@ def test_rois_of_stacks_have_their_position(tmp_path: Path) -> None:
     volume = write(tmp_path, "roi", item(labels))
     rois = [roifile.ImagejRoi.frombytes(data) for data in _members(volume).values()]
     assert [(roi.name, roi.position) for roi in rois] == [("5_z02", 3), ("5_z11", 12)]
+
+
+def test_places_in_stacks_of_several_axes(tmp_path: Path) -> None:
+    # Of one axis, ImageJ counts the planes; of several it wants each. QuPath wants each.
+    for place, counted, slice_and_frame, plane in (
+        (StackPlace(3), 4, (0, 0), (3, 0)),
+        (StackPlace(3, z=3), 4, (0, 0), (3, 0)),
+        (StackPlace(3, time=3), 4, (0, 0), (0, 3)),
+        (StackPlace(7, z=1, time=3, several_axes=True), 0, (2, 4), (1, 3)),
+        (StackPlace(7, time=7, several_axes=True), 0, (0, 8), (0, 7)),
+    ):
+        one = item(np.ones((2, 2), int), place=place)
+        rois, geojson = by_name["roi"], by_name["geojson"]
+        assert isinstance(rois, ExportFormat)
+        assert isinstance(geojson, ExportFormat)
+        rois.write(tmp_path / "a.zip", one)
+        (roi,) = [roifile.ImagejRoi.frombytes(data) for data in _members(tmp_path / "a.zip").values()]
+        assert (roi.position, (roi.z_position, roi.t_position)) == (counted, slice_and_frame)
+        geojson.write(tmp_path / "a.geojson", one)
+        (feature,) = json.loads((tmp_path / "a.geojson").read_text(encoding="utf-8"))["features"]
+        assert feature["geometry"]["plane"] == {"c": -1, "z": plane[0], "t": plane[1]}
 
 
 def test_rois_far_from_the_corner(tmp_path: Path) -> None:
@@ -148,7 +169,7 @@ def test_geojson(tmp_path: Path, labels: np.ndarray) -> None:
 
 
 def test_geojson_of_stacks_has_planes(tmp_path: Path) -> None:
-    page = write(tmp_path, "geojson", item(AWKWARD["rings"], page=3))
+    page = write(tmp_path, "geojson", item(AWKWARD["rings"], place=StackPlace(3)))
     features = json.loads(page.read_text(encoding="utf-8"))["features"]
     assert {feature["geometry"]["plane"]["z"] for feature in features} == {3}
     volume = by_name["geojson"]
@@ -223,7 +244,7 @@ def test_seg_npy(tmp_path: Path, labels: np.ndarray) -> None:
 
 
 def test_seg_npy_of_a_page_holds_the_image(tmp_path: Path) -> None:
-    made = item(AWKWARD["rings"], page=2)
+    made = item(AWKWARD["rings"], place=StackPlace(2))
     content = np.load(write(tmp_path, "seg-npy", made), allow_pickle=True).item()
     np.testing.assert_array_equal(content["img"], made.image)
 

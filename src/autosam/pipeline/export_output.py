@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from autosam.pipeline.origin_images import origin_of_source
+from autosam.pipeline.origin_images import OriginImage
 from autosam.pipeline.outputs import SegmentedImage
 from autosam.report.exports import ExportFormat, ExportItem, ExportPlane, FolderFormat
 
@@ -31,15 +31,15 @@ class ExportOutput:
 
     def write(self, path: Path, segmented: SegmentedImage) -> None:
         """Write the file under a temporary name, and rename it when it is whole; errors as of the format."""
-        file, page = origin_of_source(segmented.source)
+        origin = OriginImage((segmented.source,))
         plane = ExportPlane(segmented.result.labels, segmented.table, segmented.image)
         item = ExportItem(
             path.name.removesuffix(self.ending),
             (plane,),
             self.kind,
-            page=page,
+            place=origin.place,
             pixel_size_nm=segmented.pixel_size_nm,
-            image_file=file,
+            image_file=origin.file,
             folder=PurePosixPath(segmented.source.folder),
         )
         self.known.write(path, item)

@@ -257,7 +257,7 @@ def _item(
         tuple(planes),
         labels.kind if options.kind is None else options.kind,
         volume=volume,
-        page=None if origin is None else origin.page,
+        place=None if origin is None else origin.place,
         pixel_size_nm=size_nm,
         image_file=known_file if origin is None else origin.file,
         folder=PurePosixPath(labels.name).parent,

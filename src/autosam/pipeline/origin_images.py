@@ -15,10 +15,11 @@ from autosam.images import ImageSource, find_sources
 from autosam.images.formats import PLAIN_SUFFIXES, TIFF_SUFFIXES
 from autosam.images.multichannel import MultichannelImage, read_channels
 from autosam.images.read import read_pixels
-from autosam.images.readers import Selection
+from autosam.images.readers import Selection, reader_of
 from autosam.images.source import split_dataset
 from autosam.pipeline.outputs import AnySource
 from autosam.pipeline.results_folder import FoundLabels
+from autosam.report.exports import StackPlace
 
 _ALL = "all"
 
@@ -41,15 +42,26 @@ class OriginImage:
     @property
     def file(self) -> Path | None:
         """A TIFF, PNG, JPEG or BMP that holds this image or volume and nothing else."""
-        if self.volume:
-            first = self.sources[0]
-            return None if isinstance(first, MultichannelImage) else first.path.resolve()
-        return origin_of_source(self.sources[0])[0]
+        first = self.sources[0]
+        if isinstance(first, MultichannelImage):
+            return None
+        alone = self.volume or (first.page is None and first.dataset is None and first.channel is None)
+        return first.path.resolve() if alone and _is_plain(first.path) else None
 
     @property
-    def page(self) -> int | None:
-        """Number of the image in its file, from 0, where the file holds several."""
-        return None if self.volume else origin_of_source(self.sources[0])[1]
+    def place(self) -> StackPlace | None:
+        """Where the image lies in its file, if that holds several."""
+        first = self.sources[0]
+        source = first.sources[0] if isinstance(first, MultichannelImage) else first
+        if self.volume or source.page is None:
+            return None
+        images = reader_of(source.path).images(source.path, source.dataset, level=source.level)
+        image = images[source.page]
+        # Each series is a stack of its own.
+        index = sum(other.series == image.series for other in images[: source.page])
+        channels = image.channels > 1 and not image.color
+        several = channels or (image.z is not None and image.time is not None)
+        return StackPlace(index, image.z, image.time, several_axes=several)
 
     @property
     def files(self) -> set[Path]:
@@ -72,20 +84,15 @@ class OriginImage:
         return pixels
 
 
-def origin_of_source(source: AnySource) -> tuple[Path | None, int | None]:
-    """Give file and page of an image as `OriginImage` has them."""
-    if isinstance(source, MultichannelImage):
-        return None, source.sources[0].page
-    alone = source.page is None and source.dataset is None and source.channel is None
-    plain = source.path.suffix.lower() in (*TIFF_SUFFIXES, *PLAIN_SUFFIXES)
-    return (source.path.resolve() if alone and plain else None), source.page
-
-
 def recorded_file(text: str) -> Path | None:
     """Give the file of an image as a record names it, if it holds nothing else; it may be gone."""
     path, dataset = split_dataset(text)
     alone = dataset is None and " + " not in text and not re.search(r"\[\d+\]$", text)
-    return path if alone and path.suffix.lower() in (*TIFF_SUFFIXES, *PLAIN_SUFFIXES) else None
+    return path if alone and _is_plain(path) else None
+
+
+def _is_plain(path: Path) -> bool:
+    return path.suffix.lower() in (*TIFF_SUFFIXES, *PLAIN_SUFFIXES)
 
 
 class OriginImages:

@@ -6,7 +6,7 @@ from autosam.report.exports.export_formats import (
     FolderFormat,
     choose_formats,
 )
-from autosam.report.exports.export_item import ExportItem, ExportPlane
+from autosam.report.exports.export_item import ExportItem, ExportPlane, StackPlace
 
 __all__ = [
     "FORMATS",
@@ -14,5 +14,6 @@ __all__ = [
     "ExportItem",
     "ExportPlane",
     "FolderFormat",
+    "StackPlace",
     "choose_formats",
 ]

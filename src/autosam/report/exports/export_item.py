@@ -32,6 +32,26 @@ class ExportPlane:
     image: NDArray[Any] | None = None
 
 
+@dataclass(frozen=True)
+class StackPlace:
+    """Where an image lies in the stack that its file holds; all numbers are from 0.
+
+    Attributes
+    ----------
+    index : int
+        Its number among the planes.
+    z, time : int or None
+        On these axes, where the file has them.
+    several_axes : bool
+        The stack has channels, or both z and time, so that the number alone does not tell the plane.
+    """
+
+    index: int
+    z: int | None = None
+    time: int | None = None
+    several_axes: bool = False
+
+
 @dataclass(frozen=True, eq=False)
 class ExportItem:
     """An image or a volume with its labels.
@@ -46,8 +66,8 @@ class ExportItem:
         What the objects are called: the class in QuPath, the category in COCO.
     volume : bool
         Whether the planes are slices of a volume.
-    page : int or None
-        Page of the stack that an image is, from 0.
+    place : StackPlace or None
+        Where the image lies in a stack; None for an image on its own.
     pixel_size_nm : float or None
         Side of a pixel, where it is known.
     image_file : Path or None
@@ -60,7 +80,7 @@ class ExportItem:
     planes: tuple[ExportPlane, ...]
     kind: str = "object"
     volume: bool = False
-    page: int | None = None
+    place: StackPlace | None = None
     pixel_size_nm: float | None = None
     image_file: Path | None = None
     folder: PurePosixPath = HERE
@@ -78,9 +98,9 @@ class ExportItem:
             return None
         return np.stack(images) if self.volume else images[0]
 
-    def position(self, number: int) -> int | None:
-        """Place of a plane in the stack that it belongs to, from 0; None for an image on its own."""
-        return number if self.volume else self.page
+    def place_of(self, number: int) -> StackPlace | None:
+        """Place of a plane in the stack that it belongs to; None for an image on its own."""
+        return StackPlace(number, z=number) if self.volume else self.place
 
 
 def color_of(label: int) -> tuple[int, int, int]:

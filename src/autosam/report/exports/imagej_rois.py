@@ -30,15 +30,19 @@ def write_rois(path: Path, item: ExportItem) -> None:
         zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
     ):
         for number, plane in enumerate(item.planes):
-            position = item.position(number)
+            place = item.place_of(number)
             for outline in trace_outlines(plane.labels):
                 name = f"{outline.id:0{digits}d}"
                 if item.volume:
                     name += f"_z{number:0{len(str(len(item.planes) - 1))}d}"
                 roi = _roi(outline)
                 roi.name = name
-                # ImageJ counts from 1; 0 is every slice.
-                roi.position = 0 if position is None else position + 1
+                # ImageJ counts from 1; 0 is every slice, channel or time.
+                if place is not None and place.several_axes:
+                    roi.z_position = 0 if place.z is None else place.z + 1
+                    roi.t_position = 0 if place.time is None else place.time + 1
+                elif place is not None:
+                    roi.position = place.index + 1
                 # Without a date of its own, the same labels give the same bytes.
                 archive.writestr(zipfile.ZipInfo(f"{name}.roi"), roi.tobytes(), zipfile.ZIP_DEFLATED)
 

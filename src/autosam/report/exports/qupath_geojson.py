@@ -9,7 +9,7 @@ import numpy as np
 
 from autosam.images import atomic_path
 from autosam.instances.instance_table import InstanceTable, as_cells
-from autosam.report.exports.export_item import ExportItem, color_of
+from autosam.report.exports.export_item import ExportItem, StackPlace, color_of
 from autosam.report.exports.outlines import Outline, Ring, trace_outlines
 
 _ROWS = 10_000
@@ -29,19 +29,26 @@ def write_geojson(path: Path, item: ExportItem) -> None:
         file.write('{"type": "FeatureCollection", "features": [')
         separator = "\n"
         for number, plane in enumerate(item.planes):
-            position = item.position(number)
-            place = "" if position is None else f', "plane": {{"c": -1, "z": {position}, "t": 0}}'
+            plane_of = _plane(item.place_of(number))
             outlines = trace_outlines(plane.labels)
             for outline, measured in zip(outlines, _measurements(plane.table), strict=True):
                 identity = uuid.uuid5(uuid.NAMESPACE_OID, f"{item.folder / item.name}/{number}/{outline.id}")
                 file.write(
                     f'{separator}{{"type": "Feature", "id": "{identity}", '
-                    f'"geometry": {{{_geometry(outline)}{place}}}, '
+                    f'"geometry": {{{_geometry(outline)}{plane_of}}}, '
                     f'"properties": {{"objectType": "detection", "name": "{outline.id}", '
                     f'"classification": {kind}, "measurements": {{{measured}}}}}}}'
                 )
                 separator = ",\n"
         file.write("\n]}\n")
+
+
+def _plane(place: StackPlace | None) -> str:
+    """Give the plane of QuPath, for all channels; of a stack without named axes, pages are slices."""
+    if place is None:
+        return ""
+    z = place.z if place.z is not None else 0 if place.time is not None else place.index
+    return f', "plane": {{"c": -1, "z": {z}, "t": {place.time or 0}}}'
 
 
 def _geometry(outline: Outline) -> str:
