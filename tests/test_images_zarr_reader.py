@@ -17,6 +17,7 @@ from autosam.images import find_sources, read_image, read_pixel_size
 from autosam.images.read import read_pixels
 from autosam.images.readers import Selection
 from autosam.images.readers import series as series_module
+from autosam.pipeline.identity import origin_of
 
 RNG = np.random.default_rng(1)
 STACK = RNG.integers(0, 4000, (2, 3, 4, 12, 17), dtype=np.uint16)
@@ -354,7 +355,7 @@ def test_by_http(tmp_path: Path, served: str) -> None:
     write_ome(tmp_path / "a.ome.zarr", STACK, "tczyx", "0.4", omero=channels("a:FF0000", "b:FF0000", "c:FF0000"))
     (source,) = find_sources([f"{served}/a.ome.zarr"], Selection(time=1, z=3, channel="b"))
     assert source.name == "a_t1_z3"
-    assert str(source).startswith(f"{served}/a.ome.zarr")
+    assert origin_of(source) == str(source) == f"{served}/a.ome.zarr[7]"
     np.testing.assert_array_equal(read_image(source), STACK[1, 1, 3])
     assert read_pixel_size(source) == pytest.approx(250)
     with pytest.raises(InputError, match=r"http://127.*nothing\.zarr: no Zarr array or group is there"):

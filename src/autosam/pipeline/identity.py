@@ -4,7 +4,6 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -23,11 +22,8 @@ _SET = re.compile(rb"FileName\s*=\s*[\"']([^\"']+)[\"']")
 
 
 def origin_of(source: ImageSource | MultichannelImage) -> str:
-    """Name an image with its whole path, for the record; bytes that are no UTF-8 are escaped."""
-    if isinstance(source, MultichannelImage):
-        text = str(source.resolved())
-    else:
-        text = str(replace(source, path=source.path.resolve()))
+    """Name an image with its whole path or URL, for the record; bytes that are no UTF-8 are escaped."""
+    text = str(source.resolved())
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
