@@ -70,6 +70,9 @@ def import_data(
     unlabeled: bool = typer.Option(
         False, "--unlabeled", help="Also import slices without labels, such as a hidden test set."
     ),
+    ignore_label: int | None = typer.Option(
+        None, "--ignore-label", metavar="N", help="Pixels of this number in the labels, such as 255, do not count."
+    ),
     restart: bool = typer.Option(
         False, "--restart", help="Start over instead of going on, and replace an older store."
     ),
@@ -86,11 +89,11 @@ def import_data(
 
     if instances is not None and instances not in INSTANCES:
         raise InputError(f"--instances {instances} is unknown; choose one of {', '.join(INSTANCES)}")
-    release = open_release(path, labels, source=source, target=target, stack=stack)
+    release = open_release(path, labels, source=source, target=target, stack=stack, ignore=ignore_label)
     store_path = output or Path(f"{release.source}.h5")
     refuse_overwriting(store_path, filter(None, (path, labels)))
     total = sum(piece.labeled or unlabeled for piece in release.slices)
-    origin = (Path(path).resolve(), labels, target, total)
+    origin = (Path(path).resolve(), labels, target, total, ignore_label)
     doing = {"read": "reading", "pack": "packing"}
     with (
         interruptible("the same command goes on where it stopped"),
@@ -102,6 +105,7 @@ def import_data(
             instances=instances,  # type: ignore[arg-type]
             min_size=min_size,
             unlabeled=unlabeled,
+            ignore=ignore_label,
             terms=Terms(license, citation, _voxel_size(voxel_size)),
             origin=" ".join(str(part) for part in origin if part is not None),
             restart=restart,

@@ -1,4 +1,4 @@
-"""A store as one HDF5 file: `/volumes/NAME/{image,labels}` (Z, H, W), `/images/NAME/{image,labels}` (H, W)."""
+"""A store as one HDF5 file: `/volumes/NAME/{image,labels,valid}` (Z, H, W), `/images/NAME/…` (H, W)."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from autosam.data.backends import CHUNK, ArrayKind, ReadSlice, kinds, stacks
+from autosam.data.backends import CHUNK, ArrayKind, ReadSlice, dtype_of, kinds, stacks
 from autosam.data.manifest import Item, Manifest
 from autosam.errors import InputError, OutputError
 from autosam.images.formats import reading
@@ -74,7 +74,7 @@ def _create(group: h5py.Group, kind: ArrayKind, items: list[Item], voxel: tuple[
     data = group.create_dataset(
         kind,
         shape=inner if single else (len(items), *inner),
-        dtype=first.dtype if kind == "image" else first.labels_dtype,
+        dtype=dtype_of(first, kind),
         chunks=chunk if single else (1, *chunk),
         compression="gzip",
         shuffle=True,

@@ -8,13 +8,14 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from autosam.data.backends import CHUNK, MANIFEST, ArrayKind, ReadSlice, kinds, stacks
+from autosam.data.backends import CHUNK, MANIFEST, ArrayKind, ReadSlice, dtype_of, kinds, stacks
 from autosam.data.manifest import Item, Manifest
 from autosam.errors import InputError
 from autosam.images import write_text
 from autosam.images.formats import reading
 
-_ARRAY: dict[ArrayKind, str] = {"image": "0", "labels": "labels/instances/0"}
+_ARRAY: dict[ArrayKind, str] = {"image": "0", "labels": "labels/instances/0", "valid": "labels/valid/0"}
+_LABEL_IMAGES: dict[ArrayKind, str] = {"labels": "instances", "valid": "valid"}
 
 
 class ZarrBackend:
@@ -81,9 +82,10 @@ def _create(
     scale = [1.0] * len(channels) + list((voxel or (1.0, 1.0, 1.0))[-len(space) :])
     chunks = (*channels, *(1 for _ in space[:-2]), min(CHUNK, space[-2]), min(CHUNK, space[-1]))
 
-    if kind == "labels":
-        group.require_group("labels").attrs["ome"] = {"version": "0.5", "labels": ["instances"]}
-        group = group.require_group("labels/instances")
+    if kind in _LABEL_IMAGES:
+        names = [name for other, name in _LABEL_IMAGES.items() if other in kinds(first)]
+        group.require_group("labels").attrs["ome"] = {"version": "0.5", "labels": names}
+        group = group.require_group(f"labels/{_LABEL_IMAGES[kind]}")
     metadata: dict[str, Any] = {
         "version": "0.5",
         "multiscales": [
@@ -94,13 +96,13 @@ def _create(
             }
         ],
     }
-    if kind == "labels":
+    if kind in _LABEL_IMAGES:
         metadata["image-label"] = {"source": {"image": "../../"}}
     group.attrs["ome"] = metadata
     return group.create_array(
         "0",
         shape=(*channels, *space),
         chunks=chunks,
-        dtype=first.dtype if kind == "image" else first.labels_dtype,
+        dtype=dtype_of(first, kind),
         dimension_names=[axis["name"] for axis in axes],
     )

@@ -15,7 +15,7 @@ MANIFEST = "manifest.json"
 # Small enough that a patch does not unpack a whole slice, large enough that the index stays short.
 CHUNK = 512
 
-ArrayKind = Literal["image", "labels"]
+ArrayKind = Literal["image", "labels", "valid"]
 ReadSlice = Callable[[Item, ArrayKind], NDArray[Any]]
 
 
@@ -58,4 +58,11 @@ def stacks(manifest: Manifest) -> dict[str, list[Item]]:
 
 def kinds(item: Item) -> tuple[ArrayKind, ...]:
     """List what is stored of an item."""
-    return ("image",) if item.labels_dtype is None else ("image", "labels")
+    if item.labels_dtype is None:
+        return ("image",)
+    return ("image", "labels", "valid") if item.valid else ("image", "labels")
+
+
+def dtype_of(item: Item, kind: ArrayKind) -> str | None:
+    """Name the type of what is stored of an item."""
+    return {"image": item.dtype, "labels": item.labels_dtype, "valid": "uint8"}[kind]

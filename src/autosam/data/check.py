@@ -98,6 +98,7 @@ class _Check:
         self._edges: dict[str | None, deque[tuple[Item, Edges]]] = {}
         self._best: dict[str, tuple[Advantage, str]] = {}
         self._prints: dict[str, NDArray[np.float32]] = {}
+        self._unknown: set[str] = set()
         self._hashes: dict[str, list[Item]] = {}
         self._semantic = SemanticEvidence()
 
@@ -115,6 +116,15 @@ class _Check:
             image = self.store.image(item.name)
             if item.labels_dtype is not None:
                 labels = self.store.labels(item.name)
+                valid = self.store.valid(item.name)
+                if valid is not None and valid.shape == labels.shape:
+                    # What does not count is no object, and no fault either.
+                    labels = np.where(valid, labels, np.zeros((), labels.dtype))
+                    if not valid.any():
+                        self._unknown.add(item.name)
+                        self._warn(
+                            "no valid pixel", item.name, "its mask leaves nothing to learn from or to score"
+                        )
         except InputError as error:
             self._fault("unreadable", item.name, str(error))
         image_is, labels_are = (item.shape, item.dtype), (item.shape[:2], item.labels_dtype)
@@ -151,7 +161,7 @@ class _Check:
         count = ObjectCount()
         count.add(labels)
         objects = count.objects()
-        if not objects.ids.size:
+        if not objects.ids.size and item.name not in self._unknown:
             self._warn("empty labels", item.name, "no pixel has an id")
         if self._ids_3d and item.volume is not None:
             volume = self._counts.setdefault(item.volume, ObjectCount())

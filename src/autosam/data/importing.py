@@ -4,13 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
 
 from autosam.data.linking import link_volumes
 from autosam.data.manifest import Manifest
 from autosam.data.sources import Release, Slice
 from autosam.data.sources.losses import Losses, total_losses
-from autosam.data.sources.release import ImageAndLabels
 from autosam.data.store import Store
 from autosam.data.writer import StoreWriter
 from autosam.errors import InputError
@@ -24,6 +26,8 @@ INSTANCES: tuple[str, ...] = get_args(Instances)
 MIN_SIZE = 50
 
 Tick = Callable[[str], None]
+Sample = tuple[NDArray[Any], NDArray[Any] | None, NDArray[np.bool_] | None]
+"""An image, its labels, and the mask of the pixels where they are complete."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,7 @@ def import_release(
     instances: Instances | None = None,
     min_size: int | None = None,
     unlabeled: bool = False,
+    ignore: int | None = None,
     terms: Terms | None = None,
     origin: str = "",
     restart: bool = False,
@@ -62,6 +67,9 @@ def import_release(
         Smallest component, in pixels of a slice or voxels of a volume; 50 by default.
     unlabeled : bool
         Import the slices without labels too.
+    ignore : int, optional
+        Number in the labels of pixels that do not count: the store has a mask of the others. `open_release` has to
+        know it too where it is negative.
     terms : Terms, optional
         Entries of the manifest that the user gives.
     origin, restart
@@ -90,19 +98,26 @@ def import_release(
     size = MIN_SIZE if min_size is None else min_size
     tell = tick or (lambda step: None)
 
-    writer = Store.create(output, _manifest(release, how, size, terms or Terms()), origin=origin, restart=restart)
+    writer = Store.create(
+        output, _manifest(release, how, size, terms or Terms(), ignore), origin=origin, restart=restart
+    )
     looks: list[bool] = []
 
-    def read(piece: Slice) -> ImageAndLabels:
+    def read(piece: Slice) -> Sample:
         image, labels = piece.read()
         if labels is None:
-            return image, None
+            return image, None, None
+        valid = None if piece.valid is None else piece.valid()
+        if ignore is not None:
+            outside = labels == ignore
+            labels = np.where(outside, np.zeros((), labels.dtype), labels)
+            valid = ~outside if valid is None else valid & ~outside
         if how == "published":
             if labels.dtype.kind in "biu" and labels.any() and not piece.losses.counts:
                 looks.append(looks_semantic(labels))
-            return image, labels
+            return image, labels, valid
         # In 3D, pieces of a slice may be small: the size is that of the whole.
-        return image, components(labels, min_size=size if how == "components-2d" else 1)
+        return image, components(labels, min_size=size if how == "components-2d" else 1), valid
 
     before = _append(slices, read, writer, tell)
     losses = total_losses(_losses_of(piece, writer) for piece in slices)
@@ -115,7 +130,7 @@ def import_release(
     return Store.open(path), _notes(release, slices, suspect, before)
 
 
-def _append(slices: list[Slice], read: Callable[[Slice], ImageAndLabels], writer: StoreWriter, tell: Tick) -> int:
+def _append(slices: list[Slice], read: Callable[[Slice], Sample], writer: StoreWriter, tell: Tick) -> int:
     """Read the slices into the journal, and count those that an interrupted run had read."""
     before = 0
     try:
@@ -135,12 +150,10 @@ def _append(slices: list[Slice], read: Callable[[Slice], ImageAndLabels], writer
     return before
 
 
-def _remembered(
-    piece: Slice, read: Callable[[], ImageAndLabels], writer: StoreWriter
-) -> Callable[[], ImageAndLabels]:
+def _remembered(piece: Slice, read: Callable[[], Sample], writer: StoreWriter) -> Callable[[], Sample]:
     """Keep a slice's losses in the journal, for a run that goes on with it."""
 
-    def reading() -> ImageAndLabels:
+    def reading() -> Sample:
         found = read()
         if piece.losses.counts:
             file = _losses_file(piece, writer)
@@ -170,7 +183,7 @@ def _refuse_nothing(losses: Losses, release: Release, writer: StoreWriter) -> No
         )
 
 
-def _manifest(release: Release, how: Instances, min_size: int, terms: Terms) -> Manifest:
+def _manifest(release: Release, how: Instances, min_size: int, terms: Terms, ignore: int | None) -> Manifest:
     made = release.made
     if how != "published":
         space = "pixels, 8 neighbors" if how == "components-2d" else "voxels, 26 neighbors"
@@ -183,7 +196,7 @@ def _manifest(release: Release, how: Instances, min_size: int, terms: Terms) -> 
         ids="3d" if how == "components-3d" or (how == "published" and release.labels == "ids-3d") else "2d",
         instances=made,
         min_size=None if how == "published" else min_size,
-        notes=release.notes,
+        notes=(*release.notes, *([] if ignore is None else [f"pixels of the number {ignore} do not count"])),
     )
 
 

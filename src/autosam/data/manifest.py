@@ -41,6 +41,8 @@ class Item:
         Type of the ids; None where there are no labels.
     split : {"train", "val", "test"} or None
         The part that the image belongs to; None for no part, such as a slice in the gap between two.
+    valid : bool
+        Whether there is a mask of the pixels where labels are complete.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Item:
     dtype: str
     labels_dtype: str | None
     split: Split | None = None
+    valid: bool = False
 
     @property
     def key(self) -> str:
@@ -99,7 +102,7 @@ class Manifest:
         header = {"format": FORMAT, "version": VERSION} | asdict(replace(self, items=()))
         del header["items"]
         lines = json.dumps(header, indent=1, ensure_ascii=False)[:-2]
-        items = ",\n".join("  " + json.dumps(asdict(item), ensure_ascii=False) for item in self.items)
+        items = ",\n".join("  " + json.dumps(_entry(item), ensure_ascii=False) for item in self.items)
         return f'{lines},\n "items": [\n{items}\n ]\n}}\n'
 
     @classmethod
@@ -137,6 +140,11 @@ class Manifest:
         return replace(self, items=tuple(items))
 
 
+def _entry(item: Item) -> dict[str, Any]:
+    # Only where there is a mask: earlier versions know no such entry.
+    return {name: value for name, value in asdict(item).items() if name != "valid" or value}
+
+
 def _item(entry: dict[str, Any]) -> Item:
     item = Item(**(entry | {"shape": tuple(int(n) for n in entry["shape"])}))
     if len(item.shape) not in (2, 3) or min(item.shape) < 1:
@@ -169,8 +177,8 @@ def check_items(items: tuple[Item, ...]) -> None:
         last[item.volume] = item
 
 
-def _kind(item: Item) -> tuple[tuple[int, ...], str, str | None]:
-    return item.shape, item.dtype, item.labels_dtype
+def _kind(item: Item) -> tuple[tuple[int, ...], str, str | None, bool]:
+    return item.shape, item.dtype, item.labels_dtype, item.valid
 
 
 def is_name(text: str) -> bool:

@@ -12,8 +12,14 @@ from autosam.images import atomic_path, smallest_unsigned
 from autosam.images.formats import reading
 
 
-def write_part(file: Path, name: str, image: NDArray[Any], labels: NDArray[Any] | None) -> None:
-    """Write an image, (H, W) or (H, W, 3), and its labels, (H, W), to an `.npz` file, whole or not at all.
+def write_part(
+    file: Path,
+    name: str,
+    image: NDArray[Any],
+    labels: NDArray[Any] | None,
+    valid: NDArray[np.bool_] | None = None,
+) -> None:
+    """Write an image, (H, W) or (H, W, 3), its labels and mask, (H, W), to an `.npz` file, whole or not at all.
 
     Labels are kept in the smallest unsigned type that holds them. Other arrays, and two of different sizes, are
     refused. `name` is the image's, for messages.
@@ -34,6 +40,12 @@ def write_part(file: Path, name: str, image: NDArray[Any], labels: NDArray[Any] 
         top = int(labels.max())
         parts["labels"] = labels.astype(smallest_unsigned(top))
         parts["top"] = np.array(top, np.uint64)
+    if valid is not None:
+        if valid.shape != image.shape[:2]:
+            raise InputError(
+                f"{name} has an image of {image.shape[:2]} and a mask of valid pixels of {valid.shape}."
+            )
+        parts["valid"] = np.where(valid, 255, 0).astype(np.uint8)
     with atomic_path(file) as temporary, temporary.open("wb") as stream:
         np.savez_compressed(stream, allow_pickle=False, **parts)
 
@@ -45,11 +57,11 @@ def read_part(file: Path, kind: ArrayKind) -> NDArray[Any]:
     return array
 
 
-def describe_part(file: Path) -> tuple[tuple[int, ...], str, int | None]:
-    """Read shape and type of the image and the highest id, None where there are no labels."""
+def describe_part(file: Path) -> tuple[tuple[int, ...], str, int | None, bool]:
+    """Read shape and type of the image, the highest id, None where there are no labels, and if there is a mask."""
     with reading(file), np.load(file) as part:
         shape = tuple(int(n) for n in part["shape"])
-        return shape, str(part["dtype"]), int(part["top"]) if "top" in part else None
+        return shape, str(part["dtype"]), int(part["top"]) if "top" in part else None, "valid" in part
 
 
 def _as_stored(image: NDArray[Any]) -> NDArray[Any]:

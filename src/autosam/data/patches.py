@@ -29,11 +29,14 @@ class Patch:
     image, labels : ndarray, shape (size, size); colors (size, size, 3)
         Objects are cut at the border. Ids that hold in one image are renumbered, 1 to n in the old order; those
         that hold across the slices of a volume are kept. No labels where the image has none.
+    valid : ndarray of bool, shape (size, size), or None
+        The mask of the pixels where labels are complete, as the image has it.
     """
 
     item: Item
     image: NDArray[Any]
     labels: NDArray[Any] | None
+    valid: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,8 @@ def cut_patches(
     size, stride, cover
         Those of `patch_windows`; the stride is the size by default.
     min_foreground : int
-        Patches with fewer pixels of foreground are dropped.
+        Patches with fewer pixels of foreground are dropped. So are those of single images in which no pixel is
+        valid.
     tick : callable
         Called after each image.
 
@@ -115,15 +119,18 @@ def cut_patches(
         if windows:
             image = store.image(item.name)
             labels = None if item.labels_dtype is None else store.labels(item.name)
+            valid = store.valid(item.name)
             for window in windows:
                 place = np.s_[window.row : window.row + size, window.col : window.col + size]
                 ids = None if labels is None else labels[place]
-                if ids is not None and np.count_nonzero(ids) < min_foreground:
+                known = None if valid is None else valid[place]
+                unknown = known is not None and store.manifest.ids == "2d" and not known.any()
+                if unknown or (ids is not None and np.count_nonzero(ids) < min_foreground):
                     yield None
                     continue
                 if ids is not None and store.manifest.ids == "2d" and ids.any():
                     ids = renumbered(ids).astype(ids.dtype)
-                yield Patch(_item(item, window), image[place], ids)
+                yield Patch(_item(item, window), image[place], ids, known)
         tick()
 
 
@@ -177,10 +184,10 @@ def write_patches(
         if patch is None:
             dropped += 1
             continue
-        image, labels, item = patch.image, patch.labels, patch.item
+        image, labels, valid, item = patch.image, patch.labels, patch.valid, patch.item
         writer.append(
             item.name,
-            lambda image=image, labels=labels: (image, labels),  # type: ignore[misc]
+            lambda image=image, labels=labels, valid=valid: (image, labels, valid),  # type: ignore[misc]
             group=item.group,
             volume=item.volume,
             z=item.z,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autosam.data.backends import ArrayKind, Backend
+from autosam.data.backends import ArrayKind, Backend, dtype_of
 from autosam.data.choose_backend import choose_backend
 from autosam.data.manifest import Item, Manifest, Split
 from autosam.data.writer import StoreWriter
@@ -41,13 +41,17 @@ class Volume:
         """Read the labels of the slices start to stop: (Z, H, W); with `manifest.ids` "3d" ids hold across z."""
         return self._read("labels", start, stop)
 
+    def valid(self, start: int = 0, stop: int | None = None) -> NDArray[np.bool_] | None:
+        """Read where the labels of the slices start to stop are complete: (Z, H, W); None for everywhere."""
+        return self._read("valid", start, stop) != 0 if self.items[0].valid else None
+
     def _read(self, kind: ArrayKind, start: int, stop: int | None) -> NDArray[Any]:
         _check_labeled(self.items[0], kind)
         first, last, _ = slice(start, stop).indices(len(self.items))
         if first >= last:
             item = self.items[0]
             shape = item.shape if kind == "image" else item.shape[:2]
-            return np.zeros((0, *shape), item.dtype if kind == "image" else item.labels_dtype)
+            return np.zeros((0, *shape), dtype_of(item, kind))
         slices = [self._backend.read(self.items[i], i, kind) for i in range(first, last)]
         for item, array in zip(self.items[first:last], slices, strict=True):
             _check_pixels(array, item, kind)
@@ -139,6 +143,16 @@ class Store:
             If there is no such image, it has no labels (`item.labels_dtype` is None), or the file is damaged.
         """
         return self._read(which, "labels")
+
+    def valid(self, which: int | str) -> NDArray[np.bool_] | None:
+        """Read where the labels of one image are complete, by position or name: (H, W); None for everywhere.
+
+        Raises
+        ------
+        InputError
+            If there is no such image, or the file is damaged.
+        """
+        return self._read(which, "valid") != 0 if self.item(which).valid else None
 
     def volume(self, name: str) -> Volume:
         """Find a volume by its name; an `InputError` if there is none."""

@@ -17,6 +17,7 @@ from autosam.data.folders import (
 from autosam.data.manifest import SPLITS
 from autosam.data.refusal import noting, refuse_faults
 from autosam.data.store import Store
+from autosam.data.valid_pixels import inside
 from autosam.errors import InputError
 from autosam.metrics.semantic import SemanticEvidence
 
@@ -65,12 +66,17 @@ def stored_labeled_images(
     evidence = SemanticEvidence()
     for item in items:
         with noting(faults, f"{item.name}: "):
-            image, labels = normalized(store.image(item.name), settings), store.labels(item.name)
-            if labels.shape != image.shape[:2]:
-                raise InputError(f"an image of {image.shape[:2]} and labels of {labels.shape}")
+            image, stored = normalized(store.image(item.name), settings), store.labels(item.name)
+            valid = store.valid(item.name)
+            if {stored.shape, image.shape[:2] if valid is None else valid.shape} != {image.shape[:2]}:
+                raise InputError(f"an image of {image.shape[:2]} and labels of {stored.shape}")
+            labels = renumbered(stored)
+            if valid is not None:
+                labels, valid = inside(labels, valid)
+                labels = renumbered(labels)
             evidence.add(labels)
             asked = table_prompts(prompts, item.name, image=item.name, shape=item.shape)
-            found.append(LabeledImage(f"{name}/{item.name}", name, image, renumbered(labels), asked))
+            found.append(LabeledImage(f"{name}/{item.name}", name, image, labels, asked, valid))
     refuse_faults(faults, str(path))
     # A branching object of a volume may lie in many pieces in each slice, and components are made of pieces.
     if store.manifest.ids == "2d" and store.manifest.min_size is None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from autosam.data.backends import ArrayKind
@@ -17,7 +18,10 @@ from autosam.errors import InputError, OutputError
 from autosam.images import atomic_path, ensure_folder, smallest_unsigned, write_text
 from autosam.images.formats import reading
 
-ReadPair = Callable[[], tuple[NDArray[Any], NDArray[Any] | None]]
+ReadPair = Callable[
+    [],
+    tuple[NDArray[Any], NDArray[Any] | None] | tuple[NDArray[Any], NDArray[Any] | None, NDArray[np.bool_] | None],
+]
 Relabel = Callable[[Item, NDArray[Any]], NDArray[Any]]
 
 _REFUSED = "refused"
@@ -103,7 +107,8 @@ class StoreWriter:
     ) -> bool:
         """Add one image, unless an interrupted run has done so; tell whether it was read now.
 
-        `read` gives the image, (H, W) or (H, W, 3), and its labels, (H, W) of integers, or None where it has none.
+        `read` gives the image, (H, W) or (H, W, 3), and its labels, (H, W) of integers, or None where it has none;
+        and where wanted a mask, (H, W) of bool, of the pixels where labels are complete.
 
         Raises
         ------
@@ -121,9 +126,9 @@ class StoreWriter:
         new = not file.exists()
         if new:
             write_part(file, name, *read())
-        shape, dtype, top = describe_part(file)
+        shape, dtype, top, valid = describe_part(file)
         labels_dtype = None if top is None else smallest_unsigned(top).name
-        item = Item(name, group, volume, z, shape, dtype, labels_dtype, split)
+        item = Item(name, group, volume, z, shape, dtype, labels_dtype, split, valid)
         self._check(item)
         self._items.append(item)
         if top is not None:
@@ -171,7 +176,7 @@ class StoreWriter:
 
         def read(item: Item, kind: ArrayKind) -> NDArray[Any]:
             array = read_part(self._file(item.name), kind)
-            if kind == "image":
+            if kind != "labels":
                 return array
             return (array if relabel is None else relabel(item, array)).astype(item.labels_dtype)
 
@@ -203,7 +208,7 @@ class StoreWriter:
         if before is not None and _kind(before) != _kind(item):
             raise InputError(
                 f"{item.name} is {_describe(item)}, but {before.name} of its volume is {_describe(before)}; "
-                "wanted slices of one size and type, with labels on all or on none."
+                "wanted slices of one size and type, with labels and masks on all or on none."
             )
         last = () if before is None else (replace(before, labels_dtype=item.labels_dtype),)
         try:
@@ -226,12 +231,13 @@ class StoreWriter:
             )
 
 
-def _kind(item: Item) -> tuple[tuple[int, ...], str, bool]:
-    return item.shape, item.dtype, item.labels_dtype is None
+def _kind(item: Item) -> tuple[tuple[int, ...], str, bool, bool]:
+    return item.shape, item.dtype, item.labels_dtype is None, item.valid
 
 
 def _describe(item: Item) -> str:
-    return f"{item.dtype} {item.shape} {'without' if item.labels_dtype is None else 'with'} labels"
+    labels = f"{'without' if item.labels_dtype is None else 'with'} labels{' and a mask' * item.valid}"
+    return f"{item.dtype} {item.shape} {labels}"
 
 
 def _remove(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import glob
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from autosam.images.folder_listing import is_store
 from autosam.images.formats import HDF5_SUFFIXES, LABEL_SUFFIXES
 from autosam.images.label_names import without_suffix
 from autosam.images.source import by_stem, split_dataset
+from autosam.images.valid_masks import VALID
 
 READABLE = (
     f"label files ({' '.join(LABEL_SUFFIXES)}), folders and patterns of them, stores of autosam data import, "
@@ -124,7 +126,8 @@ def _in_file(given: str, path: Path, name: str) -> LabelSource:
         store = _of_store(str(path), path)
         labels = store.volumes.get(name) or store.slices.get(name)
         if labels is not None:
-            return LabelSource(given, {name: labels}, {name: labels}, single=True, as_name=as_name)
+            valid = {key: mask for key, mask in store.valid.items() if key == name}
+            return LabelSource(given, {name: labels}, {name: labels}, single=True, as_name=as_name, valid=valid)
     return label_files(given)
 
 
@@ -133,7 +136,8 @@ def _of_store(given: str, path: Path) -> LabelSource:
     labeled = [item for item in store.items if item.labels_dtype is not None]
     readers = {item.name: partial(store.labels, item.name) for item in labeled}
     volume_of = {item.name: item.volume for item in labeled if store.manifest.ids == "3d"}
-    return _of_readers(given, readers, volume_of, single=True)
+    masks = {item.name: partial(_store_mask, store, item.name) for item in labeled if item.valid}
+    return _with_masks(_of_readers(given, readers, volume_of, single=True), masks, volume_of)
 
 
 def _of_cellpose(given: str, files: Sequence[Path]) -> LabelSource:
@@ -147,7 +151,25 @@ def _of_release(given: str, path: str, *, labels: str | None = None, source: str
     readers = {item.name: partial(_labels, item) for item in labeled}
     volume_of = {item.name: item.volume for item in labeled if release.labels != "ids-2d"}
     notes = tuple(f"{given}: {note}" for note in release.notes)
-    return _of_readers(given, readers, volume_of, single=not Path(given).is_dir(), notes=notes)
+    found = _of_readers(given, readers, volume_of, single=not Path(given).is_dir(), notes=notes)
+    masks: dict[str, _Reader] = {item.name: item.valid for item in labeled if item.valid is not None}
+    return _with_masks(found, masks, volume_of)
+
+
+def _store_mask(store: Store, name: str) -> NDArray[Any]:
+    valid = store.valid(name)
+    assert valid is not None
+    return valid
+
+
+def _with_masks(
+    source: LabelSource, masks: Mapping[str, _Reader], volume_of: Mapping[str, str | None]
+) -> LabelSource:
+    """Give a source masks, slice by slice and for whole volumes."""
+    if not masks:
+        return source
+    found = _of_readers(f"{source.name}:{VALID}", masks, volume_of, single=False)
+    return replace(source, valid={**found.volumes, **found.slices})
 
 
 def _of_readers(

@@ -47,6 +47,7 @@ def open_release(
     source: str | None = None,
     target: str | None = None,
     stack: bool = False,
+    ignore: int | None = None,
 ) -> Release:
     """Open a data set in its own layout; no pixels are read.
 
@@ -62,6 +63,8 @@ def open_release(
         Which objects, where the source has several kinds.
     stack : bool
         The images of a folder are slices of one volume.
+    ignore : int, optional
+        Number in the labels of pixels that do not count. It may be negative.
 
     Raises
     ------
@@ -71,7 +74,7 @@ def open_release(
     file, dataset = split_dataset(path)
     if not file.exists():
         raise InputError(f"{file}: no such file or folder.")
-    request = Request(file, dataset, labels, target, stack)
+    request = Request(file, dataset, labels, target, stack, ignore)
     names = ", ".join(reader.name for reader in SOURCES)
     if source is not None:
         named = next((reader for reader in SOURCES if reader.name == source), None)

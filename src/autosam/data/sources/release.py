@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from numpy.typing import NDArray
 
 from autosam.data.manifest import Split
@@ -28,6 +29,8 @@ class Slice:
         Whether the release has labels for it.
     read : callable
         Gives the image and its labels as the release has them, or None for the labels.
+    valid : callable or None
+        Gives the mask, (H, W), of the pixels where labels are complete; None for everywhere.
     losses : Losses
         Filled by `read` where the release gives outlines or one mask for each object; empty elsewhere.
     """
@@ -39,6 +42,7 @@ class Slice:
     z: int | None = None
     split: Split | None = None
     labeled: bool = True
+    valid: Callable[[], NDArray[np.bool_]] | None = field(default=None, repr=False)
     losses: Losses = field(default_factory=Losses, repr=False)
 
 
@@ -87,13 +91,17 @@ class Release:
 
 @dataclass(frozen=True)
 class Request:
-    """The arguments of `open_release`; `dataset` is the one of the path `file.h5:/dataset`."""
+    """The arguments of `open_release`; `dataset` is the one of the path `file.h5:/dataset`.
+
+    `ignore` is a number in the labels of pixels that do not count, which may be negative.
+    """
 
     path: Path
     dataset: str | None = None
     labels: str | None = None
     target: str | None = None
     stack: bool = False
+    ignore: int | None = None
 
 
 class ReleaseReader(ABC):
