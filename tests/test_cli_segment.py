@@ -570,3 +570,24 @@ def test_names_that_cannot_be_are_named_at_the_end_and_the_rest_is_done(autosam,
     line = refused(autosam, "in/two.tif", "in/two.tiff", "-o", "none")
     assert "two.tif" in line
     assert not (tmp_path / "none").exists()
+
+
+def test_border_size_and_area(autosam, tmp_path):
+    image, _ = draw_ellipses((100, 150), [(20, 30, 9, 12), (50, 100, 14, 10), (80, 148, 8, 16)])
+    tifffile.imwrite(tmp_path / "a.tif", image, photometric="minisblack")
+    mask = np.zeros((100, 150), dtype=np.uint8)
+    mask[:, 60:] = 255
+    tifffile.imwrite(tmp_path / "area.tif", mask)
+    for options, centers in (
+        ((), [(20, 30), (50, 100), (80, 148)]),
+        (("--exclude-border",), [(20, 30), (50, 100)]),
+        (("--max-size", "420"), [(20, 30), (80, 148)]),
+        (("--inside", "area.tif"), [(50, 100), (80, 148)]),
+        (("--inside", "area.tif", "--exclude-border"), [(50, 100)]),
+    ):
+        status, _, err = segment(autosam, "a.tif", "-o", "out", "--overwrite", *options)
+        assert status == 0, err
+        labels = read_labels(tmp_path / "out" / "a_labels.tif")
+        assert labels.max() == len(centers), options
+        assert sorted(labels[center] for center in centers) == list(range(1, len(centers) + 1)), options
+    assert "no such" in refused(autosam, "a.tif", "-o", "other", "--inside", "gone.geojson")

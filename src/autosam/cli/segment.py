@@ -11,7 +11,7 @@ from autosam.cli.export import FORMAT_NAMES
 from autosam.cli.options import Channel, ConfigFile, Device, Model, Settings
 from autosam.cli.progress import progress
 from autosam.cli.segment_exports import export_rest, open_exports
-from autosam.cli.segment_inputs import find_images, length, open_prompts, open_truth
+from autosam.cli.segment_inputs import find_images, length, open_area, open_prompts, open_truth
 from autosam.cli.segment_summary import show, summarize, tell, telling_failed
 
 FORMATS = ("tif", "png", "h5", "zarr")
@@ -71,6 +71,18 @@ def segment(
         help="The labels of --oracle-mask are semantic: their connected components of 50 pixels or more are "
         "the objects.",
     ),
+    inside: str | None = typer.Option(
+        None,
+        metavar="MASK|GEOJSON|FOLDER",
+        help="Find and count only objects with more than half their pixels in this area: a mask (nonzero is "
+        "inside), annotations of QuPath as GeoJSON, or a folder of either, paired by name.",
+    ),
+    exclude_border: bool = typer.Option(
+        False, "--exclude-border", help="Leave out objects that touch the image's border."
+    ),
+    max_size: int | None = typer.Option(
+        None, min=1, metavar="PIXELS", help="Leave out larger objects; pixels of the image itself."
+    ),
     file_format: str = typer.Option("tif", "--format", metavar="|".join(FORMATS), help="Format of the labels."),
     pixel_size: float | None = typer.Option(
         None,
@@ -116,6 +128,12 @@ def segment(
         find_config(config)
     truths = open_truth(oracle_mask, sources, components=components)
     formats = open_exports(exports, sources, out, overwrite=overwrite)
+    area = open_area(inside, sources)
+    overrides = [
+        *(["merge.exclude_border=true"] if exclude_border else []),
+        *([f"merge.max_size={max_size}"] if max_size is not None else []),
+        *overrides,
+    ]
 
     # Slow imports only now: a mistyped path is answered at once.
     from autosam.cli.settings import tell_settings
@@ -152,6 +170,7 @@ def segment(
             options,
             prompts=user_prompts,
             truths=truths,
+            inside=area,
             model_sha256=model_sha256,
             progress=lambda share: show(bar, sources, len(outcomes), share),
         )

@@ -16,6 +16,7 @@ ALL = "all"
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from autosam.evaluation.inside_masks import InsideMasks
     from autosam.evaluation.truths import Truths
     from autosam.images import ImageSource
     from autosam.images.multichannel import MultichannelImage
@@ -112,3 +113,10 @@ def open_truth(
             "--components makes objects of them"
         )
     return truths
+
+
+def open_area(place: str | None, sources: "Sequence[ImageSource | MultichannelImage]") -> "InsideMasks | None":
+    """Pair the images with the masks or drawings of ``--inside``; None without it."""
+    from autosam.evaluation.inside_masks import open_inside
+
+    return None if place is None else open_inside(place, sources)

@@ -59,7 +59,7 @@ def open_truths(given: str, sources: Sequence[ImageSource | MultichannelImage], 
     InputError
         If labels are missing or cannot be read, or hold a volume.
     """
-    labels_of = _paired(given, sources)
+    labels_of = pair_labels(given, sources, option="--oracle-mask", what="truth")
     digest, semantic = sha256(), 0
     for name, source in labels_of.items():
         labels = _read(source, name, components=components)
@@ -78,8 +78,16 @@ def open_truths(given: str, sources: Sequence[ImageSource | MultichannelImage], 
     )
 
 
-def _paired(given: str, sources: Sequence[ImageSource | MultichannelImage]) -> dict[str, LabelRef]:
-    """Find the labels of each image by its name in the tree of results, or by a bare name that no other has."""
+def pair_labels(
+    given: str, sources: Sequence[ImageSource | MultichannelImage], *, option: str, what: str
+) -> dict[str, LabelRef]:
+    """Find the labels of each image by its name in the tree of results, or by a bare name that no other has.
+
+    Raises
+    ------
+    InputError
+        If there are none for an image; ``option`` and ``what`` name them in the message.
+    """
     found = find_labels(given)
     number = Counter(source.name for source in sources)
     labels: dict[str, LabelRef | None] = {}
@@ -93,7 +101,7 @@ def _paired(given: str, sources: Sequence[ImageSource | MultichannelImage]) -> d
     if missing:
         more = f" and {len(missing) - MOST_NAMED} more" if len(missing) > MOST_NAMED else ""
         raise InputError(
-            f"--oracle-mask {given} holds no truth for {', '.join(missing[:MOST_NAMED])}{more}; wanted labels of "
+            f"{option} {given} holds no {what} for {', '.join(missing[:MOST_NAMED])}{more}; wanted labels of "
             f"the same names, such as {missing[0]}.tif or {missing[0]}_labels.tif"
         )
     return {name: one for name, one in labels.items() if one is not None}

@@ -12,6 +12,7 @@ from autosam.pipeline.claims import Claims, Holder
 from autosam.pipeline.failures import MemoryShortError, naming, of_one_image, opens
 from autosam.pipeline.finished import Comparison, ProtectedError, check_replaceable, compare, is_complete
 from autosam.pipeline.identity import Stamps, origin_of
+from autosam.pipeline.inside import InsideSource
 from autosam.pipeline.one_image import LoadedImage, TruthSource, segment_loaded, write_results
 from autosam.pipeline.outputs import (
     PLAIN,
@@ -36,6 +37,7 @@ def segment_batch(
     *,
     prompts: PromptTables | None = None,
     truths: TruthSource | None = None,
+    inside: InsideSource | None = None,
     model_sha256: str = "",
     progress: Callable[[float], None] | None = None,
 ) -> Generator[ImageOutcome, None, None]:
@@ -55,6 +57,8 @@ def segment_batch(
     truths : TruthSource, optional
         Ground truth that chooses among SAM's masks (`segment_with_oracle`). The results are an upper bound, and
         the record says so by the hash.
+    inside : InsideSource, optional
+        The area of each image in which objects count (`keep_inside`).
     model_sha256 : str
         Hash of the model file, for the record.
     progress : callable, optional
@@ -84,13 +88,13 @@ def segment_batch(
         with RunRecord.open(
             out,
             settings=settings,
-            options=_recorded(options, prompts, truths),
+            options=_recorded(options, prompts, truths, inside),
             model=segmenter.name,
             model_sha256=model_sha256,
             keep=not options.overwrite,
             busy=claims.others,
         ) as record:
-            batch = _Batch(segmenter, out, options, prompts, truths, progress, claims, record)
+            batch = _Batch(segmenter, out, options, prompts, truths, inside, progress, claims, record)
             waiting: list[AnySource] = []
             for source, fault in zip(sources, faults, strict=True):
                 if fault is not None:
@@ -118,6 +122,7 @@ class _Batch:
     options: BatchOptions
     prompts: PromptTables | None
     truths: TruthSource | None
+    inside: InsideSource | None
     progress: Callable[[float], None] | None
     claims: Claims
     record: RunRecord
@@ -186,7 +191,9 @@ class _Batch:
         known = {"input": origin_of(source), "stamp": self.stamps.of(source)}
         with of_one_image():
             loaded = loaded or LoadedImage.read(source, self.options.pixel_size_nm)
-            result = segment_loaded(loaded, self.segmenter, self.options, self.prompts, self.truths, self.progress)
+            result = segment_loaded(
+                loaded, self.segmenter, self.options, self.prompts, self.truths, self.inside, self.progress
+            )
             found = write_results(loaded, result, outputs, self.options, self.out)
         seconds = time.perf_counter() - began
         before = self.record.entry(name)
@@ -261,7 +268,9 @@ class _Batch:
             self.claimed.remove(name)
 
 
-def _recorded(options: BatchOptions, prompts: PromptTables | None, truths: TruthSource | None) -> dict[str, Any]:
+def _recorded(
+    options: BatchOptions, prompts: PromptTables | None, truths: TruthSource | None, inside: InsideSource | None
+) -> dict[str, Any]:
     """Say for the record what changes results beside the settings; None is what was not given."""
     return {
         "pixel_size_nm": options.pixel_size_nm,
@@ -273,4 +282,5 @@ def _recorded(options: BatchOptions, prompts: PromptTables | None, truths: Truth
         "save_prompts": options.save_prompts,
         "prompts_sha256": "" if prompts is None else prompts.sha256,
         "oracle_mask_sha256": None if truths is None else truths.sha256,
+        "inside_sha256": None if inside is None else inside.sha256,
     }

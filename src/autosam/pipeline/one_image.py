@@ -16,6 +16,7 @@ from autosam.images.read import read_pixels
 from autosam.images.write import remove_path
 from autosam.instances import measure_instances, write_table
 from autosam.pipeline.identity import content_of
+from autosam.pipeline.inside import InsideSource, check_inside, describe_inside, keep_inside
 from autosam.pipeline.oracle import segment_with_oracle
 from autosam.pipeline.outputs import AnySource, BatchOptions, Outputs, SegmentedImage
 from autosam.pipeline.own_files import describe
@@ -83,17 +84,22 @@ def segment_loaded(
     options: BatchOptions,
     prompts: PromptTables | None,
     truths: TruthSource | None,
+    inside: InsideSource | None,
     progress: Callable[[float], None] | None,
 ) -> Segmentation:
-    """Segment an image, with the user prompts and the oracle of the batch."""
+    """Segment an image, with the user prompts, the oracle and the area of the batch."""
     source = loaded.source
     asked = None if prompts is None else prompts.of(source, loaded.shape)
     zoom = segmenter.known_zoom(pixel_size_nm=loaded.pixel_size_nm, diameter=options.diameter)
     tick = None if progress is None else lambda done, todo: progress(done / todo)
+    # Before the work: a mask of another size fails at once.
+    area = None if inside is None else check_inside(inside.of(source, loaded.shape), loaded.shape)
     if truths is None:
-        return segmenter.segment(loaded.image, zoom=zoom, prompts=asked, progress=tick)
-    truth = truths.of(source)
-    return segment_with_oracle(segmenter, loaded.image, truth, zoom=zoom, prompts=asked, progress=tick)
+        result = segmenter.segment(loaded.image, zoom=zoom, prompts=asked, progress=tick)
+    else:
+        truth = truths.of(source)
+        result = segment_with_oracle(segmenter, loaded.image, truth, zoom=zoom, prompts=asked, progress=tick)
+    return result if area is None else keep_inside(result, area)
 
 
 def write_results(
@@ -137,7 +143,8 @@ def write_results(
     return {
         **entry_of(result),
         "median_area": float(np.median(areas)) if len(areas) else None,
-        "area_share": round(float(areas.sum()) / result.labels.size, 6),
+        "area_share": _area_share(result),
+        **describe_inside(result, size_nm),
         "pixel_size_nm": size_nm,
         "warnings": _warnings(result),
         "files": files,
@@ -180,6 +187,13 @@ def entry_of(result: Segmentation) -> dict[str, Any]:
         **known,
         "zoom": result.zoom,
     }
+
+
+def _area_share(result: Segmentation) -> float:
+    """Share of the image, or of the area that counts, in instances; 0 where nothing counts."""
+    objects = result.labels > 0
+    counted = objects if result.inside is None else objects[result.inside]
+    return round(float(counted.mean()), 6) if counted.size else 0.0
 
 
 def _warnings(result: Segmentation) -> list[str]:

@@ -38,6 +38,8 @@ class Segmentation:
     warnings : tuple of str
         What makes the result doubtful, and what to try: next to nothing was found in an image that is nearly all
         dark or bright after scaling.
+    inside : ndarray of bool, shape (H, W), or None
+        The area in which instances count; see `pipeline.inside`. None where that is the whole image.
     """
 
     labels: NDArray[np.int32]
@@ -51,6 +53,7 @@ class Segmentation:
     zoom: float = 1.0
     stain_normalized: bool = False
     warnings: tuple[str, ...] = ()
+    inside: NDArray[np.bool_] | None = None
 
     @property
     def out_of_distribution(self) -> bool:

@@ -16,6 +16,8 @@ COLUMNS = (
     "objects",
     "objects_per_mm2",
     "objects_per_megapixel",
+    "inside_px",
+    "inside_mm2",
     "median_area",
     "median_area_um2",
     "area_share",
@@ -47,15 +49,17 @@ def write_summary(path: Path, images: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def summarize_entry(entry: Mapping[str, Any]) -> dict[str, str]:
-    """Give the cells of an image: densities by its whole area, per mm² where the pixel size is known."""
+    """Give the cells of an image: densities by the area that counts, per mm² where the pixel size is known."""
     if "error" in entry:
         return {"state": "failed", "warnings": " ".join(str(entry["error"]).split())}
     objects, size_nm = entry.get("instances"), entry.get("pixel_size_nm")
-    pixels = entry.get("rows", 0) * entry.get("columns", 0)
+    pixels = entry.get("inside_px", entry.get("rows", 0) * entry.get("columns", 0))
     area, share = entry.get("median_area"), entry.get("area_share")
     cells = {
         "objects": objects,
         "objects_per_megapixel": objects / pixels * 1e6 if objects is not None and pixels else None,
+        "inside_px": entry.get("inside_px"),
+        "inside_mm2": entry.get("inside_mm2"),
         "median_area": area,
         "area_share": share,
         "novelty": entry.get("novelty"),

@@ -50,7 +50,7 @@ class QuPath(ReleaseReader):
         else:
             if not path.is_dir() or not place.is_dir():
                 raise InputError(f"{path} and {place} are not two folders or two files; wanted {self.layout}.")
-            pairs = pair_up(by_stem(path), _outlines(place), source=self.name)
+            pairs = pair_up(by_stem(path), outlines_by_name(place), source=self.name)
         key = "nucleusGeometry" if request.target == "nucleus" else "geometry"
         return Release(
             self.name,
@@ -61,7 +61,8 @@ class QuPath(ReleaseReader):
         )
 
 
-def _outlines(folder: Path) -> dict[str, Path]:
+def outlines_by_name(folder: Path) -> dict[str, Path]:
+    """Find the files of outlines in a folder by the names of their images, without suffix."""
     found: dict[str, Path] = {}
     for file in sorted(folder.iterdir()):
         match = _NAME.fullmatch(file.name)
