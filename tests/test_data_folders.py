@@ -13,7 +13,9 @@ from blobs import discs, small_config, write_discs
 
 from autosam.config import ImagesConfig
 from autosam.data.folders import divide, evenly_spaced, load_labeled_images, read_split
+from autosam.data.sources.release_files import read_mask
 from autosam.errors import InputError
+from autosam.images import read_labels
 from autosam.training.samples.load_images import load_part
 
 GRAY = np.arange(48, dtype=np.uint8).reshape(6, 8)
@@ -348,3 +350,25 @@ def test_images_of_every_format_train(tmp_path: Path) -> None:
     for one in found:
         np.testing.assert_array_equal(one.image, found[3].image)
         np.testing.assert_array_equal(one.labels, ids)
+
+
+def test_a_channel_axis_is_scaled_channel_by_channel_as_segment_does(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    dim, bright = rng.integers(0, 200, (24, 32)), rng.integers(0, 30_000, (24, 32))
+    (tmp_path / "images").mkdir()
+    (tmp_path / "labels").mkdir()
+    stack = np.stack([dim, bright]).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "images" / "a.tif", stack, imagej=True, metadata={"axes": "CYX"})
+    tifffile.imwrite(tmp_path / "labels" / "a.tif", (dim > 150).astype(np.uint8))
+    (found,) = load_labeled_images(tmp_path / "images", tmp_path / "labels", source="x", component_size=1)
+    # The dim channel spans the range of red as the bright one does that of green; nothing is blue.
+    assert found.image[..., 0].max() == found.image[..., 1].max() == 255
+    assert found.image[..., 2].max() == 0
+
+
+def test_masks_of_bits_are_read_as_stored(tmp_path: Path) -> None:
+    mask = np.arange(24 * 32).reshape(24, 32) % 7 == 0
+    # tifffile writes bits with white as zero.
+    tifffile.imwrite(tmp_path / "a.tif", mask)
+    np.testing.assert_array_equal(read_mask(tmp_path / "a.tif"), mask)
+    np.testing.assert_array_equal(read_labels(tmp_path / "a.tif"), mask)

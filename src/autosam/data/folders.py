@@ -13,9 +13,10 @@ from autosam.data.folder_files import images_of, label_files_of, read_candidates
 from autosam.data.refusal import noting, refuse_faults
 from autosam.data.valid_pixels import inside, masks_of, split_ignored
 from autosam.errors import InputError
-from autosam.images import normalize, read_image, to_uint8
+from autosam.images import to_uint8
+from autosam.images.channels import mean_picture, normalize_channels
 from autosam.images.label_names import without_suffix
-from autosam.images.read import read_json
+from autosam.images.read import read_json, read_pixels
 from autosam.metrics import components
 from autosam.metrics.semantic import SemanticEvidence
 from autosam.prompts.prompt import Prompt
@@ -112,7 +113,7 @@ def load_labeled_images(
     for stem in wanted:
         file = image_files[stem]
         with noting(faults):
-            pixels, truth = read_image(file), read_candidates(label_files[stem], ignore=ignore)
+            pixels, truth = read_pixels(file), read_candidates(label_files[stem], ignore=ignore)
             try:
                 image = normalized(pixels, settings)
             except InputError as error:
@@ -137,9 +138,9 @@ def load_labeled_images(
     return found
 
 
-def normalized(pixels: NDArray[Any], settings: ImagesConfig | None) -> NDArray[np.uint8]:
-    """Normalize an image as a config's `images` section, or its defaults, say: (H, W, 3)."""
-    return to_uint8(normalize(pixels, settings or ImagesConfig()))
+def normalized(pixels: NDArray[Any] | Sequence[NDArray[Any]], settings: ImagesConfig | None) -> NDArray[np.uint8]:
+    """Normalize an image, or its channels, as a config's `images` section, or its defaults, say: (H, W, 3)."""
+    return to_uint8(mean_picture(normalize_channels(pixels, settings or ImagesConfig())))
 
 
 def _known(stem: str, images: Collection[str]) -> str:

@@ -68,13 +68,20 @@ def _describe(
 
 
 def read_tiff(
-    path: Path, page: int | None, *, channel: int | None = None, level: int = 0, as_stored: bool = False
+    path: Path,
+    page: int | None,
+    *,
+    channel: int | None = None,
+    level: int = 0,
+    invert: bool = True,
+    as_stored: bool = False,
 ) -> NDArray[Any]:
     """Read one image of a TIFF, by its number in the file or None for the only one; only its own pages are read.
 
     The result has the shape (H, W), (H, W, 3) for colors, or (C, H, W) for channels, or (H, W) for the `channel`
     that is asked for, in native byte order. Samples that are declared to be transparency are left out. Palettes
-    are resolved, and where 0 is white, values are turned around; not so `as_stored`, as labels are.
+    are resolved, and where 0 is white, values are turned around; the latter not without `invert`, and neither
+    `as_stored`, as labels are.
     """
     with open_tiff(path) as found:
         counts = [images_in(series) for series in found]
@@ -84,7 +91,7 @@ def read_tiff(
         while left >= counts[number]:
             left -= counts[number]
             number += 1
-        return _pixels(at_level(found[number], level), left, channel, as_stored=as_stored)
+        return _pixels(at_level(found[number], level), left, channel, invert=invert, as_stored=as_stored)
 
 
 def read_tiff_stack(path: Path) -> tuple[NDArray[Any], str]:
@@ -98,7 +105,9 @@ def read_tiff_stack(path: Path) -> tuple[NDArray[Any], str]:
         return found[0].asarray().reshape(shape), axes
 
 
-def _pixels(series: tifffile.TiffPageSeries, index: int, channel: int | None, *, as_stored: bool) -> NDArray[Any]:
+def _pixels(
+    series: tifffile.TiffPageSeries, index: int, channel: int | None, *, invert: bool, as_stored: bool
+) -> NDArray[Any]:
     axes, shape = layout_of(series)
     length = dict(zip(axes, shape, strict=True))
     samples = samples_of(series)
@@ -128,7 +137,7 @@ def _pixels(series: tifffile.TiffPageSeries, index: int, channel: int | None, *,
     plane = np.array(plane, dtype=plane.dtype.newbyteorder("="), order="C")
     if as_stored:
         return plane
-    if key.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
+    if invert and key.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
         plane = _black_is_zero(plane, key)
     palette = palette_of(key)
     if palette is not None and plane.ndim == 2:

@@ -12,7 +12,9 @@ from autosam.data.refusal import refuse_faults
 from autosam.data.sources.release import ImageAndLabels
 from autosam.errors import InputError
 from autosam.images import read_image, read_labels
+from autosam.images.formats import TIFF_SUFFIXES
 from autosam.images.source import image_files
+from autosam.images.tiff import read_tiff
 
 Key = TypeVar("Key", int, str)
 
@@ -50,7 +52,9 @@ def read_pair(
 
 def read_mask(path: Path) -> NDArray[np.bool_]:
     """Read a semantic mask: in a gray file all but 0 is foreground, in a colored one white alone."""
-    pixels = read_image(path)
+    # Where 0 is white, 0 is background all the same: many programs write masks so.
+    is_tiff = path.suffix.lower() in TIFF_SUFFIXES
+    pixels = read_tiff(path, None, invert=False) if is_tiff else read_image(path)
     if pixels.ndim == 2:
         return np.asarray(pixels != 0)
     return np.asarray((pixels == np.iinfo(pixels.dtype).max).all(axis=2))

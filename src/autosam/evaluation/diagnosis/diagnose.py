@@ -19,12 +19,13 @@ from autosam.evaluation.diagnosis.trace import Trace, trace_image
 from autosam.evaluation.label_volume import LabelRef
 from autosam.evaluation.pairing import Pair
 from autosam.evaluation.volumes import read_instances
-from autosam.images import read_image
+from autosam.images.read import read_pixels
 from autosam.metrics import average_precision
 from autosam.metrics.label_arrays import check_shapes
 from autosam.metrics.precision_counts import AveragePrecision
 from autosam.pipeline.propose import Regions, prompt_regions
 from autosam.pipeline.segmenter import Segmenter
+from autosam.pipeline.view import Image
 from autosam.prompts import Prompt, ground_truth_prompts
 
 
@@ -99,8 +100,8 @@ def diagnose_run(
     images, gallery = [], Gallery()
     for pair, (source, zoom) in zip(pairs, sources, strict=True):
         truth, before = _read(pair.truth, truth_size), _read(pair.pred, None)
-        image = read_image(source)
-        check_shapes(image.shape[:2], truth.shape)
+        image = read_pixels(source)
+        check_shapes((image if isinstance(image, np.ndarray) else image[0]).shape[:2], truth.shape)
         trace = trace_image(run.segmenter, image, zoom=zoom)
         result = trace.result
         stages = find_stages(
@@ -140,7 +141,7 @@ def ground_truth_region_prompts(
 
 def _precisions(
     segmenter: Segmenter,
-    image: NDArray[Any],
+    image: Image,
     truth: NDArray[np.integer[Any]],
     trace: Trace,
     zoom: float,

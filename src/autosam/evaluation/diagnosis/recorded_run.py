@@ -11,6 +11,7 @@ from autosam.config.old_names import RECORD_FIELDS, renamed, renamed_settings
 from autosam.errors import InputError, ModelError
 from autosam.images import ImageSource, find_sources
 from autosam.images.label_names import without_suffix
+from autosam.images.readers import EVERYTHING, Selection
 from autosam.models.files.zoo import resolve_model
 from autosam.models.weights import file_sha256
 from autosam.pipeline.record import NAME
@@ -31,6 +32,8 @@ class RecordedRun:
         That model with the settings of the run.
     images : mapping of str to mapping
         The record's entry of each image that was segmented, by name.
+    selection : Selection
+        Which channel and level of each file the run took.
     """
 
     folder: Path
@@ -38,6 +41,7 @@ class RecordedRun:
     model_sha256: str
     segmenter: Segmenter
     images: Mapping[str, Mapping[str, Any]]
+    selection: Selection = EVERYTHING
 
     def source_of(self, labels: str) -> tuple[ImageSource, float]:
         """Find the image that a label file was made from, and how much it was zoomed.
@@ -67,7 +71,7 @@ class RecordedRun:
                 f"{name} was segmented from several channels ({origin}); --diagnose takes runs of one image each"
             )
         try:
-            found = [source for source in find_sources([place]) if str(source) == origin]
+            found = [source for source in find_sources([place], self.selection) if str(source) == origin]
         except InputError as error:
             raise InputError(f"the image that {labels} was made from is gone: {error}") from error
         if not found:
@@ -97,6 +101,7 @@ def open_run(folder: Path, *, device: str = "auto") -> RecordedRun:
         record = json.loads(path.read_text(encoding="utf-8"))
         model, wanted = str(record["model"]), str(record["model_sha256"])
         options = dict(record["options"])
+        selection = Selection(**(options.get("selection") or {}))
         # What earlier runs made with other settings cannot be repeated with those of the last one.
         last = record.get("run", 1)
         images = {
@@ -134,7 +139,7 @@ def open_run(folder: Path, *, device: str = "auto") -> RecordedRun:
             f"{wanted}; segment the images again"
         )
     segmenter = Segmenter.from_model(model, overrides=_overrides(settings), device=device)
-    return RecordedRun(folder, model, wanted, segmenter, images)
+    return RecordedRun(folder, model, wanted, segmenter, images, selection)
 
 
 def _overrides(settings: Mapping[str, Mapping[str, Any]]) -> Sequence[str]:

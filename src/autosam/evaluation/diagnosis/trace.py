@@ -1,13 +1,11 @@
 """A segmentation together with the masks that SAM gave before any of them was dropped."""
 
 from dataclasses import dataclass
-from typing import Any
-
-from numpy.typing import NDArray
 
 from autosam.instances import MaskCrop, resize_crop
 from autosam.pipeline.segmentation import Segmentation
 from autosam.pipeline.segmenter import Segmenter
+from autosam.pipeline.view import Image
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,8 +22,8 @@ class Trace:
     masks: list[MaskCrop] | None
 
 
-def trace_image(segmenter: Segmenter, image: NDArray[Any], *, zoom: float = 1.0) -> Trace:
-    """Segment one image, (H, W) or (H, W, 3), and keep every mask; errors are those of `Segmenter.segment`."""
+def trace_image(segmenter: Segmenter, image: Image, *, zoom: float = 1.0) -> Trace:
+    """Segment an image, or its channels, and keep every mask; errors are those of `Segmenter.segment`."""
     view = segmenter.view(image, zoom)
     maps = segmenter.predict(view)
     proposals = segmenter.propose(view, maps)
