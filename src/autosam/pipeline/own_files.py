@@ -1,5 +1,6 @@
 """Which files of a folder autosam wrote, so that it removes no other when they are out of date."""
 
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from hashlib import file_digest, sha256
@@ -12,16 +13,16 @@ from autosam.images.write import remove_path
 
 
 def describe(path: Path) -> dict[str, Any]:
-    """Give size and hash of a file, or of all files in a folder, for the record."""
+    """Give size and hash of a file, or of all files in a folder and their number, for the record."""
     if not path.is_dir():
         with path.open("rb") as stream:
             return {"size": path.stat().st_size, "sha256": file_digest(stream, "sha256").hexdigest()}
-    digest, size = sha256(), 0
-    for file in _inside(path):
+    digest, size, inside = sha256(), 0, list(_inside(path))
+    for file in inside:
         digest.update(f"{file.relative_to(path).as_posix()}\0".encode())
         digest.update(file.read_bytes())
         size += file.stat().st_size
-    return {"size": size, "sha256": digest.hexdigest()}
+    return {"size": size, "sha256": digest.hexdigest(), "number": len(inside)}
 
 
 def is_whole(path: Path, noted: Mapping[str, Any] | None, shape: tuple[int, int] | None) -> bool:
@@ -42,14 +43,27 @@ def is_whole(path: Path, noted: Mapping[str, Any] | None, shape: tuple[int, int]
         return False
     if noted is not None and noted.get("size") == size:
         return True
-    # Changed since, by a person or by a full disk.
+    # Parts of a store that are missing read as background.
+    if path.is_dir() and noted is not None and noted.get("number") != len(list(_inside(path))):
+        return False
+    return _is_readable(path, shape)
+
+
+def _is_readable(path: Path, shape: tuple[int, int] | None) -> bool:
+    """Read a result that has changed since it was written, by a person or by a full disk."""
     try:
-        if path.stem.endswith("_labels"):
-            return shape in (None, read_labels(path).shape)
-        if path.suffix == ".png":
-            return shape in (None, read_image(path).shape[:2])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _fits(path, shape)
     except InputError:
         return False
+
+
+def _fits(path: Path, shape: tuple[int, int] | None) -> bool:
+    if path.stem.endswith("_labels"):
+        return shape in (None, read_labels(path).shape)
+    if path.suffix == ".png":
+        return shape in (None, read_image(path).shape[:2])
     return True
 
 
