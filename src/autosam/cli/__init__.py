@@ -3,17 +3,19 @@
 import sys
 from typing import Any
 
+from autosam.cli.interrupts import INTERRUPTED, leaving_at_once
+
 
 def main() -> None:
     """Run the command that the user typed, and exit; Ctrl-C is one line from the first moment on."""
     try:
         # Imports take a moment, in which Ctrl-C can come, too.
-        from autosam.cli.program import run
-
+        with leaving_at_once():
+            from autosam.cli.program import run
         status = run()
     except KeyboardInterrupt:
         sys.stderr.write("autosam: interrupted\n")
-        status = 130
+        status = INTERRUPTED
     sys.exit(status)
 
 

@@ -19,8 +19,6 @@ console = Console(stderr=True, highlight=False, soft_wrap=True)
 """Where progress is shown, so that stdout stays free for results."""
 
 
-INTERRUPTED = 130
-"""Exit status after Ctrl-C."""
 _LOOKALIKES = {
     "µ": "u",
     "μ": "u",
@@ -82,6 +80,9 @@ def set_up(*, quiet: bool = False, verbose: bool = False, log: Path | None = Non
     _Wanted.quiet, _Wanted.verbose, _Wanted.log, _Wanted.then = quiet, verbose, None, ""
     if log is not None:
         try:
+            if log.is_fifo():
+                # A pipe that nobody reads would make the program wait forever.
+                os.close(os.open(log, os.O_WRONLY | getattr(os, "O_NONBLOCK", 0)))
             _Wanted.log = log.open("a", encoding="utf-8", errors="backslashreplace", buffering=1)
         except OSError as error:
             raise OutputError(f"--log {log} cannot be written: {error.strerror or error}") from error

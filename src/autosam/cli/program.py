@@ -11,6 +11,7 @@ from autosam.cli import console
 from autosam.cli.data import data
 from autosam.cli.evaluate import evaluate
 from autosam.cli.export import export
+from autosam.cli.interrupts import INTERRUPTED
 from autosam.cli.models import models
 from autosam.cli.segment import segment
 from autosam.cli.settings import settings
@@ -63,7 +64,7 @@ def run() -> int:
     show_warning, warnings.showwarning = warnings.showwarning, _shower()
     try:
         status = app(global_options_first(sys.argv[1:]), prog_name="autosam", standalone_mode=False) or 0
-        if status == console.INTERRUPTED:
+        if status == INTERRUPTED:
             console.tell_interrupted()
     except UsageError as error:
         if type(error).__name__ == "NoArgsIsHelpError":

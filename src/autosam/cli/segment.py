@@ -8,6 +8,7 @@ import typer
 
 from autosam.cli.console import interruptible
 from autosam.cli.export import FORMAT_NAMES
+from autosam.cli.interrupts import leaving_at_once
 from autosam.cli.options import Channel, ConfigFile, Device, Model, Settings
 from autosam.cli.progress import progress
 from autosam.cli.segment_exports import export_rest, open_exports
@@ -115,51 +116,52 @@ def segment(
     NAME_instances.csv, and one autosam_run.json and summary.csv for all. Files that fail are listed at the end.
     An interrupted run goes on where it stopped when the command is repeated, and several runs can share a folder.
     """
-    from autosam.config import find_config
-    from autosam.errors import ConfigError
-    from autosam.images.readers import Selection
+    with leaving_at_once():
+        from autosam.config import find_config
+        from autosam.errors import ConfigError
+        from autosam.images.readers import Selection
 
-    if file_format not in FORMATS:
-        raise ConfigError(f"--format {file_format} is unknown; choose one of {', '.join(FORMATS)}")
-    selection = Selection(channel, z, time, series, level)
-    sources, failures = find_images(inputs, out, channels, selection)
-    user_prompts, overrides = open_prompts(prompts, settings or [], sources, with_automatic=with_automatic)
-    if config is not None:
-        find_config(config)
-    truths = open_truth(oracle_mask, sources, components=components)
-    formats = open_exports(exports, sources, out, overwrite=overwrite)
-    area = open_area(inside, sources)
-    overrides = [
-        *(["merge.exclude_border=true"] if exclude_border else []),
-        *([f"merge.max_size={max_size}"] if max_size is not None else []),
-        *overrides,
-    ]
+        if file_format not in FORMATS:
+            raise ConfigError(f"--format {file_format} is unknown; choose one of {', '.join(FORMATS)}")
+        selection = Selection(channel, z, time, series, level)
+        sources, failures = find_images(inputs, out, channels, selection)
+        user_prompts, overrides = open_prompts(prompts, settings or [], sources, with_automatic=with_automatic)
+        if config is not None:
+            find_config(config)
+        truths = open_truth(oracle_mask, sources, components=components)
+        formats = open_exports(exports, sources, out, overwrite=overwrite)
+        area = open_area(inside, sources)
+        overrides = [
+            *(["merge.exclude_border=true"] if exclude_border else []),
+            *([f"merge.max_size={max_size}"] if max_size is not None else []),
+            *overrides,
+        ]
 
-    # Slow imports only now: a mistyped path is answered at once.
-    from autosam.cli.settings import tell_settings
-    from autosam.models.files.zoo import resolve_model
-    from autosam.models.weights import file_sha256
-    from autosam.pipeline.batch import segment_batch
-    from autosam.pipeline.export_output import image_exports
-    from autosam.pipeline.outputs import BatchOptions
-    from autosam.pipeline.segmenter import Segmenter
+        # Slow imports only now: a mistyped path is answered at once.
+        from autosam.cli.settings import tell_settings
+        from autosam.models.files.zoo import resolve_model
+        from autosam.models.weights import file_sha256
+        from autosam.pipeline.batch import segment_batch
+        from autosam.pipeline.export_output import image_exports
+        from autosam.pipeline.outputs import BatchOptions
+        from autosam.pipeline.segmenter import Segmenter
 
-    segmenter = Segmenter.from_model(model, config=config, overrides=overrides, device=device)
-    tell_settings(segmenter.config, f"settings of {model} in this run")
-    options = BatchOptions(
-        file_format=file_format,
-        overwrite=overwrite,
-        draw_prompts=draw_prompts,
-        draw_ids=draw_ids,
-        save_prompts=save_prompts,
-        pixel_size_nm=pixel_size,
-        diameter=diameter,
-        # The same channels have one spelling in the record.
-        channels=None if channels is None else ",".join(part.strip() for part in channels.split(",")),
-        selection=selection,
-        further=image_exports(formats, model),
-    )
-    model_sha256 = file_sha256(resolve_model(model))
+        segmenter = Segmenter.from_model(model, config=config, overrides=overrides, device=device)
+        tell_settings(segmenter.config, f"settings of {model} in this run")
+        options = BatchOptions(
+            file_format=file_format,
+            overwrite=overwrite,
+            draw_prompts=draw_prompts,
+            draw_ids=draw_ids,
+            save_prompts=save_prompts,
+            pixel_size_nm=pixel_size,
+            diameter=diameter,
+            # The same channels have one spelling in the record.
+            channels=None if channels is None else ",".join(part.strip() for part in channels.split(",")),
+            selection=selection,
+            further=image_exports(formats, model),
+        )
+        model_sha256 = file_sha256(resolve_model(model))
     outcomes: list[ImageOutcome] = []
     again = "the same command without --overwrite" if overwrite else "the same command"
     with interruptible(f"{again} goes on where it stopped"), progress("segmenting", len(sources)) as bar:

@@ -89,6 +89,8 @@ def open_prompts(
         raise ConfigError(
             f"--prompts {prompts}: no such table or folder, and no method; methods are {', '.join(METHODS)}"
         )
+    if not place.is_file() and not place.is_dir():
+        raise ConfigError(f"--prompts {prompts} is no file and no folder; give a table, or a folder of tables")
     method = [] if with_automatic else ["prompts.method=user"]
     return open_prompt_tables(place, sources, required=not with_automatic), [*method, *settings]
 

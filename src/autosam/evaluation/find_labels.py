@@ -57,6 +57,8 @@ def find_labels(given: str) -> LabelSource:
         return _of_cellpose(given, list(map(Path, segs))) if segs else label_files(given)
     if is_tiff_store(path) or _is_store(path):
         return _of_store(given, path)
+    if not path.is_file() and not path.is_dir():
+        raise InputError(f"{given} is no file and no folder: autosam evaluate reads {READABLE}")
     return _of_file(given, path) if path.is_file() else _of_folder(given, path)
 
 

@@ -1,0 +1,33 @@
+"""Ctrl-C while nothing has begun: modules are imported and models loaded, and no file is half done."""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C."""
+
+
+@contextmanager
+def leaving_at_once() -> Iterator[None]:
+    """End the process on Ctrl-C with one line.
+
+    An exception would get lost here: Python ignores those raised in some callbacks of its imports, and libraries
+    take others for a failed import.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, _leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _leave(*_: object) -> None:
+    os.write(sys.__stderr__.fileno() if sys.__stderr__ is not None else 2, b"autosam: interrupted\n")
+    os._exit(INTERRUPTED)
