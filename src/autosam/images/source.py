@@ -100,6 +100,8 @@ def search_sources(
     """
     if not inputs:
         raise InputError("no image was given; name files, folders, globs or file.h5:/dataset.")
+    if isinstance(inputs, str | Path):
+        inputs = [inputs]
     seen: dict[tuple[str, str | None, int | None], ImageSource] = {}
     left_out: dict[Path, LeftOut] = {}
     for text in inputs:

@@ -13,6 +13,7 @@ from autosam.errors import InputError
 from autosam.images import to_uint8, zoom_image
 from autosam.images.channels import mean_picture, normalize_channels
 from autosam.images.stain_normalization import normalize_stain
+from autosam.pipeline.given_image import as_pixels, check_zoom
 from autosam.pipeline.probability_maps import Maps
 
 Image = NDArray[Any] | Sequence[NDArray[Any]]
@@ -115,9 +116,11 @@ def make_view(image: Image, settings: ImagesConfig, *, zoom: float = 1.0, normal
     Raises
     ------
     InputError
-        If the image has another shape, no pixel, or pixels that are no numbers (see ``images.non_finite``), or if
-        channels do not fit each other or ``images.combine``.
+        If the image is no array or has another shape, no pixel, or pixels that are no numbers (see
+        ``images.non_finite``), if channels do not fit each other or ``images.combine``, or if the zoom is none.
     """
+    check_zoom(zoom)
+    image = as_pixels(image)
     channels = [_as_normalized(image)] if normalized else normalize_channels(image, settings)
     picture = to_uint8(mean_picture(channels))
     # Colors of one image; those of a multichannel image are something else.

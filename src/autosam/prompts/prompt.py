@@ -77,8 +77,12 @@ class Prompt:
 
 
 def check_prompts(prompts: Sequence[Prompt], shape: tuple[int, int]) -> None:
-    """Raise `InputError` for an empty prompt, or one outside an image of this shape."""
+    """Raise `InputError` for what is no prompt, an empty one, or one outside an image of this shape."""
+    if not isinstance(prompts, Sequence):
+        raise InputError(f"prompts are of type {type(prompts).__name__}; wanted a list of Prompt")
     for number, prompt in enumerate(prompts):
+        if not isinstance(prompt, Prompt):
+            raise InputError(f"prompt {number} is of type {type(prompt).__name__}; wanted a Prompt")
         if not len(prompt.points) and prompt.box is None and prompt.mask is None:
             raise InputError(f"prompt {number} is empty; give it a point, a box or a mask")
         # The image ends half a pixel after its last row.
