@@ -109,7 +109,7 @@ for name in ("fcntl", "resource", "pwd", "grp", "termios"):
 import autosam.cli.program, autosam.pipeline.claims, autosam.pipeline.own_files, autosam.pipeline.record
 from pathlib import Path
 from autosam.pipeline import claims
-# There, signal 0 ends a process, a file that is read can be neither removed nor replaced at once, and links are rare.
+# There, signal 0 ends a process, a file that is read cannot be removed at once, and links are rare.
 class Windows:
     name = "nt"
     def __getattr__(self, name): return getattr(os, name)
@@ -119,7 +119,7 @@ claims.os = Windows()
 busy = [2]
 unlink = Path.unlink
 def held(path, *rest):
-    if busy[0]:
+    if busy[0] and path.suffix == ".claim":
         busy[0] -= 1
         raise PermissionError(13, "in use")
     unlink(path, *rest)
