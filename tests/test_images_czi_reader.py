@@ -162,6 +162,10 @@ def test_damage_is_one_line_with_the_name(tmp_path: Path) -> None:
     path.write_bytes(b"something else" * 100)
     with pytest.raises(InputError, match=r"cut\.czi cannot be read: not a CZI file"):
         read_image(path)
+    whole = write_czi(tmp_path / "flipped.czi", planes(STACK))
+    whole.write_bytes(whole.read_bytes().replace(b"ZISRAWMETADATA", b"ZISRAWMETADATE"))
+    with pytest.raises(InputError, match=r"flipped\.czi cannot be read: unknown segment type"):
+        read_image(whole)
     lost = write_czi(
         tmp_path / "lost.czi", [*planes(STACK)[:-1], Tile(STACK[0, 0, 0], at={"T": 1, "C": 0, "Z": 0})]
     )

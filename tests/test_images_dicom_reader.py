@@ -193,3 +193,15 @@ def test_the_tiles_of_a_slide_are_put_together(tmp_path: Path) -> None:
     assert source.name == "a"
     np.testing.assert_array_equal(read_pixels(source), picture)
     assert read_pixel_size(source) == pytest.approx(500)
+
+
+def test_a_damaged_slide_is_one_line(tmp_path: Path) -> None:
+    picture = np.zeros((100, 150, 3), dtype=np.uint8)
+    path = write_slide(tmp_path / "a.dcm", picture, tile=64, millimeters=0.0005)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-70_000])
+    with pytest.raises(InputError, match=r"a\.dcm cannot be read: .*damaged"):
+        read_image(path)
+    path.write_bytes(whole.replace(b"TILED_FULL", b"TILED_FULX"))
+    with pytest.raises(InputError, match=r"a\.dcm cannot be read: .*damaged"):
+        read_image(path)

@@ -61,7 +61,7 @@ class CziReader(SeriesReader):
             try:
                 with czifile.CziFile(path) as file:
                     yield _found(file)
-            except _NO_SEGMENT as error:
+            except (_NO_SEGMENT, UserWarning) as error:
                 raise ValueError(str(error)) from error
 
 

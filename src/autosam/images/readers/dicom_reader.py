@@ -11,8 +11,10 @@ import imagecodecs
 import numpy as np
 import pydicom
 import wsidicom
+import wsidicom.errors
 from numpy.typing import NDArray
 from pydicom.encaps import get_frame
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut
 from pydicom.pixels.utils import pixel_array
@@ -33,6 +35,16 @@ _GRAY_DECODERS: dict[str, Callable[[bytes], Any]] = {
     "1.2.840.10008.1.2.4.80": imagecodecs.jpegls_decode,
     "1.2.840.10008.1.2.4.81": imagecodecs.jpegls_decode,
 }
+# wsidicom's errors have no base in common.
+_DAMAGE = (
+    BytesLengthException,
+    InvalidDicomError,
+    *(
+        error
+        for error in vars(wsidicom.errors).values()
+        if isinstance(error, type) and issubclass(error, Exception)
+    ),
+)
 
 
 class DicomReader(SeriesReader):
@@ -48,20 +60,20 @@ class DicomReader(SeriesReader):
         # pydicom warns of values that autosam does not use.
         with reading(path), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            header = _header(path)
-            if header.get("SOPClassUID") == _WHOLE_SLIDE and _is_tiled(header):
-                with wsidicom.WsiDicom.open(path) as slide:
-                    yield [_slide(slide, header)]
-            else:
-                yield [_series(path, header)]
+            try:
+                header = _header(path)
+                if header.get("SOPClassUID") == _WHOLE_SLIDE and _is_tiled(header):
+                    with wsidicom.WsiDicom.open(path) as slide:
+                        yield [_slide(slide, header)]
+                else:
+                    yield [_series(path, header)]
+            except _DAMAGE as error:
+                raise ValueError(str(error) or type(error).__name__) from error
 
 
 def _header(path: Path) -> pydicom.Dataset:
-    try:
-        # Large values are read when they are asked for; pixels are not.
-        header = pydicom.dcmread(path, defer_size=4096)
-    except pydicom.errors.InvalidDicomError as error:
-        raise ValueError(str(error)) from None
+    # Large values are read when they are asked for; pixels are not.
+    header = pydicom.dcmread(path, defer_size=4096)
     if not any(name in header for name in _HEADER_ENDS_AT) or "Rows" not in header:
         raise UnsupportedError(f"it holds no image (modality {header.get('Modality', 'unknown')})")
     return header
