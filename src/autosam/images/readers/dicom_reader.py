@@ -36,14 +36,10 @@ _GRAY_DECODERS: dict[str, Callable[[bytes], Any]] = {
     "1.2.840.10008.1.2.4.81": imagecodecs.jpegls_decode,
 }
 # wsidicom's errors have no base in common.
-_DAMAGE = (
+_DAMAGE: tuple[type[Exception], ...] = (
     BytesLengthException,
     InvalidDicomError,
-    *(
-        error
-        for error in vars(wsidicom.errors).values()
-        if isinstance(error, type) and issubclass(error, Exception)
-    ),
+    *(kind for kind in vars(wsidicom.errors).values() if isinstance(kind, type) and issubclass(kind, Exception)),
 )
 
 
