@@ -115,11 +115,11 @@ def test_an_interrupted_import_goes_on(tmp_path: Path, monkeypatch: pytest.Monke
     reads: list[str] = []
     whole = files.read_labels
 
-    def interrupted(path: Path) -> np.ndarray:
+    def interrupted(path: Path, **settings: int | None) -> np.ndarray:
         reads.append(path.stem)
         if reads == ["a", "b"]:
             raise KeyboardInterrupt
-        return whole(path)
+        return whole(path, **settings)
 
     monkeypatch.setattr(files, "read_labels", interrupted)
     command = ("import", tmp_path, "-o", tmp_path / "s.h5")

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import shutil
 import tracemalloc
 from pathlib import Path
 
@@ -290,3 +291,29 @@ def test_a_few_slices_are_in_memory(tmp_path: Path, form: str) -> None:
     tracemalloc.stop()
     # A slice is half a megabyte, the volume with its labels 25.
     assert peak < 6 * 2 * np.zeros(shape, np.uint16).nbytes
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_restart_deletes_nothing_of_others(tmp_path: Path, form: str) -> None:
+    path = tmp_path / form
+    fill(path)
+    added = {"s.h5": ["volumes/a/skeleton", "mine"], "s.zarr": ["notes.txt", "a/labels/mine"]}[form]
+    if form == "s.h5":
+        with h5py.File(path, "r+") as file:
+            for name in added:
+                file[name] = [1, 2]
+    else:
+        (path / added[0]).write_text("read me")
+        zarr.open_group(path / "a/labels", mode="a").create_group("mine")
+    with pytest.raises(InputError, match="which autosam did not write and --restart would delete") as error:
+        fill(path, restart=True)
+    assert all(name in str(error.value) for name in added)
+    assert len(Store.open(path)) == 5
+    if form == "s.h5":
+        with h5py.File(path, "r+") as file:
+            for name in added:
+                del file[name]
+    else:
+        (path / added[0]).unlink()
+        shutil.rmtree(path / added[1])
+    assert len(fill(path, restart=True)) == 5

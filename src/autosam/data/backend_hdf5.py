@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from autosam.data.backends import CHUNK, ArrayKind, ReadSlice, dtype_of, kinds, stacks
+from autosam.data.backends import CHUNK, ArrayKind, ReadSlice, dtype_of, kinds, stacks, unknown_entries
 from autosam.data.manifest import Item, Manifest
 from autosam.errors import InputError, OutputError
 from autosam.images.formats import reading
@@ -46,6 +46,14 @@ class Hdf5Backend:
                 raise InputError(f"{self.path} is not an autosam store; make one with `autosam data import`.")
             text: str = file["manifest"].asstr()[()]
         return text
+
+    def foreign(self, manifest: Manifest) -> list[str]:
+        """List what is not autosam's; see `Backend.foreign`."""
+        known = {"manifest", "manifest_new"}
+        for items in stacks(manifest).values():
+            known.update(f"{_group(items[0])}/{kind}" for kind in kinds(items[0]))
+        with reading(self.path), h5py.File(self.path, "r") as file:
+            return unknown_entries(known, "", lambda name: list(file[name] if name else file))
 
     def replace_manifest(self, text: str) -> None:
         """Put another manifest in the place of the old one."""

@@ -8,7 +8,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from autosam.data.backends import CHUNK, MANIFEST, ArrayKind, ReadSlice, dtype_of, kinds, stacks
+from autosam.data.backends import CHUNK, MANIFEST, ArrayKind, ReadSlice, dtype_of, kinds, stacks, unknown_entries
 from autosam.data.manifest import Item, Manifest
 from autosam.errors import InputError
 from autosam.images import write_text
@@ -57,6 +57,21 @@ class ZarrBackend:
             )
         with reading(file):
             return file.read_text(encoding="utf-8")
+
+    def foreign(self, manifest: Manifest) -> list[str]:
+        """List what is not autosam's; see `Backend.foreign`."""
+        known = {"zarr.json", MANIFEST}
+        for key, items in stacks(manifest).items():
+            for kind in kinds(items[0]):
+                # Of an array, the group above it and so on, each has its own description.
+                parts = f"{key}/{_ARRAY[kind]}".split("/")
+                known.add("/".join(parts))
+                known.update("/".join([*parts[:depth], "zarr.json"]) for depth in range(1, len(parts)))
+        return unknown_entries(
+            known,
+            "",
+            lambda name: [file.name for file in sorted((self.path / name).iterdir()) if file.name[0] != "."],
+        )
 
     def replace_manifest(self, text: str) -> None:
         """Put a manifest in the place of the old one, if there is one."""

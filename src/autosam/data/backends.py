@@ -1,6 +1,6 @@
 """The two forms of a store on disk, behind one face."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -34,6 +34,9 @@ class Backend(Protocol):
     def read_manifest(self) -> str:
         """Read the manifest's text."""
 
+    def foreign(self, manifest: Manifest) -> list[str]:
+        """List what is in the store and is not autosam's: arrays, groups, files and folders, not their insides."""
+
     def replace_manifest(self, text: str) -> None:
         """Put another manifest in the place of the old one; the pixels stay."""
 
@@ -66,3 +69,26 @@ def kinds(item: Item) -> tuple[ArrayKind, ...]:
 def dtype_of(item: Item, kind: ArrayKind) -> str | None:
     """Name the type of what is stored of an item."""
     return {"image": item.dtype, "labels": item.labels_dtype, "valid": "uint8"}[kind]
+
+
+def unknown_entries(known: Set[str], place: str, entries: Callable[[str], list[str]]) -> list[str]:
+    """Go through a tree of names, and list the highest that neither are known nor lead to a known one.
+
+    `entries` lists what is in a place of the tree, "" for all of it; what is known is not looked into.
+
+    Examples
+    --------
+    >>> tree = {"": ["a", "x"], "a": ["b", "y"]}
+    >>> unknown_entries({"a/b"}, "", tree.__getitem__)
+    ['a/y', 'x']
+    """
+    found: list[str] = []
+    for name in entries(place):
+        path = f"{place}/{name}" if place else name
+        if path in known:
+            continue
+        if any(other.startswith(f"{path}/") for other in known):
+            found += unknown_entries(known, path, entries)
+        else:
+            found.append(path)
+    return found

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autosam.data.backends import ArrayKind
+from autosam.data.backends import ArrayKind, Backend
 from autosam.data.choose_backend import choose_backend
 from autosam.data.manifest import Item, Manifest, Split, check_items, is_name
 from autosam.data.parts import describe_part, read_part, write_part
@@ -66,8 +66,7 @@ class StoreWriter:
         if path.exists() and not restart:
             raise InputError(f"{path} exists already; choose another name, or replace it with --restart.")
         if path.exists():
-            # Only a store may be replaced: a folder of someone's images is none.
-            backend.read_manifest()
+            _refuse_foreign(backend, path)
         if restart:
             shutil.rmtree(self.folder, ignore_errors=True)
         self._journal(json.dumps([origin, self._manifest.dumps()]))
@@ -238,6 +237,16 @@ def _kind(item: Item) -> tuple[tuple[int, ...], str, bool, bool]:
 def _describe(item: Item) -> str:
     labels = f"{'without' if item.labels_dtype is None else 'with'} labels{' and a mask' * item.valid}"
     return f"{item.dtype} {item.shape} {labels}"
+
+
+def _refuse_foreign(backend: Backend, path: Path) -> None:
+    """Refuse to replace what is no store, such as a folder of someone's images, or holds more than a store."""
+    foreign = backend.foreign(Manifest.loads(backend.read_manifest(), name=path))
+    if foreign:
+        raise InputError(
+            f"{path} holds {', '.join(foreign[:3])}{' and more' * (len(foreign) > 3)}, which autosam did not "
+            "write and --restart would delete; move that away, or choose another name."
+        )
 
 
 def _remove(path: Path) -> None:
