@@ -67,6 +67,11 @@ def test_long_runs_are_cut_and_short_ones_stay_whole() -> None:
     assert all(len({splits[f"w{chr(97 + well)}_t{t}"] for t in range(4)}) == 1 for well in range(10))
 
 
+def test_a_short_run_alone_is_cut() -> None:
+    splits, method = split_with_runs(lone(*(f"s{z}" for z in range(5))), ("s",), None, **SHARES)
+    assert (method, list(splits.values())) == ("blocks", ["train", None, "val", None, "test"])
+
+
 def test_images_in_no_run_are_dealt_out_beside() -> None:
     items = lone(*(f"s{z:02}" for z in range(20)), *(chr(97 + n) for n in range(10)))
     splits, method = split_with_runs(items, ("s",), None, **SHARES)

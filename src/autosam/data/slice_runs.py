@@ -123,14 +123,16 @@ def split_with_runs(
     """Put every image into a part, as `split_items` does, with runs as volumes; the result is that and the method.
 
     Without a method, runs of 10 slices or more are cut into blocks and the images in no run dealt out. Where a run
-    is shorter, whole runs and images are dealt out. Without runs, `default_method` chooses.
+    is shorter, whole runs and images are dealt out, if they are enough to fill the parts. Without runs,
+    `default_method` chooses.
     """
     placed = as_slices(items, runs)
     if method is not None or not runs:
         chosen = method or default_method(items)
         return split_items(placed, chosen, fractions=fractions, gap=gap, seed=seed, force=force), chosen
     inside = [item for item in placed if item.volume in runs]
-    if min(Counter(item.volume for item in inside).values()) < _LONG_ENOUGH:
+    units, wanted = {origin(item) for item in placed}, sum(fraction > 0 for fraction in fractions)
+    if min(Counter(item.volume for item in inside).values()) < _LONG_ENOUGH and len(units) >= wanted:
         return split_items(placed, "volume", fractions=fractions, seed=seed), "volume"
     rest = [item for item in placed if item.volume not in runs]
     splits = split_items(inside, "blocks", fractions=fractions, gap=gap)
