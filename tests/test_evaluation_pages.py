@@ -1,6 +1,7 @@
 """Pages that are files of their own, against stacks; and trees of folders."""
 
 import h5py
+import mrcfile
 import numpy as np
 import pytest
 import tifffile
@@ -28,6 +29,9 @@ def write_stack(path, stack=STACK):
             file["labels"] = stack
     elif path.suffix == ".zarr":
         zarr.save(path, stack)
+    elif path.suffix == ".mrc":
+        with mrcfile.new(path) as file:
+            file.set_data(stack.astype(np.int16 if stack.ndim == 3 else np.float32))
     else:
         tifffile.imwrite(path, stack)
     return str(path.parent)
@@ -52,7 +56,7 @@ def scored(pred, truth):
     return [pair.name for pair in pairs[pred]], [scores.row() for scores in found.scores]
 
 
-@pytest.mark.parametrize("suffix", [".tif", ".h5", ".zarr"])
+@pytest.mark.parametrize("suffix", [".tif", ".h5", ".zarr", ".mrc"])
 def test_pages_are_scored_against_the_slices_of_a_stack(tmp_path, suffix):
     pred = write_pages(tmp_path / "p", np.where(STACK == 2, 0, STACK))
     truth = write_stack(tmp_path / "t" / f"vol{suffix}")
@@ -114,6 +118,15 @@ def test_some_pages_are_compared_where_a_list_names_them(tmp_path):
     write_pages(tmp_path / "p", STACK[[0]], numbers=[12])
     with pytest.raises(InputError, match="12 slices"):
         pair_predictions([pred], truth, stems=["vol_p3", "vol_p12"])
+
+
+def test_volumes_of_mrc_as_whole_numbers_and_as_floats(tmp_path):
+    pred = write_stack(tmp_path / "p" / "vol_labels.tif")
+    truth = write_stack(tmp_path / "t" / "vol.mrc")
+    assert scored(pred, truth)[1][0]["mean_ap"] == 1
+    with mrcfile.new(tmp_path / "t" / "vol.mrc", overwrite=True) as file:
+        file.set_data(STACK.astype(np.float32))
+    assert scored(pred, truth)[1][0]["mean_ap"] == 1
 
 
 def test_two_stacks_of_one_name_stay_volumes(tmp_path):

@@ -22,7 +22,8 @@ from autosam.images.formats import (
     open_hdf5,
     reading,
 )
-from autosam.images.label_files import read_labels
+from autosam.images.label_files import open_sections, read_labels
+from autosam.images.readers.registry import MRC
 from autosam.images.source import split_dataset
 from autosam.images.tiff import count_tiff_images
 from autosam.images.zarr_labels import open_zarr_labels
@@ -49,7 +50,7 @@ BLOCK_VOXELS = 1 << 24
 def open_labels(labels: LabelRef | Path, *, ignore: int | None = None) -> Iterator[LabelVolume]:
     """Open labels without reading them, where the format allows it.
 
-    HDF5 and Zarr arrays and multi-page TIFFs of three axes are read in parts; single images are read here.
+    HDF5, Zarr and MRC arrays and multi-page TIFFs of three axes are read in parts; single images are read here.
     What may come and what is refused is as in `autosam.images.read_labels`, also for `ignore`. The labels are
     valid within the ``with`` block.
 
@@ -71,6 +72,8 @@ def open_labels(labels: LabelRef | Path, *, ignore: int | None = None) -> Iterat
             found = _open_tiff(path, stack)
         elif is_store(path):
             found = _open_zarr(path, dataset)
+        elif path.exists() and suffix in MRC.suffixes:
+            found = _open_mrc(path)
         if found is None:
             found = LabelVolume.of_array(str(labels), read_labels(labels, ignore=ignore))
         yield found
@@ -202,6 +205,18 @@ def _open_zarr(path: Path, dataset: str | None) -> LabelVolume | None:
     if found.layout is None or not found.layout.plain or not _fits(array.shape, array.dtype):
         return None
     return LabelVolume(str(path), array.shape, array.chunks, lambda region: np.asarray(array[region]))
+
+
+def _open_mrc(path: Path) -> LabelVolume | None:
+    shape, section = open_sections(path)
+    if shape[0] == 1 or section(0).dtype.kind not in "biu":
+        return None
+    return LabelVolume(
+        str(path),
+        shape,
+        (1, *shape[1:]),
+        lambda region: np.stack([section(z)[region[1:]] for z in range(region[0].start, region[0].stop)]),
+    )
 
 
 def _open_tiff(path: Path, stack: ExitStack) -> LabelVolume | None:

@@ -17,7 +17,7 @@ from autosam.errors import InputError
 from autosam.images.array_layout import ArrayLayout, axes_of_hdf5
 from autosam.images.array_layout import looks_like_color as looks_like_color
 from autosam.images.palettes import gray_lookup
-from autosam.images.readers.registry import HDF5, PICTURE, TIFF, suffixes
+from autosam.images.readers.registry import HDF5, MRC, PICTURE, TIFF, suffixes
 
 TIFF_SUFFIXES = TIFF.suffixes
 HDF5_SUFFIXES = HDF5.suffixes
@@ -25,7 +25,7 @@ PLAIN_SUFFIXES = PICTURE.suffixes
 STACK_SUFFIXES = TIFF_SUFFIXES + HDF5_SUFFIXES
 IMAGE_SUFFIXES = suffixes()
 WRITTEN_SUFFIXES = (*TIFF_SUFFIXES, ".png", *HDF5_SUFFIXES, ".zarr")
-LABEL_SUFFIXES = (*WRITTEN_SUFFIXES, ".bmp")
+LABEL_SUFFIXES = (*WRITTEN_SUFFIXES, ".bmp", *MRC.suffixes)
 
 # What the four libraries were seen to raise on damaged files: imagecodecs' errors are RuntimeErrors, tifffile and
 # h5py raise ValueError, OSError, KeyError and RuntimeError, and pillow adds SyntaxError.

@@ -1,5 +1,6 @@
 """Labels from files, with the ids that are stored."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from autosam.images.formats import (
 )
 from autosam.images.image_source import split_dataset
 from autosam.images.readers import reader_of
+from autosam.images.readers.registry import MRC
 from autosam.images.tiff import read_tiff, read_tiff_stack
 from autosam.images.write import smallest_unsigned
 from autosam.images.zarr_labels import open_zarr_labels
@@ -34,7 +36,7 @@ def read_labels(path: str | Path, *, ignore: int | None = None) -> NDArray[Any]:
     ----------
     path : str or Path
         TIFF (several pages are a volume), PNG, BMP, HDF5 (`file.h5:/dataset`; without a dataset, `labels` or the
-        only one) or Zarr (`open_zarr_labels`).
+        only one), Zarr (`open_zarr_labels`) or MRC.
     ignore : int, optional
         A negative number that stands for pixels that do not count, and is kept.
 
@@ -63,10 +65,24 @@ def read_labels(path: str | Path, *, ignore: int | None = None) -> NDArray[Any]:
         found = open_zarr_labels(file, dataset)
         with reading(file):
             labels = found.whole()
+    elif suffix in MRC.suffixes:
+        shape, section = open_sections(file)
+        sections = [section(number) for number in range(shape[0])]
+        labels = np.stack(sections) if len(sections) > 1 else sections[0]
     else:
         raise InputError(f"{path}: labels are read from {' '.join(LABEL_SUFFIXES)}, not from {suffix!r}.")
-    color = bool(set(axes) & set("SC")) or (not axes and looks_like_color(labels.shape))
+    # Sections of MRC are never colors.
+    color = bool(set(axes) & set("SC")) or (
+        not axes and suffix not in MRC.suffixes and looks_like_color(labels.shape)
+    )
     return as_labels(labels, path, color=color, ignore=ignore)
+
+
+def open_sections(path: Path) -> tuple[tuple[int, int, int], Callable[[int], NDArray[Any]]]:
+    """Give the shape (Z, H, W) of a file of sections, such as MRC, and a function that reads one of them."""
+    reader = reader_of(path)
+    images = reader.images(path, None)
+    return (len(images), *images[0].shape), lambda number: reader.read(path, None, number)
 
 
 def read_label_page(path: Path, dataset: str | None, page: int | None) -> NDArray[Any]:

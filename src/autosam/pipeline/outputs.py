@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 from numpy.typing import NDArray
 
 from autosam.images import ImageSource
-from autosam.images.formats import LABEL_SUFFIXES
+from autosam.images.formats import WRITTEN_SUFFIXES
 from autosam.images.multichannel import MultichannelImage
 from autosam.images.readers import EVERYTHING, Selection
 from autosam.instances import InstanceTable
@@ -190,7 +190,7 @@ class Outputs:
     @property
     def possible(self) -> list[Path]:
         """Labels of all formats, and prompts: what runs with other options may have written."""
-        return [*(self.labels.with_suffix(suffix) for suffix in LABEL_SUFFIXES), self.prompts]
+        return [*(self.labels.with_suffix(suffix) for suffix in WRITTEN_SUFFIXES), self.prompts]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from autosam.config.old_names import RECORD_FIELDS, renamed
 from autosam.errors import ConfigError, InputError
 from autosam.images import find_sources, read_labels, read_pixel_size
 from autosam.images.folder_listing import RESULTS_MARK
-from autosam.images.formats import LABEL_SUFFIXES
+from autosam.images.formats import WRITTEN_SUFFIXES
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +124,7 @@ def label_pixel_size(file: Path) -> float | None:
 
 def _labels_of(start: Path, entry: Mapping[str, Any]) -> Path | None:
     """Find the label file of an image: the one that the record names, or the newest."""
-    beside = [start.with_name(f"{start.name}_labels{suffix}") for suffix in LABEL_SUFFIXES]
+    beside = [start.with_name(f"{start.name}_labels{suffix}") for suffix in WRITTEN_SUFFIXES]
     noted = {Path(name).name for name in entry.get("files") or {}}
     there = [file for file in beside if file.exists()]
     return next((file for file in there if file.name in noted), None) or max(
