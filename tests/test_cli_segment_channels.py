@@ -196,3 +196,69 @@ def test_one_line_where_something_is_missing(autosam, tmp_path, arguments, words
     assert err.count("\n") == 1
     for word in words:
         assert word in err
+
+
+# One channel of a file
+
+
+def hyperstack(path, *, names=("DAPI", "GFP", "Cy5", "BF")):
+    """Four channels at two depths; only the second channel of the second slice shows both objects."""
+    dark = np.full_like(SPOTS, SPOTS.min())
+    stack = np.stack([np.stack([dark, FIRST, dark, SECOND]), np.stack([dark, SPOTS, dark, dark])])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    metadata = {"axes": "ZCYX", "Channel": {"Name": list(names)}}
+    tifffile.imwrite(path, stack, ome=True, photometric="minisblack", metadata=metadata)
+    return path
+
+
+@pytest.mark.parametrize("channel", ["1", "GFP", "gfp"])
+def test_a_channel_is_chosen_by_number_or_name(autosam, tmp_path, channel):
+    hyperstack(tmp_path / "in" / "a.ome.tif")
+    status, _, err = autosam("in", "--channel", channel, "--z", "1")
+    assert (status, err) == (0, "")
+    np.testing.assert_array_equal(read_labels(tmp_path / "out" / "a_p1_labels.tif"), TRUTH)
+    assert record(tmp_path)["options"]["selection"] == {"channel": channel, "z": 1}
+    # Another channel is another run.
+    status, _, err = autosam("in", "--channel", "3", "--z", "1")
+    assert status == 2
+    assert "selection" in err or "channel" in err
+
+
+def test_more_channels_than_an_input_has_room_for(autosam, tmp_path):
+    hyperstack(tmp_path / "a.ome.tif")
+    status, _, err = autosam("a.ome.tif", "--z", "1")
+    assert status != 0
+    assert "4 channels came, and images.combine=input has room for 3" in err
+    assert "choose one with --channel N" in err
+    status, _, _ = autosam("a.ome.tif", "--z", "1", *MAX, "--overwrite")
+    assert status == 0
+    np.testing.assert_array_equal(read_labels(tmp_path / "out" / "a_p1_labels.tif"), TRUTH)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--channel", "4"), "no channel 4; those it has, counted from 0: 0 (DAPI), 1 (GFP), 2 (Cy5), 3 (BF)."),
+        (("--channel", "mcherry"), "no channel mcherry; those it has"),
+        (("--z", "2"), "z 2 was asked for; it has 0 to 1."),
+        (("--time", "1"), "time 1 was asked for; it has no such axis."),
+        (("--series", "1"), "series 1 was asked for; it has no such axis."),
+        (("--level", "1"), "it has no resolution levels; level 1 was asked for"),
+    ],
+)
+def test_what_a_file_does_not_have_is_refused_before_the_work(autosam, tmp_path, options, says):
+    hyperstack(tmp_path / "a.ome.tif")
+    status, out, err = autosam("a.ome.tif", *options)
+    assert (status, out) == (2, "")
+    assert says in err
+    assert err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_three_channels_are_scaled_one_by_one(autosam, tmp_path):
+    # Objects in the first channel, a hundred times as bright ones in the second.
+    stack = np.stack([FIRST.astype(np.uint16), SECOND.astype(np.uint16) * 100, 0 * FIRST.astype(np.uint16)])
+    tifffile.imwrite(tmp_path / "a.tif", stack, imagej=True, metadata={"axes": "CYX"})
+    status, _, _ = autosam("a.tif", *MAX)
+    assert status == 0
+    np.testing.assert_array_equal(read_labels(tmp_path / "out" / "a_labels.tif"), TRUTH)

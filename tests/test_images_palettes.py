@@ -8,7 +8,7 @@ from PIL import Image
 from autosam.images.palettes import gray_lookup
 
 RAMP = np.arange(256, dtype=np.uint8)
-NAMES = ("viridis", "plasma", "inferno", "magma", "cividis", "hot", "jet", "turbo", "gnuplot2", "copper", "bone")
+NAMES = ("viridis", "plasma", "inferno", "magma", "cividis", "hot", "jet", "turbo", "gnuplot2", "copper", "hsv")
 
 
 def of_matplotlib(name: str) -> np.ndarray:
@@ -18,6 +18,16 @@ def of_matplotlib(name: str) -> np.ndarray:
 @pytest.mark.parametrize("name", NAMES)
 def test_lookup_tables_of_matplotlib_are_gray(name: str) -> None:
     np.testing.assert_array_equal(gray_lookup(of_matplotlib(name)), RAMP)
+
+
+@pytest.mark.parametrize("name", ["viridis", "hot", "magma"])
+def test_an_inverted_lookup_table_inverts(name: str) -> None:
+    np.testing.assert_array_equal(gray_lookup(of_matplotlib(name)[::-1]), RAMP[::-1])
+
+
+@pytest.mark.parametrize("name", ["tab20", "flag", "prism"])
+def test_tables_that_jump_are_colors(name: str) -> None:
+    assert gray_lookup(of_matplotlib(name)) is None
 
 
 @pytest.mark.parametrize("hue", [(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (1, 0, 1), (0, 1, 1), (1, 0.5, 0)])

@@ -9,6 +9,8 @@ _FEW = 64
 """A palette of fewer colors has few turns by chance, so that its brightness must rise or fall throughout."""
 _DARK = 0.5
 """The darkest color of a lookup table has at most this share of the brightest one's luminance."""
+_FALLS = -0.9
+"""Correlation of index and luminance below which a lookup table goes from bright to dark."""
 
 
 def gray_lookup(palette: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
@@ -43,7 +45,7 @@ def gray_lookup(palette: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
     if luminance.min() >= _DARK * luminance.max() or _turns(colors) > (_TURNS // 4 if few else _TURNS):
         return None
     indices = np.arange(len(palette), dtype=np.uint8)
-    falls = np.corrcoef(np.arange(len(colors)), luminance)[0, 1] < -0.5
+    falls = np.corrcoef(np.arange(len(colors)), luminance)[0, 1] < _FALLS
     return indices[::-1].copy() if falls else indices
 
 
