@@ -20,9 +20,9 @@ import numpy as np
 from autosam import load_config
 from autosam.data import LabeledImage
 from autosam.images import read_labels, write_png, write_text
-from autosam.models.files.checkpoint import read_header, split_parts
+from autosam.models.files.checkpoint import load_model, read_header, split_parts
 from autosam.models.files.zoo import BUNDLED
-from autosam.models.weights import file_sha256, load_state_dict_file
+from autosam.models.weights import file_sha256
 from autosam.report.contact_sheet import Panel, contact_sheet, thumbnail
 from autosam.report.figures import draw_errors
 from autosam.training.samples.load_images import load_part
@@ -94,7 +94,8 @@ def main() -> None:
 
 def networks(model: Path) -> str:
     """Describe both networks by their settings and sizes."""
-    header, parts = read_header(model), split_parts(load_state_dict_file(model))
+    tensors, header = load_model(model)
+    parts = split_parts(tensors)
     settings = header.settings["model"]
     count = {part: sum(tensor.numel() for tensor in state.values()) for part, state in parts.items()}
     encoder = sum(tensor.numel() for name, tensor in parts["sam"].items() if name.startswith("image_encoder."))

@@ -12,7 +12,7 @@ from autosam.config import ModelConfig
 from autosam.errors import ModelError
 from autosam.models.files.checkpoint import ModelHeader, save_model
 from autosam.models.files.model_file import network_tensors
-from autosam.models.networks import Networks
+from autosam.models.networks import Networks, build_networks
 from autosam.models.variants import build_sam
 
 GENERATOR_ALONE = ("model.sam=null", "decode.sam=false")
@@ -76,6 +76,16 @@ def save(path: Path, networks: Networks, model: ModelConfig, *, half: bool = Fal
         base_sha256=networks.base_sha256,
     )
     save_model(path, tensors=network_tensors(networks, model), metadata=header, half=half)
+
+
+def write_model(path: Path, *overrides: str) -> Path:
+    """Write a model with all its settings, as training does."""
+    config = small_config(*overrides)
+    networks = build_networks(config.model)
+    disturb(networks)
+    header = ModelHeader(settings=config.model_dump(mode="json", exclude={"training", "data", "seed"}))
+    save_model(path, tensors=network_tensors(networks, config.model), metadata=header, half=True)
+    return path
 
 
 @torch.no_grad()

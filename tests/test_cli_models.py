@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from small_models import GENERATOR_ALONE, write_base, write_model
 from typer.testing import CliRunner
 
 from autosam.cli.models import models
-from autosam.errors import ModelError
+from autosam.errors import ConfigError, ModelError
 from autosam.models.files import zoo
 from autosam.models.files.checkpoint import ModelHeader, join_parts, save_model
 from autosam.models.parameters import adapter_state_dict
@@ -48,14 +49,16 @@ def test_list_says_what_is_present(tmp_path, package):
     output = run("list")
     assert row(output, "name") == ["name", "kind", "size", "license", "present"]
     assert row(output, "mito") == ["mito", "model", "?", "CC", "BY-NC-SA", "3.0", "no"]
-    assert row(output, "vit_b") == ["vit_b", "base", "375.0", "MB", "Apache-2.0", "no"]
-    assert row(output, "vit_l") == ["vit_l", "base", "?", "Apache-2.0", "no"]
+    assert row(output, "vit_b ") == ["vit_b", "base", "375.0", "MB", "Apache-2.0", "no"]
+    assert row(output, "vit_l ") == ["vit_l", "base", "?", "Apache-2.0", "no"]
+    derived = ["see", "its", "page", "(noisy-ox", "on", "bioimage.io)"]
+    assert row(output, "vit_b_em_organelles") == ["vit_b_em_organelles", "base", "?", *derived, "no"]
     (tmp_path / "home").mkdir()
     zoo.cached_path("vit_l").write_bytes(bytes(2_000_000))
     zoo.BUNDLED["mito"].path.write_bytes(bytes(500_000))
     output = run("list")
     assert row(output, "mito") == ["mito", "model", "0.5", "MB", "CC", "BY-NC-SA", "3.0", "yes"]
-    assert row(output, "vit_l") == ["vit_l", "base", "2.0", "MB", "Apache-2.0", "yes"]
+    assert row(output, "vit_l ") == ["vit_l", "base", "2.0", "MB", "Apache-2.0", "yes"]
 
 
 def test_fetch_offline_says_where_to_put_the_file():
@@ -144,3 +147,20 @@ def test_listing_needs_no_torch():
     )
     # The command's module alone: `autosam.cli` imports every command, which has its own test.
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_combine_writes_a_model_and_its_card(tmp_path):
+    generator, base = write_model(tmp_path / "generator.safetensors", *GENERATOR_ALONE), write_base(tmp_path)
+    out = tmp_path / "mine.safetensors"
+    output = run("combine", str(generator), "--sam", str(base), "-o", str(out))
+    assert f"{out} joins the generator of {generator} with the SAM of {base}; its card is" in output
+    assert "License: generator: not stated; SAM: not stated." in output
+    assert "SAM is told | points and boxes, no masks; fusion 0" in run("show", str(out))
+
+
+@pytest.mark.parametrize("out", ["mine.pth", "gone/mine.safetensors"])
+def test_combine_wants_a_model_file_in_a_folder(tmp_path, monkeypatch, out):
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(models, ["combine", "mito", "--sam", "vit_b", "-o", out])
+    assert isinstance(result.exception, ConfigError)
+    assert str(result.exception).startswith(f"--output {out}: wanted a file that ends in .safetensors")

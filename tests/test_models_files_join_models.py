@@ -1,33 +1,19 @@
 """A generator of one model and the SAM of another, in one model file."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
-from blobs import small_config
-from small_models import GENERATOR_ALONE, SAM_ALONE, disturb, message, write_base
+from small_models import GENERATOR_ALONE, SAM_ALONE, message, write_base, write_model
 
 from autosam.config import make_config
 from autosam.errors import AutosamWarning, ModelError
 from autosam.models.files.base_weights import base_state
-from autosam.models.files.checkpoint import ModelHeader, load_model, read_header, save_model
+from autosam.models.files.checkpoint import load_model, read_header
 from autosam.models.files.join_models import join_models
-from autosam.models.files.model_file import load_networks, network_tensors
-from autosam.models.networks import build_networks
+from autosam.models.files.model_file import load_networks
 from autosam.models.variants import PIXEL_STATISTICS, build_sam
 from autosam.models.weights import file_sha256
 from autosam.pipeline.segmenter import Segmenter
-
-
-def write_model(path: Path, *overrides: str) -> Path:
-    """Write a model with all its settings, as training does."""
-    config = small_config(*overrides)
-    networks = build_networks(config.model)
-    disturb(networks)
-    header = ModelHeader(settings=config.model_dump(mode="json", exclude={"training", "data", "seed"}))
-    save_model(path, tensors=network_tensors(networks, config.model), metadata=header, half=True)
-    return path
 
 
 @pytest.fixture

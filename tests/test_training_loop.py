@@ -238,6 +238,15 @@ def test_a_finished_run_goes_on_with_more_steps(tmp_path: Path) -> None:
     assert load_config(tmp_path / SETTINGS).training.steps == 5
 
 
+def test_a_sam_that_is_trained_sees_small_images_as_in_training(tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"small_images=enlarge suits a SAM that is not trained further"
+    ) as error:
+        train(short("model.sam.small_images=enlarge"), SCENES, [], out=tmp_path / "run")
+    message(error)
+    assert not (tmp_path / "run").exists()
+
+
 def test_without_validation_the_last_weights_are_kept(tmp_path: Path) -> None:
     train(short("training.steps=2", "training.ema=0"), SCENES, [], out=tmp_path)
     assert not (tmp_path / VALIDATION_LOG).exists()

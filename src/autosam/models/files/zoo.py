@@ -223,7 +223,7 @@ def _base(name: str) -> BaseWeights:
         raise ModelError(f"{name} comes with autosam: nothing to fetch; base weights are {', '.join(BASES)}")
     if name not in BASES:
         # A base may also be given as a file.
-        missing = " and no such file exists" if Path(name).suffix or os.sep in name else ""
+        missing = " and no such file exists" if Path(name).suffix or Path(name).name != name else ""
         near = get_close_matches(name, BASES, n=1)
         raise ModelError(f"no base weights are named {name!r}{missing}; {_choice(BASES, near)}")
     return BASES[name]

@@ -29,6 +29,7 @@ def check_trainable(config: Config, train_images: Sequence[LabeledImage]) -> Non
     check_statistics(config)
     check_frozen(config)
     check_fused(config)
+    check_small_images(config)
 
 
 def check_fused(config: Config) -> None:
@@ -39,6 +40,15 @@ def check_fused(config: Config) -> None:
         raise ConfigError(
             f"training.fusion={settings.fusion:g} adds the logits of mask prompts, which a generator with a "
             "foreground map gives a SAM where training.mask_prompt is above 0; set these, or training.fusion=0"
+        )
+
+
+def check_small_images(config: Config) -> None:
+    """Raise a ConfigError where SAM would see small images in another way than in training."""
+    if config.model.prompted and config.model.sam is not None and config.model.sam.small_images != "mirror":
+        raise ConfigError(
+            f"model.sam.small_images={config.model.sam.small_images} suits a SAM that is not trained further: in "
+            "training, small images are mirrored; leave it out"
         )
 
 
