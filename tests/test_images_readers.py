@@ -52,6 +52,27 @@ def test_a_channel_axis_is_no_color(tmp_path: Path, name: str, axes: str) -> Non
                 np.testing.assert_array_equal(read_pixels(source), stack[number, wanted])
 
 
+@pytest.mark.parametrize("axes", ["CZYX", "CTYX", "CTZYX", "ZCTYX"])
+@pytest.mark.parametrize("options", [{}, {"compression": "zlib"}])
+def test_axes_of_ome_come_in_any_order(tmp_path: Path, axes: str, options: dict[str, str]) -> None:
+    lengths = {"T": 2, "Z": 5, "C": 3, "Y": 12, "X": 17}
+    stack = np.random.default_rng(0).integers(0, 255, [lengths[axis] for axis in axes], dtype=np.uint8)
+    path = tmp_path / "a.ome.tif"
+    tifffile.imwrite(path, stack, ome=True, photometric="minisblack", metadata={"axes": axes}, **options)
+    # Times and slices stay in the order of the file, and the channels of each come together.
+    lead = [axis for axis in axes if axis in "TZ"]
+    planes = stack.transpose([axes.index(axis) for axis in (*lead, *"CYX")]).reshape(-1, 3, 12, 17)
+    found = find_sources([path])
+    assert len(found) == len(planes)
+    for source, plane in zip(found, planes, strict=True):
+        np.testing.assert_array_equal(np.stack(read_pixels(source)), plane)
+    if "Z" in axes:
+        for number, source in enumerate(find_sources([path], Selection(z=4, channel=2))):
+            at = {"Z": 4, "T": number, "C": 2}
+            index = tuple(at.get(axis, slice(None)) for axis in axes)
+            np.testing.assert_array_equal(read_pixels(source), stack[index])
+
+
 def test_positions_are_chosen_and_keep_their_names(tmp_path: Path) -> None:
     stack = np.stack([np.roll(GRAY, i) for i in range(24)]).reshape(4, 6, 12, 17)
     path = write(tmp_path / "a.tif", stack, "TZYX")

@@ -100,6 +100,26 @@ def test_names_of_what_was_made_of_an_image(ending: str) -> None:
     assert made_of_others(files) == {files[1]: files[0]}
 
 
+def test_folders_of_labels_beside_folders_of_images_are_left_out(tmp_path: Path) -> None:
+    for name in (
+        "pairs/images/a.png", "pairs/masks/a.png", "pairs/masks/b.png", "cells/a.png", "cells/labels/a_labels.png",
+        "train/x/1.png", "train/y_masks/1.png", "train/y_masks/2.png", "masks/alone.png",
+    ):  # fmt: skip
+        png(tmp_path / name)
+    found = search_sources([tmp_path])
+    names = [source.path.relative_to(tmp_path).as_posix() for source in found.sources]
+    assert names == [
+        "cells/a.png",
+        "masks/alone.png",
+        "pairs/images/a.png",
+        "train/x/1.png",
+        "train/y_masks/2.png",
+    ]
+    assert not any(left_out.failure for left_out in found.left_out)
+    # Asked for, they are images.
+    assert len(find_sources([tmp_path / "pairs" / "masks"])) == 2
+
+
 def test_what_is_no_file_is_refused_in_one_line(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.tif")
     (tmp_path / "nothing.tif").symlink_to(tmp_path / "nothere.tif")

@@ -19,6 +19,12 @@ _MADE_OF = re.compile(
     r"|simple segmentation|object predictions|object identities|probabilities)",
     re.IGNORECASE,
 )
+_LABEL_FOLDER = re.compile(
+    r"(?:.+[_ .-])?(?:masks?|labels?|seg|segmentations?|gt|ground[_ -]?truths?|annotations?|instances|overlays?"
+    r"|outlines)",
+    re.IGNORECASE,
+)
+_IMAGE_FOLDER = re.compile(r"(?:.+[_ .-])?(?:images?|imgs?|raw)", re.IGNORECASE)
 # NAME_img.png goes with NAME_masks.png in folders for Cellpose.
 _IMAGE_ENDINGS = ("", "_img", "_image", "_raw")
 
@@ -116,13 +122,20 @@ def holds_results(folder: Path) -> bool:
     return os.path.lexists(folder / RESULTS_MARK)
 
 
-def made_of_others(files: Sequence[Path], endings: Sequence[str] = ()) -> dict[Path, Path]:
+def made_of_others(
+    files: Sequence[Path], endings: Sequence[str] = (), *, base: Path | None = None
+) -> dict[Path, Path]:
     """Find files that other programs have made of images beside them: labels, masks, overlays.
+
+    A name tells, with that of its image and an ending; or a folder ``masks`` beside ``images``, or with files of
+    the same names beside it.
 
     Parameters
     ----------
     endings : sequence of str
         Endings of stems that mark channels of an image, which are none of these.
+    base : Path, optional
+        The folder that was asked for; its own name tells nothing.
 
     Returns
     -------
@@ -135,18 +148,24 @@ def made_of_others(files: Sequence[Path], endings: Sequence[str] = ()) -> dict[P
     >>> [path.name for path in made_of_others(files)]
     ['a_cp_masks.png', 'a_Labels.tif']
     """
+    images = [path for path in reversed(files) if not _LABEL_FOLDER.fullmatch(path.parent.name)]
     stems = {(path.parent, _stem(path).casefold()): path for path in reversed(files)}
+    # Of folders side by side, and of the folder above them.
+    near = {(path.parent.parent, _stem(path).casefold()): path for path in images}
+    near |= {(path.parent, _stem(path).casefold()): path for path in images}
+    pictured = {path.parent.parent: path for path in images if _IMAGE_FOLDER.fullmatch(path.parent.name)}
     found = {}
     for path in files:
         stem = _stem(path)
-        match = _MADE_OF.fullmatch(stem)
-        if match is None or stem.endswith(tuple(endings)):
-            continue
-        for ending in _IMAGE_ENDINGS:
-            image = stems.get((path.parent, (match["stem"] + ending).casefold()))
-            if image is not None and image != path:
-                found[path] = image
-                break
+        match = None if stem.endswith(tuple(endings)) else _MADE_OF.fullmatch(stem)
+        names = [match["stem"] + ending for ending in _IMAGE_ENDINGS] if match else []
+        image = next((i for name in names if (i := stems.get((path.parent, name.casefold())))), None)
+        if image is None and path.parent != base and _LABEL_FOLDER.fullmatch(path.parent.name):
+            above = path.parent.parent
+            names += [stem + ending for ending in _IMAGE_ENDINGS]
+            image = next((i for name in names if (i := near.get((above, name.casefold())))), pictured.get(above))
+        if image is not None and image != path:
+            found[path] = image
     return found
 
 

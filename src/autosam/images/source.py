@@ -28,6 +28,9 @@ from autosam.images.image_source import split_dataset as split_dataset
 from autosam.images.readers import EVERYTHING, Selection, StoredImage, format_of, list_images
 from autosam.images.urls import url_of
 
+MOST_NAMED = 5
+"""Files of one name that a reason names; the others are counted."""
+
 
 @dataclass(frozen=True)
 class LeftOut:
@@ -132,14 +135,14 @@ def _apart(sources: Sequence[ImageSource]) -> tuple[list[ImageSource], list[Left
         if len(same) == 1:
             continue
         bad.update(same)
+        more = f" and {len(same) - MOST_NAMED} more" if len(same) > MOST_NAMED else ""
         reason = (
-            f"{' and '.join(map(str, same))} would both write their results as {same[0].name}; "
+            f"{' and '.join(map(str, same[:MOST_NAMED]))}{more} would {'both' if len(same) == 2 else 'all'} write "
+            f"their results as {same[0].name}; "
             "rename one of them, or run them apart with different output folders."
         )
-        for number, source in enumerate(same):
-            # The reason names all of them; it is told once.
-            if number == 0:
-                clashing.setdefault(source.path, LeftOut(source.path, reason, failure=True))
+        # The reason names all of them; it is told once.
+        clashing.setdefault(same[0].path, LeftOut(same[0].path, reason, failure=True))
     return [source for source in sources if source not in bad], list(clashing.values())
 
 
@@ -185,7 +188,7 @@ def _base(pattern: Path) -> Path:
 def _of_files(
     files: Sequence[Path], base: Path, dataset: str | None, selection: Selection, endings: Sequence[str]
 ) -> Iterator[ImageSource | LeftOut]:
-    made = made_of_others(files, endings)
+    made = made_of_others(files, endings, base=base)
     for file in files:
         fault = fault_of(file)
         if fault is not None:
