@@ -136,9 +136,19 @@ def test_a_crowd_beside_objects_is_judged_by_its_pixels(coco: Release) -> None:
     )
     # 4 is one piece of an object's size; 5 has two pieces; 6 is half of the image.
     assert coco.sizes() == [16, 12, 12, 16]
-    assert (
-        "2 of 6 objects are left out as a region of many objects (iscrowd 1), such as annotation 5" in coco.notes()
-    )
+    assert "2 of 6 objects are left out as a region of many objects (iscrowd 1), whose pixels do" in coco.notes()
+    # What is not outlined there does not count; what is does.
+    valid = coco.store().valid("s")
+    assert valid is not None
+    truth = np.ones((H, W), bool)
+    truth[:, 14:] = False
+    truth[14:18, 20:24] = True
+    np.testing.assert_array_equal(valid, truth)
+
+
+def test_images_without_crowds_have_no_mask(coco: Release) -> None:
+    coco.write(NUCLEI)
+    assert coco.store().valid("s") is None
 
 
 @pytest.mark.parametrize("shape", [[[5, 5, 9, 9]], [], [[]], [[1, 1, 5, 5, 9, 9]], [[3, 3]], None])

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from autosam.data.manifest import Split, as_name
@@ -20,7 +21,7 @@ from autosam.images import read_image
 from autosam.images.source import image_files
 
 _PARTS: dict[str, Split] = {"train": "train", "val": "val", "test": "test"}
-CROWD = "left out as a region of many objects (iscrowd 1)"
+CROWD = "left out as a region of many objects (iscrowd 1), whose pixels do not count"
 
 
 class Coco(ReleaseReader):
@@ -86,7 +87,8 @@ def _slices(
         losses = Losses()
         name = as_name(str(Path(image.file_name.lstrip("/")).with_suffix("")))
         read = partial(_read, path, image, file, strict, losses)
-        slices.append(Slice(name, read, split=split, losses=losses))
+        valid = partial(_valid, path, image) if _has_crowds(image) else None
+        slices.append(Slice(name, read, split=split, losses=losses, valid=valid))
     return slices
 
 
@@ -107,26 +109,52 @@ def _read(path: Path, image: CocoImage, file: Path, strict: bool, losses: Losses
             "the image that was annotated, rows and columns as stated."
         )
     losses.clear()
-    names = [f"{annotation.name} of {path.name}" for annotation in image.annotations]
+    objects, regions, pairs = _divided(path, image, (height, width))
+    for index in sorted(regions):
+        losses.add(CROWD, f"{objects[index][0].name} of {path.name}")
+    if strict:
+        _refuse_nested([pair for pair in pairs if pair[0] not in regions], objects, path)
+    kept = (
+        (f"{annotation.name} of {path.name}", found)
+        for index, (annotation, found) in enumerate(objects)
+        if index not in regions
+    )
+    return pixels, paint(kept, (height, width), losses)
+
+
+def _valid(path: Path, image: CocoImage) -> NDArray[np.bool_]:
+    """Give the pixels that no crowd covers, or an object of its own does: elsewhere, objects are not outlined."""
+    height, width = image.size or read_image(path).shape[:2]
+    objects, regions, _ = _divided(path, image, (height, width))
+    valid = np.ones((height, width), bool)
+    # Objects last: what is outlined counts, in a crowd too.
+    for index in sorted(range(len(objects)), key=lambda index: index not in regions):
+        found = objects[index][1]
+        valid[found.window][found.mask] = index not in regions
+    return valid
+
+
+def _divided(
+    path: Path, image: CocoImage, shape: tuple[int, int]
+) -> tuple[list[tuple[Annotation, Pixels]], set[int], list[tuple[int, int]]]:
+    """Give the pixels of all annotations, the indices of crowds among them, and which lies inside which."""
     objects = [
-        (annotation, _pixels(annotation, name, (height, width)))
-        for annotation, name in zip(image.annotations, names, strict=True)
+        (annotation, _pixels(annotation, f"{annotation.name} of {path.name}", shape))
+        for annotation in image.annotations
     ]
     several = len({annotation.category for annotation, _ in objects}) > 1
-    crowds = any(annotation.crowd for annotation, _ in objects)
-    pairs = nested([found for _, found in objects], (height, width)) if several or crowds else []
+    pairs = nested([found for _, found in objects], shape) if several or _has_crowds(image) else []
     outer = {pair[0] for pair in pairs}
     regions = {
         index
         for index, (annotation, found) in enumerate(objects)
         if annotation.crowd and (index in outer or not _is_object(found, annotation.largest))
     }
-    for index in sorted(regions):
-        losses.add(CROWD, names[index])
-    if strict:
-        _refuse_nested([pair for pair in pairs if pair[0] not in regions], objects, path)
-    kept = ((name, objects[index][1]) for index, name in enumerate(names) if index not in regions)
-    return pixels, paint(kept, (height, width), losses)
+    return objects, regions, pairs
+
+
+def _has_crowds(image: CocoImage) -> bool:
+    return any(annotation.crowd for annotation in image.annotations)
 
 
 def _pixels(annotation: Annotation, name: str, shape: tuple[int, int]) -> Pixels:
