@@ -28,7 +28,7 @@ def show(bar: "Bar", sources: "Sequence[ImageSource | MultichannelImage]", done:
 def tell(outcome: "ImageOutcome") -> None:
     """Say what became of an image; failures are said at the end, all at once."""
     if outcome.state == "done":
-        detail(f"{outcome.source.name}: {count(outcome.instances, 'object')}, {duration(outcome.seconds)}")
+        detail(f"{outcome.name}: {count(outcome.instances, 'object')}, {duration(outcome.seconds)}")
 
 
 def tell_failed(outcomes: "Sequence[ImageOutcome]", failures: "Sequence[str]") -> int:
@@ -58,7 +58,7 @@ def summarize(
     done, skipped, elsewhere = (
         [outcome for outcome in outcomes if outcome.state == state] for state in ("done", "skipped", "elsewhere")
     )
-    if oracle and done:
+    if oracle and (done or skipped):
         say("The truth chose among SAM's masks for each prompt. This is an upper bound, not a result.")
     if done:
         _tell_done(done, only_user=only_user)
@@ -90,16 +90,16 @@ def _tell_done(done: "Sequence[ImageOutcome]", *, only_user: bool) -> None:
             f"{asked - objects} of your {count(asked, 'prompt')} gave no object of their own: too small "
             "(merge.min_size), or the same as another's."
         )
-    empty = [outcome.source.name for outcome in done if not outcome.instances]
+    empty = [outcome.name for outcome in done if not outcome.instances]
     if empty:
         say(f"Nothing was found in {listed(empty)}.")
     doubtful: dict[str, list[str]] = {}
     for outcome in done:
         for warning in outcome.warnings:
-            doubtful.setdefault(warning, []).append(outcome.source.name)
+            doubtful.setdefault(warning, []).append(outcome.name)
     for warning, names in doubtful.items():
         say(f"{listed(names)}: {warning}.")
-    unlike = [outcome.source.name for outcome in done if outcome.out_of_distribution]
+    unlike = [outcome.name for outcome in done if outcome.out_of_distribution]
     if unlike:
         say(
             f"{len(unlike)} of {count(len(done), 'image')} {'is' if len(unlike) == 1 else 'are'} "
@@ -109,7 +109,7 @@ def _tell_done(done: "Sequence[ImageOutcome]", *, only_user: bool) -> None:
 
 def _tell_replaced(outcomes: "Sequence[ImageOutcome]") -> None:
     """Say which images are no longer those that had results here, and what became of files of earlier runs."""
-    changed = [outcome.source.name for outcome in outcomes if outcome.changed]
+    changed = [outcome.name for outcome in outcomes if outcome.changed]
     if changed:
         is_, was = ("has", "was") if len(changed) == 1 else ("have", "were")
         say(

@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import os
 import re
 import shutil
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -49,7 +51,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
                 raise
             shutil.rmtree(aside, ignore_errors=True)
         else:
-            temporary.replace(path)
+            _replace(temporary, path)
     except OSError as error:
         reason = error.strerror or " ".join(str(error).split())
         raise OutputError(
@@ -57,6 +59,18 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         ) from error
     finally:
         remove_path(temporary)
+
+
+def _replace(temporary: Path, path: Path) -> None:
+    for _ in range(50 if os.name == "nt" else 0):
+        try:
+            temporary.replace(path)
+        except PermissionError:
+            # Windows refuses while somebody reads the old file.
+            time.sleep(0.05)
+        else:
+            return
+    temporary.replace(path)
 
 
 def remove_path(path: Path) -> None:

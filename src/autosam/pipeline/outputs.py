@@ -229,3 +229,8 @@ class ImageOutcome:
     changed: bool = False
     removed: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Name of its results."""
+        return result_name(self.source)

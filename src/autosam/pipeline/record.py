@@ -19,7 +19,9 @@ from autosam.pipeline.summary_table import write_summary
 NAME = "autosam_run.json"
 
 EVERY = 2.0
-"""Seconds between two writings: a record of ten thousand images is not written ten thousand times."""
+"""Seconds between two writings at least: a record of ten thousand images is not written ten thousand times."""
+SHARE = 0.05
+"""Share of the time that writings may take; those of long records are rarer."""
 
 _OF_RUN = ("autosam", "model", "model_sha256", "settings", "options", "started")
 
@@ -54,6 +56,7 @@ class RunRecord:
         self._content = content
         self._new: dict[str, dict[str, Any]] = {}
         self._written = time.monotonic()
+        self._took = 0.0
         self._seen = _state(path)
         self.before: Mapping[str, Any] = dict(content["images"])
 
@@ -153,7 +156,7 @@ class RunRecord:
     def add(self, name: str, entry: dict[str, Any]) -> bool:
         """Note what became of one image; tell whether it and all before it are written."""
         self._new[name] = entry
-        if time.monotonic() - self._written > EVERY:
+        if time.monotonic() - self._written > max(EVERY, self._took / SHARE):
             self.write()
             return True
         return False
@@ -161,12 +164,14 @@ class RunRecord:
     def write(self) -> None:
         """Write what is new."""
         if self._new:
+            began = time.monotonic()
             with locked(self.path.parent):
                 self._read_again()
                 number = _number(self._content, self._run)
                 self._content["images"].update({name: {"run": number, **e} for name, e in self._new.items()})
                 self._write_now()
             self._new.clear()
+            self._took = time.monotonic() - began
 
     def _read_again(self) -> None:
         self._content = _read(self.path, self._run, damaged_is_new=False)

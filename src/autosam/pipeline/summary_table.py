@@ -70,7 +70,7 @@ def summarize_entry(entry: Mapping[str, Any]) -> dict[str, str]:
             cells["objects_per_mm2"] = objects / (pixels * size_nm**2) * 1e12
         cells["median_area_um2"] = None if area is None else area * (size_nm / 1000) ** 2
     told = {
-        name: f"{value:.6g}" if isinstance(value, float) else str(value)
+        name: f"{value:.9g}" if isinstance(value, float) else str(value)
         for name, value in cells.items()
         if value is not None
     }
