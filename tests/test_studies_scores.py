@@ -44,6 +44,19 @@ def test_scores_are_pooled_over_objects_and_by_source() -> None:
     assert row["b_objects"] == 1
 
 
+def test_only_valid_pixels_are_scored() -> None:
+    labels = np.array([[1, 1, 0, 0, 0, 0]] * 4, np.int32)
+    found = labels + 2 * (np.arange(6) > 3).astype(np.int32)
+    known = np.broadcast_to(np.arange(6) < 3, labels.shape)
+    image = np.zeros((4, 6, 3), np.uint8)
+    for valid, predicted, ap in ((None, 2, 0.5), (known, 1, 1.0)):
+        row = score_labeled_images(
+            Answers(found),  # type: ignore[arg-type]
+            [LabeledImage("a/0", "a", image, labels, valid=valid)],
+        )
+        assert (row["predicted"], row["objects"], row["ap50"]) == (predicted, 1, ap)
+
+
 def test_without_any_object_scores_are_undefined() -> None:
     empty = np.zeros((4, 4), np.int32)
     row = score_labeled_images(
@@ -64,6 +77,7 @@ def test_the_digest_tells_images_and_labels_apart() -> None:
         replace(one, name="discs/1"),
         replace(one, image=255 - one.image),
         replace(one, labels=one.labels * 2),
+        replace(one, valid=one.labels == 0),
         replace(one, prompts=(Prompt(np.array([[1.0, 2.0]]), np.array([1])),)),
     ]
-    assert len({digest_of([other]) for other in [one, *others]} | {digest_of([]), digest_of([one, one])}) == 7
+    assert len({digest_of([other]) for other in [one, *others]} | {digest_of([]), digest_of([one, one])}) == 8

@@ -40,6 +40,17 @@ def test_the_better_value_is_found(segmenter: Segmenter) -> None:
     assert len({one.config for one in tried}) == len(tried), "settings are scored twice"
 
 
+def test_only_valid_pixels_are_scored(segmenter: Segmenter) -> None:
+    # The third object is missed at the start; it lies where nothing counts.
+    start = load_config(overrides=["merge.min_size=60"])
+    valid = np.ones(LABELS.shape, bool)
+    valid[60:] = False
+    labels = np.where(valid, LABELS, 0).astype(np.int32)
+    masked = [LabeledImage("a/0", "a", IMAGES[0].image, labels, valid=valid)]
+    first, *_ = tune(segmenter, start, parse_axes(["merge.iou=0.4,0.6"]), masked)
+    assert first.mean_ap == 1
+
+
 def test_nothing_worse_than_the_start(segmenter: Segmenter) -> None:
     start = load_config(overrides=["merge.min_size=10"])
     tried, best = search(segmenter, start, "merge.min_size=1000,5000")

@@ -109,6 +109,8 @@ def _reporter(
     bar: "Bar", train: "Sequence[LabeledImage]", val: "Sequence[LabeledImage]", device: "torch.device"
 ) -> "Callable[[Report], None]":
     objects = sum(int(image.labels.max()) for image in train)
+    share = sum(one.counted for one in (*train, *val)) / sum(one.labels.size for one in (*train, *val))
+    known = f" in the {share:.0%} of the pixels that count" if share < 1 else ""
     begun = False
 
     def report(step: "Report") -> None:
@@ -116,7 +118,7 @@ def _reporter(
         if not begun:
             # Only now is it sure that there is something to do: a refusal stays one line.
             news(
-                f"{len(train)} training and {len(val)} validation images, {objects} objects to learn from; "
+                f"{len(train)} training and {len(val)} validation images, {objects} objects to learn from{known}; "
                 f"on {device}"
             )
             begun = True

@@ -53,6 +53,11 @@ class LabeledImage:
     prompts: tuple[Prompt, ...] = ()
     valid: NDArray[np.bool_] | None = None
 
+    @property
+    def counted(self) -> int:
+        """Number of pixels that count."""
+        return self.labels.size if self.valid is None else int(self.valid.sum())
+
 
 def load_labeled_images(
     images: Path,
