@@ -4,7 +4,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from test_instances_holes import INNER, MIDDLE, OUTER, crop, ring
+from test_instances_holes import COLS, INNER, MIDDLE, OUTER, ROWS, crop, ring
 
 from autosam.config import MergeConfig
 from autosam.pipeline import merge_answers
@@ -54,6 +54,14 @@ def test_a_ring_with_an_empty_hole_is_filled():
     assert sizes(merge_answers(crops, prompts, SHAPE, MergeConfig(), by_hand=1).labels) == [ring(0, 44).sum()]
     unfilled = MergeConfig(fill_holes=False)
     assert sizes(merge_answers(crops, prompts, SHAPE, unfilled, by_hand=1).labels) == [OUTER.sum()]
+
+
+def test_a_ring_around_two_objects_is_no_merge_of_them():
+    masks = (ring(36, 44), np.hypot(ROWS - 40, COLS - 50) <= 9, np.hypot(ROWS - 60, COLS - 50) <= 9)
+    crops = [crop(mask, 0.8, i) for i, mask in enumerate(masks)]
+    prompts = [prompt(10), prompt(40), prompt(60)]
+    found = merge_answers(crops, prompts, SHAPE, MergeConfig(), by_hand=3)
+    assert sizes(found.labels) == [int(mask.sum()) for mask in masks]
 
 
 def test_what_is_dropped_lies_in_no_hole():
