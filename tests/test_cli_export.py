@@ -7,6 +7,7 @@ import subprocess
 import sys
 import zipfile
 
+import h5py
 import numpy as np
 import pytest
 import roifile
@@ -193,6 +194,52 @@ def test_planes_of_a_hyperstack(autosam, tmp_path):
     assert rois.read_bytes() == before
     (seg,) = (tmp_path / "out").glob("*p5_seg.npy")
     np.testing.assert_array_equal(np.load(seg, allow_pickle=True).item()["img"], SPOTS)
+
+
+@pytest.mark.parametrize("how", ["endings", "all", "channel", "dataset"])
+def test_images_are_found_as_the_record_names_them(autosam, tmp_path, how):
+    channels = np.stack([SPOTS, SPOTS // 2])
+    if how == "endings":
+        tifffile.imwrite("in/b_one.tif", channels[0])
+        tifffile.imwrite("in/b_two.tif", channels[1])
+        given = ("in", "--channels", "_one,_two")
+    elif how == "dataset":
+        with h5py.File("b.h5", "w") as file:
+            file["raw"], file["other"] = channels[0], channels[1]
+        given = ("b.h5:/raw",)
+    else:
+        tifffile.imwrite("b.tif", channels, imagej=True, metadata={"axes": "CYX"})
+        given = ("b.tif", *(("--channels", "all") if how == "all" else ("--channel", "0")))
+    assert autosam("segment", *given, "-o", "out")[0] == 0
+    status, _, err = autosam("export", "out", "--to", "csv,ome-zarr,seg-npy", "-o", "else")
+    assert (status, err) == (0, "")
+    (table,) = (tmp_path / "else").glob("b*_instances.csv")
+    assert table.read_text() == (tmp_path / "out" / table.name).read_text()
+    (stored,) = (tmp_path / "else").glob("b*.ome.zarr")
+    wanted = channels if how in ("endings", "all") else channels[0]
+    np.testing.assert_array_equal(zarr.open_array(stored / "0", mode="r")[...], wanted)
+    # Cellpose could not read this image alone from a file.
+    (seg,) = (tmp_path / "else").glob("b*_seg.npy")
+    assert "img" in np.load(seg, allow_pickle=True).item()
+
+
+def test_results_of_autosam_0_2(autosam, tmp_path):
+    autosam("segment", "in", "-o", "out")
+    path = tmp_path / "out" / "autosam_run.json"
+    record = json.loads(path.read_text(encoding="utf-8"))
+    for field in ("run", "earlier_runs"):
+        del record[field]
+    for field in ("run", "files", "sha256", "stamp"):
+        del record["images"]["a"][field]
+    path.write_text(json.dumps(record), encoding="utf-8")
+    (tmp_path / "out" / "a_instances.csv").write_text(
+        "id,score,area_px\n" + "".join(f"{i},0.5,{np.count_nonzero(i == TRUTH)}\n" for i in (1, 2, 3))
+    )
+    assert autosam("export", "out", "--to", "geojson,coco") == (0, "2 files written for 3 objects, in out.\n", "")
+    assert {f["properties"]["measurements"]["score"] for f in features(tmp_path / "out" / "a.geojson")} == {0.5}
+    assert recorded(tmp_path / "out") == {"a.geojson"}
+    # The old table is not known to be autosam's as it is.
+    assert "a_instances.csv" in refused(autosam, "export", "out", "--to", "geojson,csv", "--images", "in")
 
 
 def test_an_image_that_is_gone_is_said_and_may_be_named_anew(autosam, tmp_path):

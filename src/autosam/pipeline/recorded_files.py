@@ -1,6 +1,5 @@
 """Exports in the run record: which files are autosam's own, and may be replaced."""
 
-import glob
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -57,16 +56,7 @@ def note_files(folder: Path, written: Mapping[str, Sequence[Path]]) -> None:
         for name, files in inside.items():
             entry = record["images"].get(name)
             if entry is not None and files:
-                entry.setdefault("files", _first_files(folder, name))
+                # Records of autosam 0.2 name no files; whether those are as it wrote them is not known.
+                entry.setdefault("files", {})
                 entry["files"] |= {file.relative_to(root).as_posix(): describe(file) for file in files}
         write_json(path, record)
-
-
-def _first_files(folder: Path, name: str) -> dict[str, dict[str, Any]]:
-    """Describe what `autosam segment` wrote, for records of autosam 0.2, which do not."""
-    start = folder / name
-    beside = [
-        *start.parent.glob(f"{glob.escape(start.name)}_labels.*"),
-        *(start.with_name(start.name + ending) for ending in ("_overlay.png", "_instances.csv")),
-    ]
-    return {file.relative_to(folder).as_posix(): describe(file) for file in sorted(beside) if file.exists()}
