@@ -117,6 +117,21 @@ def test_exports_of_finished_images_are_made_without_segmenting(autosam, tmp_pat
     assert len(COCO(tmp_path / "out" / "coco_instances.json").imgs) == 2
 
 
+def test_images_of_subfolders(autosam, tmp_path):
+    (tmp_path / "in" / "day1").mkdir()
+    shutil.copy("in/a.tif", "in/day1/a.tif")
+    assert autosam("segment", "in", "-o", "out", "--export", "geojson,coco")[0] == 0
+    files = tmp_path / "out" / "a.geojson", tmp_path / "out" / "day1" / "a.geojson"
+    identities = {feature["id"] for file in files for feature in features(file)}
+
+    assert len(identities) == 6
+    assert autosam("export", "out", "--to", "roi,ome-zarr,coco", "-o", "else")[0] == 0
+    assert names(tmp_path / "else" / "day1") == {"a_rois.zip", "a.ome.zarr"}
+    for folder in ("out", "else"):
+        found = COCO(tmp_path / folder / "coco_instances.json").imgs.values()
+        assert sorted(image["file_name"] for image in found) == ["a.tif", "day1/a.tif"]
+
+
 def test_new_settings_leave_no_export_of_the_old(autosam, tmp_path):
     autosam("segment", "in", "-o", "out", "--export", "roi,geojson")
     more = ("--set", "merge.min_size=400", "--overwrite", "--export", "geojson")
@@ -159,6 +174,9 @@ def test_results_are_exported_beside_the_labels_or_elsewhere(autosam, tmp_path):
     measured = first["properties"]["measurements"]
     assert measured["area_um2"] == pytest.approx(measured["area"] * 1e-4)
     assert {"score", "intensity_mean"} <= set(measured)
+    # One label file of the folder is known as well.
+    assert autosam("export", "out/a_labels.tif", "--to", "geojson", "-o", "one")[0] == 0
+    assert features(tmp_path / "one" / "a.geojson") == features(tmp_path / "out" / "a.geojson")
     # An image that is segmented again has no old export, and the next run goes on as ever.
     assert "1 image skipped" in autosam("segment", "in", "-o", "out", "--pixel-size", 10)[1]
 

@@ -65,7 +65,7 @@ def export(
     from autosam.pipeline.export_results import ExportOptions, export_results
     from autosam.pipeline.origin_images import OriginImages
 
-    place = out or (Path(results) if record is not None else _beside(results, found))
+    place = out or record or _beside(results, found)
     options = ExportOptions(place, pixel_size, kind, overwrite=overwrite, record=record)
     origins = OriginImages(images)
     with interruptible("nothing is half written"), progress("exporting", len(found)) as bar:
@@ -84,14 +84,19 @@ def _find(results: str) -> "tuple[list[FoundLabels], Path | None]":
     from autosam.images.folder_listing import holds_results
     from autosam.pipeline.results_folder import open_results
 
-    folder = Path(results)
-    if folder.is_dir() and holds_results(folder):
-        opened = open_results(folder)
+    place = Path(results)
+    if place.is_dir() and holds_results(place):
+        opened = open_results(place)
         for text in opened.notes:
             note(text)
         if not opened.labels:
             raise InputError(f"{results} holds no labels that its run record names; segment the images first")
-        return list(opened.labels), folder
+        return list(opened.labels), place
+    if place.exists() and holds_results(place.parent):
+        # One label file of such a folder.
+        named = [labels for labels in open_results(place.parent).labels if labels.file == place]
+        if named:
+            return named, place.parent
     return _labels_of_others(results), None
 
 

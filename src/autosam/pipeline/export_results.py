@@ -158,7 +158,7 @@ def _write_each(
     for known in formats:
         if isinstance(known, FolderFormat):
             continue
-        if known.needs_image and item.image is None:
+        if known.needs_image and any(plane.image is None for plane in item.planes):
             report.failures.append(f"{labels.name}: no {known.name}, which holds the image too")
             continue
         path = _path(labels, known, options)
