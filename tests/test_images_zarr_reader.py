@@ -330,6 +330,11 @@ def test_incomplete_metadata_are_one_line(tmp_path: Path, broken: dict[str, Any]
 
 
 class _Quiet(SimpleHTTPRequestHandler):
+    """Serves files, lists no folders, and is broken for some."""
+
+    def list_directory(self, path: Any) -> None:
+        self.send_error(404)
+
     def log_message(self, *_: object) -> None:
         """Say nothing."""
 
@@ -364,6 +369,29 @@ def test_by_http(tmp_path: Path, served: str) -> None:
     (broken,) = find_sources([f"{served}/broken.zarr"])
     with pytest.raises(InputError, match=r"broken\.zarr cannot be read: .*500"):
         read_image(broken)
+
+
+def test_groups_by_http(tmp_path: Path, served: str) -> None:
+    group = zarr.open_group(tmp_path / "g.zarr", mode="w")
+    group.create_array("raw", data=STACK[0, 0])
+    with pytest.raises(
+        InputError, match=r"no image .*, or the server does not list it; name one, as in http:.*:/0"
+    ):
+        find_sources([f"{served}/g.zarr"])
+    for named in (f"{served}/g.zarr:/raw", f"{served}/g.zarr/raw"):
+        np.testing.assert_array_equal(read_image(find_sources([named])[2]), STACK[0, 0, 2])
+    plate = zarr.open_group(tmp_path / "p.zarr", mode="w")
+    plate.attrs["ome"] = {"plate": {"wells": [{"path": "A/1"}]}}
+    well = plate.create_group("A/1")
+    well.attrs["ome"] = {"well": {"images": [{"path": "0"}]}}
+    write_ome(tmp_path / "p.zarr/A/1/0", STACK[0, 0, 0], "yx")
+    with pytest.raises(
+        InputError, match=r"it is a plate; name one image, as in (http://.*/p\.zarr:/A/1/0); wells: A/1"
+    ):
+        find_sources([f"{served}/p.zarr"])
+    (one,) = find_sources([f"{served}/p.zarr:/A/1/0"])
+    assert one.name == "p_A_1_0"
+    np.testing.assert_array_equal(read_image(one), STACK[0, 0, 0])
 
 
 def test_no_server_is_one_line() -> None:

@@ -86,13 +86,12 @@ def _series(node: "zarr.Array[Any] | zarr.Group", place: str, inside: str) -> li
             if isinstance(part, zarr.Group)
         ]
     found = dict(_images_in(node))
-    if len(found) != 1:
-        listed = _listed(list(found))
-        raise UnsupportedError(
-            "no image is in this Zarr group"
-            if not found
-            else f"it holds several images; name one, as in {place}:/{next(iter(found))}; it has: {listed}"
-        )
+    if not found:
+        unlisted = f", or the server does not list it; name one, as in {place}:/0" if url_of(place) else ""
+        raise UnsupportedError(f"no image is in this Zarr group{unlisted}")
+    if len(found) > 1:
+        example, listed = next(iter(found)), _listed(list(found))
+        raise UnsupportedError(f"it holds several images; name one, as in {place}:/{example}; it has: {listed}")
     inner, only = next(iter(found.items()))
     return _series(only, place, f"{inside}/{inner}".strip("/"))
 
@@ -109,7 +108,7 @@ def _parts(node: zarr.Group, attributes: dict[str, Any], place: str) -> list[str
         if url_of(place) is not None:
             # Each field takes several requests.
             raise UnsupportedError(
-                f"it is a plate; name one image, as in {place}/{wells[0]}/0; wells: {_listed(wells)}"
+                f"it is a plate; name one image, as in {place}:/{wells[0]}/0; wells: {_listed(wells)}"
             )
         groups = [(well, ome_attributes(dict(node[well].attrs))) for well in wells]
         return [f"{well}/{image['path']}" for well, found in groups for image in found["well"]["images"]]
