@@ -4,6 +4,7 @@ import csv
 import errno
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -22,6 +23,7 @@ from fake_networks import (
 
 from autosam import cli
 from autosam.config import load_config
+from autosam.errors import InputError
 from autosam.images import read_image, read_labels
 from autosam.images import write as writing
 from autosam.models.networks import Networks
@@ -477,6 +479,84 @@ def test_an_interrupted_run_says_how_to_go_on(autosam, tmp_path, monkeypatch):
     assert status == 0
     assert "1 image segmented" in out
     assert "1 image skipped" in out
+
+
+def test_the_end_of_a_cluster_job_is_an_interrupt(autosam, tmp_path, monkeypatch):
+    for name in "ab":
+        save(tmp_path / "in" / f"{name}.tif")
+    whole = Segmenter.segment
+
+    def ended(self, image, **options):
+        if (tmp_path / "out" / "a_labels.tif").exists():
+            os.kill(os.getpid(), signal.SIGTERM)
+        return whole(self, image, **options)
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(Segmenter, "segment", ended)
+    status, _, err = segment(autosam, "in", "-o", "out")
+    assert (status, "goes on where it stopped" in err) == (130, True)
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert not list((tmp_path / "out").glob(".*"))
+    monkeypatch.setattr(Segmenter, "segment", whole)
+    assert "1 image skipped" in segment(autosam, "in", "-o", "out")[1]
+
+
+# What is said
+
+
+def test_a_replaced_image_and_files_out_of_date_are_said(autosam, tmp_path):
+    save(tmp_path / "in" / "day1" / "a.tif")
+    save(tmp_path / "in" / "b.tif")
+    segment(autosam, "in", "-o", "out", "--format", "png")
+    save(tmp_path / "in" / "day1" / "a.tif", SPOTS[::-1])
+    status, out, err = segment(autosam, "in", "-o", "out", "--format", "tif")
+    assert (status, err) == (0, "")
+    assert "1 image has changed since the last run and was segmented again: day1/a." in out
+    assert "2 files of earlier runs removed, out of date now: b_labels.png, day1/a_labels.png." in out
+    assert not list((tmp_path / "out").rglob("*.png.*"))
+    changed = tmp_path / "out" / "b_labels.tif"
+    changed.write_bytes(changed.read_bytes() + b"corrected")
+    err = segment(autosam, "in", "-o", "out", "--format", "png", "--overwrite")[2]
+    assert "1 file of earlier runs kept though out of date" in err
+    assert "b_labels.tif" in err
+
+
+def test_failures_are_said_once_and_before_an_interrupt(autosam, tmp_path, monkeypatch):
+    save(tmp_path / "in" / "a.tif", np.full((20, 30), np.nan, np.float32))
+    save(tmp_path / "in" / "b.tif")
+    _, out, err = segment(autosam, "in", "-o", "out")
+    assert err.count("a.tif") == 1
+    assert "a.tif" not in out
+    assert table(tmp_path / "out" / "summary.csv")[0]["state"] == "failed"
+
+    def interrupted(self, image, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Segmenter, "segment", interrupted)
+    # The first image interrupts before it can fail.
+    status, _, err = segment(autosam, "in", "-o", "out", "--overwrite")
+    assert (status, err.count("a.tif")) == (130, 0)
+
+    def segment_b(self, image, **options):
+        if image.dtype == np.uint8:
+            raise KeyboardInterrupt
+        raise InputError("the pixels are no pixels")
+
+    monkeypatch.setattr(Segmenter, "segment", segment_b)
+    status, _, err = segment(autosam, "in", "-o", "out", "--overwrite")
+    assert (status, err.count("a.tif")) == (130, 1)
+    assert err.splitlines()[-1] == (
+        "autosam: interrupted; the same command without --overwrite goes on where it stopped"
+    )
+
+
+@pytest.mark.parametrize("given", ["out", "out/*.png", "out/*"])
+def test_results_are_no_images(autosam, tmp_path, given):
+    save(tmp_path / "in" / "a.tif")
+    segment(autosam, "in", "-o", "out")
+    line = refused(autosam, given, "-o", "again")
+    assert "results" in line or "labels or a picture" in line
+    assert not (tmp_path / "again").exists()
 
 
 # The program itself

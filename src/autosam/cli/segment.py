@@ -8,7 +8,7 @@ import typer
 
 from autosam.cli.console import interruptible
 from autosam.cli.export import FORMAT_NAMES
-from autosam.cli.interrupts import leaving_at_once
+from autosam.cli.interrupts import ending_in_order, leaving_at_once
 from autosam.cli.options import Channel, ConfigFile, Device, Model, Settings
 from autosam.cli.progress import progress
 from autosam.cli.segment_exports import export_rest, open_exports
@@ -177,7 +177,7 @@ def segment(
             progress=lambda share: show(bar, sources, len(outcomes), share),
         )
         # Closes the record when the command is interrupted.
-        with closing(batch), telling_failed(outcomes, failures):
+        with ending_in_order(), closing(batch), telling_failed(outcomes, failures):
             for outcome in batch:
                 outcomes.append(outcome)
                 show(bar, sources, len(outcomes), 0)

@@ -50,7 +50,7 @@ def find_images(
     made = [left_out.path.name for left_out in searched.left_out if not left_out.failure]
     if made:
         note(
-            f"{count(len(made), 'file')} left out, for names of labels or pictures of images beside them: "
+            f"{count(len(made), 'file')} left out, as results or for names of labels or pictures: "
             f"{listed(made)}; name such a file to segment it"
         )
     if out.resolve() in {file.path.resolve().parent for file in files}:

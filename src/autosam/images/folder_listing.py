@@ -122,6 +122,13 @@ def holds_results(folder: Path) -> bool:
     return os.path.lexists(folder / RESULTS_MARK)
 
 
+def is_result(path: Path) -> bool:
+    """Tell whether a file lies in a folder of results, or has the name of one in a tree of results."""
+    if holds_results(path.parent):
+        return True
+    return _MADE_OF.fullmatch(path.stem) is not None and any(map(holds_results, path.parents[1:6]))
+
+
 def made_of_others(
     files: Sequence[Path], endings: Sequence[str] = (), *, base: Path | None = None
 ) -> dict[Path, Path]:

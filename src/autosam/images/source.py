@@ -12,6 +12,7 @@ from autosam.images.folder_listing import (
     fault_of,
     has_suffix,
     holds_results,
+    is_result,
     is_store,
     made_of_others,
     tree_files,
@@ -193,6 +194,10 @@ def _of_files(
         fault = fault_of(file)
         if fault is not None:
             yield LeftOut(file, f"{file} {fault}.", failure=True)
+        elif is_result(file):
+            yield LeftOut(
+                file, f"{file} is one of the results of autosam; name the file to segment it.", failure=False
+            )
         elif file in made:
             reason = f"{file} is taken for labels or a picture of {made[file].name}; name the file to segment it."
             yield LeftOut(file, reason, failure=False)
