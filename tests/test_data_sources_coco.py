@@ -124,7 +124,7 @@ def test_masks_marked_as_crowds_are_objects_where_most_are(coco: Release) -> Non
     assert "3 of 3 masks are marked as crowds (iscrowd 1) and were taken for objects" in coco.notes()
 
 
-def test_a_crowd_beside_objects_is_judged_by_its_pixels(coco: Release) -> None:
+def test_a_crowd_beside_objects_is_told_by_its_pixels(coco: Release) -> None:
     coco.write(
         [
             *NUCLEI,
