@@ -500,3 +500,25 @@ def test_what_cannot_be_read_is_told_what_can(places, tmp_path):
     both = fault("--compare", tmp_path / "a.xml", tmp_path / "none", pred)
     assert f"{tmp_path / 'a.xml'} has the unknown suffix" in both
     assert f"{tmp_path / 'none'} holds no labels" in both
+
+
+def test_what_outlines_lose_is_said(tmp_path):
+    """A COCO truth tells how many of its objects are covered by others or without area."""
+    data = tmp_path / "data"
+    (data / "images").mkdir(parents=True)
+    for place in (data / "images", tmp_path):
+        write_labels(place / "s.tif", ONE)
+    outlines = [[0, 0, 8, 0, 8, 8, 0, 8], [1, 1, 4, 1, 4, 4, 1, 4], [5, 5, 9, 9]]
+    annotations = [
+        {"id": n, "image_id": 1, "category_id": 1, "segmentation": [outline]} for n, outline in enumerate(outlines)
+    ]
+    content = {
+        "images": [{"id": 1, "file_name": "s.tif"}],
+        "annotations": annotations,
+        "categories": [{"id": 1, "name": "cell"}],
+    }
+    (data / "instances.json").write_text(json.dumps(content))
+    result = run(tmp_path / "s.tif", data, "--bootstrap", 0)
+    assert result.exit_code == 0, result.output
+    assert "truth: 1 of 3 objects is wholly covered by others and lost, such as annotation 1" in result.output
+    assert "truth: 1 of 3 objects is without area" in result.output

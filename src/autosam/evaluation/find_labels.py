@@ -15,6 +15,7 @@ from autosam.data.choose_backend import choose_backend
 from autosam.data.manifest import FORMAT, as_name
 from autosam.data.seg_file import read_seg
 from autosam.data.sources import SOURCES, Request, Slice, open_release
+from autosam.data.sources.losses import Losses
 from autosam.data.store import Store
 from autosam.errors import InputError
 from autosam.evaluation.label_sources import LabelSource, label_files
@@ -154,8 +155,21 @@ def _of_release(given: str, path: str, *, labels: str | None = None, source: str
     volume_of = {item.name: item.volume for item in labeled if release.labels != "ids-2d"}
     notes = tuple(f"{given}: {note}" for note in release.notes)
     found = _of_readers(given, readers, volume_of, single=not Path(given).is_dir(), notes=notes)
+    found = _with_losses(found, {item.name: item.losses for item in labeled})
     masks: dict[str, _Reader] = {item.name: item.valid for item in labeled if item.valid is not None}
     return _with_masks(found, masks, volume_of)
+
+
+def _with_losses(source: LabelSource, losses: Mapping[str, Losses]) -> LabelSource:
+    """Let the labels of single images tell what became of their outlines."""
+
+    def told(labels: Mapping[str, LabelRef]) -> dict[str, LabelRef]:
+        return {
+            name: replace(ref, losses=losses.get(name)) if isinstance(ref, LazyLabels) else ref
+            for name, ref in labels.items()
+        }
+
+    return replace(source, slices=told(source.slices), volumes=told(source.volumes))
 
 
 def _store_mask(store: Store, name: str) -> NDArray[Any]:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autosam.data.sources.losses import Losses
 from autosam.errors import InputError
 from autosam.images.formats import reading
 from autosam.images.valid_masks import as_mask
@@ -85,10 +86,13 @@ class LazyLabels:
         For messages; equal names are equal labels.
     open : callable
         Gives the labels.
+    losses : Losses or None
+        What became of the objects of outlines, known once they were read; None where labels are not drawn.
     """
 
     name: str
     open: Callable[[], LabelVolume] = field(repr=False, compare=False)
+    losses: Losses | None = field(default=None, repr=False, compare=False)
 
 
 LabelRef = str | LazyLabels

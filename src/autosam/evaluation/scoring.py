@@ -11,8 +11,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from autosam.data.sources.losses import total_losses
 from autosam.errors import InputError
-from autosam.evaluation.label_volume import LabelRef
+from autosam.evaluation.label_volume import LabelRef, LazyLabels
 from autosam.evaluation.pairing import Pair
 from autosam.evaluation.volumes import (
     as_instances,
@@ -147,7 +148,18 @@ def _score_pairs(
         if count
     ]
     notes += _said_of_ignored(pairs, rules.ignore, unscored)
+    notes += _said_of_losses(pairs)
     return FileScores(scores, np.concatenate(sizes), np.concatenate(ious), notes)
+
+
+def _said_of_losses(pairs: Sequence[Pair]) -> list[str]:
+    """Say what became of the objects of COCO files and other outlines."""
+    sides = {"truth": [pair.truth for pair in pairs], "predictions": [pair.pred for pair in pairs]}
+    losses = {
+        side: total_losses(ref.losses for ref in refs if isinstance(ref, LazyLabels) and ref.losses is not None)
+        for side, refs in sides.items()
+    }
+    return [f"{side}: {note}" for side, total in losses.items() for note in total.notes()]
 
 
 def _said_of_ignored(pairs: Sequence[Pair], ignore: int | None, unscored: Sequence[str]) -> list[str]:
