@@ -287,6 +287,19 @@ def test_a_lookup_table_only_displays_gray_values(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_pixels(red), (colors[0] // 257)[image])
 
 
+def test_palettes_of_16_bits(tmp_path: Path) -> None:
+    image = RNG.integers(0, 65_535, (16, 32), dtype=np.uint16)
+    ramp = np.arange(65_536).astype(np.uint16)
+    for colormap, wanted in (
+        (np.stack([0 * ramp, ramp, 0 * ramp]), image),
+        (np.stack([ramp[::-1]] * 3), 65_535 - image),
+    ):
+        tifffile.imwrite(tmp_path / "a.tif", image, photometric="palette", colormap=colormap)
+        read = read_pixels(tmp_path / "a.tif")
+        np.testing.assert_array_equal(read, wanted)
+        assert read.dtype == np.uint16
+
+
 def test_tifffile_and_imagecodecs_agree_on_color(tmp_path: Path) -> None:
     picture = RNG.integers(0, 255, (32, 48, 3), dtype=np.uint8)
     (tmp_path / "a.png").write_bytes(imagecodecs.png_encode(picture))

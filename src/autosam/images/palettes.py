@@ -1,5 +1,7 @@
 """Palettes of TIFF, PNG and BMP: lookup tables over gray values, or the colors of a picture."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,7 +15,7 @@ _FALLS = -0.9
 """Correlation of index and luminance below which a lookup table goes from bright to dark."""
 
 
-def gray_lookup(palette: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+def gray_lookup(palette: NDArray[np.uint8]) -> NDArray[np.unsignedinteger[Any]] | None:
     """Give the gray value of every index of a palette, or None where the palette holds the colors of a picture.
 
     A palette of grays gives these. A smooth ramp of colors (shades of one hue, viridis, hot, fire) only displays
@@ -22,7 +24,7 @@ def gray_lookup(palette: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
     Parameters
     ----------
     palette : ndarray of uint8, shape (N, 3)
-        Red, green and blue of every index; N is at most 256.
+        Red, green and blue of every index; N is at most 65,536.
 
     Examples
     --------
@@ -44,7 +46,7 @@ def gray_lookup(palette: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
         return None
     if luminance.min() >= _DARK * luminance.max() or _turns(colors) > (_TURNS // 4 if few else _TURNS):
         return None
-    indices = np.arange(len(palette), dtype=np.uint8)
+    indices: NDArray[np.unsignedinteger[Any]] = np.arange(len(palette), dtype=np.min_scalar_type(len(palette) - 1))
     falls = np.corrcoef(np.arange(len(colors)), luminance)[0, 1] < _FALLS
     return indices[::-1].copy() if falls else indices
 

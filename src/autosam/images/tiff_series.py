@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tifffile
@@ -117,11 +118,14 @@ def is_color(series: tifffile.TiffPageSeries) -> bool:
     return key.photometric in _COLORS or series.dtype == np.uint8
 
 
-def palette_of(key: tifffile.TiffPage) -> NDArray[np.uint8] | None:
+def palette_of(key: tifffile.TiffPage) -> NDArray[np.unsignedinteger[Any]] | None:
     """Give what every index stands for: the palette's colors, (N, 3), or grays, (N,); None without a palette."""
     if key.photometric != tifffile.PHOTOMETRIC.PALETTE or key.colormap is None:
         return None
     # A TIFF's palette is 16 bits deep; 8-bit programs fill it with v × 257 or v × 256.
-    colors = np.ascontiguousarray((np.asarray(key.colormap) >> 8).astype(np.uint8).T)
+    colormap = np.asarray(key.colormap)
+    if colormap.shape[1] > 256 and (colormap == colormap[0]).all():
+        return np.asarray(colormap[0])
+    colors = np.ascontiguousarray((colormap >> 8).astype(np.uint8).T)
     grays = gray_lookup(colors)
     return colors if grays is None else grays
