@@ -127,6 +127,17 @@ def test_every_image_of_a_file_has_its_size(tmp_path: Path, axes: str) -> None:
     assert [read_pixel_size(source) for source in find_sources([tmp_path / "b.tif"])] == pytest.approx([500, 250])
 
 
+@pytest.mark.parametrize("pages", [3, 300])
+def test_every_page_of_a_stack_has_its_size(tmp_path: Path, pages: int) -> None:
+    # The last third is twice as fine; of many pages tifffile looks at a few only.
+    per_cm = [4e4 if number >= pages - pages // 3 else 2e4 for number in range(pages)]
+    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+        for number in range(pages):
+            writer.write(PIXELS + number % 7, resolution=(per_cm[number],) * 2, resolutionunit=3, metadata=None)
+    found = find_sources([tmp_path / "a.tif"])
+    assert [read_pixel_size(source) for source in found] == pytest.approx([1e7 / one for one in per_cm])
+
+
 FEI = "[Beam]\r\nHV=5000\r\n[{section}]\r\nPixelWidth={width}\r\nPixelHeight={width}\r\n"
 ZEISS = "\r\n0\r\n1\r\n{key}\r\nPixel Size = {value}\r\nAP_WD\r\nWD = 3.1 mm\r\n"
 

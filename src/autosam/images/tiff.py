@@ -1,7 +1,8 @@
 """TIFF: which pages make one image, and the pixels of one of them."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from autosam.errors import InputError
 from autosam.images.formats import UnsupportedError, check_page
 from autosam.images.ome_tiff import OmeImage
 from autosam.images.readers.stored import StoredImage
-from autosam.images.tiff_metadata import describe_series
+from autosam.images.tiff_metadata import describe_series, sides_of_pages
 from autosam.images.tiff_series import at_level, images_in, is_color, layout_of, open_tiff, palette_of, samples_of
 
 MOST_NAMED = 5
@@ -35,8 +36,21 @@ def list_tiff_images(path: Path, *, level: int = 0) -> tuple[StoredImage, ...]:
         return tuple(
             image
             for number, series in enumerate(found)
-            for image in _describe(series, described[id(series)], number if len(found) > 1 else None, level)
+            for image in _with_sides(
+                sides_of_pages(file, series) if level == 0 else None,
+                _describe(series, described[id(series)], number if len(found) > 1 else None, level),
+            )
         )
+
+
+def _with_sides(sides: Sequence[float | None] | None, images: Iterator[StoredImage]) -> Iterator[StoredImage]:
+    """Give each image the size of its own page, where pages differ."""
+    if sides is None:
+        return images
+    listed = list(images)
+    if len(listed) != len(sides):
+        return iter(listed)
+    return (replace(image, pixel_size_nm=side) for image, side in zip(listed, sides, strict=True))
 
 
 def _describe(

@@ -10,6 +10,8 @@ import tifffile
 from autosam.images.ome_tiff import OmeImage, describe_images
 from autosam.images.units import nm_of, pixel_side
 
+MOST_PAGES = 256
+"""Pages up to which all are asked for their size; it takes a millisecond each."""
 _METER = 1e9
 
 
@@ -37,6 +39,27 @@ def describe_series(file: tifffile.TiffFile, series: Sequence[tifffile.TiffPageS
         names = known.channel_names if known else ()
         described.append(OmeImage(side, side is not None, names or _imagej_names(file, one)))
     return described
+
+
+def sides_of_pages(file: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> list[float | None] | None:
+    """Give the side of a pixel of each page, where each says so for itself; None where one size counts for all.
+
+    Of more than ``MOST_PAGES`` three are asked first, and all only where these differ.
+    """
+    if series.kind not in ("generic", "uniform") or len(series.pages) < 2 or _of_maker(file) is not None:
+        return None
+    last = len(series.pages) - 1
+    first = series.keyframe.index
+    if last >= MOST_PAGES:
+        few = {_of_resolution(file, _page(file, first + number)) for number in (0, last // 2, last)}
+        if len(few) == 1:
+            return None
+    return [_of_resolution(file, _page(file, first + number)) for number in range(last + 1)]
+
+
+def _page(file: tifffile.TiffFile, number: int) -> tifffile.TiffPage:
+    page = file.pages[number]
+    return page if isinstance(page, tifffile.TiffPage) else file.pages.first
 
 
 def _of_maker(file: tifffile.TiffFile) -> float | None:
