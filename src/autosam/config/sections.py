@@ -20,6 +20,14 @@ class ImagesConfig(Section):
         "(frames, padding, text bars) are left out, and a limit is moved where specks are far brighter than all "
         "else, or where the objects are too few for the percentile",
     )
+    local: Literal["auto", "always", "never"] = Field(
+        "auto",
+        description="limits that follow an uneven illumination: always; never; or auto, where a gray image is "
+        "textured all over, as electron micrographs are, and its contrast differs by more than 3.4 times",
+    )
+    local_window: Annotated[int, Field(ge=32)] = Field(
+        128, description="side in pixels of the windows that local limits are measured in; larger than an object"
+    )
     lookup_tables: bool = Field(
         True,
         description="take an RGB image in the colors of a lookup table (green, cyan, hot, fire, viridis) for the "

@@ -35,6 +35,10 @@ class Blocks:
         """Rows and columns of blocks."""
         return self.mean.shape[0], self.mean.shape[1]
 
+    def part(self, where: tuple[slice, slice]) -> "Blocks":
+        """Return some rows and columns."""
+        return Blocks(self.mean[where], self.variance[where], self.least[where], self.most[where])
+
     def mirrored(self) -> "Blocks":
         """Return those of 1 - image."""
         return Blocks(1 - self.mean, self.variance, 1 - self.most, 1 - self.least)

@@ -8,14 +8,16 @@ from numpy.typing import NDArray
 
 from autosam.config import ImagesConfig
 from autosam.errors import InputError
-from autosam.images.limits import finite_values, plain_limits, robust_limits, strips
+from autosam.images.limits import Limits, finite_values, plain_limits, robust_limits, strips
+from autosam.images.local_limits import LocalLimits, find_local_limits, is_uneven
 from autosam.images.lookup_table import undo_lookup_table
 
 
 def normalize(image: NDArray[Any], settings: ImagesConfig) -> NDArray[np.float32]:
     """Scale an image so that one intensity becomes 0 and a higher one 1, and clip the rest.
 
-    The two limits are those of the whole image, over all channels together, so that colors keep their ratios.
+    The two limits are those of the whole image, over all channels together, so that colors keep their ratios. With
+    ``local``, they change smoothly over the image.
 
     Parameters
     ----------
@@ -55,19 +57,35 @@ def normalize(image: NDArray[Any], settings: ImagesConfig) -> NDArray[np.float32
             f"intensities range from {limits.dark:g} to {limits.bright:g}; wanted a range below 1e308: check the "
             "file."
         )
+    local = _local_limits(image, limits, settings) if limits.span > 0 else None
     scaled = np.zeros(image.shape, np.float32)
     if limits.span > 0:
         for rows in strips(image):
             strip = image[rows].astype(np.float64)
             missing = ~np.isfinite(strip)
             strip[missing] = limits.dark
-            strip = (np.clip(strip, limits.dark, limits.bright) - limits.dark) / limits.span
+            if local is None:
+                strip = (np.clip(strip, limits.dark, limits.bright) - limits.dark) / limits.span
+            else:
+                strip = local.scale(strip, np.arange(image.shape[0])[rows])
+            strip[missing] = 0
             if settings.invert:
                 strip = np.where(missing, 0, 1 - strip)
             scaled[rows] = strip
     if scaled.ndim == 3:
         return scaled
     return np.broadcast_to(scaled[:, :, None], (*scaled.shape, 3))
+
+
+def _local_limits(image: NDArray[Any], limits: Limits, settings: ImagesConfig) -> LocalLimits | None:
+    """Measure local limits where the settings want them, or where the image does; None otherwise."""
+    window = settings.local_window
+    if settings.local == "never" or (settings.local == "auto" and not is_uneven(image, limits, window=window)):
+        return None
+    find = robust_limits if settings.limits == "robust" else plain_limits
+    return find_local_limits(
+        image, limits, window=window, measure=lambda part: find(part, settings.low, settings.high)
+    )
 
 
 def normalize_for_display(image: NDArray[Any]) -> NDArray[np.float32]:

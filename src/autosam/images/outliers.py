@@ -95,6 +95,28 @@ def limit_beyond_outliers(blocks: Blocks, rest: NDArray[np.bool_], *, far: float
     return limit if limit is not None and abs(limit - 1) > CHANGE else None
 
 
+def is_textured(blocks: Blocks, rest: NDArray[np.bool_], *, steps: float) -> bool:
+    """Tell whether all of an image, or of a part of one, shows something; False for few blocks."""
+    values = blocks.mean[rest]
+    if len(values) < FEWEST:
+        return False
+    median = float(np.median(values))
+    return measure_texture(blocks.mean, rest, median, _noise(blocks, rest, median, steps)) >= TEXTURE
+
+
+def shows_something(blocks: Blocks, rest: NDArray[np.bool_], *, steps: float) -> bool:
+    """Tell whether an image, or a part of one, is textured or has objects on its background: not noise alone."""
+    values = blocks.mean[rest]
+    if len(values) < FEWEST:
+        return False
+    if is_textured(blocks, rest, steps=steps):
+        return True
+    median = float(np.median(values))
+    spread = max(median - float(np.percentile(values, 16)), _noise(blocks, rest, median, steps))
+    parts, count = ndimage.label(np.where(rest, blocks.mean - median, 0) > SIGNAL * spread, np.ones((3, 3), bool))
+    return bool(count and np.bincount(parts.ravel())[1:].max() >= SMALLEST)
+
+
 def measure_texture(means: NDArray[np.float32], rest: NDArray[np.bool_], median: float, noise: float) -> float:
     """Compare how much blocks differ at a distance of three blocks with how much white noise would let them.
 
