@@ -143,7 +143,21 @@ def test_masks_that_do_not_fit_are_refused(data):
     assert "no mask of valid pixels for a: add it" in refusal(data / "pred", data / "labels")
 
 
-def test_a_folder_valid_that_holds_other_files_is_none_of_ours(data):
+def test_masks_of_other_names_are_told_and_other_files_are_none_of_ours(data):
     for name in ("a", "b"):
         (data / "valid" / f"{name}.png").rename(data / "valid" / f"other_{name}.png")
-    assert rows_of(data, data / "pred", data / "labels")[0][0]["objects"] == 2
+    rows, output = rows_of(data, data / "pred", data / "labels")
+    assert rows[0]["objects"] == 2
+    assert "holds masks, such as other_a.png, and none is named as the labels" in output.replace("\n", " ")
+    for name in ("a", "b"):  # images to validate on, say
+        write(data / "valid" / f"other_{name}.png", np.arange(200, dtype=np.uint8).reshape(10, 20))
+    rows, output = rows_of(data, data / "pred", data / "labels")
+    assert rows[0]["objects"] == 2
+    assert "holds masks" not in output
+
+
+def test_a_mask_in_a_form_that_is_not_read_is_refused(data):
+    for name in ("a", "b"):
+        (data / "valid" / f"{name}.png").unlink()
+        Image.fromarray(VALID).save(data / "valid" / f"{name}.jpg")
+    assert "not from '.jpg'" in refusal(data / "pred", data / "labels")

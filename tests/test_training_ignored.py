@@ -58,6 +58,13 @@ def test_masks_beside_the_labels_are_loaded(tmp_path):
         np.testing.assert_array_equal(found.valid, one.valid)
     off = {"data": {"sources": ({"name": "d", "images": "images", "labels": "labels", "valid": "none"},)}}
     assert load_part(tmp_path, Config.model_validate(off), "train")[0].valid is None
+    (tmp_path / "valid").rename(tmp_path / "aside")
+    save(tmp_path / "valid", "other.tif", one.valid.astype(np.uint8))
+    with pytest.raises(InputError, match=r"valid holds masks, such as other\.tif, and none is named"):
+        load_part(tmp_path, Config(), "train")
+    (tmp_path / "valid" / "other.tif").unlink()
+    (tmp_path / "valid").rmdir()
+    (tmp_path / "aside").rename(tmp_path / "valid")
     (tmp_path / "valid" / "a.tif").unlink()
     with pytest.raises(InputError, match=r"1 of 2 images have no mask in .*valid, such as a"):
         load_labeled_images(tmp_path / "images", tmp_path / "labels", source="d")

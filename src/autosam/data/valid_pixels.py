@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autosam.errors import InputError
-from autosam.images.valid_masks import NO_MASKS, masks_in, read_mask, valid_beside
+from autosam.images.valid_masks import NO_MASKS, masks_in, misnamed_masks, read_mask, valid_beside
 
 Mask = NDArray[np.bool_]
 
@@ -29,12 +29,15 @@ def masks_of(names: Iterable[str], labels: Path, given: Path | None) -> dict[str
     Raises
     ------
     InputError
-        If the folder is missing, or some of the images have a mask and others have none.
+        If the folder is missing, some of the images have a mask and others have none, or masks beside the labels
+        have other names.
     """
     wanted = list(names)
     if given is not None and given.name == NO_MASKS:
         return {}
     found = valid_beside(wanted, labels) if given is None else masks_in(given, wanted)
+    if not found and given is None and (misnamed := misnamed_masks(labels)):
+        raise InputError(f"{misnamed}: rename them, or set valid: {NO_MASKS} in data.sources")
     lacking = [name for name in wanted if name not in found]
     if lacking and (found or given is not None):
         place = given or labels.resolve().parent / "valid"

@@ -11,7 +11,7 @@ from autosam.images.folder_listing import is_store
 from autosam.images.formats import LABEL_SUFFIXES
 from autosam.images.label_names import LABEL_MARKS, without_suffix
 from autosam.images.source import split_dataset
-from autosam.images.valid_masks import valid_beside
+from autosam.images.valid_masks import misnamed_masks, valid_beside
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,8 +86,10 @@ def label_files(given: str) -> LabelSource:
         raise InputError(f"files share a stem: {'; '.join(doubled)}: move one of each away or give a pattern")
     found = {stem: same[0] for stem, same in by_stem.items()}
     root = path if path.is_dir() and not single else Path(next(iter(files))).parent
-    valid: dict[str, LabelRef] = {**valid_beside(found, root, _label_files_in)}
-    return LabelSource(given, found, found, single=single, valid=valid, masked=bool(valid))
+    valid: dict[str, LabelRef] = {**valid_beside(found, root)}
+    misnamed = None if valid else misnamed_masks(root)
+    notes = () if misnamed is None else (f"{misnamed}: every pixel counts",)
+    return LabelSource(given, found, found, single=single, valid=valid, masked=bool(valid), notes=notes)
 
 
 def _is_one_file(given: str) -> bool:

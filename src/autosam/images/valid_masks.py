@@ -1,6 +1,6 @@
 """Masks of the pixels where labels are complete: files of the same names in a folder `valid` beside the labels."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autosam.errors import InputError
-from autosam.images.formats import LABEL_SUFFIXES
+from autosam.images.formats import LABEL_SUFFIXES, PLAIN_SUFFIXES
 from autosam.images.label_files import read_labels
 from autosam.images.label_names import unmarked, without_suffix
-from autosam.images.source import split_dataset
 
 VALID = "valid"
 """Name of the folder."""
@@ -19,9 +18,7 @@ NO_MASKS = "none"
 """What leaves out the masks that lie beside labels."""
 
 
-def valid_beside(
-    names: Iterable[str], labels: Path, list_files: Callable[[Path], Iterable[Path]] | None = None
-) -> dict[str, str]:
+def valid_beside(names: Iterable[str], labels: Path) -> dict[str, str]:
     """Find masks in the folder ``valid`` beside a folder of labels, by the names of the labels.
 
     Parameters
@@ -30,8 +27,6 @@ def valid_beside(
         Names of images; those in subfolders as ``SUBFOLDER/STEM``.
     labels : Path
         The folder that the labels lie in.
-    list_files : callable
-        Lists the files of a folder; by default those that may be masks, without subfolders.
 
     Returns
     -------
@@ -39,13 +34,11 @@ def valid_beside(
         The masks that there are; empty where there is no such folder.
     """
     folder = labels.resolve().parent / VALID
-    return masks_in(folder, names, list_files) if folder.is_dir() and folder != labels.resolve() else {}
+    return masks_in(folder, names) if folder.is_dir() and folder != labels.resolve() else {}
 
 
-def masks_in(
-    folder: Path, names: Iterable[str], list_files: Callable[[Path], Iterable[Path]] | None = None
-) -> dict[str, str]:
-    """Find masks in a folder; parameters and result are those of `valid_beside`.
+def masks_in(folder: Path, names: Iterable[str]) -> dict[str, str]:
+    """Find masks in a folder and its subfolders; parameters and result are those of `valid_beside`.
 
     Raises
     ------
@@ -55,13 +48,26 @@ def masks_in(
     if not folder.is_dir():
         raise InputError(f"no folder {folder} of masks of valid pixels; correct its name, or give {NO_MASKS}")
     by_name: dict[str, str] = {}
-    for file in (list_files or _files_in)(folder):
+    for file in _files_in(folder):
         inner = file.parent.relative_to(folder).as_posix()
         prefix = "" if inner == "." else f"{inner}/"
-        stem = without_suffix(split_dataset(str(file))[0].name)
+        stem = without_suffix(file.name)
         for name in (stem, *unmarked(stem)):
             by_name.setdefault(prefix + name, str(file))
     return {name: by_name[name] for name in names if name in by_name}
+
+
+def misnamed_masks(labels: Path) -> str | None:
+    """Say if a folder ``valid`` beside labels begins with a mask: so it is one of masks, whatever their names."""
+    folder = labels.resolve().parent / VALID
+    first = next(iter(_files_in(folder)), None) if folder.is_dir() else None
+    try:
+        known = first is not None and bool(read_mask(first).any())
+    except InputError:
+        return None
+    return (
+        f"{folder} holds masks, such as {first.name}, and none is named as the labels" if first and known else None
+    )
 
 
 def read_mask(path: str | Path) -> NDArray[np.bool_]:
@@ -86,8 +92,13 @@ def as_mask(pixels: NDArray[Any], name: object) -> NDArray[np.bool_]:
 
 
 def _files_in(folder: Path) -> list[Path]:
-    return [
-        path
-        for path in sorted(folder.iterdir())
-        if path.name.lower().endswith(LABEL_SUFFIXES) and not path.name.startswith(".")
-    ]
+    """List the files that may be masks, also those in a form that is refused when it is read."""
+    files = []
+    for path in sorted(folder.rglob("*")):
+        inner = path.relative_to(folder)
+        hidden = any(part.startswith(".") for part in inner.parts)
+        within = any(parent.suffix.lower() == ".zarr" for parent in inner.parents)
+        known = path.name.lower().endswith((*LABEL_SUFFIXES, *PLAIN_SUFFIXES))
+        if known and not hidden and not within and path.is_dir() == (path.suffix.lower() == ".zarr"):
+            files.append(path)
+    return files
