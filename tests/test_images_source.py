@@ -41,6 +41,13 @@ def test_a_folder_is_searched_with_its_subfolders(tmp_path: Path) -> None:
         find_sources([tmp_path / "results"])
 
 
+def test_a_folder_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    png(tmp_path / "a" / "x.png")
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(InputError, match="a may not be read: permission denied"):
+        find_sources([tmp_path / "a"])
+
+
 def test_a_pattern_starts_from_its_fixed_folder(tmp_path: Path) -> None:
     for name in ("in/a/x.png", "in/b/x.png"):
         png(tmp_path / name)

@@ -157,6 +157,8 @@ def _expand(text: str, selection: Selection, endings: Sequence[str]) -> Iterator
             raise InputError(
                 f"the folder {path} holds results of autosam ({RESULTS_MARK}); give the folder of the images."
             )
+        if not os.access(path, os.R_OK | os.X_OK):
+            raise InputError(f"the folder {path} may not be read: permission denied; change its rights.")
         files = list(tree_files(path))
         base, empty = path, f"the folder {path} holds no image"
     elif os.path.lexists(path):
