@@ -16,7 +16,9 @@ from test_pipeline_segmenter import (
     small_generator,
 )
 
+from autosam.config import MergeConfig
 from autosam.errors import ConfigError, InputError
+from autosam.instances import Merged
 from autosam.pipeline import merging
 from autosam.pipeline.oracle import segment_with_oracle
 from autosam.pipeline.probability_maps import Maps
@@ -104,8 +106,8 @@ def test_ids_rise_in_raster_order_where_resampling_swaps_the_first_pixels(sam):
     asked = [Prompt(np.array([[float(row), 3.5]]), ONE) for row in range(3)]
     view = zoomed(sam, 2.0).view(noise(2, 4))
     proposals = Proposals(Regions(found), asked, first_user=3)
-    scores, prompt_of = np.array([0.1, 0.2, 0.3]), np.array([1, 0, 2])
-    result = merging.to_own_grid(view, Maps({}), proposals, found, scores, prompt_of)
+    merged = Merged(found, np.array([1, 0, 2]), np.array([0.1, 0.2, 0.3]))
+    result = merging.to_own_grid(view, Maps({}), proposals, merged, MergeConfig())
     np.testing.assert_array_equal(result.labels, [[1, 0, 0, 2], [1, 0, 0, 2]])
     assert result.scores.tolist() == [0.2, 0.1]
     assert result.prompt_of.tolist() == [0, 1]
