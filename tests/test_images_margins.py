@@ -14,7 +14,7 @@ def check_left_out(image: np.ndarray, clean: Limits) -> None:
     assert robust.bright == pytest.approx(clean.bright, abs=0.1 * clean.span)
 
 
-@pytest.mark.parametrize("width", [4, 20, 200])
+@pytest.mark.parametrize("width", [1, 2, 3, 4, 5, 7, 9, 20, 200])
 @pytest.mark.parametrize(("value", "offset", "dtype"), [(0, 0, "u1"), (0, 30_000, "u2"), (65_535, 3_000, "u2")])
 def test_frames_of_any_width(width: int, value: int, offset: int, dtype: str) -> None:
     image = tissue().clip(60, 250) + offset
@@ -26,6 +26,13 @@ def test_a_white_frame_around_dim_nuclei() -> None:
     check_left_out(
         np.pad(image, 30, constant_values=255).astype("u1"), plain_limits(image.astype("u1"), 0.5, 99.5)
     )
+
+
+def test_a_thin_line_along_one_side() -> None:
+    image = 20_000 + 10 * tissue()
+    lined = image.copy()
+    lined[:, -2:] = 0
+    check_left_out(lined.astype(np.uint16), plain_limits(image, 0.5, 99.5))
 
 
 def test_padding_of_one_corner_only() -> None:

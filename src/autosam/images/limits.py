@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from autosam.images.blocks import Blocks, measure_blocks, pixel_mask
-from autosam.images.margins import find_rest
+from autosam.images.blocks import SIDE, Blocks, measure_blocks, pixel_mask
+from autosam.images.margins import GAP, find_rest
 from autosam.images.outliers import FAR, FAR_BELOW, FEWEST, limit_beyond_outliers
 
 # Rows are processed in strips of about this many values, so that there is no float64 copy of a large image.
@@ -49,6 +49,7 @@ def robust_limits(image: NDArray[Any], low: float, high: float) -> Limits:
     have made the percentile a bad one (`outliers`), unless it cuts off more than ``MOST_CUT`` percent: somebody
     will have wanted that. Most images keep their plain limits, bit for bit.
     """
+    image = _without_thin_frame(image, low, high)
     limits = plain_limits(image, low, high)
     if not 0 < limits.span < math.inf:
         return limits
@@ -65,6 +66,26 @@ def robust_limits(image: NDArray[Any], low: float, high: float) -> Limits:
             bright = measure_blocks(image, limits.dark, limits.span, "brightest")
             rest = rest & ~np.isnan(bright.mean)
     return _moved(image, limits, bright, rest, movable=(low <= MOST_CUT, high >= 100 - MOST_CUT))
+
+
+def _without_thin_frame(image: NDArray[Any], low: float, high: float) -> NDArray[Any]:
+    """Leave out a frame that is thinner than two blocks, of one intensity far from all others, if there is one."""
+    frame = image[0, 0]
+    edges = [0, 0, 0, 0]
+    if min(image.shape[:2]) < 8 * SIDE:
+        return image
+    for side in range(4):
+        turned = np.rot90(image, side)
+        while edges[side] < 2 * SIDE and (turned[edges[side]] == frame).all():
+            edges[side] += 1
+    top, right, bottom, left = edges
+    inner = image[top : image.shape[0] - bottom, left : image.shape[1] - right]
+    if not any(edges):
+        return image
+    limits = plain_limits(inner, low, high)
+    far = GAP * limits.span
+    outside = (frame < limits.dark - far) | (frame > limits.bright + far)
+    return inner if 0 < limits.span < math.inf and np.all(outside) else image
 
 
 def _moved(
