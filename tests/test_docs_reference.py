@@ -119,14 +119,14 @@ def test_every_column_of_the_logs_of_real_runs_is_described() -> None:
 
 
 def test_the_migration_page_lists_every_old_name() -> None:
-    page = (ROOT / "docs" / "migration.md").read_text(encoding="utf-8")
-    rows = set(re.findall(r"^\| `([^`]+)` \| `([^`]+)` \|$", page.split("## Command line")[0], flags=re.M))
+    page = (ROOT / "docs" / "migration.md").read_text(encoding="utf-8").split("## From 0.1 to 0.2")[1]
+    rows = set(re.findall(r"^\| `([^`]+)` \| `([^`]+)` \|$", page.split("### Command line")[0], flags=re.M))
     renamed = {(f"{key}={old}", f"{key}={new}") for (key, old), new in VALUES.items()}
     assert rows == set(SETTINGS.items()) | renamed
-    fields_of_records = page.split("## Files")[1].split("## Python")[0]
+    fields_of_records = page.split("### Files")[1].split("### Python")[0]
     for old, new in RECORD_FIELDS.items():
         assert f"| `{old}` | `{new}` |" in fields_of_records
-    gone = page.split("These settings are gone")[1].split("## Command line")[0]
+    gone = page.split("These settings are gone")[1].split("### Command line")[0]
     assert set(re.findall(r"^\| `([^`]+)` \|", gone, flags=re.M)) == set(REMOVED)
 
 
