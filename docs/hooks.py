@@ -95,7 +95,9 @@ def _parameter_row(parameter: Any, context: typer.Context) -> str:
     if parameter.param_type_name == "argument":
         # Python's type says nothing that the name does not say.
         name = re.sub(r" <.*>$", "", name)
-    return f"| `{name}` | {meaning.replace('|', chr(92) + '|')} |"
+    # Brackets are typer's way to give defaults and ranges; in Markdown two of them in a row are a link.
+    escaped = re.sub(r"([|\[\]])", r"\\\1", meaning)
+    return f"| `{name}` | {escaped} |"
 
 
 def rooms() -> list[str]:

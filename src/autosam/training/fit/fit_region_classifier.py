@@ -186,7 +186,7 @@ def add_region_classifier(
     ----------
     path : Path
         Replaced when the new file is whole.
-    labeled images, images, report
+    labeled_images, images, report
         See `fit_region_classifier`.
     seed : int
         Draws the shares.
