@@ -1,5 +1,7 @@
 """Pages that are files of their own, against stacks; and trees of folders."""
 
+import time
+
 import h5py
 import mrcfile
 import numpy as np
@@ -12,6 +14,7 @@ from autosam import images
 from autosam.cli import app
 from autosam.errors import InputError
 from autosam.evaluation.find_labels import find_labels
+from autosam.evaluation.pages import match_pages
 from autosam.evaluation.pairing import pair_labels, pair_predictions
 from autosam.evaluation.scoring import score_predictions
 from autosam.metrics.all_scores import Protocol
@@ -164,3 +167,12 @@ def test_subfolders_of_one_side_alone_are_not_compared(tmp_path):
     write_labels(tmp_path / "t" / "a.png", STACK[3])
     write_labels(tmp_path / "t" / "old" / "b.png", STACK[3])
     assert scored(str(tmp_path / "p"), str(tmp_path / "t"))[0] == ["a"]
+
+
+def test_thousands_of_names_without_a_partner_take_no_time():
+    files = {f"tree/x{number}_labels": "a.tif" for number in range(1500)}
+    stacks = {f"truth_{number}": "a.tif" for number in range(1500)}
+    start = time.perf_counter()
+    assert match_pages(files, stacks, given="there") == {}
+    # Each name against each other one took more than half a minute.
+    assert time.perf_counter() - start < 5

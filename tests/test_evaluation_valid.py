@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 from autosam.cli import app
 from autosam.errors import InputError
 from autosam.evaluation import scoring
-from autosam.images import write_labels
+from autosam.evaluation.lists import read_pairs
+from autosam.images import valid_masks, write_labels
 
 # One true object in each half; the prediction finds both and one more in each.
 TRUTH = np.zeros((20, 40), np.uint16)
@@ -161,3 +162,20 @@ def test_a_mask_in_a_form_that_is_not_read_is_refused(data):
         (data / "valid" / f"{name}.png").unlink()
         Image.fromarray(VALID).save(data / "valid" / f"{name}.jpg")
     assert "not from '.jpg'" in refusal(data / "pred", data / "labels")
+
+
+def test_masks_lie_beside_what_cellposes_window_saves_too(data):
+    for name in ("a", "b"):
+        (data / "labels" / f"{name}.tif").unlink()
+        np.save(data / "labels" / f"{name}_seg.npy", {"masks": TRUTH.astype(np.uint16)}, allow_pickle=True)
+    assert rows_of(data, data / "pred", data / "labels")[0] == [COUNTS, COUNTS]
+
+
+def test_a_long_list_of_pairs_looks_once_for_masks(data, monkeypatch):
+    looked = []
+    monkeypatch.setattr(valid_masks, "_files_in", lambda folder: looked.append(folder) or [])
+    (data / "pairs.csv").write_text(
+        "pred,truth,name\n" + "".join(f"pred/a_labels.tif,labels/a.tif,{n}\n" for n in "xyz")
+    )
+    assert len(read_pairs(data / "pairs.csv")) == 3
+    assert looked == [(data / "valid").resolve()]

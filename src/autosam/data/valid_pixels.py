@@ -35,7 +35,8 @@ def masks_of(names: Iterable[str], labels: Path, given: Path | None) -> dict[str
     wanted = list(names)
     if given is not None and given.name == NO_MASKS:
         return {}
-    found = valid_beside(wanted, labels) if given is None else masks_in(given, wanted)
+    there = valid_beside(labels) if given is None else masks_in(given)
+    found = {name: there[name] for name in wanted if name in there}
     if not found and given is None and (misnamed := misnamed_masks(labels)):
         raise InputError(f"{misnamed}: rename them, or set valid: {NO_MASKS} in data.sources")
     lacking = [name for name in wanted if name not in found]

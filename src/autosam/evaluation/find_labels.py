@@ -22,7 +22,7 @@ from autosam.evaluation.label_sources import LabelSource, label_files
 from autosam.evaluation.label_volume import LabelRef, LabelVolume, LazyLabels
 from autosam.images.folder_listing import is_store
 from autosam.images.formats import HDF5_SUFFIXES, LABEL_SUFFIXES
-from autosam.images.label_names import without_suffix
+from autosam.images.label_names import SEG_ENDING, without_suffix
 from autosam.images.source import by_stem, split_dataset
 from autosam.images.valid_masks import VALID
 
@@ -31,7 +31,6 @@ READABLE = (
     "Cellpose's _seg.npy, COCO instances .json and QuPath .geojson beside their images, and folders with images "
     "and labels"
 )
-_SEG = "_seg.npy"
 _RUN_RECORD = "autosam_run.json"
 _Reader = Callable[[], NDArray[Any]]
 
@@ -54,7 +53,7 @@ def find_labels(given: str) -> LabelSource:
     if dataset is not None:
         return _in_file(given, path, dataset.strip("/"))
     if not path.exists():
-        segs = sorted(glob.glob(given, recursive=True)) if given.endswith(_SEG) else []
+        segs = sorted(glob.glob(given, recursive=True)) if given.endswith(SEG_ENDING) else []
         return _of_cellpose(given, list(map(Path, segs))) if segs else label_files(given)
     if is_tiff_store(path) or _is_store(path):
         return _of_store(given, path)
@@ -79,7 +78,7 @@ def find_one(given: str) -> LabelRef:
 
 def _of_file(given: str, path: Path) -> LabelSource:
     suffix = path.suffix.lower()
-    if path.name.endswith(_SEG):
+    if path.name.endswith(SEG_ENDING):
         return _of_cellpose(given, [path])
     if suffix == ".json":
         images = next((f for f in (path.parent / "images", path.parent.parent / "images") if f.is_dir()), None)
@@ -101,7 +100,7 @@ def _of_folder(given: str, path: Path) -> LabelSource:
     if any(name.lower().endswith(".geojson") for name in names):
         return _of_release(given, given, source="qupath")
     masks = any(without_suffix(name).endswith("_masks") for name in names)
-    segs = [path / name for name in names if name.endswith(_SEG)]
+    segs = [path / name for name in names if name.endswith(SEG_ENDING)]
     if segs and not masks:
         return _of_cellpose(given, segs)
     if any(name.lower().endswith(LABEL_SUFFIXES) for name in names):
@@ -144,8 +143,8 @@ def _of_store(given: str, path: Path) -> LabelSource:
 
 
 def _of_cellpose(given: str, files: Sequence[Path]) -> LabelSource:
-    readers = {as_name(file.name.removesuffix(_SEG)): partial(read_seg, file) for file in files}
-    return _of_readers(given, readers, {}, single=files == [Path(given)])
+    readers = {as_name(file.name.removesuffix(SEG_ENDING)): partial(read_seg, file) for file in files}
+    return replace(_of_readers(given, readers, {}, single=files == [Path(given)]), folder=files[0].parent)
 
 
 def _of_release(given: str, path: str, *, labels: str | None = None, source: str | None = None) -> LabelSource:

@@ -11,7 +11,6 @@ from autosam.images.folder_listing import is_store
 from autosam.images.formats import LABEL_SUFFIXES
 from autosam.images.label_names import LABEL_MARKS, without_suffix
 from autosam.images.source import split_dataset
-from autosam.images.valid_masks import misnamed_masks, valid_beside
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +35,8 @@ class LabelSource:
         Masks of the pixels that count, by name of slices or volumes; labels without one count everywhere.
     masked : bool
         Whether every label is expected to have a mask.
+    folder : Path or None
+        The folder of labels beside which masks may lie, see `pairing.choose_masks`; None where `valid` has them.
     """
 
     name: str
@@ -46,6 +47,7 @@ class LabelSource:
     notes: tuple[str, ...] = ()
     valid: Mapping[str, LabelRef] = field(default_factory=dict)
     masked: bool = False
+    folder: Path | None = None
 
 
 def label_files(given: str) -> LabelSource:
@@ -86,10 +88,7 @@ def label_files(given: str) -> LabelSource:
         raise InputError(f"files share a stem: {'; '.join(doubled)}: move one of each away or give a pattern")
     found = {stem: same[0] for stem, same in by_stem.items()}
     root = path if path.is_dir() and not single else Path(next(iter(files))).parent
-    valid: dict[str, LabelRef] = {**valid_beside(found, root)}
-    misnamed = None if valid else misnamed_masks(root)
-    notes = () if misnamed is None else (f"{misnamed}: every pixel counts",)
-    return LabelSource(given, found, found, single=single, valid=valid, masked=bool(valid), notes=notes)
+    return LabelSource(given, found, found, single=single, folder=root)
 
 
 def _is_one_file(given: str) -> bool:

@@ -62,7 +62,7 @@ class LabelVolume:
         return labels
 
     def whole(self, *, ignore: int | None = None) -> NDArray[Any]:
-        """Read everything; errors as of `read`."""
+        """Read everything; parameters and errors as of `read`."""
         return self.read(tuple(slice(0, n) for n in self.shape), ignore=ignore)
 
     def read_mask(self, region: Region) -> NDArray[np.bool_]:

@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from autosam.evaluation.pairing import Pair, choose_masks
 from autosam.images.csv_text import read_rows
 from autosam.images.label_names import without_suffix
 from autosam.images.source import split_dataset
+from autosam.images.valid_masks import valid_beside
 
 _COLUMNS = ("pred", "truth")
 
@@ -86,6 +88,8 @@ def read_pairs(path: Path, *, valid: str | None = None) -> list[Pair]:
     pairs: list[Pair] = []
     faults: list[str] = []
     lines: dict[str, int] = {}
+    # Each row is a file of its own, and their masks lie in one folder: it is listed once.
+    beside, files = cache(valid_beside), cache(label_files)
     for line, row in found[1:]:
         cells = dict.fromkeys(columns, "") | dict(zip(columns, row, strict=False))
         wrong = [fault for column in _COLUMNS if (fault := _fault(path.parent, cells[column], column))]
@@ -101,7 +105,7 @@ def read_pairs(path: Path, *, valid: str | None = None) -> list[Pair]:
             lines.setdefault(name, line)
             try:
                 mask = str(path.parent / cells["valid"]) if cells.get("valid") else valid
-                truth = choose_masks(find_labels(paths[1]), mask)
+                truth = choose_masks(find_labels(paths[1]), mask, beside=beside, files=files)
                 masks = [*truth.valid.values(), None]
                 pairs.append(Pair(name, find_one(paths[0]), find_one(paths[1]), masks[0]))
             except InputError as error:

@@ -40,11 +40,17 @@ def match_pages(
     InputError
         If a stack has another number of slices than there are pages.
     """
+    files_of: dict[str, list[str]] = {}
+    for file in files:
+        # By the beginnings of names, not each file against each stack: there may be thousands of both.
+        for name in (file[: mark.start()] for mark in re.finditer("_", file)):
+            if name in stacks and _is_ending(file.removeprefix(name), stacks[name]):
+                files_of.setdefault(name, []).append(file)
     pages: dict[str, dict[str, int]] = {}
     for name, stack in stacks.items():
-        named = sorted((file for file in files if _is_page(file, name, stack)), key=_numbers)
-        if not named:
+        if name not in files_of:
             continue
+        named = sorted(files_of[name], key=_numbers)
         with open_labels(stack) as volume:
             depth = volume.shape[0] if len(volume.shape) == 3 else 1
         numbers = [int(match[1]) if (match := re.search(r"_p(\d+)$", file)) else depth for file in named]
@@ -59,10 +65,11 @@ def match_pages(
     return pages
 
 
-def _is_page(file: str, stack: str, labels: LabelRef) -> bool:
-    path = Path() if not isinstance(labels, str) else split_dataset(labels)[0]
+def _is_ending(ending: str, stack: LabelRef) -> bool:
+    """Tell whether what follows a stack's name is that of a page."""
+    path = Path() if not isinstance(stack, str) else split_dataset(stack)[0]
     dataset = r"(?:_[\w.-]+?)?" if path.suffix.lower() in HDF5_SUFFIXES else ""
-    return re.fullmatch(re.escape(stack) + dataset + r"(?:_[A-Za-z]+\d+)+", file) is not None
+    return re.fullmatch(dataset + r"(?:_[A-Za-z]+\d+)+", ending) is not None
 
 
 def _numbers(name: str) -> tuple[tuple[int, ...], str]:

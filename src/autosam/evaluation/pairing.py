@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from autosam.errors import InputError
 from autosam.evaluation.find_labels import find_labels
@@ -9,7 +10,7 @@ from autosam.evaluation.label_sources import LabelSource, label_files
 from autosam.evaluation.label_volume import LabelRef
 from autosam.evaluation.pages import match_pages, slice_of
 from autosam.evaluation.volumes import open_labels
-from autosam.images.valid_masks import NO_MASKS
+from autosam.images.valid_masks import NO_MASKS, misnamed_masks, valid_beside
 from autosam.metrics.label_arrays import check_shapes
 
 
@@ -152,7 +153,7 @@ def pair_predictions(
         except InputError as error:
             faults.append(str(error))
     if truth in found:
-        found[truth] = choose_masks(found[truth], valid)
+        found[truth] = _told_of_misnamed(choose_masks(found[truth], valid), valid)
     for given in preds if truth in found else ():
         if given in found:
             try:
@@ -174,7 +175,13 @@ def pair_predictions(
     return pairs, [note for source in found.values() for note in source.notes]
 
 
-def choose_masks(truth: LabelSource, valid: str | None) -> LabelSource:
+def choose_masks(
+    truth: LabelSource,
+    valid: str | None,
+    *,
+    beside: Callable[[Path], Mapping[str, str]] = valid_beside,
+    files: Callable[[str], LabelSource] = label_files,
+) -> LabelSource:
     """Give a truth the masks of the pixels that count.
 
     Parameters
@@ -182,6 +189,9 @@ def choose_masks(truth: LabelSource, valid: str | None) -> LabelSource:
     valid : str, optional
         A folder or pattern of masks with the names of the truth, or one mask for one truth; "none" for no masks.
         By default those that the truth brings: of label files those in a folder ``valid`` beside theirs.
+    beside, files : callable
+        List the masks beside a folder of labels, and those that were given: for many truths of one folder, each
+        list is to be made once.
 
     Raises
     ------
@@ -189,13 +199,24 @@ def choose_masks(truth: LabelSource, valid: str | None) -> LabelSource:
         If there are no such files.
     """
     if valid is None:
-        return truth
+        if truth.folder is None:
+            return truth
+        there = {truth.as_name(name): mask for name, mask in beside(truth.folder).items()}
+        found = {name: there[name] for name in truth.slices if name in there}
+        return replace(truth, valid=found, masked=bool(found))
     if valid == NO_MASKS:
         return replace(truth, valid={}, masked=False)
-    masks: Mapping[str, LabelRef] = label_files(valid).slices
+    masks: Mapping[str, LabelRef] = files(valid).slices
     if truth.single and len(masks) == 1:
         masks = dict.fromkeys((*truth.slices, *truth.volumes), next(iter(masks.values())))
     return replace(truth, valid=masks, masked=True)
+
+
+def _told_of_misnamed(truth: LabelSource, valid: str | None) -> LabelSource:
+    """Note masks beside a truth that have other names."""
+    if valid is not None or truth.valid or truth.folder is None or not (said := misnamed_masks(truth.folder)):
+        return truth
+    return replace(truth, notes=(*truth.notes, f"{said}: every pixel counts"))
 
 
 def _side(source: LabelSource, other: LabelSource) -> Mapping[str, LabelRef]:

@@ -253,7 +253,7 @@ def _table_of(
             return table, (table.truth_ids.tolist() == [255], table.pred_ids.tolist() == [255])
         everything = tuple(slice(0, n) for n in truth.shape)
         mask = None if valid is None else valid.read_mask(everything)
-        predicted, found = pred.whole(), truth.read(everything, ignore=ignore)
+        predicted, found = pred.whole(), truth.whole(ignore=ignore)
         true, counted = as_truth(found, mask, min_size=rules.truth_size, ignore=ignore)
         masks = (
             rules.truth_size is None and looks_semantic(true),

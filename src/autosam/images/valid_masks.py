@@ -1,6 +1,5 @@
 """Masks of the pixels where labels are complete: files of the same names in a folder `valid` beside the labels."""
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,27 +17,26 @@ NO_MASKS = "none"
 """What leaves out the masks that lie beside labels."""
 
 
-def valid_beside(names: Iterable[str], labels: Path) -> dict[str, str]:
-    """Find masks in the folder ``valid`` beside a folder of labels, by the names of the labels.
+def valid_beside(labels: Path) -> dict[str, str]:
+    """Find the masks in the folder ``valid`` beside a folder of labels.
 
     Parameters
     ----------
-    names : iterable of str
-        Names of images; those in subfolders as ``SUBFOLDER/STEM``.
     labels : Path
         The folder that the labels lie in.
 
     Returns
     -------
     dict of str to str
-        The masks that there are; empty where there is no such folder.
+        The masks by the names of their images, those in subfolders as ``SUBFOLDER/STEM``; empty where there is no
+        such folder.
     """
     folder = labels.resolve().parent / VALID
-    return masks_in(folder, names) if folder.is_dir() and folder != labels.resolve() else {}
+    return masks_in(folder) if folder.is_dir() and folder != labels.resolve() else {}
 
 
-def masks_in(folder: Path, names: Iterable[str]) -> dict[str, str]:
-    """Find masks in a folder and its subfolders; parameters and result are those of `valid_beside`.
+def masks_in(folder: Path) -> dict[str, str]:
+    """Find the masks in a folder and its subfolders; the result is that of `valid_beside`.
 
     Raises
     ------
@@ -54,7 +52,7 @@ def masks_in(folder: Path, names: Iterable[str]) -> dict[str, str]:
         stem = without_suffix(file.name)
         for name in (stem, *unmarked(stem)):
             by_name.setdefault(prefix + name, str(file))
-    return {name: by_name[name] for name in names if name in by_name}
+    return by_name
 
 
 def misnamed_masks(labels: Path) -> str | None:
