@@ -2,6 +2,7 @@
 
 import json
 
+import h5py
 import numpy as np
 import pytest
 import tifffile
@@ -138,3 +139,40 @@ def test_stores_and_folders_with_images_are_truths_with_masks(tmp_path, kind):
 def test_the_manifest_reads_entries_with_and_without_a_mask(store):
     content = json.loads(store.manifest.dumps())
     assert [entry["valid"] for entry in content["items"]] == [True, True]
+
+
+def test_masks_beside_labels_of_any_layout_are_imported(tmp_path):
+    folder = tmp_path / "cellpose" / "set"
+    save(folder / "a.tif", IMAGE)
+    save(folder / "a_masks.tif", LABELS)
+    save(tmp_path / "cellpose" / "valid" / "a.tif", VALID)
+    pair = release(tmp_path / "pair", names=["a"])
+    for number, found in enumerate(
+        (open_release(str(folder)), open_release(f"{pair}/images/a.tif", f"{pair}/labels/a.tif"))
+    ):
+        store, _ = import_release(found, tmp_path / f"{number}.h5")
+        np.testing.assert_array_equal(store.valid("a"), VALID > 0)
+
+
+def test_stacks_beside_masks_are_imported_with_them(tmp_path):
+    for name, pixels in (("images/v", IMAGE), ("labels/v", LABELS), ("valid/v", VALID)):
+        save(tmp_path / f"{name}.tif", np.stack([pixels] * 5))
+    given = f"{tmp_path}/images/v.tif", f"{tmp_path}/labels/v.tif"
+    store, _ = import_release(open_release(*given), tmp_path / "s.h5")
+    np.testing.assert_array_equal(store.volume("v").valid(), np.stack([VALID > 0] * 5))
+
+
+def test_a_negative_number_that_does_not_count_is_read_in_cellposes_layout(tmp_path):
+    save(tmp_path / "a.tif", IMAGE)
+    save(tmp_path / "a_masks.tif", np.where(VALID > 0, LABELS.astype(np.int16), -1))
+    store, _ = import_release(open_release(str(tmp_path), ignore=-1), tmp_path / "s.h5", ignore=-1)
+    np.testing.assert_array_equal(store.valid("a"), VALID > 0)
+
+
+def test_a_mask_of_another_size_is_a_fault(tmp_path):
+    store, _ = import_release(open_release(release(tmp_path / "in")), tmp_path / "s.h5")
+    with h5py.File(store.path, "r+") as file:
+        del file["images/a/valid"]
+        file["images/a/valid"] = VALID[:9]
+    faults = [(found.kind, found.item) for found in check_store(store).findings if found.level == "fault"]
+    assert ("size", "a") in faults

@@ -117,7 +117,9 @@ class _Check:
             if item.labels_dtype is not None:
                 labels = self.store.labels(item.name)
                 valid = self.store.valid(item.name)
-                if valid is not None and valid.shape == labels.shape:
+                if valid is not None and valid.shape != labels.shape:
+                    self._fault("size", item.name, f"a mask of {valid.shape} for labels of {labels.shape}")
+                elif valid is not None:
                     # What does not count is no object, and no fault either.
                     labels = np.where(valid, labels, np.zeros((), labels.dtype))
                     if not valid.any():

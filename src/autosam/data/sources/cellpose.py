@@ -4,12 +4,12 @@ import re
 from functools import partial
 from pathlib import Path
 
-from autosam.data.folder_files import read_candidates
 from autosam.data.manifest import as_name
 from autosam.data.refusal import refuse_faults
-from autosam.data.sources.release import ImageAndLabels, Labels, Release, ReleaseReader, Request, Slice
-from autosam.data.sources.stack import Stack, stack_slices
-from autosam.images import read_image
+from autosam.data.sources.release import Labels, Release, ReleaseReader, Request, Slice
+from autosam.data.sources.release_files import read_image_and_candidates
+from autosam.data.sources.stack import Stack, mask_reader, stack_slices, with_masks
+from autosam.data.valid_pixels import masks_of
 from autosam.images.formats import TIFF_SUFFIXES
 from autosam.images.source import image_files
 from autosam.images.tiff import count_tiff_images
@@ -32,22 +32,21 @@ class Cellpose(ReleaseReader):
         images = {p.stem: p for p in image_files(folder) if not _MASKS.fullmatch(p.stem) and not _by_product(p)}
         slices: list[Slice] = []
         faults = []
+        masks = masks_of(labels, folder, None)
         for stem, files in labels.items():
             image, file = images.get(stem) or images.get(f"{stem}_img"), files[0]
             if image is None:
                 faults.append(f"{file} has no image {stem} beside it")
             elif file.suffix != ".npy" and image.suffix.lower() in TIFF_SUFFIXES and count_tiff_images(image) > 1:
-                slices += stack_slices(as_name(stem), Stack.open(image), Stack.open(file))
+                pages = stack_slices(as_name(stem), Stack.open(image), Stack.open(file))
+                slices += with_masks(pages, masks.get(stem))
             else:
-                slices.append(Slice(as_name(stem), partial(_read, image, files)))
+                read = partial(read_image_and_candidates, image, files, request.ignore)
+                slices.append(Slice(as_name(stem), read, valid=mask_reader(masks.get(stem))))
         refuse_faults(faults, self.name)
         kind: Labels = "ids-2d" if all(item.volume is None for item in slices) else "ids-3d"
         notes = ("where an image has both a mask file and a _seg.npy, the mask file was read",)
         return Release(self.name, slices, kind, made="Cellpose masks", notes=notes)
-
-
-def _read(image: Path, labels: list[Path]) -> ImageAndLabels:
-    return read_image(image), read_candidates(labels)
 
 
 def _label_files(folder: Path) -> dict[str, list[Path]]:

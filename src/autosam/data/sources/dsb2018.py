@@ -10,6 +10,8 @@ from autosam.data.sources.painting import OVERLAP_RULE, paint
 from autosam.data.sources.release import ImageAndLabels, Release, ReleaseReader, Request, Slice
 from autosam.data.sources.release_files import child, pair_up, read_mask, read_pair
 from autosam.data.sources.shapes import Pixels, crop
+from autosam.data.sources.stack import mask_reader
+from autosam.data.valid_pixels import masks_of
 from autosam.errors import InputError
 from autosam.images import read_image
 from autosam.images.csv_text import read_rows
@@ -72,9 +74,16 @@ def _object(path: Path, shape: tuple[int, int]) -> Pixels:
 def _paired(root: Path, source: str) -> list[Slice]:
     """List the pairs of `images/` and `labels/` by stem; `index.csv` gives each `id` its `modality` as group."""
     groups = _modalities(root)
+    pairs = pair_up(by_stem(root / "images"), by_stem(root / "labels"), source=source)
+    masks = masks_of([stem for stem, _, _ in pairs], root / "labels", None)
     return [
-        Slice(as_name(stem), partial(read_pair, image, labels), group=groups.get(stem, ""))
-        for stem, image, labels in pair_up(by_stem(root / "images"), by_stem(root / "labels"), source=source)
+        Slice(
+            as_name(stem),
+            partial(read_pair, image, labels),
+            group=groups.get(stem, ""),
+            valid=mask_reader(masks.get(stem)),
+        )
+        for stem, image, labels in pairs
     ]
 
 

@@ -1,12 +1,17 @@
 """Any pair of files: volumes of any format, HDF5 datasets, or single images."""
 
+from functools import partial
+
 from autosam.data.manifest import as_name
 from autosam.data.sources.release import Release, ReleaseReader, Request, Slice
 from autosam.data.sources.release_files import read_pair
-from autosam.data.sources.stack import Stack, stack_slices
+from autosam.data.sources.stack import Stack, mask_reader, stack_slices, with_masks
 from autosam.errors import InputError
+from autosam.images import read_labels
 from autosam.images.formats import HDF5_SUFFIXES, IMAGE_SUFFIXES, PLAIN_SUFFIXES, hdf5_datasets
+from autosam.images.label_names import unmarked, without_suffix
 from autosam.images.source import split_dataset
+from autosam.images.valid_masks import valid_beside
 
 _RAW = ("/raw", "/image", "/images")
 _LABELS = ("/labels", "/label", "/masks", "/instances")
@@ -43,9 +48,14 @@ class FilePair(ReleaseReader):
                     f"{path} has no datasets raw and labels; name them as {path}:/a {path}:/b; it has: {listed}."
                 )
         name = as_name(path.name.removesuffix(path.suffix))
+        stem = without_suffix(truth.name)
+        masks = valid_beside(truth.parent) if request.labels is not None else {}
+        mask = next((masks[name] for name in (stem, *unmarked(stem)) if name in masks), None)
         if path.suffix.lower() in PLAIN_SUFFIXES:
-            return Release(self.name, [Slice(name, lambda: read_pair(path, truth))], "ids-2d")
+            read = partial(read_pair, path, truth, partial(read_labels, ignore=request.ignore))
+            return Release(self.name, [Slice(name, read, valid=mask_reader(mask))], "ids-2d")
         image, labels = Stack.open(path, dataset), Stack.open(truth, truth_dataset)
         if image.single and labels.single:
-            return Release(self.name, [Slice(name, lambda: (image.read(0), labels.read(0)))], "ids-2d")
-        return Release(self.name, stack_slices(name, image, labels), "ids-3d")
+            single = Slice(name, lambda: (image.read(0), labels.read(0)), valid=mask_reader(mask))
+            return Release(self.name, [single], "ids-2d")
+        return Release(self.name, with_masks(stack_slices(name, image, labels), mask), "ids-3d")

@@ -1,12 +1,8 @@
 """Any folder pair: images in one folder, labels of the same names in another, or beside them."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from autosam.data.folder_files import (
     IMAGE_FOLDERS,
@@ -14,20 +10,17 @@ from autosam.data.folder_files import (
     find_pair,
     images_of,
     label_files_of,
-    read_candidates,
     unused_labels,
 )
 from autosam.data.manifest import as_name
 from autosam.data.refusal import refuse_faults
-from autosam.data.sources.release import ImageAndLabels, Release, ReleaseReader, Request, Slice, volume_slice
-from autosam.data.sources.release_files import by_number, pair_up, read_pair
-from autosam.data.sources.stack import Stack, stack_slices
+from autosam.data.sources.release import Release, ReleaseReader, Request, Slice, volume_slice
+from autosam.data.sources.release_files import by_number, pair_up, read_image_and_candidates, read_pair
+from autosam.data.sources.stack import Stack, mask_reader, stack_slices, with_masks
 from autosam.data.valid_pixels import masks_of
-from autosam.errors import InputError
-from autosam.images import read_image, read_labels
+from autosam.images import read_labels
 from autosam.images.formats import PLAIN_SUFFIXES
 from autosam.images.label_names import without_suffix
-from autosam.images.valid_masks import as_mask, read_mask
 
 
 class FolderPair(ReleaseReader):
@@ -76,30 +69,12 @@ def _pairs(images: Path, labels: Path, ignore: int | None) -> list[Slice]:
         name, truth, mask = as_name(stem), label_files[stem], masks.get(stem)
         stack = None if image.suffix.lower() in PLAIN_SUFFIXES else Stack.open(image)
         if stack is not None and stack.length > 1:
-            pages = stack_slices(name, stack, Stack.open(truth[0]))
-            slices += pages if mask is None else _with_masks(pages, Path(mask))
+            slices += with_masks(stack_slices(name, stack, Stack.open(truth[0])), mask)
             continue
-        slices.append(Slice(name, partial(_read, image, truth, ignore), valid=_mask_reader(mask)))
+        slices.append(
+            Slice(name, partial(read_image_and_candidates, image, truth, ignore), valid=mask_reader(mask))
+        )
     return slices
-
-
-def _read(image: Path, labels: list[Path], ignore: int | None) -> ImageAndLabels:
-    return read_image(image), read_candidates(labels, ignore=ignore)
-
-
-def _mask_reader(mask: str | Path | None) -> Callable[[], NDArray[np.bool_]] | None:
-    return None if mask is None else partial(read_mask, mask)
-
-
-def _with_masks(pages: list[Slice], mask: Path) -> list[Slice]:
-    stack = Stack.open(mask)
-    if stack.length != len(pages):
-        raise InputError(f"{mask} has {stack.length} slices and the labels {len(pages)}; wanted as many of each.")
-
-    def reader(z: int) -> NDArray[np.bool_]:
-        return as_mask(stack.read_labels(z), f"{mask}[{z}]")
-
-    return [replace(page, valid=partial(reader, z)) for z, page in enumerate(pages)]
 
 
 def _one_volume(request: Request, images: Path, labels: Path) -> list[Slice]:
@@ -111,7 +86,7 @@ def _one_volume(request: Request, images: Path, labels: Path) -> list[Slice]:
     return [
         replace(
             volume_slice(volume, z, partial(read_pair, image, truth, read)),
-            valid=_mask_reader(masks.get(names[image])),
+            valid=mask_reader(masks.get(names[image])),
         )
         for z, image, truth in pairs
     ]

@@ -1,5 +1,6 @@
 """Pairing and reading the files of a release."""
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from autosam.data.folder_files import read_candidates
 from autosam.data.refusal import refuse_faults
 from autosam.data.sources.release import ImageAndLabels
 from autosam.errors import InputError
@@ -50,6 +52,11 @@ def read_pair(
     return read_image(image), None if labels is None else (read or read_labels)(labels)
 
 
+def read_image_and_candidates(image: Path, labels: list[Path], ignore: int | None) -> ImageAndLabels:
+    """Read an image file and its labels from the files that may hold them; see `read_candidates`."""
+    return read_image(image), read_candidates(labels, ignore=ignore)
+
+
 def read_mask(path: Path) -> NDArray[np.bool_]:
     """Read a semantic mask: in a gray file all but 0 is foreground, in a colored one white alone."""
     # Where 0 is white, 0 is background all the same: many programs write masks so.
@@ -64,5 +71,6 @@ def child(folder: Path, *names: str) -> Path | None:
     """Find the first of the names in a folder, whatever their case; None where there is none."""
     if not folder.is_dir():
         return None
-    there = {path.name.casefold(): path for path in sorted(folder.iterdir())}
-    return next((there[name.casefold()] for name in names if name.casefold() in there), None)
+    # Names alone: each layout looks for several, also where there are tens of thousands of files.
+    there = {name.casefold(): name for name in sorted(os.listdir(folder))}
+    return next((folder / there[name.casefold()] for name in names if name.casefold() in there), None)

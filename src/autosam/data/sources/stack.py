@@ -1,6 +1,7 @@
 """A volume in one file: pages of a TIFF, planes of an HDF5 dataset or of another format, read one at a time."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from autosam.images.formats import (
 from autosam.images.label_files import read_label_page
 from autosam.images.readers import reader_of
 from autosam.images.tiff import count_tiff_images
+from autosam.images.valid_masks import as_mask, read_mask
 
 
 @dataclass(frozen=True)
@@ -79,3 +81,22 @@ def stack_slices(
         volume_slice(volume, z, partial(reader, z), group=group, split=split, labeled=labels is not None)
         for z in range(image.length)
     ]
+
+
+def mask_reader(mask: str | None) -> Callable[[], NDArray[np.bool_]] | None:
+    """Give the function that reads the mask of a single image; None without one."""
+    return None if mask is None else partial(read_mask, mask)
+
+
+def with_masks(pages: list[Slice], mask: str | None) -> list[Slice]:
+    """Give the slices of a volume the masks in one file, which must be equally many; None for no masks."""
+    if mask is None:
+        return pages
+    stack = Stack.open(Path(mask))
+    if stack.length != len(pages):
+        raise InputError(f"{mask} has {stack.length} slices and the labels {len(pages)}; wanted as many of each.")
+
+    def reader(z: int) -> NDArray[np.bool_]:
+        return as_mask(stack.read_labels(z), f"{mask}[{z}]")
+
+    return [replace(page, valid=partial(reader, z)) for z, page in enumerate(pages)]
