@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from autosam.config import ImagesConfig
 from autosam.data.folder_files import images_of, label_files_of, read_candidates
 from autosam.data.refusal import noting, refuse_faults
-from autosam.data.valid_pixels import inside, masks_of, split_ignored
+from autosam.data.valid_pixels import inside, masks_of, read_mask_of, split_ignored
 from autosam.errors import InputError
 from autosam.images import to_uint8
 from autosam.images.channels import mean_picture, normalize_channels
@@ -125,7 +125,7 @@ def load_labeled_images(
                 raise InputError(f"{file}: {error}") from error
             if truth.shape != image.shape[:2]:
                 raise InputError(f"{stem} has an image of {image.shape[:2]} and labels of {truth.shape}")
-            truth, counted = split_ignored(truth, ignore, masks.get(stem))
+            truth, counted = split_ignored(truth, read_mask_of(truth, masks.get(stem)), ignore=ignore)
             evidence.add(truth)
             ids = renumbered(truth) if component_size is None else components(truth, min_size=component_size)
             if counted is not None:

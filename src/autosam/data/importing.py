@@ -14,6 +14,7 @@ from autosam.data.manifest import Manifest
 from autosam.data.sources import Release, Slice
 from autosam.data.sources.losses import Losses, total_losses
 from autosam.data.store import Store
+from autosam.data.valid_pixels import split_ignored
 from autosam.data.writer import StoreWriter
 from autosam.errors import InputError
 from autosam.images import ensure_folder, write_json
@@ -107,11 +108,7 @@ def import_release(
         image, labels = piece.read()
         if labels is None:
             return image, None, None
-        valid = None if piece.valid is None else piece.valid()
-        if ignore is not None:
-            outside = labels == ignore
-            labels = np.where(outside, np.zeros((), labels.dtype), labels)
-            valid = ~outside if valid is None else valid & ~outside
+        labels, valid = split_ignored(labels, None if piece.valid is None else piece.valid(), ignore=ignore)
         if how == "published":
             if labels.dtype.kind in "biu" and labels.any() and not piece.losses.counts:
                 looks.append(looks_semantic(labels))

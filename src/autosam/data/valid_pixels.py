@@ -49,29 +49,32 @@ def masks_of(names: Iterable[str], labels: Path, given: Path | None) -> dict[str
     return found
 
 
-def split_ignored(labels: NDArray[Any], ignore: int | None, mask: str | None) -> tuple[NDArray[Any], Mask | None]:
+def read_mask_of(labels: NDArray[Any], mask: str | None) -> Mask | None:
+    """Read the mask of labels from its file; an `InputError` if it cannot be read or has another size."""
+    valid = None if mask is None else read_mask(mask)
+    if valid is not None and valid.shape != labels.shape:
+        raise InputError(f"the mask {mask} has shape {valid.shape} and the labels {labels.shape}")
+    return valid
+
+
+def split_ignored(
+    labels: NDArray[Any], valid: Mask | None, *, ignore: int | None
+) -> tuple[NDArray[Any], Mask | None]:
     """Part labels into ids and the pixels that count; None where all do.
 
     Parameters
     ----------
-    labels : ndarray of integers, shape (H, W)
+    labels : ndarray of integers
+    valid : ndarray of bool, same shape, optional
+        Where labels count, whatever they are.
     ignore : int, optional
-        Number of pixels that do not count; they become 0.
-    mask : str, optional
-        File of a mask.
-
-    Raises
-    ------
-    InputError
-        If the mask cannot be read or has another size.
+        Number of pixels that do not count either; they become 0.
     """
-    valid = None if mask is None else read_mask(mask)
-    if valid is not None and valid.shape != labels.shape:
-        raise InputError(f"the mask {mask} has shape {valid.shape} and the labels {labels.shape}")
     if ignore is None:
         return labels, valid
     outside = labels == ignore
-    return np.where(outside, 0, labels), ~outside if valid is None else valid & ~outside
+    ids = np.where(outside, np.zeros((), labels.dtype), labels)
+    return ids, ~outside if valid is None else valid & ~outside
 
 
 def inside(ids: NDArray[np.int32], valid: Mask) -> tuple[NDArray[np.int32], Mask]:

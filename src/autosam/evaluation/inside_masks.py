@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autosam.data.sources.geojson import GeoObject, read_geojson
-from autosam.data.sources.qupath import outlines_by_name
+from autosam.data.sources.qupath import ENDINGS, outlines_by_name
 from autosam.data.sources.shapes import fill
 from autosam.errors import InputError
 from autosam.evaluation.label_volume import LabelRef
@@ -22,7 +22,6 @@ from autosam.images.multichannel import MultichannelImage
 from autosam.pipeline.outputs import AnySource, result_name
 
 OPTION = "--inside"
-_ENDINGS = (".geojson", ".geojson.gz", ".json")
 
 
 @dataclass(frozen=True)
@@ -143,4 +142,4 @@ def _read(source: LabelRef, name: str) -> NDArray[np.integer[Any]]:
 
 
 def _is_drawn(path: Path) -> bool:
-    return path.name.casefold().endswith(_ENDINGS)
+    return path.name.casefold().endswith(ENDINGS)

@@ -11,6 +11,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
+from autosam.data.valid_pixels import split_ignored
 from autosam.errors import InputError
 from autosam.evaluation.label_volume import LabelRef, LabelVolume, LazyLabels, Region
 from autosam.images.folder_listing import is_store
@@ -104,10 +105,7 @@ def as_truth(
     ignore : int, optional
         Number of pixels that do not count.
     """
-    if ignore is not None:
-        outside = labels == ignore
-        labels = np.where(outside, np.zeros((), labels.dtype), labels)
-        valid = ~outside if valid is None else valid & ~outside
+    labels, valid = split_ignored(labels, valid, ignore=ignore)
     return as_instances(labels, min_size), valid
 
 

@@ -1,4 +1,4 @@
-"""Labels without the pixels and objects that do not count, for what is no metric: pictures and training."""
+"""Labels without the pixels and objects that do not count, for what is no metric: pictures."""
 
 from typing import Any
 

@@ -15,7 +15,7 @@ from autosam.errors import InputError
 from autosam.images import read_image
 from autosam.images.source import by_stem
 
-_ENDINGS = (".geojson", ".geojson.gz", ".json")
+ENDINGS = (".geojson", ".geojson.gz", ".json")
 # An export is called after the image in QuPath's project, which may have a suffix.
 _NAME = re.compile(
     r"(?P<stem>.+?)(?:\.ome)?(?:\.(?:tiff?|png|jpe?g|bmp|svs|ndpi))?(?:\.geojson\.gz|\.geojson|\.json)", re.I
@@ -40,8 +40,8 @@ class QuPath(ReleaseReader):
     def _sniff(self, request: Request) -> bool:
         place = Path(request.labels) if request.labels is not None else request.path
         if place.is_dir():
-            return any(file.name.casefold().endswith(_ENDINGS[:2]) for file in place.iterdir())
-        return request.labels is not None and place.name.casefold().endswith(_ENDINGS[:2])
+            return any(file.name.casefold().endswith(ENDINGS[:2]) for file in place.iterdir())
+        return request.labels is not None and place.name.casefold().endswith(ENDINGS[:2])
 
     def _open(self, request: Request) -> Release:
         path, place = request.path, Path(request.labels) if request.labels is not None else request.path

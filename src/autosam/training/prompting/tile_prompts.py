@@ -115,7 +115,8 @@ def predicted_prompts(
     proposals = propose(maps, settings)
     regions, predicted = proposals.regions.labels, proposals.prompts
     if valid is not None and not valid.all():
-        predicted = [prompt for prompt in predicted if 2 * valid[regions == prompt.region].mean() >= 1]
+        known, sizes = np.bincount(regions[valid], minlength=int(regions.max()) + 1), np.bincount(regions.ravel())
+        predicted = [prompt for prompt in predicted if 2 * known[prompt.region] >= sizes[prompt.region]]
         partner = match_regions(np.where(valid, regions, 0).astype(np.int32), labels, matching=training.matching)
     else:
         partner = match_regions(regions, labels, matching=training.matching)
