@@ -8,7 +8,7 @@ import pytest
 from autosam.errors import InputError
 from autosam.evaluation.truths import open_truths
 from autosam.images import write_labels
-from autosam.images.source import ImageSource
+from autosam.images.image_source import ImageSource
 
 SOURCES = [ImageSource(Path(f"{name}.png")) for name in "ab"]
 TWO = np.repeat(np.repeat([[1, 2], [0, 0]], 8, axis=0), 8, axis=1)

@@ -9,8 +9,9 @@ from with_defaults import normalize, normalize_channels
 
 from autosam.errors import InputError
 from autosam.images.channels import mean_picture
+from autosam.images.image_source import ImageSource
 from autosam.images.multichannel import find_channels, read_channels, split_channels
-from autosam.images.source import ImageSource, find_sources
+from autosam.images.source import find_sources
 
 RAMP = np.arange(12, dtype=np.uint8).reshape(3, 4)
 

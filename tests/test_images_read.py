@@ -12,8 +12,8 @@ from PIL import Image
 
 from autosam.errors import InputError
 from autosam.images import ImageSource, find_sources, read_image, read_labels
+from autosam.images.folder_listing import by_stem, image_files
 from autosam.images.read import read_json
-from autosam.images.source import by_stem, image_files
 
 GRAY = np.arange(12 * 17, dtype=np.uint8).reshape(12, 17)
 GRAY16 = GRAY.astype(np.uint16) * 257 + 1

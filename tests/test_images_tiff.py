@@ -306,3 +306,14 @@ def test_tifffile_and_imagecodecs_agree_on_color(tmp_path: Path) -> None:
     for planes, data in (("contig", picture), ("separate", np.moveaxis(picture, -1, 0))):
         tifffile.imwrite(tmp_path / "a.tif", data, photometric="rgb", planarconfig=planes, compression="lzw")
         np.testing.assert_array_equal(read_pixels(tmp_path / "a.tif"), read_pixels(tmp_path / "a.png"))
+
+
+def test_only_the_pages_of_the_channel_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stack = RNG.integers(0, 255, (3, 8, 30, 40), dtype=np.uint8)
+    tifffile.imwrite(tmp_path / "a.ome.tif", stack, metadata={"axes": "TCYX"}, compression="zlib", ome=True)
+    (source,) = find_sources([tmp_path / "a.ome.tif"], Selection(channel=5, time=1))
+    read, asarray = [], tifffile.TiffPage.asarray
+    monkeypatch.setattr(tifffile.TiffPage, "asarray", lambda page, **kw: read.append(page) or asarray(page, **kw))
+    monkeypatch.setattr(tifffile.TiffFrame, "asarray", tifffile.TiffPage.asarray)
+    np.testing.assert_array_equal(read_pixels(source), stack[1, 5])
+    assert len(read) == 1

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from autosam.errors import ConfigError, InputError
-from autosam.images.source import ImageSource
+from autosam.images.image_source import ImageSource
 from autosam.prompts.user_prompts import open_prompt_tables
 
 SOURCES = [ImageSource(Path(f"{name}.png")) for name in "ab"]

@@ -8,7 +8,8 @@ import typer
 from autosam.cli.console import say
 from autosam.cli.options import StorePath
 from autosam.cli.progress import progress
-from autosam.cli.words import count, listed
+from autosam.cli.words import count
+from autosam.errors import listed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

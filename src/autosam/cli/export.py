@@ -105,7 +105,7 @@ def _labels_of_others(results: str) -> "list[FoundLabels]":
     from functools import partial
 
     from autosam.evaluation.find_labels import find_labels
-    from autosam.images.source import split_dataset
+    from autosam.images.image_source import split_dataset
     from autosam.pipeline.results_folder import FoundLabels, label_pixel_size
 
     source = find_labels(results)

@@ -53,7 +53,7 @@ def export_rest(
     from autosam.pipeline.origin_images import OriginImages
     from autosam.pipeline.outputs import result_name
     from autosam.pipeline.results_folder import open_results
-    from autosam.report.exports import ExportFormat, FolderFormat
+    from autosam.report.exports import FolderFormat
 
     if not formats or not holds_results(out):
         return []
@@ -65,11 +65,9 @@ def export_rest(
     for known in formats:
         if isinstance(known, FolderFormat):
             rest = found
-        elif isinstance(known, ExportFormat):
+        else:
             rest = tuple(
-                labels
-                for labels in found
-                if labels.name in skipped and not (out / f"{labels.name}{known.ending}").exists()
+                labels for labels in found if labels.name in skipped and not known.path(out, labels.name).exists()
             )
         if rest:
             report = export_results(rest, [known], OriginImages(), options)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from autosam.cli.console import note
-from autosam.cli.words import count, listed
+from autosam.cli.words import count
+from autosam.errors import listed
 
 METHODS = ("distance", "centroid", "probability", "grid")
 """Ways to predict prompts that --prompts takes by name."""

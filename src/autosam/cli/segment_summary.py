@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from autosam.cli.console import detail, error, note, say
-from autosam.cli.words import count, duration, listed
-from autosam.errors import AutosamError
+from autosam.cli.words import count, duration
+from autosam.errors import AutosamError, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """Numbers, names and times as messages write them."""
 
-from collections.abc import Sequence
-
 
 def count(number: int, one: str, many: str | None = None) -> str:
     """Write a number of things.
@@ -12,18 +10,6 @@ def count(number: int, one: str, many: str | None = None) -> str:
     ('1 image', '1,980 patches')
     """
     return f"{number:,} {one if number == 1 else many or one + 's'}"
-
-
-def listed(names: Sequence[str], most: int = 5) -> str:
-    """Name the first few, and count the rest.
-
-    Examples
-    --------
-    >>> listed(["a", "b"]), listed(["a", "b", "c"], most=2)
-    ('a, b', 'a, b and 1 more')
-    """
-    rest = len(names) - most
-    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def duration(seconds: float) -> str:

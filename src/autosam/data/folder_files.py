@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from autosam.data.seg_file import read_seg
 from autosam.errors import InputError
 from autosam.images import read_labels
+from autosam.images.folder_listing import image_files
 from autosam.images.formats import IMAGE_SUFFIXES, LABEL_SUFFIXES, PLAIN_SUFFIXES, TIFF_SUFFIXES
 from autosam.images.label_names import SEG_ENDING, label_candidates, labels_beside, unmarked, without_suffix
-from autosam.images.source import image_files
 
 IMAGE_FOLDERS = ("images", "image", "imgs", "img", "raw")
 LABEL_FOLDERS = ("labels", "label", "masks", "mask", "instances", "groundtruth", "gt", "mitochondria")

@@ -20,10 +20,10 @@ from autosam.data.store import Store
 from autosam.errors import InputError
 from autosam.evaluation.label_sources import LabelSource, label_files
 from autosam.evaluation.label_volume import LabelRef, LabelVolume, LazyLabels
-from autosam.images.folder_listing import is_store
+from autosam.images.folder_listing import RUN_RECORD, by_stem, is_store
 from autosam.images.formats import HDF5_SUFFIXES, LABEL_SUFFIXES
+from autosam.images.image_source import split_dataset
 from autosam.images.label_names import SEG_ENDING, without_suffix
-from autosam.images.source import by_stem, split_dataset
 from autosam.images.valid_masks import VALID
 
 READABLE = (
@@ -31,7 +31,6 @@ READABLE = (
     "Cellpose's _seg.npy, COCO instances .json and QuPath .geojson beside their images, and folders with images "
     "and labels"
 )
-_RUN_RECORD = "autosam_run.json"
 _Reader = Callable[[], NDArray[Any]]
 
 
@@ -108,7 +107,7 @@ def _of_folder(given: str, path: Path) -> LabelSource:
     if not any((path / name).is_dir() for name in names):
         raise InputError(f"{given} holds no labels: autosam evaluate reads {READABLE}")
     # A tree of results or of labels is no data set in a layout of its own.
-    tree = (path / _RUN_RECORD).is_file() or not any(reader.sniff(Request(path)) for reader in SOURCES)
+    tree = (path / RUN_RECORD).is_file() or not any(reader.sniff(Request(path)) for reader in SOURCES)
     return label_files(given) if tree else _of_release(given, given)
 
 

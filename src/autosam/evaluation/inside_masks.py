@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 from autosam.data.sources.geojson import GeoObject, read_geojson
 from autosam.data.sources.qupath import ENDINGS, outlines_by_name
 from autosam.data.sources.shapes import fill
-from autosam.errors import InputError
+from autosam.errors import InputError, listed
 from autosam.evaluation.label_volume import LabelRef
-from autosam.evaluation.truths import MOST_NAMED, pair_labels
+from autosam.evaluation.truths import pair_labels
 from autosam.evaluation.volumes import read_instances
 from autosam.images.label_names import without_suffix
-from autosam.images.multichannel import MultichannelImage
 from autosam.pipeline.outputs import AnySource, result_name
 
 OPTION = "--inside"
@@ -83,10 +82,9 @@ def _of_geojson(path: Path, sources: Sequence[AnySource]) -> InsideMasks:
         files = {name: file for name, file in found.items() if file is not None}
         missing = [name for name in found if name not in files]
         if missing:
-            listed = ", ".join(missing[:MOST_NAMED]) + " and others" * (len(missing) > MOST_NAMED)
             raise InputError(
-                f"{OPTION} {path} holds no regions for {listed}; wanted GeoJSON of the same names, such as "
-                f"{missing[0]}.geojson"
+                f"{OPTION} {path} holds no regions for {listed(missing)}; wanted GeoJSON of the same names, such "
+                f"as {missing[0]}.geojson"
             )
     regions = {file: _regions(file) for file in dict.fromkeys(files.values())}
     digest = sha256()
@@ -126,7 +124,7 @@ def _regions(file: Path) -> tuple[list[GeoObject], list[GeoObject]]:
 
 
 def _file(source: AnySource) -> Path:
-    return source.sources[0].path if isinstance(source, MultichannelImage) else source.path
+    return source.sources[0].path
 
 
 def _find(source: AnySource, by_name: dict[str, Path]) -> Path | None:

@@ -9,8 +9,8 @@ from autosam.errors import InputError
 from autosam.evaluation.label_volume import LabelRef
 from autosam.images.folder_listing import is_store
 from autosam.images.formats import LABEL_SUFFIXES
+from autosam.images.image_source import split_dataset
 from autosam.images.label_names import LABEL_MARKS, without_suffix
-from autosam.images.source import split_dataset
 
 
 @dataclass(frozen=True, eq=False)

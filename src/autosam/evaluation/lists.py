@@ -12,8 +12,8 @@ from autosam.evaluation.find_labels import find_labels, find_one
 from autosam.evaluation.label_sources import label_files
 from autosam.evaluation.pairing import Pair, choose_masks
 from autosam.images.csv_text import read_rows
+from autosam.images.image_source import split_dataset
 from autosam.images.label_names import without_suffix
-from autosam.images.source import split_dataset
 from autosam.images.valid_masks import valid_beside
 
 _COLUMNS = ("pred", "truth")

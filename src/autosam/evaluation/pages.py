@@ -9,7 +9,7 @@ from autosam.errors import InputError
 from autosam.evaluation.label_volume import LabelRef, LabelVolume, LazyLabels
 from autosam.evaluation.volumes import open_labels
 from autosam.images.formats import HDF5_SUFFIXES
-from autosam.images.source import split_dataset
+from autosam.images.image_source import split_dataset
 
 
 def match_pages(

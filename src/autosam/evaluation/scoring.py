@@ -22,8 +22,8 @@ from autosam.evaluation.volumes import (
     contingency_of_volumes,
     open_labels,
 )
+from autosam.images.image_source import split_dataset
 from autosam.images.label_names import without_suffix
-from autosam.images.source import split_dataset
 from autosam.metrics.all_scores import Protocol, Scores
 from autosam.metrics.contingency import ContingencyTable, contingency_table
 from autosam.metrics.evaluate import evaluate_pair

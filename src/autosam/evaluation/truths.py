@@ -9,19 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autosam.errors import InputError
+from autosam.errors import InputError, listed
 from autosam.evaluation.find_labels import find_labels
 from autosam.evaluation.label_volume import LabelRef
 from autosam.evaluation.volumes import read_instances
+from autosam.images.image_source import ImageSource
 from autosam.images.multichannel import MultichannelImage
-from autosam.images.source import ImageSource
 from autosam.metrics.semantic import looks_semantic
 from autosam.pipeline.outputs import result_name
 
 SMALLEST_COMPONENT = 50
 """Smallest object of a semantic truth in pixels, as of `autosam evaluate --components`."""
-MOST_NAMED = 5
-"""Images that a message names before it only counts them."""
 
 
 @dataclass(frozen=True)
@@ -99,9 +97,8 @@ def pair_labels(
         return {next(iter(labels)): next(iter(found.slices.values()))}
     missing = [name for name, one in labels.items() if one is None]
     if missing:
-        more = f" and {len(missing) - MOST_NAMED} more" if len(missing) > MOST_NAMED else ""
         raise InputError(
-            f"{option} {given} holds no {what} for {', '.join(missing[:MOST_NAMED])}{more}; wanted labels of "
+            f"{option} {given} holds no {what} for {listed(missing)}; wanted labels of "
             f"the same names, such as {missing[0]}.tif or {missing[0]}_labels.tif"
         )
     return {name: one for name, one in labels.items() if one is not None}

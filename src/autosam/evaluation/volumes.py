@@ -14,18 +14,18 @@ from numpy.typing import NDArray
 from autosam.data.valid_pixels import split_ignored
 from autosam.errors import InputError
 from autosam.evaluation.label_volume import LabelRef, LabelVolume, LazyLabels, Region
+from autosam.images.array_layout import looks_like_color
 from autosam.images.folder_listing import is_store
 from autosam.images.formats import (
     HDF5_SUFFIXES,
     TIFF_SUFFIXES,
     label_dataset,
-    looks_like_color,
     open_hdf5,
     reading,
 )
+from autosam.images.image_source import split_dataset
 from autosam.images.label_files import open_sections, read_labels
 from autosam.images.readers.registry import MRC
-from autosam.images.source import split_dataset
 from autosam.images.tiff import count_tiff_images
 from autosam.images.zarr_labels import open_zarr_labels
 from autosam.metrics.components import components

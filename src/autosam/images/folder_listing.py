@@ -10,7 +10,7 @@ from autosam.errors import InputError
 from autosam.images.formats import IMAGE_SUFFIXES, PLAIN_SUFFIXES, TIFF_SUFFIXES
 from autosam.images.readers import format_of
 
-RESULTS_MARK = "autosam_run.json"
+RUN_RECORD = "autosam_run.json"
 """The run record: a folder with it holds results."""
 
 _MADE_OF = re.compile(
@@ -119,7 +119,7 @@ def _tree_files(folder: Path, above: tuple[str, ...]) -> Iterator[Path]:
 
 def holds_results(folder: Path) -> bool:
     """Tell whether a run has written its results into this folder."""
-    return os.path.lexists(folder / RESULTS_MARK)
+    return os.path.lexists(folder / RUN_RECORD)
 
 
 def is_result(path: Path) -> bool:

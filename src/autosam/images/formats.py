@@ -14,8 +14,7 @@ import PIL.Image
 from numpy.typing import NDArray
 
 from autosam.errors import InputError
-from autosam.images.array_layout import ArrayLayout, axes_of_hdf5
-from autosam.images.array_layout import looks_like_color as looks_like_color
+from autosam.images.array_layout import ArrayLayout, axes_of_hdf5, looks_like_color
 from autosam.images.palettes import gray_lookup
 from autosam.images.readers.registry import HDF5, MRC, PICTURE, TIFF, suffixes
 

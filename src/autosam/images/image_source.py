@@ -64,6 +64,11 @@ class ImageSource:
         """The image in tables of prompts: its file name, or `name` where the file holds several."""
         return self.path.name if self.page is None and self.dataset is None else self.name
 
+    @property
+    def sources(self) -> tuple["ImageSource"]:
+        """The image itself, as `MultichannelImage.sources` gives the channels."""
+        return (self,)
+
     def resolved(self) -> "ImageSource":
         """Give the same image with its absolute path; a URL stays as it is."""
         return self if url_of(self.path) else replace(self, path=self.path.resolve())

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import numpy as np
 import tifffile
 
-from autosam.images.units import nm_of, pixel_side
+from autosam.images.units import LARGEST, nm_of, pixel_side
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def describe_images(xml: str) -> list[OmeImage]:
         root = ElementTree.fromstring(xml)
     except ElementTree.ParseError:
         return []
-    return [_describe(pixels) for _, pixels in _images(root) if any(_tag(child) == "TiffData" for child in pixels)]
+    return [_describe(pixels) for pixels in _pixels(root) if any(_tag(child) == "TiffData" for child in pixels)]
 
 
 def own_xml(file: tifffile.TiffFile, path: Path) -> str | None:
@@ -67,7 +67,7 @@ def _own_xml(file: tifffile.TiffFile, path: Path) -> str | None:
         if text is None:
             return None
         root = ElementTree.fromstring(text)
-    for _, pixels in _images(root):
+    for pixels in _pixels(root):
         # What tifffile relies on.
         if sorted(pixels.attrib["DimensionOrder"]) != sorted("XYZCT") or not all(
             int(pixels.attrib[f"Size{axis}"]) > 0 for axis in "XYZCT"
@@ -80,7 +80,7 @@ def _own_xml(file: tifffile.TiffFile, path: Path) -> str | None:
         own = named
     if binary_only is None and own == named and all(text == uuid for text, _ in named):
         return file.ome_metadata
-    kept = [_keep_own(image, pixels, own, len(file.pages)) for image, pixels in _images(root)]
+    kept = [_keep_own(pixels, own, len(file.pages)) for pixels in _pixels(root)]
     if None in kept or not any(kept):
         return None
     for child in list(root):
@@ -99,9 +99,7 @@ def _metadata_file(path: Path) -> str | None:
     return path.read_text(encoding="utf-8")
 
 
-def _keep_own(
-    image: ElementTree.Element, pixels: ElementTree.Element, own: set[tuple[str | None, str]], pages: int
-) -> bool | None:
+def _keep_own(pixels: ElementTree.Element, own: set[tuple[str | None, str]], pages: int) -> bool | None:
     """Take other files' planes out of an image; True if some are left, None if those are no full grid."""
     lead = pixels.attrib["DimensionOrder"][:1:-1]
     channels = [child for child in pixels if _tag(child) == "Channel"]
@@ -144,11 +142,9 @@ def _same(name: str, path: Path) -> bool:
     return Path(name.replace("\\", "/")).name.casefold() == path.name.casefold()
 
 
-def _images(root: ElementTree.Element) -> Iterator[tuple[ElementTree.Element, ElementTree.Element]]:
-    """List the images with their pixels."""
-    for image in root:
-        if _tag(image) == "Image":
-            yield from ((image, child) for child in image if _tag(child) == "Pixels")
+def _pixels(root: ElementTree.Element) -> Iterator[ElementTree.Element]:
+    """List what tells of the pixels of each image."""
+    return (child for image in root if _tag(image) == "Image" for child in image if _tag(child) == "Pixels")
 
 
 def _planes(image: ElementTree.Element) -> bool:
@@ -166,9 +162,8 @@ def _describe(pixels: ElementTree.Element) -> OmeImage:
     if None not in sizes.values():
         nm = [nm_of(unit) for unit in units]
         try:
-            side = pixel_side(
-                float(size or 0) * (unit or 0) for size, unit in zip(sizes.values(), nm, strict=True)
-            )
+            spacing = (float(size or 0) * (unit or 0) for size, unit in zip(sizes.values(), nm, strict=True))
+            side = pixel_side(spacing, largest=LARGEST)
         except ValueError:
             side = None
     channels = [child for child in pixels if _tag(child) == "Channel"]

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from autosam.errors import InputError
-from autosam.images.source import split_dataset
+from autosam.images.image_source import split_dataset
 
 
 def refuse_overwriting(output: Path, sources: Iterable[Path | str]) -> None:

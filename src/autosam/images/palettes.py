@@ -53,8 +53,5 @@ def gray_lookup(palette: NDArray[np.uint8]) -> NDArray[np.unsignedinteger[Any]] 
 
 def _turns(colors: NDArray[np.int64]) -> int:
     """Count over the channels how often steps change their sign; steps of 1 can come from rounding."""
-    found = 0
-    for channel in colors.T:
-        signs = np.sign([step for step in np.diff(channel) if abs(step) > 1])
-        found += int((np.diff(signs) != 0).sum())
-    return found
+    steps = np.diff(colors, axis=0).T
+    return sum(int((np.diff(np.sign(channel[np.abs(channel) > 1])) != 0).sum()) for channel in steps)

@@ -6,7 +6,7 @@ import numpy as np
 
 from autosam.images.image_source import ImageSource
 from autosam.images.readers import list_images
-from autosam.images.units import nm_of, pixel_side
+from autosam.images.units import LARGEST, nm_of, pixel_side
 
 # Attributes of HDF5 datasets (of Fiji and ilastik, of CREMI, of funlib, of others) and the unit of their numbers.
 _ATTRIBUTES = (("element_size_um", "um"), ("resolution", "nm"), ("voxel_size", "nm"), ("pixel_size", "nm"))
@@ -17,8 +17,9 @@ def read_pixel_size(source: ImageSource) -> float | None:
 
     Read are TIFFs (`describe_series` says which headers), and the last two numbers of the HDF5 attributes
     ``element_size_um``, ``resolution``, ``voxel_size`` and ``pixel_size`` (nm unless ``unit`` or ``units`` say
-    otherwise). Other formats give what they say (`StoredImage`). None where the file says nothing of use: a
-    spacing of 0, units of pixels, more than ``units.LARGEST``, or rows and columns that differ by over a tenth.
+    otherwise); of these no size above ``units.LARGEST``. Other formats give what they say (`StoredImage`). None
+    where the file says nothing of use: a spacing of 0, units of pixels, or rows and columns that differ by over a
+    tenth.
 
     Raises
     ------
@@ -40,5 +41,5 @@ def attributes_pixel_size(attributes: Any) -> float | None:
         values = np.ravel(attributes[name])
         if unit is None or values.dtype.kind not in "iuf" or not values.size:
             return None
-        return pixel_side(float(value) * unit for value in np.broadcast_to(values[-2:], 2))
+        return pixel_side(map(float, np.broadcast_to(values[-2:], 2)), unit_nm=unit, largest=LARGEST)
     return None

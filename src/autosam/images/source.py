@@ -8,7 +8,7 @@ from pathlib import Path
 
 from autosam.errors import InputError
 from autosam.images.folder_listing import (
-    RESULTS_MARK,
+    RUN_RECORD,
     fault_of,
     has_suffix,
     holds_results,
@@ -17,15 +17,8 @@ from autosam.images.folder_listing import (
     made_of_others,
     tree_files,
 )
-from autosam.images.folder_listing import (
-    by_stem as by_stem,
-)
-from autosam.images.folder_listing import (
-    image_files as image_files,
-)
 from autosam.images.formats import IMAGE_SUFFIXES
-from autosam.images.image_source import ImageSource as ImageSource
-from autosam.images.image_source import split_dataset as split_dataset
+from autosam.images.image_source import ImageSource, split_dataset
 from autosam.images.readers import EVERYTHING, Selection, StoredImage, format_of, list_images
 from autosam.images.urls import url_of
 
@@ -155,7 +148,7 @@ def _expand(text: str, selection: Selection, endings: Sequence[str]) -> Iterator
     if path.is_dir() and not is_store(path):
         if holds_results(path):
             raise InputError(
-                f"the folder {path} holds results of autosam ({RESULTS_MARK}); give the folder of the images."
+                f"the folder {path} holds results of autosam ({RUN_RECORD}); give the folder of the images."
             )
         if not os.access(path, os.R_OK | os.X_OK):
             raise InputError(f"the folder {path} may not be read: permission denied; change its rights.")

@@ -10,15 +10,12 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from autosam.errors import InputError
+from autosam.errors import InputError, listed
 from autosam.images.formats import UnsupportedError, check_page
 from autosam.images.ome_tiff import OmeImage
 from autosam.images.readers.stored import StoredImage
 from autosam.images.tiff_metadata import describe_series, sides_of_pages
 from autosam.images.tiff_series import at_level, images_in, is_color, layout_of, open_tiff, palette_of, samples_of
-
-MOST_NAMED = 5
-"""Absent planes that an error names; the others are counted."""
 
 
 def count_tiff_images(path: Path) -> int:
@@ -133,7 +130,7 @@ def _pixels(
         raise UnsupportedError("its colors are inks (CMYK); wanted gray or RGB, so convert it")
 
     _refuse_absent(series, index)
-    plane = _plane_of_pages(series, index)
+    plane = _plane_of_pages(series, index, channel)
     if plane is None:
         # One run of bytes is mapped, so that one page of a large stack is all that is read.
         mapped = series.dataoffset is not None and images_in(series) > 1
@@ -193,15 +190,17 @@ def _refuse_absent(series: tifffile.TiffPageSeries, index: int | None) -> None:
     if absent:
         places = (zip(outer, np.unravel_index(number, sizes), strict=True) for number in absent)
         named = ["".join(f"{axis}{place} " for axis, place in one).strip() for one in places]
-        more = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
         raise UnsupportedError(
             f"of the planes that its OME-XML tells of, counted from 0, the file lacks "
-            f"{', '.join(named[:MOST_NAMED])}{more}; add the missing part, or save what is there anew"
+            f"{listed(named)}; add the missing part, or save what is there anew"
         )
 
 
-def _plane_of_pages(series: tifffile.TiffPageSeries, index: int) -> NDArray[Any] | None:
-    """Read an image from its own pages; None where pages hold more or less than a plane of it."""
+def _plane_of_pages(series: tifffile.TiffPageSeries, index: int, channel: int | None) -> NDArray[Any] | None:
+    """Read an image from its own pages; None where pages hold more or less than a plane of it.
+
+    Where each channel has pages of its own, only those of the `channel` that is asked for are read.
+    """
     axes, shape = layout_of(series)
     length, key = dict(zip(axes, shape, strict=True)), series.keyframe
     # Pages that belong to the image: all axes outside a page count pages, slowest first.
@@ -213,10 +212,12 @@ def _plane_of_pages(series: tifffile.TiffPageSeries, index: int) -> NDArray[Any]
         return None
     numbers = np.arange(len(series.pages)).reshape([length[axis] for axis in outer])
     mine = _plane(numbers, "".join(outer), index).ravel()
+    if "C" in outer and channel is not None:
+        mine = mine[[channel]]
     pages = [_page(series, int(number)) for number in mine]
     inner = "".join(axis for axis in key.axes if axis in axes)
     inner_shape = [length[axis] for axis in inner]
-    if "C" in outer:
+    if "C" in outer and channel is None:
         array = np.stack([page.reshape(inner_shape) for page in pages])
         return _plane(array, "C" + inner, 0)
     return _plane(pages[0].reshape(inner_shape), inner, 0)

@@ -8,7 +8,7 @@ from typing import Any
 import tifffile
 
 from autosam.images.ome_tiff import OmeImage, describe_images
-from autosam.images.units import nm_of, pixel_side
+from autosam.images.units import LARGEST, nm_of, pixel_side
 
 MOST_PAGES = 256
 """Pages up to which all are asked for their size; it takes a millisecond each."""
@@ -67,7 +67,7 @@ def _of_maker(file: tifffile.TiffFile) -> float | None:
     with suppress(KeyError, TypeError, ValueError, IndexError, AttributeError):
         for sides in (_fei(file), _zeiss(file), _sis(file), _lsm(file), _stk(file), _tvips(file), _others(file)):
             if sides is not None:
-                return pixel_side(sides)
+                return pixel_side(sides, largest=LARGEST)
     return None
 
 
@@ -148,7 +148,7 @@ def _of_resolution(file: tifffile.TiffFile, page: tifffile.TiffPage) -> float | 
     values = [page.tags[name].value for name in ("YResolution", "XResolution")]
     if unit is None or not all(isinstance(value, tuple) and all(value) for value in values):
         return None
-    return pixel_side(unit * lengths / pixels for pixels, lengths in values)
+    return pixel_side((unit * lengths / pixels for pixels, lengths in values), largest=LARGEST)
 
 
 def _imagej_names(file: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> tuple[str, ...]:

@@ -2,11 +2,13 @@
 
 import math
 import re
+import sys
 import unicodedata
 from collections.abc import Iterable
 
 LARGEST = 10_000.0
-"""nm. Larger sizes come from scanners and paint programs: 72 dots per inch are 352,778 nm."""
+"""nm. In headers that any program writes, larger sizes come from scanners and paint programs: 72 dots per inch are
+352,778 nm."""
 
 _PREFIXES = {
     "f": 1e-6, "p": 1e-3, "n": 1.0, "u": 1e3, "m": 1e6, "c": 1e7, "d": 1e8, "": 1e9, "da": 1e10, "h": 1e11,
@@ -53,12 +55,19 @@ def nm_of(unit: str | bytes) -> float | None:
     return None
 
 
-def pixel_side(sides: Iterable[float]) -> float | None:
-    """Give the side of a pixel from row and column spacing in nm: their geometric mean.
+def pixel_side(
+    sides: Iterable[float], *, unit_nm: float = 1.0, largest: float = sys.float_info.max
+) -> float | None:
+    """Give the side of a pixel in nm from row and column spacing in a unit: their geometric mean.
 
-    None for what no microscope gives: nothing or less, more than ``LARGEST``, or sides that differ by a tenth.
+    None for what no microscope gives: nothing or less, more than `largest` nm, or sides that differ by a tenth.
+
+    Examples
+    --------
+    >>> pixel_side((0.5, 0.5), unit_nm=1000), pixel_side((0.0, 0.0)), pixel_side((1.0, 2.0))
+    (500.0, None, None)
     """
-    row, col = sides
-    if not (0 < row <= LARGEST and 0 < col <= LARGEST) or not 1 / 1.1 < row / col < 1.1:
+    row, col = (side * unit_nm for side in sides)
+    if not (0 < row <= largest and 0 < col <= largest) or not 1 / 1.1 < row / col < 1.1:
         return None
     return math.sqrt(row * col)

@@ -140,7 +140,7 @@ class _Batch:
             if entry is not None:
                 verdict, loaded = self._compare(entry, source, outputs)
                 if verdict == "same" and is_complete(entry, outputs, self.out):
-                    self._renew(name, entry, source, outputs, loaded)
+                    self._renew(name, entry, source, loaded)
                     return ImageOutcome(source, "skipped")
                 changed = verdict == "changed"
             holder, unfinished = self.claims.take(name)
@@ -215,14 +215,7 @@ class _Batch:
             kept=kept,
         )
 
-    def _renew(
-        self,
-        name: str,
-        entry: Mapping[str, Any],
-        source: AnySource,
-        outputs: Outputs,
-        loaded: LoadedImage | None,
-    ) -> None:
+    def _renew(self, name: str, entry: Mapping[str, Any], source: AnySource, loaded: LoadedImage | None) -> None:
         """Note where a finished image lies now, so that its pixels need not be read the next time."""
         now = {"input": origin_of(source), "stamp": self.stamps.of(source)}
         if any(entry.get(key) != value for key, value in now.items()):

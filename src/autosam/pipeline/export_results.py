@@ -161,7 +161,7 @@ def _write_each(
         if known.needs_image and any(plane.image is None for plane in item.planes):
             report.failures.append(f"{labels.name}: no {known.name}, which holds the image too")
             continue
-        path = _path(labels, known, options)
+        path = known.path(options.out, labels.name)
         if path.resolve() in sources:
             report.failures.append(f"{labels.name}: no {known.name}: {path} is the image itself")
             continue
@@ -173,11 +173,6 @@ def _write_each(
             continue
         report.files.append(path)
         yield path
-
-
-def _path(labels: FoundLabels, known: ExportFormat, options: ExportOptions) -> Path:
-    start = options.out / labels.name
-    return start.with_name(start.name + known.ending)
 
 
 def _check_places(
@@ -207,8 +202,7 @@ def planned_files(
             yield out / known.file, {}
         else:
             for name, noted in images.items():
-                start = out / name
-                yield start.with_name(start.name + known.ending), noted
+                yield known.path(out, name), noted
 
 
 def refuse_foreign(places: Mapping[Path, Noted], record: Path | None) -> None:

@@ -36,9 +36,8 @@ def of_one_image() -> Iterator[None]:
 
 def opens(source: AnySource) -> bool:
     """Tell whether the files of an image are there and may be read."""
-    sources = source.sources if isinstance(source, MultichannelImage) else (source,)
     try:
-        for one in sources:
+        for one in source.sources:
             if not one.path.is_dir():
                 with one.path.open("rb") as stream:
                     stream.read(1)

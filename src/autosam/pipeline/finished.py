@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from autosam.errors import InputError
-from autosam.images.source import split_dataset
+from autosam.images.image_source import split_dataset
 from autosam.pipeline.identity import changed_after
 from autosam.pipeline.one_image import LoadedImage
 from autosam.pipeline.outputs import AnySource, Outputs

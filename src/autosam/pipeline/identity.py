@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autosam.images.formats import TIFF_SUFFIXES
+from autosam.images.image_source import ImageSource
 from autosam.images.multichannel import MultichannelImage
-from autosam.images.source import ImageSource
 
 HEAD = 1 << 20
 """Bytes of a TIFF in which an OME-XML header is looked for, at its begin and at its end."""
@@ -48,14 +48,15 @@ class Stamps:
         The time of state changes with every change of a file, and nobody can set it back. It is empty for what is
         no file.
         """
-        sources = source.sources if isinstance(source, MultichannelImage) else (source,)
         try:
-            each = [self._ask(one.path) for one in sources]
+            each = [self._ask(one.path) for one in source.sources]
         except OSError:
             return ""
         number, size, content, state = zip(*each, strict=True)
         # Another channel or level of the same file is another image.
-        part = "".join(f" c{one.channel} l{one.level}" for one in sources if one.channel is not None or one.level)
+        part = "".join(
+            f" c{one.channel} l{one.level}" for one in source.sources if one.channel is not None or one.level
+        )
         return f"{sum(number)} {sum(size)} {max(content)} {max(state)}{part}"
 
     def _ask(self, path: Path) -> tuple[int, ...]:
@@ -72,10 +73,9 @@ class Stamps:
 
 def changed_after(source: ImageSource | MultichannelImage, result: Path) -> bool:
     """Tell whether an image's file was written after a result, for records that hold no hash."""
-    sources = source.sources if isinstance(source, MultichannelImage) else (source,)
     try:
         made = result.stat().st_mtime
-        return any(os.stat(file).st_mtime > made for one in sources for file in _files(one.path))
+        return any(os.stat(file).st_mtime > made for one in source.sources for file in _files(one.path))
     except OSError:
         return True
 

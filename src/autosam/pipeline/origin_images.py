@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from autosam.errors import InputError
 from autosam.images import ImageSource, find_sources
 from autosam.images.formats import PLAIN_SUFFIXES, TIFF_SUFFIXES
+from autosam.images.image_source import split_dataset
 from autosam.images.multichannel import MultichannelImage, read_channels
 from autosam.images.read import read_pixels
-from autosam.images.readers import Selection, reader_of
-from autosam.images.source import split_dataset
+from autosam.images.readers import Selection, list_images
 from autosam.pipeline.outputs import AnySource
 from autosam.pipeline.results_folder import FoundLabels
 from autosam.report.exports import StackPlace
@@ -51,11 +51,10 @@ class OriginImage:
     @property
     def place(self) -> StackPlace | None:
         """Where the image lies in its file, if that holds several."""
-        first = self.sources[0]
-        source = first.sources[0] if isinstance(first, MultichannelImage) else first
+        source = self.sources[0].sources[0]
         if self.volume or source.page is None:
             return None
-        images = reader_of(source.path).images(source.path, source.dataset, level=source.level)
+        images = list_images(source.path, source.dataset, level=source.level)
         image = images[source.page]
         # Each series is a stack of its own.
         index = sum(other.series == image.series for other in images[: source.page])
@@ -66,8 +65,7 @@ class OriginImage:
     @property
     def files(self) -> set[Path]:
         """All files that it is read from, as absolute paths."""
-        each = (one.sources if isinstance(one, MultichannelImage) else (one,) for one in self.sources)
-        return {source.path.resolve() for sources in each for source in sources}
+        return {source.path.resolve() for one in self.sources for source in one.sources}
 
     def read(self, shape: tuple[int, ...]) -> NDArray[Any]:
         """Read the pixels, (H, W[, C]) or (Z, Y, X[, C]), as stored.

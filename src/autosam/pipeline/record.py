@@ -12,11 +12,10 @@ from autosam.config import different_settings, make_config
 from autosam.config.old_names import RECORD_FIELDS, renamed
 from autosam.errors import ConfigError
 from autosam.images import write_json
+from autosam.images.folder_listing import RUN_RECORD
 from autosam.pipeline.claims import locked
 from autosam.pipeline.summary_table import NAME as SUMMARY
 from autosam.pipeline.summary_table import write_summary
-
-NAME = "autosam_run.json"
 
 EVERY = 2.0
 """Seconds between two writings at least: a record of ten thousand images is not written ten thousand times."""
@@ -95,7 +94,7 @@ class RunRecord:
         OutputError
             If the record cannot be written.
         """
-        path = folder / NAME
+        path = folder / RUN_RECORD
         run = {
             "autosam": __version__,
             "model": model,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from autosam.images import write_json
-from autosam.images.folder_listing import RESULTS_MARK
+from autosam.images.folder_listing import RUN_RECORD
 from autosam.pipeline.claims import locked
 from autosam.pipeline.own_files import describe
 from autosam.report.exports.coco_json import is_ours
@@ -27,9 +27,10 @@ def is_own(path: Path, folder: Path | None, noted: Noted) -> bool:
     """
     if is_ours(path):
         return True
-    if folder is None or not path.resolve().is_relative_to(folder.resolve()):
+    place, root = path.resolve(), None if folder is None else folder.resolve()
+    if root is None or not place.is_relative_to(root):
         return False
-    before = noted.get(path.resolve().relative_to(folder.resolve()).as_posix())
+    before = noted.get(place.relative_to(root).as_posix())
     return before is not None and describe(path)["sha256"] == before.get("sha256")
 
 
@@ -44,19 +45,24 @@ def note_files(folder: Path, written: Mapping[str, Sequence[Path]]) -> None:
         Files by the name of the image.
     """
     root = folder.resolve()
-    inside = {
-        name: [file.resolve() for file in files if file.resolve().is_relative_to(root)]
+    # Before the lock, which others wait for: hashing large files takes long.
+    noted = {
+        name: {
+            file.relative_to(root).as_posix(): describe(file)
+            for file in (one.resolve() for one in files)
+            if file.is_relative_to(root)
+        }
         for name, files in written.items()
     }
-    if not any(inside.values()):
+    if not any(noted.values()):
         return
-    path = folder / RESULTS_MARK
+    path = folder / RUN_RECORD
     with locked(folder):
         record = json.loads(path.read_text(encoding="utf-8"))
-        for name, files in inside.items():
+        for name, files in noted.items():
             entry = record["images"].get(name)
             if entry is not None and files:
                 # Records of autosam 0.2 name no files; whether those are as it wrote them is not known.
                 entry.setdefault("files", {})
-                entry["files"] |= {file.relative_to(root).as_posix(): describe(file) for file in files}
+                entry["files"] |= files
         write_json(path, record)

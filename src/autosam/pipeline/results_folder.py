@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autosam.config.old_names import RECORD_FIELDS, renamed
-from autosam.errors import ConfigError, InputError
+from autosam.errors import ConfigError, InputError, listed
 from autosam.images import find_sources, read_labels, read_pixel_size
-from autosam.images.folder_listing import RESULTS_MARK
+from autosam.images.folder_listing import RUN_RECORD
 from autosam.images.formats import WRITTEN_SUFFIXES
 
 
@@ -70,7 +70,7 @@ def open_results(folder: Path) -> FoundResults:
     ConfigError
         If the record is damaged.
     """
-    path = folder / RESULTS_MARK
+    path = folder / RUN_RECORD
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         runs = {str(record.get("run", 1)): record, **record.get("earlier_runs", {})}
@@ -108,9 +108,9 @@ def open_results(folder: Path) -> FoundResults:
         )
     notes = []
     if failed:
-        notes.append(f"{_named(failed)} failed when the images were segmented, and are left out")
+        notes.append(f"{listed(failed, 3)} failed when the images were segmented, and are left out")
     if missing:
-        notes.append(f"the labels of {_named(missing)} are not there any more, and are left out")
+        notes.append(f"the labels of {listed(missing, 3)} are not there any more, and are left out")
     return FoundResults(tuple(found), tuple(notes))
 
 
@@ -130,8 +130,3 @@ def _labels_of(start: Path, entry: Mapping[str, Any]) -> Path | None:
     return next((file for file in there if file.name in noted), None) or max(
         there, key=lambda file: file.stat().st_mtime, default=None
     )
-
-
-def _named(names: list[str]) -> str:
-    more = len(names) - 3
-    return ", ".join(names[:3]) + (f" and {more} more" if more > 0 else "")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from autosam.errors import ConfigError, InputError
 from autosam.images.csv_text import read_rows
+from autosam.images.image_source import ImageSource
 from autosam.images.multichannel import MultichannelImage
-from autosam.images.source import ImageSource
 from autosam.prompts.prompt import Prompt
 from autosam.prompts.table import COLUMNS, read_prompts
 

@@ -16,7 +16,7 @@ from autosam.data.sources.release import Release, ReleaseReader, Request, Slice
 from autosam.data.sources.snemi3d import Snemi3d
 from autosam.data.sources.vnc import Vnc
 from autosam.errors import InputError
-from autosam.images.source import split_dataset
+from autosam.images.image_source import split_dataset
 
 # In the order in which a path is tried: releases with names of their own before anyone's folders.
 SOURCES: tuple[ReleaseReader, ...] = (

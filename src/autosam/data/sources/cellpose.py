@@ -10,8 +10,8 @@ from autosam.data.sources.release import Labels, Release, ReleaseReader, Request
 from autosam.data.sources.release_files import read_image_and_candidates
 from autosam.data.sources.stack import Stack, mask_reader, stack_slices, with_masks
 from autosam.data.valid_pixels import masks_of
+from autosam.images.folder_listing import image_files
 from autosam.images.formats import TIFF_SUFFIXES
-from autosam.images.source import image_files
 from autosam.images.tiff import count_tiff_images
 
 _MASKS = re.compile(r"(?P<stem>.+?)(?:_img)?_(?:cp_)?masks")

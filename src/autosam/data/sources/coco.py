@@ -18,7 +18,7 @@ from autosam.data.sources.release_files import child
 from autosam.data.sources.shapes import NOTHING, Pixels, as_ring, crop, decode_runs, entry, fill, run_lengths
 from autosam.errors import InputError
 from autosam.images import read_image
-from autosam.images.source import image_files
+from autosam.images.folder_listing import image_files
 
 _PARTS: dict[str, Split] = {"train": "train", "val": "val", "test": "test"}
 CROWD = "left out as a region of many objects (iscrowd 1), whose pixels do not count"

@@ -15,7 +15,7 @@ from autosam.data.valid_pixels import masks_of
 from autosam.errors import InputError
 from autosam.images import read_image
 from autosam.images.csv_text import read_rows
-from autosam.images.source import by_stem, image_files
+from autosam.images.folder_listing import by_stem, image_files
 
 
 class Dsb2018(ReleaseReader):

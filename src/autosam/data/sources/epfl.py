@@ -8,7 +8,7 @@ from autosam.data.sources.release_files import child
 from autosam.data.sources.slice_folders import folder_slices
 from autosam.data.sources.stack import Stack, stack_slices
 from autosam.errors import InputError
-from autosam.images.source import image_files
+from autosam.images.folder_listing import image_files
 
 _STACKS: tuple[tuple[str, Split], ...] = (("training", "train"), ("testing", "test"))
 

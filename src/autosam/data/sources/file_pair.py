@@ -9,8 +9,8 @@ from autosam.data.sources.stack import Stack, mask_reader, stack_slices, with_ma
 from autosam.errors import InputError
 from autosam.images import read_labels
 from autosam.images.formats import HDF5_SUFFIXES, IMAGE_SUFFIXES, PLAIN_SUFFIXES, hdf5_datasets
+from autosam.images.image_source import split_dataset
 from autosam.images.label_names import unmarked, without_suffix
-from autosam.images.source import split_dataset
 from autosam.images.valid_masks import valid_beside
 
 _RAW = ("/raw", "/image", "/images")

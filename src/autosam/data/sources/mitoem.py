@@ -9,7 +9,7 @@ from autosam.data.refusal import refuse_faults
 from autosam.data.sources.release import Release, ReleaseReader, Request, Slice, volume_slice
 from autosam.data.sources.release_files import by_number, read_pair
 from autosam.data.sources.stack import Stack, stack_slices
-from autosam.images.source import image_files
+from autosam.images.folder_listing import image_files
 
 _PARTS: tuple[tuple[str, Split], ...] = (("train", "train"), ("val", "val"))
 _HDF5 = re.compile(r"mitoem[_-]?(?P<animal>[RH])[_-](?P<rest>.*?)_?im\.h(?:df)?5", re.IGNORECASE)

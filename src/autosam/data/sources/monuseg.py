@@ -11,7 +11,7 @@ from autosam.data.sources.release import ImageAndLabels, Release, ReleaseReader,
 from autosam.data.sources.release_files import child, pair_up
 from autosam.data.sources.shapes import Outline, as_ring
 from autosam.errors import InputError
-from autosam.images.source import by_stem
+from autosam.images.folder_listing import by_stem
 
 _IMAGES = ("Tissue Images", "TissueImages", "Tissue_Images", "images")
 

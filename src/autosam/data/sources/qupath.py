@@ -13,7 +13,7 @@ from autosam.data.sources.release_files import pair_up
 from autosam.data.sources.shapes import NOTHING, Pixels, fill
 from autosam.errors import InputError
 from autosam.images import read_image
-from autosam.images.source import by_stem
+from autosam.images.folder_listing import by_stem
 
 ENDINGS = (".geojson", ".geojson.gz", ".json")
 # An export is called after the image in QuPath's project, which may have a suffix.

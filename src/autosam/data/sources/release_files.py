@@ -14,8 +14,8 @@ from autosam.data.refusal import refuse_faults
 from autosam.data.sources.release import ImageAndLabels
 from autosam.errors import InputError
 from autosam.images import read_image, read_labels
+from autosam.images.folder_listing import image_files
 from autosam.images.formats import TIFF_SUFFIXES
-from autosam.images.source import image_files
 from autosam.images.tiff import read_tiff
 
 Key = TypeVar("Key", int, str)

@@ -13,13 +13,13 @@ from autosam.data.manifest import Split
 from autosam.data.sources.release import ImageAndLabels, Slice, volume_slice
 from autosam.errors import InputError
 from autosam.images import ImageSource, read_image
+from autosam.images.array_layout import looks_like_color
 from autosam.images.folder_listing import is_store
 from autosam.images.formats import (
     HDF5_SUFFIXES,
     TIFF_SUFFIXES,
     choose_dataset,
     count_images,
-    looks_like_color,
     read_hdf5,
 )
 from autosam.images.label_files import read_label_page

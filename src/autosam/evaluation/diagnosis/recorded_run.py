@@ -10,11 +10,11 @@ from typing import Any
 from autosam.config.old_names import RECORD_FIELDS, renamed, renamed_settings
 from autosam.errors import InputError, ModelError
 from autosam.images import ImageSource, find_sources
+from autosam.images.folder_listing import RUN_RECORD
 from autosam.images.label_names import without_suffix
 from autosam.images.readers import EVERYTHING, Selection
 from autosam.models.files.zoo import resolve_model
 from autosam.models.weights import file_sha256
-from autosam.pipeline.record import NAME
 from autosam.pipeline.segmenter import Segmenter
 
 _MADE_BY_SETTINGS = ("images", "tiles", "prompts", "decode", "merge")
@@ -60,8 +60,8 @@ class RecordedRun:
         entry = self.images.get(name)
         if entry is None or "error" in entry:
             raise InputError(
-                f"{self.folder / NAME} does not say which image the last run made {labels} from; segment it again "
-                "into this folder, or leave it out with --list"
+                f"{self.folder / RUN_RECORD} does not say which image the last run made {labels} from; segment it "
+                "again into this folder, or leave it out with --list"
             )
         origin = str(entry["input"])
         page = re.fullmatch(r"(.+)\[\d+\]", origin)
@@ -91,11 +91,11 @@ def open_run(folder: Path, *, device: str = "auto") -> RecordedRun:
     ConfigError
         If this version of autosam does not know one of the settings.
     """
-    path = folder / NAME
+    path = folder / RUN_RECORD
     if not path.is_file():
         raise InputError(
-            f"{folder} holds no {NAME}, which says what model made its labels; give --diagnose a folder that "
-            "autosam segment wrote"
+            f"{folder} holds no {RUN_RECORD}, which says what model made its labels; give --diagnose a folder "
+            "that autosam segment wrote"
         )
     try:
         record = json.loads(path.read_text(encoding="utf-8"))

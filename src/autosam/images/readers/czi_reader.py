@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autosam.images.formats import UnsupportedError, reading
-from autosam.images.readers.series import Level, Series, SeriesReader, pixel_side
+from autosam.images.readers.series import Level, Series, SeriesReader
+from autosam.images.units import pixel_side
 
 _LZW, _ZSTD, _ZSTD_WITH_HEADER = 2, 5, 6
 # Dimensions that may be longer than 1: mosaic tiles are put together, blocks are parts of one acquisition.

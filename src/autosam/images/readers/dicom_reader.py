@@ -20,7 +20,8 @@ from pydicom.pixels.processing import apply_color_lut
 from pydicom.pixels.utils import pixel_array
 
 from autosam.images.formats import UnsupportedError, reading
-from autosam.images.readers.series import Level, Series, SeriesReader, pixel_side
+from autosam.images.readers.series import Level, Series, SeriesReader
+from autosam.images.units import pixel_side
 
 _WHOLE_SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
 _GRAY = ("MONOCHROME1", "MONOCHROME2")

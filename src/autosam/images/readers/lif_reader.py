@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autosam.images.formats import UnsupportedError, reading
-from autosam.images.readers.series import Level, Series, SeriesReader, pixel_side
+from autosam.images.readers.series import Level, Series, SeriesReader
+from autosam.images.units import nm_of, pixel_side
 
-_METERS = {"m": 1e9, "mm": 1e6, "µm": 1e3, "um": 1e3, "nm": 1.0}
 _DESCRIPTION = "./Data/Image/ImageDescription/"
 
 
@@ -71,7 +71,7 @@ def _pixel_size(image: Any) -> float | None:
     sides = {}
     for dimension in image.xml_element.findall(f"{_DESCRIPTION}Dimensions/DimensionDescription"):
         axis = {"1": "X", "2": "Y"}.get(dimension.get("DimID", ""))
-        unit, number = _METERS.get(dimension.get("Unit", "")), int(dimension.get("NumberOfElements", "0"))
+        unit, number = nm_of(dimension.get("Unit", "")), int(dimension.get("NumberOfElements", "0"))
         if axis is not None and unit is not None and number > 1:
             sides[axis] = abs(float(dimension.get("Length", "0"))) * unit / (number - 1)
     return pixel_side((sides["Y"], sides["X"])) if {"Y", "X"} <= set(sides) else None

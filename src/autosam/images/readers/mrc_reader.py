@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autosam.images.formats import UnsupportedError, reading
-from autosam.images.readers.series import Level, Series, SeriesReader, pixel_side
+from autosam.images.readers.series import Level, Series, SeriesReader
+from autosam.images.units import pixel_side
 
 # IMOD's own words of the header, at bytes 152 and 156: bio3d.colorado.edu/imod/doc/mrc_format.txt
 _IMOD_STAMP = 1146047817

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autosam.images.formats import UnsupportedError, reading
-from autosam.images.readers.series import Level, Series, SeriesReader, pixel_side
+from autosam.images.readers.series import Level, Series, SeriesReader
+from autosam.images.units import pixel_side
 
 
 class Nd2Reader(SeriesReader):

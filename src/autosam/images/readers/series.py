@@ -108,22 +108,6 @@ class SeriesReader(ABC):
             return np.array(pixels, dtype=pixels.dtype.newbyteorder("="), order="C")
 
 
-def pixel_side(sides: tuple[float, float] | None, *, unit_nm: float = 1.0) -> float | None:
-    """Return the side of a pixel in nm, of row and column spacing in a unit.
-
-    It is their geometric mean. None where they are not above 0, or differ by more than a tenth.
-
-    Examples
-    --------
-    >>> pixel_side((0.5, 0.5), unit_nm=1000), pixel_side((0.0, 0.0)), pixel_side((1.0, 2.0))
-    (500.0, None, None)
-    """
-    if sides is None or not all(math.isfinite(side) and side > 0 for side in sides):
-        return None
-    row, col = float(sides[0]) * unit_nm, float(sides[1]) * unit_nm
-    return math.sqrt(row * col) if 1 / 1.1 < row / col < 1.1 else None
-
-
 def _find(path: Path, found: Sequence[Series], number: int) -> tuple[Series, int, int]:
     left = number
     for series in found:

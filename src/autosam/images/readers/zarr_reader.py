@@ -12,7 +12,9 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from autosam.images.formats import UnsupportedError, looks_like_color, reading
+from autosam.errors import listed
+from autosam.images.array_layout import looks_like_color
+from autosam.images.formats import UnsupportedError, reading
 from autosam.images.pixel_size import attributes_pixel_size
 from autosam.images.readers.ome_zarr_metadata import (
     Multiscale,
@@ -22,7 +24,8 @@ from autosam.images.readers.ome_zarr_metadata import (
     parse_multiscale,
 )
 from autosam.images.readers.registry import ZARR
-from autosam.images.readers.series import Level, Series, SeriesReader, pixel_side
+from autosam.images.readers.series import Level, Series, SeriesReader
+from autosam.images.units import pixel_side
 from autosam.images.urls import reading_url, url_of
 
 MOST_NAMED = 10
@@ -90,15 +93,10 @@ def _series(node: "zarr.Array[Any] | zarr.Group", place: str, inside: str) -> li
         unlisted = f", or the server does not list it; name one, as in {place}:/0" if url_of(place) else ""
         raise UnsupportedError(f"no image is in this Zarr group{unlisted}")
     if len(found) > 1:
-        example, listed = next(iter(found)), _listed(list(found))
-        raise UnsupportedError(f"it holds several images; name one, as in {place}:/{example}; it has: {listed}")
+        example, there = next(iter(found)), listed(list(found), MOST_NAMED)
+        raise UnsupportedError(f"it holds several images; name one, as in {place}:/{example}; it has: {there}")
     inner, only = next(iter(found.items()))
     return _series(only, place, f"{inside}/{inner}".strip("/"))
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return ", ".join(names[:MOST_NAMED]) + more
 
 
 def _parts(node: zarr.Group, attributes: dict[str, Any], place: str) -> list[str] | None:
@@ -108,16 +106,16 @@ def _parts(node: zarr.Group, attributes: dict[str, Any], place: str) -> list[str
         if url_of(place) is not None:
             # Each field takes several requests.
             raise UnsupportedError(
-                f"it is a plate; name one image, as in {place}:/{wells[0]}/0; wells: {_listed(wells)}"
+                f"it is a plate; name one image, as in {place}:/{wells[0]}/0; wells: {listed(wells, MOST_NAMED)}"
             )
         groups = [(well, ome_attributes(dict(node[well].attrs))) for well in wells]
         return [f"{well}/{image['path']}" for well, found in groups for image in found["well"]["images"]]
     if "well" in attributes:
         return [str(image["path"]) for image in attributes["well"]["images"]]
     if "bioformats2raw.layout" in attributes:
-        listed = ome_attributes(dict(node["OME"].attrs)).get("series") if "OME" in node else None
-        if listed:
-            return [str(name) for name in listed]
+        series = ome_attributes(dict(node["OME"].attrs)).get("series") if "OME" in node else None
+        if series:
+            return [str(name) for name in series]
         return list(takewhile(lambda name: name in node, map(str, count())))
     return None
 

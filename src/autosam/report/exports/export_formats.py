@@ -41,6 +41,10 @@ class ExportFormat:
     needs_image: bool = False
     measures: bool = False
 
+    def path(self, out: Path, name: str) -> Path:
+        """Name the file of an image whose results are called `name`."""
+        return out / f"{name}{self.ending}"
+
 
 @dataclass(frozen=True)
 class FolderFormat:
