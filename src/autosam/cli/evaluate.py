@@ -11,7 +11,11 @@ from autosam.cli.progress import progress
 from autosam.cli.words import count
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from autosam.evaluation.pairing import Pair
+    from autosam.evaluation.scoring import FileScores
+    from autosam.evaluation.tables import Summary
     from autosam.metrics.all_scores import Protocol
 
 
@@ -119,11 +123,8 @@ def evaluate(
     alone = {"--compare": compare, "--pairs": pairs, "--pred-components": pred_components, "--strict": strict}
     run = open_diagnosed(given, alone, device=device or "auto") if diagnose else None
     size = 50 if min_size is None else min_size
-    sides = {
-        "truth_size": size if components else None,
-        "pred_size": size if pred_components else None,
-        "ignore": ignore_label,
-    }
+    smallest = {"truth_size": size if components else None, "pred_size": size if pred_components else None}
+    sides = {**smallest, "ignore": ignore_label}
     paired, notes = _paired(given, pairs, lists, valid)
     if diagnose:
         refuse_ignored(paired, ignore_label)
@@ -134,13 +135,11 @@ def evaluate(
     (first, *others), sampling = paired, {"resamples": bootstrap, "seed": seed}
     names = [pair.name for pair in paired[first]]
     summaries = {place: summarize(names, found.scores, **sampling) for place, found in scored.items()}
-    differences = {
-        place: paired_differences(scored[first].scores, scored[place].scores, **sampling) for place in others
-    }
+    base = scored[first].scores
+    differences = {place: paired_differences(base, scored[place].scores, **sampling) for place in others}
     compared = pairs or f"{', '.join(paired)} against {given[-1]}"
     title = f"{compared}: {count(len(names), 'image')}"
-    scoring_notes = dict.fromkeys(note for found in scored.values() for note in found.notes)
-    notes = [*_said_of_components(size, components, pred_components), *notes, *scoring_notes]
+    notes = [*_said_of_components(size, components, pred_components), *notes, *_notes_of(scored)]
     dsb = "dsb" in chosen
     print_results(title, notes, summaries, differences, protocol, dsb=dsb, wide=wide, resamples=bootstrap)
     if output is not None:
@@ -148,10 +147,7 @@ def evaluate(
         about = {"title": title, "settings": settings, "notes": notes, "definitions": definitions(protocol)}
         say(f"Written: {', '.join(map(str, write_results(output, about, summaries, differences)))}")
         if figures:
-            from autosam.evaluation.draw_scores import draw_scores
-
-            draw_scores(output / "figures", paired, scored, summaries, **sides)
-            say(f"Drawn: {output / 'figures'}")
+            _draw(output / "figures", paired, scored, summaries, sides)
     if run is not None:
         diagnose_results(run, paired[first], sides["truth_size"], output)
 
@@ -196,6 +192,24 @@ def _check_needs(*options: tuple[str, object, object, str]) -> None:
     for option, given, there, needed in options:
         if given is not None and not there:
             raise InputError(f"{option} came without {needed}: add that or leave {option} out")
+
+
+def _notes_of(scored: "Mapping[str, FileScores]") -> list[str]:
+    """List what was noted while scoring, each note once."""
+    return list(dict.fromkeys(note for found in scored.values() for note in found.notes))
+
+
+def _draw(
+    folder: Path,
+    paired: "Mapping[str, Sequence[Pair]]",
+    scored: "Mapping[str, FileScores]",
+    summaries: "Mapping[str, Summary]",
+    sides: dict[str, int | None],
+) -> None:
+    from autosam.evaluation.draw_scores import draw_scores
+
+    draw_scores(folder, paired, scored, summaries, **sides)
+    say(f"Drawn: {folder}")
 
 
 def _said_of_components(size: int, truth: bool, pred: bool) -> list[str]:

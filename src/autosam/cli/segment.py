@@ -1,8 +1,9 @@
 """`autosam segment`: every object of every image, as labels, a picture and a table."""
 
 from contextlib import closing
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -18,6 +19,11 @@ from autosam.cli.segment_summary import show, summarize, tell, telling_failed
 FORMATS = ("tif", "png", "h5", "zarr")
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Sequence
+
+    from autosam.cli.progress import Bar
+    from autosam.images import ImageSource
+    from autosam.images.multichannel import MultichannelImage
     from autosam.pipeline.outputs import ImageOutcome
 
 
@@ -118,11 +124,9 @@ def segment(
     """
     with leaving_at_once():
         from autosam.config import find_config
-        from autosam.errors import ConfigError
         from autosam.images.readers import Selection
 
-        if file_format not in FORMATS:
-            raise ConfigError(f"--format {file_format} is unknown; choose one of {', '.join(FORMATS)}")
+        _check_format(file_format)
         selection = Selection(channel, z, time, series, level)
         sources, failures = find_images(inputs, out, channels, selection)
         user_prompts, overrides = open_prompts(prompts, settings or [], sources, with_automatic=with_automatic)
@@ -131,16 +135,10 @@ def segment(
         truths = open_truth(oracle_mask, sources, components=components)
         formats = open_exports(exports, sources, out, overwrite=overwrite)
         area = open_area(inside, sources)
-        overrides = [
-            *(["merge.exclude_border=true"] if exclude_border else []),
-            *([f"merge.max_size={max_size}"] if max_size is not None else []),
-            *overrides,
-        ]
+        overrides = [*_merge_settings(exclude_border, max_size), *overrides]
 
         # Slow imports only now: a mistyped path is answered at once.
         from autosam.cli.settings import tell_settings
-        from autosam.models.files.zoo import resolve_model
-        from autosam.models.weights import file_sha256
         from autosam.pipeline.batch import segment_batch
         from autosam.pipeline.export_output import image_exports
         from autosam.pipeline.outputs import BatchOptions
@@ -161,27 +159,50 @@ def segment(
             selection=selection,
             further=image_exports(formats, model),
         )
-        model_sha256 = file_sha256(resolve_model(model))
-    outcomes: list[ImageOutcome] = []
+        given: dict[str, Any] = {"prompts": user_prompts, "truths": truths, "inside": area}
+        sha256 = _hash_of(model)
+        begin = partial(segment_batch, sources, segmenter, out, options, model_sha256=sha256, **given)
     again = "the same command without --overwrite" if overwrite else "the same command"
     with interruptible(f"{again} goes on where it stopped"), progress("segmenting", len(sources)) as bar:
-        batch = segment_batch(
-            sources,
-            segmenter,
-            out,
-            options,
-            prompts=user_prompts,
-            truths=truths,
-            inside=area,
-            model_sha256=model_sha256,
-            progress=lambda share: show(bar, sources, len(outcomes), share),
-        )
-        # Closes the record when the command is interrupted.
-        with ending_in_order(), closing(batch), telling_failed(outcomes, failures):
-            for outcome in batch:
-                outcomes.append(outcome)
-                show(bar, sources, len(outcomes), 0)
-                tell(outcome)
+        outcomes = _run(begin, sources, failures, bar)
         failures = [*failures, *export_rest(formats, outcomes, out)]
     only_user = user_prompts is not None and not with_automatic
     summarize(outcomes, failures, out, only_user=only_user, oracle=truths is not None)
+
+
+def _check_format(file_format: str) -> None:
+    from autosam.errors import ConfigError
+
+    if file_format not in FORMATS:
+        raise ConfigError(f"--format {file_format} is unknown; choose one of {', '.join(FORMATS)}")
+
+
+def _merge_settings(exclude_border: bool, max_size: int | None) -> list[str]:
+    """Write two options as settings, which `--set` comes after."""
+    border = ["merge.exclude_border=true"] if exclude_border else []
+    return border if max_size is None else [*border, f"merge.max_size={max_size}"]
+
+
+def _hash_of(model: str) -> str:
+    from autosam.models.files.zoo import resolve_model
+    from autosam.models.weights import file_sha256
+
+    return file_sha256(resolve_model(model))
+
+
+def _run(
+    begin: "Callable[..., Generator[ImageOutcome, None, None]]",
+    sources: "Sequence[ImageSource] | Sequence[MultichannelImage]",
+    failures: list[str],
+    bar: "Bar",
+) -> "list[ImageOutcome]":
+    """Segment one image after the other, and say on the way what becomes of them."""
+    outcomes: list[ImageOutcome] = []
+    batch = begin(progress=lambda share: show(bar, sources, len(outcomes), share))
+    # Closes the record when the command is interrupted.
+    with ending_in_order(), closing(batch), telling_failed(outcomes, failures):
+        for outcome in batch:
+            outcomes.append(outcome)
+            show(bar, sources, len(outcomes), 0)
+            tell(outcome)
+    return outcomes

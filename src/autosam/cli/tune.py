@@ -71,9 +71,8 @@ def tune(
     own = segmenter.config
     fixed = {axis.key: axis.values[0] for axis in given if len(axis.values) == 1}
     (setup,) = model_setups(own.model_dump(mode="json"), config, given, [fixed])
-    axes: list[Axis] = axes_for(
-        setup.config, given, region_classifier=segmenter.networks.region_classifier is not None
-    )
+    classifies = segmenter.networks.region_classifier is not None
+    axes: list[Axis] = axes_for(setup.config, given, region_classifier=classifies)
     keys = [axis.key for axis in axes]
     labeled_images = load_part(data, setup.config, part)
     objects = sum(int(one.labels.max(initial=0)) for one in labeled_images)
@@ -88,10 +87,9 @@ def tune(
             bar.advance(one.change)
     before, after = tried[0], max(tried, key=lambda one: one.mean_ap)
     _print_result(before, after, keys, len(tried))
-    figures = ", ".join(f"{name} {old:.4f} -> {new:.4f}" for name, old, new in _figures(before, after))
     comments = [
         f"Tuned by autosam tune for the model {model}, SHA-256 {file_sha256(path)}.",
-        f"On {images} of {data}: {figures}.",
+        f"On {images} of {data}: {_changes(before, after)}.",
         "Figures on the images that were tuned on are optimistic.",
     ]
     write_text(out, tuned_yaml(after.config, own, keys, comments))
@@ -125,6 +123,10 @@ def _figures(before: "Tried", after: "Tried") -> list[tuple[str, float, float]]:
         ("AP@.5", before.ap50, after.ap50),
         ("AP@.75", before.ap75, after.ap75),
     ]
+
+
+def _changes(before: "Tried", after: "Tried") -> str:
+    return ", ".join(f"{name} {old:.4f} -> {new:.4f}" for name, old, new in _figures(before, after))
 
 
 def _print_result(before: "Tried", after: "Tried", keys: "Sequence[str]", tried: int) -> None:
