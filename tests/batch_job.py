@@ -16,8 +16,6 @@ from autosam.models.networks import Networks
 from autosam.pipeline.batch import segment_batch
 from autosam.pipeline.segmenter import Segmenter
 
-WAIT = float(sys.argv[3]) if len(sys.argv) > 3 else 0.0
-
 
 def tell(line: str) -> None:
     sys.stdout.write(f"{line}\n")
@@ -27,14 +25,23 @@ def tell(line: str) -> None:
 class Slow(Segmenter):
     """Waits before each image."""
 
+    wait = 0.0
+
     def segment(self, image, **options):
         tell("begins")
-        time.sleep(WAIT)
+        time.sleep(self.wait)
         return super().segment(image, **options)
 
 
-with pytest.MonkeyPatch.context() as patch:
-    use_component_sam(patch)
-    segmenter = Slow(Networks(build_small_sam(), BrightPixels()), load_config(), name="by rule")
-    for outcome in segment_batch(find_sources([sys.argv[1]]), segmenter, Path(sys.argv[2])):
-        tell(f"{outcome.source.name} {outcome.state}")
+def main(folder: str, out: str, seconds: str = "0") -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        use_component_sam(patch)
+        segmenter = Slow(Networks(build_small_sam(), BrightPixels()), load_config(), name="by rule")
+        segmenter.wait = float(seconds)
+        for outcome in segment_batch(find_sources([folder]), segmenter, Path(out)):
+            tell(f"{outcome.source.name} {outcome.state}")
+
+
+# pytest imports this file, too, to look for doctests.
+if __name__ == "__main__":
+    main(*sys.argv[1:])
