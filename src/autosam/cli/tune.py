@@ -66,7 +66,8 @@ def tune(
     from autosam.training.samples.load_images import load_part
 
     path = resolve_model(model)
-    refuse_overwriting(out, filter(None, (path, config, data)))
+    # A file of settings is replaced where --overwrite says so.
+    refuse_overwriting(out, (path, data))
     segmenter = Segmenter.from_model(model, device=device)
     own = segmenter.config
     fixed = {axis.key: axis.values[0] for axis in given if len(axis.values) == 1}
