@@ -66,8 +66,7 @@ def tune(
     from autosam.training.samples.load_images import load_part
 
     path = resolve_model(model)
-    # A file of settings is replaced where --overwrite says so.
-    refuse_overwriting(out, (path, data))
+    refuse_overwriting(out, (path, data))  # --overwrite may replace the settings
     segmenter = Segmenter.from_model(model, device=device)
     own = segmenter.config
     fixed = {axis.key: axis.values[0] for axis in given if len(axis.values) == 1}
