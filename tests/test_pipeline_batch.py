@@ -152,3 +152,16 @@ def test_a_further_file_of_each_image(segmenter, sources, tmp_path):
     (tmp_path / "out" / "a_sizes.txt").unlink()
     again = list(segment_batch(sources, segmenter, tmp_path / "out", options))
     assert [item.state for item in again] == ["skipped", "failed", "skipped"]
+
+
+def test_channels_that_nobody_chose_are_told(segmenter, tmp_path):
+    # A channel axis of two, colors of a picture, and one channel of the first.
+    tifffile.imwrite(tmp_path / "axis.tif", np.stack([SPOTS, SPOTS]), imagej=True, metadata={"axes": "CYX"})
+    tifffile.imwrite(tmp_path / "color.tif", np.stack([SPOTS] * 3, axis=-1), photometric="rgb")
+    axis, color = find_sources([str(tmp_path / name) for name in ("axis.tif", "color.tif")])
+    sources = [axis, color, replace(axis, path=axis.path.rename(tmp_path / "one.tif"), channel=1)]
+    tifffile.imwrite(axis.path, np.stack([SPOTS, SPOTS]), imagej=True, metadata={"axes": "CYX"})
+    told = {item.source.name: item.warnings for item in segment_batch(sources, segmenter, tmp_path / "out")}
+    assert told["color"] == told["one"] == ()
+    (warning,) = told["axis"]
+    assert warning.startswith("2 channels were taken for red, green and blue; --channel takes one")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from autosam.config import ImagesConfig
 from autosam.images import ensure_folder, read_pixel_size, write_labels, write_png
 from autosam.images.multichannel import MultichannelImage, read_channels
 from autosam.images.read import read_pixels
@@ -99,7 +100,18 @@ def segment_loaded(
     else:
         truth = truths.of(source)
         result = segment_with_oracle(segmenter, loaded.image, truth, zoom=zoom, prompts=asked, progress=tick)
+    result = replace(result, warnings=result.warnings + _mixed(loaded, segmenter.config.images))
     return result if area is None else keep_inside(result, area)
+
+
+def _mixed(loaded: LoadedImage, settings: ImagesConfig) -> tuple[str, ...]:
+    """Say so where the channels of a file were made one color image, and nobody asked for that."""
+    several = not isinstance(loaded.image, np.ndarray) and len(loaded.image) > 1
+    if not several or isinstance(loaded.source, MultichannelImage) or settings.combine != "input":
+        return ()
+    return (
+        f"{len(loaded.image)} channels were taken for red, green and blue; --channel takes one, by number or name",
+    )
 
 
 def write_results(
