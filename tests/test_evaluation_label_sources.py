@@ -119,3 +119,16 @@ def test_a_store_of_tiff_pairs_is_refused(tmp_path):
     (tmp_path / "old" / "manifest.json").write_text(f'{{"format": "{FORMAT}"}}', encoding="utf-8")
     with pytest.raises(InputError, match="import its release again"):
         find_labels(str(tmp_path / "old"))
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("a_gt.tif", "b_gt.tif"), ("a.labels.tif", "b.labels.tif"), ("a.ome_Labels.tif", "b.ome_Labels.tif")],
+)
+def test_marks_that_all_files_have(tmp_path, first, second):
+    touch(tmp_path, first, second)
+    assert set(label_files(str(tmp_path)).slices) == {"a", "b"}
+    # One name that ends so by chance is no mark.
+    touch(tmp_path, "c.tif")
+    if "Labels" not in first:
+        assert len(label_files(str(tmp_path)).slices) == 3

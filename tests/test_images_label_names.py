@@ -45,3 +45,20 @@ def test_nothing() -> None:
     assert label_candidates(set(), paths("a.tif")) == {}
     assert labels_beside([]) == {}
     assert without_suffix(".tif") == ".tif"
+
+
+@pytest.mark.parametrize(
+    ("image", "labels"),
+    [
+        ("s.tif", "s_seg.tif"),
+        ("s.tif", "s.labels.tif"),
+        ("s.tif", "s_GT.png"),
+        ("s.ome.tif", "s.ome_labels.tif"),
+        ("s.tif", "s.tif_labels.tif"),
+        ("img_1.png", "mask_1.png"),
+        ("s_0000.tif", "s.tif"),
+    ],
+)
+def test_names_of_other_programs(image: str, labels: str) -> None:
+    name = without_suffix(image)
+    assert label_candidates({name}, paths(labels)) == {name: paths(labels)}

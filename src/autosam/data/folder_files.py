@@ -14,8 +14,19 @@ from autosam.images.folder_listing import image_files
 from autosam.images.formats import IMAGE_SUFFIXES, LABEL_SUFFIXES, PLAIN_SUFFIXES, TIFF_SUFFIXES
 from autosam.images.label_names import SEG_ENDING, label_candidates, labels_beside, unmarked, without_suffix
 
-IMAGE_FOLDERS = ("images", "image", "imgs", "img", "raw")
-LABEL_FOLDERS = ("labels", "label", "masks", "mask", "instances", "groundtruth", "gt", "mitochondria")
+IMAGE_FOLDERS = ("images", "image", "imgs", "img", "raw", "imagestr")
+LABEL_FOLDERS = (
+    "labels",
+    "label",
+    "masks",
+    "mask",
+    "instances",
+    "groundtruth",
+    "ground_truth",
+    "gt",
+    "mitochondria",
+    "labelstr",
+)
 
 # Pictures too: labels in a form that cannot hold ids are named, not taken for missing.
 _LABELS = tuple(dict.fromkeys((*LABEL_SUFFIXES, *PLAIN_SUFFIXES)))

@@ -1,7 +1,7 @@
 """Label sources: where labels come from, whether they are files or lie in a store or a data set."""
 
 import glob
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from autosam.evaluation.label_volume import LabelRef
 from autosam.images.folder_listing import is_store
 from autosam.images.formats import LABEL_SUFFIXES
 from autosam.images.image_source import split_dataset
-from autosam.images.label_names import LABEL_MARKS, without_suffix
+from autosam.images.label_names import LABEL_MARKS, SURE_MARKS, plain, without_suffix
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,11 +76,17 @@ def label_files(given: str) -> LabelSource:
     else:
         raise InputError(f"{given} does not exist: give a label file, a folder or a quoted pattern")
     # The pictures beside the labels in an output folder are not labels.
-    mark = next((m for m in LABEL_MARKS if any(_stem(f).endswith(m) for f in files)), "")
+    mark = _mark_of([_stem(file) for file in files])
+    marked = {file: prefix for file, prefix in files.items() if _stem(file).lower().endswith(mark)}
     by_stem: dict[str, list[str]] = {}
-    for file, prefix in files.items():
-        if _stem(file).endswith(mark):
-            by_stem.setdefault(prefix + _stem(file).removesuffix(mark), []).append(file)
+    for name_of in (plain, str):
+        by_stem.clear()
+        for file, prefix in marked.items():
+            stem = _stem(file)
+            by_stem.setdefault(prefix + name_of(stem[: len(stem) - len(mark)]), []).append(file)
+        # Where `a.tif` and `a.png` are both images, their labels keep the suffixes.
+        if all(len(same) == 1 for same in by_stem.values()):
+            break
     if not by_stem:
         raise InputError(f"{given} holds no label files: wanted names ending in {', '.join(LABEL_SUFFIXES)}")
     doubled = [" and ".join(same) for same in by_stem.values() if len(same) > 1]
@@ -89,6 +95,19 @@ def label_files(given: str) -> LabelSource:
     found = {stem: same[0] for stem, same in by_stem.items()}
     root = path if path.is_dir() and not single else Path(next(iter(files))).parent
     return LabelSource(given, found, found, single=single, folder=root)
+
+
+def _mark_of(stems: Sequence[str]) -> str:
+    """Find the mark that tells labels from what lies beside them; "" where names have none.
+
+    The marks of autosam and Cellpose count where one file has them, as pictures lie beside those. Others count
+    where nothing but images of these labels lies beside: one name may end so by chance.
+    """
+    for mark in LABEL_MARKS:
+        of = {stem[: -len(mark)] for stem in stems if stem.lower().endswith(mark) and len(stem) > len(mark)}
+        if of and (mark in SURE_MARKS or all(s in of or s.lower().endswith(mark) for s in stems)):
+            return mark
+    return ""
 
 
 def _is_one_file(given: str) -> bool:

@@ -1,16 +1,38 @@
 """Which label file belongs to which image: the names that people and programs give to labels."""
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from autosam.images.formats import IMAGE_SUFFIXES, LABEL_SUFFIXES
 
-LABEL_MARKS = ("_labels", "_cp_masks", "_masks", "_label", "_mask", "-labels", "-masks", "-label", "-mask")
+_WORDS = (
+    "labels",
+    "cp_masks",
+    "masks",
+    "label",
+    "mask",
+    "seg",
+    "segmentation",
+    "instances",
+    "ground_truth",
+    "groundtruth",
+    "gt",
+    "annotations",
+    "annotation",
+)
+LABEL_MARKS = tuple(separator + word for separator in "_-. " for word in _WORDS)
 """What is added to the name of an image for its labels: autosam's own, Cellpose's, and what people write."""
+SURE_MARKS = ("_labels", "_cp_masks", "_masks", "_label", "_mask", "-labels", "-masks", "-label", "-mask")
+"""Those that tell labels even where other files have none."""
 SEG_ENDING = "_seg.npy"
 """What Cellpose's window saves beside an image."""
 
-_IMAGE_MARK = "_img"
+# What the name of an image may have that the name of its labels lacks; `_0000` is nnU-Net's first channel.
+_IMAGE_MARKS = ("", "_img", "_image", "_raw", "_0000")
+_IMAGE_PREFIXES = ("", "img_", "image_", "im_")
+# As in img_1.png and mask_1.png.
+_LABEL_PREFIX = re.compile(r"(?:masks?|labels?|seg|gt)_(?=.)", re.IGNORECASE)
 # A stem goes without `.ome` too, so the longer endings come first.
 _ENDINGS = (
     *(f".ome{suffix}" for suffix in (".tif", ".tiff", ".zarr")),
@@ -36,17 +58,31 @@ def unmarked(stem: str) -> list[str]:
 
     Examples
     --------
-    >>> unmarked("s_cp_masks"), unmarked("s_Labels"), unmarked("s")
-    (['s', 's_cp'], ['s'], [])
+    >>> unmarked("s_cp_masks"), unmarked("s_Labels"), unmarked("s.ome_labels"), unmarked("s")
+    (['s', 's_cp'], ['s'], ['s.ome', 's'], [])
     """
-    return [stem[: -len(mark)] for mark in LABEL_MARKS if stem.lower().endswith(mark) and len(stem) > len(mark)]
+    whole = [stem[: -len(mark)] for mark in LABEL_MARKS if stem.lower().endswith(mark) and len(stem) > len(mark)]
+    return list(dict.fromkeys(name for given in whole for name in (given, plain(given))))
+
+
+def plain(stem: str) -> str:
+    """Take off what is left of an image's suffix in the name of its labels.
+
+    Examples
+    --------
+    >>> plain("s.ome"), plain("s.tif"), plain("s.v1")
+    ('s', 's', 's.v1')
+    """
+    name = without_suffix(stem)
+    return name[:-4] if name.lower().endswith(".ome") and len(name) > 4 else name
 
 
 def label_candidates(images: Collection[str], files: Iterable[Path]) -> dict[str, list[Path]]:
     """Find the label files of each image by their names.
 
     A file whose name is that of an image belongs to it. Any other one belongs to the image whose name it has with
-    one of `LABEL_MARKS` added, or as ``NAME_seg.npy``; the image may be called ``NAME_img``.
+    one of `LABEL_MARKS` added, or as ``NAME_seg.npy``; the image may be called ``NAME_img``. So do ``mask_NAME``
+    and ``img_NAME``.
 
     Parameters
     ----------
@@ -63,9 +99,7 @@ def label_candidates(images: Collection[str], files: Iterable[Path]) -> dict[str
     found: dict[str, list[tuple[int, Path]]] = {}
     for file in files:
         stem = without_suffix(file.name)
-        names = (
-            [stem] if stem in images else [name for n in [stem, *unmarked(stem)] for name in (n, n + _IMAGE_MARK)]
-        )
+        names = [stem] if stem in images else _names_of_image(stem)
         place = _place(file, stem, marked=stem not in images)
         for name in names:
             if name in images:
@@ -98,11 +132,18 @@ def labels_beside(files: Collection[Path]) -> Mapping[Path, Path]:
         stem = without_suffix(file.name)
         seg = [stem] if file.name.lower().endswith(SEG_ENDING) else []
         for name in [*seg, *unmarked(stem)]:
-            image = by_stem.get(name.casefold()) or by_stem.get(name.casefold() + _IMAGE_MARK)
+            image = next((by_stem[n] for end in _IMAGE_MARKS if (n := name.casefold() + end) in by_stem), None)
             if image is not None and image != file:
                 found[file] = image
                 break
     return found
+
+
+def _names_of_image(stem: str) -> list[str]:
+    """List what the image of labels may be called, the likeliest first."""
+    named = [name + end for name in (stem, *unmarked(stem)) for end in _IMAGE_MARKS]
+    prefix = _LABEL_PREFIX.match(stem)
+    return named if prefix is None else named + [start + stem[prefix.end() :] for start in _IMAGE_PREFIXES]
 
 
 def _place(file: Path, stem: str, *, marked: bool) -> int:
