@@ -90,3 +90,11 @@ def test_counts_alone() -> None:
     evidence.add_counts(dict.fromkeys(range(20), 9))
     assert evidence.kind == ""
     assert SemanticEvidence().kind == ""
+
+
+def test_few_classes_each_in_two_pieces() -> None:
+    # Two nuclei of each of three classes; no id is a single piece.
+    pair = np.array([[1, 0, 2, 0, 3, 0, 1, 0, 2, 0, 3]])
+    assert kind_of(pair) == kind_of(pair, pair) == "classes"
+    assert kind_of(np.array([[1, 0, 2, 0, 1, 0, 2]])) == ""
+    assert kind_of(pair, np.array([[1, 0, 2, 0, 3]])) == ""

@@ -15,6 +15,8 @@ Kind = Literal["", "mask", "classes"]
 # mitochondria in slices and volumes) have 1.0 to 2.0 pieces for each id, semantic ones 12 to 350.
 MOST_CLASSES = 10
 PIECES_PER_CLASS = 2.5
+# So many ids in two pieces each, and none in one, are no chance.
+_USES = 3
 # Pieces below this share of the largest one of their id are slips of a brush.
 _CRUMB = 0.05
 # How much of a piece's outline may touch something else where it lies inside another id.
@@ -79,15 +81,17 @@ class SemanticEvidence:
         """What the labels look like.
 
         "mask" where the only id is 255, the white of a mask image, or lies in several pieces in most images.
-        "classes" where there are few ids, most in several pieces, or one inside the other. "" for instances, and
-        without objects.
+        "classes" where there are few ids, all in several pieces or most in many, or one inside the other. "" for
+        instances, and without objects.
         """
         most = 2 * self.several >= self.uses > 0
         if len(self.ids) == 1:
             return "mask" if self.ids == {255} or most else ""
         if not 1 < len(self.ids) <= MOST_CLASSES:
             return ""
-        return "classes" if self.nested or (most and self.pieces >= PIECES_PER_CLASS * self.uses) else ""
+        all_of_them = self.several == self.uses >= _USES
+        many = all_of_them or (most and self.pieces >= PIECES_PER_CLASS * self.uses)
+        return "classes" if self.nested or many else ""
 
 
 def looks_semantic(labels: ArrayLike) -> bool:
