@@ -404,3 +404,22 @@ def test_resampled_codes_by_hand(side):
     assert by_distance.shape == (2 * grid - 1, 64)
     assert (by_distance.diff(dim=0) > 0).all()
     assert torch.allclose(by_distance[grid - 1], torch.zeros(64), atol=1e-3)
+
+
+def test_an_average_and_counters_beside_the_weights_are_left_out(tmp_path):
+    average = {f"ema_model.{name}": tensor + 1 for name, tensor in SOME.items()}
+    counters = {"ema_decay": torch.tensor(0.9), "metric.total": torch.tensor(3)}
+    torch.save({"state_dict": named("model.") | average | counters}, tmp_path / "w.pt")
+    with pytest.warns(AutosamWarning, match=r"several SAMs \('ema_model\.', 'model\.'\): 'model\.' is taken"):
+        assert same(load_state_dict_file(tmp_path / "w.pt"), SOME)
+
+
+@pytest.mark.parametrize(
+    "change", [lambda t: (100 * t).to(torch.int8), lambda t: t.to_sparse(), lambda t: t.to("meta")]
+)
+def test_weights_that_are_no_plain_numbers_are_refused(tmp_path, change):
+    sam = build_sam("tiny", image_size=64)
+    state = dict(sam.state_dict())
+    state["mask_decoder.iou_token.weight"] = change(state["mask_decoder.iou_token.weight"])
+    with pytest.raises(ModelError, match=r"1 \(mask_decoder\.iou_token\.weight\) that are no plain"):
+        load_sam_weights(sam, state, variant="tiny", source="w.pt")

@@ -92,7 +92,7 @@ def load_sam_weights(sam: Sam, state_dict: Mapping[str, Tensor], *, variant: Var
     Raises
     ------
     ModelError
-        If the weights are of another variant, do not fit, or hold NaN or infinity.
+        If the weights are of another variant, do not fit, are quantized or sparse, or hold NaN or infinity.
 
     References
     ----------
@@ -101,6 +101,19 @@ def load_sam_weights(sam: Sam, state_dict: Mapping[str, Tensor], *, variant: Var
     found = detect_variant(state_dict)
     if found is not None and found != variant:
         raise ModelError(f"{source} holds {found}, the model is {variant}: set model.sam.variant={found}")
+    own = sam.state_dict()
+    strange = [
+        name
+        for name, tensor in state_dict.items()
+        if tensor.layout != torch.strided
+        or tensor.is_meta
+        or (name in own and own[name].is_floating_point() and not tensor.is_floating_point())
+    ]
+    if strange:
+        raise ModelError(
+            f"{source} holds {list_some(strange)} that are no plain floating-point numbers (quantized, sparse or "
+            "without values): give the weights that were quantized"
+        )
     broken = [
         name
         for name, tensor in state_dict.items()
@@ -112,7 +125,7 @@ def load_sam_weights(sam: Sam, state_dict: Mapping[str, Tensor], *, variant: Var
             "give other weights"
         )
     copy_tensors(
-        sam.state_dict(),
+        own,
         {**state_dict, **_resampled_positions(sam, state_dict)},
         what=f"{source} does not hold the weights of SAM {variant}",
         advice="give weights of this architecture, with the names of the segment-anything package",

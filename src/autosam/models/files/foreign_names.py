@@ -39,6 +39,8 @@ BUFFERS = {"pixel_mean", "pixel_std"}
 # What torch.compile and data-parallel training put into names, at any depth; no part of SAM is called so.
 _SHELLS = re.compile(r"(?:^|(?<=\.))(?:_orig_mod|module)\.")
 _PARTS = ("image_encoder", "prompt_encoder", "mask_decoder", "vision_encoder", "shared_image_embedding")
+_OWN = tuple(f"{part}." for part in _PARTS)
+_AVERAGE = re.compile(r"(?:^|[._])ema(?:[._]|$)|averaged?", re.IGNORECASE)
 _PART = re.compile(rf"((?:[^.]+\.)*?)(?:{'|'.join(_PARTS)})\.")
 
 _HUGGING_FACE = [
@@ -77,7 +79,8 @@ def find_state_dict(path: Path, content: Any) -> dict[str, Tensor]:
 
     The state dict may be wrapped (see `WRAPPERS`). One prefix that SAM's names share is taken off, whatever it is
     called. Buffers that SAM has by itself, and numbers and other values beside the tensors, are left out; a
-    dictionary of tensors beside them, such as micro-sam's decoder, is left out with a warning. Names of Hugging
+    dictionary of tensors beside them, such as micro-sam's decoder, is left out with a warning. So is an average of
+    the weights (``ema_model.``) beside the weights. Names of Hugging
     Face's SamModel are translated. A state dict of another network keeps its names.
 
     Raises
@@ -100,12 +103,15 @@ def find_state_dict(path: Path, content: Any) -> dict[str, Tensor]:
         for name, value in state.items()
         if isinstance(name, str) and isinstance(value, Tensor)
     }
-    prefixes = sorted({match[1] for name in tensors if (match := _PART.match(name))})
-    if len(prefixes) > 1:
-        named = ", ".join(repr(prefix) for prefix in prefixes)
-        raise ModelError(f"weight file {path} holds several SAMs, their names begin with {named}: save one alone")
-    tensors = {name.removeprefix(prefixes[0]): tensor for name, tensor in tensors.items()}
+    prefix, averages = _prefix(path, sorted({match[1] for name in tensors if (match := _PART.match(name))}))
+    tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
     tensors = {name: tensor for name, tensor in tensors.items() if name not in BUFFERS}
+    # Counters of a metric or an average, and a whole average of the weights.
+    tensors = {
+        name: tensor
+        for name, tensor in tensors.items()
+        if (tensor.ndim or name.startswith(_OWN)) and not name.startswith(averages)
+    }
     if any(name.startswith(("vision_encoder.", "shared_image_embedding.")) for name in tensors):
         tensors = {from_hugging_face(name): tensor for name, tensor in tensors.items()}
     return tensors
@@ -136,6 +142,19 @@ def _with_sam(content: Any, place: str, depth: int) -> Iterator[tuple[str, Mappi
     elif depth:
         for name, value in content.items():
             yield from _with_sam(value, f"{place}.{name}" if place else str(name), depth - 1)
+
+
+def _prefix(path: Path, prefixes: list[str]) -> tuple[str, tuple[str, ...]]:
+    """Give what the names of one SAM begin with, and those of averages of its weights beside it."""
+    averages = tuple(prefix for prefix in prefixes if _AVERAGE.search(prefix))
+    own = [prefix for prefix in prefixes if prefix not in averages]
+    if len(prefixes) == 1:
+        return prefixes[0], ()
+    named = ", ".join(repr(prefix) for prefix in prefixes)
+    if len(own) != 1 or not own[0]:
+        raise ModelError(f"weight file {path} holds several SAMs, their names begin with {named}: save one alone")
+    warnings.warn(f"{path} holds several SAMs ({named}): {own[0]!r} is taken", AutosamWarning, stacklevel=3)
+    return own[0], averages
 
 
 def _chosen(path: Path, found: list[tuple[str, Mapping[Any, Any]]]) -> tuple[str, Mapping[Any, Any]]:
