@@ -299,3 +299,10 @@ def test_numbers_that_no_image_has(coco: Release, number: float) -> None:
     coco.write([note(1, {"size": [10**6, 10**6], "counts": [10**12]})])
     with pytest.raises(InputError, match="wanted one size"):
         coco.sizes()
+
+
+def test_regions_of_the_category_of_their_objects_are_left_out(coco: Release) -> None:
+    slide, inner = note(5, [box(0, 0, H, W)]), note(6, [box(1, 1, H, W)])
+    coco.write([slide, inner, *NUCLEI])
+    assert coco.sizes() == [16, 12]
+    assert "2 of 4 objects are left out as a region around others" in coco.notes()

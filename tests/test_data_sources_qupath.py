@@ -217,3 +217,16 @@ def test_damaged_files(tmp_path: Path, content: object, words: str) -> None:
     (tmp_path / "in/s.geojson").rename(tmp_path / "in/s.geojson.gz")
     with pytest.raises(InputError, match="cannot be read as gzipped JSON"):
         import_release(open_release(str(tmp_path / "in")), tmp_path / "s.h5", restart=True)
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_geometries_without_features_are_objects(tmp_path: Path, wrapped: bool) -> None:
+    shapes = [item["geometry"] for item in NUCLEI]
+    content = {"type": "GeometryCollection", "geometries": shapes} if wrapped else shapes
+    assert sizes(tmp_path, content) == [16, 12]
+
+
+def test_outlines_of_an_ome_tiff(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "s.ome.tif", np.zeros((H, W), np.uint8))
+    (tmp_path / "s.ome.tif.geojson").write_text(json.dumps(NUCLEI))
+    assert [item.name for item in open_release(str(tmp_path)).slices] == ["s"]

@@ -1,6 +1,7 @@
 """COCO instances: JSON files of polygons and run lengths for folders of images."""
 
 import re
+from collections import Counter
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from autosam.images import read_image
 from autosam.images.folder_listing import image_files
 
 _PARTS: dict[str, Split] = {"train": "train", "val": "val", "test": "test"}
+REGION = "left out as a region around others"
 CROWD = "left out as a region of many objects (iscrowd 1), whose pixels do not count"
 
 
@@ -114,10 +116,13 @@ def _read(path: Path, image: CocoImage, file: Path, strict: bool, losses: Losses
         losses.add(CROWD, f"{objects[index][0].name} of {path.name}")
     if strict:
         _refuse_nested([pair for pair in pairs if pair[0] not in regions], objects, path)
+    around = _around(pairs, objects, (height, width)) - regions
+    for index in sorted(around):
+        losses.add(REGION, f"{objects[index][0].name} of {path.name}")
     kept = (
         (f"{annotation.name} of {path.name}", found)
         for index, (annotation, found) in enumerate(objects)
-        if index not in regions
+        if index not in regions | around
     )
     return pixels, paint(kept, (height, width), losses)
 
@@ -143,7 +148,8 @@ def _divided(
         for annotation in image.annotations
     ]
     several = len({annotation.category for annotation, _ in objects}) > 1
-    pairs = nested([found for _, found in objects], shape) if several or _has_crowds(image) else []
+    large = any(_is_large(found, shape) for _, found in objects)
+    pairs = nested([found for _, found in objects], shape) if several or large or _has_crowds(image) else []
     outer = {pair[0] for pair in pairs}
     regions = {
         index
@@ -175,6 +181,25 @@ def _is_object(pixels: Pixels, largest: float) -> bool:
     """Tell whether a mask marked as a crowd is one object: one piece, and no larger than a few objects."""
     pieces = ndimage.label(pixels.mask, structure=np.ones((3, 3), bool))[1] if pixels.size else 0
     return pieces == 1 and pixels.size <= largest
+
+
+def _is_large(pixels: Pixels, shape: tuple[int, int]) -> bool:
+    return 2 * pixels.size > shape[0] * shape[1]
+
+
+def _around(
+    pairs: list[tuple[int, int]], objects: list[tuple[Annotation, Pixels]], shape: tuple[int, int]
+) -> set[int]:
+    """Find regions among objects of one category: larger than half of the image, with several objects inside."""
+    large = {index for index, (_, found) in enumerate(objects) if _is_large(found, shape)}
+    same = [pair for pair in pairs if objects[pair[0]][0].category == objects[pair[1]][0].category]
+    held = Counter(outer for outer, _ in same)
+    regions = {index for index in large if held[index] > 1}
+    # The pairs name the innermost region alone.
+    for outer, inner in reversed(same):
+        if inner in regions and outer in large:
+            regions.add(outer)
+    return regions
 
 
 def _refuse_nested(pairs: list[tuple[int, int]], objects: list[tuple[Annotation, Pixels]], path: Path) -> None:

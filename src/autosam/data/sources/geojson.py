@@ -92,8 +92,11 @@ def _features(content: Any, path: Path) -> Iterator[dict[str, Any]]:
     """List features, those inside others too."""
     if isinstance(content, dict) and content.get("type") == "Feature":
         content = [content]
+    elif isinstance(content, dict) and content.get("type") == "GeometryCollection":
+        # Without features around it, each of its geometries is an object.
+        content = content.get("geometries")
     elif isinstance(content, dict) and content.get("type") in _GEOMETRIES:
-        content = [{"type": "Feature", "geometry": content}]
+        content = [content]
     elif isinstance(content, dict) and "pathObjects" in content:
         content = content["pathObjects"]
     features = content if isinstance(content, list) else entry(content, "features", path)
@@ -102,6 +105,9 @@ def _features(content: Any, path: Path) -> Iterator[dict[str, Any]]:
     for feature in features:
         if not isinstance(feature, dict):
             raise InputError(f"{path} holds a feature that is not an object; wanted GeoJSON as QuPath writes it.")
+        if feature.get("type") in _GEOMETRIES:
+            yield {"type": "Feature", "geometry": feature}
+            continue
         if feature.get("type") == "FeatureCollection":
             yield from _features(feature, path)
             continue

@@ -50,7 +50,7 @@ class QuPath(ReleaseReader):
         else:
             if not path.is_dir() or not place.is_dir():
                 raise InputError(f"{path} and {place} are not two folders or two files; wanted {self.layout}.")
-            pairs = pair_up(by_stem(path), outlines_by_name(place), source=self.name)
+            pairs = pair_up(_images(path), outlines_by_name(place), source=self.name)
         key = "nucleusGeometry" if request.target == "nucleus" else "geometry"
         return Release(
             self.name,
@@ -59,6 +59,17 @@ class QuPath(ReleaseReader):
             made=f"QuPath objects ({key}), filled; a pixel is inside if its center is",
             notes=(OVERLAP_RULE,),
         )
+
+
+def _images(folder: Path) -> dict[str, Path]:
+    """Index images by the names that outlines have: `s.ome.tif` is `s`."""
+    found: dict[str, Path] = {}
+    for stem, path in by_stem(folder).items():
+        name = stem[:-4] if stem.lower().endswith(".ome") else stem
+        if name in found:
+            raise InputError(f"{folder} holds both {found[name].name} and {path.name}; take one of them out.")
+        found[name] = path
+    return found
 
 
 def outlines_by_name(folder: Path) -> dict[str, Path]:
