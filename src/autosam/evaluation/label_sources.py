@@ -79,7 +79,8 @@ def label_files(given: str) -> LabelSource:
     mark = _mark_of([_stem(file) for file in files])
     marked = {file: prefix for file, prefix in files.items() if _stem(file).lower().endswith(mark)}
     by_stem: dict[str, list[str]] = {}
-    for name_of in (plain, str):
+    names_of: tuple[Callable[[str], str], ...] = (plain, str)
+    for name_of in names_of:
         by_stem.clear()
         for file, prefix in marked.items():
             stem = _stem(file)
