@@ -37,6 +37,13 @@ def ome(size: Any, unit: str, **more: Any) -> dict[str, Any]:
         (ome(4.0, "nm", PhysicalSizeY=4.2), np.sqrt(4.0 * 4.2)),
         (ome(4.0, "nm", PhysicalSizeY=12.0), None),
         ({"ome": True, "metadata": {"axes": "YX"}}, None),
+        # One side alone, and sides in units of their own.
+        ({"ome": True, "metadata": {"axes": "YX", "PhysicalSizeX": 0.5}}, 500.0),
+        ({"ome": True, "metadata": {"axes": "YX", "PhysicalSizeY": 0.5}}, 500.0),
+        (ome(500, "nm", PhysicalSizeY=0.5, PhysicalSizeYUnit="µm"), 500.0),
+        ({"imagej": True, "resolution": (2, 1 / 500), "metadata": {"unit": "micron", "yunit": "nm"}}, 500.0),
+        ({"resolution": (2e3, 2e3), "resolutionunit": "MILLIMETER", "metadata": None}, 500.0),
+        ({"resolution": (2, 2), "resolutionunit": "MICROMETER", "metadata": None}, 500.0),
         # Pixels for each µm, in ImageJ's way.
         ({"imagej": True, "resolution": (125, 125), "metadata": {"unit": "um"}}, 8.0),
         ({"imagej": True, "resolution": (125, 125), "metadata": {"unit": "micron"}}, 8.0),
@@ -59,7 +66,7 @@ def test_tiff(tmp_path: Path, how: dict[str, Any], wanted: float | None) -> None
 
 MICRO = (
     "um", "µm", "\u03bcm", "micron", "microns", "Micron", "micrometer", "micrometers", "micrometre", "Micrometres",
-    r"\u00B5m", r"\u00b5m", "µm\0", "Âµm", "UM", "mic",
+    r"\u00B5m", r"\u00b5m", "µm\0", "Âµm", "UM", "mic", "µ",
 )  # fmt: skip
 
 
@@ -203,3 +210,10 @@ def test_a_damaged_file(tmp_path: Path) -> None:
     (tmp_path / "a.tif").write_bytes(b"II*\0nothing")
     with pytest.raises(InputError, match=r"a\.tif"):
         read_pixel_size(ImageSource(tmp_path / "a.tif"))
+
+
+def test_units_of_rows_and_columns_in_hdf5(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["raw"] = PIXELS
+        file["raw"].attrs.update({"voxel_size": [1.0, 500.0, 0.5], "units": ["um", "nm", "um"]})
+    assert read_pixel_size(find_sources([tmp_path / "a.h5"])[0]) == pytest.approx(500)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
@@ -156,17 +157,17 @@ def _tag(element: ElementTree.Element) -> str:
 
 
 def _describe(pixels: ElementTree.Element) -> OmeImage:
-    sizes = {axis: pixels.get(f"PhysicalSize{axis}") for axis in "YX"}
-    units = [pixels.get(f"PhysicalSize{axis}Unit", "µm") for axis in "YX"]
+    given = [
+        (size, pixels.get(f"PhysicalSize{axis}Unit", "µm"))
+        for axis in "YX"
+        if (size := pixels.get(f"PhysicalSize{axis}")) is not None
+    ]
     side = None
-    if None not in sizes.values():
-        nm = [nm_of(unit) for unit in units]
-        try:
-            spacing = (float(size or 0) * (unit or 0) for size, unit in zip(sizes.values(), nm, strict=True))
+    if given:
+        # One of the two alone is that of square pixels.
+        with suppress(ValueError):
+            spacing = [float(size) * (nm_of(unit) or 0) for size, unit in (given[0], given[-1])]
             side = pixel_side(spacing, largest=LARGEST)
-        except ValueError:
-            side = None
     channels = [child for child in pixels if _tag(child) == "Channel"]
     names = tuple(channel.get("Name", "") for channel in channels)
-    says = any(size is not None for size in sizes.values())
-    return OmeImage(side, says, names if any(names) else ())
+    return OmeImage(side, bool(given), names if any(names) else ())

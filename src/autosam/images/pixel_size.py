@@ -36,10 +36,11 @@ def attributes_pixel_size(attributes: Any) -> float | None:
         if name not in attributes:
             continue
         said = next((attributes[key] for key in ("unit", "units") if key in attributes), unit_name)
-        said = said if isinstance(said, (str, bytes)) else np.ravel(said)[-1]
-        unit = nm_of(said if isinstance(said, bytes) else str(said))
+        texts = [said] if isinstance(said, (str, bytes)) else list(np.ravel(said)[-2:]) or [""]
+        units = [nm_of(text if isinstance(text, bytes) else str(text)) for text in texts]
         values = np.ravel(attributes[name])
-        if unit is None or values.dtype.kind not in "iuf" or not values.size:
+        if None in units or values.dtype.kind not in "iuf" or not values.size:
             return None
-        return pixel_side(map(float, np.broadcast_to(values[-2:], 2)), unit_nm=unit, largest=LARGEST)
+        sides = np.broadcast_to(values[-2:], 2) * np.broadcast_to(np.array(units, np.float64), 2)
+        return pixel_side(map(float, sides), largest=LARGEST)
     return None

@@ -13,6 +13,10 @@ from autosam.images.units import LARGEST, nm_of, pixel_side
 MOST_PAGES = 256
 """Pages up to which all are asked for their size; it takes a millisecond each."""
 _METER = 1e9
+# 4 and 5 are tifffile's and others' extensions of the tag.
+_RESOLUTION_UNITS = {2: "inch", 3: "cm", 4: "mm", 5: "um"}
+_AXIS_UNITS = ("unit", "yunit")
+_IMAGEJ_UNIT = re.compile(r"^(y?unit)=(.*?)$", re.MULTILINE)
 
 
 def describe_series(file: tifffile.TiffFile, series: Sequence[tifffile.TiffPageSeries]) -> list[OmeImage]:
@@ -142,13 +146,15 @@ def _of_resolution(file: tifffile.TiffFile, page: tifffile.TiffPage) -> float | 
         return None
     tag = int(page.tags["ResolutionUnit"].value) if "ResolutionUnit" in page.tags else 2
     # ImageJ's own unit counts, not the tag's; a later page can have a description of its own.
-    said = re.search(r"^ImageJ=.*?^unit=(.*?)$", page.description, re.DOTALL | re.MULTILINE)
-    imagej = said[1] if said else (file.imagej_metadata or {}).get("unit")
-    unit = nm_of(str(imagej if imagej is not None else {2: "inch", 3: "cm"}.get(tag, "")))
+    said = dict(_IMAGEJ_UNIT.findall(page.description)) if page.description.startswith("ImageJ=") else {}
+    imagej = said or {key: str(text) for key, text in (file.imagej_metadata or {}).items() if key in _AXIS_UNITS}
+    column = nm_of(imagej.get("unit", _RESOLUTION_UNITS.get(tag, "")))
+    row = nm_of(imagej["yunit"]) if "yunit" in imagej else column
     values = [page.tags[name].value for name in ("YResolution", "XResolution")]
-    if unit is None or not all(isinstance(value, tuple) and all(value) for value in values):
+    if row is None or column is None or not all(isinstance(value, tuple) and all(value) for value in values):
         return None
-    return pixel_side((unit * lengths / pixels for pixels, lengths in values), largest=LARGEST)
+    spacing = (unit * lengths / pixels for unit, (pixels, lengths) in zip((row, column), values, strict=True))
+    return pixel_side(spacing, largest=LARGEST)
 
 
 def _imagej_names(file: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> tuple[str, ...]:

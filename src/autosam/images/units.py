@@ -18,8 +18,8 @@ _PREFIXES = {
 }  # fmt: skip
 _INCH = 2.54e7
 _OTHERS = {
-    "a": 0.1, "angstrom": 0.1, "angstroem": 0.1, "micron": 1e3, "mic": 1e3, "inch": _INCH, "inche": _INCH,
-    "in": _INCH,
+    "a": 0.1, "angstrom": 0.1, "angstroem": 0.1, "micron": 1e3, "mic": 1e3, "u": 1e3, "inch": _INCH,
+    "inche": _INCH, "in": _INCH,
     '"': _INCH, "mil": _INCH / 1000, "thou": _INCH / 1000, "li": _INCH / 12, "pt": _INCH / 72, "ft": 12 * _INCH,
     "foot": 12 * _INCH, "feet": 12 * _INCH, "yd": 36 * _INCH, "yard": 36 * _INCH,
 }  # fmt: skip
