@@ -57,6 +57,17 @@ def test_a_ramp_of_one_color_gives_the_gray_image(name: str) -> None:
     np.testing.assert_allclose(found, normalize(GRAY), atol=0.01)
 
 
+@pytest.mark.parametrize("name", RAMPS)
+@pytest.mark.parametrize("dtype", ["u1", "u2", "f4"])
+def test_a_white_scale_bar_is_no_brighter_than_the_ramp_can_be(name: str, dtype: str) -> None:
+    image = colored(GRAY, name).astype(dtype)
+    image[-8:-4, -36:-12] = 255
+    found = undo_lookup_table(image)
+    assert found is not None
+    full = sum(RAMPS[name]) / max(RAMPS[name]) * 255
+    assert found.max() == pytest.approx(full, rel=0.15)
+
+
 @pytest.mark.parametrize("name", [*TABLES, "fire"])
 def test_other_lookup_tables_rise_with_the_intensity(name: str) -> None:
     found = undo_lookup_table(colored(GRAY, name))

@@ -66,11 +66,16 @@ def undo_lookup_table(image: NDArray[Any]) -> NDArray[Any] | None:
     colors = _finite(_pooled(image))
     if len(colors) < _FEWEST or not np.ptp(colors, axis=1).any():
         return None
-    if _is_ramp(colors):
+    direction = _find_ramp(colors)
+    if direction is not None:
         wide = {"b": np.uint16, "u1": np.uint16, "u2": np.uint32}.get(image.dtype.str.lstrip("|<>="), np.float64)
         total = image[..., 0].astype(wide)
         total += image[..., 1]
         total += image[..., 2]
+        # A white scale bar or letter is no brighter than the ramp can be.
+        brightest = float(image.max() if image.dtype.kind != "f" else image[np.isfinite(image)].max())
+        top = float(direction.sum() / direction.max()) * brightest
+        np.minimum(total, total.dtype.type(top), out=total)
         return total
     pixels = image.reshape(-1, 3)
     colors = _finite(pixels[:: max(1, len(pixels) // _PIXELS)].astype(np.float64))
@@ -100,16 +105,17 @@ def _signal(colors: NDArray[np.float64]) -> tuple[NDArray[np.bool_], float]:
     return distances > _SIGNAL * farthest, farthest
 
 
-def _is_ramp(colors: NDArray[np.float64]) -> bool:
+def _find_ramp(colors: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """Give the direction of a straight ramp of one color, of length 1; None for other colors."""
     signal, farthest = _signal(colors)
     if not signal.any():
-        return False
+        return None
     bright = colors[signal]
     mean = bright.mean(axis=0)
-    direction = mean / max(float(np.linalg.norm(mean)), 1e-300)
+    direction: NDArray[np.float64] = mean / max(float(np.linalg.norm(mean)), 1e-300)
     off = np.abs(bright - np.outer(bright @ direction, direction)).max(axis=1)
     saturated = mean.min() <= (1 - _SATURATED) * mean.max()
-    return bool(saturated and np.percentile(off, 90) <= _RAMP * farthest)
+    return direction if saturated and np.percentile(off, 90) <= _RAMP * farthest else None
 
 
 def _find_curve(colors: NDArray[np.float64]) -> NDArray[np.float64] | None:
