@@ -3,6 +3,7 @@
 It waits before each image, and prints what became of it.
 """
 
+import signal
 import sys
 import time
 from pathlib import Path
@@ -34,6 +35,8 @@ class Slow(Segmenter):
 
 
 def main(folder: str, out: str, seconds: str = "0") -> None:
+    # Where the tests run in the background of a shell, it is ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with pytest.MonkeyPatch.context() as patch:
         use_component_sam(patch)
         segmenter = Slow(Networks(build_small_sam(), BrightPixels()), load_config(), name="by rule")

@@ -76,9 +76,9 @@ def pairs(seed: int, side: int = 128) -> LabeledImage:
 
 
 def settings(*overrides: str) -> Config:
-    return small_config(
-        "model.sam=null", "decode.sam=false", "images.diameter=15", "prompts.min_size=10", *overrides
-    )
+    # The colors of these images are maps, not those of a lookup table.
+    own = ("images.diameter=15", "images.lookup_tables=false", "prompts.min_size=10")
+    return small_config("model.sam=null", "decode.sam=false", *own, *overrides)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ import math
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 import PIL.Image
 import PIL.ImageDraw
@@ -32,7 +31,9 @@ def round_length(most_nm: float) -> tuple[float, str]:
 
 
 def _font(size: int) -> PIL.ImageFont.FreeTypeFont:
-    # Pillow's own font has no µ.
+    # Slow to import, and needed only here. Pillow's own font has no µ.
+    import matplotlib
+
     return PIL.ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", size)
 
 
