@@ -87,7 +87,10 @@ class Claims:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._over.set()
-        for path in list(self._mine):
+        for path, token in list(self._mine.items()):
+            if kind is not None:
+                # An interrupt can come while a claim is being written.
+                _remove(path, token, partly=True)
             self._release(path)
         for path, holder in self._of_others():
             # What a killed process had in work is done now, unless this one was interrupted, too.
@@ -139,7 +142,9 @@ class Claims:
         return self._folder / f"{sha256(image.encode('utf-8', 'surrogateescape')).hexdigest()[:24]}.claim"
 
     def _release(self, path: Path) -> None:
-        _remove(path, self._mine.pop(path))
+        # In this order, an interrupt in between is made good when the block ends.
+        _remove(path, self._mine[path])
+        del self._mine[path]
 
     def _renew(self) -> None:
         while not self._over.wait(BEAT):
