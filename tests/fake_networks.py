@@ -14,10 +14,13 @@ from scipy import ndimage
 from segment_anything.modeling import Sam
 from torch import Tensor, nn
 
+from autosam.config import load_config
+from autosam.models.networks import Networks
 from autosam.models.sam import masks, postprocess
 from autosam.models.sam.interface import Decoded, Embedding
 from autosam.models.statistics.novelty import NoveltyStatistics
 from autosam.models.variants import build_sam
+from autosam.pipeline.segmenter import Segmenter
 from autosam.prompts import Prompt
 
 
@@ -138,6 +141,18 @@ def use_component_sam(monkeypatch: pytest.MonkeyPatch) -> ComponentSam:
     for module, name in ((masks, "encode"), (masks, "decode"), (postprocess, "upsample")):
         monkeypatch.setattr(module, name, getattr(fake, name))
     return fake
+
+
+def use_rule_models(monkeypatch: pytest.MonkeyPatch) -> Networks:
+    """Let each name of a model give these networks; return them."""
+    use_component_sam(monkeypatch)
+    networks = Networks(build_small_sam(), BrightPixels())  # type: ignore[arg-type]
+
+    def from_model(model, *, config=None, overrides=(), device="auto"):
+        return Segmenter(networks, load_config(config, overrides=overrides), name=str(model))
+
+    monkeypatch.setattr(Segmenter, "from_model", from_model)
+    return networks
 
 
 def draw_ellipses(

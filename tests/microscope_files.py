@@ -260,7 +260,7 @@ def _typed(value: Any) -> tuple[int, bytes]:
 
 
 def write_ndpi(path: Path, images: Sequence[tuple[float, np.ndarray]], *, pixels_per_cm: float) -> Path:
-    """Write RGB images with their magnification (-1 for the macro image), uncompressed.
+    """Write RGB images with the power of the objective of each (-1 for the macro image), uncompressed.
 
     An NDPI is a little-endian TIFF. Offsets of its directories have 8 bytes. The high bytes of the tags' values
     come after the directory.

@@ -13,16 +13,13 @@ import pytest
 import roifile
 import tifffile
 import zarr
-from fake_networks import BrightPixels, build_small_sam, draw_ellipses, use_component_sam
+from fake_networks import draw_ellipses, use_rule_models
 from pycocotools.coco import COCO
 
 from autosam import cli
 from autosam.cli.export import FORMAT_NAMES
-from autosam.config import load_config
 from autosam.data.seg_file import read_seg
 from autosam.images import read_labels, write_labels
-from autosam.models.networks import Networks
-from autosam.pipeline.segmenter import Segmenter
 from autosam.report.exports import FORMATS
 
 SPOTS, TRUTH = draw_ellipses((100, 150), [(20, 30, 9, 12), (50, 100, 14, 10), (80, 40, 8, 16)])
@@ -34,13 +31,7 @@ ALWAYS = {"a_labels.tif", "a_overlay.png", "a_instances.csv", "autosam_run.json"
 @pytest.fixture
 def autosam(tmp_path, monkeypatch, capsys):
     """Run the program in its own folder; gives exit status, stdout and stderr."""
-    use_component_sam(monkeypatch)
-    networks = Networks(build_small_sam(), BrightPixels())  # type: ignore[arg-type]
-
-    def from_model(model, *, config=None, overrides=(), device="auto"):
-        return Segmenter(networks, load_config(config, overrides=overrides), name=str(model))
-
-    monkeypatch.setattr(Segmenter, "from_model", from_model)
+    use_rule_models(monkeypatch)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mito.safetensors").write_bytes(b"stands for the weights")
     (tmp_path / "in").mkdir()

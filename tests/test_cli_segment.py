@@ -13,12 +13,11 @@ import numpy as np
 import pytest
 import tifffile
 from fake_networks import (
-    BrightPixels,
     DescribedPixels,
     build_small_sam,
     colors_of,
     draw_ellipses,
-    use_component_sam,
+    use_rule_models,
 )
 
 from autosam import cli
@@ -35,13 +34,7 @@ SPOTS, TRUTH = draw_ellipses((100, 150), [(20, 30, 9, 12), (50, 100, 14, 10), (8
 @pytest.fixture
 def autosam(tmp_path, monkeypatch, capsys):
     """Run the program in its own folder; gives exit status, stdout and stderr."""
-    use_component_sam(monkeypatch)
-    networks = Networks(build_small_sam(), BrightPixels())  # type: ignore[arg-type]
-
-    def from_model(model, *, config=None, overrides=(), device="auto"):
-        return Segmenter(networks, load_config(config, overrides=overrides), name=str(model))
-
-    monkeypatch.setattr(Segmenter, "from_model", from_model)
+    use_rule_models(monkeypatch)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"stands for the weights")
 

@@ -7,14 +7,11 @@ import sys
 import numpy as np
 import pytest
 import tifffile
-from fake_networks import BrightPixels, build_small_sam, draw_ellipses, use_component_sam
+from fake_networks import draw_ellipses, use_rule_models
 
 from autosam import cli
-from autosam.config import load_config
 from autosam.images import read_image, read_labels
-from autosam.models.networks import Networks
 from autosam.pipeline import one_image
-from autosam.pipeline.segmenter import Segmenter
 
 PLACES = [(15, 15, 8, 9), (42, 40, 10, 8)]
 SPOTS, TRUTH = draw_ellipses((60, 60), PLACES)
@@ -26,13 +23,7 @@ MAX = ("--set", "images.combine=max")
 @pytest.fixture
 def autosam(tmp_path, monkeypatch, capsys):
     """Run `autosam segment` in its own folder; gives exit status, stdout and stderr."""
-    use_component_sam(monkeypatch)
-    networks = Networks(build_small_sam(), BrightPixels())  # type: ignore[arg-type]
-
-    def from_model(model, *, config=None, overrides=(), device="auto"):
-        return Segmenter(networks, load_config(config, overrides=overrides), name=str(model))
-
-    monkeypatch.setattr(Segmenter, "from_model", from_model)
+    use_rule_models(monkeypatch)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"stands for the weights")
 

@@ -4,41 +4,38 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C."""
 
 
-@contextmanager
-def leaving_at_once() -> Iterator[None]:
+def leaving_at_once() -> AbstractContextManager[None]:
     """End the process on Ctrl-C with one line.
 
     An exception would get lost here: Python ignores those raised in some callbacks of its imports, and libraries
     take others for a failed import.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, _leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+    return _handling(signal.SIGINT, _leave)
+
+
+def ending_in_order() -> AbstractContextManager[None]:
+    """Take SIGTERM, which ends jobs of a cluster, for Ctrl-C: claims are given free and the record is written."""
+    return _handling(signal.SIGTERM, _interrupt)
 
 
 @contextmanager
-def ending_in_order() -> Iterator[None]:
-    """Take SIGTERM, which ends jobs of a cluster, for Ctrl-C: claims are given free and the record is written."""
+def _handling(number: int, handler: Callable[..., None]) -> Iterator[None]:
+    # Python lets the main thread alone set handlers.
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, _interrupt)
+    before = signal.signal(number, handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(number, before)
 
 
 def _interrupt(*_: object) -> None:

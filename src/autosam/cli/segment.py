@@ -31,7 +31,7 @@ def segment(
     inputs: list[str] = typer.Argument(
         ...,
         metavar="INPUT...",
-        help="Images (TIFF, PNG, JPEG), folders, quoted patterns, or FILE.h5:/DATASET. Each page of a TIFF "
+        help="Images (TIFF, PNG, OME-Zarr, MRC …), folders, quoted patterns, or FILE.h5:/DATASET. Each page of a TIFF "
         "and each slice of a volume is an image; they are counted from zero.",
     ),
     out: Path = typer.Option(..., "--output", "--out", "-o", metavar="FOLDER", help="Folder for the results."),
@@ -55,7 +55,7 @@ def segment(
         None,
         metavar="ENDING,...|all",
         help="Take aligned images for channels of one. _dapi,_gfp: NAME_dapi.tif and NAME_gfp.tif. all: the "
-        "channel axis of a TIFF. --set images.combine=input (the default), avg or max combines them.",
+        "channel axis of a file. --set images.combine=input (the default), avg or max combines them.",
     ),
     channel: Channel = None,
     z: int | None = typer.Option(

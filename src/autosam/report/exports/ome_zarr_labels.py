@@ -121,6 +121,7 @@ def _display(image: NDArray[Any], axes: str) -> dict[str, Any]:
         window = {"min": low, "max": high, "start": 0.0 if color else low, "end": 255.0 if color else high}
         tint = ("FF0000", "00FF00", "0000FF")[number] if color else "FFFFFF"
         shown.append({"label": f"channel {number}", "color": tint, "active": True, "window": window})
+    # The specification spells it this way.
     return {"channels": shown, "rdefs": {"model": "color" if color else "greyscale"}}
 
 
