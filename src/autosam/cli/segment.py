@@ -31,8 +31,8 @@ def segment(
     inputs: list[str] = typer.Argument(
         ...,
         metavar="INPUT...",
-        help="Images (TIFF, PNG, OME-Zarr, MRC …), folders, quoted patterns, or FILE.h5:/DATASET. Each page of a TIFF "
-        "and each slice of a volume is an image; they are counted from zero.",
+        help="Images (TIFF, PNG, OME-Zarr, MRC …), folders, quoted patterns, or FILE.h5:/DATASET. Each page of a "
+        "TIFF and each slice of a volume is an image; they are counted from zero.",
     ),
     out: Path = typer.Option(..., "--output", "--out", "-o", metavar="FOLDER", help="Folder for the results."),
     model: Model = "mito",
