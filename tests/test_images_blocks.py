@@ -1,6 +1,7 @@
 """Blocks of pixels: their means, spreads and extremes, and the way back to pixels."""
 
 import numpy as np
+import pytest
 
 from autosam.images.blocks import measure_blocks, pixel_mask
 
@@ -45,5 +46,8 @@ def test_pixels_beyond_the_last_block_follow_it() -> None:
     assert not mask[:, 4:].any()
 
 
-def test_an_image_smaller_than_a_block_has_none() -> None:
-    assert measure_blocks(np.ones((3, 9)), 0.0, 1.0, "brightest").shape == (0, 2)
+@pytest.mark.parametrize("shape", [(3, 9), (9, 3), (256, 3), (1, 1), (256, 2, 3)])
+def test_an_image_smaller_than_a_block_has_none(shape: tuple[int, ...]) -> None:
+    blocks = measure_blocks(np.ones(shape, np.uint8), 0.0, 1.0, "brightest")
+    assert blocks.shape == (shape[0] // 4, shape[1] // 4)
+    assert not blocks.mean.size

@@ -1,5 +1,7 @@
 """Normalization: percentiles of the whole image, 0 to 1, whatever the type."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from synthetic import free_place, nuclei
@@ -166,3 +168,15 @@ def test_plain_limits_are_the_percentiles_of_all_pixels() -> None:
     np.testing.assert_allclose(plain[..., 0], np.clip((image - low) / (high - low), 0, 1), atol=1e-6)
     assert plain[labels > 0].mean() < 0.02
     assert robust[labels > 0].mean() > 0.4
+
+
+@pytest.mark.parametrize("dtype", ["?", "u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f2", "f4", "f8"])
+def test_any_size_from_one_pixel(dtype: str) -> None:
+    rng = np.random.default_rng(0)
+    for rows, columns in [*product(range(1, 10), range(1, 10)), (256, 3), (3, 256)]:
+        for colors in ((), (3,)):
+            image = rng.integers(0, 2 if dtype == "?" else 100, (rows, columns, *colors)).astype(dtype)
+            limits = (image.min(), image.max())
+            scaled = normalize(image)
+            assert scaled.shape == (rows, columns, 3)
+            assert (scaled.min(), scaled.max()) == ((0, 1) if limits[0] < limits[1] else (0, 0))

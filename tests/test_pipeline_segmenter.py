@@ -1,6 +1,7 @@
 """The way of one image, from pixels to labeled instances."""
 
 from dataclasses import fields
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,13 @@ def test_any_size_gray_or_rgb(sam, shape):
     # A single pixel is a constant image, of which the generator is not asked.
     assert list(result.maps) == ([] if shape == (1, 1) else ["foreground", "boundary"])
     assert result.picture.shape == (*shape[:2], 3)
+
+
+@pytest.mark.parametrize("colors", [(), (3,)])
+def test_any_size_from_one_pixel(sam, colors):
+    subject = segmenter(sam, small_generator())
+    for shape in [*product(range(1, 10), range(1, 10)), (256, 3), (3, 256)]:
+        check(subject.segment(noise(*shape, *colors)), shape)
 
 
 @pytest.mark.parametrize("shape", [(10, 3000), (3000, 10)])

@@ -59,7 +59,8 @@ def measure_blocks(image: NDArray[Any], dark: float, span: float, gray: Gray) ->
     rows, columns = image.shape[0] // SIDE, image.shape[1] // SIDE
     mean, variance, least, most = (np.empty((rows, columns), np.float32) for _ in range(4))
     step = max(1, _STRIP // max(1, image.shape[1] * SIDE))
-    for start in range(0, rows, step):
+    # Without whole blocks in a row there is nothing to measure, however many rows there are.
+    for start in range(0, rows if columns else 0, step):
         part = slice(start, min(start + step, rows))
         strip = image[part.start * SIDE : part.stop * SIDE, : columns * SIDE].astype(np.float64)
         if strip.ndim == 3:
