@@ -117,6 +117,27 @@ def test_labels_overlay_table_and_record(autosam, tmp_path):
     assert len(record["model_sha256"]) == 64
 
 
+def test_timings_are_a_table_of_stages(autosam, tmp_path):
+    save(tmp_path / "in" / "a.tif")
+    save(tmp_path / "in" / "b.tif", SPOTS[::-1])
+    _, plain, _ = segment(autosam, "in", "-o", "plain")
+    assert "stage" not in plain
+    status, out, _ = segment(autosam, "in", "-o", "out", "--timings")
+    assert status == 0
+    title, *rows = (line.split() for line in out.splitlines()[: -len(plain.splitlines())])
+    assert title == ["stage", "seconds", "share", "seconds", "per", "image"]
+    stages = [row[0] for row in rows]
+    assert stages[:3] == ["read", "view", "predict"]
+    assert stages[-2:] == ["other", "all"]
+    *parts, whole = (float(row[1]) for row in rows)
+    assert sum(parts) == pytest.approx(whole, abs=0.01 * len(parts))
+    assert rows[-1][2] == "100%"
+    assert float(rows[-1][3]) == pytest.approx(whole / 2, abs=0.01)
+    # Nothing was done, so that there is nothing to tell.
+    _, again, _ = segment(autosam, "in", "-o", "out", "--timings")
+    assert "stage" not in again
+
+
 def test_images_unlike_the_training_images_are_said_in_one_line(autosam, tmp_path, monkeypatch):
     networks = Networks(build_small_sam(), DescribedPixels(), statistics=colors_of(0.1, 0.2, limit=0.25))
 

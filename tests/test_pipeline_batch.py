@@ -69,6 +69,26 @@ def test_every_image_gives_one_outcome_in_order(segmenter, sources, tmp_path):
     assert [item.state for item in again] == ["skipped"] * 3
 
 
+def test_the_record_says_where_the_time_went(segmenter, sources, tmp_path):
+    outcomes = list(segment_batch(sources, segmenter, tmp_path / "out"))
+    record = json.loads((tmp_path / "out" / "autosam_run.json").read_text(encoding="utf-8"))
+    assert list(record)[-2:] == ["timings", "images"]
+    for outcome in outcomes:
+        told = record["images"][outcome.name]["timings"]
+        assert told == {stage: pytest.approx(took, abs=1e-4) for stage, took in outcome.timings.items()}
+        assert {"read", "view", "predict", "propose", "merge", "measure", "overlay", "write"} <= told.keys()
+        assert ("encode" in told) == (outcome.instances > 0)
+        assert all(took >= 0 for took in told.values())
+        assert sum(told.values()) <= outcome.seconds + 0.001
+    assert list(record["timings"]) == list(outcomes[0].timings)
+    whole = sum(sum(outcome.timings.values()) for outcome in outcomes)
+    assert sum(record["timings"].values()) == pytest.approx(whole, abs=0.02)
+    # An image that was finished before keeps what it took then.
+    assert [item.timings for item in segment_batch(sources, segmenter, tmp_path / "out")] == [{}] * 3
+    again = json.loads((tmp_path / "out" / "autosam_run.json").read_text(encoding="utf-8"))
+    assert again["timings"] == record["timings"]
+
+
 def test_images_unlike_the_training_images_are_named(networks, sources, tmp_path, monkeypatch):
     use_component_sam(monkeypatch)
     tifffile.imwrite(tmp_path / "d.tif", 255 - SPOTS, photometric="minisblack")

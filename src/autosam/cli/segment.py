@@ -14,7 +14,7 @@ from autosam.cli.options import Channel, ConfigFile, Device, Model, Settings
 from autosam.cli.progress import progress
 from autosam.cli.segment_exports import export_rest, open_exports
 from autosam.cli.segment_inputs import find_images, length, open_area, open_prompts, open_truth
-from autosam.cli.segment_summary import show, summarize, tell, telling_failed
+from autosam.cli.segment_summary import show, show_timings, summarize, tell, telling_failed
 
 FORMATS = ("tif", "png", "h5", "zarr")
 
@@ -115,6 +115,7 @@ def segment(
     overwrite: bool = typer.Option(
         False, "--overwrite", help="Segment finished images again, instead of skipping them."
     ),
+    timings: bool = typer.Option(False, "--timings", help="Print at the end where the time went, by stage."),
 ) -> None:
     """Find every object in images, without clicking.
 
@@ -166,6 +167,8 @@ def segment(
     with interruptible(f"{again} goes on where it stopped"), progress("segmenting", len(sources)) as bar:
         outcomes = _run(begin, sources, failures, bar)
         failures = [*failures, *export_rest(formats, outcomes, out)]
+    if timings:
+        show_timings(outcomes)
     only_user = user_prompts is not None and not with_automatic
     summarize(outcomes, failures, out, only_user=only_user, oracle=truths is not None)
 

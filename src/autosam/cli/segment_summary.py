@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from autosam.cli.console import detail, error, note, say
+from autosam.cli.console import detail, error, note, result, say, table
 from autosam.cli.words import count, duration
 from autosam.errors import AutosamError, listed
 
@@ -75,6 +75,23 @@ def summarize(
         )
     if tell_failed(outcomes, failures):
         raise typer.Exit(1)
+
+
+def show_timings(outcomes: "Sequence[ImageOutcome]") -> None:
+    """Print where the time of the images went that were segmented, as a table of stages."""
+    from autosam.pipeline.timings import add_up
+
+    done = [outcome for outcome in outcomes if outcome.state == "done"]
+    total = add_up(outcome.timings for outcome in done)
+    whole = sum(outcome.seconds for outcome in done)
+    if not done or not whole:
+        return
+    # What no stage covers, such as looking for earlier results.
+    rows = {**total, "other": max(0.0, whole - sum(total.values())), "all": whole}
+    shown = table("stage", "seconds", "share", "seconds per image")
+    for stage, seconds in rows.items():
+        shown.add_row(stage, f"{seconds:.2f}", f"{seconds / whole:.0%}", f"{seconds / len(done):.3f}")
+    result(shown)
 
 
 def _tell_done(done: "Sequence[ImageOutcome]", *, only_user: bool) -> None:

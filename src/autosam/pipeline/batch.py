@@ -26,6 +26,7 @@ from autosam.pipeline.outputs import (
 from autosam.pipeline.own_files import remove_own
 from autosam.pipeline.record import RunRecord
 from autosam.pipeline.segmenter import Segmenter
+from autosam.pipeline.timings import Timings
 from autosam.prompts.user_prompts import PromptTables
 
 
@@ -188,16 +189,21 @@ class _Batch:
     ) -> ImageOutcome:
         name = result_name(source)
         # Before the pixels are read: a change in the meantime shows next time.
-        known = {"input": origin_of(source), "stamp": self.stamps.of(source)}
+        known: dict[str, Any] = {"input": origin_of(source), "stamp": self.stamps.of(source)}
+        timings = Timings()
+        segmenter = self.segmenter.with_timings(timings)
         with of_one_image():
-            loaded = loaded or LoadedImage.read(source, self.options.pixel_size_nm)
+            with timings.stage("read"):
+                loaded = loaded or LoadedImage.read(source, self.options.pixel_size_nm)
+                known["sha256"] = loaded.sha256
             result = segment_loaded(
-                loaded, self.segmenter, self.options, self.prompts, self.truths, self.inside, self.progress
+                loaded, segmenter, self.options, self.prompts, self.truths, self.inside, self.progress
             )
-            found = write_results(loaded, result, outputs, self.options, self.out)
+            found = write_results(loaded, result, outputs, self.options, self.out, timings)
         seconds = time.perf_counter() - began
+        known["timings"] = {stage: round(took, 4) for stage, took in timings.seconds.items()}
         before = self.record.entry(name)
-        entry = {**known, "sha256": loaded.sha256, "seconds": round(seconds, 3), **found}
+        entry = {**known, "seconds": round(seconds, 3), **found}
         written = self.record.add(name, entry)
         removed, kept = self._tidy(before, outputs)
         if written:
@@ -213,6 +219,7 @@ class _Batch:
             changed=changed,
             removed=removed,
             kept=kept,
+            timings=timings.seconds,
         )
 
     def _renew(self, name: str, entry: Mapping[str, Any], source: AnySource, loaded: LoadedImage | None) -> None:

@@ -23,6 +23,7 @@ from autosam.pipeline.outputs import AnySource, BatchOptions, Outputs, Segmented
 from autosam.pipeline.own_files import describe
 from autosam.pipeline.segmentation import Segmentation
 from autosam.pipeline.segmenter import Segmenter
+from autosam.pipeline.timings import Timings
 from autosam.pipeline.view import Image
 from autosam.prompts import write_prompts
 from autosam.prompts.user_prompts import PromptTables
@@ -115,7 +116,12 @@ def _mixed(loaded: LoadedImage, settings: ImagesConfig) -> tuple[str, ...]:
 
 
 def write_results(
-    loaded: LoadedImage, result: Segmentation, outputs: Outputs, options: BatchOptions, out: Path
+    loaded: LoadedImage,
+    result: Segmentation,
+    outputs: Outputs,
+    options: BatchOptions,
+    out: Path,
+    timings: Timings,
 ) -> dict[str, Any]:
     """Write the files of an image, the labels last; give its entry for the record.
 
@@ -129,18 +135,20 @@ def write_results(
         If a file cannot be written.
     """
     image, size_nm = loaded.image, loaded.pixel_size_nm
-    measured = image if isinstance(image, np.ndarray) else np.stack(image, axis=-1)
-    table = measure_instances(result.labels, measured, result.scores, pixel_size_nm=size_nm)
-    picture = draw_overlay(
-        result.picture,
-        result.labels,
-        prompts=result.prompts if options.draw_prompts else None,
-        ids=options.draw_ids,
-        pixel_size_nm=size_nm,
-    )
+    with timings.stage("measure"):
+        measured = image if isinstance(image, np.ndarray) else np.stack(image, axis=-1)
+        table = measure_instances(result.labels, measured, result.scores, pixel_size_nm=size_nm)
+    with timings.stage("overlay"):
+        picture = draw_overlay(
+            result.picture,
+            result.labels,
+            prompts=result.prompts if options.draw_prompts else None,
+            ids=options.draw_ids,
+            pixel_size_nm=size_nm,
+        )
     for folder in {path.parent for path in (*outputs.always, outputs.prompts)}:
         ensure_folder(folder)
-    with _all_or_none(outputs):
+    with timings.stage("write"), _all_or_none(outputs):
         write_png(outputs.overlay, picture)
         write_table(outputs.table, table)
         if options.save_prompts:

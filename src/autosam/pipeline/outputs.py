@@ -1,7 +1,7 @@
 """What a batch of images writes: its options, the files of each image, and what became of it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -216,6 +216,8 @@ class ImageOutcome:
     removed, kept : tuple of str
         Files of earlier results that are out of date: those that autosam had written and removed, and those that
         were changed since and stay.
+    timings : mapping of str to float
+        Seconds of each stage, by the names of `timings.STAGES`; empty unless done.
     """
 
     source: AnySource
@@ -229,6 +231,7 @@ class ImageOutcome:
     changed: bool = False
     removed: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
+    timings: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from autosam.images.folder_listing import RUN_RECORD
 from autosam.pipeline.claims import locked
 from autosam.pipeline.summary_table import NAME as SUMMARY
 from autosam.pipeline.summary_table import write_summary
+from autosam.pipeline.timings import add_up
 
 EVERY = 2.0
 """Seconds between two writings at least: a record of ten thousand images is not written ten thousand times."""
@@ -187,6 +188,10 @@ class RunRecord:
             for number, run in content["earlier_runs"].items()
             if int(number) in used or run == self._run
         }
+        # Images are last in the file, for those who read it.
+        images = content.pop("images")
+        content["timings"] = _total(images.values())
+        content["images"] = images
         write_json(self.path, content)
         write_summary(self.path.with_name(SUMMARY), content["images"])
         self._written, self._seen = time.monotonic(), _state(self.path)
@@ -259,6 +264,12 @@ def _make_last(content: dict[str, Any], run: Mapping[str, Any]) -> None:
     content.update({**run, "run": number})
     # Last in the file, for those who read it.
     content.update(earlier_runs=earlier, images=images)
+
+
+def _total(entries: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+    """Add up where the time went, in all images of the folder."""
+    known = (entry.get("timings", {}) for entry in entries)
+    return {stage: round(seconds, 3) for stage, seconds in add_up(known).items()}
 
 
 def _state(path: Path) -> tuple[int, int, int] | None:

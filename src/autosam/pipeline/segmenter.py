@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from autosam.config import Config, load_config, make_model
+from autosam.config import Config
 from autosam.errors import ConfigError, InputError
 from autosam.images import to_uint8
 from autosam.instances import MaskCrop
@@ -17,9 +17,11 @@ from autosam.models.precision import choose_device
 from autosam.models.sam.masks import ChooseMask, decode_masks
 from autosam.models.variants import image_size
 from autosam.pipeline import find_zoom, merging, predict, propose
+from autosam.pipeline.model_settings import settings_for
 from autosam.pipeline.probability_maps import Maps, MapSettings
 from autosam.pipeline.propose import Proposals
 from autosam.pipeline.segmentation import Segmentation
+from autosam.pipeline.timings import Timed, Timings, timed
 from autosam.pipeline.view import Image, View, make_view
 from autosam.prompts import Prompt, check_prompts, zoom_prompts
 
@@ -28,7 +30,7 @@ WITHOUT_SAM = 512
 """Side of the generator's tiles where no SAM sets one."""
 
 
-class Segmenter:
+class Segmenter(Timed):
     """A model that is ready to segment images.
 
     `segment` is the whole way of an image. Each of its five steps can be called alone, and by a segmenter with
@@ -52,6 +54,7 @@ class Segmenter:
         self.networks = networks
         self.config = config
         self.name = name
+        super().__init__()
 
     @classmethod
     def from_model(
@@ -78,19 +81,14 @@ class Segmenter:
         target = choose_device(device)
         path = resolve_model(model)
         networks, header = load_networks(path)
-        resolved = load_config(config, overrides=overrides, defaults=header.settings)
-        if resolved.model != make_model(header.settings):
-            raise ConfigError(
-                f"model.* settings are fixed by the model file {path.name}; take them out of --config and --set, "
-                "or train another model"
-            )
+        resolved = settings_for(path, header.settings, config=config, overrides=overrides)
         for network in networks.parts:
             network.to(target)
         return cls(networks, resolved, name=str(model))
 
     def with_settings(self, config: Config) -> "Segmenter":
         """Return a segmenter of the same networks with other settings."""
-        return Segmenter(self.networks, config, name=self.name)
+        return Segmenter(self.networks, config, name=self.name).with_timings(self.timings)
 
     def segment(
         self,
@@ -137,6 +135,7 @@ class Segmenter:
         masks = self.decode(view, proposals, progress=progress)
         return self.merge(view, maps, proposals, masks)
 
+    @timed("view")
     def view(
         self,
         image: Image,
@@ -159,11 +158,13 @@ class Segmenter:
         asks_generator = self.config.prompts.method not in ("user", "grid")
         if zoom is None and settings.find_zoom and settings.diameter is not None and asks_generator:
             look = partial(self._generator_alone()._look, predict=predict or Segmenter.predict)
-            return find_zoom.find_zoom(
-                view, look, trained=settings.diameter, zoom_tolerance=settings.zoom_tolerance
-            )
+            with self.timings.stage("find_zoom", within="view"):
+                return find_zoom.find_zoom(
+                    view, look, trained=settings.diameter, zoom_tolerance=settings.zoom_tolerance
+                )
         return view
 
+    @timed("predict")
     def predict(self, view: View) -> Maps:
         """Predict the generator's probability maps: step 2 of 5.
 
@@ -184,6 +185,7 @@ class Segmenter:
             return view.maps
         return predict.predict(self.networks, view, settings)
 
+    @timed("propose")
     def propose(self, view: View, maps: Maps, prompts: Sequence[Prompt] | None = None) -> Proposals:
         """Find regions and make prompts: step 3 of 5.
 
@@ -217,6 +219,7 @@ class Segmenter:
         side = settings.grid if settings.method == "grid" and not view.blank else 0
         return propose.without_regions(view.grid, side=side, user_prompts=asked)
 
+    @timed("decode")
     def decode(
         self,
         view: View,
@@ -234,8 +237,7 @@ class Segmenter:
             Chooses among all of SAM's masks for each prompt, in place of SAM's own predicted IoU; see
             `decode_masks`.
         alternatives : bool, optional
-            Whether to keep all of SAM's masks for every prompt; by default for those of a grid, unless ``choose``
-            came.
+            Whether to keep all of SAM's masks for every prompt; by default for a grid's without ``choose``.
 
         Returns
         -------
@@ -263,9 +265,11 @@ class Segmenter:
             enlarge=section.small_images == "enlarge",
             alternatives=alternatives,
             choose=choose,
+            encoding=partial(self.timings.stage, "encode", within="decode"),
             progress=progress,
         )
 
+    @timed("merge")
     def merge(
         self, view: View, maps: Maps, proposals: Proposals, masks: Sequence[MaskCrop] | None
     ) -> Segmentation:
@@ -280,8 +284,8 @@ class Segmenter:
         return find_zoom.known_zoom(self.config.images, pixel_size_nm=pixel_size_nm, diameter=diameter)
 
     def _generator_alone(self) -> "Segmenter":
-        """Return a generator-only segmenter, which sees an image once and finds regions by thresholds."""
-        return self.with_settings(find_zoom.without_sam(self.config))
+        """Return a generator-only segmenter, which sees an image once; its steps count as ``find_zoom``."""
+        return self.with_settings(find_zoom.without_sam(self.config)).with_timings(Timings())
 
     def _look(self, view: View, *, predict: "Callable[[Segmenter, View], Maps]") -> tuple[View, Segmentation]:
         """Segment without SAM, and keep the maps with the view."""
@@ -292,6 +296,5 @@ class Segmenter:
         return "max" if self.config.images.combine == "max" else "avg"
 
     def _tile_size(self) -> int:
-        if self.config.tiles.size is not None:
-            return self.config.tiles.size
-        return WITHOUT_SAM if self.networks.sam is None else image_size(self.networks.sam)
+        sam = self.networks.sam
+        return self.config.tiles.size or (WITHOUT_SAM if sam is None else image_size(sam))

@@ -1,6 +1,7 @@
 """Prompts → masks: each prompt is decoded in a window that holds its object whole."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -46,6 +47,7 @@ def decode_masks(
     enlarge: bool = False,
     alternatives: bool = False,
     choose: ChooseMask | None = None,
+    encoding: Callable[[], AbstractContextManager[None]] = nullcontext,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[MaskCrop]:
     """Answer every prompt with a mask.
@@ -83,6 +85,8 @@ def decode_masks(
         Gets SAM's three masks for a prompt, after fusion, and returns the index of one. By default the predicted
         IoU chooses, for prompts that leave a choice. The score is that of SAM's own choice in any case. Not with
         ``alternatives``.
+    encoding : callable
+        Gives a context that is entered while SAM's image encoder works, as to time it.
     progress : callable, optional
         Called with the number of windows done and to do; the latter changes when masks are decoded again.
 
@@ -99,7 +103,7 @@ def decode_masks(
         If the GPU's memory does not hold one window with a single prompt.
     """
     channels = [image] if isinstance(image, np.ndarray) else image
-    decoder = _WindowDecoder(sam, channels, settings, combine, enlarge, alternatives, choose)
+    decoder = _WindowDecoder(sam, channels, settings, combine, enlarge, alternatives, choose, encoding)
     shape = decoder.shape
     grid = tile_windows(shape, size=tile_size, overlap=int(overlap * tile_size))
     work = assign_windows(prompts, grid, shape, size=tile_size)
@@ -143,6 +147,7 @@ class _WindowDecoder:
     enlarge: bool
     alternatives: bool
     choose: ChooseMask | None
+    encoding: Callable[[], AbstractContextManager[None]]
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -157,7 +162,8 @@ class _WindowDecoder:
         answers: dict[int, list[MaskCrop]] = {}
         try:
             with autocast(parameter_device(self.sam), self.settings.precision):
-                embeddings = [encode(self.sam, read_window(channel, window)) for channel in self.channels]
+                with self.encoding():
+                    embeddings = [encode(self.sam, read_window(channel, window)) for channel in self.channels]
                 for ambiguous in (True, False):
                     chosen = [i for i, prompt in enumerate(local) if _is_ambiguous(prompt) == ambiguous]
                     for parts in decode(
