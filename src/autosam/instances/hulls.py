@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autosam.regions.chains import Chain, left_sides
+
 _Ints = NDArray[np.int64]
 _PAIRS = 1 << 22
 """Distances that are held in memory at once."""
@@ -29,15 +31,6 @@ class RowExtents:
     rows: _Ints
     left: _Ints
     right: _Ints
-
-
-@dataclass(frozen=True, eq=False)
-class _Chain:
-    """Left sides of hulls, from top to bottom: corners at doubled rows `y` and doubled columns `x`."""
-
-    index: _Ints
-    y: _Ints
-    x: _Ints
 
 
 def hull_extents(extents: RowExtents) -> RowExtents:
@@ -91,30 +84,17 @@ def _mirrored(extents: RowExtents) -> RowExtents:
     return RowExtents(extents.index, extents.rows, -extents.right, -extents.left)
 
 
-def _left_sides(extents: RowExtents) -> _Chain:
-    """Find the corners of hulls that lie on their left, the outermost of the top and the bottom among them."""
-    # The middles of the upper, left and lower side of the first pixel of each row.
+def _left_sides(extents: RowExtents) -> Chain:
+    """Find the corners of hulls that lie on their left."""
+    # The middles of the upper, left and lower side of the first pixel of each row. The lower side of one row and
+    # the upper side of the next lie at one height: the outer of them counts.
     index = np.repeat(extents.index, 3)
     y = (2 * extents.rows[:, None] + (-1, 0, 1)).ravel()
     x = (2 * extents.left[:, None] + (0, -1, 0)).ravel()
-    # The lower side of one row and the upper side of the next lie at one height: the outer of them counts.
-    begins = np.flatnonzero((np.diff(y, prepend=y[:1] - 1) != 0) | (np.diff(index, prepend=-1) != 0))
-    if not len(begins):
-        return _Chain(index, y, x)
-    index, y, x = index[begins], y[begins], np.minimum.reduceat(x, begins)
-    while True:
-        # A corner right of the line from the one above it to the one below is none. Whatever is taken out in one
-        # step lies inside the hull of what is left.
-        inner = np.zeros(len(index), bool)
-        inner[1:-1] = (index[:-2] == index[2:]) & (
-            (x[1:-1] - x[:-2]) * (y[2:] - y[:-2]) >= (x[2:] - x[:-2]) * (y[1:-1] - y[:-2])
-        )
-        if not inner.any():
-            return _Chain(index, y, x)
-        index, y, x = index[~inner], y[~inner], x[~inner]
+    return left_sides(Chain(index, y, x))
 
 
-def _first_column(chain: _Chain, index: _Ints, rows: _Ints) -> NDArray[Any]:
+def _first_column(chain: Chain, index: _Ints, rows: _Ints) -> NDArray[Any]:
     """Give the first pixel whose center lies on or right of a hull's left side, in each row."""
     if not len(index):
         return index

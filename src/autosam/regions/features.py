@@ -101,11 +101,12 @@ def describe_candidate_regions(
     area = sums.area
     size, side = np.log(area / unit), np.sqrt(area)
     minor, major = axes(sums)
-    solidity = np.minimum(area / np.maximum(hull_areas(tree), 1), 1)
+    solidity = np.minimum(area / np.maximum(hull_areas(tree, sums), 1), 1)
     outline = outlines(tree)
     length = np.maximum(outline[:, 0] + outline[:, 1], 1)
     height, width = tree.fragments.shape
-    on_border = np.isin(sums.rows, (0, height - 1)) | np.isin(sums.cols, (0, width - 1))
+    on_border = (sums.rows == 0) | (sums.rows == height - 1) | (sums.cols == 0) | (sums.cols == width - 1)
+    around = _beside(tree, [maps["foreground"], *np.moveaxis(picture, -1, 0)], AROUND)
     of_maps = _of_maps(tree, sums, maps)
     described = {
         "size": size,
@@ -118,12 +119,13 @@ def describe_candidate_regions(
         "boundary_on_outline": outline[:, 2] / length,
         "boundary_at_contacts": outline[:, 3] / np.maximum(outline[:, 1], 1),
         "contact_share": outline[:, 1] / length,
-        "at_border": sums.total(on_border) / side,
+        "foreground_outside": around[:, 0],
+        "at_border": sums.totals(on_border)[:, 0] / side,
         "fragments": tree.add_up(np.ones(tree.n_fragments + 1)),
         **of_maps,
         **_of_parts(tree, area, solidity, minor, of_maps["center_peak"]),
         **_of_parent(tree, area, solidity, minor, of_maps["center_peak"], size),
-        **_of_image(tree, sums, picture),
+        **_of_image(tree, sums, picture, around[:, 1:] / 255),
     }
     features = np.stack([described[name] for name in FEATURES], axis=1)
     features[0] = 0
@@ -133,22 +135,16 @@ def describe_candidate_regions(
 def _of_maps(tree: MergeTree, sums: NodeSums, maps: Mapping[str, NDArray[np.floating]]) -> _Features:
     # Of a large image only what lies in regions is held in double precision.
     foreground, center, boundary = (
-        maps[name][sums.rows, sums.cols].astype(np.float64) if name in maps else np.zeros(len(sums.rows))
+        maps[name].ravel()[sums.pixels].astype(np.float64) if name in maps else np.zeros(len(sums.pixels))
         for name in ("foreground", "center", "boundary")
     )
     peak = np.zeros(len(tree))
     np.maximum.at(peak, sums.ids, center)
     for node in range(tree.n_fragments + 1, len(tree)):
         peak[node] = peak[tree.children[node]].max()
-    return {
-        "foreground": sums.mean(foreground),
-        "sure_foreground": sums.mean(foreground > SURE),
-        "foreground_outside": _beside(tree, [maps["foreground"]], AROUND)[:, 0],
-        "center": sums.mean(center),
-        "center_peak": peak,
-        "center_area": sums.mean(center > SURE),
-        "boundary": sums.mean(boundary),
-    }
+    names = ("foreground", "sure_foreground", "center", "center_area", "boundary")
+    means = sums.means(foreground, foreground > SURE, center, center > SURE, boundary)
+    return {"center_peak": peak, **dict(zip(names, means, strict=True))}
 
 
 def _of_parts(
@@ -202,38 +198,43 @@ def _of_parent(
     }
 
 
-def _of_image(tree: MergeTree, sums: NodeSums, picture: NDArray[np.uint8]) -> _Features:
-    gray = picture.mean(axis=2, dtype=np.float32) / np.float32(255)
+def _of_image(
+    tree: MergeTree, sums: NodeSums, picture: NDArray[np.uint8], around: NDArray[np.float64]
+) -> _Features:
+    red, green, blue = np.moveaxis(picture, -1, 0)
+    gray = (red.astype(np.float32) + green + blue) / np.float32(3) / np.float32(255)
     slope = ndimage.gaussian_gradient_magnitude(gray, EDGE)
-    own = gray[sums.rows, sums.cols].astype(np.float64)
-    colors = [picture[..., color] for color in range(3)]
-    around = _beside(tree, colors, AROUND) / 255
-    contrasts = {
-        f"contrast_{name}": sums.mean(color[sums.rows, sums.cols] / 255) - around[:, column]
-        for column, (name, color) in enumerate(zip(("red", "green", "blue"), colors, strict=True))
-    }
+    own = gray.ravel()[sums.pixels].astype(np.float64)
+    colors = picture.reshape(-1, 3)[sums.pixels].T / 255
+    *inside, mean, mean_squared = sums.means(*colors, own, own**2)
+    contrasts = (color - outside for color, outside in zip(inside, around.T, strict=True))
     return {
-        **contrasts,
-        "spread": np.sqrt(np.maximum(sums.mean(own**2) - sums.mean(own) ** 2, 0)),
+        **dict(zip(("contrast_red", "contrast_green", "contrast_blue"), contrasts, strict=True)),
+        "spread": np.sqrt(np.maximum(mean_squared - mean**2, 0)),
         "edge": _beside(tree, [slope], 1)[:, 0],
     }
 
 
 def _beside(tree: MergeTree, values: Sequence[NDArray[np.generic]], distance: int) -> NDArray[np.float64]:
     """Average each of the images over the background that is a step from a node's pixels: (N, len(values))."""
-    labels, n = tree.fragments, tree.n_fragments
+    labels, n = tree.fragments.ravel(), tree.n_fragments
+    inside = tree.fragments > 0
+    width = inside.shape[1]
     sums = np.zeros((n + 1, len(values) + 1))
     ahead, back, every = slice(distance, None), slice(None, -distance), slice(None)
-    for here, there in (
-        ((ahead, every), (back, every)),
-        ((back, every), (ahead, every)),
-        ((every, ahead), (every, back)),
-        ((every, back), (every, ahead)),
+    for here, there, step in (
+        ((ahead, every), (back, every), -distance * width),
+        ((back, every), (ahead, every), distance * width),
+        ((every, ahead), (every, back), -distance),
+        ((every, back), (every, ahead), distance),
     ):
-        at = (labels[here] > 0) & (labels[there] == 0)
-        ids = labels[here][at]
+        at = np.zeros_like(inside)
+        np.greater(inside[here], inside[there], out=at[here])
+        pixels = np.flatnonzero(at)
+        ids = labels[pixels]
         sums[:, 0] += np.bincount(ids, minlength=n + 1)
         for column, image in enumerate(values, start=1):
-            sums[:, column] += np.bincount(ids, weights=image[there][at], minlength=n + 1)
+            beside = image[np.divmod(pixels + step, width)]
+            sums[:, column] += np.bincount(ids, weights=beside, minlength=n + 1)
     total = tree.add_up(sums)
     return np.asarray(total[:, 1:] / np.maximum(total[:, :1], 1))

@@ -6,6 +6,7 @@ of the ten thresholds .5, .55, … .95 that the IoU reaches, which mean average 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,18 +80,38 @@ class RegionClassifier:
 
     def _walk(self, described: NDArray[np.float32]) -> NDArray[np.float64]:
         """Walk all regions through all trees side by side."""
-        tree = np.arange(len(self.feature))
-        region = np.arange(len(described))[:, None]
-        node = np.zeros((len(described), len(self.feature)), dtype=np.int16)
-        while True:
-            asked = self.feature[tree, node]
-            inner = asked >= 0
-            if not inner.any():
-                break
-            low = described[region, np.maximum(asked, 0)] <= self.threshold[tree, node]
-            node = np.where(inner, np.where(low, self.left[tree, node], self.right[tree, node]), node)
-        added = self.value[tree, node].sum(axis=1, dtype=np.float64)
+        feature, threshold, after, steps = self._nodes
+        values = np.ascontiguousarray(described).ravel()
+        region = np.arange(len(described))[:, None] * described.shape[1]
+        node = np.tile(np.arange(len(self.feature)) * self.feature.shape[1], (len(described), 1))
+        for _ in range(steps):
+            low = values.take(feature.take(node) + region) <= threshold.take(node)
+            node = after.take(2 * node + low)
+        added = self.value.ravel().take(node).sum(axis=1, dtype=np.float64)
         return np.asarray(np.clip(float(self.start) + added, 0, 1))
+
+    @cached_property
+    def _nodes(self) -> tuple[NDArray[np.intp], NDArray[np.float32], NDArray[np.intp], int]:
+        """All nodes one after another: feature, threshold, the next node to the right and to the left; the depth.
+
+        A leaf leads to itself.
+        """
+        trees, size = self.feature.shape
+        inner = self.feature >= 0
+        own = np.broadcast_to(np.arange(size), self.feature.shape)
+        depth = np.zeros(self.feature.shape, dtype=np.intp)
+        tree = np.arange(trees)
+        # A node leads on only to later ones.
+        for node in range(size - 2, -1, -1):
+            below = (depth[tree, way[:, node]] for way in (self.left, self.right))
+            depth[:, node] = np.where(inner[:, node], np.maximum(*below) + 1, 0)
+        ways = [np.where(inner, way, own) + size * tree[:, None] for way in (self.right, self.left)]
+        return (
+            np.where(inner, self.feature, 0).astype(np.intp).ravel(),
+            self.threshold.ravel(),
+            np.stack(ways, axis=-1).astype(np.intp).ravel(),
+            int(depth[:, 0].max(initial=0)),
+        )
 
     def state_dict(self) -> dict[str, Tensor]:
         """Give the trees by name, for a model file."""
