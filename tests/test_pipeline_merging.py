@@ -91,7 +91,8 @@ def generator_alone(*masks, foreground=1.0, zoom=1, **settings):
     prompts = [prompt(region=i, foreground=foreground) for i in range(1, len(masks) + 1)]
     proposals = Proposals(Regions(regions_of(*masks)), prompts, len(prompts))
     shape = (masks[0].shape[0] // zoom, masks[0].shape[1] // zoom)
-    return merge(view(shape, zoom), Maps({}), proposals, None, MergeConfig(**settings))
+    maps = Maps({"foreground": np.full(masks[0].shape, foreground, dtype=np.float32)})
+    return merge(view(shape, zoom), maps, proposals, None, MergeConfig(**settings))
 
 
 def test_the_generator_alone_obeys_the_merge_settings():

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from autosam.instances.crop import MaskCrop
+from autosam.regions.numbering import flat_runs, sizes_and_first_pixels
 
 INSIDE = 0.5
 """An object lies in a hole if the hole has more than this fraction of its pixels."""
@@ -52,7 +53,7 @@ def fill_masks(
     stands = np.zeros(len(crops), dtype=bool)
     by_row = np.argsort(first[:, 0], kind="stable")
     rows = first[by_row, 0]
-    sizes = None if regions is None else np.bincount(regions.ravel())
+    sizes = None if regions is None else sizes_and_first_pixels(regions)[0]
     for i in np.argsort((end - first).prod(axis=1), kind="stable"):
         crop = filled[i]
         holes = find_holes(crop.mask)
@@ -87,15 +88,21 @@ def fill_labels(
     regions : ndarray of int32, shape (H, W), optional
         See `fill_masks`.
     """
+    sizes, _ = sizes_and_first_pixels(labels)
+    changing = sizes < min_size
+    if fill_holes:
+        changing |= _perhaps_open(labels, len(sizes))
+    changing[sizes == 0] = False
+    if not changing.any():
+        return
     boxes = ndimage.find_objects(labels)
-    sizes = np.bincount(labels.ravel(), minlength=len(boxes) + 1)
-    region_sizes = None if regions is None else np.bincount(regions.ravel())
-    areas = [0 if box is None else (box[0].stop - box[0].start) * (box[1].stop - box[1].start) for box in boxes]
+    region_sizes = None if regions is None else sizes_and_first_pixels(regions)[0]
+    numbers = np.flatnonzero(changing).tolist()
+    areas = [_area(boxes[number - 1]) for number in numbers]
     # What is dropped lies in no hole any more: the innermost first.
     for index in np.argsort(areas, kind="stable"):
-        box, number = boxes[index], int(index) + 1
-        if box is None:
-            continue
+        number = numbers[index]
+        box = boxes[number - 1]
         part = labels[box]
         own = part == number
         if fill_holes and (holes := find_holes(own)).any():
@@ -107,6 +114,21 @@ def fill_labels(
         sizes[number] = np.count_nonzero(own)
         if sizes[number] < min_size:
             part[own] = 0
+
+
+def _perhaps_open(labels: NDArray[np.int32], n: int) -> NDArray[np.bool_]:
+    """Tell of each id below n whether a row holds several stretches of it: without such a row there is no hole."""
+    several = np.zeros(n, dtype=bool)
+    width = max(labels.shape[1], 1)
+    for begins, _, ids in flat_runs(labels):
+        # Stretches come row by row; those of one id in one row have one key.
+        keys = np.sort(begins // width * n + ids)
+        several[keys[1:][keys[1:] == keys[:-1]] % n] = True
+    return several
+
+
+def _area(box: tuple[slice, slice]) -> int:
+    return int((box[0].stop - box[0].start) * (box[1].stop - box[1].start))
 
 
 def _leave_open_around(holes: NDArray[np.int32], labels: NDArray[np.int32], sizes: NDArray[np.int64]) -> None:

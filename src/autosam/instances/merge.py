@@ -12,6 +12,7 @@ from autosam.instances.clean import main_component
 from autosam.instances.crop import MaskCrop
 from autosam.instances.holes import fill_labels
 from autosam.instances.suppress import suppress_masks
+from autosam.regions.numbering import renumbered, sizes_and_first_pixels
 
 UNCONFIRMED = 0.5
 """Factor of an instance's score that SAM did not confirm."""
@@ -212,7 +213,8 @@ def keep_regions(
     Merged
         Ids are numbered anew; without prompts.
     """
-    labels = np.concatenate([[False], scores >= min_score])[regions] * regions
+    ids = np.arange(len(scores) + 1, dtype=np.int32)
+    labels = renumbered(regions, np.where(np.concatenate([[False], scores >= min_score]), ids, 0))
     fill_labels(labels, fill_holes=fill_holes, min_size=min_size)
     return _number(labels, [-1] * len(scores), scores.tolist())
 
@@ -232,16 +234,13 @@ def _certainty(
 
 def _number(labels: NDArray[np.int32], prompt_of: Sequence[int], scores: Sequence[float]) -> Merged:
     """Renumber the ids that have pixels 1..n by first pixel."""
-    first = {}
-    for number, box in enumerate(ndimage.find_objects(labels), start=1):
-        if box is not None:
-            row = box[0].start
-            first[number] = (row, box[1].start + int(np.argmax(labels[row, box[1]] == number)))
-    order = np.array(sorted(first, key=first.__getitem__), dtype=np.int64)
-    renumber = np.zeros(len(scores) + 1, dtype=np.int32)
-    renumber[order] = np.arange(1, len(order) + 1)
+    _, first = sizes_and_first_pixels(labels)
+    order = np.flatnonzero(first >= 0)
+    order = order[np.argsort(first[order])]
+    number = np.zeros(len(scores) + 1, dtype=np.int32)
+    number[order] = np.arange(1, len(order) + 1)
     return Merged(
-        labels=renumber[labels],
+        labels=renumbered(labels, number),
         prompt_of=np.array(prompt_of, dtype=np.int64)[order - 1],
         scores=np.array(scores, dtype=np.float64)[order - 1],
     )

@@ -1,6 +1,7 @@
 """The last step: SAM's masks and the generator's regions → instances on the image's own grid."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,8 @@ from autosam.pipeline.probability_maps import Maps
 from autosam.pipeline.propose import Proposals, Regions
 from autosam.pipeline.segmentation import Segmentation
 from autosam.pipeline.view import View
-from autosam.prompts import Prompt, zoom_prompts
+from autosam.prompts import Prompt, PromptsOnDemand, zoom_prompts
+from autosam.regions import renumbered, sizes_and_first_pixels
 
 
 def merge(
@@ -39,7 +41,7 @@ def merge(
     if masks is None:
         merged = keep_regions(
             regions.labels,
-            np.array([prompt.certainty for prompt in prompts], dtype=np.float64),
+            regions.certainties(foreground),
             min_score=settings.min_score,
             min_size=settings.min_size,
             fill_holes=settings.fill_holes,
@@ -142,7 +144,8 @@ def to_own_grid(
         foreground = probabilities.get("foreground")
         labels = resize_labels(labels, shape, foreground=foreground)
         regions = resize_labels(regions, shape, foreground=foreground)
-        prompts = zoom_prompts(prompts, (1 / view.factors[0], 1 / view.factors[1]))
+        back = (1 / view.factors[0], 1 / view.factors[1])
+        prompts = PromptsOnDemand(len(prompts), partial(zoom_prompts, prompts, back))
         # Resampling can lose an object smaller than a pixel, and swap the first pixels of two.
         labels, scores, prompt_of = _renumbered(labels, scores, prompt_of)
     if settings.exclude_border or settings.max_size is not None:
@@ -188,9 +191,9 @@ def _renumbered(
     labels: NDArray[np.int32], scores: NDArray[np.float64], prompt_of: NDArray[np.int64]
 ) -> tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.int64]]:
     """Give the ids that have pixels the numbers 1..n, by first pixel."""
-    ids, firsts = np.unique(labels, return_index=True)
-    left = ids[np.argsort(firsts)]
-    left = left[left > 0]
+    _, first = sizes_and_first_pixels(labels)
+    left = np.flatnonzero(first >= 0)
+    left = left[np.argsort(first[left])]
     numbers = np.zeros(len(scores) + 1, dtype=np.int32)
     numbers[left] = np.arange(1, len(left) + 1)
-    return numbers[labels], scores[left - 1], prompt_of[left - 1]
+    return renumbered(labels, numbers), scores[left - 1], prompt_of[left - 1]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -9,13 +10,14 @@ from numpy.typing import NDArray
 
 from autosam.config import PromptsConfig
 from autosam.models.statistics.region_classifier import RegionClassifier
-from autosam.prompts import Prompt, deduplicate_prompts, grid_prompts, make_prompts
+from autosam.prompts import Prompt, PromptsOnDemand, deduplicate_prompts, grid_prompts, make_prompts
 from autosam.regions import (
     MergeTree,
     affinity_maps,
     describe_candidate_regions,
     find_regions,
     grow_tree,
+    means_in_regions,
     number_regions,
 )
 
@@ -40,6 +42,14 @@ class Regions(NamedTuple):
     scores: NDArray[np.float64] | None = None
     rejected: NDArray[np.bool_] | None = None
 
+    def certainties(self, foreground: NDArray[np.float32] | None) -> NDArray[np.float64]:
+        """Give each region the certainty that its prompt has, (n,), without making it; see `Prompt.certainty`."""
+        if self.scores is not None:
+            return self.scores
+        if foreground is None:
+            return np.ones(int(self.labels.max(initial=0)))
+        return np.clip(means_in_regions(self.labels, foreground)[1:], 0, 1)
+
 
 class CandidateRegions(NamedTuple):
     """The regions among which the region classifier chooses: N nodes of a tree.
@@ -62,14 +72,14 @@ class Proposals:
     ----------
     regions : Regions
         On the grid of the networks; without a region where the generator was not asked.
-    prompts : list of Prompt
+    prompts : sequence of Prompt
         On the same grid: predicted ones, in order of region, and then user prompts.
     first_user : int
         Index of the first user prompt; the number of prompts where there is none.
     """
 
     regions: Regions
-    prompts: list[Prompt]
+    prompts: Sequence[Prompt]
     first_user: int
 
 
@@ -101,9 +111,10 @@ def propose(
     else:
         regions = Regions(threshold_regions(maps, settings))
     prompts = prompt_regions(regions, maps, settings)
-    if user_prompts:
-        prompts = deduplicate_prompts(prompts, regions.labels, user_prompts)
-    return Proposals(regions, [*prompts, *user_prompts], len(prompts))
+    if not user_prompts:
+        return Proposals(regions, prompts, len(prompts))
+    predicted = deduplicate_prompts(prompts, regions.labels, user_prompts)
+    return Proposals(regions, [*predicted, *user_prompts], len(predicted))
 
 
 def without_regions(shape: tuple[int, int], *, side: int, user_prompts: Sequence[Prompt]) -> Proposals:
@@ -165,17 +176,24 @@ def classify_regions(
     return Regions(labels, scores[node_of[1:]], (tree.fragments > 0) & (labels == 0))
 
 
-def prompt_regions(regions: Regions, maps: Probabilities, settings: PromptsConfig) -> list[Prompt]:
-    """Make one prompt of every region; see `make_prompts`."""
+def prompt_regions(regions: Regions, maps: Probabilities, settings: PromptsConfig) -> Sequence[Prompt]:
+    """Make one prompt of every region, when the first is read; see `make_prompts`."""
+    make = partial(_make_prompts, regions, maps.get("foreground"), settings)
+    return PromptsOnDemand(int(regions.labels.max(initial=0)), make)
+
+
+def _make_prompts(
+    regions: Regions, foreground: NDArray[np.float32] | None, settings: PromptsConfig
+) -> list[Prompt]:
     prompts = make_prompts(
         regions.labels,
-        maps.get("foreground"),
+        foreground,
         method=settings.method,
         points=settings.points,
         negatives=settings.negatives,
         box=settings.box,
         box_margin=settings.box_margin,
-        mask=settings.mask and "foreground" in maps,
+        mask=settings.mask and foreground is not None,
         rejected=regions.rejected,
     )
     if regions.scores is None:

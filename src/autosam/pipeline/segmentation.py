@@ -1,5 +1,6 @@
 """What comes out of the pipeline for one image."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,8 +19,8 @@ class Segmentation:
         0 for background, 1..n for the instances in raster order; all 0 where nothing was found.
     scores : ndarray of float64, shape (n,)
         Confidence of each instance, 0 to 1, in order of id.
-    prompts : list of Prompt
-        What SAM was asked, or would have been with ``decode.sam``.
+    prompts : sequence of Prompt
+        What SAM was asked, or would have been with ``decode.sam``; in the latter case made when they are read.
     prompt_of : ndarray of int64, shape (n,)
         Index of the prompt that each instance answers; -1 where the generator's own region was kept.
     regions : ndarray of int32, shape (H, W)
@@ -44,7 +45,7 @@ class Segmentation:
 
     labels: NDArray[np.int32]
     scores: NDArray[np.float64]
-    prompts: list[Prompt]
+    prompts: Sequence[Prompt]
     prompt_of: NDArray[np.int64]
     regions: NDArray[np.int32]
     maps: dict[str, NDArray[np.float32]]

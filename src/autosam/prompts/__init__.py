@@ -4,6 +4,7 @@ from autosam.prompts.deduplicate import deduplicate_prompts
 from autosam.prompts.grid import grid_prompts
 from autosam.prompts.make import ground_truth_prompts, make_prompts
 from autosam.prompts.negatives import find_negatives
+from autosam.prompts.on_demand import PromptsOnDemand
 from autosam.prompts.points import place_points
 from autosam.prompts.prompt import ABSENT, MaskPrompt, Prompt, check_prompts
 from autosam.prompts.resize import zoom_prompts
@@ -13,6 +14,7 @@ __all__ = [
     "ABSENT",
     "MaskPrompt",
     "Prompt",
+    "PromptsOnDemand",
     "check_prompts",
     "deduplicate_prompts",
     "find_negatives",

@@ -10,6 +10,7 @@ from autosam.errors import ConfigError, InputError
 from autosam.prompts.negatives import find_negatives
 from autosam.prompts.points import check_placing, place_points
 from autosam.prompts.prompt import ABSENT, MaskPrompt, Prompt
+from autosam.regions.numbering import means_in_regions
 
 
 def make_prompts(
@@ -76,6 +77,7 @@ def make_prompts(
             "distance and boxes"
         )
     beside = find_negatives(regions, count=negatives) if negatives else {}
+    means = None if values is None else means_in_regions(regions, values)
     prompts = []
     for region, crop in enumerate(ndimage.find_objects(regions), start=1):
         if crop is None:
@@ -93,7 +95,7 @@ def make_prompts(
                 mask=_mask_prompt(regions, values, region, wide, rejected)
                 if mask and values is not None
                 else None,
-                foreground=1.0 if inside is None else _mean(inside[own]),
+                foreground=1.0 if means is None else within_one(float(means[region])),
                 region=region,
             )
         )
@@ -130,9 +132,9 @@ def _mask_prompt(
     return MaskPrompt(row=row, col=col, logits=np.clip(logits, ABSENT, -ABSENT).astype(np.float32))
 
 
-def _mean(values: NDArray[np.floating]) -> float:
-    """Average in double precision, kept inside 0 to 1 against rounding."""
-    return min(max(float(values.mean(dtype=np.float64)), 0.0), 1.0)
+def within_one(mean: float) -> float:
+    """Keep a mean of probabilities inside 0 to 1, against rounding."""
+    return min(max(mean, 0.0), 1.0)
 
 
 def ground_truth_prompts(truth: NDArray[np.integer], *, points: int, box_margin: float) -> list[Prompt]:

@@ -2,8 +2,9 @@
 
 from autosam.regions.affinities import affinity_maps
 from autosam.regions.features import FEATURES, describe_candidate_regions
-from autosam.regions.find import find_regions, number_regions
+from autosam.regions.find import find_regions
 from autosam.regions.grow import grow_tree
+from autosam.regions.numbering import means_in_regions, number_regions, renumbered, sizes_and_first_pixels
 from autosam.regions.tree import MergeTree
 
 __all__ = [
@@ -13,5 +14,8 @@ __all__ = [
     "describe_candidate_regions",
     "find_regions",
     "grow_tree",
+    "means_in_regions",
     "number_regions",
+    "renumbered",
+    "sizes_and_first_pixels",
 ]

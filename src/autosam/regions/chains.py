@@ -1,4 +1,4 @@
-"""Convex hulls of many objects at once, in whole numbers: each is a chain of corners on its left and one on its right.
+"""Convex hulls of many objects at once, in whole numbers: a chain of corners on the left and one on the right.
 
 A right side is the left side of the mirrored object: its columns are negative.
 """

@@ -7,6 +7,7 @@ from skimage.segmentation import watershed
 
 from autosam.errors import ConfigError, InputError
 from autosam.regions.affinities import Affinities, affinity_maps, grow_along, join_tied, strongest, weakest
+from autosam.regions.numbering import number_regions
 
 BACKGROUND_BORDER = 0.25
 """Without a foreground map, a region that holds this share of the image's border is background."""
@@ -215,25 +216,3 @@ def _grow(height: NDArray[np.floating], seeds: NDArray[np.int32], mask: NDArray[
     front = ndimage.binary_dilation(mask & (seeds == 0), structure=_EIGHT) & mask
     flooded = watershed(height, np.where(front, seeds, 0), connectivity=2, mask=front)
     return np.asarray(np.where(seeds > 0, seeds, flooded), dtype=np.int32)
-
-
-def number_regions(labels: NDArray[np.int32], *, min_size: int = 1) -> NDArray[np.int32]:
-    """Drop regions smaller than ``min_size`` pixels and number the rest 1..n by each one's first pixel.
-
-    Examples
-    --------
-    >>> number_regions(np.array([[7, 7, 0, 2, 5, 5]], dtype=np.int32), min_size=2)
-    array([[1, 1, 0, 0, 2, 2]], dtype=int32)
-    """
-    pixels = np.flatnonzero(labels)
-    if pixels.size == 0:
-        return np.zeros(labels.shape, dtype=np.int32)
-    ids = labels.ravel()[pixels]
-    size = np.bincount(ids)
-    first = np.zeros(size.size, dtype=np.int64)
-    first[ids[::-1]] = pixels[::-1]  # of several assignments to one place the last stays: the first pixel
-    kept = np.flatnonzero(size >= max(min_size, 1))
-    kept = kept[np.argsort(first[kept], kind="stable")]
-    number = np.zeros(size.size, dtype=np.int32)
-    number[kept] = np.arange(1, kept.size + 1)
-    return np.asarray(number[labels], dtype=np.int32)

@@ -16,6 +16,7 @@ from autosam.pipeline.propose import Proposals
 from autosam.pipeline.segmentation import Segmentation
 from autosam.pipeline.segmenter import Segmenter
 from autosam.pipeline.view import View
+from autosam.prompts import PromptsOnDemand
 
 LIMIT = 2**31
 """Most bytes of results that are kept in memory; the longest unused ones go first."""
@@ -48,7 +49,7 @@ class StepCache:
 
     def __init__(self, segmenter: Segmenter, images: Sequence[NDArray[np.uint8]], *, limit: int = LIMIT) -> None:
         self._segmenter, self._images, self._limit = segmenter, images, limit
-        self._kept: OrderedDict[object, Any] = OrderedDict()
+        self._kept: OrderedDict[object, tuple[Any, int]] = OrderedDict()
         self.held = 0
 
     def segment(self, index: int, config: Config) -> Segmentation:
@@ -73,14 +74,16 @@ class StepCache:
     def _keep(self, key: object, compute: Callable[[], Result]) -> Result:
         if key in self._kept:
             self._kept.move_to_end(key)
-            known: Result = self._kept[key]
+            known: Result = self._kept[key][0]
             return known
         result = compute()
-        self._kept[key] = result
-        self.held += _size(result)
+        # Prompts that are made later would give another size then.
+        size = _size(result)
+        self._kept[key] = result, size
+        self.held += size
         while self.held > self._limit:
-            _, oldest = self._kept.popitem(last=False)
-            self.held -= _size(oldest)
+            _, (_, oldest) = self._kept.popitem(last=False)
+            self.held -= oldest
         return result
 
 
@@ -92,4 +95,6 @@ def _size(result: Any) -> int:
         return sum(_size(getattr(result, name)) for name in result.__dataclass_fields__)
     if isinstance(result, dict):
         return sum(map(_size, result.values()))
+    if isinstance(result, PromptsOnDemand):
+        return sum(map(_size, result.made))
     return sum(map(_size, result)) if isinstance(result, list | tuple) else 0

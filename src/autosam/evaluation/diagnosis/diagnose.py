@@ -136,7 +136,7 @@ def ground_truth_region_prompts(
     A mask prompt holds the generator's logits and not the truth's outline: only other objects are cut out of it.
     Prompts are listed by ascending id.
     """
-    return prompt_regions(Regions(renumbered(truth)), maps, settings)
+    return list(prompt_regions(Regions(renumbered(truth)), maps, settings))
 
 
 def _precisions(
