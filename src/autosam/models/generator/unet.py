@@ -1,13 +1,13 @@
 """The prompt generator: a UNet that turns an image into maps of foreground, boundary, centers and affinities."""
 
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
-import segmentation_models_pytorch as smp
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from autosam.errors import ModelError
+from autosam.models.generator.resnet_unet import BLOCKS, ResNetUnet
 
 Channel = Literal["foreground", "boundary", "center", "affinity_row", "affinity_col"]
 CHANNELS: tuple[Channel, ...] = get_args(Channel)
@@ -70,14 +70,7 @@ class Generator(nn.Module):
         self.downsample = downsample
         self.tile_size: int | None = None
         try:
-            self.unet = smp.Unet(
-                encoder_name=encoder,
-                encoder_depth=depth,
-                encoder_weights=None,
-                decoder_channels=tuple(decoder_channels),
-                in_channels=3,
-                classes=len(channels),
-            )
+            self.unet = _build_unet(encoder, depth, tuple(decoder_channels), len(channels))
         # smp looks a name up in its own table, timm (names that begin with tu-) raises a RuntimeError.
         except (KeyError, RuntimeError, ValueError) as error:
             reason = " ".join(str(error).split())[:120]
@@ -115,3 +108,19 @@ class Generator(nn.Module):
             return logits
         smaller = F.avg_pool2d(image, self.downsample)
         return F.interpolate(self.unet(smaller), scale_factor=self.downsample, mode="bilinear")
+
+
+def _build_unet(encoder: str, depth: int, decoder_channels: tuple[int, ...], classes: int) -> Any:
+    """Build the UNet with random weights, without the slow import where that can be."""
+    if encoder in BLOCKS:
+        return ResNetUnet(encoder, depth=depth, decoder_channels=decoder_channels, classes=classes)
+    import segmentation_models_pytorch as smp
+
+    return smp.Unet(
+        encoder_name=encoder,
+        encoder_depth=depth,
+        encoder_weights=None,
+        decoder_channels=decoder_channels,
+        in_channels=3,
+        classes=classes,
+    )

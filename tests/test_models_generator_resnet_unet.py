@@ -1,0 +1,74 @@
+"""Our own ResNet UNet: tensor by tensor and bit by bit the one of segmentation-models-pytorch."""
+
+import pytest
+import segmentation_models_pytorch as smp
+import torch
+
+from autosam.models.generator.resnet_unet import BLOCKS, ResNetUnet
+
+
+def pair(encoder: str, depth: int, channels: tuple[int, ...]) -> tuple[ResNetUnet, torch.nn.Module]:
+    made = []
+    for build in (ResNetUnet, smp.Unet):
+        torch.manual_seed(5)
+        if build is smp.Unet:
+            unet = smp.Unet(
+                encoder, encoder_depth=depth, encoder_weights=None, decoder_channels=channels, classes=2
+            )
+        else:
+            unet = ResNetUnet(encoder, depth=depth, decoder_channels=channels, classes=2)
+        # As many random numbers were drawn.
+        made.append((unet, torch.rand(1)))
+    (own, drawn), (theirs, expected) = made
+    assert torch.equal(drawn, expected)
+    return own, theirs
+
+
+@pytest.mark.parametrize("encoder", BLOCKS)
+@pytest.mark.parametrize("depth", [3, 4, 5])
+def test_the_same_names_random_weights_and_outputs(encoder: str, depth: int) -> None:
+    own, theirs = pair(encoder, depth, (40, 24, 16, 12, 8)[:depth])
+    ours, wanted = own.state_dict(), theirs.state_dict()
+    assert list(ours) == list(wanted)
+    assert all(torch.equal(ours[name], wanted[name]) for name in wanted)
+    assert [name for name, _ in own.named_parameters()] == [name for name, _ in theirs.named_parameters()]
+    assert list(own.encoder.out_channels) == list(theirs.encoder.out_channels)
+    image = torch.randn(2, 3, 64, 96)
+    for mode in (True, False):
+        own.train(mode)
+        theirs.train(mode)
+        # New blocks would be the identity.
+        for network in (own, theirs):
+            torch.manual_seed(1)
+            for name, tensor in network.named_parameters():
+                if name.endswith("bn2.weight"):
+                    torch.nn.init.uniform_(tensor)
+        with torch.no_grad():
+            assert torch.equal(own(image), theirs(image))
+            for ours_, theirs_ in zip(own.encoder(image), theirs.encoder(image), strict=True):
+                assert torch.equal(ours_, theirs_)
+    # Running statistics have learned the same.
+    wanted = theirs.state_dict()
+    assert all(torch.equal(tensor, wanted[name]) for name, tensor in own.state_dict().items())
+
+
+def test_the_same_gradients() -> None:
+    own, theirs = pair("tu-resnet18", 3, (16, 8, 8))
+    image = torch.randn(1, 3, 32, 32)
+    for network in (own, theirs):
+        network(image).square().mean().backward()
+    wanted = dict(theirs.named_parameters())
+    for name, parameter in own.named_parameters():
+        torch.testing.assert_close(parameter.grad, wanted[name].grad)
+
+
+def test_sides_that_are_no_multiple_of_the_stride() -> None:
+    own, theirs = pair("tu-resnet18", 4, (16, 8, 8, 8))
+    image = torch.randn(1, 3, 37, 51)
+    with torch.no_grad():
+        assert torch.equal(own.eval()(image), theirs.eval()(image))
+
+
+def test_another_depth_is_refused() -> None:
+    with pytest.raises(ValueError, match="depth is 6"):
+        ResNetUnet("tu-resnet18", depth=6, decoder_channels=(8,) * 6, classes=1)
