@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from segment_anything.modeling import Sam
-from segment_anything.utils.transforms import ResizeLongestSide
 from torch import Tensor
 from torch.nn import functional as F
 
+from autosam.models.sam.resize_input import resize_longest_side
 from autosam.models.variants import image_size, parameter_device
 from autosam.prompts.prompt import ABSENT, MaskPrompt, Prompt
 
@@ -77,8 +77,8 @@ def encode(sam: Sam, image: NDArray[np.uint8]) -> Embedding:
     image : ndarray of uint8, shape (H, W, 3)
         RGB, any size; the longest side is resized to SAM's exactly as `SamPredictor` does it.
     """
-    resized = ResizeLongestSide(image_size(sam)).apply_image(np.ascontiguousarray(image))
-    pixels = torch.from_numpy(np.array(resized)).permute(2, 0, 1)[None]
+    resized = resize_longest_side(image, image_size(sam))
+    pixels = torch.from_numpy(resized).permute(2, 0, 1)[None]
     pixels = pixels.to(parameter_device(sam), torch.float32)
     features = sam.image_encoder(preprocess(sam, pixels))
     rows, columns = pixels.shape[-2:]
