@@ -21,8 +21,8 @@ from autosam import load_config
 from autosam.data import LabeledImage
 from autosam.images import read_labels, write_png, write_text
 from autosam.models.files.checkpoint import load_model, read_header, split_parts
+from autosam.models.files.file_hash import file_sha256
 from autosam.models.files.zoo import BUNDLED
-from autosam.models.weights import file_sha256
 from autosam.report.contact_sheet import Panel, contact_sheet, thumbnail
 from autosam.report.figures import draw_errors
 from autosam.training.samples.load_images import load_part

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from autosam.config import load_config
 from autosam.images import find_sources, write_labels, write_png
+from autosam.models.files.file_hash import file_sha256
 from autosam.models.networks import Networks
-from autosam.models.weights import file_sha256
 from autosam.pipeline.batch import segment_batch
 from autosam.pipeline.segmenter import Segmenter
 

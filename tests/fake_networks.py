@@ -20,6 +20,7 @@ from autosam.models.sam import masks, postprocess
 from autosam.models.sam.interface import Decoded, Embedding
 from autosam.models.statistics.novelty import NoveltyStatistics
 from autosam.models.variants import build_sam
+from autosam.pipeline import model_settings
 from autosam.pipeline.segmenter import Segmenter
 from autosam.prompts import Prompt
 
@@ -151,7 +152,11 @@ def use_rule_models(monkeypatch: pytest.MonkeyPatch) -> Networks:
     def from_model(model, *, config=None, overrides=(), device="auto"):
         return Segmenter(networks, load_config(config, overrides=overrides), name=str(model))
 
+    def settings_of_model(model, *, config=None, overrides=()):
+        return load_config(config, overrides=overrides)
+
     monkeypatch.setattr(Segmenter, "from_model", from_model)
+    monkeypatch.setattr(model_settings, "settings_of_model", settings_of_model)
     return networks
 
 

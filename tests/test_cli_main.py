@@ -115,7 +115,7 @@ def test_ctrl_c_is_one_line(autosam: Run, monkeypatch: pytest.MonkeyPatch) -> No
     def interrupted(path: Path) -> str:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("autosam.models.weights.file_sha256", interrupted)
+    monkeypatch.setattr("autosam.models.files.file_hash.file_sha256", interrupted)
     assert autosam("models", "show", "mito") == (130, "", "autosam: interrupted\n")
 
 

@@ -11,10 +11,10 @@ from autosam.cli.models import models
 from autosam.errors import ConfigError, ModelError
 from autosam.models.files import zoo
 from autosam.models.files.checkpoint import ModelHeader, join_parts, save_model
+from autosam.models.files.file_hash import file_sha256
 from autosam.models.parameters import adapter_state_dict
 from autosam.models.sam.lora import add_lora
 from autosam.models.variants import build_sam
-from autosam.models.weights import file_sha256
 
 
 @pytest.fixture(autouse=True)

@@ -12,8 +12,8 @@ from fake_networks import BrightPixels, ComponentSam, build_small_sam, use_compo
 
 from autosam.cli import main
 from autosam.config import load_config
+from autosam.models.files.file_hash import file_sha256
 from autosam.models.networks import Networks
-from autosam.models.weights import file_sha256
 from autosam.pipeline.segmenter import Segmenter
 
 Run = Callable[..., tuple[int, str, str]]

@@ -9,8 +9,8 @@ import pytest
 from docs_pages import ROOT
 
 from autosam.models.files.checkpoint import read_header
+from autosam.models.files.file_hash import file_sha256
 from autosam.models.files.zoo import BUNDLED
-from autosam.models.weights import file_sha256
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from autosam.config import make_config
 from autosam.errors import AutosamWarning, ModelError
 from autosam.models.files.base_weights import base_state
 from autosam.models.files.checkpoint import load_model, read_header
+from autosam.models.files.file_hash import file_sha256
 from autosam.models.files.join_models import join_models
 from autosam.models.files.model_file import load_networks
 from autosam.models.variants import PIXEL_STATISTICS, build_sam
-from autosam.models.weights import file_sha256
 from autosam.pipeline.segmenter import Segmenter
 
 

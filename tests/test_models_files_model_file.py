@@ -24,6 +24,7 @@ from torch import Tensor
 from autosam.config import ModelConfig
 from autosam.errors import ModelError
 from autosam.models.files.checkpoint import load_model, save_model
+from autosam.models.files.file_hash import file_sha256
 from autosam.models.files.model_file import load_networks, network_tensors
 from autosam.models.files.zoo import resolve_model
 from autosam.models.generator.sam_unet import SamGenerator
@@ -31,7 +32,6 @@ from autosam.models.networks import Networks, build_networks
 from autosam.models.sam.lora import lora_layers
 from autosam.models.statistics.novelty import NoveltyStatistics, fit_statistics
 from autosam.models.variants import build_sam
-from autosam.models.weights import file_sha256
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,12 @@ from small_models import ENCODER_ONLY, GENERATOR_ALONE, lora, message, model_of,
 
 from autosam.errors import ModelError
 from autosam.models.files.checkpoint import ModelHeader, save_model
+from autosam.models.files.file_hash import file_sha256
 from autosam.models.files.model_file import load_networks, network_tensors
 from autosam.models.generator.sam_unet import SamGenerator
 from autosam.models.generator.unet import Generator
 from autosam.models.networks import build_networks
 from autosam.models.sam.lora import lora_layers
-from autosam.models.weights import file_sha256
 
 
 @pytest.fixture(scope="module")

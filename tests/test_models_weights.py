@@ -12,9 +12,10 @@ from segment_anything.modeling.image_encoder import get_rel_pos
 from torch import Tensor
 
 from autosam.errors import AutosamWarning, ModelError
+from autosam.models.files.file_hash import file_sha256
 from autosam.models.files.foreign_names import WRAPPERS, from_hugging_face
 from autosam.models.variants import VARIANTS, build_sam
-from autosam.models.weights import detect_variant, file_sha256, load_sam_weights, load_state_dict_file
+from autosam.models.weights import detect_variant, load_sam_weights, load_state_dict_file
 
 
 class Code:

@@ -16,10 +16,10 @@ from autosam.config import Config, load_config
 from autosam.data import LabeledImage
 from autosam.errors import ModelError
 from autosam.models.files.checkpoint import load_model
+from autosam.models.files.file_hash import file_sha256
 from autosam.models.files.model_file import load_networks
 from autosam.models.networks import build_networks
 from autosam.models.parameters import part_of
-from autosam.models.weights import file_sha256
 from autosam.pipeline.segmenter import Segmenter
 from autosam.prompts import Prompt
 from autosam.training.joint import JointModel

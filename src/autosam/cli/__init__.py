@@ -1,5 +1,6 @@
 """The command line: one file per command. Nothing here imports torch, numpy or scipy before a command runs."""
 
+import os
 import sys
 from typing import Any
 
@@ -8,6 +9,9 @@ from autosam.cli.interrupts import INTERRUPTED, leaving_at_once
 
 def main() -> None:
     """Run the command that the user typed, and exit; Ctrl-C is one line from the first moment on."""
+    # Threads that wait for each other sleep, so that they do not keep other processes from working. OpenMP reads
+    # it once, as torch is imported; processes that a command starts inherit it.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         # Imports take a moment, in which Ctrl-C can come, too.
         with leaving_at_once():

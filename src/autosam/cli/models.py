@@ -87,8 +87,8 @@ def show(
     model: str = typer.Argument(..., metavar="NAME|FILE", help="A model or weights, by name or path."),
 ) -> None:
     """Show what is in a model or a weight file."""
+    from autosam.models.files.file_hash import file_sha256
     from autosam.models.files.zoo import BASES, base_weights, resolve_model
-    from autosam.models.weights import file_sha256
 
     path = base_weights(model) if model in BASES else resolve_model(model)
     lines = [f"file      {path}", f"size      {_on_disk(path)}", f"sha256    {file_sha256(path)}"]

@@ -138,15 +138,14 @@ def segment(
         area = open_area(inside, sources)
         overrides = [*_merge_settings(exclude_border, max_size), *overrides]
 
-        # Slow imports only now: a mistyped path is answered at once.
         from autosam.cli.settings import tell_settings
-        from autosam.pipeline.batch import segment_batch
         from autosam.pipeline.export_output import image_exports
+        from autosam.pipeline.model_settings import settings_of_model
         from autosam.pipeline.outputs import BatchOptions
-        from autosam.pipeline.segmenter import Segmenter
+        from autosam.pipeline.run_options import refuse_other_results
 
-        segmenter = Segmenter.from_model(model, config=config, overrides=overrides, device=device)
-        tell_settings(segmenter.config, f"settings of {model} in this run")
+        resolved = settings_of_model(model, config=config, overrides=overrides)
+        tell_settings(resolved, f"settings of {model} in this run")
         options = BatchOptions(
             file_format=file_format,
             overwrite=overwrite,
@@ -162,6 +161,13 @@ def segment(
         )
         given: dict[str, Any] = {"prompts": user_prompts, "truths": truths, "inside": area}
         sha256 = _hash_of(model)
+        refuse_other_results(out, resolved, options, model=model, model_sha256=sha256, **given)
+
+        # Torch only now: whatever is wrong is answered at once.
+        from autosam.pipeline.batch import segment_batch
+        from autosam.pipeline.segmenter import Segmenter
+
+        segmenter = Segmenter.from_model(model, config=config, overrides=overrides, device=device)
         begin = partial(segment_batch, sources, segmenter, out, options, model_sha256=sha256, **given)
     again = "the same command without --overwrite" if overwrite else "the same command"
     with interruptible(f"{again} goes on where it stopped"), progress("segmenting", len(sources)) as bar:
@@ -187,8 +193,8 @@ def _merge_settings(exclude_border: bool, max_size: int | None) -> list[str]:
 
 
 def _hash_of(model: str) -> str:
+    from autosam.models.files.file_hash import file_sha256
     from autosam.models.files.zoo import resolve_model
-    from autosam.models.weights import file_sha256
 
     return file_sha256(resolve_model(model))
 

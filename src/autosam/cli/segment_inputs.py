@@ -101,7 +101,6 @@ def open_truth(
 ) -> "Truths | None":
     """Pair the images with the labels of ``--oracle-mask``; None without it."""
     from autosam.errors import ConfigError
-    from autosam.evaluation.truths import open_truths
 
     if place is None:
         if components:
@@ -109,6 +108,9 @@ def open_truth(
                 "--components makes objects of the labels of --oracle-mask; add that or leave it out"
             )
         return None
+
+    from autosam.evaluation.truths import open_truths
+
     truths = open_truths(place, sources, components=components)
     if truths.semantic:
         note(
@@ -120,6 +122,9 @@ def open_truth(
 
 def open_area(place: str | None, sources: "Sequence[ImageSource | MultichannelImage]") -> "InsideMasks | None":
     """Pair the images with the masks or drawings of ``--inside``; None without it."""
+    if place is None:
+        return None
+
     from autosam.evaluation.inside_masks import open_inside
 
-    return None if place is None else open_inside(place, sources)
+    return open_inside(place, sources)

@@ -87,7 +87,7 @@ def _hint(key: str, known: "list[str] | Mapping[str, str]") -> str:
 def _settings_of(model: str) -> Mapping[str, Any]:
     """Give the settings that a model brings along, over the defaults."""
     from autosam.config import make_config
-    from autosam.models.files.checkpoint import read_header
+    from autosam.models.files.model_header import read_header
     from autosam.models.files.zoo import resolve_model
 
     return make_config(read_header(resolve_model(model)).settings).model_dump(mode="json")

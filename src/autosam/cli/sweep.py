@@ -88,9 +88,9 @@ def _prepare(
     data: Path, out: Path, model: str | None, config: str | None, axes: "tuple[Axis, ...]", device: str
 ) -> "Sweep":
     """Resolve every combination."""
+    from autosam.models.files.file_hash import file_sha256
     from autosam.models.files.zoo import resolve_model
     from autosam.models.precision import choose_device
-    from autosam.models.weights import file_sha256
     from autosam.pipeline.segmenter import Segmenter
     from autosam.studies.axes import combinations
     from autosam.studies.settings import model_setups, trained_setups

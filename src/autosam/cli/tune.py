@@ -57,8 +57,8 @@ def tune(
     # Slow imports only now: a mistyped setting is answered at once.
     from autosam.images import ensure_folder, write_text
     from autosam.images.overwriting import refuse_overwriting
+    from autosam.models.files.file_hash import file_sha256
     from autosam.models.files.zoo import resolve_model
-    from autosam.models.weights import file_sha256
     from autosam.pipeline.segmenter import Segmenter
     from autosam.studies.settings import model_setups
     from autosam.studies.tune import axes_for, tuned_yaml

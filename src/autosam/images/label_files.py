@@ -26,7 +26,6 @@ from autosam.images.readers import reader_of
 from autosam.images.readers.registry import MRC
 from autosam.images.tiff import read_tiff, read_tiff_stack
 from autosam.images.write import smallest_unsigned
-from autosam.images.zarr_labels import open_zarr_labels
 
 
 def read_labels(path: str | Path, *, ignore: int | None = None) -> NDArray[Any]:
@@ -62,6 +61,9 @@ def read_labels(path: str | Path, *, ignore: int | None = None) -> NDArray[Any]:
     elif suffix in HDF5_SUFFIXES:
         labels = read_hdf5(file, label_dataset(file, dataset)[0], None)
     elif is_store(file):
+        # With zarr, a slow import.
+        from autosam.images.zarr_labels import open_zarr_labels
+
         found = open_zarr_labels(file, dataset)
         with reading(file):
             labels = found.whole()

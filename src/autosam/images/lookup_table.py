@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse.csgraph import dijkstra
-from scipy.spatial import cKDTree
 
 _POOL = 4
 """Side of the squares of pixels whose mean colors are compared with a ramp: noise and JPEG have less weight."""
@@ -120,6 +118,8 @@ def _find_ramp(colors: NDArray[np.float64]) -> NDArray[np.float64] | None:
 
 def _find_curve(colors: NDArray[np.float64]) -> NDArray[np.float64] | None:
     """Find the curve of a lookup table among colors of 0 to 1: points (n, 3) from dark to bright."""
+    from scipy.spatial import cKDTree  # a slow import, for images in color alone
+
     nodes, counts = _histogram(colors)
     if not 2 <= len(nodes) <= _MOST:
         return None
@@ -147,6 +147,8 @@ def _histogram(colors: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArra
 
 def _chain(nodes: NDArray[np.float64], counts: NDArray[np.int64]) -> NDArray[np.float64]:
     """Order colors by their way from the darkest one, through neighbors, and return the curve of their means."""
+    from scipy.sparse.csgraph import dijkstra  # a slow import, for images in color alone
+
     distances = np.linalg.norm(nodes[:, None] - nodes[None], axis=2)
     start = int(np.argmin(nodes @ _LUMINANCE))
     # Cubes make a way of many small steps shorter than one that leaves the curve.
@@ -167,6 +169,8 @@ def _chain(nodes: NDArray[np.float64], counts: NDArray[np.int64]) -> NDArray[np.
 
 def _along(curve: NDArray[np.float64], image: NDArray[Any], top: float) -> NDArray[np.float32]:
     """Give every pixel the place of the nearest point of a curve, 0 to 1."""
+    from scipy.spatial import cKDTree
+
     tree = cKDTree(curve)
     found = np.empty(image.shape[:2], np.float32)
     if image.dtype == np.uint8:

@@ -10,19 +10,19 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import imagecodecs
 import numpy as np
 import tifffile
-import zarr
 from numpy.typing import NDArray
-from zarr.core.buffer import Buffer
-from zarr.storage import MemoryStore
 
 from autosam.errors import InputError, OutputError
 from autosam.images.formats import HDF5_SUFFIXES, WRITTEN_SUFFIXES
+
+if TYPE_CHECKING:
+    from zarr.core.buffer import Buffer
 
 
 @contextmanager
@@ -190,6 +190,10 @@ def _write_hdf5(path: Path, labels: NDArray[Any]) -> None:
 
 
 def _write_zarr(path: Path, labels: NDArray[Any]) -> None:
+    # A slow import, for those who want Zarr.
+    import zarr
+    from zarr.storage import MemoryStore
+
     # In memory first: zarr's threads continue to write after the first of them has failed, also into a folder that
     # was removed in the meantime.
     contents: dict[str, Buffer] = {}
@@ -197,7 +201,7 @@ def _write_zarr(path: Path, labels: NDArray[Any]) -> None:
     write_memory_store(path, contents)
 
 
-def write_memory_store(path: Path, contents: Mapping[str, Buffer]) -> None:
+def write_memory_store(path: Path, contents: "Mapping[str, Buffer]") -> None:
     """Write what a `zarr.storage.MemoryStore` holds into a new folder."""
     for key, content in contents.items():
         file = path / key

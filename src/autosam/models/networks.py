@@ -12,6 +12,7 @@ from autosam.config import SAM_ENCODER, GeneratorConfig, ModelConfig, SamConfig,
 from autosam.errors import ModelError
 from autosam.models.files.base_weights import base_state, find_base, with_preprocessing
 from autosam.models.files.checkpoint import load_model, split_parts
+from autosam.models.files.file_hash import file_sha256
 from autosam.models.files.strict import copy_tensors
 from autosam.models.files.zoo import resolve_model
 from autosam.models.generator.sam_unet import SamGenerator
@@ -21,7 +22,7 @@ from autosam.models.sam.lora import add_lora
 from autosam.models.statistics.novelty import NoveltyStatistics
 from autosam.models.statistics.region_classifier import RegionClassifier
 from autosam.models.variants import build_sam
-from autosam.models.weights import file_sha256, load_sam_weights
+from autosam.models.weights import load_sam_weights
 
 _HEADS = ("unet.segmentation_head.", "decoder.head.")
 """Beginnings of the names of the last layer's tensors, in either kind of generator."""

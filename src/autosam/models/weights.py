@@ -1,6 +1,5 @@
 """SAM weights: read those that someone else trained, without running anything in them, and load them."""
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,27 +9,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from autosam.errors import ModelError
+from autosam.models.files.file_hash import check_sha256
 from autosam.models.files.foreign_names import find_state_dict
 from autosam.models.files.read_weights import read_weights
 from autosam.models.files.strict import copy_tensors, list_some
 from autosam.models.variants import Variant
 
 _VARIANT_OF_WIDTH: dict[int, Variant] = {768: "vit_b", 1024: "vit_l", 1280: "vit_h", 192: "tiny"}
-
-
-def file_sha256(path: str | Path) -> str:
-    """Hash a file's bytes; gives 64 hexadecimal digits."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def check_sha256(path: Path, sha256: str) -> None:
-    """Raise a ModelError unless the file has this hash; the message holds both."""
-    if path.is_file() and (found := file_sha256(path)) != sha256.lower():
-        raise ModelError(
-            f"weight file {path} has sha256 {found}, wanted {sha256.lower()}: "
-            "it is damaged or another file; get it again"
-        )
 
 
 def load_state_dict_file(path: str | Path, sha256: str | None = None) -> dict[str, Tensor]:

@@ -25,6 +25,7 @@ from autosam.pipeline.outputs import (
 )
 from autosam.pipeline.own_files import remove_own
 from autosam.pipeline.record import RunRecord
+from autosam.pipeline.run_options import recorded_options, recorded_settings
 from autosam.pipeline.segmenter import Segmenter
 from autosam.pipeline.timings import Timings
 from autosam.prompts.user_prompts import PromptTables
@@ -84,34 +85,35 @@ def segment_batch(
     if sources and all(faults):
         raise InputError("; ".join(dict.fromkeys(fault for fault in faults if fault)))
     ensure_folder(out)
-    with Claims(out) as claims:
-        settings = segmenter.config.model_dump(mode="json", exclude={"training", "data"})
-        with RunRecord.open(
+    with (
+        Claims(out) as claims,
+        RunRecord.open(
             out,
-            settings=settings,
-            options=_recorded(options, prompts, truths, inside),
+            settings=recorded_settings(segmenter.config),
+            options=recorded_options(options, prompts, truths, inside),
             model=segmenter.name,
             model_sha256=model_sha256,
             keep=not options.overwrite,
             busy=claims.others,
-        ) as record:
-            batch = _Batch(segmenter, out, options, prompts, truths, inside, progress, claims, record)
-            waiting: list[AnySource] = []
-            for source, fault in zip(sources, faults, strict=True):
-                if fault is not None:
-                    yield ImageOutcome(source, "failed", message=fault)
-                    continue
-                became = batch.do(source)
-                if isinstance(became, Holder):
-                    waiting.append(source)
-                else:
-                    yield became
-            batch.write()
-            for source in waiting:
-                became = batch.do(source)
-                if isinstance(became, Holder):
-                    became = ImageOutcome(source, "elsewhere", message=str(became))
+        ) as record,
+    ):
+        batch = _Batch(segmenter, out, options, prompts, truths, inside, progress, claims, record)
+        waiting: list[AnySource] = []
+        for source, fault in zip(sources, faults, strict=True):
+            if fault is not None:
+                yield ImageOutcome(source, "failed", message=fault)
+                continue
+            became = batch.do(source)
+            if isinstance(became, Holder):
+                waiting.append(source)
+            else:
                 yield became
+        batch.write()
+        for source in waiting:
+            became = batch.do(source)
+            if isinstance(became, Holder):
+                became = ImageOutcome(source, "elsewhere", message=str(became))
+            yield became
 
 
 @dataclass
@@ -266,21 +268,3 @@ class _Batch:
         self.claims.release(name)
         if name in self.claimed:
             self.claimed.remove(name)
-
-
-def _recorded(
-    options: BatchOptions, prompts: PromptTables | None, truths: TruthSource | None, inside: InsideSource | None
-) -> dict[str, Any]:
-    """Say for the record what changes results beside the settings; None is what was not given."""
-    return {
-        "pixel_size_nm": options.pixel_size_nm,
-        "diameter": options.diameter,
-        "channels": options.channels,
-        "selection": options.selection.record(),
-        "draw_prompts": options.draw_prompts,
-        "draw_ids": True if options.draw_ids else None,
-        "save_prompts": options.save_prompts,
-        "prompts_sha256": "" if prompts is None else prompts.sha256,
-        "oracle_mask_sha256": None if truths is None else truths.sha256,
-        "inside_sha256": None if inside is None else inside.sha256,
-    }

@@ -6,6 +6,22 @@ from typing import Any
 
 from autosam.config import Config, load_config, make_model
 from autosam.errors import ConfigError
+from autosam.models.files.model_header import read_header
+from autosam.models.files.zoo import resolve_model
+
+
+def settings_of_model(model: str, *, config: str | Path | None = None, overrides: Sequence[str] = ()) -> Config:
+    """Resolve the settings of a run with a model, given by name or file; for the rest see `settings_for`.
+
+    Raises
+    ------
+    ModelError
+        As `resolve_model` and `read_header`.
+    ConfigError
+        As `settings_for`.
+    """
+    path = resolve_model(model)
+    return settings_for(path, read_header(path).settings, config=config, overrides=overrides)
 
 
 def settings_for(

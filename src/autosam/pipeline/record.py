@@ -71,6 +71,7 @@ class RunRecord:
         model_sha256: str,
         keep: bool,
         busy: Callable[[], object | None] = lambda: None,
+        write: bool = True,
     ) -> "RunRecord":
         """Start a record, or go on with the one in the folder.
 
@@ -87,6 +88,8 @@ class RunRecord:
             Earlier results stay, so they must come from the same model, settings and options.
         busy : callable
             Names another process that works in the folder now, or None.
+        write : bool
+            Write it at once; otherwise the folder is only asked whether these results may go into it.
 
         Raises
         ------
@@ -118,7 +121,8 @@ class RunRecord:
                     )
             _make_last(content, run)
             record = cls(path, run, content, busy)
-            record._write_now()
+            if write:
+                record._write_now()
         return record
 
     def __enter__(self) -> "RunRecord":

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 
 Affinities = tuple[NDArray[np.floating], NDArray[np.floating]]
 """Two maps (H, W): the probability that a pixel and the one above it, and the one left of it, share an object.
@@ -48,6 +46,10 @@ def grow_along(affinities: Affinities, seeds: NDArray[np.int32], mask: NDArray[n
     .. [1] Cousty J, Bertrand G, Najman L, Couprie M (2009). Watershed cuts: minimum spanning forests and the drop
        of water principle. IEEE TPAMI 31, 1362-1374. doi:10.1109/TPAMI.2008.173
     """
+    # Slow imports, which most models do without.
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
+
     pixels = np.flatnonzero(mask & (seeds == 0))
     ids = np.unique(seeds[seeds > 0])
     n_seeds = ids.size
@@ -95,6 +97,9 @@ def join_tied(affinities: Affinities, regions: NDArray[np.int32], threshold: flo
     .. [1] Lee K, Zung J, Li P, Jain V, Seung HS (2017). Superhuman accuracy on the SNEMI3D connectomics challenge.
        arXiv:1706.00120.
     """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     ids, numbers = np.unique(regions, return_inverse=True)
     node = numbers.reshape(regions.shape)
     if ids.size == 0:

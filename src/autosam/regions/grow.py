@@ -6,7 +6,6 @@ from heapq import heapify, heappop, heappush
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
-from scipy.cluster.hierarchy import DisjointSet
 from skimage.morphology import local_maxima
 from skimage.segmentation import watershed
 
@@ -111,6 +110,8 @@ def _without_shallow(peaks: NDArray[np.float64], contacts: Contacts) -> NDArray[
 
     A maximum stands out by what one must descend from it to reach a higher one: its dynamics (Grimaud 1992).
     """
+    from scipy.cluster.hierarchy import DisjointSet  # a slow import, which most models do without
+
     # Regions that are connected above a level, with their highest maximum; and regions that are one fragment.
     lakes, fragments = DisjointSet(range(len(peaks))), DisjointSet(range(len(peaks)))
     highest = peaks.tolist()

@@ -13,8 +13,8 @@ from autosam.images import ImageSource, find_sources
 from autosam.images.folder_listing import RUN_RECORD
 from autosam.images.label_names import without_suffix
 from autosam.images.readers import EVERYTHING, Selection
+from autosam.models.files.file_hash import file_sha256
 from autosam.models.files.zoo import resolve_model
-from autosam.models.weights import file_sha256
 from autosam.pipeline.segmenter import Segmenter
 
 _MADE_BY_SETTINGS = ("images", "tiles", "prompts", "decode", "merge")

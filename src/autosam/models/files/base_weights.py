@@ -8,8 +8,9 @@ from torch import Tensor
 from autosam.config import ModelConfig, make_model
 from autosam.errors import AutosamWarning, ModelError
 from autosam.models.files.checkpoint import is_model, load_model, read_header, split_parts
+from autosam.models.files.file_hash import check_sha256
 from autosam.models.files.zoo import BASES, BUNDLED, base_weights, home, resolve_model
-from autosam.models.weights import check_sha256, load_state_dict_file
+from autosam.models.weights import load_state_dict_file
 
 
 def find_base(base: str, *, beside: Path | None = None) -> Path:

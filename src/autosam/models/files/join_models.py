@@ -21,10 +21,11 @@ from autosam.models.files.checkpoint import (
     save_model,
     split_parts,
 )
+from autosam.models.files.file_hash import file_sha256
 from autosam.models.files.zoo import BASES, BUNDLED, resolve_model
 from autosam.models.variants import PATCH, Variant, build_sam
 from autosam.models.variants import image_size as input_size
-from autosam.models.weights import detect_variant, file_sha256, load_sam_weights
+from autosam.models.weights import detect_variant, load_sam_weights
 
 UNKNOWN_LICENSE = "not stated"
 

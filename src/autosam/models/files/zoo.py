@@ -11,8 +11,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
-import pooch
-
 from autosam.errors import ModelError
 
 Variant = Literal["vit_b", "vit_l", "vit_h"]
@@ -116,7 +114,11 @@ BUNDLED = {
 def home() -> Path:
     """Give the absolute folder of fetched files, which need not exist: `$AUTOSAM_HOME`, or the user's cache."""
     chosen = os.environ.get("AUTOSAM_HOME")
-    return Path(chosen).expanduser().absolute() if chosen else Path(pooch.os_cache("autosam"))
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    import pooch  # with requests and all that; a model of one's own needs neither
+
+    return Path(pooch.os_cache("autosam"))
 
 
 def cached_path(name: str) -> Path:
@@ -182,6 +184,8 @@ def base_weights(name: str, *, offline: bool = False) -> Path:
     if not path.is_file():
         raise ModelError(f"the weights of {name} are not on this machine ({path}): {advice}")
     kind, _, wanted = base.hash.partition(":")
+    import pooch
+
     found = pooch.file_hash(str(path), alg=kind)
     if found != wanted:
         raise ModelError(f"{path} has {kind} {found}, wanted {wanted}: delete it, then {advice}")
@@ -207,6 +211,8 @@ def fetch(name: str, *, offline: bool = False) -> Path:
     if _is_offline(offline):
         return base_weights(name, offline=True)
     path = cached_path(name)
+    import pooch
+
     # pooch's own chunks of 1 KB are each flushed to disk.
     downloader = pooch.HTTPDownloader(progressbar=True, chunk_size=2**20)
     try:

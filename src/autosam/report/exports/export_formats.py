@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -13,7 +14,6 @@ from autosam.report.exports.cellpose_seg import write_seg
 from autosam.report.exports.coco_json import write_coco
 from autosam.report.exports.export_item import ExportItem
 from autosam.report.exports.imagej_rois import write_rois
-from autosam.report.exports.ome_zarr_labels import write_ome_zarr
 from autosam.report.exports.qupath_geojson import write_geojson
 
 
@@ -67,13 +67,22 @@ def write_tables(path: Path, item: ExportItem) -> None:
     write_table(path, InstanceTable(columns))
 
 
+def _write_ome_zarr(path: Path, item: ExportItem, *, version: Literal["0.4", "0.5"]) -> None:
+    # With zarr, a slow import.
+    from autosam.report.exports.ome_zarr_labels import write_ome_zarr
+
+    write_ome_zarr(path, item, version=version)
+
+
 FORMATS: tuple[ExportFormat | FolderFormat, ...] = (
     ExportFormat("roi", "_rois.zip", write_rois),
     ExportFormat("geojson", ".geojson", write_geojson, measures=True),
     FolderFormat("coco", "coco_instances.json", write_coco),
-    ExportFormat("ome-zarr", ".ome.zarr", partial(write_ome_zarr, version="0.5"), needs_image=True, measures=True),
     ExportFormat(
-        "ome-zarr-0.4", ".ome.zarr", partial(write_ome_zarr, version="0.4"), needs_image=True, measures=True
+        "ome-zarr", ".ome.zarr", partial(_write_ome_zarr, version="0.5"), needs_image=True, measures=True
+    ),
+    ExportFormat(
+        "ome-zarr-0.4", ".ome.zarr", partial(_write_ome_zarr, version="0.4"), needs_image=True, measures=True
     ),
     ExportFormat("seg-npy", "_seg.npy", write_seg),
     ExportFormat("csv", "_instances.csv", write_tables, measures=True),
