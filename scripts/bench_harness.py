@@ -28,7 +28,8 @@ class Row:
     what: str
     value: float
     unit: str
-    wanted: float
+    wanted: float | None
+    """None for what is only told."""
     autosam_seconds: float | None = None
     peer: str | None = None
     peer_seconds: float | None = None
@@ -39,7 +40,7 @@ class Row:
 def ratio(
     name: str,
     what: str,
-    wanted: float,
+    wanted: float | None,
     seconds: float,
     peer: str,
     peer_seconds: float,

@@ -148,6 +148,42 @@ def memory(bench: Bench) -> Iterator[Row]:
     yield Row("memory_4096", what, 1000 * found["beyond_model_gb"], "MB", 300, found["seconds"], details=found)
 
 
+def encoder(bench: Bench) -> Iterator[Row]:
+    """A ViT-B of random weights: a whole image with 20 boxes, over the encoder alone."""
+    found = bench.script("bench_encoder.py", "--threads", str(bench.threads))
+    seconds = found["seconds"]
+    for name, peer in (("package's encoder", "segment-anything's encoder"), ("encoder", "autosam's own encoder")):
+        what = f"ViT-B, random weights, 20 objects in 1024 × 1024: the whole image, over {peer}"
+        own = f"vit_b_over_{'package' if name != 'encoder' else 'own'}_encoder"
+        yield ratio(own, what, 1.15, seconds["image"], peer, seconds[name], 3)
+
+
+def decoder(bench: Bench) -> Iterator[Row]:
+    """A ViT-B of random weights: 500 box prompts, over segment-anything's predictor in batches of 64."""
+    peer = "SamPredictor.predict_torch"
+    for precision in ("float32", "bfloat16"):
+        options = ("--precision", precision, "--threads", str(bench.threads), "--repeats", "2")
+        figures = bench.script("bench_decoder.py", *options)["figures"]
+        seconds = {way: row["seconds"] for way, row in figures.items()}
+        slow = seconds.pop("SamPredictor")
+        for way, taken in seconds.items():
+            wanted = None if way == "whole" else 1 / 8
+            where = "with the whole embedding" if way == "whole" else f"`decode.{way.replace(' ', '=')}`"
+            what = f"ViT-B, random weights, 500 box prompts in {precision}, {where}, over `{peer}`"
+            yield ratio(f"decoder_{way.replace(' ', '_')}_{precision}", what, wanted, taken, peer, slow, 2)
+
+
+def objects(bench: Bench) -> Iterator[Row]:
+    """300,000 objects in 20,000 × 20,000 pixels: merge, table, overlay and writing."""
+    found = bench.script("bench_objects.py")
+    lacking = {"seconds", "peak_gb"} - found.keys()
+    if lacking:
+        raise SkippedError(f"needs {' and '.join(sorted(lacking))} in the JSON of bench_objects.py")
+    what = "300,000 objects in 20,000 × 20,000: merge, table, overlay and writing"
+    yield Row("objects_seconds", what, found["seconds"], "s", 180, found["seconds"], details=found)
+    yield Row("objects_memory", f"{what}: peak memory", found["peak_gb"], "GB", 4)
+
+
 ROWS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "start": start,
     "busy": busy,
@@ -156,6 +192,9 @@ ROWS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "real": real_images,
     "mito": mito_beside_stardist,
     "auto": automatic,
+    "encoder": encoder,
+    "decoder": decoder,
     "memory": memory,
+    "objects": objects,
 }
 """What `--only` of `bench_speed.py` chooses from, in the order in which it is measured."""

@@ -24,9 +24,19 @@ from bench_harness import Bench, Row, SkippedError
 from bench_rows import ROWS
 from bench_timing import commit, load, machine, versions, write_json
 
+from autosam import __version__
+
 QUIET = 0.5
 """Load of a machine that does nothing."""
-PACKAGES = ("autosam", "torch", "numpy", "scipy", "scikit-image", "segment-anything")
+PACKAGES = ("torch", "numpy", "scipy", "scikit-image", "segment-anything")
+
+
+def line(row: Row) -> str:
+    """Say in one line what was measured, what was wanted, and whether it was missed."""
+    if row.wanted is None:
+        return f"{row.name:<32}{row.value:>9.3g} {row.unit}"
+    held = "" if row.value <= row.wanted else "  MISSED"
+    return f"{row.name:<32}{row.value:>9.3g} {row.unit:<5} wanted {row.wanted:g}{held}"
 
 
 def measure(
@@ -43,8 +53,7 @@ def measure(
                 record["rows"].append(asdict(row))
                 record["versions"]["peers"] = bench.peer_versions
                 save(record)
-                held = "" if row.value <= row.wanted else "  MISSED"
-                print(f"  {row.name:<24}{row.value:>9.3g} {row.unit:<5} wanted {row.wanted:g}{held}", flush=True)
+                print(f"  {line(row)}", flush=True)
         except SkippedError as reason:
             record["skipped"][name] = str(reason)
             save(record)
@@ -71,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     record: dict[str, Any] = {
         "commit": commit(),
         "machine": machine(options.threads),
-        "versions": versions(PACKAGES),
+        "versions": versions(PACKAGES) | {"autosam": __version__},
         "rows": [],
         "skipped": {},
     }

@@ -31,8 +31,10 @@ def read(path: Path) -> dict[str, Any]:
     return record
 
 
-def number(value: float, unit: str) -> str:
-    """Write a value with three digits; a ratio far below one as a fraction."""
+def number(value: float | None, unit: str) -> str:
+    """Write a value with three digits; a ratio far below one as a fraction, and nothing for none."""
+    if value is None:
+        return ""
     if unit == "×" and value < 0.2:
         return f"1/{1 / value:.3g}"
     digits = f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
@@ -78,7 +80,7 @@ def markdown(record: Mapping[str, Any]) -> str:
         )
         beside = f"{row['peer']}: {peer}" if peer else ""
         value, wanted = (number(row[key], row["unit"]) for key in ("value", "wanted"))
-        value = f"**{value}**" if row["value"] <= row["wanted"] else value
+        value = f"**{value}**" if row["wanted"] is not None and row["value"] <= row["wanted"] else value
         lines.append(f"| {row['what']} | {value} | {wanted} | {own} | {beside} |")
     machine, versions = record["machine"], dict(record["versions"])
     peers = versions.pop("peers", {})

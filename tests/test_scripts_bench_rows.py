@@ -119,6 +119,30 @@ def test_the_grid_of_points_and_the_memory(bench):
     assert values(bench_rows.memory(bench)) == {"memory_4096": 250}
 
 
+def test_vit_b_over_both_encoders_and_its_prompts_over_those_of_the_package(bench):
+    encoders = {"image": 6.0, "encoder": 4.0, "package's encoder": 5.0}
+    ways = {"SamPredictor": 64.0, "whole": 32.0, "window 12": 4.0}
+    bench.answers = {
+        "bench_encoder.py": {"seconds": encoders},
+        "bench_decoder.py": {"figures": {way: {"seconds": seconds} for way, seconds in ways.items()}},
+    }
+    assert values(bench_rows.encoder(bench)) == {"vit_b_over_package_encoder": 1.2, "vit_b_over_own_encoder": 1.5}
+    rows = list(bench_rows.decoder(bench))
+    assert [(row.name, row.value, row.wanted) for row in rows[:2]] == [
+        ("decoder_whole_float32", 1 / 2, None),
+        ("decoder_window_12_float32", 1 / 16, 1 / 8),
+    ]
+    assert "`decode.window=12`" in rows[3].what
+
+
+def test_many_objects(bench):
+    bench.answers = {"bench_objects.py": {"seconds": 100.0}}
+    with pytest.raises(bench_harness.SkippedError, match="needs peak_gb"):
+        list(bench_rows.objects(bench))
+    bench.answers = {"bench_objects.py": {"seconds": 100.0, "peak_gb": 3.0}}
+    assert values(bench_rows.objects(bench)) == {"objects_seconds": 100, "objects_memory": 3}
+
+
 def test_start_takes_commands_and_imports_by_turns(bench, monkeypatch):
     ran = []
     monkeypatch.setattr(bench, "run", lambda command: ran.append(command[1]))

@@ -57,13 +57,13 @@ def test_another_machine_is_told(before, tmp_path, capsys):
 
 
 def test_markdown_of_one_file(tmp_path, capsys):
-    rows = (row("start", 1.5, 1.6, seconds=3.0), row("auto", 0.1, 1 / 20), row("large", 1234.0, 300, "MB"))
+    rows = (row("start", 1.5, 1.6, seconds=3.0), row("auto", 0.1, 1 / 20), row("large", 1234.0, None, "MB"))
     path = write(tmp_path / "one.json", *rows, skipped={"real": "needs data"})
     assert compare_benchmarks.main([path, "--markdown"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[2] == "| what start is | **1.5 ×** | 1.6 × | 3 | a peer: 2 |"
     assert lines[3] == "| what auto is | 1/10 | 1/20 |  |  |"
-    assert lines[4] == "| what large is | 1,234 MB | 300 MB |  |  |"
+    assert lines[4] == "| what large is | 1,234 MB |  |  |  |"
     assert "python 3.11, numpy 2.0. The peers: stardist 0.9." in lines[6]
     assert lines[7] == "Not measured: `real` (needs data)."
 
