@@ -126,11 +126,12 @@ class Bench:
 
 @contextmanager
 def busy_loops(count: int) -> Iterator[None]:
-    """Keep cores busy with processes that do nothing else."""
-    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    """Keep cores busy with processes that do nothing else, and end with this one even where it is killed."""
+    loop = "import os\nparent = os.getppid()\nwhile os.getppid() == parent: pass"
+    loops = [subprocess.Popen([sys.executable, "-c", loop]) for _ in range(count)]
     try:
         yield
     finally:
-        for loop in loops:
-            loop.kill()
-            loop.wait()
+        for process in loops:
+            process.kill()
+            process.wait()

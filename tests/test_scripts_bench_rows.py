@@ -81,6 +81,16 @@ def test_busy_compares_medians_while_the_loops_run(bench, monkeypatch):
     assert not running
 
 
+def test_busy_loops_run_until_their_block_ends(monkeypatch):
+    loops, popen = [], bench_harness.subprocess.Popen
+    monkeypatch.setattr(
+        bench_harness.subprocess, "Popen", lambda command: loops.append(popen(command)) or loops[-1]
+    )
+    with bench_harness.busy_loops(2):
+        assert [loop.poll() for loop in loops] == [None, None]
+    assert all(loop.poll() for loop in loops)
+
+
 def test_the_em_crop_over_nuclei(bench):
     bench.runs = ([9.0, 6.0], [2.0, 3.0])
     (row,) = bench_rows.em_crop(bench)
