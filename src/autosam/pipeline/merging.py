@@ -142,8 +142,10 @@ def to_own_grid(
     if view.total_zoom != 1:
         probabilities = {name: resize_map(values, shape) for name, values in probabilities.items()}
         foreground = probabilities.get("foreground")
+        # Without SAM, instances often are the regions as they were found.
+        same = np.array_equal(labels, regions)
         labels = resize_labels(labels, shape, foreground=foreground)
-        regions = resize_labels(regions, shape, foreground=foreground)
+        regions = labels if same else resize_labels(regions, shape, foreground=foreground)
         back = (1 / view.factors[0], 1 / view.factors[1])
         prompts = PromptsOnDemand(len(prompts), partial(zoom_prompts, prompts, back))
         # Resampling can lose an object smaller than a pixel, and swap the first pixels of two.
