@@ -189,7 +189,7 @@ def open_regions(
         if box is not None and region not in answered:
             sure = _certainty(region, box, regions[box] == region, values, region_score)
             kept[region] = region if sure > threshold else 0
-    return kept[regions]
+    return renumbered(regions, kept)
 
 
 def keep_regions(
@@ -233,14 +233,14 @@ def _certainty(
 
 
 def _number(labels: NDArray[np.int32], prompt_of: Sequence[int], scores: Sequence[float]) -> Merged:
-    """Renumber the ids that have pixels 1..n by first pixel."""
+    """Renumber the ids that have pixels 1..n by first pixel, in place."""
     _, first = sizes_and_first_pixels(labels)
     order = np.flatnonzero(first >= 0)
     order = order[np.argsort(first[order])]
     number = np.zeros(len(scores) + 1, dtype=np.int32)
     number[order] = np.arange(1, len(order) + 1)
     return Merged(
-        labels=renumbered(labels, number),
+        labels=renumbered(labels, number, out=labels),
         prompt_of=np.array(prompt_of, dtype=np.int64)[order - 1],
         scores=np.array(scores, dtype=np.float64)[order - 1],
     )

@@ -19,6 +19,7 @@ from autosam.regions import (
     grow_tree,
     means_in_regions,
     number_regions,
+    sizes_and_first_pixels,
 )
 
 Probabilities = Mapping[str, NDArray[np.float32]]
@@ -150,7 +151,7 @@ def candidate_regions(
     diameter : float
         Typical diameter of the training objects, in pixels of the maps.
     """
-    areas = np.bincount(threshold_regions(maps, settings).ravel())[1:]
+    areas = sizes_and_first_pixels(threshold_regions(maps, settings))[0][1:]
     tree = grow_tree(maps, threshold=settings.foreground)
     typical = float(np.median(areas)) if areas.size else None
     return CandidateRegions(
@@ -171,9 +172,8 @@ def classify_regions(
     chosen = tree.choose(np.where(large, scores - settings.min_region_score, 0))
     painted = tree.paint(chosen)
     labels = number_regions(painted)
-    node_of = np.zeros(len(chosen) + 1, dtype=np.int64)
-    node_of[labels] = np.concatenate([[0], chosen])[painted]
-    return Regions(labels, scores[node_of[1:]], (tree.fragments > 0) & (labels == 0))
+    _, first = sizes_and_first_pixels(labels)
+    return Regions(labels, scores[chosen[painted.ravel()[first[1:]] - 1]], (tree.fragments > 0) & (labels == 0))
 
 
 def prompt_regions(regions: Regions, maps: Probabilities, settings: PromptsConfig) -> Sequence[Prompt]:

@@ -10,7 +10,7 @@ from skimage.segmentation import watershed
 from autosam.errors import ConfigError, InputError
 from autosam.regions.affinities import Affinities, affinity_maps, grow_along, join_tied, strongest, weakest
 from autosam.regions.lay_out import lay_out
-from autosam.regions.numbering import number_regions
+from autosam.regions.numbering import number_regions, renumbered, sizes_and_first_pixels
 
 BACKGROUND_BORDER = 0.25
 """Without a foreground map, a region that holds this share of the image's border is background."""
@@ -173,10 +173,8 @@ def _from_seeds(
         return np.asarray(components, dtype=np.int32)
 
     # Each seed's component, and whether the seed stands: it is large, or the largest of its component.
-    home = np.zeros(n_seeds + 1, dtype=np.int32)
-    home[seeds] = components
-    home[0] = 0
-    size = np.bincount(seeds.ravel(), minlength=n_seeds + 1)
+    size, first = sizes_and_first_pixels(seeds)
+    home = np.where(first >= 0, components.ravel()[first], 0)
     largest = np.zeros(n_seeds + 1, dtype=bool)
     by_size = np.lexsort((np.arange(1, n_seeds + 1), -size[1:], home[1:])) + 1
     largest[by_size[np.diff(home[by_size], prepend=0) != 0]] = True
@@ -185,7 +183,7 @@ def _from_seeds(
 
     # Components with at most one seed are regions as they are; only the others need a watershed.
     n_standing = np.bincount(home[stands], minlength=n_components + 1)
-    labels = np.where(n_standing > 1, 0, np.arange(n_components + 1)).astype(np.int32)[components]
+    labels = renumbered(components, np.where(n_standing > 1, 0, np.arange(n_components + 1, dtype=np.int32)))
     new_id = np.where(stands, n_components + np.arange(n_seeds + 1), 0).astype(np.int32)
     several = np.flatnonzero(n_standing > 1)
     if not several.size:

@@ -10,6 +10,7 @@ from skimage.morphology import local_maxima
 from skimage.segmentation import watershed
 
 from autosam.errors import InputError
+from autosam.regions.numbering import renumbered
 from autosam.regions.tree import Contacts, MergeTree
 
 SMOOTHING = 1.0
@@ -100,7 +101,7 @@ def _fragments(mask: NDArray[np.bool_], smooth: NDArray[np.float32]) -> NDArray[
     peaks = np.full(n_seeds + 1, -np.inf)
     # One value for each seed: a maximum is flat.
     peaks[seeds[maxima]] = smooth[maxima]
-    grown = _without_shallow(peaks, _contacts(grown, smooth))[grown]
+    grown = renumbered(grown, _without_shallow(peaks, _contacts(grown, smooth)), out=grown)
     rest, _ = ndimage.label(mask & (grown == 0), structure=_EIGHT, output=np.int32)
     return np.asarray(np.where(rest > 0, rest + grown.max(), grown), dtype=np.int32)
 

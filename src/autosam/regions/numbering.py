@@ -65,10 +65,17 @@ def number_regions(labels: NDArray[np.int32], *, min_size: int = 1) -> NDArray[n
     return renumbered(labels, number)
 
 
-def renumbered(labels: NDArray[np.int32], number: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Give every pixel the new number of its id: (H, W)."""
-    # Ids are whole and none is negative: `take` need not look for wrong ones, and is twice as fast so.
-    return number.take(labels, mode="clip")
+def renumbered(
+    labels: NDArray[np.int32], number: NDArray[np.int32], *, out: NDArray[np.int32] | None = None
+) -> NDArray[np.int32]:
+    """Give every pixel the new number of its id: (H, W), in ``out``, which can be the labels themselves."""
+    new = np.empty_like(labels) if out is None else out
+    step = max(1, _STRIP // max(labels.shape[1], 1))
+    # In strips, as numpy makes 64-bit numbers of all ids that it looks up.
+    for top in range(0, labels.shape[0], step):
+        # No id is negative or too high: `take` need not look for such ones, and is twice as fast so.
+        new[top : top + step] = number.take(labels[top : top + step], mode="clip")
+    return new
 
 
 def means_in_regions(labels: NDArray[np.integer], values: NDArray[np.floating]) -> NDArray[np.float64]:

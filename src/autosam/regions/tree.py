@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from autosam.regions.numbering import renumbered, sizes_and_first_pixels
+
 
 @dataclass(frozen=True, eq=False)
 class Contacts:
@@ -64,7 +66,7 @@ class MergeTree:
     @property
     def area(self) -> NDArray[np.float64]:
         """The pixels of every node, shape (N,); 0 for the background."""
-        return self.add_up(np.bincount(self.fragments.ravel(), minlength=self.n_fragments + 1).astype(np.float64))
+        return self.add_up(sizes_and_first_pixels(self.fragments)[0].astype(np.float64))
 
     def __len__(self) -> int:
         """Count the nodes, with the background."""
@@ -109,4 +111,4 @@ class MergeTree:
             if label[node]:
                 label[self.children[node]] = label[node]
         label[0] = 0
-        return np.asarray(label[self.fragments], dtype=np.int32)
+        return renumbered(self.fragments, label)
