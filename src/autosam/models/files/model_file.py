@@ -25,6 +25,7 @@ from autosam.models.parameters import adapter_state_dict
 from autosam.models.sam.lora import merge_lora
 from autosam.models.statistics.novelty import NoveltyStatistics
 from autosam.models.statistics.region_classifier import RegionClassifier
+from autosam.models.undrawn import Undrawn
 from autosam.models.variants import build_sam
 from autosam.models.weights import load_sam_weights
 from autosam.regions import FEATURES
@@ -55,8 +56,8 @@ def load_networks(path: Path) -> tuple[Networks, ModelHeader]:
         model = make_model(header.settings)
     except ConfigError as error:
         raise ModelError(f"{path} has settings that autosam does not know ({error}); upgrade autosam") from error
-    # The random weights, which are replaced at once, are not drawn from torch's global generator.
-    with torch.random.fork_rng(devices=[]):
+    # Nothing is drawn from torch's global generator, and no weights that are replaced at once.
+    with torch.random.fork_rng(devices=[]), Undrawn():
         sam = _base_sam(model.sam, header, path)
         generator = build_generator(model, sam)
     parts = split_parts(tensors)
