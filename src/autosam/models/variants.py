@@ -1,4 +1,7 @@
-"""The sizes of SAM: the three published ones and `tiny`, all made of the segment-anything package's classes."""
+"""The sizes of SAM: the three published ones and `tiny`, made of the segment-anything package's classes.
+
+Only the attention of the image encoder is computed in another way, for the same result: see `FusedAttention`.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +14,7 @@ from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncode
 from torch import Tensor, nn
 
 from autosam.errors import ModelError
+from autosam.models.sam.attention import fuse_attention
 
 Variant = Literal["vit_b", "vit_l", "vit_h", "tiny"]
 VARIANTS: tuple[Variant, ...] = get_args(Variant)
@@ -122,6 +126,7 @@ def build_sam(variant: Variant, *, image_size: int | None = None, preprocessing:
         window_size=size.window,
         out_chans=size.prompt_width,
     )
+    fuse_attention(encoder)
     if size.convolution_stem:
         encoder.patch_embed = ConvolutionStem(size.width)
         # The published weights bring position embeddings with them; from scratch, zeros learn slowly.
