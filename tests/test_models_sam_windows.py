@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from autosam.images import Window, tile_windows
 from autosam.instances import MaskCrop
-from autosam.models.sam.windows import assign_windows, object_window, prompt_extent, touches_inner_border
+from autosam.models.sam.windows import assign_windows, few_sets, object_window, prompt_extent, touches_inner_border
 from autosam.prompts import MaskPrompt, Prompt
 
 SHAPE = (100, 200)
@@ -160,6 +160,42 @@ def test_an_object_larger_than_a_tile_gets_a_window_that_is_wide_enough():
 )
 def test_a_window_around_an_object(box, shape, window):
     assert object_window(np.array(box, dtype=np.float64), shape, size=SIZE) == window
+
+
+def test_a_window_is_left_out_where_others_hold_its_objects():
+    # The first is most central in the window of column 0, but that of column 45 holds it, too.
+    prompts = [boxed(5, 48, 9, 52), boxed(5, 75, 9, 80), boxed(5, 120, 9, 130), boxed(5, 100, 9, 103)]
+    assert GRID[0].clearance((5, 48, 9, 52)) > GRID[1].clearance((5, 48, 9, 52)) == 3
+    work = assign_windows(prompts, GRID, SHAPE, size=SIZE)
+    assert work == {Window(0, 45, 64, 64): [0, 1], Window(0, 90, 64, 64): [2, 3]}
+
+
+def test_no_more_windows_than_the_grid_has():
+    rng = np.random.default_rng(1)
+    first = rng.uniform(0, 1, (500, 2)) * (np.array(SHAPE) - 10)
+    prompts = [boxed(*corner, *(corner + 9)) for corner in first]
+    work = assign_windows(prompts, GRID, SHAPE, size=SIZE)
+    assert set(work) <= set(GRID)
+
+
+def test_an_object_beyond_the_image_has_a_window_of_its_own():
+    (window,) = assign_windows([boxed(-3, 10, 5, 20)], GRID, SHAPE, size=SIZE)
+    assert window == Window(0, 0, 64, 64)
+
+
+@pytest.mark.parametrize(
+    ("sets", "chosen"),
+    [
+        pytest.param([], [], id="none"),
+        pytest.param([[], []], [], id="empty ones"),
+        pytest.param([[0, 1], [1, 2, 3], [3, 4]], [1, 0, 2], id="the largest first"),
+        pytest.param([[0], [0]], [0], id="the first of two alike"),
+        # The greedy choice begins with the second, whose members the two others hold.
+        pytest.param([[0, 1, 2], [1, 2, 3, 4], [3, 4, 5]], [0, 2], id="what is not needed in the end is dropped"),
+    ],
+)
+def test_few_sets(sets, chosen):
+    assert few_sets([np.array(members, dtype=np.intp) for members in sets], 6) == chosen
 
 
 def test_no_prompts_no_windows():

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from heapq import heapify, heappop, heappush
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,14 +35,15 @@ def prompt_extent(prompt: Prompt) -> NDArray[np.float64]:
 def assign_windows(
     prompts: Sequence[Prompt], grid: Sequence[Window], shape: tuple[int, int], *, size: int
 ) -> dict[Window, list[int]]:
-    """Give every prompt the window in which its object is most central.
+    """Choose few windows that hold all objects with a margin, and give each the one where it is most central.
 
     Parameters
     ----------
     prompts : sequence of Prompt
         In whole-image pixels.
     grid : sequence of Window
-        Windows of ``size`` pixels that cover the image of this ``shape``.
+        Windows of ``size`` pixels that cover the image of this ``shape``. Where neighbors overlap, those are left
+        out whose objects the others hold as well.
 
     Returns
     -------
@@ -49,22 +51,26 @@ def assign_windows(
         Indices of the prompts of each window in use; empty without prompts. Windows of the grid come first, in its
         order. The others are for objects that no window of the grid holds with a margin, shared where possible.
     """
-    work: dict[Window, list[int]] = {}
-    extents = [prompt_extent(prompt) for prompt in prompts]
-    outside = []
-    by_grid: dict[int, list[int]] = {}
-    for index, extent in enumerate(extents):
-        # Most windows of a large image are nowhere near; four at most need a closer look.
-        near = [number for number, window in enumerate(grid) if _holds(window, extent)]
-        clearances = [grid[number].clearance(extent, image_shape=shape) for number in near]
-        if near and max(clearances) >= MARGIN * size:
-            by_grid.setdefault(near[int(np.argmax(clearances))], []).append(index)
-        else:
-            outside.append(index)
-    for best in sorted(by_grid):
-        work[grid[best]] = by_grid[best]
+    extents = np.array([prompt_extent(prompt) for prompt in prompts], dtype=np.float64).reshape(-1, 4)
+    held: list[NDArray[np.intp]] = []
+    clearances: list[NDArray[np.float64]] = []
+    for window in grid:
+        clearance = _clearances(window, extents, shape)
+        held.append(np.flatnonzero(clearance >= MARGIN * size))
+        clearances.append(clearance[held[-1]])
+    # Of two windows that hold equally many, the one that holds them deeper comes first.
+    deepest = sorted(range(len(grid)), key=lambda number: -float(clearances[number].sum()))
+    few = few_sets([held[number] for number in deepest], len(extents))
+    best, of_grid = np.full(len(extents), -np.inf), np.full(len(extents), -1)
+    for number in sorted(deepest[chosen] for chosen in few):
+        better = clearances[number] > best[held[number]]
+        best[held[number][better]] = clearances[number][better]
+        of_grid[held[number][better]] = number
+    work = {
+        grid[number]: np.flatnonzero(of_grid == number).tolist() for number in np.unique(of_grid[of_grid >= 0])
+    }
     own: list[Window] = []
-    for index in outside:
+    for index in np.flatnonzero(of_grid < 0).tolist():
         extent = extents[index]
         for window in own:
             if window.contains_box(extent, MARGIN * size, image_shape=shape):
@@ -76,6 +82,52 @@ def assign_windows(
                 own.append(window)
             work.setdefault(window, []).append(index)
     return work
+
+
+def few_sets(sets: Sequence[NDArray[np.intp]], count: int) -> list[int]:
+    """Choose few of the sets that hold everything that any of them holds.
+
+    The one that adds most comes first (Chvátal, "A greedy heuristic for the set-covering problem", 1979), the
+    earlier one of two alike. Then those are dropped, the latest first, whose members the others hold.
+
+    Parameters
+    ----------
+    sets : sequence of ndarray of int, shape (n,)
+        Numbers from 0 to ``count - 1``, each once in a set.
+
+    Returns
+    -------
+    list of int
+        Indices of the chosen sets, in the order of choice; empty where all are empty.
+
+    Examples
+    --------
+    >>> few_sets([np.array([0, 1]), np.array([1, 2, 3]), np.array([3, 4])], 5)
+    [1, 0, 2]
+    >>> few_sets([np.array([0, 1]), np.array([1, 2])], 4)
+    [0, 1]
+    """
+    missing = np.ones(count, dtype=bool)
+    waiting = [(-len(members), index) for index, members in enumerate(sets)]
+    heapify(waiting)
+    chosen: list[int] = []
+    while waiting:
+        hoped, index = heappop(waiting)
+        # A set never adds more than it did before, so one that still adds as much as hoped is the best.
+        adds = int(missing[sets[index]].sum())
+        if adds and adds == -hoped:
+            chosen.append(index)
+            missing[sets[index]] = False
+        elif adds:
+            heappush(waiting, (-adds, index))
+    times = np.zeros(count, dtype=np.int64)
+    for index in chosen:
+        times[sets[index]] += 1
+    for index in chosen[::-1]:
+        if (times[sets[index]] > 1).all():
+            times[sets[index]] -= 1
+            chosen.remove(index)
+    return chosen
 
 
 def object_window(extent: NDArray[np.float64], shape: tuple[int, int], *, size: int) -> Window:
@@ -113,10 +165,15 @@ def touches_inner_border(crop: MaskCrop, window: Window, shape: tuple[int, int])
     return window.clearance(box, image_shape=shape) <= 0
 
 
-def _holds(window: Window, extent: NDArray[np.float64]) -> bool:
-    return bool(
-        window.row <= extent[0]
-        and window.col <= extent[1]
-        and extent[2] < window.row + window.height
-        and extent[3] < window.col + window.width
-    )
+def _clearances(window: Window, extents: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.float64]:
+    """Give `Window.clearance` of extents, (n, 4), within the image; -inf for those that it does not hold."""
+    least = np.full(len(extents), np.inf)
+    for axis, (start, length) in enumerate(((window.row, window.height), (window.col, window.width))):
+        before, after = extents[:, axis] - start, start + length - 1 - extents[:, axis + 2]
+        holds = (before >= 0) & (after > -1)
+        if start > 0:
+            least = np.minimum(least, before)
+        if start + length < shape[axis]:
+            least = np.minimum(least, after)
+        least[~holds] = -np.inf
+    return least
