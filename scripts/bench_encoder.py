@@ -1,6 +1,6 @@
 """SAM's encoder, and all that comes after it, beside segment_anything's own encoder with the same weights.
 
-A 1024 × 1024 image and 20 boxes, one SAM of random weights, a ViT-B by default:
+An image that fills SAM's input once (1024 × 1024 for a ViT-B) and 20 boxes, random weights:
 
 * ``package's encoder``: `ImageEncoderViT.forward` of segment_anything.
 * ``encoder``: autosam's, which gives the same features.
@@ -24,15 +24,12 @@ from numpy.typing import NDArray
 WANTED = 1.15
 """Most times as long as the package's encoder alone that a whole image may take."""
 
-SIDE = 1024
-OVERLAP = 0.25
 
-
-def draw_boxes(count: int, *, seed: int = 0) -> NDArray[np.float64]:
+def draw_boxes(count: int, side: int, *, seed: int = 0) -> NDArray[np.float64]:
     """Draw boxes of 40 to 120 pixels: first row, first column, last row, last column."""
     rng = np.random.default_rng(seed)
     sides = rng.integers(40, 121, (count, 2))
-    first = rng.integers(0, SIDE - sides + 1)
+    first = rng.integers(0, side - sides + 1)
     return np.concatenate([first, first + sides - 1], axis=1).astype(np.float64)
 
 
@@ -59,14 +56,13 @@ def prepare(options: argparse.Namespace) -> dict[str, Callable[[], object]]:
         block.attn = Attention(width, heads, use_rel_pos=True, input_size=tuple(shape)).to(device)
     package.load_state_dict(sam.state_dict())
     side = image_size(sam)
-    image = np.random.default_rng(1).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
-    pixels = torch.from_numpy(image[:side, :side].copy()).permute(2, 0, 1)[None].to(device, torch.float32)
-    prompts = [
-        Prompt(np.zeros((0, 2)), np.zeros(0, dtype=np.int64), box=box) for box in draw_boxes(options.prompts)
-    ]
+    image = np.random.default_rng(1).integers(0, 256, (side, side, 3), dtype=np.uint8)
+    pixels = torch.from_numpy(image).permute(2, 0, 1)[None].to(device, torch.float32)
+    boxes, none = draw_boxes(options.prompts, side), (np.zeros((0, 2)), np.zeros(0, dtype=np.int64))
+    prompts = [Prompt(*none, box=box) for box in boxes]
     config = Config()
     decoding = config.decode.model_copy(update={"precision": options.precision})
-    merging = config.merge
+    merging, overlap = config.merge, config.tiles.overlap
 
     @torch.no_grad()
     def encode(network: torch.nn.Module) -> None:
@@ -77,11 +73,11 @@ def prepare(options: argparse.Namespace) -> dict[str, Callable[[], object]]:
 
     def whole() -> None:
         masks = decode_masks(
-            sam, image, prompts, tile_size=side, overlap=OVERLAP, settings=decoding, combine="avg"
+            sam, image, prompts, tile_size=side, overlap=overlap, settings=decoding, combine="avg"
         )
         merge_masks(
             masks,
-            (SIDE, SIDE),
+            (side, side),
             iou_threshold=merging.iou,
             ios_threshold=merging.overlap,
             min_size=merging.min_size,
