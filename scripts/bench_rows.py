@@ -175,13 +175,12 @@ def decoder(bench: Bench) -> Iterator[Row]:
 
 def objects(bench: Bench) -> Iterator[Row]:
     """300,000 objects in 20,000 × 20,000 pixels: merge, table, overlay and writing."""
-    found = bench.script("bench_objects.py")
-    lacking = {"seconds", "peak_gb"} - found.keys()
-    if lacking:
-        raise SkippedError(f"needs {' and '.join(sorted(lacking))} in the JSON of bench_objects.py")
+    found = bench.script("bench_objects.py", "--side", "20000", "--objects", "300000")
+    # The masks that are merged are drawn first, which is no work of autosam.
+    seconds = sum(step["seconds"] for step in found["steps"] if step["step"] != "masks")
     what = "300,000 objects in 20,000 × 20,000: merge, table, overlay and writing"
-    yield Row("objects_seconds", what, found["seconds"], "s", 180, found["seconds"], details=found)
-    yield Row("objects_memory", f"{what}: peak memory", found["peak_gb"], "GB", 4)
+    yield Row("objects_seconds", what, seconds, "s", 180, seconds, details=found)
+    yield Row("objects_memory", f"{what}: peak memory", found["peak_mb"] / 1000, "GB", 4)
 
 
 ROWS: dict[str, Callable[[Bench], Iterator[Row]]] = {
