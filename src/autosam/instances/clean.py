@@ -8,6 +8,7 @@ from scipy import ndimage
 
 from autosam.instances.crop import MaskCrop
 from autosam.instances.holes import find_holes
+from autosam.instances.row_runs import single_runs
 
 _EIGHT = np.ones((3, 3), dtype=bool)
 
@@ -65,6 +66,17 @@ def main_component(
     tuple of int, int and ndarray of bool, or None
         First row, first column and the component in its own bounding box; None where the mask is empty.
     """
+    runs = single_runs(mask)
+    if runs is not None and len(runs[0]):
+        rows, first, stop = runs
+        # The stretches of neighboring rows touch, at a corner at least.
+        if (
+            rows[-1] - rows[0] + 1 == len(rows)
+            and (first[1:] <= stop[:-1]).all()
+            and (first[:-1] <= stop[1:]).all()
+        ):
+            top, left = int(rows[0]), int(first.min())
+            return top, left, mask[top : rows[-1] + 1, left : stop.max()].copy()
     components, n = ndimage.label(mask, structure=_EIGHT)
     if n == 0:
         return None
