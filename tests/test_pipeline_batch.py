@@ -19,7 +19,8 @@ from autosam.config import load_config
 from autosam.errors import ConfigError, InputError
 from autosam.images import find_sources, read_labels, write_text
 from autosam.models.networks import Networks
-from autosam.pipeline.batch import BatchOptions, Outputs, segment_batch
+from autosam.pipeline.batch import segment_batch
+from autosam.pipeline.outputs import BatchOptions, Outputs
 from autosam.pipeline.segmenter import Segmenter
 from autosam.prompts import Prompt
 from autosam.prompts.user_prompts import PromptTables

@@ -26,7 +26,7 @@ def start(*arguments, **options):
 
 
 def finish(job):
-    out, _ = job.communicate(timeout=120)
+    out, _ = job.communicate(timeout=600)
     assert job.returncode == 0
     return [line for line in out.splitlines() if line != "begins"]
 
@@ -82,7 +82,7 @@ def test_ctrl_c_leaves_no_claim_and_a_record_of_all_that_is_done(images, tmp_pat
         if line == "b done\n":
             break
     os.kill(job.pid, signal.SIGINT)
-    job.wait(60)
+    job.wait(600)
     job.stdout.close()
     assert not list(out.glob(".*"))
     assert set(recorded(out)) >= {"a", "b"}
@@ -101,7 +101,7 @@ def test_a_full_disk_stops_in_one_line_and_leaves_no_part(images, tmp_path):
     big = np.random.default_rng(0).integers(0, 200, (64, 64)).astype(np.uint8)
     tifffile.imwrite(images / "b.tif", big, photometric="minisblack")
     job = start(images, out, stderr=subprocess.PIPE, preexec_fn=small_files)
-    _, err = job.communicate(timeout=120)
+    _, err = job.communicate(timeout=600)
     assert job.returncode == 1
     assert "OutputError" in err.splitlines()[-1]
     assert "cannot be written: File too large" in err.splitlines()[-1]

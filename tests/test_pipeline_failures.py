@@ -1,6 +1,7 @@
 """What fails one image, and what ends a batch."""
 
 import errno
+import json
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from autosam.images import find_sources
 from autosam.images import write as writing
 from autosam.models.networks import Networks
 from autosam.pipeline.batch import segment_batch
-from autosam.pipeline.failures import of_one_image
+from autosam.pipeline.failures import DeviceLostError, of_device, of_one_image
 from autosam.pipeline.segmenter import Segmenter
 
 SPOTS, _ = draw_ellipses((64, 64), [(18, 20, 9, 12), (45, 40, 10, 9)])
@@ -77,3 +78,37 @@ def test_too_little_memory_fails_one_image_and_takes_no_results(segmenter, sourc
     assert "more memory is needed than there is" in told["b"][1]
     assert "\n" not in told["b"][1]
     assert (tmp_path / "out" / "b_labels.tif").read_bytes() == labels
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["CUDA error: unspecified launch failure\nCUDA kernel errors might be", "cuDNN error: CUDNN_STATUS_FAILED"],
+)
+def test_a_gpu_that_is_lost_ends_the_batch_and_fails_no_image(segmenter, sources, tmp_path, monkeypatch, text):
+    whole, seen = Segmenter.segment, []
+
+    def lose(self, image, **options):
+        seen.append(image)
+        if len(seen) == 2:
+            raise RuntimeError(text)
+        return whole(self, image, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Segmenter, "segment", lose)
+        with pytest.raises(DeviceLostError) as lost:
+            states(segmenter, sources, tmp_path / "out")
+    assert str(lost.value) == (
+        f"the GPU has stopped working ({text.splitlines()[0]}); what is done is kept: the same command goes on "
+        "from there, when the GPU works again or with --device cpu"
+    )
+    # What was being written is whole, and nothing is claimed or failed.
+    record = json.loads((tmp_path / "out" / "autosam_run.json").read_text(encoding="utf-8"))
+    assert list(record["images"]) == ["a"]
+    assert not list((tmp_path / "out").glob(".*"))
+    told = states(segmenter, sources, tmp_path / "out")
+    assert [told[name][0] for name in "abc"] == ["skipped", "done", "done"]
+
+
+def test_other_faults_of_torch_are_not_taken_for_a_lost_gpu():
+    with pytest.raises(RuntimeError, match="mat1 and mat2"), of_device():
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")

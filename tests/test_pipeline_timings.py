@@ -55,8 +55,8 @@ def test_a_stage_that_fails_counts_too(clock):
 def test_threads_add_to_one():
     timings = Timings()
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda _: timings.add("wait", 1), range(400)))
-    assert timings.seconds == {"wait": 400}
+        list(pool.map(lambda _: timings.add("read", 1), range(400)))
+    assert timings.seconds == {"read": 400}
 
 
 def test_a_method_tells_its_time_to_its_own_timings(clock):

@@ -59,12 +59,12 @@ def open_inside(given: str, sources: Sequence[AnySource]) -> InsideMasks:
             raise InputError(f"the mask of {name} in {OPTION} {given} has shape {mask.shape}; wanted (H, W)")
         digest.update(f"{name} {mask.shape} ".encode())
         digest.update(np.packbits(mask > 0).tobytes())
+    return InsideMasks(partial(_mask_of, labels_of), digest.hexdigest())
 
-    def of(source: AnySource, shape: tuple[int, int]) -> NDArray[np.bool_]:
-        name = result_name(source)
-        return np.asarray(_read(labels_of[name], name) > 0)
 
-    return InsideMasks(of, digest.hexdigest())
+def _mask_of(labels_of: dict[str, LabelRef], source: AnySource, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    name = result_name(source)
+    return np.asarray(_read(labels_of[name], name) > 0)
 
 
 def _of_geojson(path: Path, sources: Sequence[AnySource]) -> InsideMasks:

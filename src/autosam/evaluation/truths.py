@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -69,11 +70,14 @@ def open_truths(given: str, sources: Sequence[ImageSource | MultichannelImage], 
         semantic += not components and looks_semantic(labels)
         digest.update(f"{name} {labels.shape} ".encode())
         digest.update(labels.astype("<u8").tobytes())
-    return Truths(
-        lambda source: _read(labels_of[result_name(source)], result_name(source), components=components),
-        digest.hexdigest(),
-        semantic,
-    )
+    return Truths(partial(_truth_of, labels_of, components), digest.hexdigest(), semantic)
+
+
+def _truth_of(
+    labels_of: dict[str, LabelRef], components: bool, source: ImageSource | MultichannelImage
+) -> NDArray[np.integer[Any]]:
+    name = result_name(source)
+    return _read(labels_of[name], name, components=components)
 
 
 def pair_labels(

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -31,8 +32,15 @@ class _CutShort(logging.Filter):
 
     found = False
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._thread = threading.get_ident()
+
     def filter(self, record: logging.LogRecord) -> bool:
         """Hold warnings back; what matters in them, such as absent planes, is found again where it is read."""
+        if record.thread != self._thread:
+            # Of another file, which another thread reads.
+            return True
         self.found = self.found or "invalid page offset" in record.getMessage()
         return False
 

@@ -1,33 +1,23 @@
 """Many images into one folder: what `autosam segment` does, for Python users too."""
 
-import time
-from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from autosam.config import Config
 from autosam.errors import InputError
 from autosam.images import ensure_folder
-from autosam.pipeline.claims import Claims, Holder
-from autosam.pipeline.failures import MemoryShortError, naming, of_one_image, opens
-from autosam.pipeline.finished import Comparison, ProtectedError, check_replaceable, compare, is_complete
-from autosam.pipeline.identity import Stamps, origin_of
+from autosam.pipeline.bookkeeping import Bookkeeping, Executor, Watch
+from autosam.pipeline.claims import Claims
+from autosam.pipeline.image_steps import ImageSteps
 from autosam.pipeline.inside import InsideSource
-from autosam.pipeline.one_image import LoadedImage, TruthSource, segment_loaded, write_results
-from autosam.pipeline.outputs import (
-    PLAIN,
-    AnySource,
-    BatchOptions,
-    ImageOutcome,
-    Outputs,
-    name_faults,
-    result_name,
-)
-from autosam.pipeline.own_files import remove_own
+from autosam.pipeline.one_image import TruthSource
+from autosam.pipeline.outputs import PLAIN, AnySource, BatchOptions, ImageOutcome, name_faults
+from autosam.pipeline.overlap import Overlap
 from autosam.pipeline.record import RunRecord
 from autosam.pipeline.run_options import recorded_options, recorded_settings
 from autosam.pipeline.segmenter import Segmenter
-from autosam.pipeline.timings import Timings
 from autosam.prompts.user_prompts import PromptTables
 
 
@@ -42,11 +32,13 @@ def segment_batch(
     inside: InsideSource | None = None,
     model_sha256: str = "",
     progress: Callable[[float], None] | None = None,
+    watch: Watch | None = None,
 ) -> Generator[ImageOutcome, None, None]:
     """Segment images one after the other and write their files, the run record and ``summary.csv``.
 
-    Several processes can work in one folder: each image is claimed by one of them, and the record keeps what all
-    have done.
+    While the networks work on one image, the next is read and the last written, in threads: three images are in
+    memory at most. Several processes can work in one folder: each image is claimed by one of them before it is
+    read, and the record keeps what all have done. `segment_with_workers` starts such processes.
 
     Parameters
     ----------
@@ -65,6 +57,9 @@ def segment_batch(
         Hash of the model file, for the record.
     progress : callable, optional
         Called with the share of the current image that is done, 0 to 1.
+    watch : callable, optional
+        The same, with the image before it. An image that is being written has no share any more, and no outcome
+        yet.
 
     Yields
     ------
@@ -80,7 +75,42 @@ def segment_batch(
         If no image can be done, for their names.
     OutputError
         If a result cannot be written: the next image's could not be either.
+    DeviceLostError
+        If the GPU stops working. What is done is kept, and a further run goes on.
     """
+
+    def show(source: AnySource, share: float) -> None:
+        if progress is not None:
+            progress(share)
+        if watch is not None:
+            watch(source, share)
+
+    made = _Made(
+        segmenter.config, segmenter.name, model_sha256, recorded_options(options, prompts, truths, inside)
+    )
+    steps = ImageSteps(segmenter, out, options, prompts, truths, inside)
+    yield from _segment(sources, out, options, made, Overlap(steps), show)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What makes the results, for the record."""
+
+    config: Config
+    model: str
+    model_sha256: str
+    options: dict[str, Any]
+
+
+def _segment(
+    sources: Sequence[AnySource],
+    out: Path,
+    options: BatchOptions,
+    made: _Made,
+    executor: Executor,
+    watch: Watch,
+) -> Iterator[ImageOutcome]:
+    """Let an executor segment the images, those that another process had claimed last."""
     faults = name_faults(sources)
     if sources and all(faults):
         raise InputError("; ".join(dict.fromkeys(fault for fault in faults if fault)))
@@ -89,182 +119,23 @@ def segment_batch(
         Claims(out) as claims,
         RunRecord.open(
             out,
-            settings=recorded_settings(segmenter.config),
-            options=recorded_options(options, prompts, truths, inside),
-            model=segmenter.name,
-            model_sha256=model_sha256,
+            settings=recorded_settings(made.config),
+            options=made.options,
+            model=made.model,
+            model_sha256=made.model_sha256,
             keep=not options.overwrite,
             busy=claims.others,
         ) as record,
+        executor,
     ):
-        batch = _Batch(segmenter, out, options, prompts, truths, inside, progress, claims, record)
+        books = Bookkeeping(out, options, claims, record, watch, keep_pixels=isinstance(executor, Overlap))
         waiting: list[AnySource] = []
-        for source, fault in zip(sources, faults, strict=True):
-            if fault is not None:
-                yield ImageOutcome(source, "failed", message=fault)
-                continue
-            became = batch.do(source)
-            if isinstance(became, Holder):
-                waiting.append(source)
-            else:
-                yield became
-        batch.write()
-        for source in waiting:
-            became = batch.do(source)
-            if isinstance(became, Holder):
-                became = ImageOutcome(source, "elsewhere", message=str(became))
-            yield became
-
-
-@dataclass
-class _Batch:
-    """What all images of a batch have in common."""
-
-    segmenter: Segmenter
-    out: Path
-    options: BatchOptions
-    prompts: PromptTables | None
-    truths: TruthSource | None
-    inside: InsideSource | None
-    progress: Callable[[float], None] | None
-    claims: Claims
-    record: RunRecord
-    stamps: Stamps = field(default_factory=Stamps)
-    claimed: list[str] = field(default_factory=list)
-
-    def do(self, source: AnySource) -> ImageOutcome | Holder:
-        """Skip a finished image, or claim, segment and write it; give who else has claimed it."""
-        name = result_name(source)
-        began = time.perf_counter()
-        outputs = Outputs.of(source, self.out, self.options.file_format, self.options.further)
-        entry = self._earlier(name)
-        loaded, changed = None, False
-        try:
-            if entry is not None:
-                verdict, loaded = self._compare(entry, source, outputs)
-                if verdict == "same" and is_complete(entry, outputs, self.out):
-                    self._renew(name, entry, source, loaded)
-                    return ImageOutcome(source, "skipped")
-                changed = verdict == "changed"
-            holder, unfinished = self.claims.take(name)
-            if holder is not None:
-                return holder
-            self.claimed.append(name)
-            if self._earlier(name) != entry:
-                # Another process has finished it just now.
-                self._release(name)
-                return self.do(source)
-            if not self.options.overwrite or self.record.entry(name) is None:
-                check_replaceable(self.record.entry(name), outputs, self.out, unfinished=unfinished)
-            return self._segment(source, outputs, loaded, began, changed=changed)
-        except ProtectedError as error:
-            self._release(name)
-            return self._failed(source, error, began)
-        except InputError as error:
-            removed, kept = self._discard(name, source, error)
-            return self._failed(source, error, began, removed, kept)
-
-    def write(self) -> None:
-        """Write the record, and give free what is in it."""
-        self.record.write()
-        for name in list(self.claimed):
-            self._release(name)
-
-    def _earlier(self, name: str) -> dict[str, Any] | None:
-        """Give the entry of a finished image that is not to be done again."""
-        entry = self.record.finished(name)
-        # What others have written since this run began is as new as this run.
-        return None if self.options.overwrite and entry == self.record.before.get(name) else entry
-
-    def _compare(self, entry: Mapping[str, Any], source: AnySource, outputs: Outputs) -> Comparison:
-        return compare(
-            entry,
-            source,
-            origin=origin_of(source),
-            stamp=self.stamps.of(source),
-            labels=outputs.labels,
-            pixel_size_nm=self.options.pixel_size_nm,
+        yield from books.go_through(
+            zip(sources, faults, strict=True), executor, lambda source, _: waiting.append(source)
         )
-
-    def _segment(
-        self, source: AnySource, outputs: Outputs, loaded: LoadedImage | None, began: float, *, changed: bool
-    ) -> ImageOutcome:
-        name = result_name(source)
-        # Before the pixels are read: a change in the meantime shows next time.
-        known: dict[str, Any] = {"input": origin_of(source), "stamp": self.stamps.of(source)}
-        timings = Timings()
-        segmenter = self.segmenter.with_timings(timings)
-        with of_one_image():
-            with timings.stage("read"):
-                loaded = loaded or LoadedImage.read(source, self.options.pixel_size_nm)
-                known["sha256"] = loaded.sha256
-            result = segment_loaded(
-                loaded, segmenter, self.options, self.prompts, self.truths, self.inside, self.progress
-            )
-            found = write_results(loaded, result, outputs, self.options, self.out, timings)
-        seconds = time.perf_counter() - began
-        known["timings"] = {stage: round(took, 4) for stage, took in timings.seconds.items()}
-        before = self.record.entry(name)
-        entry = {**known, "seconds": round(seconds, 3), **found}
-        written = self.record.add(name, entry)
-        removed, kept = self._tidy(before, outputs)
-        if written:
-            self.write()
-        return ImageOutcome(
-            source,
-            "done",
-            len(result.scores),
-            len(result.prompts),
-            seconds,
-            out_of_distribution=result.out_of_distribution,
-            warnings=result.warnings,
-            changed=changed,
-            removed=removed,
-            kept=kept,
-            timings=timings.seconds,
+        books.write()
+        yield from books.go_through(
+            [(source, None) for source in waiting],
+            executor,
+            lambda source, holder: ImageOutcome(source, "elsewhere", message=str(holder)),
         )
-
-    def _renew(self, name: str, entry: Mapping[str, Any], source: AnySource, loaded: LoadedImage | None) -> None:
-        """Note where a finished image lies now, so that its pixels need not be read the next time."""
-        now = {"input": origin_of(source), "stamp": self.stamps.of(source)}
-        if any(entry.get(key) != value for key, value in now.items()):
-            kept = {key: value for key, value in entry.items() if key != "run"}
-            self.record.add(name, kept | now | ({"sha256": loaded.sha256} if loaded is not None else {}))
-
-    def _tidy(self, before: Mapping[str, Any] | None, outputs: Outputs) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Remove what earlier runs wrote for an image and this one did not; give what is gone and what stays."""
-        if before is None or "error" in before:
-            return (), ()
-        new = {path.relative_to(self.out).as_posix() for path in outputs.written(self.options)}
-        # Records of autosam 0.2 do not say which files there were.
-        files = before.get("files") or {path.relative_to(self.out).as_posix(): {} for path in outputs.possible}
-        removed, kept = remove_own(self.out, {file: noted for file, noted in files.items() if file not in new})
-        return tuple(removed), tuple(kept)
-
-    def _discard(self, name: str, source: AnySource, error: InputError) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Note that an image failed, and remove its earlier results: they would pass for those of today."""
-        entry = self.record.entry(name)
-        earlier = None if entry is None or "error" in entry else entry
-        if earlier is not None and (isinstance(error, MemoryShortError) or not opens(source)):
-            # The image may be the same, and done another day.
-            return (), ()
-        removed, kept = ([], []) if earlier is None else remove_own(self.out, earlier.get("files", {}))
-        if self.record.add(name, {"input": origin_of(source), "error": naming(source, str(error))}):
-            self.write()
-        return tuple(removed), tuple(kept)
-
-    def _failed(
-        self,
-        source: AnySource,
-        error: InputError,
-        began: float,
-        removed: tuple[str, ...] = (),
-        kept: tuple[str, ...] = (),
-    ) -> ImageOutcome:
-        seconds, message = time.perf_counter() - began, naming(source, str(error))
-        return ImageOutcome(source, "failed", seconds=seconds, message=message, removed=removed, kept=kept)
-
-    def _release(self, name: str) -> None:
-        self.claims.release(name)
-        if name in self.claimed:
-            self.claimed.remove(name)

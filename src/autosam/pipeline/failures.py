@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import torch
 
-from autosam.errors import InputError, OutputError
+from autosam.errors import AutosamError, InputError, OutputError
 from autosam.images.multichannel import MultichannelImage
 from autosam.pipeline.outputs import AnySource
 
@@ -14,8 +14,24 @@ _OF_ONE_FILE = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.EISDIR, er
 """What a system says of a name or a place that cannot be written, while others can."""
 
 
-class MemoryShortError(InputError):
+_OF_DEVICE = ("CUDA error", "cuDNN error", "CUBLAS_STATUS", "CUDNN_STATUS", "HIP error")
+"""What torch says when a GPU has stopped working; every later call fails, too."""
+
+
+class UnfinishedError(InputError):
+    """An image could not be done today, and nothing is wrong with it as far as is known."""
+
+
+class MemoryShortError(UnfinishedError):
     """An image needs more memory than there is now."""
+
+
+class DeviceLostError(AutosamError):
+    """A GPU has stopped working in the middle of the work."""
+
+
+class WorkersLostError(AutosamError):
+    """The processes that were to do the work have ended before they began it."""
 
 
 @contextmanager
@@ -31,6 +47,24 @@ def of_one_image() -> Iterator[None]:
         reason = " ".join(str(error).split())[:200] or "no more is known"
         raise MemoryShortError(
             f"more memory is needed than there is ({reason}); cut the image, or use another device"
+        ) from error
+
+
+@contextmanager
+def of_device() -> Iterator[None]:
+    """Turn the loss of a GPU into a `DeviceLostError`: it is not the fault of the image that was in work."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        # torch names the class only since 2.8, and cuDNN's errors have none of their own.
+        if type(error).__name__ != "AcceleratorError" and not any(words in str(error) for words in _OF_DEVICE):
+            raise
+        reason = str(error).strip().partition("\n")[0][:200]
+        raise DeviceLostError(
+            f"the GPU has stopped working ({reason}); what is done is kept: the same command goes on from there, "
+            "when the GPU works again or with --device cpu"
         ) from error
 
 

@@ -204,7 +204,7 @@ class ImageOutcome:
     instances, prompts : int
         Number of objects and of prompts that SAM was asked; 0 unless done.
     seconds : float
-        Reading, segmenting and writing.
+        Reading, segmenting and writing this image; other images can have been worked on in the same time.
     out_of_distribution : bool
         The image is unlike those that the model was trained on; False where the model cannot tell.
     warnings : tuple of str

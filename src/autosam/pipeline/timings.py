@@ -21,10 +21,9 @@ Stage = Literal[
     "measure",
     "overlay",
     "write",
-    "wait",
 ]
 STAGES: tuple[Stage, ...] = get_args(Stage)
-"""All stages, in the order in which an image passes them; ``wait`` is for other images."""
+"""All stages, in the order in which an image passes them."""
 
 _Owner = TypeVar("_Owner", bound="Timed")
 _Given = ParamSpec("_Given")

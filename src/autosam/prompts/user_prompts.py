@@ -53,31 +53,40 @@ def open_prompt_tables(
     InputError
         If `read_prompts` refuses a table.
     """
-    folder = place.is_dir()
-
-    def table_of(source: ImageSource | MultichannelImage) -> Path:
-        return place / source.folder / f"{source.name}_prompts.csv" if folder else place
-
     number = Counter(source.image for source in sources)
-
-    def name_of(source: ImageSource | MultichannelImage) -> str:
-        # In one table for a tree of folders, the name alone can stand for several images.
-        return source.image if folder or number[source.image] == 1 else (source.folder / source.image).as_posix()
-
-    def prompts_of(source: ImageSource | MultichannelImage, shape: tuple[int, int] | None) -> list[Prompt]:
-        table = table_of(source)
-        if not required and not table.is_file():
-            return []
-        return read_prompts(table, image=name_of(source), shape=shape, required=required)
-
+    several = frozenset(name for name, count in number.items() if count > 1)
+    prompts_of = _PromptsOf(place, place.is_dir(), required, several)
     digest = sha256()
-    for table in dict.fromkeys(map(table_of, sources)):
-        if required or not folder or table.is_file():
+    for table in dict.fromkeys(map(prompts_of.table, sources)):
+        if required or not prompts_of.folder or table.is_file():
             digest.update(_checked(table, place, len(sources)))
     found = [len(prompts_of(source, None)) for source in sources]
     if not required and not any(found):
         raise ConfigError(f"--prompts {place} holds no prompt for any of the images; correct its names")
     return PromptTables(prompts_of, digest.hexdigest())
+
+
+@dataclass(frozen=True)
+class _PromptsOf:
+    """Reads the prompts of an image; it can be sent to another process."""
+
+    place: Path
+    folder: bool
+    required: bool
+    several: frozenset[str]
+
+    def table(self, source: ImageSource | MultichannelImage) -> Path:
+        """Give the table of an image."""
+        return self.place / source.folder / f"{source.name}_prompts.csv" if self.folder else self.place
+
+    def __call__(self, source: ImageSource | MultichannelImage, shape: tuple[int, int] | None) -> list[Prompt]:
+        table = self.table(source)
+        if not self.required and not table.is_file():
+            return []
+        # In one table for a tree of folders, the name alone can stand for several images.
+        alone = self.folder or source.image not in self.several
+        name = source.image if alone else (source.folder / source.image).as_posix()
+        return read_prompts(table, image=name, shape=shape, required=self.required)
 
 
 def _checked(table: Path, place: Path, images: int) -> bytes:
