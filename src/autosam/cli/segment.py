@@ -1,9 +1,8 @@
 """`autosam segment`: every object of every image, as labels, a picture and a table."""
 
 from contextlib import closing
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -14,16 +13,15 @@ from autosam.cli.options import Channel, ConfigFile, Device, Model, Settings
 from autosam.cli.progress import progress
 from autosam.cli.segment_exports import export_rest, open_exports
 from autosam.cli.segment_inputs import find_images, length, open_area, open_prompts, open_truth
-from autosam.cli.segment_summary import show, show_timings, summarize, tell, telling_failed
+from autosam.cli.segment_summary import Shown, show_timings, summarize, tell, telling_failed
+from autosam.cli.segment_workers import Chosen, choose_processes, open_batch
 
 FORMATS = ("tif", "png", "h5", "zarr")
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Generator
 
     from autosam.cli.progress import Bar
-    from autosam.images import ImageSource
-    from autosam.images.multichannel import MultichannelImage
     from autosam.pipeline.outputs import ImageOutcome
 
 
@@ -115,6 +113,15 @@ def segment(
     overwrite: bool = typer.Option(
         False, "--overwrite", help="Segment finished images again, instead of skipping them."
     ),
+    workers: int | None = typer.Option(
+        None,
+        min=1,
+        metavar="N",
+        help="Share the images among N processes, each with its own copy of the model and its share of the cores.",
+    ),
+    devices: str | None = typer.Option(
+        None, metavar="N,...", help="Share the images among NVIDIA GPUs, with a process for each: 0,1."
+    ),
     timings: bool = typer.Option(False, "--timings", help="Print at the end where the time went, by stage."),
 ) -> None:
     """Find every object in images, without clicking.
@@ -137,15 +144,12 @@ def segment(
         formats = open_exports(exports, sources, out, overwrite=overwrite)
         area = open_area(inside, sources)
         overrides = [*_merge_settings(exclude_border, max_size), *overrides]
+        processes = choose_processes(device, workers, devices, len(sources))
 
-        from autosam.cli.settings import tell_settings
+        # Slow imports only now: a mistyped path is answered at once.
         from autosam.pipeline.export_output import image_exports
-        from autosam.pipeline.model_settings import settings_of_model
         from autosam.pipeline.outputs import BatchOptions
-        from autosam.pipeline.run_options import refuse_other_results
 
-        resolved = settings_of_model(model, config=config, overrides=overrides)
-        tell_settings(resolved, f"settings of {model} in this run")
         options = BatchOptions(
             file_format=file_format,
             overwrite=overwrite,
@@ -159,19 +163,17 @@ def segment(
             selection=selection,
             further=image_exports(formats, model),
         )
-        given: dict[str, Any] = {"prompts": user_prompts, "truths": truths, "inside": area}
-        sha256 = _hash_of(model)
-        refuse_other_results(out, resolved, options, model=model, model_sha256=sha256, **given)
-
-        # Torch only now: whatever is wrong is answered at once.
-        from autosam.pipeline.batch import segment_batch
-        from autosam.pipeline.segmenter import Segmenter
-
-        segmenter = Segmenter.from_model(model, config=config, overrides=overrides, device=device)
-        begin = partial(segment_batch, sources, segmenter, out, options, model_sha256=sha256, **given)
+        begin = open_batch(
+            sources,
+            out,
+            options,
+            Chosen(model, config, overrides),
+            devices=processes or [device],
+            given={"prompts": user_prompts, "truths": truths, "inside": area},
+        )
     again = "the same command without --overwrite" if overwrite else "the same command"
     with interruptible(f"{again} goes on where it stopped"), progress("segmenting", len(sources)) as bar:
-        outcomes = _run(begin, sources, failures, bar)
+        outcomes = _run(begin, failures, bar)
         failures = [*failures, *export_rest(formats, outcomes, out)]
     if timings:
         show_timings(outcomes)
@@ -192,26 +194,17 @@ def _merge_settings(exclude_border: bool, max_size: int | None) -> list[str]:
     return border if max_size is None else [*border, f"merge.max_size={max_size}"]
 
 
-def _hash_of(model: str) -> str:
-    from autosam.models.files.file_hash import file_sha256
-    from autosam.models.files.zoo import resolve_model
-
-    return file_sha256(resolve_model(model))
-
-
 def _run(
-    begin: "Callable[..., Generator[ImageOutcome, None, None]]",
-    sources: "Sequence[ImageSource] | Sequence[MultichannelImage]",
-    failures: list[str],
-    bar: "Bar",
+    begin: "Callable[..., Generator[ImageOutcome, None, None]]", failures: list[str], bar: "Bar"
 ) -> "list[ImageOutcome]":
-    """Segment one image after the other, and say on the way what becomes of them."""
+    """Segment all images, and say on the way what becomes of them."""
     outcomes: list[ImageOutcome] = []
-    batch = begin(progress=lambda share: show(bar, sources, len(outcomes), share))
+    shown = Shown(bar)
+    batch = begin(watch=shown.watch)
     # Closes the record when the command is interrupted.
     with ending_in_order(), closing(batch), telling_failed(outcomes, failures):
         for outcome in batch:
             outcomes.append(outcome)
-            show(bar, sources, len(outcomes), 0)
+            shown.ended(outcome)
             tell(outcome)
     return outcomes

@@ -14,15 +14,32 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from autosam.cli.progress import Bar
-    from autosam.images import ImageSource
-    from autosam.images.multichannel import MultichannelImage
-    from autosam.pipeline.outputs import ImageOutcome
+    from autosam.pipeline.outputs import AnySource, ImageOutcome
 
 
-def show(bar: "Bar", sources: "Sequence[ImageSource | MultichannelImage]", done: int, share: float) -> None:
-    """Show the image that is segmented now; SAM's last window is followed by much other work."""
-    now = sources[done].name if done < len(sources) else ""
-    bar.update(done + min(share, 0.99), f"{now}, merging and writing" if share >= 1 else now)
+class Shown:
+    """Shows on a bar how far a batch is: the images that are done, and the shares of those in work."""
+
+    def __init__(self, bar: "Bar") -> None:
+        self._bar = bar
+        self._done = 0
+        self._shares: dict[AnySource, float] = {}
+        self._now = ""
+
+    def watch(self, source: "AnySource", share: float) -> None:
+        """Show the image that is segmented now; SAM's last window is followed by much other work."""
+        self._shares[source] = min(share, 0.99)
+        self._now = f"{source.name}, merging and writing" if share >= 1 else source.name
+        self._show()
+
+    def ended(self, outcome: "ImageOutcome") -> None:
+        """Count an image."""
+        self._done += 1
+        self._shares.pop(outcome.source, None)
+        self._show()
+
+    def _show(self) -> None:
+        self._bar.update(self._done + sum(self._shares.values()), self._now)
 
 
 def tell(outcome: "ImageOutcome") -> None:

@@ -14,7 +14,7 @@ from autosam.pipeline.image_steps import ImageSteps
 from autosam.pipeline.inside import InsideSource
 from autosam.pipeline.one_image import TruthSource
 from autosam.pipeline.outputs import PLAIN, AnySource, BatchOptions, ImageOutcome, name_faults
-from autosam.pipeline.overlap import Overlap
+from autosam.pipeline.read_ahead import Overlap
 from autosam.pipeline.record import RunRecord
 from autosam.pipeline.run_options import recorded_options, recorded_settings
 from autosam.pipeline.segmenter import Segmenter
@@ -85,15 +85,13 @@ def segment_batch(
         if watch is not None:
             watch(source, share)
 
-    made = _Made(
-        segmenter.config, segmenter.name, model_sha256, recorded_options(options, prompts, truths, inside)
-    )
+    made = Made(segmenter.config, segmenter.name, model_sha256, recorded_options(options, prompts, truths, inside))
     steps = ImageSteps(segmenter, out, options, prompts, truths, inside)
-    yield from _segment(sources, out, options, made, Overlap(steps), show)
+    yield from run_batch(sources, out, options, made, Overlap(steps), show)
 
 
 @dataclass(frozen=True)
-class _Made:
+class Made:
     """What makes the results, for the record."""
 
     config: Config
@@ -102,11 +100,11 @@ class _Made:
     options: dict[str, Any]
 
 
-def _segment(
+def run_batch(
     sources: Sequence[AnySource],
     out: Path,
     options: BatchOptions,
-    made: _Made,
+    made: Made,
     executor: Executor,
     watch: Watch,
 ) -> Iterator[ImageOutcome]:

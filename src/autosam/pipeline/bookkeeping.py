@@ -15,8 +15,8 @@ from autosam.pipeline.finished import Comparison, ProtectedError, check_replacea
 from autosam.pipeline.identity import Stamps, origin_of
 from autosam.pipeline.image_steps import ImageAnswer, ImageTask
 from autosam.pipeline.outputs import AnySource, BatchOptions, ImageOutcome, Outputs, result_name
-from autosam.pipeline.overlap import Report, Sign
 from autosam.pipeline.own_files import remove_own
+from autosam.pipeline.read_ahead import Report, Sign
 from autosam.pipeline.record import RunRecord
 
 Watch = Callable[[AnySource, float], None]
@@ -24,7 +24,7 @@ Watch = Callable[[AnySource, float], None]
 
 
 class Executor(Protocol):
-    """What does the tasks of a batch: `overlap.Overlap` in this process, `workers.Workers` in several."""
+    """What does the tasks of a batch: `read_ahead.Overlap` in this process, `workers.Workers` in several."""
 
     def __enter__(self) -> object:
         """Get ready for work."""

@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 
 from autosam.errors import InputError, OutputError
-from autosam.pipeline.overlap import Overlap, Sign
+from autosam.pipeline.read_ahead import Overlap, Sign
 
 
 class Steps:
