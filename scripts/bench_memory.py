@@ -71,7 +71,8 @@ def synthetic_segmenter(device: str) -> Any:
     from autosam.models.networks import Networks, build_networks
     from autosam.models.precision import choose_device
     from autosam.models.sam import masks
-    from autosam.models.sam.interface import Decoded, Embedding, decode, render_mask_prompt
+    from autosam.models.sam.decode_prompts import decode
+    from autosam.models.sam.interface import Decoded, Embedding, render_mask_prompt
     from autosam.prompts import Prompt
 
     class Thresholding(Generator):
@@ -86,11 +87,9 @@ def synthetic_segmenter(device: str) -> Any:
         sam: nn.Module,
         embeddings: Sequence[Embedding],
         prompts: Sequence[Prompt],
-        *,
-        multimask: bool,
-        batch_size: int,
+        **settings: Any,
     ) -> Iterator[list[Decoded]]:
-        for (batch,) in decode(sam, embeddings, prompts, multimask=multimask, batch_size=batch_size):
+        for (batch,) in decode(sam, embeddings, prompts, **settings):
             shown = [prompts[int(index)].mask for index in batch.indices]
             drawn = torch.cat([render_mask_prompt(sam, mask, embeddings[0]) for mask in shown if mask is not None])
             logits = 0 * batch.logits + drawn.to(batch.logits)

@@ -17,7 +17,9 @@ from torch import Tensor, nn
 from autosam.config import load_config
 from autosam.models.networks import Networks
 from autosam.models.sam import masks, postprocess
+from autosam.models.sam.fast_decoder import Masks
 from autosam.models.sam.interface import Decoded, Embedding
+from autosam.models.sam.resampling import Upsampling
 from autosam.models.statistics.novelty import NoveltyStatistics
 from autosam.models.variants import build_sam
 from autosam.pipeline import model_settings
@@ -80,7 +82,7 @@ def build_small_sam() -> Sam:
 
 
 class ComponentSam:
-    """The places of `encode`, `decode` and `upsample`; remembers how large the windows and the batches were."""
+    """The places of `encode`, `decode` and `upsamplings`; remembers how large the windows and the batches were."""
 
     iou = 1.0
     """What it predicts for every mask."""
@@ -101,24 +103,27 @@ class ComponentSam:
         embeddings: Sequence[Embedding],
         prompts: Sequence[Prompt],
         *,
-        multimask: bool,
+        masks: Masks,
         batch_size: int,
+        window: int | None,
     ) -> Iterator[list[Decoded]]:
         seen = [ndimage.label(one.features.numpy() > 127, structure=np.ones((3, 3)))[0] for one in embeddings]
         for start in range(0, len(prompts), batch_size):
             members = np.arange(start, min(start + batch_size, len(prompts)))
             self.batches.append(len(members))
-            count = 3 if multimask else 1
+            count = 3 if masks == "three" else 1
             answers = []
             for components in seen:
                 shown = np.stack([_shown(components, prompts[index]) for index in members])
                 logits = torch.from_numpy(np.where(shown, 10.0, -10.0).astype(np.float32))[:, None]
                 iou = torch.full((len(members), count), self.iou)
-                answers.append(Decoded(members, logits.expand(-1, count, -1, -1), iou))
+                corners = np.zeros((len(members), 2), dtype=np.int64)
+                answers.append(Decoded(members, logits.expand(-1, count, -1, -1), iou, corners))
             yield answers
 
-    def upsample(self, sam: Sam, logits: Tensor, embedding: Embedding) -> Tensor:
-        return logits.clone()
+    def upsamplings(self, sam: Sam, embedding: Embedding) -> tuple[Upsampling, Upsampling]:
+        rows, columns = (Upsampling(torch.eye(n), np.arange(n), np.arange(n)) for n in embedding.original_size)
+        return rows, columns
 
 
 def _shown(components: NDArray[np.int32], prompt: Prompt) -> NDArray[np.bool_]:
@@ -139,7 +144,7 @@ def _shown(components: NDArray[np.int32], prompt: Prompt) -> NDArray[np.bool_]:
 def use_component_sam(monkeypatch: pytest.MonkeyPatch) -> ComponentSam:
     """Let `decode_masks` see components from here to the end of the test."""
     fake = ComponentSam()
-    for module, name in ((masks, "encode"), (masks, "decode"), (postprocess, "upsample")):
+    for module, name in ((masks, "encode"), (masks, "decode"), (postprocess, "upsamplings")):
         monkeypatch.setattr(module, name, getattr(fake, name))
     return fake
 

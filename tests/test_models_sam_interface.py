@@ -10,10 +10,11 @@ import torch
 from numpy.typing import NDArray
 from segment_anything import SamAutomaticMaskGenerator, SamPredictor, sam_model_registry
 from segment_anything.modeling import Sam
-from with_defaults import decode, grid_prompts
+from with_defaults import decode, grid_prompts, upsample
 
-from autosam.models.sam import interface
-from autosam.models.sam.interface import Embedding, encode, image_size, render_mask_prompt, upsample
+from autosam.models.sam import decode_prompts
+from autosam.models.sam.fast_decoder import FastDecoder
+from autosam.models.sam.interface import Embedding, encode, image_size, render_mask_prompt
 from autosam.models.variants import build_sam
 from autosam.models.weights import load_sam_weights, load_state_dict_file
 from autosam.prompts.prompt import ABSENT, MaskPrompt, Prompt
@@ -265,17 +266,17 @@ def test_the_size_is_the_models_own(tiny):
     assert embedding.features.shape == (1, 128, 4, 4)
 
 
-def limit_memory(monkeypatch: pytest.MonkeyPatch, sam: Sam, fits: int) -> list[int]:
+def limit_memory(monkeypatch: pytest.MonkeyPatch, fits: int) -> list[int]:
     """Let a GPU's memory hold so many prompts at a time; gives the sizes of the batches that are tried."""
-    tried, forward = [], sam.mask_decoder.forward
+    tried, answer = [], FastDecoder.answer
 
-    def limited(*, sparse_prompt_embeddings, **others):
-        tried.append(len(sparse_prompt_embeddings))
+    def limited(self, image, sparse, *others, **settings):
+        tried.append(len(sparse))
         if tried[-1] > fits:
             raise torch.cuda.OutOfMemoryError("CUDA out of memory.\nTried to allocate 2 GiB")
-        return forward(sparse_prompt_embeddings=sparse_prompt_embeddings, **others)
+        return answer(self, image, sparse, *others, **settings)
 
-    monkeypatch.setattr(sam.mask_decoder, "forward", limited)
+    monkeypatch.setattr(FastDecoder, "answer", limited)
     return tried
 
 
@@ -286,7 +287,7 @@ def test_batches_are_halved_until_they_fit_the_gpu(tiny, monkeypatch, fits, trie
     prompts = [Prompt(np.array([[3.0 * k, 60 - k]]), np.ones(1, dtype=np.int64)) for k in range(20)]
     embedding = encode(tiny, picture((64, 64)))
     (expected,) = decode(tiny, embedding, prompts)
-    sizes = limit_memory(monkeypatch, tiny, fits)
+    sizes = limit_memory(monkeypatch, fits)
     batches = list(decode(tiny, embedding, prompts, batch_size=20))
     assert sizes == tried
     assert [index for batch in batches for index in batch.indices] == list(range(20))
@@ -299,15 +300,15 @@ def test_all_channels_are_answered_in_the_same_batches(tiny, monkeypatch):
     prompts = [Prompt(np.array([[3.0 * k, 60 - k]]), np.ones(1, dtype=np.int64)) for k in range(4)]
     embeddings = [encode(tiny, picture((64, 64))), encode(tiny, 255 - picture((64, 64)))]
     alone = [next(iter(decode(tiny, embedding, prompts[:2]))).logits for embedding in embeddings]
-    limit_memory(monkeypatch, tiny, 2)
-    batches = list(interface.decode(tiny, embeddings, prompts, batch_size=3))
+    limit_memory(monkeypatch, 2)
+    batches = list(decode_prompts.decode(tiny, embeddings, prompts, batch_size=3))
     assert [[part.indices.tolist() for part in batch] for batch in batches] == [[[k], [k]] for k in range(4)]
     for channel, logits in enumerate(alone):
         torch.testing.assert_close(batches[1][channel].logits, logits[1:], atol=1e-3, rtol=1e-3)
 
 
 def test_a_single_prompt_that_does_not_fit_is_an_error(tiny, monkeypatch):
-    limit_memory(monkeypatch, tiny, 0)
+    limit_memory(monkeypatch, 0)
     prompts = [Prompt(np.array([[3.0, 4.0]]), np.ones(1, dtype=np.int64))]
     with pytest.raises(torch.cuda.OutOfMemoryError):
         list(decode(tiny, encode(tiny, picture((64, 64))), prompts))

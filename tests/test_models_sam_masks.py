@@ -8,13 +8,13 @@ import torch
 from fake_networks import build_small_sam, draw_ellipses, use_component_sam
 from numpy.typing import NDArray
 from segment_anything import SamPredictor
-from with_defaults import decode, decode_masks
+from with_defaults import decode, decode_masks, upsample
 
 from autosam.errors import AutosamError
 from autosam.images import Window, read_window
 from autosam.instances import MaskCrop
-from autosam.models.sam import interface, masks, postprocess
-from autosam.models.sam.interface import encode, upsample
+from autosam.models.sam import decode_prompts, masks, postprocess
+from autosam.models.sam.interface import encode
 from autosam.prompts import MaskPrompt, Prompt
 
 ONE = np.ones(1, dtype=np.int64)
@@ -101,9 +101,8 @@ def test_crops_are_the_thresholded_full_size_masks(sam, shape):
     assert some >= 2
 
 
-@pytest.mark.parametrize(("weight", "budget"), [(0.5, 2**25), (2.0, 1)])
-def test_fused_masks_are_of_the_sum_of_both_logits(sam, monkeypatch, weight, budget):
-    monkeypatch.setattr(postprocess, "UPSAMPLE_BUDGET", budget)
+@pytest.mark.parametrize("weight", [0.125, 0.5, 2.0])
+def test_fused_masks_are_of_the_sum_of_both_logits(sam, weight):
     image, window = picture(64, 96), Window(0, 32, 64, 64)
     # The crop begins above the window and ends beside it; in the window it covers rows 0:20 and columns 50:64.
     logits = np.linspace(-9, 9, 25 * 40, dtype=np.float32).reshape(25, 40)
@@ -160,28 +159,6 @@ def test_batches_do_not_matter(sam, batch_size, alternatives):
         assert one.score == pytest.approx(other.score, abs=1e-3)
 
 
-@pytest.mark.parametrize("budget", [1, 3 * 64 * 64, 2**25])
-def test_upsampling_a_few_at_a_time_does_not_matter(sam, monkeypatch, budget):
-    expected = run(sam, picture(64, 64), all_kinds(), alternatives=True)
-    monkeypatch.setattr(postprocess, "UPSAMPLE_BUDGET", budget)
-    for one, other in zip(run(sam, picture(64, 64), all_kinds(), alternatives=True), expected, strict=True):
-        assert (one.row, one.col, one.prompt, one.score) == (other.row, other.col, other.prompt, other.score)
-        np.testing.assert_array_equal(one.mask, other.mask)
-
-
-def test_the_budget_counts_sam_s_own_pixels_where_the_window_is_smaller(sam, monkeypatch):
-    counts = []
-
-    def counting(sam, logits, embedding):
-        counts.append(len(logits))
-        return upsample(sam, logits, embedding)
-
-    monkeypatch.setattr(postprocess, "upsample", counting)
-    monkeypatch.setattr(postprocess, "UPSAMPLE_BUDGET", 4 * 64 * 64)
-    run(sam, picture(16, 16), [boxed(2, 2, 9, 9 + k / 8) for k in range(10)], tile_size=16)
-    assert counts == [4, 4, 2]
-
-
 def test_no_prompts_no_masks(sam):
     assert run(sam, picture(40, 200), []) == []
     assert run(sam, picture(40, 200), [], alternatives=True) == []
@@ -201,7 +178,7 @@ def test_a_point_anywhere_on_the_image_is_asked(sam, place):
 
     def listening(sam, embeddings, prompts, **settings):
         asked.extend(prompts)
-        return interface.decode(sam, embeddings, prompts, **settings)
+        return decode_prompts.decode(sam, embeddings, prompts, **settings)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(masks, "decode", listening)

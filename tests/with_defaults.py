@@ -5,7 +5,7 @@ from functools import partial
 from autosam import config, images, instances, prompts, regions
 from autosam.images import channels
 from autosam.models.generator import maps
-from autosam.models.sam import interface, masks
+from autosam.models.sam import decode_prompts, masks
 
 _images, _prompts, _merge, _decode = (
     config.ImagesConfig(),
@@ -52,10 +52,15 @@ fill_from_regions = partial(instances.fill_from_regions, threshold=_merge.fallba
 predict_maps = partial(maps.predict_maps, precision=_decode.precision)
 
 
-def decode(sam, embedding, prompts, **settings):
+def decode(sam, embedding, prompts, *, multimask=False, **settings):
     """Answer prompts in one image alone."""
-    settings = {"batch_size": _decode.batch_size} | settings
-    return (batch for (batch,) in interface.decode(sam, [embedding], prompts, **settings))
+    settings = {"batch_size": _decode.batch_size, "masks": "three" if multimask else "single"} | settings
+    return (batch for (batch,) in decode_prompts.decode(sam, [embedding], prompts, **settings))
+
+
+def upsample(sam, logits, embedding):
+    """Bring low-resolution logits to the image's pixels, as SAM does."""
+    return sam.postprocess_masks(logits, embedding.input_size, embedding.original_size)
 
 
 def decode_masks(

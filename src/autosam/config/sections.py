@@ -136,7 +136,17 @@ class DecodeConfig(Section):
     """How the networks are asked."""
 
     sam: bool = Field(True, description="ask SAM; false makes the generator's regions the result")
-    batch_size: Positive = Field(64, description="prompts that SAM decodes at a time")
+    batch_size: Positive = Field(
+        64,
+        description="prompts that SAM decodes at a time with the whole image; with decode.window more, as the "
+        "windows are smaller. A CPU takes no more than its cache holds",
+    )
+    window: Annotated[int, Field(ge=8)] | None = Field(
+        None,
+        description="decode a prompt with a box or a mask in a square window of the image's tokens, which are 16 "
+        "pixels wide. This is the smallest side in tokens; the window of a larger object is larger by itself. "
+        "Prompts of points alone are decoded with the whole image. null: all are, as SAM does it",
+    )
     fusion: float = Field(
         0.0,
         ge=0,

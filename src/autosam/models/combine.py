@@ -1,6 +1,7 @@
 """The networks' answers to the channels of a multichannel image, combined: mean or largest probability."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -57,8 +58,8 @@ def combine_decoded(parts: Sequence[Decoded], how: CombineAnswers) -> Decoded:
     iou = torch.stack([part.iou for part in parts]).sort(dim=0).values
     if how == "max":
         # The sigmoid is monotone: the largest logit is that of the largest probability.
-        return Decoded(parts[0].indices, logits[-1], iou[-1])
-    return Decoded(parts[0].indices, _mean_logit(logits), iou[0] + (iou - iou[0]).mean(dim=0))
+        return replace(parts[0], logits=logits[-1], iou=iou[-1])
+    return replace(parts[0], logits=_mean_logit(logits), iou=iou[0] + (iou - iou[0]).mean(dim=0))
 
 
 def _mean_logit(ascending: Tensor) -> Tensor:

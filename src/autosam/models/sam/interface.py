@@ -3,17 +3,16 @@
 Everyone else speaks (row, column) in pixels of the image that was given to `encode`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from segment_anything.modeling import Sam
 from torch import Tensor
-from torch.nn import functional as F
 
+from autosam.models.sam.resampling import Upsampling, reduction, upsampling
 from autosam.models.sam.resize_input import resize_longest_side
 from autosam.models.variants import image_size, parameter_device
 from autosam.prompts.prompt import ABSENT, MaskPrompt, Prompt
@@ -50,14 +49,18 @@ class Decoded:
     indices : ndarray of int64, shape (n,)
         Which prompts these are.
     logits : Tensor, shape (n, m, h, w)
-        Low-resolution mask logits in SAM's padded square frame; m is 3 with multimask, otherwise 1.
+        Low-resolution mask logits in a part of SAM's padded square frame; outside it the masks are absent. m is 3
+        where all alternatives were asked for, otherwise 1.
     iou : Tensor, shape (n, m)
         SAM's own prediction of each mask's IoU; not clipped to 0..1.
+    corners : ndarray of int64, shape (n, 2)
+        First row and column of each part, in low-resolution pixels.
     """
 
     indices: NDArray[np.int64]
     logits: Tensor
     iou: Tensor
+    corners: NDArray[np.int64]
 
 
 def preprocess(sam: Sam, pixels: Tensor) -> Tensor:
@@ -83,82 +86,6 @@ def encode(sam: Sam, image: NDArray[np.uint8]) -> Embedding:
     features = sam.image_encoder(preprocess(sam, pixels))
     rows, columns = pixels.shape[-2:]
     return Embedding(features, (int(rows), int(columns)), (image.shape[0], image.shape[1]))
-
-
-@torch.no_grad()
-def decode(
-    sam: Sam,
-    embeddings: Sequence[Embedding],
-    prompts: Sequence[Prompt],
-    *,
-    multimask: bool = False,
-    batch_size: int,
-) -> Iterator[list[Decoded]]:
-    """Answer prompts in bounded batches, halved from then on when a GPU runs out of memory.
-
-    SAM appends a token for every point, so only prompts with the same number of points, with or without box
-    and mask, share a batch: padding would change their masks.
-
-    Parameters
-    ----------
-    sam : Sam
-        In evaluation mode.
-    embeddings : sequence of Embedding
-        Of one image, or of each channel of a multichannel image; all of one size.
-    prompts : sequence of Prompt
-        In (row, column) pixels of the encoded image. None at all yields nothing.
-    multimask : bool
-        Return SAM's three alternatives instead of its single mask.
-    batch_size : int
-        Most prompts at a time.
-
-    Yields
-    ------
-    list of Decoded
-        For each embedding the answers to the same prompts. Every prompt is answered once; the batches are ordered
-        by kind of prompt.
-
-    Raises
-    ------
-    torch.cuda.OutOfMemoryError
-        If the memory does not hold a single prompt.
-    """
-    position = dense_position(sam)
-
-    def kind(index: int) -> tuple[int, bool, bool]:
-        prompt = prompts[index]
-        return len(prompt.points), prompt.box is not None, prompt.mask is not None
-
-    def answer(indices: list[int]) -> list[Decoded]:
-        sparse, dense = embed_prompts(sam, [prompts[index] for index in indices], embeddings[0])
-        answers = []
-        for embedding in embeddings:
-            logits, iou = sam.mask_decoder(
-                image_embeddings=embedding.features,
-                image_pe=position,
-                sparse_prompt_embeddings=sparse,
-                dense_prompt_embeddings=dense,
-                multimask_output=multimask,
-            )
-            answers.append(Decoded(np.asarray(indices, dtype=np.int64), logits.float(), iou.float()))
-        return answers
-
-    for _, group in groupby(sorted(range(len(prompts)), key=kind), key=kind):
-        members = list(group)
-        while members:
-            indices, answers = members[:batch_size], None
-            try:
-                answers = answer(indices)
-            except torch.cuda.OutOfMemoryError:
-                if len(indices) == 1:
-                    raise
-            if answers is not None:
-                yield answers
-                members = members[len(indices) :]
-            else:
-                # Only now: while the error is handled, its traceback keeps the batch's tensors alive.
-                batch_size = len(indices) // 2
-                torch.cuda.empty_cache()
 
 
 def dense_position(sam: Sam) -> Tensor:
@@ -191,6 +118,18 @@ def embed_prompts(
     sparse : Tensor, shape (n, tokens, C)
     dense : Tensor, shape (n, C, h, w)
     """
+    sparse = embed_sparse(sam, prompts, embedding)
+    if mask_logits is None and prompts[0].mask is not None:
+        masks = [prompt.mask for prompt in prompts if prompt.mask is not None]
+        mask_logits = torch.cat([render_mask_prompt(sam, mask, embedding) for mask in masks])
+    if mask_logits is not None:
+        return sparse, embed_masks(sam, mask_logits)
+    grid = sam.prompt_encoder.image_embedding_size
+    return sparse, sam.prompt_encoder.no_mask_embed.weight[..., None, None].expand(len(prompts), -1, *grid)
+
+
+def embed_sparse(sam: Sam, prompts: Sequence[Prompt], embedding: Embedding) -> Tensor:
+    """Embed points and boxes as `embed_prompts` does, (n, tokens, C); no token for a mask alone."""
     device = parameter_device(sam)
     scale = np.array(embedding.input_size) / np.array(embedding.original_size)
     points = boxes = None
@@ -204,32 +143,63 @@ def embed_prompts(
         corners = np.stack([np.asarray(prompt.box) for prompt in prompts]).reshape(-1, 2, 2)
         boxes_xy = (corners * scale)[..., ::-1].reshape(-1, 4)
         boxes = torch.from_numpy(boxes_xy.astype(np.float32)).to(device)
-    if mask_logits is None:
-        masks = [prompt.mask for prompt in prompts if prompt.mask is not None]
-        if masks:
-            mask_logits = torch.cat([render_mask_prompt(sam, mask, embedding) for mask in masks]).to(device)
+    if points is None and boxes is None:
+        return sam.prompt_encoder.no_mask_embed.weight.new_empty(len(prompts), 0, sam.prompt_encoder.embed_dim)
     with torch.autocast(device.type, enabled=False):
-        sparse, dense = sam.prompt_encoder(
-            points=points, boxes=boxes, masks=None if mask_logits is None else mask_logits.float()
-        )
-    return sparse, dense
+        sparse: Tensor = sam.prompt_encoder(points=points, boxes=boxes, masks=None)[0]
+    return sparse
 
 
-def render_mask_prompt(sam: Sam, mask: MaskPrompt, embedding: Embedding) -> Tensor:
-    """Draw a mask prompt in SAM's low-resolution frame, shape (1, 1, h, w), on the CPU.
+def embed_masks(sam: Sam, mask_logits: Tensor) -> Tensor:
+    """Embed low-resolution mask prompts (n, 1, 4 h, 4 w), of any size, in float32, (n, C, h, w).
+
+    Each token's embedding is made of its own 4 × 4 pixels alone, so that a part of a mask gives a part of the
+    embedding.
+    """
+    device = parameter_device(sam)
+    with torch.autocast(device.type, enabled=False):
+        dense: Tensor = sam.prompt_encoder.mask_downscaling(mask_logits.to(device, torch.float32))
+    return dense
+
+
+def render_mask_prompt(
+    sam: Sam,
+    mask: MaskPrompt,
+    embedding: Embedding,
+    *,
+    corner: tuple[int, int] = (0, 0),
+    shape: tuple[int, int] | None = None,
+) -> Tensor:
+    """Draw a mask prompt in SAM's low-resolution frame, or a part of it, shape (1, 1, h, w), on the CPU.
 
     Every low-resolution pixel is the mean of the pixels that it stands for; outside the crop the object is
     absent. A crop that reaches over the image's border is cut there.
+
+    Parameters
+    ----------
+    corner, shape : tuple of int
+        First row and column, and how many of each, in low-resolution pixels; by default the whole frame.
     """
-    frame = torch.from_numpy(mask.drawn(embedding.original_size))[None, None]
-    if embedding.input_size != embedding.original_size:
-        frame = F.interpolate(frame, embedding.input_size, mode="bilinear", antialias=True)
-    side = image_size(sam)
-    frame = F.pad(frame, (0, side - frame.shape[-1], 0, side - frame.shape[-2]), value=ABSENT)
-    return F.avg_pool2d(frame, LOW_RES_STRIDE)
+    full = image_size(sam)
+    sides = (full // LOW_RES_STRIDE,) * 2 if shape is None else shape
+    weights, cut = [], []
+    for axis, first in enumerate((mask.row, mask.col)):
+        length = embedding.original_size[axis]
+        begin, end = max(first, 0), max(min(first + mask.logits.shape[axis], length), first, 0)
+        narrow = reduction(length, embedding.input_size[axis], full, LOW_RES_STRIDE)
+        weights.append(narrow[corner[axis] : corner[axis] + sides[axis], begin:end])
+        cut.append(slice(begin - first, end - first))
+    # Above "absent", so that what lies beyond the crop adds nothing.
+    above = torch.from_numpy(mask.logits[cut[0], cut[1]] - np.float32(ABSENT))
+    with torch.autocast("cpu", enabled=False):
+        return (weights[0] @ above @ weights[1].T + ABSENT)[None, None]
 
 
-def upsample(sam: Sam, logits: Tensor, embedding: Embedding) -> Tensor:
-    """Bring low-resolution logits (n, m, h, w) to the encoded image's own pixels, (n, m, H, W)."""
-    full: Tensor = sam.postprocess_masks(logits, embedding.input_size, embedding.original_size)
-    return full
+def upsamplings(sam: Sam, embedding: Embedding) -> tuple[Upsampling, Upsampling]:
+    """Rows and columns of the way from low-resolution logits to the encoded image's own pixels."""
+    full = image_size(sam)
+    rows, columns = (
+        upsampling(full // LOW_RES_STRIDE, full, given, original)
+        for given, original in zip(embedding.input_size, embedding.original_size, strict=True)
+    )
+    return rows, columns

@@ -16,7 +16,9 @@ from autosam.images import Window, read_window, tile_windows
 from autosam.instances import MaskCrop
 from autosam.models.combine import CombineAnswers, combine_decoded
 from autosam.models.precision import autocast
-from autosam.models.sam.interface import Decoded, decode, encode
+from autosam.models.sam.decode_prompts import decode
+from autosam.models.sam.fast_decoder import Masks
+from autosam.models.sam.interface import Decoded, encode
 from autosam.models.sam.postprocess import postprocess_masks
 from autosam.models.sam.windows import (
     assign_windows,
@@ -71,7 +73,8 @@ def decode_masks(
     overlap : float
         Fraction of the side that neighboring grid windows share.
     settings : DecodeConfig
-        ``batch_size``, ``precision`` and ``fusion`` count here. A batch is halved when a GPU runs out of memory.
+        ``batch_size``, ``precision``, ``fusion`` and ``window`` count here. A batch is halved when a GPU runs out
+        of memory.
     combine : {"avg", "max"}
         How the channels' mask probabilities and predicted IoUs are combined, before anything is chosen or
         thresholded; see `combine_decoded`.
@@ -159,6 +162,8 @@ class _WindowDecoder:
         numbers, fusion = list(prompts), self.settings.fusion
         local = [moved_into(window, prompt) for prompt in prompts.values()]
         all_three = self.alternatives or self.choose is not None
+        # The best of several channels' masks is known when their predicted IoUs are combined.
+        one_of_three: Masks = "best" if len(self.channels) == 1 and not all_three else "three"
         answers: dict[int, list[MaskCrop]] = {}
         try:
             with autocast(parameter_device(self.sam), self.settings.precision):
@@ -170,8 +175,9 @@ class _WindowDecoder:
                         self.sam,
                         embeddings,
                         [local[i] for i in chosen],
-                        multimask=ambiguous or all_three,
+                        masks=one_of_three if ambiguous or all_three else "single",
                         batch_size=self.settings.batch_size,
+                        window=self.settings.window,
                     ):
                         batch = combine_decoded(parts, self.combine)
                         batch = batch if all_three else _best(batch)
@@ -250,4 +256,4 @@ def _is_ambiguous(prompt: Prompt) -> bool:
 def _best(batch: Decoded) -> Decoded:
     pick = batch.iou.argmax(dim=1)
     rows = torch.arange(len(pick), device=pick.device)
-    return Decoded(batch.indices, batch.logits[rows, pick][:, None], batch.iou[rows, pick][:, None])
+    return replace(batch, logits=batch.logits[rows, pick][:, None], iou=batch.iou[rows, pick][:, None])
