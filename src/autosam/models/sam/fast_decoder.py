@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from segment_anything.modeling import MaskDecoder, Sam
-from torch import Tensor
+from segment_anything.modeling.common import LayerNorm2d
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from autosam.models.sam.folded_attention import Projected, add_to_image, from_image
@@ -190,9 +191,10 @@ class FastDecoder:
         pixels = logits.view(count, -1, rows, columns, 2, 2, 2, 2).permute(0, 1, 2, 4, 6, 3, 5, 7)
         return pixels.reshape(count, -1, 4 * rows, 4 * columns)
 
-    def _normalized(self, tokens: Tensor, norm: torch.nn.Module) -> Tensor:
+    def _normalized(self, tokens: Tensor, norm: nn.LayerNorm | LayerNorm2d) -> Tensor:
         """Normalize over the last axis as a LayerNorm does, or SAM's LayerNorm2d over its channels."""
-        weight, bias = norm.weight.to(self._dtype), norm.bias.to(self._dtype)
+        weight: Tensor = norm.weight.to(self._dtype)
+        bias: Tensor = norm.bias.to(self._dtype)
         return F.layer_norm(tokens, weight.shape, weight, bias, norm.eps).to(self._dtype)
 
 

@@ -102,14 +102,15 @@ def _scale(attention: Attention) -> float:
 
 def _by_head(tokens: Tensor, attention: Attention) -> Tensor:
     """(n, t, heads * d) → (n, heads, t, d)."""
-    return tokens.unflatten(2, (attention.num_heads, -1)).transpose(1, 2)
+    apart: Tensor = tokens.unflatten(2, (attention.num_heads, -1))
+    return apart.transpose(1, 2)
 
 
 def _bring(tokens: Tensor, weight: Tensor, attention: Attention) -> Tensor:
     """Bring each head of (n, t, heads * d) through its part of a weight (heads * d, C), to (n, heads * t, C)."""
     count, number, _ = tokens.shape
     apart = tokens.reshape(count * number, attention.num_heads, -1).transpose(0, 1)
-    brought = apart @ weight.unflatten(0, (attention.num_heads, -1))
+    brought: Tensor = apart @ weight.unflatten(0, (attention.num_heads, -1))
     return brought.view(attention.num_heads, count, number, -1).transpose(0, 1).flatten(1, 2)
 
 
@@ -118,7 +119,8 @@ def _project_values(seen: Tensor, attention: Attention, number: int) -> Tensor:
     count, heads = len(seen), attention.num_heads
     apart = seen.view(count, heads, number, -1).transpose(0, 1).reshape(heads, count * number, -1)
     weight = attention.v_proj.weight.unflatten(0, (heads, -1)).transpose(1, 2)
-    return (apart @ weight).transpose(0, 1).reshape(count, number, -1) + attention.v_proj.bias
+    values: Tensor = (apart @ weight).transpose(0, 1).reshape(count, number, -1) + attention.v_proj.bias
+    return values
 
 
 def _block_diagonal(tokens: Tensor, heads: int) -> Tensor:

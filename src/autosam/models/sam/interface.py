@@ -144,7 +144,7 @@ def embed_sparse(sam: Sam, prompts: Sequence[Prompt], embedding: Embedding) -> T
         boxes_xy = (corners * scale)[..., ::-1].reshape(-1, 4)
         boxes = torch.from_numpy(boxes_xy.astype(np.float32)).to(device)
     if points is None and boxes is None:
-        return sam.prompt_encoder.no_mask_embed.weight.new_empty(len(prompts), 0, sam.prompt_encoder.embed_dim)
+        return torch.empty(len(prompts), 0, sam.prompt_encoder.embed_dim, device=device)
     with torch.autocast(device.type, enabled=False):
         sparse: Tensor = sam.prompt_encoder(points=points, boxes=boxes, masks=None)[0]
     return sparse
