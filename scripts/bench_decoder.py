@@ -107,7 +107,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"{'':<16}{'seconds':>9}{'faster':>9}{'ms a prompt':>13}")
     for name, row in rows.items():
         print(f"{name:<16}{row['seconds']:>9.2f}{row['times_faster']:>8.1f}×{row['ms_per_prompt']:>13.2f}")
-    write_json(options.json, {**vars(options), "versions": versions(("autosam", "torch", "segment-anything")), "figures": rows})
+    if options.json is not None:
+        settings = {name: str(value) for name, value in vars(options).items()}
+        used = versions(("autosam", "torch", "segment-anything"))
+        write_json(options.json, settings | {"versions": used, "figures": rows})
     fast = max(row["times_faster"] for row in rows.values()) >= WANTED
     print(f"at least {WANTED:g} × faster with a window: {'yes' if fast else 'NO'}")
     return 0 if fast else 1

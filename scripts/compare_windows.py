@@ -108,7 +108,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for row in rows:
         iou, share = (f"{row[key]:.3f}" if row[key] is not None else "-" for key in ("iou", "above_90"))
         print(f"{row['window'] or 'none':>8}{iou:>8}{share:>8}{row['ms_per_prompt']:>9.2f}")
-    write_json(options.json, {**vars(options), "versions": versions(("autosam", "torch")), "figures": rows})
+    if options.json is not None:
+        settings = {name: str(value) for name, value in vars(options).items()}
+        write_json(options.json, settings | {"versions": versions(("autosam", "torch")), "figures": rows})
     return 0
 
 
