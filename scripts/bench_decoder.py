@@ -14,7 +14,8 @@ Seconds are the least of the repeats; the package's runs after autosam's, once b
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def draw_boxes(count: int, *, seed: int = 0) -> NDArray[np.float64]:
     return np.concatenate([first, first + sides - 1], axis=1).astype(np.float64)
 
 
-def prepare(options: argparse.Namespace) -> tuple[dict[str, Callable[[], None]], Callable[[], None]]:
+def prepare(options: argparse.Namespace) -> tuple[Mapping[str, Callable[[], None]], Callable[[], None]]:
     """Encode the image once; give autosam's ways to decode all boxes, by name, and the package's."""
     import torch
     from segment_anything import SamPredictor
@@ -77,9 +78,8 @@ def prepare(options: argparse.Namespace) -> tuple[dict[str, Callable[[], None]],
         if device.type == "cuda":
             torch.cuda.synchronize()
 
-    ways: dict[str, Callable[[], None]] = {"whole": lambda: ours(None)}
-    for window in options.windows:
-        ways[f"window {window}"] = lambda window=window: ours(window)
+    ways = {"whole": partial(ours, None)}
+    ways |= {f"window {window}": partial(ours, window) for window in options.windows}
     return ways, theirs
 
 

@@ -152,10 +152,10 @@ def _tight(
 ) -> MaskCrop | None:
     """Keep what a mask, which begins at this row and column, covers of an image."""
     mask = mask[max(-row, 0) : max(shape[0] - row, 0), max(-col, 0) : max(shape[1] - col, 0)]
-    rows = _extent(mask.any(axis=1))
+    rows = _extent(np.asarray(mask.any(axis=1)))
     if rows[0] >= rows[1]:
         return None
-    columns = _extent(mask.any(axis=0))
+    columns = _extent(np.asarray(mask.any(axis=0)))
     crop = mask[rows[0] : rows[1], columns[0] : columns[1]].copy()
     return MaskCrop(max(row, 0) + rows[0], max(col, 0) + columns[0], crop, score=stability, prompt=-1)
 
