@@ -58,23 +58,32 @@ def normalize(image: NDArray[Any], settings: ImagesConfig) -> NDArray[np.float32
             "file."
         )
     local = _local_limits(image, limits, settings) if limits.span > 0 else None
+    scaled = _scale(image, limits, local, invert=settings.invert)
+    return scaled if scaled.ndim == 3 else np.broadcast_to(scaled[:, :, None], (*scaled.shape, 3))
+
+
+def _scale(image: NDArray[Any], limits: Limits, local: LocalLimits | None, *, invert: bool) -> NDArray[np.float32]:
+    """Scale intensities to 0 to 1; zeros where the limits are one."""
     scaled = np.zeros(image.shape, np.float32)
-    if limits.span > 0:
-        for rows in strips(image):
-            strip = image[rows].astype(np.float64)
-            missing = ~np.isfinite(strip)
-            strip[missing] = limits.dark
-            if local is None:
-                strip = (np.clip(strip, limits.dark, limits.bright) - limits.dark) / limits.span
-            else:
-                strip = local.scale(strip, np.arange(image.shape[0])[rows])
-            strip[missing] = 0
-            if settings.invert:
-                strip = np.where(missing, 0, 1 - strip)
-            scaled[rows] = strip
-    if scaled.ndim == 3:
+    if not limits.span > 0:
         return scaled
-    return np.broadcast_to(scaled[:, :, None], (*scaled.shape, 3))
+    if local is None and image.dtype in (np.uint8, np.uint16):
+        # Each value that there can be is scaled once.
+        values = np.arange(1 << (8 * image.dtype.itemsize), dtype=np.float64)[:, None]
+        return np.asarray(_scale(values, limits, None, invert=invert)[:, 0][image])
+    for rows in strips(image):
+        strip = image[rows].astype(np.float64)
+        missing = ~np.isfinite(strip)
+        strip[missing] = limits.dark
+        if local is None:
+            strip = (np.clip(strip, limits.dark, limits.bright) - limits.dark) / limits.span
+        else:
+            strip = local.scale(strip, np.arange(image.shape[0])[rows])
+        strip[missing] = 0
+        if invert:
+            strip = np.where(missing, 0, 1 - strip)
+        scaled[rows] = strip
+    return scaled
 
 
 def _local_limits(image: NDArray[Any], limits: Limits, settings: ImagesConfig) -> LocalLimits | None:
