@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from skimage.transform import rescale
 
 from autosam.errors import InputError
@@ -40,11 +41,20 @@ def test_half_the_size_averages_and_a_pixel_stays_a_pixel():
     np.testing.assert_allclose(zoom_image(np.full((1, 1, 3), 0.7, np.float32), 3), np.full((3, 3, 3), 0.7))
 
 
-@pytest.mark.parametrize("scale", [0.4, 2.5])
-def test_as_skimage_rescales(scale):
+@pytest.mark.parametrize("scale", [1.3, 2.5])
+def test_larger_as_skimage_rescales(scale):
     image = np.random.default_rng(1).random((20, 30, 3), dtype=np.float32)
-    expected = rescale(image, scale, order=1, mode="edge", anti_aliasing=scale < 1, channel_axis=2)
+    expected = rescale(image, scale, order=1, mode="edge", channel_axis=2)
     np.testing.assert_allclose(zoom_image(image, scale), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("scale", [0.7, 0.4, 0.1])
+def test_smaller_as_torch_interpolates(scale):
+    image = np.random.default_rng(1).random((40, 30, 3), dtype=np.float32)
+    shape = zoomed_shape((40, 30), scale)
+    planes = torch.from_numpy(image.transpose(2, 0, 1))[None]
+    expected = torch.nn.functional.interpolate(planes, shape, mode="bilinear", antialias=True)[0]
+    np.testing.assert_allclose(zoom_image(image, scale), expected.permute(1, 2, 0), atol=1e-5)
 
 
 def test_read_only_planes_of_a_gray_image():
@@ -52,6 +62,7 @@ def test_read_only_planes_of_a_gray_image():
     large = zoom_image(gray, 2)
     assert large.shape == (8, 8, 3)
     np.testing.assert_array_equal(large[..., 0], large[..., 2])
+    assert large.strides[2] == 0
 
 
 @pytest.mark.parametrize("scale", [0, -1, float("nan")])

@@ -124,7 +124,7 @@ def test_scale_1_changes_no_byte_and_resamples_nothing(sam, monkeypatch):
     before = segmenter(sam, small_generator()).segment(image)
     for name in ("resize_labels", "resize_map", "zoom_prompts"):
         monkeypatch.setattr(merging, name, never)
-    monkeypatch.setattr("autosam.images.zoom.resize", never)
+    monkeypatch.setattr("autosam.images.zoom._resize", never)
     assert same_bytes(before, segmenter(sam, small_generator(), images={"zoom": 1.0}).segment(image))
 
 
