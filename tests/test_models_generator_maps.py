@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from with_defaults import predict_maps
 
 from autosam.errors import AutosamError, ConfigError
+from autosam.models.generator import maps as generator_maps
 from autosam.models.generator.sam_unet import SamGenerator
 from autosam.models.generator.unet import Generator
 from autosam.models.variants import build_sam
@@ -20,6 +21,7 @@ class Pointwise(nn.Module):
 
     channels = ("foreground", "boundary")
     stride = 16
+    downsample = 1
     tile_size: int | None = None
 
     def __init__(self) -> None:
@@ -70,11 +72,55 @@ def test_maps_have_the_image_s_shape(shape):
         assert values.max() <= 1
 
 
-@pytest.mark.parametrize(("tile_size", "side"), [(1, 16), (16, 16), (17, 32), (50, 64), (64, 64)])
-def test_the_network_sees_multiples_of_its_stride(tile_size, side):
+@pytest.mark.parametrize(
+    ("tile_size", "sides"),
+    [(1, (16, 16)), (17, (32, 32)), (50, (48, 64)), (64, (48, 64)), (90, (80, 96)), (500, (80, 96))],
+)
+def test_tiles_fit_the_image_and_the_stride(tile_size, sides):
     network = Pointwise()
     maps_of(network, picture(70, 90), tile_size=tile_size)
-    assert set(network.seen) == {(1, 3, side, side)}
+    assert {shape[2:] for shape in network.seen} == {sides}
+
+
+@pytest.mark.parametrize("shape", [(1, 4000), (16, 16), (4000, 16), (256, 256), (1000, 1000), (250, 770)])
+def test_the_network_sees_little_more_than_the_image(shape):
+    network = Pointwise()
+    predict_maps(cast(Generator, network), picture(*shape), tile_size=256, overlap=0.25, larger=True)
+    seen = sum(batch * rows * cols for batch, _, rows, cols in network.seen)
+    # What is shared by neighbors, and what is missing to a multiple of the stride.
+    assert seen <= 1.25 * (max(16, shape[0]) * max(16, shape[1]) + 16 * max(shape))
+
+
+def test_tiles_are_seen_in_batches_that_memory_bounds(monkeypatch):
+    monkeypatch.setattr(generator_maps, "BATCH_CPU", 3 * 32 * 32)
+    network, image = Pointwise(), picture(32, 224)
+    answer = maps_of(network, image, tile_size=32, overlap=0)
+    assert [shape[0] for shape in network.seen] == [3, 3, 1]
+    np.testing.assert_allclose(answer["foreground"], sigmoid(image[..., 0]), atol=2e-6)
+    # Orientations of one tile can be in two batches.
+    mirrored = predict_maps(
+        cast(Generator, network), image, tile_size=32, overlap=0, flips=True, precision="float32"
+    )
+    np.testing.assert_allclose(mirrored["foreground"], answer["foreground"], atol=2e-6)
+    # A tile that is too large is seen alone.
+    network.seen.clear()
+    maps_of(network, image, tile_size=64, overlap=0)
+    assert {shape[0] for shape in network.seen} == {1}
+
+
+def test_tiles_of_one_color_are_seen_once():
+    image = np.zeros((32, 320, 3), dtype=np.float32)
+    image[:, 64:192] = (0.2, 0.4, 0.6)
+    image[:, 256:] = picture(32, 64)
+    network = Pointwise()
+    maps = maps_of(network, image, tile_size=32, overlap=0)
+    assert sum(shape[0] for shape in network.seen) == 4
+    np.testing.assert_allclose(maps["foreground"], sigmoid(image[..., 0]), atol=2e-6)
+    gray = np.broadcast_to(image[..., 1:2], image.shape)
+    network.seen.clear()
+    maps = maps_of(network, gray, tile_size=32, overlap=0)
+    assert sum(shape[0] for shape in network.seen) == 4
+    np.testing.assert_allclose(maps["foreground"], sigmoid(gray[..., 0]), atol=2e-6)
 
 
 def test_a_generator_of_one_size_gets_that_size():
@@ -82,7 +128,7 @@ def test_a_generator_of_one_size_gets_that_size():
     network.tile_size = 32
     image = picture(70, 90)
     maps = maps_of(network, image, tile_size=64)
-    assert set(network.seen) == {(1, 3, 32, 32)}
+    assert {shape[2:] for shape in network.seen} == {(32, 32)}
     np.testing.assert_allclose(maps["foreground"], sigmoid(image[..., 0]), atol=2e-6)
 
 
@@ -137,8 +183,8 @@ def test_an_image_at_the_networks_own_scale_is_cut_into_smaller_tiles():
     maps = predict_maps(
         cast(Generator, network), image, tile_size=100, overlap=0.25, reduced=True, precision="float32"
     )
-    # 100 pixels of the larger image are rounded up to 128, which are 64 of this one.
-    assert set(network.seen) == {(1, 3, 64, 64)}
+    # 100 pixels of the larger image are rounded up to 128, which are at most 64 of this one.
+    assert {shape[2:] for shape in network.seen} == {(48, 64)}
     np.testing.assert_allclose(maps["foreground"], sigmoid(image[..., 0]), atol=2e-6)
 
 
@@ -155,9 +201,22 @@ def test_out_of_gpu_memory_says_what_to_set():
         def forward(self, image: Tensor) -> Tensor:
             raise torch.cuda.OutOfMemoryError("CUDA out of memory")
 
-    with pytest.raises(AutosamError, match=r"64 × 64 pixels; set tiles\.size to less") as caught:
-        maps_of(Full(), picture(10, 10))
+    with pytest.raises(AutosamError, match=r"16 × 32 pixels; set tiles\.size to less") as caught:
+        maps_of(Full(), picture(10, 20))
     assert "\n" not in str(caught.value)
+
+
+def test_batches_are_halved_where_the_gpus_memory_is_too_small():
+    class Small(Pointwise):
+        def forward(self, image: Tensor) -> Tensor:
+            if len(image) > 2:
+                raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+            return super().forward(image)
+
+    network, image = Small(), picture(32, 160)
+    maps = maps_of(network, image, tile_size=32, overlap=0)
+    assert [shape[0] for shape in network.seen] == [2, 2, 1]
+    np.testing.assert_allclose(maps["foreground"], sigmoid(image[..., 0]), atol=2e-6)
 
 
 class UpperLeft(Pointwise):
@@ -178,7 +237,7 @@ def test_mirrored_tiles_are_averaged():
     plain = maps_of(Pointwise(), image)
     seen = Pointwise()
     mirrored = predict_maps(cast(Generator, seen), image, tile_size=64, overlap=0, flips=True, precision="float32")
-    assert len(seen.seen) == 4
+    assert seen.seen == [(4, 3, 64, 64)]
     # What looks at single pixels sees the same in a mirror.
     np.testing.assert_allclose(mirrored["foreground"], plain["foreground"], atol=1e-6)
 
@@ -187,4 +246,6 @@ def test_affinities_have_a_direction():
     network = Pointwise()
     network.channels = ("affinity_row", "affinity_col")
     with pytest.raises(ConfigError, match="affinities have a direction"):
-        predict_maps(cast(Generator, network), picture(8, 8), tile_size=64, overlap=0, flips=True)
+        predict_maps(
+            cast(Generator, network), picture(8, 8), tile_size=64, overlap=0, flips=True, precision="float32"
+        )

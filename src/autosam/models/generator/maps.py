@@ -1,7 +1,8 @@
-"""The generator's maps of a whole image, tile by tile."""
+"""The generator's maps of a whole image: tiles that fit it, several of them in one batch."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from typing import Literal
 
 import numpy as np
 import torch
@@ -9,25 +10,45 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from autosam.errors import AutosamError, ConfigError
-from autosam.images import blend, read_window, tile_windows
+from autosam.images import Window, blend, fitted_windows, read_window, tile_windows
 from autosam.models.generator.sam_unet import SamGenerator
 from autosam.models.generator.unet import Generator
 from autosam.models.precision import Precision, autocast
 from autosam.models.variants import parameter_device
 
+LARGEST = 768
+"""Longest side of a tile where no setting names one. Larger ones are no faster, and take more memory."""
 
-@torch.no_grad()
+BATCH = 2**22
+"""Most pixels of the tiles in one batch; a single tile may have more."""
+
+BATCH_CPU = 2**18
+"""The same on a CPU, whose caches do not hold more."""
+
+Orientation = tuple[Literal[1, -1], Literal[1, -1]]
+"""Steps along rows and columns; -1 mirrors."""
+
+ORIENTATIONS: tuple[Orientation, ...] = ((1, 1), (-1, 1), (1, -1), (-1, -1))
+
+Color = tuple[float, ...]
+"""Of all pixels of a tile."""
+
+
 def predict_maps(
     generator: Generator | SamGenerator,
     image: NDArray[np.float32],
     *,
     tile_size: int,
     overlap: float,
+    larger: bool = False,
     flips: bool = False,
     reduced: bool = False,
     precision: Precision,
 ) -> dict[str, NDArray[np.float32]]:
     """Predict probability maps; neighboring tiles are blended where they overlap.
+
+    An image that is smaller than a tile is mirrored up to the next multiple of the generator's stride. A tile of
+    one color gets the answer to the first such tile of that color, which is the same.
 
     Parameters
     ----------
@@ -36,10 +57,12 @@ def predict_maps(
     image : ndarray of float32, shape (H, W, 3)
         Normalized over the whole image, 0 to 1.
     tile_size : int
-        Side of a tile in pixels; rounded up to a multiple of the generator's stride. A generator that takes only
-        one size (its ``tile_size``) gets that.
+        Longest side of a tile in pixels; rounded up to a multiple of the generator's stride. A generator that
+        takes only one size (its ``tile_size``) gets that.
     overlap : float
-        Fraction of the side that neighbors share.
+        Fraction of ``tile_size`` that neighbors share at least.
+    larger : bool
+        Tiles may have sides of up to ``LARGEST`` pixels. They share as many pixels as smaller ones.
     flips : bool
         Average the maps of each tile and its three mirror images: test-time augmentation, for four times the time.
     reduced : bool
@@ -63,35 +86,103 @@ def predict_maps(
         raise ConfigError(
             "decode.flips=true averages mirrored maps, and affinities have a direction; set it to false"
         )
-    device = parameter_device(generator)
-    mirrored: tuple[tuple[int, ...], ...] = ((), (-2,), (-1,), (-2, -1)) if flips else ((),)
-    size = generator.tile_size or -(-tile_size // generator.stride) * generator.stride
-    network: Callable[[Tensor], Tensor] = generator
-    # A generator with SAM's encoder never sees anything smaller.
-    if reduced and generator.downsample > 1:
-        size //= generator.downsample
-        network = partial(generator, reduced=True)
     shape = (image.shape[0], image.shape[1])
-    windows = tile_windows(shape, size=size, overlap=int(overlap * size))
+    # A generator with SAM's encoder never sees anything smaller.
+    smaller = generator.downsample if reduced else 1
+    network = partial(generator, reduced=True) if smaller > 1 else generator
+    if generator.tile_size is not None:
+        size = generator.tile_size
+        windows = tile_windows(shape, size=size, overlap=int(overlap * size))
+    else:
+        stride = generator.stride // smaller
+        size = -(-tile_size // generator.stride) * stride
+        largest = max(size, LARGEST) if larger else size
+        windows = fitted_windows(shape, largest=largest, overlap=int(overlap * size), multiple=stride)
+    ask = partial(
+        _ask,
+        network,
+        device=parameter_device(generator),
+        precision=precision,
+        orientations=ORIENTATIONS if flips else ORIENTATIONS[:1],
+    )
+    return dict(zip(generator.channels, blend(_answers(ask, image, windows), windows, shape), strict=True))
 
-    def probabilities() -> Iterator[NDArray[np.float32]]:
-        for window in windows:
-            pixels = torch.from_numpy(np.ascontiguousarray(read_window(image, window).transpose(2, 0, 1)))[None]
-            pixels = pixels.to(device, memory_format=torch.channels_last)
-            try:
-                with autocast(device, precision):
-                    answers = [
-                        _mirror(network(_mirror(pixels, axes)).float().sigmoid(), axes) for axes in mirrored
-                    ]
-            except torch.cuda.OutOfMemoryError as error:
+
+def _answers(
+    ask: Callable[[Iterable[NDArray[np.float32]]], Iterator[NDArray[np.float32]]],
+    image: NDArray[np.float32],
+    windows: Sequence[Window],
+) -> Iterator[NDArray[np.float32]]:
+    """Give the maps of each window, (C, height, width), in order; the network sees each plain color once."""
+    colors = [_color(image[window.overlaps(image.shape)]) for window in windows]
+    first: dict[Color, int] = {}
+    for at, color in enumerate(colors):
+        if color is not None:
+            first.setdefault(color, at)
+    asked = (color is None or first[color] == at for at, color in enumerate(colors))
+    answers = ask(read_window(image, window) for window, needed in zip(windows, asked, strict=True) if needed)
+    plain: dict[Color, NDArray[np.float32]] = {}
+    for at, color in enumerate(colors):
+        if color is None:
+            yield next(answers)
+            continue
+        if first[color] == at:
+            plain[color] = next(answers)
+        yield plain[color]
+
+
+def _color(pixels: NDArray[np.float32]) -> Color | None:
+    """Give the color of pixels, (h, w, 3), that all have the same one."""
+    color = pixels[0, 0]
+    planes = pixels[..., :1] if pixels.strides[2] == 0 else pixels
+    # Most tiles show something in their first row.
+    if (planes[0] != color[: planes.shape[2]]).any() or (planes != color[: planes.shape[2]]).any():
+        return None
+    return tuple(color.tolist())
+
+
+def _ask(
+    network: Callable[[Tensor], Tensor],
+    tiles: Iterable[NDArray[np.float32]],
+    *,
+    device: torch.device,
+    precision: Precision,
+    orientations: Sequence[Orientation],
+) -> Iterator[NDArray[np.float32]]:
+    """Give the network's probabilities for tiles of one shape, averaged over orientations, in batches."""
+    turned = [tile[::row, ::col] for tile in tiles for row, col in orientations]
+    rows, cols = turned[0].shape[:2]
+    done, size = 0, max(1, (BATCH_CPU if device.type == "cpu" else BATCH) // (rows * cols))
+    answers: list[NDArray[np.float32]] = []
+    while done < len(turned):
+        batch = turned[done : done + size]
+        try:
+            answers.extend(_look(network, batch, device, precision))
+        except torch.cuda.OutOfMemoryError as error:
+            if len(batch) == 1:
                 raise AutosamError(
-                    f"the GPU's memory does not hold the generator's maps of a tile of {size} × {size} pixels; "
+                    f"the GPU's memory does not hold the generator's maps of a tile of {rows} × {cols} pixels; "
                     "set tiles.size to less, or use --device cpu"
                 ) from error
-            yield torch.cat(answers).mean(dim=0).cpu().numpy()
+            size = len(batch) // 2
+            continue
+        done += len(batch)
+        while len(answers) >= len(orientations):
+            one = [answer[:, ::row, ::col] for answer, (row, col) in zip(answers, orientations, strict=False)]
+            yield one[0] if len(one) == 1 else np.mean(one, axis=0)
+            del answers[: len(orientations)]
 
-    return dict(zip(generator.channels, blend(probabilities(), windows, shape), strict=True))
 
-
-def _mirror(images: Tensor, axes: tuple[int, ...]) -> Tensor:
-    return images.flip(axes) if axes else images
+@torch.no_grad()
+def _look(
+    network: Callable[[Tensor], Tensor],
+    tiles: Sequence[NDArray[np.float32]],
+    device: torch.device,
+    precision: Precision,
+) -> NDArray[np.float32]:
+    """Give the probabilities of one batch, (B, C, h, w)."""
+    pixels = torch.from_numpy(np.stack(tiles).transpose(0, 3, 1, 2))
+    with autocast(device, precision):
+        logits = network(pixels.to(device, memory_format=torch.channels_last))
+    probabilities: NDArray[np.float32] = logits.float().sigmoid().cpu().numpy()
+    return probabilities
