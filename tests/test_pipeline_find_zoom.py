@@ -1,23 +1,22 @@
 """Images of another scale: how their zoom is found from what is seen in them."""
 
-from collections.abc import Callable
-from functools import partial
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from autosam.pipeline.find_zoom import FEWEST, PASSES, SURE, find_zoom, typical_diameter
-from autosam.pipeline.segmentation import Segmentation
+from autosam.pipeline.find_zoom import FEWEST, MOST, PASSES, Look, find_zoom, typical_diameter
+from autosam.pipeline.look import PIXELS, middle
+from autosam.pipeline.probability_maps import Maps
 from autosam.pipeline.view import View
 
 
-def zoom_of(
-    look: Callable[[View], tuple[View, Segmentation]], *, trained: float, zoom_tolerance: float = 1.6
-) -> float:
-    pixels = np.zeros((9, 9, 3), np.float32)
-    view = View(np.zeros((9, 9, 3), np.uint8), (pixels,), (pixels,))
-    return find_zoom(view, look, trained=trained, zoom_tolerance=zoom_tolerance).zoom
+def found_by(look: "Eyes", *, trained: float, zoom_tolerance: float = 1.6) -> View:
+    view = View(np.zeros((9, 9, 3), np.uint8), (np.zeros((9, 9, 3), np.float32),))
+    return find_zoom(view, look, trained=trained, zoom_tolerance=zoom_tolerance)
+
+
+def zoom_of(look: "Eyes", *, trained: float, zoom_tolerance: float = 1.6) -> float:
+    return found_by(look, trained=trained, zoom_tolerance=zoom_tolerance).zoom
 
 
 def squares(side: int, count: int) -> NDArray[np.int32]:
@@ -34,16 +33,18 @@ def diameter(side: float) -> float:
 class Eyes:
     """See squares of a side, at each zoom as many as told, and remember the zooms."""
 
-    def __init__(self, *seen: tuple[int, int]) -> None:
+    def __init__(self, *seen: tuple[int, int], novelty: float | None = None, large: bool = False) -> None:
         self.seen = seen
         self.asked: list[float] = []
+        self.whole: list[bool] = []
+        self.novelty, self.large = novelty, large
 
-    def __call__(self, view: View) -> tuple[View, Segmentation]:
+    def __call__(self, view: View, whole: bool) -> Look:
         side, count = self.seen[len(self.asked)]
         self.asked.append(view.zoom)
-        labels, scores = squares(side, count), np.ones(count)
-        picture = np.zeros((*labels.shape, 3), np.uint8)
-        return view, Segmentation(labels, scores, [], np.full(count, -1), labels, {}, picture, zoom=view.zoom)
+        self.whole.append(whole)
+        complete = whole or not self.large
+        return Look(typical_diameter(squares(side, count)), self.novelty, Maps({}) if complete else None)
 
 
 def test_the_typical_diameter_is_that_of_the_median_area() -> None:
@@ -72,16 +73,16 @@ def test_few_objects_tell_nothing() -> None:
 
 def test_small_objects_are_zoomed_until_it_fits() -> None:
     # First the larger ones of many small ones are found, then all.
-    eyes = Eyes((10, 6), (7, 30), (6, 31), (5, 32))
-    result = zoom_of(eyes, trained=diameter(21))
-    assert eyes.asked == pytest.approx([1.0, 2.1, 3.0, 3.5])
-    assert result == pytest.approx(3.5)
+    eyes = Eyes((10, 6), (8, 30), (7, 31))
+    result = zoom_of(eyes, trained=diameter(12), zoom_tolerance=1.1)
+    assert eyes.asked == pytest.approx([1.0, 12 / 10, 12 / 8])
+    assert result == pytest.approx(12 / 8)
     assert len(eyes.asked) == PASSES
 
 
 def test_once_it_fits_there_is_no_further_pass() -> None:
     eyes = Eyes((100, 6), (92, 30))
-    assert zoom_of(eyes, trained=diameter(200)) == pytest.approx(2.0)
+    assert zoom_of(eyes, trained=diameter(180)) == pytest.approx(1.8)
 
 
 def test_large_objects_are_shrunk() -> None:
@@ -113,22 +114,54 @@ def test_small_steps_are_taken_where_little_is_far() -> None:
     assert zoom_of(eyes, trained=diameter(60), zoom_tolerance=1.1) == pytest.approx(60 / 50)
 
 
-def test_objects_that_nobody_is_sure_of_tell_no_scale() -> None:
-    def see(view: View, low: float, high: float) -> tuple[View, Segmentation]:
-        labels = np.zeros((60, 100), dtype=np.int32)
-        labels[:20, :] = np.pad(squares(4, FEWEST + 2), ((0, 15), (0, 100 - 5 * (FEWEST + 2))))
-        labels[30:41, : 11 * FEWEST] = np.where(s := squares(10, FEWEST), s + FEWEST + 2, 0)
-        scores = np.concatenate([np.full(FEWEST + 2, low), np.full(FEWEST, high)])
-        none = np.full(len(scores), -1)
-        picture = np.zeros((*labels.shape, 3), np.uint8)
-        return view, Segmentation(labels, scores, [], none, labels, {}, picture, zoom=view.zoom)
-
-    assert zoom_of(partial(see, low=SURE, high=0.9), trained=diameter(10)) > 2
-    assert zoom_of(partial(see, low=0.3, high=SURE), trained=diameter(10)) == 1
-    # Nobody is sure of any.
-    assert zoom_of(partial(see, low=0.3, high=0.8), trained=diameter(10)) == 1
+def test_a_zoom_that_is_found_has_at_most_four_times_the_pixels() -> None:
+    eyes = Eyes((1, 6), (1, 6))
+    result = found_by(eyes, trained=diameter(5))
+    assert eyes.asked == [1.0, MOST] == [1.0, result.zoom]
+    assert result.warnings == ("objects look 5.0 times too small for the model; zoomed 2 times: give --diameter",)
+    assert found_by(Eyes((10, 6), (10, 6)), trained=diameter(20)).warnings == ()
+    # Fewer pixels cost nothing.
+    result = found_by(Eyes((50, 6), (50, 6)), trained=diameter(10))
+    assert (result.zoom, result.warnings) == (pytest.approx(0.2), ())
 
 
-def test_there_is_a_largest_zoom() -> None:
-    eyes = Eyes((1, 6), (1, 6), (1, 6))
-    assert zoom_of(eyes, trained=1000.0) == 8
+@pytest.mark.parametrize(("side", "what"), [(5, "4.0 times too small"), (60, "3.0 times too large")])
+def test_unlike_images_are_not_zoomed_by_what_is_found_in_them(side: int, what: str) -> None:
+    eyes = Eyes((side, 6), novelty=1.1)
+    result = found_by(eyes, trained=diameter(20))
+    assert eyes.asked == [1.0] == [result.zoom]
+    assert result.warnings == (
+        f"objects look {what} for the model; the image is unlike the training images and was not zoomed: "
+        "give --diameter",
+    )
+    assert found_by(Eyes((20, 6), novelty=1.1), trained=diameter(20)).warnings == ()
+    assert zoom_of(Eyes((side, 6), (side, 6), novelty=0.9), trained=diameter(20)) != 1
+
+
+def test_a_middle_that_holds_too_few_is_not_enough() -> None:
+    eyes = Eyes((10, 2), (10, 8), (10, 9), large=True)
+    result = found_by(eyes, trained=diameter(20))
+    assert (eyes.asked, eyes.whole) == ([1.0, 1.0, 2.0], [False, True, True])
+    assert result.maps is not None
+    middle_alone = Eyes((10, 8), (10, 9), large=True)
+    result = found_by(middle_alone, trained=diameter(20))
+    assert middle_alone.whole == [False, False]
+    assert result.maps is None
+    # Nothing anywhere: the maps of the whole image are those of the result.
+    nothing = Eyes((10, 2), (10, 2), large=True)
+    result = found_by(nothing, trained=diameter(20))
+    assert (nothing.whole, result.zoom) == ([False, True], 1.0)
+    assert result.maps is not None
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (512, 512), (1, 4000), (1000, 1000), (16, 100_000), (5000, 300)])
+@pytest.mark.parametrize("scale", [0.1, 1.0, 2.0])
+def test_the_middle_has_a_bounded_number_of_pixels(shape: tuple[int, int], scale: float) -> None:
+    rows, cols = middle(shape, scale)
+    zoomed = [max(1, round((part.stop - part.start) * scale)) for part in (rows, cols)]
+    pixels = max(1, round(shape[0] * scale)) * max(1, round(shape[1] * scale))
+    assert min(pixels, PIXELS) * 0.9 <= zoomed[0] * zoomed[1] <= PIXELS * 1.01
+    if pixels <= PIXELS:
+        assert (rows, cols) == (slice(0, shape[0]), slice(0, shape[1]))
+    for part, length in zip((rows, cols), shape, strict=True):
+        assert abs(part.start - (length - part.stop)) <= 1

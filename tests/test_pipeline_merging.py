@@ -27,8 +27,7 @@ def sizes(labels):
 
 def view(shape=SHAPE, zoom=1):
     blank = np.zeros((*shape, 3), dtype=np.uint8)
-    seen = np.zeros((shape[0] * zoom, shape[1] * zoom, 3), dtype=np.float32)
-    return View(blank, (blank.astype(np.float32),), (seen,), zoom=zoom)
+    return View(blank, (blank.astype(np.float32),), zoom=zoom)
 
 
 def regions_of(*masks):

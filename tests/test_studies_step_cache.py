@@ -7,6 +7,7 @@ from fake_networks import BrightPixels, build_small_sam, use_component_sam
 
 from autosam.config import Config, load_config
 from autosam.models.networks import Networks, build_networks
+from autosam.pipeline import find_zoom
 from autosam.pipeline.segmenter import Segmenter
 from autosam.studies.step_cache import StepCache
 
@@ -60,14 +61,22 @@ def test_only_what_a_change_touches_is_computed(segmenter: Segmenter, calls: Cou
     assert (calls["predict"], calls["decode"]) == (4, 6), "another image was taken for the first"
 
 
-def test_the_search_for_the_zoom_uses_kept_maps(segmenter: Segmenter, calls: Counter[str]) -> None:
+def test_the_zoom_is_searched_for_once(
+    segmenter: Segmenter, calls: Counter[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = []
+    plain = find_zoom.find_zoom
+    monkeypatch.setattr(find_zoom, "find_zoom", lambda *given, **named: looks.append(1) or plain(*given, **named))
     steps = StepCache(segmenter, IMAGES)
     first = steps.segment(0, with_diameter())
     assert first.zoom == pytest.approx(2, abs=0.2)
-    predicted = calls["predict"]
-    assert predicted > 1
+    assert len(looks) == 1
+    assert steps.segment(0, with_diameter("merge.min_size=5", "decode.batch_size=2")).zoom == first.zoom
+    assert len(looks) == 1
+    # Thresholds decide what is sure.
     assert steps.segment(0, with_diameter("prompts.foreground=0.6")).zoom == first.zoom
-    assert calls["predict"] == predicted
+    assert len(looks) == 2
+    assert calls["predict"] == 1
 
 
 def test_results_are_those_of_the_segmenter() -> None:

@@ -181,11 +181,13 @@ def test_sams_encoder_as_the_generator() -> None:
     assert statistics.means.shape[1] == 2 * networks.generator.deepest_channels
 
 
-def test_no_generator_no_image_and_images_without_difference() -> None:
+def test_no_generator_no_image_and_images_without_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     networks, config = make("model.generator=null", "prompts.method=user")
     assert measure_statistics(networks, config, labeled_images()) is None
     networks, config = make(*WITHOUT_SAM)
     assert measure_statistics(networks, config, []) is None
+    # A network tells small blank tiles from large ones.
+    monkeypatch.setattr(statistics, "SMALL", 0)
     blank = LabeledImage("s/a", "s", np.zeros((40, 40, 3), np.uint8), np.zeros((40, 40), np.int32))
     assert measure_statistics(networks, config, [blank]) is None
 

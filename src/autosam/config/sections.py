@@ -58,7 +58,7 @@ class ImagesConfig(Section):
     find_zoom: bool = Field(
         True,
         description="find the zoom of an image if it is not known: zoom it if its objects differ too much in "
-        "diameter from images.diameter",
+        "diameter from images.diameter, by 2 at most, and only if it is like the training images",
     )
     zoom_tolerance: float = Field(
         1.6,
@@ -89,9 +89,11 @@ class TilesConfig(Section):
     """How a large image is cut."""
 
     size: Positive | None = Field(
-        None, description="side of a tile in pixels; null takes the size of SAM's input, or 512 without a SAM"
+        None,
+        description="longest side of a tile in pixels; null takes the size of SAM's input, or 512 without a SAM, "
+        "and leaves a generator that takes any size to choose tiles of up to 768 of its own pixels",
     )
-    overlap: float = Field(0.25, ge=0, lt=0.9, description="fraction of the side that neighboring tiles share")
+    overlap: float = Field(0.25, ge=0, lt=0.9, description="fraction of that side that neighboring tiles share")
 
 
 class PromptsConfig(Section):

@@ -1,29 +1,48 @@
 """The zoom of an image: known beforehand, or found from the objects themselves."""
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from autosam.config import Config, ImagesConfig, MergeConfig
+from autosam.config import ImagesConfig
 from autosam.errors import ConfigError
 from autosam.images.zoom import LARGEST, TOLERANCE, settled
-from autosam.pipeline.segmentation import Segmentation
+from autosam.pipeline.probability_maps import Maps
 from autosam.pipeline.view import View
 
 FEWEST = 5
 """Objects that tell a typical diameter; fewer tell nothing."""
 
-SURE = 0.85
-"""Score from which an object that no SAM has seen tells a scale; a generator's specks lie below it."""
-
-PASSES = 4
-"""Most times that an image is seen: networks find mainly the larger of objects that are too small for them, so
-that the first estimate falls short."""
+PASSES = 3
+"""Most zooms that an image is looked at: networks find mainly the larger of objects that are too small for them,
+so that the first estimate falls short."""
 
 NEAR = 1.1
-"""Factor between two zooms of an image that is off scale from which it is seen once more."""
+"""Factor between two zooms of an image that is off scale from which it is looked at once more."""
+
+MOST = 2.0
+"""Largest zoom that is found: four times the pixels. Larger ones are for those who know the objects."""
+
+
+class Look(NamedTuple):
+    """What the generator alone sees in an image, or in its middle.
+
+    Attributes
+    ----------
+    diameter : float or None
+        Typical diameter of the objects that it is sure of, in pixels of the image's own grid; None for too few.
+    novelty : float or None
+        See `Maps`.
+    maps : Maps or None
+        Those of the whole image, on the generator's grid; None where it has seen the middle only.
+    """
+
+    diameter: float | None
+    novelty: float | None = None
+    maps: Maps | None = None
 
 
 def known_zoom(settings: ImagesConfig, *, pixel_size_nm: float | None, diameter: float | None) -> float | None:
@@ -82,9 +101,7 @@ def wanted_zoom(diameter: float, *, trained: float) -> float:
     return float(np.clip(trained / diameter, 1 / LARGEST, LARGEST))
 
 
-def find_zoom(
-    view: View, look: Callable[[View], tuple[View, Segmentation]], *, trained: float, zoom_tolerance: float
-) -> View:
+def find_zoom(view: View, look: Callable[[View, bool], Look], *, trained: float, zoom_tolerance: float) -> View:
     """Look at an image as it is, and again zoomed where its objects are off the size of the training objects.
 
     Parameters
@@ -92,11 +109,11 @@ def find_zoom(
     view : View
         At zoom 1.
     look : callable
-        Segments a view; gives it back with the maps that it has predicted.
+        Looks at a view: at the whole image, or if told False only at its middle where it is large.
     trained : float
         Median diameter of the training objects in pixels of their images.
     zoom_tolerance : float
-        An image is seen again only where its objects are this many times larger or smaller. Less can be a matter
+        An image is zoomed only where its objects are this many times larger or smaller. Less can be a matter
         of which objects it shows, and is within what networks learn to bear.
 
     Returns
@@ -104,35 +121,37 @@ def find_zoom(
     View
         That of the last look: the first one, at 1, where the objects are within a factor of ``zoom_tolerance``, or
         fewer than ``FEWEST`` are sure. After the first look, the tolerance is the smaller of ``zoom_tolerance``
-        and ``NEAR``. A look that finds fewer than ``FEWEST`` is given up for the one before.
+        and ``NEAR``. A look that finds fewer than ``FEWEST`` is given up for the one before. The zoom is at most
+        ``MOST``, and 1 for images unlike the training images. If the objects want another, its ``warnings`` say
+        so.
     """
-    seen, found = look(view)
-    tolerance = zoom_tolerance
+    seen, found = view, look(view, False)
+    whole = found.diameter is None and found.maps is None
+    if whole:
+        # The middle holds too few, and without further ones these maps are the result.
+        found = look(view, True)
+    unlike = found.novelty is not None and found.novelty > 1
+    wanted, tolerance = view.zoom, zoom_tolerance
     for _ in range(PASSES - 1):
-        diameter = _sure_diameter(found)
-        if diameter is None:
+        if found.diameter is None:
             break
-        wanted = wanted_zoom(diameter, trained=trained)
-        if 1 / tolerance <= wanted / seen.zoom <= tolerance:
+        wanted = wanted_zoom(found.diameter, trained=trained)
+        target = view.zoom if unlike else min(wanted, MOST)
+        if 1 / tolerance <= target / seen.zoom <= tolerance:
             break
         tolerance = min(zoom_tolerance, NEAR)
-        again, found = look(view.at(wanted))
-        if _sure_diameter(found) is None:
+        again = view.at(target)
+        further = look(again, whole)
+        if further.diameter is None:
             break
-        seen = again
-    return seen
+        seen, found = again, further
+    return replace(seen, maps=found.maps, warnings=_untried(wanted, seen.zoom, zoom_tolerance, unlike=unlike))
 
 
-def _sure_diameter(found: Segmentation) -> float | None:
-    scores = np.concatenate([[0.0], found.scores])
-    return typical_diameter(np.where(scores[found.labels] >= SURE, found.labels, 0))
-
-
-def without_sam(config: Config) -> Config:
-    """Give settings for a look at an image: the generator sees it once, and all regions by thresholds are kept."""
-    decode = config.decode.model_copy(update={"sam": False, "flips": False, "zooms": (1.0,)})
-    # A region classifier knows one zoom only.
-    prompts = config.prompts.model_copy(update={"region_classifier": False})
-    # Also regions that are too small for the result tell the size of objects.
-    merge = MergeConfig(min_size=0, min_score=0, fill_holes=False)
-    return config.model_copy(update={"decode": decode, "prompts": prompts, "merge": merge})
+def _untried(wanted: float, zoom: float, tolerance: float, *, unlike: bool) -> tuple[str, ...]:
+    """Say so where the objects want a zoom that they did not get."""
+    if 1 / tolerance <= wanted / zoom <= tolerance or not (unlike or wanted > MOST):
+        return ()
+    size = f"{wanted:.1f} times too small" if wanted > 1 else f"{1 / wanted:.1f} times too large"
+    done = "the image is unlike the training images and was not zoomed" if unlike else f"zoomed {zoom:g} times"
+    return (f"objects look {size} for the model; {done}: give --diameter",)

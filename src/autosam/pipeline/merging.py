@@ -164,7 +164,7 @@ def to_own_grid(
         novelty=maps.novelty,
         zoom=view.zoom,
         stain_normalized=view.stain_normalized,
-        warnings=_warnings(view, len(scores)),
+        warnings=view.warnings + _warnings(view, len(scores)),
     )
 
 

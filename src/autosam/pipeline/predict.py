@@ -1,5 +1,6 @@
 """The second step: the generator's probability maps, averaged over channels, mirror images and zooms."""
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
@@ -9,14 +10,18 @@ from autosam.errors import ConfigError
 from autosam.images import resize_map, zoom_image
 from autosam.models.combine import combine_maps
 from autosam.models.generator.maps import predict_maps
+from autosam.models.generator.sam_unet import SamGenerator
+from autosam.models.generator.unet import Generator
 from autosam.models.networks import Networks
-from autosam.models.statistics.novelty import describe_tiles
+from autosam.models.statistics.novelty import NoveltyStatistics, describe_tiles
 from autosam.pipeline.probability_maps import Maps, MapSettings
 from autosam.pipeline.view import View
 
 
 def predict(networks: Networks, view: View, settings: MapSettings) -> Maps:
-    """Predict the maps of a view.
+    """Predict the maps of a view, on the grid of the networks.
+
+    Where the search for the zoom has predicted them with these settings, they are not predicted again.
 
     Parameters
     ----------
@@ -28,43 +33,76 @@ def predict(networks: Networks, view: View, settings: MapSettings) -> Maps:
     ConfigError
         If there is no generator, or if maps of affinities were to be averaged over zooms or mirror images.
     """
-    generator, statistics = networks.generator, networks.statistics
-    if generator is None:
-        raise ConfigError("the model has no generator, so it predicts no maps; give it user prompts or a grid")
+    generator, count = _generator_of(networks), len(settings.zooms)
     if settings.zooms != (1.0,) and "affinity_row" in generator.channels:
         raise ConfigError(
             "decode.zooms averages maps over zooms, and affinities are between pixels of one grid; set it to [1.0]"
         )
-    downsample, count = generator.downsample, len(settings.zooms)
+    if view.maps is not None and view.maps.settings == settings:
+        return on_grid(view.maps, view.grid)
     mean: dict[str, NDArray[np.float32]] = {}
     novelty: float | None = None
     for number, zoom in enumerate(settings.zooms):
         # Straight from the image's own pixels, which zooming twice would blur.
-        seen = (
-            view.zoomed
-            if zoom == downsample
-            else [zoom_image(pixels, view.total_zoom * zoom / downsample) for pixels in view.channels]
-        )
-        described: AbstractContextManager[list[NDArray[np.float32]]] = (
-            describe_tiles(generator) if statistics is not None and number == 0 else nullcontext([])
-        )
-        with described as tiles:
-            answers = (
-                predict_maps(
-                    generator,
-                    pixels,
-                    tile_size=settings.tile_size,
-                    overlap=settings.overlap,
-                    flips=settings.flips,
-                    reduced=True,
-                    precision=settings.precision,
-                )
-                for pixels in seen
-            )
-            maps = combine_maps(answers, settings.combine)
-        if statistics is not None and tiles:
-            novelty = statistics.novelty(np.stack(tiles))
-        for name, values in maps.items():
-            part = resize_map(values, view.grid)
+        scale = view.total_zoom * zoom / generator.downsample
+        seen = see(networks, [zoom_image(pixels, scale) for pixels in view.channels], settings)
+        novelty = seen.novelty if number == 0 else novelty
+        for name, part in on_grid(seen, view.grid).probabilities.items():
             mean[name] = part if count == 1 else mean.get(name, 0) + part / np.float32(count)
     return Maps(mean, novelty, settings)
+
+
+def on_grid(maps: Maps, grid: tuple[int, int]) -> Maps:
+    """Bring maps to another grid; those that are on it come back as they are."""
+    if all(values.shape == grid for values in maps.probabilities.values()):
+        return maps
+    return Maps(
+        {name: resize_map(values, grid) for name, values in maps.probabilities.items()},
+        maps.novelty,
+        maps.settings,
+    )
+
+
+def see(networks: Networks, channels: Sequence[NDArray[np.float32]], settings: MapSettings) -> Maps:
+    """Predict the maps of pixels at the scale of the generator, on their grid.
+
+    Parameters
+    ----------
+    channels : sequence of ndarray of float32, shape (h, w, 3)
+        An image, or part of one, in one or more channels.
+    settings : MapSettings
+        Its ``zooms`` are not read.
+    """
+    generator = _generator_of(networks)
+    with _described(generator, networks.statistics, settings) as tiles:
+        answers = (
+            predict_maps(
+                generator,
+                pixels,
+                tile_size=settings.tile_size,
+                overlap=settings.overlap,
+                larger=settings.larger_tiles,
+                flips=settings.flips,
+                reduced=True,
+                precision=settings.precision,
+            )
+            for pixels in channels
+        )
+        maps = combine_maps(answers, settings.combine)
+    novelty = networks.statistics.novelty(np.stack(tiles)) if networks.statistics is not None and tiles else None
+    return Maps(maps, novelty, settings)
+
+
+def _described(
+    generator: Generator | SamGenerator, statistics: NoveltyStatistics | None, settings: MapSettings
+) -> AbstractContextManager[list[NDArray[np.float32]]]:
+    """Describe parts as large as the training tiles that the statistics are of; nothing without statistics."""
+    if statistics is None:
+        return nullcontext([])
+    return describe_tiles(generator, side=generator.tile_size or settings.tile_size // generator.downsample)
+
+
+def _generator_of(networks: Networks) -> Generator | SamGenerator:
+    if networks.generator is None:
+        raise ConfigError("the model has no generator, so it predicts no maps; give it user prompts or a grid")
+    return networks.generator

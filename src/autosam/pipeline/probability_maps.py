@@ -11,9 +11,10 @@ from autosam.models.precision import Precision
 
 
 class MapSettings(NamedTuple):
-    """What maps depend on beside the view: see the settings of the same names."""
+    """What maps depend on beside the view: see the settings of the same names, and `predict_maps`."""
 
     tile_size: int
+    larger_tiles: bool
     overlap: float
     flips: bool
     zooms: tuple[float, ...]

@@ -38,7 +38,7 @@ class Segmentation:
         Whether the networks saw it with the colors of the training images (``images.stain_references``).
     warnings : tuple of str
         What makes the result doubtful, and what to try: next to nothing was found in an image that is nearly all
-        dark or bright after scaling.
+        dark or bright after scaling; objects wanted another zoom than the image got.
     inside : ndarray of bool, shape (H, W), or None
         The area in which instances count; see `pipeline.inside`. None where that is the whole image.
     """

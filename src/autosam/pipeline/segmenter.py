@@ -1,7 +1,6 @@
 """The way of one image: view, predict, propose, decode, merge."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -17,11 +16,12 @@ from autosam.models.precision import choose_device
 from autosam.models.sam.masks import ChooseMask, decode_masks
 from autosam.models.variants import image_size
 from autosam.pipeline import find_zoom, merging, predict, propose
+from autosam.pipeline.look import look_at
 from autosam.pipeline.model_settings import settings_for
 from autosam.pipeline.probability_maps import Maps, MapSettings
 from autosam.pipeline.propose import Proposals
 from autosam.pipeline.segmentation import Segmentation
-from autosam.pipeline.timings import Timed, Timings, timed
+from autosam.pipeline.timings import Timed, timed
 from autosam.pipeline.view import Image, View, make_view
 from autosam.prompts import Prompt, check_prompts, zoom_prompts
 
@@ -142,7 +142,6 @@ class Segmenter(Timed):
         zoom: float | None = None,
         *,
         normalized: bool = False,
-        predict: "Callable[[Segmenter, View], Maps] | None" = None,
     ) -> View:
         """Normalize and zoom an image: step 1 of 5.
 
@@ -150,17 +149,17 @@ class Segmenter(Timed):
         ----------
         image, zoom, normalized
             See `segment` and `make_view`. The generator alone finds the zoom, from the objects that it is sure of.
-        predict : callable, optional
-            Gives the maps for that, in the place of `Segmenter.predict`, as one that keeps them.
         """
         settings = self.config.images
         view = make_view(image, settings, zoom=1.0 if zoom is None else zoom, normalized=normalized)
-        asks_generator = self.config.prompts.method not in ("user", "grid")
-        if zoom is None and settings.find_zoom and settings.diameter is not None and asks_generator:
-            look = partial(self._generator_alone()._look, predict=predict or Segmenter.predict)
+        if zoom is None and settings.find_zoom and settings.diameter is not None and self._predicts(view):
+            once = self._map_settings()._replace(flips=False, zooms=(1.0,))
             with self.timings.stage("find_zoom", within="view"):
                 return find_zoom.find_zoom(
-                    view, look, trained=settings.diameter, zoom_tolerance=settings.zoom_tolerance
+                    view,
+                    lambda seen, whole: look_at(self.networks, seen, once, self.config.prompts, whole=whole),
+                    trained=settings.diameter,
+                    zoom_tolerance=settings.zoom_tolerance,
                 )
         return view
 
@@ -175,15 +174,9 @@ class Segmenter(Timed):
         ConfigError
             If maps of affinities were to be averaged over zooms or mirror images.
         """
-        if self.config.prompts.method in ("user", "grid") or view.blank:
+        if not self._predicts(view):
             return Maps({})
-        decode, tiles = self.config.decode, self.config.tiles
-        settings = MapSettings(
-            self._tile_size(), tiles.overlap, decode.flips, decode.zooms, decode.precision, self._combine()
-        )
-        if view.maps is not None and view.maps.settings == settings:
-            return view.maps
-        return predict.predict(self.networks, view, settings)
+        return predict.predict(self.networks, view, self._map_settings())
 
     @timed("propose")
     def propose(self, view: View, maps: Maps, prompts: Sequence[Prompt] | None = None) -> Proposals:
@@ -283,14 +276,21 @@ class Segmenter(Timed):
         """Zoom at which an image looks as the training images, or None; see `find_zoom.known_zoom`."""
         return find_zoom.known_zoom(self.config.images, pixel_size_nm=pixel_size_nm, diameter=diameter)
 
-    def _generator_alone(self) -> "Segmenter":
-        """Return a generator-only segmenter, which sees an image once; its steps count as ``find_zoom``."""
-        return self.with_settings(find_zoom.without_sam(self.config)).with_timings(Timings())
+    def _predicts(self, view: View) -> bool:
+        """Tell whether the generator is asked about an image."""
+        return self.config.prompts.method not in ("user", "grid") and not view.blank
 
-    def _look(self, view: View, *, predict: "Callable[[Segmenter, View], Maps]") -> tuple[View, Segmentation]:
-        """Segment without SAM, and keep the maps with the view."""
-        maps = predict(self, view)
-        return replace(view, maps=maps), self.merge(view, maps, self.propose(view, maps), None)
+    def _map_settings(self) -> MapSettings:
+        decode, tiles = self.config.decode, self.config.tiles
+        return MapSettings(
+            tile_size=self._tile_size(),
+            larger_tiles=tiles.size is None,
+            overlap=tiles.overlap,
+            flips=decode.flips,
+            zooms=decode.zooms,
+            precision=decode.precision,
+            combine=self._combine(),
+        )
 
     def _combine(self) -> CombineAnswers:
         return "max" if self.config.images.combine == "max" else "avg"

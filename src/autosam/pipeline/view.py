@@ -13,6 +13,7 @@ from autosam.errors import InputError
 from autosam.images import to_uint8, zoom_image
 from autosam.images.channels import mean_picture, normalize_channels
 from autosam.images.stain_normalization import normalize_stain
+from autosam.images.zoom import zoomed_shape
 from autosam.pipeline.given_image import as_pixels, check_zoom
 from autosam.pipeline.probability_maps import Maps
 
@@ -36,8 +37,6 @@ class View:
         The normalized image on its own grid, before stain normalization; the mean of several channels.
     channels : tuple of ndarray of float32, shape (H, W, 3)
         What the networks see on the image's own grid, 0 to 1; more than one where they see channels one by one.
-    zoomed : tuple of ndarray of float32, shape (h, w, 3)
-        The same on the grid of the networks.
     zoom : float
         How many times larger the networks see this image, on top of ``base_zoom``.
     base_zoom : float
@@ -46,15 +45,17 @@ class View:
         Whether it has the colors of training images.
     maps : Maps or None
         The generator's maps of this view, where the search for its zoom has predicted them.
+    warnings : tuple of str
+        What the search for the zoom did not try.
     """
 
     picture: NDArray[np.uint8]
     channels: tuple[NDArray[np.float32], ...]
-    zoomed: tuple[NDArray[np.float32], ...]
     zoom: float = 1.0
     base_zoom: float = 1.0
     stain_normalized: bool = False
     maps: Maps | None = field(default=None, repr=False)
+    warnings: tuple[str, ...] = ()
 
     @property
     def total_zoom(self) -> float:
@@ -69,34 +70,43 @@ class View:
     @property
     def grid(self) -> tuple[int, int]:
         """Rows and columns of the networks' grid."""
-        return self.zoomed[0].shape[0], self.zoomed[0].shape[1]
+        return zoomed_shape(self.shape, self.total_zoom)
 
     @property
     def factors(self) -> tuple[float, float]:
         """Pixels of the networks' grid for one of the image's own, along rows and columns."""
         return self.grid[0] / self.shape[0], self.grid[1] / self.shape[1]
 
+    @property
+    def zoomed(self) -> tuple[NDArray[np.float32], ...]:
+        """The channels on the grid of the networks, each (h, w, 3); made anew each time."""
+        return tuple(zoom_image(pixels, self.total_zoom) for pixels in self.channels)
+
     @cached_property
     def blank(self) -> bool:
         """Whether the image is constant: whatever the networks say of it, there is no object to see."""
-        return not any(pixels.any() for pixels in self.zoomed)
+        return not any(pixels.any() for pixels in self.channels)
 
     @cached_property
     def mostly(self) -> Literal["dark", "bright"] | None:
         """Whether next to all of the image is dark or bright after scaling, so that little may be seen of it."""
-        if (self.picture.max(axis=2) < ALIKE * 255).mean() >= NEARLY_ALL:
+        # Planes are compared many times as fast as the three numbers of each pixel.
+        planes = np.moveaxis(self.picture, -1, 0)
+        if np.logical_and.reduce([plane < ALIKE * 255 for plane in planes]).mean() >= NEARLY_ALL:
             return "dark"
-        return "bright" if (self.picture.min(axis=2) > (1 - ALIKE) * 255).mean() >= NEARLY_ALL else None
+        bright = np.logical_and.reduce([plane > (1 - ALIKE) * 255 for plane in planes])
+        return "bright" if bright.mean() >= NEARLY_ALL else None
 
     @cached_property
     def seen(self) -> NDArray[np.uint8]:
         """The zoomed picture, (h, w, 3); the mean of several channels."""
+        if self.total_zoom == 1 and not self.stain_normalized:
+            return self.picture
         return to_uint8(mean_picture(self.zoomed))
 
     def at(self, zoom: float) -> "View":
         """Return the same image at another zoom, straight from its own pixels."""
-        zoomed = tuple(zoom_image(pixels, self.base_zoom * zoom) for pixels in self.channels)
-        return replace(self, zoom=zoom, zoomed=zoomed, maps=None)
+        return replace(self, zoom=zoom, maps=None)
 
 
 def make_view(image: Image, settings: ImagesConfig, *, zoom: float = 1.0, normalized: bool = False) -> View:
@@ -130,7 +140,6 @@ def make_view(image: Image, settings: ImagesConfig, *, zoom: float = 1.0, normal
     return View(
         picture=picture,
         channels=own,
-        zoomed=tuple(zoom_image(pixels, settings.zoom * zoom) for pixels in own),
         zoom=zoom,
         base_zoom=settings.zoom,
         stain_normalized=matched is not None,

@@ -3,7 +3,6 @@
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import is_dataclass
-from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -22,8 +21,8 @@ LIMIT = 2**31
 """Most bytes of results that are kept in memory; the longest unused ones go first."""
 
 Result = TypeVar("Result")
-Asked = tuple[float, Proposals, list[MaskCrop] | None]
-"""The zoom of an image, what SAM was asked, and its masks."""
+Asked = tuple[Proposals, list[MaskCrop] | None]
+"""What SAM was asked, and its masks."""
 
 
 class StepCache:
@@ -54,17 +53,18 @@ class StepCache:
 
     def segment(self, index: int, config: Config) -> Segmentation:
         """Segment an image as `Segmenter.segment` does, with these settings."""
-        segmenter, image = self._segmenter.with_settings(config), self._images[index]
+        segmenter = self._segmenter.with_settings(config)
+        # The thresholds of the prompts find the zoom.
+        seen = (index, config.images, config.tiles, config.prompts, config.decode.precision)
+        view = self._keep(seen, lambda: segmenter.view(self._images[index], normalized=True))
+        maps = self._predict(index, segmenter, view)
         asked = (index, config.images, config.tiles, config.prompts, config.decode)
-        zoom, proposals, masks = self._keep(asked, lambda: self._ask(index, segmenter))
-        view = self._keep((index, config.images, zoom), lambda: segmenter.view(image, zoom=zoom, normalized=True))
-        return segmenter.merge(view, self._predict(index, segmenter, view), proposals, masks)
+        proposals, masks = self._keep(asked, lambda: self._ask(segmenter, view, maps))
+        return segmenter.merge(view, maps, proposals, masks)
 
-    def _ask(self, index: int, segmenter: Segmenter) -> Asked:
-        predict = partial(self._predict, index)
-        view = segmenter.view(self._images[index], normalized=True, predict=predict)
-        proposals = segmenter.propose(view, predict(segmenter, view))
-        return view.zoom, proposals, segmenter.decode(view, proposals)
+    def _ask(self, segmenter: Segmenter, view: View, maps: Maps) -> Asked:
+        proposals = segmenter.propose(view, maps)
+        return proposals, segmenter.decode(view, proposals)
 
     def _predict(self, index: int, segmenter: Segmenter, view: View) -> Maps:
         images, tiles, decode = segmenter.config.images, segmenter.config.tiles, segmenter.config.decode

@@ -196,21 +196,32 @@ def _fit(sources: Sequence[NDArray[np.float32]], counts: Sequence[int]) -> Novel
 
 
 @contextmanager
-def describe_tiles(generator: Generator | SamGenerator) -> Iterator[list[NDArray[np.float32]]]:
-    """Describe every tile that the generator sees while the context is open.
+def describe_tiles(
+    generator: Generator | SamGenerator, *, side: int | None = None
+) -> Iterator[list[NDArray[np.float32]]]:
+    """Describe what the generator sees while the context is open.
+
+    Parameters
+    ----------
+    side : int, optional
+        Side in pixels of what is described: larger tiles are divided evenly, into parts of about this side. By
+        default each tile is described as a whole.
 
     Yields
     ------
     list of ndarray of float32, shape (2 C,)
-        One for each tile so far: mean and standard deviation, over all pixels, of each of the C channels of the
-        deepest feature map.
+        One for each tile or part so far: mean and standard deviation, over all its pixels, of each of the C
+        channels of the deepest feature map.
     """
     seen: list[NDArray[np.float32]] = []
 
     def describe(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor | list[Tensor]) -> None:
         features = (output if isinstance(output, Tensor) else output[-1]).detach().float()
-        moments = torch.cat([features.mean(dim=(2, 3)), features.std(dim=(2, 3), correction=0)], dim=1)
-        seen.extend(moments.cpu().numpy())
+        cells = max(1, round(side / (generator.stride // generator.downsample))) if side else max(features.shape)
+        for rows in features.tensor_split(max(1, round(features.shape[2] / cells)), dim=2):
+            for part in rows.tensor_split(max(1, round(features.shape[3] / cells)), dim=3):
+                moments = torch.cat([part.mean(dim=(2, 3)), part.std(dim=(2, 3), correction=0)], dim=1)
+                seen.extend(moments.cpu().numpy())
 
     handle = generator.deepest.register_forward_hook(describe)
     try:

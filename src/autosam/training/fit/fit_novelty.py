@@ -34,7 +34,7 @@ DRAWS = 4
 """Times that a tile is drawn, if need be, for each one that is wanted, as the same one can be drawn again."""
 
 SMALL = 0.4
-"""Share of the tiles that are half as wide and high, and mirrored to fill one, as a small image is."""
+"""Share of the tiles that are half as wide and high, as a small image is."""
 
 
 def measure_statistics(
