@@ -103,6 +103,14 @@ class TrainingConfig(Section):
     generator_loss: Literal["bce", "bce_dice"] = Field(
         "bce_dice", description="loss of the generator: binary cross entropy, with or without Dice"
     )
+    teacher: str | None = Field(
+        None,
+        description="model whose maps the generator learns beside the labels: a file, or the name of a bundled "
+        "model; they are averaged as its decode.flips and decode.zooms say, so that one pass comes near that average",
+    )
+    teacher_share: Fraction = Field(
+        0.8, description="share of the generator's loss that the teacher's maps have; the labels have the rest"
+    )
     boundary_width: Positive = Field(
         2, description="pixels on each side of an outline that the generator learns as boundary"
     )

@@ -19,11 +19,12 @@ from autosam.models.variants import image_size
 from autosam.prompts import Prompt
 from autosam.training.losses.answers import by_kind, learn
 from autosam.training.losses.batch_loss import BatchLoss
-from autosam.training.losses.pixel_losses import GENERATOR_LOSSES
+from autosam.training.losses.pixel_losses import GENERATOR_LOSSES, bce
 from autosam.training.prompting.prompt_targets import TilePrompts, match_user_prompts
 from autosam.training.prompting.tile_prompts import predicted_prompts, simulated_prompts
 from autosam.training.prompting.vary import drop_parts
 from autosam.training.samples.targets import generator_targets, target_weights
+from autosam.training.teacher import MIRRORED, Teacher
 
 
 class UserPrompts:
@@ -53,13 +54,23 @@ class JointModel(nn.Module):
         SAM at the tile's size: a tile is one input of SAM.
     prompts : PromptsConfig
         How prompts are predicted.
+    teacher : Teacher, optional
+        Gives maps that the generator learns beside the labels (``training.teacher_share``).
     """
 
     sam: Sam | None
     generator: Generator | SamGenerator | None
 
-    def __init__(self, networks: Networks, *, prompts: PromptsConfig, training: TrainingConfig) -> None:
+    def __init__(
+        self,
+        networks: Networks,
+        *,
+        prompts: PromptsConfig,
+        training: TrainingConfig,
+        teacher: Teacher | None = None,
+    ) -> None:
         super().__init__()
+        self._teacher = teacher
         self.sam = networks.sam
         self.generator = networks.generator
         # `drop_parts` leaves points, boxes and masks out again: SAM learns prompts with and without each of them.
@@ -117,7 +128,7 @@ class JointModel(nn.Module):
         maps: list[dict[str, NDArray[np.float32]]] = [{} for _ in label_maps]
         if self.generator is not None:
             logits = self.generator(images).float()
-            loss = loss._replace(generator=self._generator_loss(logits, label_maps, valid))
+            loss = loss._replace(generator=self._generator_loss(images, logits, label_maps, valid, (*seed, first)))
             probabilities = logits.detach().sigmoid().cpu().numpy()
             maps = [dict(zip(self.generator.channels, tile, strict=True)) for tile in probabilities]
         # No prompts can be made of maps that are no numbers; the loop says what to do.
@@ -140,8 +151,26 @@ class JointModel(nn.Module):
             loss = loss._replace(mask=loss.mask + 0 * trained.sum())
         return loss
 
-    def _generator_loss(self, logits: Tensor, label_maps: NDArray[np.int32], valid: NDArray[np.bool_]) -> Tensor:
-        """Sum the generator's loss over tiles; logits are (B, C, S, S), labels and valid pixels (B, S, S)."""
+    def _generator_loss(
+        self,
+        images: Tensor,
+        logits: Tensor,
+        label_maps: NDArray[np.int32],
+        valid: NDArray[np.bool_],
+        seed: tuple[int, ...],
+    ) -> Tensor:
+        """Sum the generator's loss over tiles, by their labels and by the teacher's maps."""
+        known = self._label_loss(logits, label_maps, valid)
+        if self._teacher is None:
+            return known
+        # A stream of its own beside that of the first tile.
+        drawn = np.random.default_rng((*seed, 1)).integers(len(MIRRORED), size=len(self._teacher.scales))
+        taught = bce(logits, self._teacher.maps(images, mirrored=drawn.tolist())).mean(dim=1).sum()
+        share = self._training.teacher_share
+        return share * taught + (1 - share) * known
+
+    def _label_loss(self, logits: Tensor, label_maps: NDArray[np.int32], valid: NDArray[np.bool_]) -> Tensor:
+        """Sum the loss over tiles; logits are (B, C, S, S), labels and valid pixels (B, S, S)."""
         assert self.generator is not None
         channels, width = self.generator.channels, self._training.boundary_width
         targets = torch.from_numpy(
