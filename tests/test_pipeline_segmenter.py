@@ -210,6 +210,40 @@ def test_without_sam_the_regions_are_the_result(sam):
     assert result.scores.tolist() == [prompt.foreground for prompt in result.prompts]
 
 
+def test_sam_that_is_prompted_alone_leaves_the_regions_as_they_are(sam, monkeypatch):
+    fake = use_component_sam(monkeypatch)
+    alone = segmenter(sam, BrightPixels(), decode={"sam": False}).segment(SPOTS)
+    result = segmenter(sam, BrightPixels(), decode={"sam": "prompted"}).segment(SPOTS)
+    assert fake.windows == []
+    assert same_bytes(result, alone)
+
+
+def test_sam_answers_user_prompts_beside_the_regions(sam, monkeypatch):
+    fake = use_component_sam(monkeypatch)
+    subject = segmenter(sam, BrightPixels(), decode={"sam": "prompted"})
+    automatic = subject.segment(SPOTS)
+    row, col = automatic.prompts[1].points[0]
+    result = subject.segment(SPOTS, prompts=[Prompt(np.array([[row, col]]), ONE)])
+    assert fake.windows
+    np.testing.assert_array_equal(result.labels, SPOT_LABELS)
+    # The prompt of the same object has made way: two are predicted, and the third one is the user's.
+    assert result.prompt_of.tolist() == [-1, 2, -1]
+    assert result.scores[[0, 2]].tolist() == automatic.scores[[0, 2]].tolist()
+
+
+@pytest.mark.parametrize("method", ["grid", "user"])
+def test_sam_that_is_prompted_alone_answers_a_grid_and_user_prompts(sam, monkeypatch, method):
+    use_component_sam(monkeypatch)
+    asked = [Prompt(np.argwhere(SPOT_LABELS == 2)[:1].astype(np.float64), ONE)] if method == "user" else None
+    prompts = {"method": method, "grid": 16}
+    results = [
+        segmenter(sam, small_generator(), prompts=prompts, decode={"sam": way}).segment(SPOTS, prompts=asked)
+        for way in (True, "prompted")
+    ]
+    assert len(results[0].scores) >= 1
+    assert same_bytes(*results)
+
+
 @pytest.mark.parametrize("method", ["grid", "user"])
 def test_without_sam_there_must_be_a_generator(sam, method):
     with pytest.raises(ConfigError, match=rf"decode\.sam=false .* prompts\.method={method}"):

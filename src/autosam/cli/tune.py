@@ -108,7 +108,7 @@ def _tell(before: "Tried", after: "Tried") -> None:
     """Tell what to consider before the settings are used."""
     if after is before:
         say("Nothing was better than the settings that it started with.")
-    if after.config.decode.sam and after.from_sam < FEW_FROM_SAM:
+    if after.config.refines_regions and after.from_sam < FEW_FROM_SAM:
         note(
             f"with these settings {after.from_sam:.0%} of the objects have SAM's outline, the others the "
             "generator's: thresholds such as merge.min_score drop nearly every mask, which seldom holds on other "
@@ -140,7 +140,7 @@ def _print_result(before: "Tried", after: "Tried", keys: "Sequence[str]", tried:
         rows.add_row(Text(key), Text(old), Text(new), style=None if old == new else "bold")
     for name, old_score, new_score in _figures(before, after):
         rows.add_row(Text(name), f"{old_score:.4f}", f"{new_score:.4f}")
-    if after.config.decode.sam:
+    if after.config.refines_regions:
         shares = (before.from_sam, after.from_sam)
         rows.add_row("objects with SAM's outline", *("–" if isnan(share) else f"{share:.0%}" for share in shares))
     result(rows)

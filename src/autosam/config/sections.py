@@ -137,7 +137,11 @@ class PromptsConfig(Section):
 class DecodeConfig(Section):
     """How the networks are asked."""
 
-    sam: bool = Field(True, description="ask SAM; false makes the generator's regions the result")
+    sam: bool | Literal["prompted"] = Field(
+        True,
+        description="ask SAM; false makes the generator's regions the result; prompted asks it about user prompts "
+        "and a grid of points alone, and the regions are the result for everything else",
+    )
     batch_size: Positive = Field(
         64,
         description="prompts that SAM decodes at a time with the whole image; with decode.window more, as the "
@@ -259,6 +263,13 @@ class Config(Section):
         if generator is None or self.prompts.method in ("grid", "user"):
             return False
         return "foreground" in generator.channels and not {"center", "boundary"}.isdisjoint(generator.channels)
+
+    @property
+    def refines_regions(self) -> bool:
+        """Whether SAM answers predicted prompts, so that its masks take the place of the generator's regions."""
+        return self.decode.sam is True or (
+            self.decode.sam == "prompted" and self.prompts.method in ("grid", "user")
+        )
 
     @model_validator(mode="after")
     def _parts_fit(self) -> "Config":

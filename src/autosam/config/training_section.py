@@ -106,7 +106,7 @@ class TrainingConfig(Section):
     teacher: str | None = Field(
         None,
         description="model whose maps the generator learns beside the labels: a file, or the name of a bundled "
-        "model; they are averaged as its decode.flips and decode.zooms say, so that one pass comes near that average",
+        "model; they are averaged as its decode.flips and decode.zooms say, so that one pass comes near them",
     )
     teacher_share: Fraction = Field(
         0.8, description="share of the generator's loss that the teacher's maps have; the labels have the rest"

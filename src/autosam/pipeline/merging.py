@@ -1,10 +1,12 @@
 """The last step: SAM's masks and the generator's regions → instances on the image's own grid."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from autosam.config import MergeConfig
 from autosam.images import resize_labels, resize_map
@@ -68,6 +70,26 @@ def merge(
             fill_holes=settings.fill_holes,
         )
     return to_own_grid(view, maps, proposals, merged, settings)
+
+
+def merge_beside_regions(
+    view: View, maps: Maps, proposals: Proposals, masks: Sequence[MaskCrop], settings: MergeConfig
+) -> Segmentation:
+    """Merge masks of user prompts with the regions of predicted prompts, which SAM was not asked about.
+
+    Regions go through the same rules as masks, with the prompt's certainty as their score.
+    """
+    labels = proposals.regions.labels
+    boxes = ndimage.find_objects(labels)
+    regions = []
+    for index, prompt in enumerate(proposals.prompts[: proposals.first_user]):
+        rows, cols = boxes[prompt.region - 1]
+        own = labels[rows, cols] == prompt.region
+        regions.append(MaskCrop(rows.start, cols.start, own, score=prompt.certainty, prompt=index))
+    merged = merge(view, maps, proposals, [*regions, *masks], settings)
+    # SAM answered no predicted prompt.
+    answered = np.where(merged.prompt_of < proposals.first_user, -1, merged.prompt_of)
+    return replace(merged, prompt_of=answered)
 
 
 def merge_answers(

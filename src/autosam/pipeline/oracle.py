@@ -116,6 +116,10 @@ def segment_with_oracle(
     """
     if not segmenter.config.decode.sam:
         raise ConfigError("an oracle chooses among SAM's masks, and decode.sam=false asks for none; change one")
+    if segmenter.config.decode.sam == "prompted":
+        # The truth chooses among answers, so that every prompt needs some.
+        decode = segmenter.config.decode.model_copy(update={"sam": True})
+        segmenter = segmenter.with_settings(segmenter.config.model_copy(update={"decode": decode}))
     view = segmenter.view(image, 1.0 if zoom is None else zoom)
     oracle = Oracle.of(truth, view.shape).resized(view.grid)
     maps = segmenter.predict(view)

@@ -235,11 +235,13 @@ class Segmenter(Timed):
         Returns
         -------
         list of MaskCrop, or None
-            On the grid of the networks, in order of prompt; None where ``decode.sam`` is off, so that the regions
-            are the result.
+            On the grid of the networks, in order of prompt; None where SAM was not asked (``decode.sam``), so that
+            the regions are the result.
         """
         settings = self.config
-        if not settings.decode.sam:
+        # The regions of predicted prompts that are not asked are the result; see `merge`.
+        first = 0 if settings.refines_regions else proposals.first_user
+        if not settings.decode.sam or (first and first == len(proposals.prompts)):
             return None
         sam, section = self.networks.sam, settings.model.sam
         # `Config` refuses decode.sam for a model without one.
@@ -247,10 +249,10 @@ class Segmenter(Timed):
         assert section is not None
         if alternatives is None:
             alternatives = settings.prompts.method == "grid" and choose is None
-        return decode_masks(
+        masks = decode_masks(
             sam,
             view.seen if len(view.zoomed) == 1 else [to_uint8(pixels) for pixels in view.zoomed],
-            proposals.prompts,
+            proposals.prompts[first:],
             tile_size=self._tile_size(),
             overlap=settings.tiles.overlap,
             settings=settings.decode,
@@ -261,6 +263,7 @@ class Segmenter(Timed):
             encoding=partial(self.timings.stage, "encode", within="decode"),
             progress=progress,
         )
+        return [replace(mask, prompt=mask.prompt + first) for mask in masks] if first else masks
 
     @timed("merge")
     def merge(
@@ -268,9 +271,12 @@ class Segmenter(Timed):
     ) -> Segmentation:
         """Make instances on the image's own grid: step 5 of 5.
 
-        ``masks`` of None make the regions instances.
+        ``masks`` of None make the regions instances. So do masks of user prompts alone, with
+        ``decode.sam=prompted``: the regions stand beside them.
         """
-        return merging.merge(view, maps, proposals, masks, self.config.merge)
+        if masks is None or self.config.refines_regions:
+            return merging.merge(view, maps, proposals, masks, self.config.merge)
+        return merging.merge_beside_regions(view, maps, proposals, masks, self.config.merge)
 
     def known_zoom(self, *, pixel_size_nm: float | None = None, diameter: float | None = None) -> float | None:
         """Zoom at which an image looks as the training images, or None; see `find_zoom.known_zoom`."""

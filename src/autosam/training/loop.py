@@ -20,6 +20,7 @@ from autosam.training.samples.batches import check_trainable, make_batches, tile
 from autosam.training.samples.tiles import median_diameter
 from autosam.training.state import TrainingState, build_state
 from autosam.training.step import take_step
+from autosam.training.teacher import load_teacher
 
 
 @dataclass(frozen=True)
@@ -86,12 +87,13 @@ def train(
     """
     check_trainable(config, train_images)
     networks = build_networks(config.model, seed=config.seed)
+    teacher = load_teacher(config)
     fabric = make_fabric(device or torch.device("cpu"), devices=devices, precision=config.training.precision)
     # Only the first process writes, and refuses before it starts the others.
     run = RunFolder(out, config, resume=resume, first=fabric.is_global_zero)
     fabric.launch()
     with ends_together(fabric):
-        state = build_state(config, networks, fabric, folder=out, license=license)
+        state = build_state(config, networks, fabric, folder=out, license=license, teacher=teacher)
         if resume:
             state.restore(run)
         else:

@@ -18,7 +18,7 @@ from autosam.training.run.devices import prepare
 from autosam.training.run.run_folder import MODEL, TRAIN_LOG, VALIDATION_LOG, RunFolder
 from autosam.training.run.saving import averaged_networks, save_trained
 from autosam.training.schedule import exponential_average
-from autosam.training.teacher import load_teacher
+from autosam.training.teacher import Teacher
 
 
 @dataclass(eq=False)
@@ -114,11 +114,17 @@ class TrainingState:
 
 
 def build_state(
-    config: Config, networks: Networks, fabric: Fabric, *, folder: Path, license: str
+    config: Config,
+    networks: Networks,
+    fabric: Fabric,
+    *,
+    folder: Path,
+    license: str,
+    teacher: Teacher | None = None,
 ) -> TrainingState:
     """Put the networks on their device, beside a fresh optimizer and average."""
     settings = config.training
-    model = JointModel(networks, prompts=config.prompts, training=settings, teacher=load_teacher(config))
+    model = JointModel(networks, prompts=config.prompts, training=settings, teacher=teacher)
     prepare(model, device=fabric.device, compiled=settings.compile)
     optimizer = make_optimizer(model, settings)
     averaged = AveragedModel(model, multi_avg_fn=exponential_average(settings.ema), use_buffers=True)

@@ -100,7 +100,7 @@ def load_teacher(config: Config) -> Teacher | None:
     settings, generator = load_config(defaults=dict(header.settings)), networks.generator
     if not isinstance(generator, Generator):
         raise ConfigError(
-            f"training.teacher={name} has {'SAM as its' if generator else 'no'} generator; name a model with a UNet"
+            f"training.teacher={name} has {'SAM as its' if generator else 'no'} generator; name one with a UNet"
         )
     missing = [channel for channel in student.channels if channel not in generator.channels]
     if missing:
@@ -112,8 +112,8 @@ def load_teacher(config: Config) -> Teacher | None:
     decode = settings.decode
     if directed and (decode.flips or decode.zooms != (1.0,)):
         raise ConfigError(
-            f"training.teacher={name} averages maps (decode.flips, decode.zooms), and {', '.join(sorted(directed))} "
-            "have a direction and a grid; take them out of model.generator.channels"
+            f"training.teacher={name} averages maps (decode.flips, decode.zooms), and "
+            f"{', '.join(sorted(directed))} have a direction and a grid; take them out of model.generator.channels"
         )
     # The student's tiles are zoomed by its own images.zoom; the teacher's UNet sees images at its zoom, shrunk.
     own = settings.images.zoom / generator.downsample / config.images.zoom

@@ -104,7 +104,7 @@ def validate(networks: Networks, config: Config, labeled_images: Sequence[Labele
         result = segmenter.segment(labeled_image.image, prompts=asked, normalized=True)
         seconds += time.perf_counter() - began
         results.append(evaluate_pair(result.labels, labeled_image.labels, valid=labeled_image.valid))
-        if config.decode.sam and not boxed:
+        if config.refines_regions and not boxed:
             regions.append(
                 average_precision(result.regions, labeled_image.labels, valid=labeled_image.valid, empty_value=0.0)
             )
