@@ -4,7 +4,8 @@
 
 The settings that it segments with can be tuned after training: this writes those of
 scripts/bundled/NAME_tuned.yaml (or of another file), over those that it was trained with, into the model file's
-header. A model that holds all its weights forgets what it was started from. With --generator, the prompt
+header; a zoom for SAM's coarse masks, which the generator undoes (model.generator.downsample), may change with it.
+A model that holds all its weights forgets what it was started from. With --generator, the prompt
 generator is that of another model file, of the same shape; of several, where one went on from the other, the mean
 of their weights (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models"). What the model knows of its
 training images is then to be measured anew: scripts/add_statistics.py.
@@ -20,7 +21,7 @@ import torch
 from torch import Tensor
 
 from autosam import load_config
-from autosam.config import make_model
+from autosam.config import Config, make_model
 from autosam.models.files.checkpoint import (
     STATISTICS,
     ModelHeader,
@@ -39,6 +40,13 @@ def _steps(header: ModelHeader, part: str) -> dict[str, Any]:
     kept = ("steps", "batch_size", "seed", "sources")
     summary = header.training.get(part, header.training)
     return {key: summary[key] for key in kept if key in summary}
+
+
+def _at_zoom_1(config: Config) -> tuple[dict[str, Any], float]:
+    """Give the networks, and how large the UNet sees an image: what a zoom that it shrinks again does not change."""
+    model = config.model.model_dump(mode="json")
+    shrunk = model["generator"].pop("downsample") if model["generator"] else 1
+    return model, config.images.zoom / shrunk
 
 
 def mean_state(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
@@ -72,8 +80,11 @@ def main() -> None:
         parser.error(f"{args.model} needs its base; only a model with the whole SAM in it can be bundled")
     tuned = load_config(args.tuned or f"scripts/bundled/{args.name}_tuned.yaml", defaults=dict(header.settings))
     settings = tuned.model_dump(mode="json", include=SECTIONS)
-    if tuned.model != make_model(header.settings):
-        parser.error("the tuned settings change model.*, which the weights have settled")
+    if _at_zoom_1(tuned) != _at_zoom_1(load_config(defaults=dict(header.settings))):
+        parser.error(
+            "the tuned settings change model.*, which the weights have settled, or images.zoom without "
+            "model.generator.downsample"
+        )
     for part in ("sam", "generator"):
         settings["model"][part]["base"] = None
     mine = settings["model"]["generator"]
