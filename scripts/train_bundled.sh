@@ -65,7 +65,7 @@ if [ "$name" = nuclei ]; then
     cp src/autosam/models/bundled/nuclei.safetensors "$out/teacher.safetensors"
     train student --config scripts/bundled/nuclei_student.yaml --set "training.teacher=$out/teacher.safetensors" \
         --set "model.generator.base=$out/teacher.safetensors"
-    python scripts/bundle_model.py "$out/refine/model.safetensors" "$name" --generator "$out/student/model.safetensors"
+    python scripts/bundle_model.py "$out/teacher.safetensors" "$name" --generator "$out/student/model.safetensors"
     python scripts/add_statistics.py "$root" src/autosam/models/bundled/nuclei.safetensors --config scripts/bundled/nuclei_student.yaml
     python scripts/add_region_classifier.py "$root" src/autosam/models/bundled/nuclei.safetensors --config scripts/bundled/nuclei_student.yaml
 else
