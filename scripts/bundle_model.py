@@ -43,7 +43,7 @@ def _steps(header: ModelHeader, part: str) -> dict[str, Any]:
 
 
 def _at_zoom_1(config: Config) -> tuple[dict[str, Any], float]:
-    """Give the networks, and how large the UNet sees an image: what a zoom that it shrinks again does not change."""
+    """Give the networks, and how large the UNet sees images: a zoom that it shrinks again changes neither."""
     model = config.model.model_dump(mode="json")
     shrunk = model["generator"].pop("downsample") if model["generator"] else 1
     return model, config.images.zoom / shrunk

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from autosam.config import Config
 from autosam.models.combine import CombineAnswers
 from autosam.models.precision import Precision
 
@@ -20,6 +21,20 @@ class MapSettings(NamedTuple):
     zooms: tuple[float, ...]
     precision: Precision
     combine: CombineAnswers
+
+    @classmethod
+    def of(cls, config: Config, *, tile_size: int, combine: CombineAnswers) -> "MapSettings":
+        """Take them from a config; ``tile_size`` is what SAM wants where ``tiles.size`` is null."""
+        decode, tiles = config.decode, config.tiles
+        return cls(
+            tile_size=tile_size,
+            larger_tiles=tiles.size is None,
+            overlap=tiles.overlap,
+            flips=decode.flips,
+            zooms=decode.zooms,
+            precision=decode.precision,
+            combine=combine,
+        )
 
 
 @dataclass(frozen=True, eq=False)

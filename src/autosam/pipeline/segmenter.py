@@ -1,6 +1,7 @@
 """The way of one image: view, predict, propose, decode, merge."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -235,11 +236,9 @@ class Segmenter(Timed):
         Returns
         -------
         list of MaskCrop, or None
-            On the grid of the networks, in order of prompt; None where SAM was not asked (``decode.sam``), so that
-            the regions are the result.
+            On the grid of the networks, in order of prompt; None where SAM is not asked (``decode.sam``).
         """
         settings = self.config
-        # The regions of predicted prompts that are not asked are the result; see `merge`.
         first = 0 if settings.refines_regions else proposals.first_user
         if not settings.decode.sam or (first and first == len(proposals.prompts)):
             return None
@@ -271,8 +270,7 @@ class Segmenter(Timed):
     ) -> Segmentation:
         """Make instances on the image's own grid: step 5 of 5.
 
-        ``masks`` of None make the regions instances. So do masks of user prompts alone, with
-        ``decode.sam=prompted``: the regions stand beside them.
+        ``masks`` of None make the regions instances; with ``decode.sam=prompted`` they stand beside the masks.
         """
         if masks is None or self.config.refines_regions:
             return merging.merge(view, maps, proposals, masks, self.config.merge)
@@ -287,16 +285,7 @@ class Segmenter(Timed):
         return self.config.prompts.method not in ("user", "grid") and not view.blank
 
     def _map_settings(self) -> MapSettings:
-        decode, tiles = self.config.decode, self.config.tiles
-        return MapSettings(
-            tile_size=self._tile_size(),
-            larger_tiles=tiles.size is None,
-            overlap=tiles.overlap,
-            flips=decode.flips,
-            zooms=decode.zooms,
-            precision=decode.precision,
-            combine=self._combine(),
-        )
+        return MapSettings.of(self.config, tile_size=self._tile_size(), combine=self._combine())
 
     def _combine(self) -> CombineAnswers:
         return "max" if self.config.images.combine == "max" else "avg"
