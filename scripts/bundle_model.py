@@ -95,10 +95,11 @@ def main() -> None:
         theirs = model["generator"] and {**model["generator"], "base": None}
         if theirs is None or {**theirs, "downsample": mine["downsample"]} != mine:
             parser.error(f"the generator of {path} is {theirs}, wanted {mine}")
-        seen = {key: (header.settings["images"][key], other.settings["images"][key]) for key in ("low", "high")}
+        images = settings["images"]
+        seen = {key: (images[key], other.settings["images"][key]) for key in ("low", "high")}
         # What the UNet sees of a zoomed image that it sees smaller is what it was trained on.
         seen["scale / downsample"] = (
-            header.settings["images"]["zoom"] / mine["downsample"],
+            images["zoom"] / mine["downsample"],
             other.settings["images"]["zoom"] / theirs["downsample"],
         )
         if any(own != its for own, its in seen.values()):
