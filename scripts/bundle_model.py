@@ -4,11 +4,11 @@
 
 The settings that it segments with can be tuned after training: this writes those of
 scripts/bundled/NAME_tuned.yaml (or of another file), over those that it was trained with, into the model file's
-header; a zoom for SAM's coarse masks, which the generator undoes (model.generator.downsample), may change with it.
-A model that holds all its weights forgets what it was started from. With --generator, the prompt
-generator is that of another model file, of the same shape; of several, where one went on from the other, the mean
-of their weights (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models"). What the model knows of its
-training images is then to be measured anew: scripts/add_statistics.py.
+header. A zoom that the generator undoes (model.generator.downsample) may change together with it. A model that
+holds all its weights forgets what it was started from. With --generator, the prompt generator is that of another
+model file, of the same shape. Of several, where one went on from the other, it is the mean of their weights
+(Wortsman et al. 2022, "Robust fine-tuning of zero-shot models"). What the model knows of its training images is
+then to be measured anew: scripts/add_statistics.py.
 """
 
 import argparse

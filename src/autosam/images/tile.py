@@ -86,8 +86,7 @@ def tile_windows(shape: Sequence[int], *, size: int, overlap: int) -> list[Windo
     >>> [(w.row, w.col) for w in tile_windows((10, 25), size=10, overlap=2)]
     [(0, 0), (0, 7), (0, 15)]
     """
-    if size < 1 or not 0 <= overlap < size:
-        raise InputError(f"tile size is {size} and overlap {overlap}; wanted size >= 1 and 0 <= overlap < size.")
+    _check_overlap(size, overlap)
     if 0 in shape[:2]:
         return []
     return [
@@ -95,6 +94,11 @@ def tile_windows(shape: Sequence[int], *, size: int, overlap: int) -> list[Windo
         for row in _starts(shape[0], size, overlap)
         for col in _starts(shape[1], size, overlap)
     ]
+
+
+def _check_overlap(size: int, overlap: int) -> None:
+    if size < 1 or not 0 <= overlap < size:
+        raise InputError(f"tile size is {size} and overlap {overlap}; wanted size >= 1 and 0 <= overlap < size.")
 
 
 def _starts(length: int, size: int, overlap: int) -> list[int]:
@@ -129,10 +133,7 @@ def fitted_windows(shape: Sequence[int], *, largest: int, overlap: int, multiple
     >>> fitted_windows((10, 25), largest=16, overlap=2, multiple=4)
     [Window(row=0, col=0, height=12, width=16), Window(row=0, col=9, height=12, width=16)]
     """
-    if largest < 1 or not 0 <= overlap < largest:
-        raise InputError(
-            f"tile size is {largest} and overlap {overlap}; wanted size >= 1 and 0 <= overlap < size."
-        )
+    _check_overlap(largest, overlap)
     if 0 in shape[:2]:
         return []
     height, width = (_fitted(length, largest, overlap, multiple) for length in shape[:2])

@@ -14,6 +14,7 @@ from autosam.models.files.zoo import resolve_model
 from autosam.models.generator.unet import Generator
 
 MIRRORED: tuple[tuple[int, ...], ...] = ((), (-2,), (-1,), (-2, -1))
+"""Axes that are turned round in each of four mirror images, counted from the last one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +54,8 @@ class Teacher:
             0 to 1; on the teacher's device, which it is moved to if need be.
         mirrored : sequence of int
             For every scale the mirror image, 0 to 3, that is seen. Cross entropy is linear in its target, so that
-            mirror images drawn anew for each batch teach their mean, for a quarter of the time. Ignored without
-            ``flips``.
+            mirror images drawn anew for each batch teach their mean, for a quarter of the time. Without ``flips``
+            they are not read.
 
         Returns
         -------
