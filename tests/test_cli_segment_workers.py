@@ -148,7 +148,7 @@ def test_which_processes_are_started():
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--workers", "0"], "0 is not in the range"),
+        (["--workers", "0"], "'--workers': Input should be greater than or equal to 1"),
         (["--workers", "2", "--devices", "0,1"], "--devices and --workers exclude each other"),
         (["--device", "cpu", "--devices", "0,1"], "--devices and --device exclude each other"),
         (["--devices", "7,8"], "there is no cuda:7, cuda:8: this machine has"),

@@ -22,12 +22,15 @@ Setup = Callable[[], Steps[Task, Read, Made, Answer]]
 
 @contextmanager
 def inherited(threads: int) -> Iterator[None]:
-    """Let a process that is started here have its threads, and leave Ctrl-C to its parent."""
+    """Let a process that is started here have its threads, and leave Ctrl-C to its parent.
+
+    An interrupt waits until the process has all that it starts with; it would end with a traceback otherwise.
+    """
     before = {name: os.environ.get(name) for name in THREADS}
     os.environ.update(dict.fromkeys(THREADS, str(threads)))
     masked = None
     if hasattr(signal, "pthread_sigmask"):
-        masked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        masked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield
     finally:
@@ -89,6 +92,9 @@ def work_for(connection: Connection, setup: Setup[Any, Any, Any, Any], threads: 
     """Do what comes, in a process of its own, until it is told to end or its parent is gone."""
     # A terminal sends Ctrl-C to all processes, and the parent ends this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        # Blocked while it was started; see `inherited`.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     parent = _Parent(connection)
     warnings.showwarning = parent.show
     with connection, suppress(KeyboardInterrupt):

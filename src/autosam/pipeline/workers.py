@@ -186,9 +186,9 @@ class Workers(Generic[Task, Answer]):
         )
         worker: _Worker[Task] = _Worker(number, process, here)
         self._workers.append(worker)
-        with inherited(self._threads):
+        # Its end is closed here in any case: only then is it seen when the process is gone.
+        with inherited(self._threads), there:
             process.start()
-        there.close()
 
     def _stop(self) -> None:
         """End all workers; what they have made is written and reported."""
