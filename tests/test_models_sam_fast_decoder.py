@@ -1,5 +1,7 @@
 """The decoder answers as segment-anything's, asked with the same tokens."""
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 import torch
@@ -101,6 +103,9 @@ def test_the_whole_embedding_gives_the_references_masks(sam, kind):
     single, single_iou = fast(sam, kind, zeros, grid, "single")
     assert_equal(single, expected[:, :1])
     assert_equal(single_iou, iou[:, :1])
+    every, every_iou = fast(sam, kind, zeros, grid, "all")
+    assert_equal(every, expected)
+    assert_equal(every_iou, iou)
     three, three_iou = fast(sam, kind, zeros, grid, "three")
     assert_equal(three, expected[:, 1:])
     assert_equal(three_iou, iou[:, 1:])
@@ -108,6 +113,38 @@ def test_the_whole_embedding_gives_the_references_masks(sam, kind):
     pick = iou[:, 1:].argmax(dim=1)
     assert_equal(best, expected[:, 1:][range(COUNT), pick][:, None])
     assert_equal(best_iou, iou[:, 1:][range(COUNT), pick][:, None])
+
+
+def gradients(sam: Sam, features: Tensor, dense: Tensor, masks: Tensor, iou: Tensor) -> dict[str, Tensor]:
+    """Differentiate a sum in which every pixel has a weight of its own."""
+    weights = torch.sin(0.37 * torch.arange(masks.numel()).view_as(masks))
+    named = {"features": features, "dense": dense, **dict(sam.mask_decoder.named_parameters())}
+    total = (masks * weights).mean() + iou.square().sum()
+    found = torch.autograd.grad(total, list(named.values()), allow_unused=True)
+    return {
+        name: torch.zeros_like(value) if one is None else one
+        for (name, value), one in zip(named.items(), found, strict=True)
+    }
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_gradients_are_those_of_the_reference(sam, kind):
+    grid = tuple(sam.prompt_encoder.image_embedding_size)
+    sam = deepcopy(sam).requires_grad_()
+    with torch.enable_grad():
+        features, sparse, dense = (part.clone().requires_grad_() for part in ask(sam, kind))
+        expected = gradients(sam, features, dense, *reference(sam, features, sparse, dense, (0, 0), grid))
+        decoder, masked = FastDecoder(sam), KINDS[kind][2]
+        image = decoder.prepare(features, whole=not masked)
+        corners = np.zeros((COUNT, 2), dtype=np.int64)
+        answer = decoder.answer(image, sparse, dense if masked else None, corners, grid, masks="all")
+        found = gradients(sam, features, dense, *answer)
+    if not masked:
+        # Nothing is learnt from the embedding of "no mask" here: it is the decoder's own.
+        del found["dense"]
+    assert float(expected["features"].abs().max()) > 1e-4
+    for name, one in found.items():
+        assert_equal(one, expected[name])
 
 
 @pytest.mark.parametrize("kind", KINDS)

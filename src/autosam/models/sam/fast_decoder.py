@@ -20,8 +20,8 @@ from autosam.models.sam.folded_attention import Projected, add_to_image, from_im
 from autosam.models.sam.interface import dense_position
 from autosam.models.variants import parameter_device
 
-Masks = Literal["single", "three", "best"]
-"""SAM's single mask, its three alternatives, or the one of the three with the highest predicted IoU."""
+Masks = Literal["single", "three", "best", "all"]
+"""SAM's single mask, its three alternatives, the one of the three with the highest predicted IoU, or all four."""
 
 UPSCALED_TOKENS = 512
 """Tokens that are upscaled at a time on a CPU: what they become, 2 MB, stays in the cache of a core."""
@@ -49,12 +49,7 @@ class ImageTokens:
 class FastDecoder:
     """Ask the mask decoder of a SAM, which stays as it is.
 
-    Within `torch.autocast` the image tokens are kept in its number format.
-
-    Parameters
-    ----------
-    sam : Sam
-        In evaluation mode.
+    Within `torch.autocast` the image tokens are kept in its number format. Gradients pass.
     """
 
     def __init__(self, sam: Sam) -> None:
@@ -108,7 +103,7 @@ class FastDecoder:
         Returns
         -------
         logits : Tensor, shape (n, m, 4 * rows, 4 * columns)
-            Low-resolution logits in the window; m is 3 for ``three`` and otherwise 1.
+            Low-resolution logits in the window; m is 3 for ``three``, 4 for ``all`` and otherwise 1.
         iou : Tensor, shape (n, m)
             Predicted IoU of these masks.
         """
@@ -160,9 +155,10 @@ class FastDecoder:
         iou = self._decoder.iou_prediction_head(tokens[:, 0])
         if masks == "single":
             return heads[0](tokens[:, 1])[:, None], iou[:, :1]
-        weights = torch.stack([heads[k](tokens[:, 1 + k]) for k in range(1, len(heads))], dim=1)
-        iou = iou[:, 1:]
-        if masks == "three":
+        first = 0 if masks == "all" else 1
+        weights = torch.stack([heads[k](tokens[:, 1 + k]) for k in range(first, len(heads))], dim=1)
+        iou = iou[:, first:]
+        if masks != "best":
             return weights, iou
         rows, pick = torch.arange(len(iou), device=iou.device), iou.argmax(dim=1)
         return weights[rows, pick][:, None], iou[rows, pick][:, None]
@@ -174,8 +170,10 @@ class FastDecoder:
         # A transposed convolution whose kernel is as wide as its stride is one product for each token.
         one, two = (layer.weight.permute(0, 2, 3, 1).flatten(1).to(self._dtype) for layer in (first, second))
         one_bias, two_bias = (layer.bias.repeat(4).to(self._dtype) for layer in (first, second))
-        step = max(1, UPSCALED_TOKENS // number) if self._on_cpu else count
-        size = min(number, UPSCALED_TOKENS) if self._on_cpu else number
+        # Gradients of parts would be added up in copies of the whole.
+        apart = self._on_cpu and not torch.is_grad_enabled()
+        step = max(1, UPSCALED_TOKENS // number) if apart else count
+        size = min(number, UPSCALED_TOKENS) if apart else number
         logits = keys.new_empty(count, weights.shape[1], number, 4, 4, dtype=torch.float32)
         for start in range(0, count, step):
             for begin in range(0, number, size):

@@ -10,7 +10,8 @@ from segment_anything.modeling import Sam
 from torch import Tensor
 
 from autosam.config import TrainingConfig
-from autosam.models.sam.interface import LOW_RES_STRIDE, Embedding, dense_position, embed_prompts
+from autosam.models.sam.fast_decoder import FastDecoder
+from autosam.models.sam.interface import LOW_RES_STRIDE, Embedding, embed_prompts
 from autosam.models.sam.postprocess import FUSION_LIMIT
 from autosam.prompts import Prompt
 from autosam.training.losses.batch_loss import BatchLoss
@@ -116,17 +117,20 @@ def _ask(
     sam: Sam, embedding: Embedding, prompts: Sequence[Prompt], *, mask_logits: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     """Ask SAM; for a single point alone, all four of its masks, otherwise only the first."""
-    sparse, dense = embed_prompts(sam, prompts, embedding, mask_logits=mask_logits)
-    logits, predicted_iou = sam.mask_decoder.predict_masks(
-        image_embeddings=embedding.features,
-        image_pe=dense_position(sam),
-        sparse_prompt_embeddings=sparse,
-        dense_prompt_embeddings=dense,
-    )
     alone = len(prompts[0].points) == 1 and prompts[0].box is None and prompts[0].mask is None
     ambiguous = alone and mask_logits is None
-    kept = slice(None) if ambiguous else slice(0, 1)
-    return logits[:, kept].float(), predicted_iou[:, kept].float()
+    sparse, dense = embed_prompts(sam, prompts, embedding, mask_logits=mask_logits)
+    masked = mask_logits is not None or prompts[0].mask is not None
+    decoder = FastDecoder(sam)
+    logits, predicted_iou = decoder.answer(
+        decoder.prepare(embedding.features, whole=not masked),
+        sparse,
+        dense if masked else None,
+        np.zeros((len(prompts), 2), dtype=np.int64),
+        (dense.shape[2], dense.shape[3]),
+        masks="all" if ambiguous else "single",
+    )
+    return logits.float(), predicted_iou.float()
 
 
 def _compare(
