@@ -90,3 +90,10 @@ def test_labels():
     assert np.bincount(filled.ravel())[1:].tolist() == [ring(0, 44).sum()]
     fill_labels(labels, fill_holes=False, min_size=1)
     assert np.bincount(labels.ravel())[3] == ring(5, 12).sum()
+
+
+def test_an_object_from_one_border_to_the_other_is_filled():
+    labels = np.ones((5, 6), dtype=np.int32)
+    labels[2, 2:4] = 0
+    fill_labels(labels, fill_holes=True, min_size=1)
+    assert labels.all()

@@ -34,6 +34,16 @@ def test_random_labels_as_the_long_way(seed: int) -> None:
     np.testing.assert_array_equal(number_regions(labels, min_size=12), wanted)
 
 
+@pytest.mark.parametrize("strip", [1 << 20, 6, 1])
+def test_stretches_end_with_their_row(monkeypatch: pytest.MonkeyPatch, strip: int) -> None:
+    monkeypatch.setattr(numbering, "_STRIP", strip)
+    labels = np.array([[0, 2, 2], [2, 2, 2], [2, 0, 1]])
+    begins, lengths, ids = (
+        np.concatenate(part).tolist() for part in zip(*numbering.flat_runs(labels), strict=True)
+    )
+    assert (begins, lengths, ids) == ([1, 3, 6, 8], [2, 3, 1, 1], [2, 2, 2, 1])
+
+
 @pytest.mark.parametrize("shape", [(0, 0), (0, 5), (5, 0), (3, 4)])
 def test_nothing(shape: tuple[int, int]) -> None:
     labels = np.zeros(shape, dtype=np.int32)

@@ -12,15 +12,18 @@ _STRIP = 1 << 20
 def flat_runs(
     labels: NDArray[np.integer],
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.integer]]]:
-    """Give the stretches of one id in the flattened image: first pixels, lengths, ids; without the background.
+    """Give the stretches of one id in one row: first pixels in the flattened image, lengths, ids.
 
-    They come strip by strip, in raster order. A strip ends with a row, and so does a stretch at its end.
+    They come strip by strip, in raster order; background has none.
     """
     width = labels.shape[1]
     step = max(1, _STRIP // max(width, 1))
     for top in range(0, labels.shape[0] if width else 0, step):
         part = np.ascontiguousarray(labels[top : top + step]).ravel()
-        begins = np.concatenate([[0], np.flatnonzero(part[1:] != part[:-1]) + 1])
+        first = np.empty(part.shape, dtype=bool)
+        np.not_equal(part[1:], part[:-1], out=first[1:])
+        first[::width] = True
+        begins = np.flatnonzero(first)
         lengths, ids = np.diff(begins, append=part.size), part[begins]
         objects = ids != 0
         yield begins[objects] + top * width, lengths[objects], ids[objects]
