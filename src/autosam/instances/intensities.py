@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from autosam.instances.runs import LabelRuns
 
-_PIXELS = 1 << 22
+_PIXELS = 1 << 20
 """Pixels that are converted to float64 at once."""
 
 
@@ -64,11 +64,11 @@ def measure_intensities(channel: NDArray[Any], runs: LabelRuns) -> Intensities:
 
 def _blocks(channel: NDArray[Any], runs: LabelRuns) -> Any:
     """Give, block by block, the instance and the length of runs, and the pixels in them one after another."""
-    width = channel.shape[1]
     length = runs.stops - runs.starts
-    begins = runs.rows * width + runs.starts
+    top, bottom = (int(runs.rows.min()), int(runs.rows.max()) + 1) if len(length) else (0, 0)
+    begins = (runs.rows - top) * channel.shape[1] + runs.starts
     ends = np.cumsum(length)
-    flat = np.ascontiguousarray(channel).ravel()
+    flat = np.ascontiguousarray(channel[top:bottom]).ravel()
     edge = 0
     while edge < len(length):
         before = ends[edge] - length[edge]

@@ -77,22 +77,32 @@ def measure_instances(
     _check(labels, image, scores, pixel_size_nm)
     runs = find_runs(labels)
     um = np.nan if pixel_size_nm is None else pixel_size_nm / 1000
+    perimeter = find_perimeters(labels, runs.ids)
     known = np.nan if scores is None else scores[runs.ids.astype(np.int64) - 1]
-    columns = _shapes(labels, runs)
+    # What is held of many instances is their table; the rest is that of a group.
+    groups = [{**_shapes(group), **_intensities(image, group)} for group in runs.parts()]
+    columns = {name: np.concatenate([group[name] for group in groups]) for name in groups[0]}
     columns["score"] = np.broadcast_to(np.asarray(known, np.float64), runs.ids.shape)
+    columns["perimeter"] = perimeter
+    with np.errstate(divide="ignore", invalid="ignore"):
+        columns["circularity"] = np.where(perimeter > 0, 4 * pi * columns["area"] / perimeter**2, np.nan)
     columns["area_um2"] = columns["area"] * um**2
     for name in ("perimeter", "axis_major_length", "axis_minor_length", "feret_diameter_max"):
         columns[f"{name}_um"] = columns[name] * um
-    columns = {name: columns[name] for name in SHAPE_COLUMNS}
+    last = [name for name in columns if name.startswith("intensity_")]
+    return InstanceTable({name: columns[name] for name in (*SHAPE_COLUMNS, *last)})
+
+
+def _intensities(image: NDArray[Any] | None, runs: LabelRuns) -> dict[str, NDArray[Any]]:
     if image is None:
-        columns |= {name: np.full(len(runs.ids), np.nan) for name in INTENSITY_COLUMNS}
-        return InstanceTable(columns)
+        return {name: np.full(len(runs.ids), np.nan) for name in INTENSITY_COLUMNS}
+    columns: dict[str, NDArray[Any]] = {}
     for number, channel in enumerate([image] if image.ndim == 2 else np.moveaxis(image, -1, 0)):
         found = measure_intensities(channel, runs)
         ending = "" if image.ndim == 2 else f"-{number}"
         values = (found.mean, found.std, found.low, found.high)
         columns |= {name + ending: value for name, value in zip(INTENSITY_COLUMNS, values, strict=True)}
-    return InstanceTable(columns)
+    return columns
 
 
 def measure_sizes(labels: NDArray[np.integer[Any]]) -> InstanceTable:
@@ -131,8 +141,8 @@ def _check(
         )
 
 
-def _shapes(labels: NDArray[np.integer[Any]], runs: LabelRuns) -> dict[str, NDArray[Any]]:
-    """Measure everything that follows from the labels alone, in pixels."""
+def _shapes(runs: LabelRuns) -> dict[str, NDArray[Any]]:
+    """Measure everything that follows from the runs alone, in pixels."""
     n, index = len(runs.ids), runs.index
     length = runs.stops - runs.starts
     area = np.bincount(index, length, n)
@@ -155,14 +165,9 @@ def _shapes(labels: NDArray[np.integer[Any]], runs: LabelRuns) -> dict[str, NDAr
     columns = {"label": runs.ids, "area": area.astype(np.int64)}
     columns |= {"centroid-0": centroid_row, "centroid-1": centroid_col}
     columns |= _boxes(runs) | _axes(rows, cols, mixed)
-    perimeter = find_perimeters(labels, runs.ids)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        circularity = np.where(perimeter > 0, 4 * pi * area / perimeter**2, np.nan)
     hulls = hull_extents(_extents(runs))
     hull_area = np.bincount(hulls.index, hulls.right - hulls.left + 1, n)
     return columns | {
-        "perimeter": perimeter,
-        "circularity": circularity,
         "feret_diameter_max": feret_diameters(hulls, n),
         "solidity": area / hull_area,
     }

@@ -1,12 +1,19 @@
 """Label images as runs: stretches of one id in one row, from which most measurements follow."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from autosam.regions.numbering import flat_runs
+
 _Ints = NDArray[np.int64]
+
+
+_MOST = 1 << 18
+"""Runs that are looked at at once, which bounds the memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +36,25 @@ class LabelRuns:
     starts: _Ints
     stops: _Ints
 
+    def parts(self) -> Iterator["LabelRuns"]:
+        """Give the instances in groups, by id, each with all its runs; one group where they are few."""
+        ends = np.cumsum(np.bincount(self.index, minlength=len(self.ids)))
+        first = 0
+        while first < len(self.ids) or first == 0:
+            before = ends[first - 1] if first else 0
+            # At least one instance, and as many as fit.
+            stop = max(first + 1, int(np.searchsorted(ends, before + _MOST, side="right")))
+            yield self._part(first, stop)
+            first = stop
+
+    def _part(self, first: int, stop: int) -> "LabelRuns":
+        if first == 0 and stop >= len(self.ids):
+            return self
+        own = np.flatnonzero((self.index >= first) & (self.index < stop))
+        return LabelRuns(
+            self.ids[first:stop], self.index[own] - first, self.rows[own], self.starts[own], self.stops[own]
+        )
+
 
 def find_runs(labels: NDArray[np.integer[Any]]) -> LabelRuns:
     """List the runs of all instances of labels (H, W); background has none.
@@ -39,19 +65,11 @@ def find_runs(labels: NDArray[np.integer[Any]]) -> LabelRuns:
     >>> runs.ids.tolist(), runs.index.tolist(), runs.starts.tolist(), runs.stops.tolist()
     ([3, 7], [1, 1, 0], [1, 0, 2], [3, 1, 3])
     """
-    width = labels.shape[1]
-    flat = np.ascontiguousarray(labels).ravel()
-    if not flat.size:
-        empty = np.empty(0, np.int64)
-        return LabelRuns(np.empty(0, labels.dtype), empty, empty, empty, empty)
-    first = np.empty(flat.shape, bool)
-    np.not_equal(flat[1:], flat[:-1], out=first[1:])
-    first[::width] = True
-    begins = np.flatnonzero(first)
-    ends = np.append(begins[1:], flat.size)
-    values = flat[begins]
-    kept = values != 0
-    begins, ends = begins[kept], ends[kept]
-    ids, index = np.unique(values[kept], return_inverse=True)
-    rows = begins // width
-    return LabelRuns(ids, index.reshape(-1).astype(np.int64), rows, begins - rows * width, ends - rows * width)
+    found = list(flat_runs(labels))
+    values = np.concatenate([np.empty(0, labels.dtype), *(ids for _, _, ids in found)])
+    begins = np.concatenate([np.empty(0, np.int64), *(begin for begin, _, _ in found)])
+    lengths = np.concatenate([np.empty(0, np.int64), *(length for _, length, _ in found)])
+    del found
+    ids, index = np.unique(values, return_inverse=True)
+    rows, starts = np.divmod(begins, max(labels.shape[1], 1))
+    return LabelRuns(ids, index.reshape(-1).astype(np.int64, copy=False), rows, starts, starts + lengths)
