@@ -103,6 +103,8 @@ def measure(side: int, objects: int, folder: Path) -> list[dict[str, Any]]:
     merged = steps.run(
         "merge", lambda: merge_answers(masks, prompts, (side, side), MergeConfig(), by_hand=len(masks))
     )
+    # `Segmenter.segment` has forgotten them by now.
+    masks.clear()
     table = steps.run("measure", lambda: measure_instances(merged.labels, image, merged.scores))
     steps.run("table", lambda: write_table(folder / "table.csv", table))
     shown = np.broadcast_to(image[..., None], (side, side, 3))

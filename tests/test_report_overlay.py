@@ -6,7 +6,7 @@ from with_defaults import normalize
 
 from autosam.errors import InputError
 from autosam.prompts.prompt import Prompt
-from autosam.report import draw_overlay
+from autosam.report import draw_overlay, overlay
 from autosam.report.overlay import BOX, NEGATIVE, PALETTE, POSITIVE
 
 GROUND = np.full((40, 50, 3), 100, np.uint8)
@@ -43,6 +43,17 @@ def test_thickness_grows_inwards() -> None:
         picture = draw_overlay(GROUND, squares(), fill=0, thickness=thickness)
         assert np.count_nonzero((picture[5:15, 5:15] == 100).all(axis=-1)) == inner
         assert (picture[4] == 100).all()
+
+
+@pytest.mark.parametrize("thickness", [1, 2, 4])
+def test_strips_of_rows_make_no_difference(monkeypatch: pytest.MonkeyPatch, thickness: int) -> None:
+    # Objects of a few pixels and of many, so that outlines end at borders of strips and cross them.
+    noise = np.random.default_rng(0).random((40, 50))
+    labels = (np.arange(40)[:, None] // 9 * 6 + np.arange(50) // 9 + 1) * (noise > 0.02)
+    whole = draw_overlay(GROUND, labels, thickness=thickness)
+    for rows in (1, 3, 39):
+        monkeypatch.setattr(overlay, "_ROWS", rows)
+        np.testing.assert_array_equal(draw_overlay(GROUND, labels, thickness=thickness), whole)
 
 
 def test_large_images_get_thicker_outlines() -> None:

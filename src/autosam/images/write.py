@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from autosam.errors import InputError, OutputError
 from autosam.images.formats import HDF5_SUFFIXES, WRITTEN_SUFFIXES
+from autosam.images.png_file import save_png
 
 if TYPE_CHECKING:
     from zarr.core.buffer import Buffer
@@ -142,7 +143,10 @@ def write_labels(
             "wanted integers, none negative, of shape (H, W) or (Z, Y, X), not empty."
         )
     top = int(labels.max())
-    data = np.ascontiguousarray(labels, dtype=smallest_unsigned(top))
+    smallest = smallest_unsigned(top)
+    # None is negative: of one size, the bytes are the same.
+    same = labels.flags.c_contiguous and labels.dtype.isnative and labels.itemsize == smallest.itemsize
+    data = labels.view(smallest) if same else np.ascontiguousarray(labels, dtype=smallest)
     if suffix == ".png" and (top > 65_535 or labels.ndim != 2):
         raise InputError(
             f"labels of shape {labels.shape} with ids up to {top} do not fit into a PNG (one image, ids up to "
@@ -223,8 +227,7 @@ def write_png(path: str | Path, rgb: NDArray[np.uint8]) -> None:
     if rgb.dtype != np.uint8 or rgb.size == 0 or not (rgb.ndim == 2 or color):
         raise InputError(f"the picture is {rgb.dtype} of shape {rgb.shape}; wanted uint8 (H, W, 3) or (H, W).")
     with atomic_path(path) as temporary:
-        # Level 6, the default, takes two to three times as long for files of about the same size.
-        temporary.write_bytes(imagecodecs.png_encode(np.ascontiguousarray(rgb), level=3))
+        save_png(temporary, rgb)
 
 
 def write_text(path: str | Path, text: str) -> None:

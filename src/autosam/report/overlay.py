@@ -19,6 +19,9 @@ POSITIVE = (40, 230, 70)
 NEGATIVE = (240, 40, 40)
 BOX = (255, 235, 60)
 
+_ROWS = 256
+"""Rows that are painted at once."""
+
 
 def draw_overlay(
     image: NDArray[Any],
@@ -75,7 +78,7 @@ def draw_overlay(
     if picture.size == 0:
         return picture
     longer = max(labels.shape)
-    _paint(picture, labels, fill, find_outlines(labels, thickness or (2 if longer >= 1000 else 1)))
+    _paint(picture, labels, fill, thickness or (2 if longer >= 1000 else 1))
     for prompt in prompts or ():
         if prompt.box is not None:
             _draw_box(picture, prompt.box)
@@ -107,17 +110,18 @@ def find_outlines(labels: NDArray[np.generic], thickness: int = 1) -> NDArray[np
     return edge
 
 
-def _paint(
-    picture: NDArray[np.uint8], labels: NDArray[np.integer[Any]], fill: float, outlines: NDArray[np.bool_]
-) -> None:
+def _paint(picture: NDArray[np.uint8], labels: NDArray[np.integer[Any]], fill: float, thickness: int) -> None:
     share = round(fill * 256)
-    # Strips of rows bound the memory of the colors.
-    for start in range(0, labels.shape[0], 256):
-        rows = slice(start, start + 256)
+    # Strips of rows bound the memory of outlines and colors.
+    for start in range(0, labels.shape[0], _ROWS):
+        rows = slice(start, start + _ROWS)
         inside = labels[rows] > 0
         colors = PALETTE[(labels[rows][inside] - 1) % len(PALETTE)]
         mixed = (picture[rows][inside].astype(np.uint16) * (256 - share) + colors.astype(np.uint16) * share) >> 8
-        on_outline = outlines[rows][inside]
+        # An outline follows from the rows that it can have grown from, and those beside them.
+        above = max(0, start - thickness)
+        outlines = find_outlines(labels[above : rows.stop + thickness], thickness)[start - above :][:_ROWS]
+        on_outline = outlines[inside]
         mixed[on_outline] = colors[on_outline]
         picture[rows][inside] = mixed.astype(np.uint8)
 
