@@ -52,7 +52,7 @@ def test_a_normalized_image_is_taken_as_it_is() -> None:
     gray[0, 0] = 102
     view = make_view(gray, ImagesConfig(), normalized=True)
     np.testing.assert_array_equal(view.picture, gray)
-    assert view.channels[0][0, 0, 0] == np.float32(0.4)
+    assert view.channels[0][:][0, 0, 0] == np.float32(0.4)
     for wrong in (gray[..., 0], gray.astype(np.uint16), [gray[..., 0], gray[..., 1]]):
         with pytest.raises(InputError, match=r"uint8 of shape \(H, W, 3\)"):
             make_view(wrong, ImagesConfig(), normalized=True)

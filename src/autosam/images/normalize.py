@@ -11,6 +11,7 @@ from autosam.errors import InputError
 from autosam.images.limits import Limits, finite_values, plain_limits, robust_limits, strips
 from autosam.images.local_limits import LocalLimits, find_local_limits, is_uneven
 from autosam.images.lookup_table import undo_lookup_table
+from autosam.images.scaled_image import ScaledImage, in_color
 
 
 def normalize(image: NDArray[Any], settings: ImagesConfig) -> NDArray[np.float32]:
@@ -47,6 +48,12 @@ def normalize(image: NDArray[Any], settings: ImagesConfig) -> NDArray[np.float32
     >>> normalize(np.array([[0, 5, 10]], np.uint8), ImagesConfig(low=0, high=100))[0, :, 0].tolist()
     [0.0, 0.5, 1.0]
     """
+    scaled = scale(image, settings)
+    return scaled if isinstance(scaled, np.ndarray) else scaled[:]
+
+
+def scale(image: NDArray[Any], settings: ImagesConfig) -> NDArray[np.float32] | ScaledImage:
+    """Do as `normalize` does; integers of 8 and 16 bits with one pair of limits are scaled where they are read."""
     low, high, non_finite = settings.low, settings.high, settings.non_finite
     image = _checked(image, low, high, non_finite)
     gray = undo_lookup_table(image) if settings.lookup_tables and image.ndim == 3 else None
@@ -58,8 +65,11 @@ def normalize(image: NDArray[Any], settings: ImagesConfig) -> NDArray[np.float32
             "file."
         )
     local = _local_limits(image, limits, settings) if limits.span > 0 else None
-    scaled = _scale(image, limits, local, invert=settings.invert)
-    return scaled if scaled.ndim == 3 else np.broadcast_to(scaled[:, :, None], (*scaled.shape, 3))
+    if local is None and image.dtype in (np.uint8, np.uint16):
+        # Each value that there can be is scaled once.
+        every = np.arange(1 << (8 * image.dtype.itemsize), dtype=image.dtype)
+        return ScaledImage(image, _scale(every[:, None], limits, None, invert=settings.invert)[:, 0])
+    return in_color(_scale(image, limits, local, invert=settings.invert))
 
 
 def _scale(image: NDArray[Any], limits: Limits, local: LocalLimits | None, *, invert: bool) -> NDArray[np.float32]:
@@ -67,10 +77,6 @@ def _scale(image: NDArray[Any], limits: Limits, local: LocalLimits | None, *, in
     scaled = np.zeros(image.shape, np.float32)
     if not limits.span > 0:
         return scaled
-    if local is None and image.dtype in (np.uint8, np.uint16):
-        # Each value that there can be is scaled once.
-        values = np.arange(1 << (8 * image.dtype.itemsize), dtype=np.float64)[:, None]
-        return np.asarray(_scale(values, limits, None, invert=invert)[:, 0][image])
     for rows in strips(image):
         strip = image[rows].astype(np.float64)
         missing = ~np.isfinite(strip)

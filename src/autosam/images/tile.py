@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from autosam.errors import InputError
+from autosam.images.scaled_image import ScaledImage
 
 
 @dataclass(frozen=True, order=True)
@@ -151,7 +152,7 @@ def _fitted(length: int, largest: int, overlap: int, multiple: int) -> int:
     return -(-(length + (count - 1) * overlap) // (count * multiple)) * multiple
 
 
-def read_window(image: NDArray[Any], window: Window) -> NDArray[Any]:
+def read_window(image: NDArray[Any] | ScaledImage, window: Window) -> NDArray[Any]:
     """Cut a window, (height, width, ...), out of an image, (H, W, ...).
 
     Outside, the image is mirrored as often as needed, its border pixels included. The result is a view of the
@@ -167,7 +168,7 @@ def read_window(image: NDArray[Any], window: Window) -> NDArray[Any]:
     >>> read_window(np.array([[1, 2, 3]]), Window(0, -2, 1, 8)).tolist()
     [[2, 1, 1, 2, 3, 3, 2, 1]]
     """
-    if image.ndim < 2 or 0 in image.shape[:2]:
+    if len(image.shape) < 2 or 0 in image.shape[:2]:
         raise InputError(f"the image to cut a window from has shape {image.shape}; wanted at least one pixel.")
     rows, cols = window.overlaps(image.shape)
     if rows.stop - rows.start == window.height and cols.stop - cols.start == window.width:

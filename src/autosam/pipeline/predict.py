@@ -15,7 +15,7 @@ from autosam.models.generator.unet import Generator
 from autosam.models.networks import Networks
 from autosam.models.statistics.novelty import NoveltyStatistics, describe_tiles
 from autosam.pipeline.probability_maps import Maps, MapSettings
-from autosam.pipeline.view import View
+from autosam.pipeline.view import Channel, View
 
 
 def predict(networks: Networks, view: View, settings: MapSettings) -> Maps:
@@ -45,7 +45,8 @@ def predict(networks: Networks, view: View, settings: MapSettings) -> Maps:
     for number, zoom in enumerate(settings.zooms):
         # Straight from the image's own pixels, which zooming twice would blur.
         scale = view.total_zoom * zoom / generator.downsample
-        seen = see(networks, [zoom_image(pixels, scale) for pixels in view.channels], settings)
+        pixels = [of if scale == 1 else zoom_image(of[:], scale) for of in view.channels]
+        seen = see(networks, pixels, settings)
         novelty = seen.novelty if number == 0 else novelty
         for name, part in on_grid(seen, view.grid).probabilities.items():
             mean[name] = part if count == 1 else mean.get(name, 0) + part / np.float32(count)
@@ -63,12 +64,12 @@ def on_grid(maps: Maps, grid: tuple[int, int]) -> Maps:
     )
 
 
-def see(networks: Networks, channels: Sequence[NDArray[np.float32]], settings: MapSettings) -> Maps:
+def see(networks: Networks, channels: Sequence[Channel], settings: MapSettings) -> Maps:
     """Predict the maps of pixels at the scale of the generator, on their grid.
 
     Parameters
     ----------
-    channels : sequence of ndarray of float32, shape (h, w, 3)
+    channels : sequence of ndarray of float32, or of ScaledImage, shape (h, w, 3)
         An image, or part of one, in one or more channels.
     settings : MapSettings
         Its ``zooms`` are not read.

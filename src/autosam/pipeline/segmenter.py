@@ -250,7 +250,7 @@ class Segmenter(Timed):
             alternatives = settings.prompts.method == "grid" and choose is None
         masks = decode_masks(
             sam,
-            view.seen if len(view.zoomed) == 1 else [to_uint8(pixels) for pixels in view.zoomed],
+            view.seen if len(view.channels) == 1 else [to_uint8(pixels) for pixels in view.zoomed],
             proposals.prompts[first:],
             tile_size=self._tile_size(),
             overlap=settings.tiles.overlap,

@@ -12,6 +12,8 @@ from autosam.config import ImagesConfig
 from autosam.errors import InputError
 from autosam.images import to_uint8, zoom_image
 from autosam.images.channels import mean_picture, normalize_channels
+from autosam.images.normalize import scale
+from autosam.images.scaled_image import ScaledImage, in_color, plane_of
 from autosam.images.stain_normalization import normalize_stain
 from autosam.images.zoom import zoomed_shape
 from autosam.pipeline.given_image import as_pixels, check_zoom
@@ -19,6 +21,9 @@ from autosam.pipeline.probability_maps import Maps
 
 Image = NDArray[Any] | Sequence[NDArray[Any]]
 """One image, (H, W) or (H, W, 3), or the aligned channels of a multichannel image, each (H, W)."""
+
+Channel = NDArray[np.float32] | ScaledImage
+"""A normalized image, or channel of one, (H, W, 3)."""
 
 NEARLY_ALL = 0.95
 """Share of the pixels that makes an image mostly dark or bright; see `View.mostly`."""
@@ -34,9 +39,11 @@ class View:
     Attributes
     ----------
     picture : ndarray of uint8, shape (H, W, 3)
-        The normalized image on its own grid, before stain normalization; the mean of several channels.
-    channels : tuple of ndarray of float32, shape (H, W, 3)
+        The normalized image on its own grid, before stain normalization; the mean of several channels. A gray one
+        is a read-only view that repeats one plane.
+    channels : tuple of ndarray of float32, or of ScaledImage, shape (H, W, 3)
         What the networks see on the image's own grid, 0 to 1; more than one where they see channels one by one.
+        Images of 8 and 16 bits are scaled where they are read, so they must not change meanwhile.
     zoom : float
         How many times larger the networks see this image, on top of ``base_zoom``.
     base_zoom : float
@@ -50,7 +57,7 @@ class View:
     """
 
     picture: NDArray[np.uint8]
-    channels: tuple[NDArray[np.float32], ...]
+    channels: tuple[Channel, ...]
     zoom: float = 1.0
     base_zoom: float = 1.0
     stain_normalized: bool = False
@@ -80,7 +87,7 @@ class View:
     @property
     def zoomed(self) -> tuple[NDArray[np.float32], ...]:
         """The channels on the grid of the networks, each (h, w, 3); made anew each time."""
-        return tuple(zoom_image(pixels, self.total_zoom) for pixels in self.channels)
+        return tuple(zoom_image(pixels[:], self.total_zoom) for pixels in self.channels)
 
     @cached_property
     def blank(self) -> bool:
@@ -102,7 +109,7 @@ class View:
         """The zoomed picture, (h, w, 3); the mean of several channels."""
         if self.total_zoom == 1 and not self.stain_normalized:
             return self.picture
-        return to_uint8(mean_picture(self.zoomed))
+        return _picture_of(self.zoomed)
 
     def at(self, zoom: float) -> "View":
         """Return the same image at another zoom, straight from its own pixels."""
@@ -131,22 +138,34 @@ def make_view(image: Image, settings: ImagesConfig, *, zoom: float = 1.0, normal
     """
     check_zoom(zoom)
     image = as_pixels(image)
-    channels = [_as_normalized(image)] if normalized else normalize_channels(image, settings)
-    picture = to_uint8(mean_picture(channels))
+    channels: tuple[Channel, ...]
+    if normalized:
+        channels = (_as_normalized(image),)
+    elif isinstance(image, np.ndarray):
+        channels = (scale(image, settings),)
+    else:
+        channels = tuple(normalize_channels(image, settings))
     # Colors of one image; those of a multichannel image are something else.
-    colored = isinstance(image, np.ndarray)
-    matched = normalize_stain(channels[0], settings.stain_references) if colored else None
-    own = (matched,) if matched is not None else tuple(channels)
+    references = settings.stain_references if isinstance(image, np.ndarray) else ()
+    matched = normalize_stain(channels[0][:], references) if len(references) else None
     return View(
-        picture=picture,
-        channels=own,
+        picture=_picture_of(channels),
+        channels=channels if matched is None else (matched,),
         zoom=zoom,
         base_zoom=settings.zoom,
         stain_normalized=matched is not None,
     )
 
 
-def _as_normalized(image: Image) -> NDArray[np.float32]:
+def _picture_of(channels: Sequence[Channel]) -> NDArray[np.uint8]:
+    """Average normalized images, all (H, W, 3), as one picture."""
+    only = channels[0] if len(channels) == 1 else None
+    if isinstance(only, ScaledImage):
+        return only.look_up(to_uint8(only.values))
+    return in_color(to_uint8(plane_of(mean_picture([pixels[:] for pixels in channels]))))
+
+
+def _as_normalized(image: Image) -> ScaledImage:
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise InputError("a normalized image is uint8 of shape (H, W, 3); leave normalized=True out for others")
-    return (image / 255).astype(np.float32)
+    return ScaledImage(image, (np.arange(256) / 255).astype(np.float32))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import islice
 from typing import Literal
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from autosam.errors import AutosamError, ConfigError
 from autosam.images import Window, blend, fitted_windows, read_window, tile_windows
+from autosam.images.scaled_image import ScaledImage
 from autosam.models.generator.sam_unet import SamGenerator
 from autosam.models.generator.unet import Generator
 from autosam.models.precision import Precision, autocast
@@ -36,7 +38,7 @@ Color = tuple[float, ...]
 
 def predict_maps(
     generator: Generator | SamGenerator,
-    image: NDArray[np.float32],
+    image: NDArray[np.float32] | ScaledImage,
     *,
     tile_size: int,
     overlap: float,
@@ -54,7 +56,7 @@ def predict_maps(
     ----------
     generator : Generator or SamGenerator
         In evaluation mode.
-    image : ndarray of float32, shape (H, W, 3)
+    image : ndarray of float32, or ScaledImage, shape (H, W, 3)
         Normalized over the whole image, 0 to 1.
     tile_size : int
         Longest side of a tile in pixels; rounded up to a multiple of the generator's stride. A generator that
@@ -110,7 +112,7 @@ def predict_maps(
 
 def _answers(
     ask: Callable[[Iterable[NDArray[np.float32]]], Iterator[NDArray[np.float32]]],
-    image: NDArray[np.float32],
+    image: NDArray[np.float32] | ScaledImage,
     windows: Sequence[Window],
 ) -> Iterator[NDArray[np.float32]]:
     """Give the maps of each window, (C, height, width), in order; the network sees each plain color once."""
@@ -150,12 +152,15 @@ def _ask(
     orientations: Sequence[Orientation],
 ) -> Iterator[NDArray[np.float32]]:
     """Give the network's probabilities for tiles of one shape, averaged over orientations, in batches."""
-    turned = [tile[::row, ::col] for tile in tiles for row, col in orientations]
-    rows, cols = turned[0].shape[:2]
-    done, size = 0, max(1, (BATCH_CPU if device.type == "cpu" else BATCH) // (rows * cols))
+    turned = (tile[::row, ::col] for tile in tiles for row, col in orientations)
+    waiting = [next(turned)]
+    rows, cols = waiting[0].shape[:2]
+    size = max(1, (BATCH_CPU if device.type == "cpu" else BATCH) // (rows * cols))
     answers: list[NDArray[np.float32]] = []
-    while done < len(turned):
-        batch = turned[done : done + size]
+    while waiting:
+        # No more tiles than the batch are cut out at once.
+        waiting.extend(islice(turned, max(0, size - len(waiting))))
+        batch = waiting[:size]
         try:
             answers.extend(_look(network, batch, device, precision))
         except torch.cuda.OutOfMemoryError as error:
@@ -166,7 +171,8 @@ def _ask(
                 ) from error
             size = len(batch) // 2
             continue
-        done += len(batch)
+        del waiting[: len(batch)]
+        waiting = waiting or list(islice(turned, 1))
         while len(answers) >= len(orientations):
             one = [answer[:, ::row, ::col] for answer, (row, col) in zip(answers, orientations, strict=False)]
             yield one[0] if len(one) == 1 else np.mean(one, axis=0)
