@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from autosam.errors import InputError
-from autosam.images import Window, blend, fitted_windows, read_window, tile_windows
+from autosam.images import Window, blend, read_window, tile_windows
 
 
 @pytest.mark.parametrize("length", [1, 63, 64, 65, 100, 129, 640, 1001])
@@ -114,26 +114,3 @@ def test_wrong_tiles_are_refused() -> None:
     ):
         with pytest.raises(InputError, match=says):
             blend(tiles, given, (4, 7))
-
-
-@pytest.mark.parametrize("length", [1, 15, 16, 17, 100, 128, 129, 230, 333, 1000])
-@pytest.mark.parametrize(("largest", "overlap"), [(128, 32), (100, 0), (16, 15), (128, 100)])
-def test_fitted_windows_cover_an_image_and_no_more(length, largest, overlap):
-    windows = fitted_windows((20, length), largest=largest, overlap=overlap, multiple=16)
-    (side,) = {window.width for window in windows}
-    starts = sorted({window.col for window in windows})
-    assert side % 16 == 0
-    assert side <= -(-largest // 16) * 16
-    assert starts[0] == 0
-    assert all(b - a <= side - overlap for a, b in pairwise(starts))
-    assert length <= starts[-1] + side < length + 16
-    # With one window fewer, or a shorter one, something would be missing or too little be shared.
-    shorter = side - 16
-    assert len(starts) * shorter - (len(starts) - 1) * overlap < length
-    assert {window.height for window in windows} == {32 if largest > 16 else 16}
-
-
-def test_fitted_windows_of_nothing_and_of_wrong_sizes():
-    assert fitted_windows((0, 25), largest=16, overlap=2, multiple=4) == []
-    with pytest.raises(InputError, match="tile size is 16 and overlap 16"):
-        fitted_windows((9, 9), largest=16, overlap=16, multiple=4)

@@ -172,9 +172,8 @@ def test_channels_that_do_not_fit(sam, channels, combine, message):
 
 
 def decoded(*logits: float, iou: float = 0.5) -> Decoded:
-    return Decoded(
-        np.array([4]), torch.tensor(logits, dtype=torch.float32).reshape(1, 1, 1, -1), torch.tensor([[iou]])
-    )
+    values = torch.tensor(logits, dtype=torch.float32).reshape(1, 1, 1, -1)
+    return Decoded(np.array([4]), values, torch.tensor([[iou]]), np.zeros((1, 2), np.int64))
 
 
 def test_probabilities_are_combined_not_logits():

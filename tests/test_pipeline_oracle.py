@@ -34,10 +34,13 @@ def three_masks(monkeypatch):
     fake = use_component_sam(monkeypatch)
     asked = []
 
-    def decode(sam, embeddings, prompts, *, multimask, batch_size):
-        asked.append((len(prompts), multimask))
-        for parts in fake.decode(sam, embeddings, prompts, multimask=multimask, batch_size=batch_size):
-            yield [worse(part) if multimask else part for part in parts]
+    def decode(sam, embeddings, prompts, *, masks, **settings):
+        asked.append((len(prompts), masks))
+        for parts in fake.decode(
+            sam, embeddings, prompts, masks="single" if masks == "single" else "three", **settings
+        ):
+            answers = [part if masks == "single" else worse(part) for part in parts]
+            yield [preferred(part) if masks == "best" else part for part in answers]
 
     def worse(part):
         logits = part.logits.clone()
@@ -46,7 +49,10 @@ def three_masks(monkeypatch):
             top = int(shown[0]) if len(shown) else 0
             logits[row, 1, : top + 4] = -10
             logits[row, 2, : top + 7] = -10
-        return Decoded(part.indices, logits, torch.tensor(IOUS).expand(len(logits), 3))
+        return Decoded(part.indices, logits, torch.tensor(IOUS).expand(len(logits), 3), part.corners)
+
+    def preferred(part):
+        return Decoded(part.indices, part.logits[:, [PREFERRED]], part.iou[:, [PREFERRED]], part.corners)
 
     monkeypatch.setattr(masks, "decode", decode)
     return asked
@@ -72,7 +78,10 @@ def test_the_mask_that_is_the_object_is_kept_though_its_predicted_iou_is_the_low
     result = segment_with_oracle(subject, IMAGE, TRUTH)
     np.testing.assert_array_equal(result.labels, TRUTH)
     # What SAM does by itself, and then all three masks.
-    assert [multimask for count, multimask in three_masks if count] == [prompts == BY_POINT, True]
+    assert [wanted for count, wanted in three_masks if count] == [
+        "best" if prompts == BY_POINT else "single",
+        "three",
+    ]
     # Its score is that of SAM's own choice, so that no threshold takes it for a bad one.
     own = IOUS[PREFERRED] if prompts == BY_POINT else 1.0
     assert result.scores.tolist() == pytest.approx([own * prompt.foreground for prompt in result.prompts])
@@ -81,13 +90,13 @@ def test_the_mask_that_is_the_object_is_kept_though_its_predicted_iou_is_the_low
 def test_the_single_mask_of_a_clear_prompt_is_among_the_choices(sam, monkeypatch):
     fake = use_component_sam(monkeypatch)
 
-    def decode(sam, embeddings, prompts, *, multimask, batch_size):
-        for (part,) in fake.decode(sam, embeddings, prompts, multimask=multimask, batch_size=batch_size):
+    def decode(sam, embeddings, prompts, *, masks, **settings):
+        for (part,) in fake.decode(sam, embeddings, prompts, masks=masks, **settings):
             logits = part.logits.clone()
             # The three masks lack both objects' upper halves.
-            if multimask:
+            if masks == "three":
                 logits[..., :15, :] = logits[..., 32:42, :] = -10
-            yield [Decoded(part.indices, logits, part.iou)]
+            yield [Decoded(part.indices, logits, part.iou, part.corners)]
 
     monkeypatch.setattr(masks, "decode", decode)
     subject = segmenter(sam)

@@ -89,11 +89,9 @@ class TilesConfig(Section):
     """How a large image is cut."""
 
     size: Positive | None = Field(
-        None,
-        description="longest side of a tile in pixels; null takes the size of SAM's input, or 512 without a SAM, "
-        "and leaves a generator that takes any size to choose tiles of up to 768 of its own pixels",
+        None, description="side of a tile in pixels; null takes the size of SAM's input, or 512 without a SAM"
     )
-    overlap: float = Field(0.25, ge=0, lt=0.9, description="fraction of that side that neighboring tiles share")
+    overlap: float = Field(0.25, ge=0, lt=0.9, description="fraction of the side that neighboring tiles share")
 
 
 class PromptsConfig(Section):

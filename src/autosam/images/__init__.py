@@ -7,7 +7,7 @@ from autosam.images.normalize import normalize, normalize_for_display, to_uint8
 from autosam.images.pixel_size import read_pixel_size
 from autosam.images.read import read_image
 from autosam.images.source import find_sources
-from autosam.images.tile import Window, blend, fitted_windows, read_window, tile_windows
+from autosam.images.tile import Window, blend, read_window, tile_windows
 from autosam.images.write import (
     atomic_path,
     ensure_folder,
@@ -26,7 +26,6 @@ __all__ = [
     "blend",
     "ensure_folder",
     "find_sources",
-    "fitted_windows",
     "normalize",
     "normalize_for_display",
     "read_image",

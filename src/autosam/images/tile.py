@@ -87,7 +87,8 @@ def tile_windows(shape: Sequence[int], *, size: int, overlap: int) -> list[Windo
     >>> [(w.row, w.col) for w in tile_windows((10, 25), size=10, overlap=2)]
     [(0, 0), (0, 7), (0, 15)]
     """
-    _check_overlap(size, overlap)
+    if size < 1 or not 0 <= overlap < size:
+        raise InputError(f"tile size is {size} and overlap {overlap}; wanted size >= 1 and 0 <= overlap < size.")
     if 0 in shape[:2]:
         return []
     return [
@@ -97,59 +98,10 @@ def tile_windows(shape: Sequence[int], *, size: int, overlap: int) -> list[Windo
     ]
 
 
-def _check_overlap(size: int, overlap: int) -> None:
-    if size < 1 or not 0 <= overlap < size:
-        raise InputError(f"tile size is {size} and overlap {overlap}; wanted size >= 1 and 0 <= overlap < size.")
-
-
 def _starts(length: int, size: int, overlap: int) -> list[int]:
     steps = math.ceil((length - size) / (size - overlap)) if length > size else 0
     # Whole-number rounding keeps neighbors at most size - overlap apart.
     return [(length - size) * i // steps for i in range(steps + 1)] if steps else [0]
-
-
-def fitted_windows(shape: Sequence[int], *, largest: int, overlap: int, multiple: int) -> list[Window]:
-    """Cover an image with windows of one size that fits it, evenly spread, row by row.
-
-    Along each axis there are as few windows as ``largest`` allows, and they are no longer than covering takes.
-
-    Parameters
-    ----------
-    shape : sequence of int
-        Rows and columns of the image; further axes are ignored. An image without pixels has no window.
-    largest : int
-        Longest side of a window in pixels; rounded up to a multiple.
-    overlap : int
-        Pixels that neighboring windows share at least.
-    multiple : int
-        Sides are multiples of this. The last window of an axis may stick out by less.
-
-    Raises
-    ------
-    InputError
-        If not 0 <= overlap < largest.
-
-    Examples
-    --------
-    >>> fitted_windows((10, 25), largest=16, overlap=2, multiple=4)
-    [Window(row=0, col=0, height=12, width=16), Window(row=0, col=9, height=12, width=16)]
-    """
-    _check_overlap(largest, overlap)
-    if 0 in shape[:2]:
-        return []
-    height, width = (_fitted(length, largest, overlap, multiple) for length in shape[:2])
-    return [
-        Window(row, col, height, width)
-        for row in _starts(shape[0], height, overlap)
-        for col in _starts(shape[1], width, overlap)
-    ]
-
-
-def _fitted(length: int, largest: int, overlap: int, multiple: int) -> int:
-    """Give the smallest multiple as side with which the fewest windows cover a length."""
-    largest = -(-largest // multiple) * multiple
-    count = max(1, -(-(length - overlap) // (largest - overlap)))
-    return -(-(length + (count - 1) * overlap) // (count * multiple)) * multiple
 
 
 def read_window(image: NDArray[Any] | ScaledImage, window: Window) -> NDArray[Any]:

@@ -82,7 +82,6 @@ def see(networks: Networks, channels: Sequence[Channel], settings: MapSettings) 
                 pixels,
                 tile_size=settings.tile_size,
                 overlap=settings.overlap,
-                larger=settings.larger_tiles,
                 flips=settings.flips,
                 reduced=True,
                 precision=settings.precision,

@@ -15,7 +15,6 @@ class MapSettings(NamedTuple):
     """What maps depend on beside the view: see the settings of the same names, and `predict_maps`."""
 
     tile_size: int
-    larger_tiles: bool
     overlap: float
     flips: bool
     zooms: tuple[float, ...]
@@ -28,7 +27,6 @@ class MapSettings(NamedTuple):
         decode, tiles = config.decode, config.tiles
         return cls(
             tile_size=tile_size,
-            larger_tiles=tiles.size is None,
             overlap=tiles.overlap,
             flips=decode.flips,
             zooms=decode.zooms,

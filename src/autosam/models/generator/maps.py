@@ -1,4 +1,4 @@
-"""The generator's maps of a whole image: tiles that fit it, several of them in one batch."""
+"""The generator's maps of a whole image: tiles of one size, several of them in one batch."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -11,15 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from autosam.errors import AutosamError, ConfigError
-from autosam.images import Window, blend, fitted_windows, read_window, tile_windows
+from autosam.images import Window, blend, read_window, tile_windows
 from autosam.images.scaled_image import ScaledImage
 from autosam.models.generator.sam_unet import SamGenerator
 from autosam.models.generator.unet import Generator
 from autosam.models.precision import Precision, autocast
 from autosam.models.variants import parameter_device
-
-LARGEST = 768
-"""Longest side of a tile where no setting names one. Larger ones are no faster, and take more memory."""
 
 BATCH = 2**22
 """Most pixels of the tiles in one batch; a single tile may have more."""
@@ -42,14 +39,13 @@ def predict_maps(
     *,
     tile_size: int,
     overlap: float,
-    larger: bool = False,
     flips: bool = False,
     reduced: bool = False,
     precision: Precision,
 ) -> dict[str, NDArray[np.float32]]:
     """Predict probability maps; neighboring tiles are blended where they overlap.
 
-    An image that is smaller than a tile is mirrored up to the next multiple of the generator's stride. A tile of
+    An image that is smaller than a tile is mirrored to fill it, since novelty is measured on whole tiles. A tile of
     one color gets the answer to the first such tile of that color, which is the same.
 
     Parameters
@@ -59,12 +55,10 @@ def predict_maps(
     image : ndarray of float32, or ScaledImage, shape (H, W, 3)
         Normalized over the whole image, 0 to 1.
     tile_size : int
-        Longest side of a tile in pixels; rounded up to a multiple of the generator's stride. A generator that
-        takes only one size (its ``tile_size``) gets that.
+        Side of a tile in pixels; rounded up to a multiple of the generator's stride. A generator that takes only
+        one size (its ``tile_size``) gets that.
     overlap : float
-        Fraction of ``tile_size`` that neighbors share at least.
-    larger : bool
-        Tiles may have sides of up to ``LARGEST`` pixels. They share as many pixels as smaller ones.
+        Fraction of the side that neighbors share at least.
     flips : bool
         Average the maps of each tile and its three mirror images: test-time augmentation, for four times the time.
     reduced : bool
@@ -94,12 +88,9 @@ def predict_maps(
     network = partial(generator, reduced=True) if smaller > 1 else generator
     if generator.tile_size is not None:
         size = generator.tile_size
-        windows = tile_windows(shape, size=size, overlap=int(overlap * size))
     else:
-        stride = generator.stride // smaller
-        size = -(-tile_size // generator.stride) * stride
-        largest = max(size, LARGEST) if larger else size
-        windows = fitted_windows(shape, largest=largest, overlap=int(overlap * size), multiple=stride)
+        size = -(-tile_size // generator.stride) * (generator.stride // smaller)
+    windows = tile_windows(shape, size=size, overlap=int(overlap * size))
     ask = partial(
         _ask,
         network,
