@@ -45,8 +45,8 @@ def predict_maps(
 ) -> dict[str, NDArray[np.float32]]:
     """Predict probability maps; neighboring tiles are blended where they overlap.
 
-    An image that is smaller than a tile is mirrored to fill it, since novelty is measured on whole tiles. A tile of
-    one color gets the answer to the first such tile of that color, which is the same.
+    An image that is smaller than a tile is mirrored to fill it, since novelty is measured on whole tiles. A tile
+    of one color gets the answer to the first such tile of that color, which is the same.
 
     Parameters
     ----------
