@@ -132,12 +132,18 @@ class _UnetDecoder(nn.Module):
         )
 
     def forward(self, features: list[Tensor]) -> Tensor:
-        x = features[-1]
-        for number, block in enumerate(self.blocks, start=2):
-            at = len(features) - number
-            x = F.interpolate(x, size=features[at].shape[2:], mode="nearest")
+        # Of the large tensors only those that are still read are held, so `features` is emptied.
+        x = features.pop()
+        for block in self.blocks:
+            beside = features.pop()
+            x = F.interpolate(x, size=beside.shape[2:], mode="nearest")
             # The image itself only tells the size.
-            x = block(torch.cat([x, features[at]], dim=1) if at else x)
+            if features:
+                x = torch.cat([x, beside], dim=1)
+            del beside
+            for convolution in block.children():
+                for layer in convolution.children():
+                    x = layer(x)
         return x
 
 
