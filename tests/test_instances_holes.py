@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from autosam.instances import MaskCrop, fill_masks
+from autosam.instances import MaskCrop, OpenRegions, fill_masks
 from autosam.instances.holes import fill_labels, find_holes
 
 ROWS, COLS = np.mgrid[:100, :100]
@@ -70,12 +70,16 @@ def test_an_object_lies_in_a_hole_with_more_than_half_of_its_pixels(reach, stays
     assert bool(found[0].mask.all()) != stays_open
 
 
+def regions(mask: np.ndarray, *, opened: bool = True) -> OpenRegions:
+    return OpenRegions(np.where(mask, 3, 0).astype(np.int32), np.array([0, 0, 0, 3 * opened], dtype=np.int32))
+
+
 def test_a_region_without_a_mask_lies_in_a_hole_too():
-    regions = np.where(INNER, 3, 0).astype(np.int32)
-    assert areas(fill_masks([crop(OUTER)], min_size=1, regions=regions)) == [int(OUTER.sum())]
-    # That of the ring itself does not.
-    regions = np.where(ring(0, 44), 3, 0).astype(np.int32)
-    assert areas(fill_masks([crop(ring(20, 44))], min_size=1, regions=regions)) == [int(ring(0, 44).sum())]
+    assert areas(fill_masks([crop(OUTER)], min_size=1, regions=regions(INNER))) == [int(OUTER.sum())]
+    # That of the ring itself does not, nor one that a mask answers.
+    for others in (regions(ring(0, 44)), regions(INNER, opened=False)):
+        found = fill_masks([crop(ring(20, 44))], min_size=1, regions=others)
+        assert areas(found) == [int(ring(0, 44).sum())]
 
 
 def test_labels():

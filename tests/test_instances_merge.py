@@ -151,6 +151,9 @@ def test_rejected_objects_come_back_from_the_generator():
     np.testing.assert_array_equal(prompt_of, [-1, 0, -1])
     np.testing.assert_allclose(scores, [UNCONFIRMED * 0.9, 0.8, UNCONFIRMED * 0.9])
     assert merged.labels.max() == 1  # the input is as it was
+    again = fill_from_regions(merged, regions, foreground, in_place=True).labels
+    assert again is merged.labels
+    np.testing.assert_array_equal(again, labels)
 
 
 def test_which_regions_come_back():

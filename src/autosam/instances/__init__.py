@@ -5,13 +5,15 @@ from autosam.instances.crop import MaskCrop, resize_crop
 from autosam.instances.holes import fill_masks
 from autosam.instances.instance_table import InstanceTable, read_table, write_table
 from autosam.instances.measure import measure_instances, measure_sizes
-from autosam.instances.merge import Merged, fill_from_regions, keep_regions, merge_masks, open_regions
+from autosam.instances.merge import Merged, fill_from_regions, keep_regions, merge_masks
+from autosam.instances.open_regions import OpenRegions, open_regions
 from autosam.instances.suppress import suppress_masks
 
 __all__ = [
     "InstanceTable",
     "MaskCrop",
     "Merged",
+    "OpenRegions",
     "clean_mask",
     "fill_from_regions",
     "fill_masks",

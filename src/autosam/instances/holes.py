@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from autosam.instances.crop import MaskCrop
+from autosam.instances.open_regions import OpenRegions
 from autosam.instances.row_runs import single_runs
 from autosam.regions.numbering import flat_runs, sizes_and_first_pixels
 
@@ -31,9 +32,7 @@ def find_holes(mask: NDArray[np.bool_]) -> NDArray[np.int32]:
     return np.asarray(outside[1:-1, 1:-1], dtype=np.int32)
 
 
-def fill_masks(
-    crops: Sequence[MaskCrop], *, min_size: int, regions: NDArray[np.int32] | None = None
-) -> list[MaskCrop]:
+def fill_masks(crops: Sequence[MaskCrop], *, min_size: int, regions: OpenRegions | None = None) -> list[MaskCrop]:
     """Fill the holes of masks in which no other object lies, the innermost mask first.
 
     Parameters
@@ -42,7 +41,7 @@ def fill_masks(
         Each in its own bounding box.
     min_size : int
         A mask that is smaller, once it is filled, is no object: it is dropped, and lies in no hole.
-    regions : ndarray of int32, shape (H, W), optional
+    regions : OpenRegions, optional
         More objects that a hole may hold: regions of the generator to which no mask belongs.
 
     Returns
@@ -56,7 +55,6 @@ def fill_masks(
     stands = np.zeros(len(crops), dtype=bool)
     by_row = np.argsort(first[:, 0], kind="stable")
     rows = first[by_row, 0]
-    sizes = None if regions is None else sizes_and_first_pixels(regions)[0]
     for i in np.argsort((end - first).prod(axis=1), kind="stable"):
         crop = filled[i]
         holes = find_holes(crop.mask)
@@ -68,15 +66,15 @@ def fill_masks(
                 height, width = filled[j].mask.shape
                 there = holes[row : row + height, col : col + width][filled[j].mask]
                 _leave_open(holes, there, size=there.size)
-            if regions is not None and sizes is not None:
-                _leave_open_around(holes, regions[crop.window], sizes)
+            if regions is not None:
+                _leave_open_around(holes, regions[crop.window], regions.sizes)
             filled[i] = crop = replace(crop, mask=crop.mask | (holes > 0))
         stands[i] = np.count_nonzero(crop.mask) >= min_size
     return [crop for crop, stand in zip(filled, stands, strict=True) if stand]
 
 
 def fill_labels(
-    labels: NDArray[np.int32], *, fill_holes: bool, min_size: int, regions: NDArray[np.int32] | None = None
+    labels: NDArray[np.int32], *, fill_holes: bool, min_size: int, regions: OpenRegions | None = None
 ) -> None:
     """Fill the holes of instances in which no other object lies, and drop instances that stay too small.
 
@@ -88,7 +86,7 @@ def fill_labels(
         Without it, instances are only dropped.
     min_size : int
         Smallest instance in pixels, once it is filled.
-    regions : ndarray of int32, shape (H, W), optional
+    regions : OpenRegions, optional
         See `fill_masks`.
     """
     sizes, _ = sizes_and_first_pixels(labels)
@@ -99,7 +97,6 @@ def fill_labels(
     if not changing.any():
         return
     boxes = ndimage.find_objects(labels)
-    region_sizes = None if regions is None else sizes_and_first_pixels(regions)[0]
     numbers = np.flatnonzero(changing).tolist()
     areas = [_area(boxes[number - 1]) for number in numbers]
     # What is dropped lies in no hole any more: the innermost first.
@@ -110,8 +107,8 @@ def fill_labels(
         own = part == number
         if fill_holes and (holes := find_holes(own)).any():
             _leave_open_around(holes, part, sizes)
-            if regions is not None and region_sizes is not None:
-                _leave_open_around(holes, regions[box], region_sizes)
+            if regions is not None:
+                _leave_open_around(holes, regions[box], regions.sizes)
             own = own | ((holes > 0) & (part == 0))
             part[own] = number
         sizes[number] = np.count_nonzero(own)

@@ -1,7 +1,7 @@
 """Masks → labels: one id per instance, each pixel to the best mask that has it."""
 
-from collections.abc import Collection, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,6 +11,7 @@ from autosam.errors import InputError
 from autosam.instances.clean import main_component
 from autosam.instances.crop import MaskCrop
 from autosam.instances.holes import fill_labels
+from autosam.instances.open_regions import OpenRegions, certainty
 from autosam.instances.suppress import suppress_masks
 from autosam.regions.numbering import renumbered, sizes_and_first_pixels
 
@@ -44,7 +45,7 @@ def merge_masks(
     ios_threshold: float,
     min_size: int,
     fill_holes: bool,
-    regions: NDArray[np.int32] | None = None,
+    regions: OpenRegions | None = None,
 ) -> Merged:
     """Suppress double and merged masks and paint the others into one label image.
 
@@ -63,7 +64,7 @@ def merge_masks(
         An instance must keep this many pixels after better ones have taken theirs.
     fill_holes : bool
         Fill an instance's holes in which no other instance lies.
-    regions : ndarray of int32, shape (H, W), optional
+    regions : OpenRegions, optional
         Regions that lie in a hole as instances do, as they may become some; see `open_regions`.
 
     Returns
@@ -114,6 +115,7 @@ def fill_from_regions(
     uncovered: float = 0.5,
     min_size: int,
     fill_holes: bool,
+    in_place: bool = False,
 ) -> Merged:
     """Add the largest uncovered component of each region that the generator is sure of and SAM rejected.
 
@@ -133,6 +135,8 @@ def fill_from_regions(
         Smallest size in pixels of an added instance.
     fill_holes : bool
         Then fill the holes in which no instance lies.
+    in_place : bool
+        Change the labels of ``merged`` instead of a copy.
 
     Returns
     -------
@@ -151,14 +155,14 @@ def fill_from_regions(
             f"labels are {merged.labels.shape}, regions {regions.shape} and foreground {values.shape}, "
             "wanted one shape: give maps of one image"
         )
-    labels = merged.labels.copy()
+    labels = merged.labels if in_place else merged.labels.copy()
     scores = merged.scores.tolist()
     for region, box in enumerate(ndimage.find_objects(regions), start=1):
         if box is None:
             continue
         own = regions[box] == region
         free = own & (labels[box] == 0)
-        sure = _certainty(region, box, own, values, region_score)
+        sure = certainty(region, box, own, values, region_score)
         if sure <= threshold or np.count_nonzero(free) <= uncovered * np.count_nonzero(own):
             continue
         found = main_component(free)
@@ -172,24 +176,6 @@ def fill_from_regions(
     if fill_holes:
         fill_labels(labels, fill_holes=True, min_size=0)
     return _number(labels, [*merged.prompt_of, *[-1] * (len(scores) - len(merged.scores))], scores)
-
-
-def open_regions(
-    regions: NDArray[np.int32],
-    foreground: ArrayLike,
-    *,
-    region_score: NDArray[np.floating] | None = None,
-    threshold: float,
-    answered: Collection[int],
-) -> NDArray[np.int32]:
-    """Keep the regions that `fill_from_regions` is sure of and that no mask answers; the others become 0."""
-    values = np.asarray(foreground)
-    kept = np.zeros(int(regions.max(initial=0)) + 1, dtype=np.int32)
-    for region, box in enumerate(ndimage.find_objects(regions), start=1):
-        if box is not None and region not in answered:
-            sure = _certainty(region, box, regions[box] == region, values, region_score)
-            kept[region] = region if sure > threshold else 0
-    return renumbered(regions, kept)
 
 
 def keep_regions(
@@ -217,19 +203,6 @@ def keep_regions(
     labels = renumbered(regions, np.where(np.concatenate([[False], scores >= min_score]), ids, 0))
     fill_labels(labels, fill_holes=fill_holes, min_size=min_size)
     return _number(labels, [-1] * len(scores), scores.tolist())
-
-
-def _certainty(
-    region: int,
-    box: tuple[slice, ...],
-    own: NDArray[np.bool_],
-    foreground: NDArray[Any],
-    region_score: NDArray[np.floating] | None,
-) -> float:
-    """Give the region score, or without a region classifier the mean foreground probability."""
-    if region_score is not None:
-        return float(region_score[region - 1])
-    return float(foreground[box][own].mean(dtype=np.float64))
 
 
 def _number(labels: NDArray[np.int32], prompt_of: Sequence[int], scores: Sequence[float]) -> Merged:

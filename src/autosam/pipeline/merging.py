@@ -13,6 +13,7 @@ from autosam.images import resize_labels, resize_map
 from autosam.instances import (
     MaskCrop,
     Merged,
+    OpenRegions,
     clean_mask,
     fill_from_regions,
     fill_masks,
@@ -68,6 +69,7 @@ def merge(
             threshold=settings.fallback,
             min_size=settings.min_size,
             fill_holes=settings.fill_holes,
+            in_place=True,
         )
     return to_own_grid(view, maps, proposals, merged, settings)
 
@@ -127,7 +129,7 @@ def merge_answers(
         clean = clean_mask(mask, min_size=0, fill_holes=False, points=points)
         if clean is not None:
             cleaned.append(clean)
-    back: NDArray[np.int32] | None = None
+    back: OpenRegions | None = None
     if settings.fill_holes:
         if regions is not None and foreground is not None:
             back = open_regions(

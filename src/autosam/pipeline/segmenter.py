@@ -1,5 +1,6 @@
 """The way of one image: view, predict, propose, decode, merge."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -17,6 +18,7 @@ from autosam.models.precision import choose_device
 from autosam.models.sam.masks import ChooseMask, decode_masks
 from autosam.models.variants import image_size
 from autosam.pipeline import find_zoom, merging, predict, propose
+from autosam.pipeline.free_memory import give_back
 from autosam.pipeline.look import look_at
 from autosam.pipeline.model_settings import settings_for
 from autosam.pipeline.probability_maps import Maps, MapSettings
@@ -132,8 +134,10 @@ class Segmenter(Timed):
         """
         view = self.view(image, 1.0 if prompts and zoom is None else zoom, normalized=normalized)
         maps = self.predict(view)
+        give_back(math.prod(view.grid))
         proposals = self.propose(view, maps, prompts)
         masks = self.decode(view, proposals, progress=progress)
+        give_back(math.prod(view.grid))
         return self.merge(view, maps, proposals, masks)
 
     @timed("view")

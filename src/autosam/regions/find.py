@@ -123,6 +123,7 @@ def find_regions(
         if core is not None:
             apart &= core > center_threshold
         labels = _from_seeds(inner > threshold, apart, edge, ties, min_seed_size)
+        del apart
         if ties is not None:
             labels = join_tied(ties, labels, 1 - boundary_threshold)
     elif inner is not None:
@@ -133,7 +134,7 @@ def find_regions(
         raise InputError(
             "neither a foreground nor a boundary map came, nor affinities, wanted at least one: give one of them"
         )
-    return number_regions(labels, min_size=min_size)
+    return number_regions(labels, min_size=min_size, out=labels)
 
 
 def _check_maps(**maps: ArrayLike | None) -> dict[str, NDArray[np.floating]]:
@@ -167,10 +168,14 @@ def _from_seeds(
 ) -> NDArray[np.int32]:
     """Grow the seeds, which are the components of ``apart``, until they fill their foreground components."""
     structure = _EIGHT if affinities is None else _FOUR
-    components, n_components = ndimage.label(mask, structure=structure, output=np.int32)
-    seeds, n_seeds = ndimage.label(mask & apart, output=np.int32)
+    components = np.empty(mask.shape, dtype=np.int32)
+    n_components = ndimage.label(mask, structure=structure, output=components)
+    apart &= mask
+    del mask
+    seeds, n_seeds = ndimage.label(apart, output=np.int32)
+    del apart
     if n_components == 0:
-        return np.asarray(components, dtype=np.int32)
+        return components
 
     # Each seed's component, and whether the seed stands: it is large, or the largest of its component.
     size, first = sizes_and_first_pixels(seeds)
@@ -183,17 +188,17 @@ def _from_seeds(
 
     # Components with at most one seed are regions as they are; only the others need a watershed.
     n_standing = np.bincount(home[stands], minlength=n_components + 1)
-    labels = renumbered(components, np.where(n_standing > 1, 0, np.arange(n_components + 1, dtype=np.int32)))
     new_id = np.where(stands, n_components + np.arange(n_seeds + 1), 0).astype(np.int32)
     several = np.flatnonzero(n_standing > 1)
-    if not several.size:
-        return np.asarray(labels, dtype=np.int32)
-    found = ndimage.find_objects(components)
+    found = ndimage.find_objects(components) if several.size else []
     boxes = [found[component - 1] for component in several]
     owns = [components[box] == component for component, box in zip(several, boxes, strict=True)]
     own_seeds = [np.where(own, new_id[seeds[box]], 0) for own, box in zip(owns, boxes, strict=True)]
+    del seeds
+    alone = np.where(n_standing > 1, 0, np.arange(n_components + 1, dtype=np.int32))
+    labels = renumbered(components, alone, out=components)
     if affinities is None:
-        grown = _grow_all([boundary[box] for box in boxes], own_seeds, owns)
+        grown = _grow_all([boundary[box] for box in boxes], own_seeds, owns) if boxes else []
     else:
         grown = [
             grow_along((affinities[0][box], affinities[1][box]), own_seed, own)
@@ -201,7 +206,7 @@ def _from_seeds(
         ]
     for box, own, part in zip(boxes, owns, grown, strict=True):
         labels[box][own] = part[own]
-    return np.asarray(labels, dtype=np.int32)
+    return labels
 
 
 def _grow_all(

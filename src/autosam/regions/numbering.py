@@ -52,8 +52,12 @@ def sizes_and_first_pixels(labels: NDArray[np.integer]) -> tuple[NDArray[np.int6
     return sizes, first
 
 
-def number_regions(labels: NDArray[np.int32], *, min_size: int = 1) -> NDArray[np.int32]:
+def number_regions(
+    labels: NDArray[np.int32], *, min_size: int = 1, out: NDArray[np.int32] | None = None
+) -> NDArray[np.int32]:
     """Drop regions smaller than ``min_size`` pixels and number the rest 1..n by each one's first pixel.
+
+    They are written into ``out``, which can be the labels themselves.
 
     Examples
     --------
@@ -65,7 +69,7 @@ def number_regions(labels: NDArray[np.int32], *, min_size: int = 1) -> NDArray[n
     kept = kept[np.argsort(first[kept])]
     number = np.zeros(len(sizes), dtype=np.int32)
     number[kept] = np.arange(1, kept.size + 1)
-    return renumbered(labels, number)
+    return renumbered(labels, number, out=out)
 
 
 def renumbered(
