@@ -138,6 +138,27 @@ def test_bfloat16_is_as_close_to_float32_as_their_attention() -> None:
     assert (ours - exact).norm() <= 1.1 * (theirs - exact).norm()
 
 
+@pytest.mark.parametrize("few", [0, 256], ids=["fused kernel", "plain products"])
+def test_bfloat16_gradients_are_as_close_as_theirs(few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FEW_TOKENS", few)
+    own = vit()
+    made = fused(own)
+    weights = torch.randn(2, 16, 10, 10)
+
+    def learnt(encoder: ImageEncoderViT, *, rounded: bool) -> Tensor:
+        encoder.zero_grad()
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=rounded):
+            features = encoder(pixels())
+        (features.float() * weights).sum().backward()
+        known = [parameter.grad for parameter in encoder.parameters()]
+        assert all(gradient is not None for gradient in known)
+        return torch.cat([gradient.ravel() for gradient in known if gradient is not None])
+
+    exact = learnt(own, rounded=False)
+    theirs, ours = learnt(own, rounded=True), learnt(made, rounded=True)
+    assert (ours - exact).norm() <= 1.1 * (theirs - exact).norm() < 0.1 * exact.norm()
+
+
 def test_biases_in_parts_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     made = fused(vit())
     with torch.no_grad():

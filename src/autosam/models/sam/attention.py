@@ -9,6 +9,9 @@ from torch.nn import functional as F
 BIAS_BUDGET = 2**24
 """Most biases in memory at a time: 64 MiB of float32."""
 
+FEW_TOKENS = 256
+"""Of no more tokens, plain products take half of the fused kernel's time on a CPU in bfloat16, with gradients."""
+
 
 class FusedAttention(nn.Module):
     """The attention of a block of SAM's image encoder, by `scaled_dot_product_attention`.
@@ -65,6 +68,10 @@ class FusedAttention(nn.Module):
         place = torch.cat([F.one_hot(own // width, height), F.one_hot(own % width, width)], dim=1)
         queries = torch.cat([q, *said], dim=-1)
         keys = torch.cat([k, place.to(k.dtype).expand(*k.shape[:3], -1)], dim=-1)
+        few = height * width <= FEW_TOKENS and q.device.type == "cpu" and q.dtype == torch.bfloat16
+        if few and torch.is_grad_enabled():
+            shares = (queries @ keys.transpose(-2, -1) * self.scale).softmax(dim=-1)
+            return shares.to(v.dtype) @ v
         # The fused kernels want values of one length with the keys.
         values = F.pad(v, (0, height + width))
         attended = F.scaled_dot_product_attention(queries, keys, values, scale=self.scale)
