@@ -52,9 +52,10 @@ def test_the_same_names_random_weights_and_outputs(encoder: str, depth: int) -> 
     assert all(torch.equal(tensor, wanted[name]) for name, tensor in own.state_dict().items())
 
 
-def test_the_same_gradients() -> None:
+@pytest.mark.parametrize("shape", [(32, 32), (37, 51)])
+def test_the_same_gradients(shape: tuple[int, int]) -> None:
     own, theirs = pair("tu-resnet18", 3, (16, 8, 8))
-    image = torch.randn(1, 3, 32, 32)
+    image = torch.randn(1, 3, *shape)
     for network in (own, theirs):
         network(image).square().mean().backward()
     wanted = dict(theirs.named_parameters())

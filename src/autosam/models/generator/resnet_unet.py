@@ -6,6 +6,7 @@ the same random weights, so that model files know no difference.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -136,7 +137,7 @@ class _UnetDecoder(nn.Module):
         x = features.pop()
         for block in self.blocks:
             beside = features.pop()
-            x = F.interpolate(x, size=beside.shape[2:], mode="nearest")
+            x = _enlarged(x, beside.shape[2:])
             # The image itself only tells the size.
             if features:
                 x = torch.cat([x, beside], dim=1)
@@ -157,6 +158,27 @@ class _UpBlock(nn.Sequential):
 def _convolution(before: int, width: int) -> nn.Sequential:
     convolution = nn.Conv2d(before, width, 3, padding=1, bias=False)
     return nn.Sequential(convolution, nn.BatchNorm2d(width), nn.ReLU(inplace=True))
+
+
+def _enlarged(x: Tensor, size: Sequence[int]) -> Tensor:
+    """Give each pixel to the nearest ones of a larger image."""
+    doubled = tuple(size) == (2 * x.shape[2], 2 * x.shape[3])
+    if doubled and x.requires_grad and torch.is_grad_enabled():
+        twice: Tensor = _Double.apply(x)
+        return twice
+    return F.interpolate(x, size=tuple(size), mode="nearest")
+
+
+class _Double(torch.autograd.Function):
+    """Nearest pixels at twice the size, with a gradient that a CPU sums up faster in channels-last memory."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return F.interpolate(x, scale_factor=2, mode="nearest")
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return F.avg_pool2d(gradient, 2, divisor_override=1)
 
 
 def _convolutions(module: nn.Module) -> list[nn.Conv2d]:
