@@ -1,5 +1,6 @@
 """The statistics of training labeled images: which tiles they are of, and how they come into a model file."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,13 +20,21 @@ from autosam.models.files.checkpoint import ModelHeader, load_model, save_model
 from autosam.models.files.model_file import load_networks, network_tensors
 from autosam.models.generator.unet import Generator
 from autosam.models.networks import Networks, build_networks
-from autosam.models.statistics.novelty import TILES_OF_A_KIND, NoveltyStatistics
+from autosam.models.statistics.novelty import TILES_OF_A_KIND, NoveltyStatistics, describe_tiles
 from autosam.models.variants import parameter_device
 from autosam.pipeline.segmenter import Segmenter
 from autosam.training.fit import fit_novelty as statistics
-from autosam.training.fit.fit_novelty import add_statistics, complete_statistics, measure_statistics
+from autosam.training.fit.fit_novelty import add_statistics, complete_statistics, describe, measure_statistics
 
 WITHOUT_SAM = ("model.sam=null", "decode.sam=false", "tiles.size=32")
+WITH_SAMS_ENCODER = (
+    "model.sam.prompt_encoder=none",
+    "model.sam.mask_decoder=none",
+    "model.generator.encoder=sam",
+    "model.generator.depth=4",
+    "model.generator.decoder_channels=[16, 8, 8, 8]",
+    "decode.sam=false",
+)
 
 
 def make(*overrides: str) -> tuple[Networks, Config]:
@@ -52,12 +61,13 @@ def seen_tiles(
     """Give the tiles that are described."""
     tiles: list[NDArray[np.float32]] = []
 
-    def look(generator: Generator, pixels: NDArray[np.float32], **how: Any) -> dict[str, NDArray[np.float32]]:
-        tiles.append(pixels)
-        return predict_maps(generator, pixels, **how)
+    def look(generator: Generator, given: Iterable[NDArray[np.float32]], **how: Any) -> NDArray[np.float32]:
+        own = list(given)
+        tiles.extend(own)
+        return describe(generator, own, **how)
 
     with monkeypatch.context() as patch:
-        patch.setattr(statistics, "predict_maps", look)
+        patch.setattr(statistics, "describe", look)
         measure_statistics(*make(*WITHOUT_SAM, *overrides), given)
     return tiles
 
@@ -167,14 +177,7 @@ def test_training_images_are_known_and_noise_is_not() -> None:
 
 
 def test_sams_encoder_as_the_generator() -> None:
-    networks, config = make(
-        "model.sam.prompt_encoder=none",
-        "model.sam.mask_decoder=none",
-        "model.generator.encoder=sam",
-        "model.generator.depth=4",
-        "model.generator.decoder_channels=[16, 8, 8, 8]",
-        "decode.sam=false",
-    )
+    networks, config = make(*WITH_SAMS_ENCODER)
     statistics = measure_statistics(networks, config, labeled_images())
     assert statistics is not None
     assert networks.generator is not None
@@ -190,6 +193,45 @@ def test_no_generator_no_image_and_images_without_difference(monkeypatch: pytest
     monkeypatch.setattr(statistics, "SMALL", 0)
     blank = LabeledImage("s/a", "s", np.zeros((40, 40, 3), np.uint8), np.zeros((40, 40), np.int32))
     assert measure_statistics(networks, config, [blank]) is None
+
+
+# As in segmentation
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        WITHOUT_SAM,
+        (*WITHOUT_SAM, "model.generator.downsample=2"),
+        WITH_SAMS_ENCODER,
+    ],
+    ids=["unet", "downsample", "sam"],
+)
+def test_tiles_are_described_as_in_segmentation(
+    monkeypatch: pytest.MonkeyPatch, overrides: tuple[str, ...]
+) -> None:
+    generator = make(*overrides)[0].generator
+    assert generator is not None
+    # Some do not fill a window, one needs several, and two windows are seen at a time.
+    shapes = [(32, 32), (16, 16), (32, 32), (5, 9), (16, 16), (32, 70), (16, 16)]
+    rng = np.random.default_rng(0)
+    tiles = [rng.random((*shape, 3), dtype=np.float32) for shape in shapes]
+    how: dict[str, Any] = {"tile_size": 32 * generator.downsample, "precision": "float32"}
+    with describe_tiles(generator) as wanted:
+        for tile in tiles:
+            predict_maps(generator, tile, overlap=0.0, reduced=True, **how)
+    monkeypatch.setattr(statistics, "BATCH_CPU", 2 * how["tile_size"] ** 2)
+    found = describe(generator, tiles, **how)
+    assert found.shape == (len(wanted), 2 * generator.deepest_channels)
+    assert len(wanted) > len(tiles)
+    np.testing.assert_allclose(found, np.stack(wanted), rtol=1e-4, atol=1e-5)
+
+
+def test_no_layer_after_the_deepest_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    networks, config = make(*WITHOUT_SAM)
+    assert isinstance(networks.generator, Generator)
+    monkeypatch.setattr(networks.generator.unet, "decoder", None)
+    assert measure_statistics(networks, config, labeled_images()) is not None
 
 
 # Into a file

@@ -83,14 +83,8 @@ def predict_maps(
             "decode.flips=true averages mirrored maps, and affinities have a direction; set it to false"
         )
     shape = (image.shape[0], image.shape[1])
-    # A generator with SAM's encoder never sees anything smaller.
-    smaller = generator.downsample if reduced else 1
-    network = partial(generator, reduced=True) if smaller > 1 else generator
-    if generator.tile_size is not None:
-        size = generator.tile_size
-    else:
-        size = -(-tile_size // generator.stride) * (generator.stride // smaller)
-    windows = tile_windows(shape, size=size, overlap=int(overlap * size))
+    windows = generator_windows(generator, shape, tile_size=tile_size, overlap=overlap, reduced=reduced)
+    network = partial(generator, reduced=True) if generator.downsample > 1 and reduced else generator
     ask = partial(
         _ask,
         network,
@@ -99,6 +93,24 @@ def predict_maps(
         orientations=ORIENTATIONS if flips else ORIENTATIONS[:1],
     )
     return dict(zip(generator.channels, blend(_answers(ask, image, windows), windows, shape), strict=True))
+
+
+def generator_windows(
+    generator: Generator | SamGenerator,
+    shape: tuple[int, int],
+    *,
+    tile_size: int,
+    overlap: float,
+    reduced: bool = False,
+) -> list[Window]:
+    """Give the windows, all of one size, in which `predict_maps` shows an image of shape (H, W)."""
+    # A generator with SAM's encoder never sees anything smaller.
+    smaller = generator.downsample if reduced else 1
+    if generator.tile_size is not None:
+        size = generator.tile_size
+    else:
+        size = -(-tile_size // generator.stride) * (generator.stride // smaller)
+    return tile_windows(shape, size=size, overlap=int(overlap * size))
 
 
 def _answers(

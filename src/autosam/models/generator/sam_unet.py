@@ -100,14 +100,21 @@ class SamGenerator(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Turn images (B, 3, S, S) of 0 to 1, where S is ``tile_size``, into logits (B, channels, S, S)."""
-        # A position embedding of another size would be broadcast for a single token, not refused.
-        assert image.shape[-2:] == (self.tile_size, self.tile_size), tuple(image.shape)
-        pixels = (255 * image - self.pixel_mean) / self.pixel_std
+        pixels = self._seen(image)
         features, skipped = encode_tokens(
             self.image_encoder, pixels, keep=self.skips, checkpointed=self.checkpointed and self.training
         )
         logits: Tensor = self.decoder(features, skipped[::-1], pixels)
         return logits
+
+    def deepest_features(self, image: Tensor) -> Tensor:
+        """Give the encoder's output, (B, C, h, w), for what `forward` takes; the decoder does not run."""
+        return encode_tokens(self.image_encoder, self._seen(image))[0]
+
+    def _seen(self, image: Tensor) -> Tensor:
+        # A position embedding of another size would be broadcast for a single token, not refused.
+        assert image.shape[-2:] == (self.tile_size, self.tile_size), tuple(image.shape)
+        return (255 * image - self.pixel_mean) / self.pixel_std
 
 
 class _Decoder(nn.Module):

@@ -101,13 +101,20 @@ class Generator(nn.Module):
             The image is as small as the UNet sees it already, H and W multiples of ``stride / downsample``.
             Shrinking an image that was zoomed for SAM would blur it.
         """
+        logits: Tensor = self.unet(self._seen(image, reduced))
+        if self.downsample == 1 or reduced:
+            return logits
+        return F.interpolate(logits, scale_factor=self.downsample, mode="bilinear")
+
+    def deepest_features(self, image: Tensor, *, reduced: bool = False) -> Tensor:
+        """Give the deepest feature map, (B, C, h, w), of what `forward` takes; no layer after it runs."""
+        features: Tensor = self.unet.encoder(self._seen(image, reduced))[-1]
+        return features
+
+    def _seen(self, image: Tensor, reduced: bool) -> Tensor:
         # Zero-centered input of about unit spread, as the encoders' first normalization layers expect.
         image = (image - 0.5) / 0.25
-        if self.downsample == 1 or reduced:
-            logits: Tensor = self.unet(image)
-            return logits
-        smaller = F.avg_pool2d(image, self.downsample)
-        return F.interpolate(self.unet(smaller), scale_factor=self.downsample, mode="bilinear")
+        return image if self.downsample == 1 or reduced else F.avg_pool2d(image, self.downsample)
 
 
 def _build_unet(encoder: str, depth: int, decoder_channels: tuple[int, ...], classes: int) -> Any:

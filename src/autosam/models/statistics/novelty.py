@@ -216,15 +216,22 @@ def describe_tiles(
     seen: list[NDArray[np.float32]] = []
 
     def describe(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor | list[Tensor]) -> None:
-        features = (output if isinstance(output, Tensor) else output[-1]).detach().float()
+        features = (output if isinstance(output, Tensor) else output[-1]).detach()
         cells = max(1, round(side / (generator.stride // generator.downsample))) if side else max(features.shape)
         for rows in features.tensor_split(max(1, round(features.shape[2] / cells)), dim=2):
             for part in rows.tensor_split(max(1, round(features.shape[3] / cells)), dim=3):
-                moments = torch.cat([part.mean(dim=(2, 3)), part.std(dim=(2, 3), correction=0)], dim=1)
-                seen.extend(moments.cpu().numpy())
+                seen.extend(moments(part))
 
     handle = generator.deepest.register_forward_hook(describe)
     try:
         yield seen
     finally:
         handle.remove()
+
+
+def moments(features: Tensor) -> NDArray[np.float32]:
+    """Give mean and standard deviation of each channel of feature maps (B, C, h, w), shape (B, 2 C)."""
+    exact = features.float()
+    both = torch.cat([exact.mean(dim=(2, 3)), exact.std(dim=(2, 3), correction=0)], dim=1)
+    found: NDArray[np.float32] = both.cpu().numpy()
+    return found

@@ -1,14 +1,16 @@
 """The statistics of training images that a model file keeps, so that the model can tell what is unlike them."""
 
 import math
-from collections.abc import Iterator, Sequence
-from itertools import groupby
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import groupby, islice
 from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from autosam.config import Config
 from autosam.data.folders import LabeledImage
@@ -17,9 +19,13 @@ from autosam.images import Window, read_window, zoom_image
 from autosam.images.zoom import zoomed_shape
 from autosam.models.files.checkpoint import STATISTICS, ModelHeader
 from autosam.models.files.model_file import load_networks
-from autosam.models.generator.maps import predict_maps
+from autosam.models.generator.maps import BATCH, BATCH_CPU, generator_windows
+from autosam.models.generator.sam_unet import SamGenerator
+from autosam.models.generator.unet import Generator
 from autosam.models.networks import Networks
-from autosam.models.statistics.novelty import NoveltyStatistics, describe_tiles, fit_statistics
+from autosam.models.precision import Precision, autocast
+from autosam.models.statistics.novelty import NoveltyStatistics, fit_statistics, moments
+from autosam.models.variants import parameter_device
 from autosam.training.fit.model_part import fitting_config, write_part
 from autosam.training.samples.batches import tile_size
 
@@ -79,18 +85,58 @@ def measure_statistics(
         area = sum(math.prod(max(1.0, side / size) for side in shape) for shape in shapes)
         count = min(TILES // len(sources), math.ceil(TURNS * area))
         tiles = _draw_tiles(own, count, size=size, scale=scale, rng=rng)
-        with describe_tiles(networks.generator) as descriptors:
-            for tile in tiles:
-                predict_maps(
-                    networks.generator,
-                    tile,
-                    tile_size=size * smaller,
-                    overlap=0.0,
-                    reduced=True,
-                    precision=config.decode.precision,
-                )
-        described.append(np.stack(descriptors))
+        described.append(
+            describe(networks.generator, tiles, tile_size=size * smaller, precision=config.decode.precision)
+        )
     return fit_statistics(described)
+
+
+def describe(
+    generator: Generator | SamGenerator,
+    tiles: Iterable[NDArray[np.float32]],
+    *,
+    tile_size: int,
+    precision: Precision,
+) -> NDArray[np.float32]:
+    """Describe tiles as `models.statistics.novelty.describe_tiles` does while a generator predicts their maps.
+
+    Only the layers up to the deepest feature map run, and for several tiles at a time.
+
+    Parameters
+    ----------
+    generator : Generator or SamGenerator
+        In evaluation mode.
+    tiles : iterable of ndarray of float32, shape (h, w, 3)
+        At least one, at the generator's own scale, of 0 to 1. Each is mirrored until the generator takes it.
+    tile_size : int
+        That of `predict_maps`.
+    precision : {"auto", "float32", "bfloat16"}
+
+    Returns
+    -------
+    ndarray of float32, shape (n, 2 C)
+        In the order of the tiles. A tile that does not fit into one window has a row for each.
+    """
+    device = parameter_device(generator)
+    look: Callable[[Tensor], Tensor] = generator.deepest_features
+    if isinstance(generator, Generator):
+        look = partial(generator.deepest_features, reduced=True)
+    parts = (
+        read_window(tile, window)
+        for tile in tiles
+        for window in generator_windows(
+            generator, (tile.shape[0], tile.shape[1]), tile_size=tile_size, overlap=0.0, reduced=True
+        )
+    )
+    described: list[NDArray[np.float32]] = []
+    most = BATCH_CPU if device.type == "cpu" else BATCH
+    count = max(1, most // (generator.tile_size or tile_size) ** 2)
+    while batch := list(islice(parts, count)):
+        pixels = torch.from_numpy(np.stack(batch).transpose(0, 3, 1, 2))
+        with torch.no_grad(), autocast(device, precision):
+            features = look(pixels.to(device, memory_format=torch.channels_last))
+        described.extend(moments(features))
+    return np.stack(described)
 
 
 def add_statistics(path: Path, labeled_images: Sequence[LabeledImage], *, seed: int = 0) -> NoveltyStatistics:
