@@ -31,6 +31,17 @@ def test_one_prompt_per_region_in_order():
         assert regions[tuple(prompt.points[0].astype(int))] == prompt.region
 
 
+def test_some_regions_have_the_prompts_that_they_have_among_all():
+    regions, foreground = two_regions()
+    _, wanted = make_prompts(regions, foreground, negatives=2)
+    (found,) = make_prompts(regions, foreground, negatives=2, only={2})
+    assert found.region == 2
+    np.testing.assert_array_equal(found.points, wanted.points)
+    np.testing.assert_array_equal(found.box, wanted.box)
+    np.testing.assert_array_equal(found.mask.logits, wanted.mask.logits)
+    assert make_prompts(regions, foreground, only=set()) == []
+
+
 def test_box_holds_its_last_row_and_column():
     regions, foreground = two_regions()
     first, second = make_prompts(regions, foreground, box_margin=0)

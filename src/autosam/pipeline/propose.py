@@ -1,6 +1,6 @@
 """The third step: probability maps → regions, their scores and prompts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
@@ -178,13 +178,18 @@ def classify_regions(
 
 def prompt_regions(regions: Regions, maps: Probabilities, settings: PromptsConfig) -> Sequence[Prompt]:
     """Make one prompt of every region, when the first is read; see `make_prompts`."""
-    make = partial(_make_prompts, regions, maps.get("foreground"), settings)
+    make = partial(make_region_prompts, regions, maps.get("foreground"), settings)
     return PromptsOnDemand(int(regions.labels.max(initial=0)), make)
 
 
-def _make_prompts(
-    regions: Regions, foreground: NDArray[np.float32] | None, settings: PromptsConfig
+def make_region_prompts(
+    regions: Regions,
+    foreground: NDArray[np.float32] | None,
+    settings: PromptsConfig,
+    *,
+    only: Collection[int] | None = None,
 ) -> list[Prompt]:
+    """Make the prompts of all regions, or of ``only`` these, in order of their ids."""
     prompts = make_prompts(
         regions.labels,
         foreground,
@@ -195,6 +200,7 @@ def _make_prompts(
         box_margin=settings.box_margin,
         mask=settings.mask and foreground is not None,
         rejected=regions.rejected,
+        only=only,
     )
     if regions.scores is None:
         return prompts

@@ -1,6 +1,7 @@
 """Regions → prompts: what the generator tells SAM about each object."""
 
 import math
+from collections.abc import Collection
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,6 +25,7 @@ def make_prompts(
     box_margin: float,
     mask: bool,
     rejected: NDArray[np.bool_] | None = None,
+    only: Collection[int] | None = None,
 ) -> list[Prompt]:
     """Make one prompt of every region.
 
@@ -46,6 +48,8 @@ def make_prompts(
         ``ABSENT`` and ``-ABSENT``; pixels of other regions are ``ABSENT``.
     rejected : ndarray of bool, shape (H, W), optional
         Pixels that belong to no object, whatever the map says: ``ABSENT`` in every mask.
+    only : collection of int, optional
+        Regions to make prompts of; None for all.
 
     Returns
     -------
@@ -80,7 +84,7 @@ def make_prompts(
     means = None if values is None else means_in_regions(regions, values)
     prompts = []
     for region, crop in enumerate(ndimage.find_objects(regions), start=1):
-        if crop is None:
+        if crop is None or (only is not None and region not in only):
             continue
         own = regions[crop] == region
         inside = None if values is None else values[crop]

@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from autosam.config import PromptsConfig, TrainingConfig
 from autosam.models.sam.interface import LOW_RES_STRIDE
-from autosam.pipeline.propose import propose
+from autosam.pipeline.propose import Regions, make_region_prompts, threshold_regions
 from autosam.prompts import make_prompts
 from autosam.training.prompting.prompt_targets import TilePrompts, match_regions
 from autosam.training.prompting.simulate import jitter_box, low_resolution_mask, sample_points
@@ -112,17 +112,18 @@ def predicted_prompts(
         In order of region id. Empty lists where the generator sees nothing.
     """
     settings = vary_thresholds(prompts, reach=training.vary_thresholds, rng=rng)
-    proposals = propose(maps, settings)
-    regions, predicted = proposals.regions.labels, proposals.prompts
+    regions = threshold_regions(maps, settings)
+    ids = np.arange(1, int(regions.max(initial=0)) + 1)
     if valid is not None and not valid.all():
-        known, sizes = np.bincount(regions[valid], minlength=int(regions.max()) + 1), np.bincount(regions.ravel())
-        predicted = [prompt for prompt in predicted if 2 * known[prompt.region] >= sizes[prompt.region]]
+        known, sizes = np.bincount(regions[valid], minlength=len(ids) + 1), np.bincount(regions.ravel())
+        ids = ids[2 * known[ids] >= sizes[ids]]
         partner = match_regions(np.where(valid, regions, 0).astype(np.int32), labels, matching=training.matching)
     else:
         partner = match_regions(regions, labels, matching=training.matching)
     if not training.unmatched:
-        predicted = [prompt for prompt in predicted if partner[prompt.region]]
-    chosen = np.sort(rng.permutation(len(predicted))[: training.prompts_per_tile])
-    kept = [predicted[index] for index in chosen]
-    targets = np.array([partner[prompt.region] for prompt in kept], dtype=np.int64)
+        ids = ids[partner[ids] > 0]
+    # Prompts are made of the chosen regions alone: an untrained generator sees hundreds.
+    chosen = ids[np.sort(rng.permutation(len(ids))[: training.prompts_per_tile])]
+    kept = make_region_prompts(Regions(regions), maps.get("foreground"), settings, only=set(chosen.tolist()))
+    targets = partner[chosen]
     return TilePrompts(kept, targets, regions)
