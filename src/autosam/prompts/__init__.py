@@ -6,7 +6,8 @@ from autosam.prompts.make import ground_truth_prompts, make_prompts
 from autosam.prompts.negatives import find_negatives
 from autosam.prompts.on_demand import PromptsOnDemand
 from autosam.prompts.points import place_points
-from autosam.prompts.prompt import ABSENT, MaskPrompt, Prompt, check_prompts
+from autosam.prompts.prompt import MaskPrompt, Prompt, check_prompts
+from autosam.prompts.region_logits import ABSENT
 from autosam.prompts.resize import zoom_prompts
 from autosam.prompts.table import read_prompts, write_prompts
 

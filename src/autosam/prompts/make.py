@@ -10,7 +10,8 @@ from scipy import ndimage
 from autosam.errors import ConfigError, InputError
 from autosam.prompts.negatives import find_negatives
 from autosam.prompts.points import check_placing, place_points
-from autosam.prompts.prompt import ABSENT, MaskPrompt, Prompt
+from autosam.prompts.prompt import MaskPrompt, Prompt
+from autosam.prompts.region_logits import RegionLogits
 from autosam.regions.numbering import means_in_regions
 
 
@@ -126,14 +127,7 @@ def _mask_prompt(
     row, col = (int(value) for value in np.floor(box[:2]))
     last_row, last_col = (int(value) for value in np.ceil(box[2:]))
     crop = (slice(row, last_row + 1), slice(col, last_col + 1))
-    limit = 1 / (1 + math.exp(ABSENT))
-    probability = np.clip(foreground[crop].astype(np.float64), 1 - limit, limit)
-    logits = np.log(probability) - np.log1p(-probability)
-    other = (regions[crop] != 0) & (regions[crop] != region)
-    if rejected is not None:
-        other |= rejected[crop]
-    logits[other] = ABSENT
-    return MaskPrompt(row=row, col=col, logits=np.clip(logits, ABSENT, -ABSENT).astype(np.float32))
+    return MaskPrompt(row=row, col=col, logits=RegionLogits(regions, foreground, rejected, region, crop))
 
 
 def within_one(mean: float) -> float:

@@ -7,9 +7,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autosam.errors import InputError
+from autosam.prompts.region_logits import ABSENT, RegionLogits
 
-ABSENT = -8.0
-"""The logit of a pixel where the object certainly is not: sigmoid(-8) = 0.0003."""
+
+class _Made:
+    """A field that is an array, or makes it anew each time it is read."""
+
+    def __get__(self, mask: "MaskPrompt | None", owner: type) -> NDArray[np.float32]:
+        if mask is None:
+            raise AttributeError("the field has no default")
+        return np.asarray(mask.__dict__["logits"])
+
+    def __set__(self, mask: "MaskPrompt", value: "NDArray[np.float32] | RegionLogits") -> None:
+        mask.__dict__["logits"] = value
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,12 +31,19 @@ class MaskPrompt:
     row, col : int
         The crop's first row and column in whole-image pixels.
     logits : ndarray of float32, shape (h, w)
-        Natural-log odds of the object. Pixels of the crop that belong to other objects hold ``ABSENT``.
+        Natural-log odds of the object. Pixels of the crop that belong to other objects hold ``ABSENT``. They can
+        be given as `RegionLogits`: then they are made each time they are read.
     """
 
     row: int
     col: int
-    logits: NDArray[np.float32]
+    logits: _Made = _Made()
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the crop, without making the logits."""
+        rows, cols = self.__dict__["logits"].shape
+        return rows, cols
 
     def drawn(self, shape: tuple[int, int]) -> NDArray[np.float32]:
         """Draw the logits into an image of this shape, float32 (H, W), cut at its border; ``ABSENT`` elsewhere."""

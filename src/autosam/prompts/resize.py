@@ -44,6 +44,6 @@ def zoom_prompts(prompts: Sequence[Prompt], factors: tuple[float, float]) -> lis
 
 def _zoom_mask(mask: MaskPrompt, factor: np.ndarray) -> MaskPrompt:
     corner = np.floor(np.array([mask.row, mask.col]) * factor).astype(int)
-    shape = np.maximum(np.round(np.array(mask.logits.shape) * factor).astype(int), 1)
+    shape = np.maximum(np.round(np.array(mask.shape) * factor).astype(int), 1)
     logits = resize(mask.logits, shape, order=1, mode="edge", anti_aliasing=bool((factor < 1).any()))
     return MaskPrompt(int(corner[0]), int(corner[1]), np.asarray(logits, dtype=np.float32))

@@ -15,7 +15,8 @@ from torch import Tensor
 from autosam.models.sam.resampling import Upsampling, reduction, upsampling
 from autosam.models.sam.resize_input import resize_longest_side
 from autosam.models.variants import image_size, parameter_device
-from autosam.prompts.prompt import ABSENT, MaskPrompt, Prompt
+from autosam.prompts.prompt import MaskPrompt, Prompt
+from autosam.prompts.region_logits import ABSENT
 
 LOW_RES_STRIDE = 4
 """One pixel of SAM's low-resolution logits (and of its mask prompt) stands for 4 × 4 input pixels."""
@@ -185,7 +186,7 @@ def render_mask_prompt(
     weights, cut = [], []
     for axis, first in enumerate((mask.row, mask.col)):
         length = embedding.original_size[axis]
-        begin, end = max(first, 0), max(min(first + mask.logits.shape[axis], length), first, 0)
+        begin, end = max(first, 0), max(min(first + mask.shape[axis], length), first, 0)
         narrow = reduction(length, embedding.input_size[axis], full, LOW_RES_STRIDE)
         weights.append(narrow[corner[axis] : corner[axis] + sides[axis], begin:end])
         cut.append(slice(begin - first, end - first))

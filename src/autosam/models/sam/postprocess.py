@@ -129,9 +129,7 @@ def _fused_region(part: _Part, added: MaskPrompt, fusion: float, threshold: floa
     # Beside its crop the generator says "absent": SAM has to be so much surer there.
     regions = part.above(min(threshold, -STABILITY_OFFSET) + fusion * FUSION_LIMIT)
     spans = []
-    for region, whole, first, length in zip(
-        regions, part.whole, (added.row, added.col), added.logits.shape, strict=True
-    ):
+    for region, whole, first, length in zip(regions, part.whole, (added.row, added.col), added.shape, strict=True):
         begin, end = first, first + length
         if region[0] < region[1]:
             begin, end = min(begin, region[0]), max(end, region[1])

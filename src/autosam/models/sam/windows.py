@@ -26,7 +26,7 @@ def prompt_extent(prompt: Prompt) -> NDArray[np.float64]:
         corners = [prompt.box[:2], prompt.box[2:]]
     elif prompt.mask is not None:
         first = np.array([prompt.mask.row, prompt.mask.col], dtype=np.float64)
-        corners = [first, first + np.array(prompt.mask.logits.shape) - 1]
+        corners = [first, first + np.array(prompt.mask.shape) - 1]
     corners += list(prompt.points[prompt.point_labels == 1])
     places = np.array(corners or prompt.points, dtype=np.float64)
     return np.concatenate([places.min(axis=0), places.max(axis=0)])
