@@ -28,7 +28,7 @@ from unittest.mock import patch
 import numpy as np
 from numpy.typing import NDArray
 
-BOUND_GB = 1.5
+BOUND_GB = 0.3
 SCALE = 1e9 / (1 if sys.platform == "darwin" else 1024)
 """Units of ru_maxrss in a gigabyte: bytes on macOS, KiB elsewhere."""
 
@@ -133,7 +133,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             print(f"window {done} of {total}, peak +{peak_gb() - baseline:.3f} GB", file=sys.stderr, flush=True)
 
     started = time.perf_counter()
-    result = segmenter.segment(image, progress=show)
+    # As `autosam segment` does it.
+    result = segmenter.segment(image, keep_maps=False, progress=show)
     return {
         "image": f"{image.dtype} {' × '.join(str(length) for length in image.shape)}",
         "drawn": options.objects,

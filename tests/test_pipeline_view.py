@@ -100,6 +100,17 @@ def test_segment_is_the_five_steps(monkeypatch) -> None:
     assert [mask.prompt for mask in masks or []] == [0, 1, 2]
 
 
+def test_maps_need_not_be_kept(monkeypatch) -> None:
+    use_component_sam(monkeypatch)
+    subject = segmenter()
+    kept, left = subject.segment(SPOTS), subject.segment(SPOTS, keep_maps=False)
+    assert set(kept.maps) == {"foreground", "boundary"}
+    assert left.maps == {}
+    np.testing.assert_array_equal(left.labels, kept.labels)
+    np.testing.assert_array_equal(left.regions, kept.regions)
+    np.testing.assert_array_equal(left.scores, kept.scores)
+
+
 def test_later_steps_take_changed_settings(monkeypatch) -> None:
     use_component_sam(monkeypatch)
     subject = segmenter(generator=(network := CountingPixels()))

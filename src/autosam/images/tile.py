@@ -140,8 +140,10 @@ def _ramp(length: int) -> NDArray[np.float64]:
     return np.sin(np.pi * (np.arange(length) + 0.5) / length) ** 2
 
 
-def blend(tiles: Iterable[NDArray[Any]], windows: Sequence[Window], shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Join the maps of all tiles into maps of the whole image, (C, H, W), weighted by a squared sine.
+def blend(
+    tiles: Iterable[NDArray[Any]], windows: Sequence[Window], shape: tuple[int, int]
+) -> list[NDArray[np.float32]]:
+    """Join the maps of all tiles into C maps of the whole image, each (H, W), weighted by a squared sine.
 
     Where all tiles agree about a pixel, it has their value, to float32 rounding. Tiles, (C, height, width), are
     taken one at a time, so that a generator keeps only one in memory. Windows: every row start with every column
@@ -157,7 +159,8 @@ def blend(tiles: Iterable[NDArray[Any]], windows: Sequence[Window], shape: tuple
     col_weight = _shares({(w.col, w.width) for w in windows}, shape[1])
     if len(set(windows)) != len(windows) or len(windows) != len(row_weight) * len(col_weight) or not windows:
         raise InputError(f"{len(windows)} windows are not a full grid; take them from tile_windows.")
-    joined: NDArray[np.float32] | None = None
+    # Each in memory of its own, so that one can be let go.
+    joined: list[NDArray[np.float32]] = []
     count = 0
     for tile in tiles:
         if count == len(windows):
@@ -165,10 +168,9 @@ def blend(tiles: Iterable[NDArray[Any]], windows: Sequence[Window], shape: tuple
         window = windows[count]
         if tile.ndim != 3 or tile.shape[1:] != (window.height, window.width):
             raise InputError(f"tile {count} has shape {tile.shape}; wanted (C, {window.height}, {window.width}).")
-        if joined is None:
-            joined = np.zeros((tile.shape[0], *shape), np.float32)
-        if tile.shape[0] != joined.shape[0]:
-            raise InputError(f"tile {count} has {tile.shape[0]} channels; the first one had {joined.shape[0]}.")
+        joined = joined or [np.zeros(shape, np.float32) for _ in range(tile.shape[0])]
+        if tile.shape[0] != len(joined):
+            raise InputError(f"tile {count} has {tile.shape[0]} channels; the first one had {len(joined)}.")
         rows, cols = window.overlaps(shape)
         inside = tile[
             :,
@@ -176,9 +178,10 @@ def blend(tiles: Iterable[NDArray[Any]], windows: Sequence[Window], shape: tuple
             cols.start - window.col : cols.stop - window.col,
         ]
         weight = np.outer(row_weight[window.row, window.height], col_weight[window.col, window.width])
-        joined[:, rows, cols] += inside * weight.astype(np.float32)
+        for of_image, of_tile in zip(joined, inside, strict=True):
+            of_image[rows, cols] += of_tile * weight.astype(np.float32)
         count += 1
-    if joined is None or count < len(windows):
+    if count < len(windows):
         raise InputError(f"{count} tiles came for {len(windows)} windows; wanted one for each.")
     return joined
 

@@ -37,8 +37,9 @@ def combine_maps(
             totals[name] = (
                 np.maximum(totals[name], values) if how == "max" else totals[name] + values.astype(np.float64)
             )
-    divisor = count if how == "avg" else 1
-    return {name: (values / divisor).astype(np.float32, copy=False) for name, values in totals.items()}
+    if how == "avg" and count > 1:
+        totals = {name: values / count for name, values in totals.items()}
+    return {name: values.astype(np.float32, copy=False) for name, values in totals.items()}
 
 
 def combine_decoded(parts: Sequence[Decoded], how: CombineAnswers) -> Decoded:

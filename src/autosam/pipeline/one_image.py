@@ -97,7 +97,9 @@ def segment_loaded(
     # Before the work: a mask of another size fails at once.
     area = None if inside is None else check_inside(inside.of(source, loaded.shape), loaded.shape)
     if truths is None:
-        result = segmenter.segment(loaded.image, zoom=zoom, prompts=asked, progress=tick)
+        # No file of ours shows them; others' may.
+        kept = bool(options.further)
+        result = segmenter.segment(loaded.image, zoom=zoom, prompts=asked, keep_maps=kept, progress=tick)
     else:
         truth = truths.of(source)
         result = segment_with_oracle(segmenter, loaded.image, truth, zoom=zoom, prompts=asked, progress=tick)

@@ -1,6 +1,6 @@
 """The generator's probability maps of an image, and what they depend on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -52,3 +52,9 @@ class Maps:
     probabilities: dict[str, NDArray[np.float32]]
     novelty: float | None = None
     settings: MapSettings | None = None
+
+    def only(self, *channels: str) -> "Maps":
+        """Give those of some channels, as far as they are there."""
+        return replace(
+            self, probabilities={name: of for name, of in self.probabilities.items() if name in channels}
+        )

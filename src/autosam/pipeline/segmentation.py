@@ -26,7 +26,7 @@ class Segmentation:
     regions : ndarray of int32, shape (H, W)
         The generator's own segmentation; all 0 where it was not asked.
     maps : dict of str to ndarray of float32, shape (H, W)
-        The generator's probabilities by channel; empty where it was not asked.
+        The generator's probabilities by channel; empty where it was not asked, or they were not to be kept.
     picture : ndarray of uint8, shape (H, W, 3)
         The normalized image; the mean of the channels where SAM saw them one by one.
     novelty : float or None

@@ -100,6 +100,7 @@ class Segmenter(Timed):
         zoom: float | None = None,
         prompts: Sequence[Prompt] | None = None,
         normalized: bool = False,
+        keep_maps: bool = True,
         progress: Callable[[int, int], None] | None = None,
     ) -> Segmentation:
         """Find every object in an image.
@@ -119,6 +120,8 @@ class Segmenter(Timed):
             predicted prompt makes way where one of them is of the same object. No threshold drops their objects.
         normalized : bool
             The image is uint8 (H, W, 3) and normalized already, as that of a `LabeledImage`.
+        keep_maps : bool
+            Without the generator's maps in the result, a large image takes less memory.
         progress : callable, optional
             Called with the number of SAM's windows done and to do; the latter can grow on the way.
 
@@ -136,18 +139,15 @@ class Segmenter(Timed):
         maps = self.predict(view)
         give_back(math.prod(view.grid))
         proposals = self.propose(view, maps, prompts)
+        if not keep_maps:
+            view, maps = replace(view, maps=None), maps.only("foreground")
         masks = self.decode(view, proposals, progress=progress)
         give_back(math.prod(view.grid))
-        return self.merge(view, maps, proposals, masks)
+        result = self.merge(view, maps, proposals, masks)
+        return result if keep_maps else replace(result, maps={})
 
     @timed("view")
-    def view(
-        self,
-        image: Image,
-        zoom: float | None = None,
-        *,
-        normalized: bool = False,
-    ) -> View:
+    def view(self, image: Image, zoom: float | None = None, *, normalized: bool = False) -> View:
         """Normalize and zoom an image: step 1 of 5.
 
         Parameters

@@ -168,17 +168,15 @@ def _from_seeds(
 ) -> NDArray[np.int32]:
     """Grow the seeds, which are the components of ``apart``, until they fill their foreground components."""
     structure = _EIGHT if affinities is None else _FOUR
-    components = np.empty(mask.shape, dtype=np.int32)
-    n_components = ndimage.label(mask, structure=structure, output=components)
     apart &= mask
-    del mask
-    seeds, n_seeds = ndimage.label(apart, output=np.int32)
-    del apart
+    # One labeled image at a time: seeds are found again where they are needed.
+    size, first = sizes_and_first_pixels(ndimage.label(apart, output=np.int32)[0])
+    components = np.empty(mask.shape, dtype=np.int32)
+    n_components, n_seeds = ndimage.label(mask, structure=structure, output=components), len(size) - 1
     if n_components == 0:
         return components
 
     # Each seed's component, and whether the seed stands: it is large, or the largest of its component.
-    size, first = sizes_and_first_pixels(seeds)
     home = np.where(first >= 0, components.ravel()[first], 0)
     largest = np.zeros(n_seeds + 1, dtype=bool)
     by_size = np.lexsort((np.arange(1, n_seeds + 1), -size[1:], home[1:])) + 1
@@ -193,8 +191,13 @@ def _from_seeds(
     found = ndimage.find_objects(components) if several.size else []
     boxes = [found[component - 1] for component in several]
     owns = [components[box] == component for component, box in zip(several, boxes, strict=True)]
-    own_seeds = [np.where(own, new_id[seeds[box]], 0) for own, box in zip(owns, boxes, strict=True)]
-    del seeds
+    by_home = np.argsort(home, kind="stable")
+    begins, ends = (np.searchsorted(home[by_home], several, side=side) for side in ("left", "right"))
+    # Seeds are numbered by their first pixels, in a component as in the image.
+    own_seeds = [
+        np.concatenate([[0], new_id[by_home[begin:end]]]).astype(np.int32)[ndimage.label(apart[box] & own)[0]]
+        for box, own, begin, end in zip(boxes, owns, begins, ends, strict=True)
+    ]
     alone = np.where(n_standing > 1, 0, np.arange(n_components + 1, dtype=np.int32))
     labels = renumbered(components, alone, out=components)
     if affinities is None:
