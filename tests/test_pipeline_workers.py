@@ -27,9 +27,13 @@ class Squares:
         return task
 
     def work(self, task, read, tick):
-        (self.folder / f"{task}.work").write_text(str(os.getpid()), encoding="ascii")
+        # Whole or not there: a process can be killed, and others look, at any time.
+        note = self.folder / f"{task}.work.{os.getpid()}"
+        note.write_text(str(os.getpid()), encoding="ascii")
+        note.rename(self.folder / f"{task}.work")
         tick(0.5)
         if task == "full":
+            wait_for(self.folder / "slow.work")
             raise OutputError("no room")
         if task == "slow":
             time.sleep(600)
