@@ -222,6 +222,10 @@ def test_mirrored_tiles_are_averaged():
         cast(Generator, UpperLeft()), image, tile_size=64, overlap=0, flips=True, precision="float32"
     )
     np.testing.assert_allclose(maps["foreground"], 0.25, atol=1e-6)
+    rotated = predict_maps(
+        cast(Generator, UpperLeft()), image, tile_size=64, overlap=0, flips="rotated", precision="float32"
+    )["foreground"]
+    np.testing.assert_allclose(rotated, 0.5 * np.kron(np.eye(2), np.ones((32, 32))), atol=1e-6)
     plain = maps_of(Pointwise(), image)
     seen = Pointwise()
     mirrored = predict_maps(cast(Generator, seen), image, tile_size=64, overlap=0, flips=True, precision="float32")

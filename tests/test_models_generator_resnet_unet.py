@@ -43,10 +43,14 @@ def test_the_same_names_random_weights_and_outputs(encoder: str, depth: int) -> 
             for name, tensor in network.named_parameters():
                 if name.endswith("bn2.weight"):
                     torch.nn.init.uniform_(tensor)
+        # With gradients: without them layers are fused, which rounds differently.
+        expected = theirs(image)
+        assert torch.equal(own(image), expected)
+        for ours_, theirs_ in zip(own.encoder(image), theirs.encoder(image), strict=True):
+            assert torch.equal(ours_, theirs_)
         with torch.no_grad():
-            assert torch.equal(own(image), theirs(image))
-            for ours_, theirs_ in zip(own.encoder(image), theirs.encoder(image), strict=True):
-                assert torch.equal(ours_, theirs_)
+            fused = own(image)
+        torch.testing.assert_close(fused, theirs(image), rtol=1e-4, atol=1e-4 * expected.abs().max().item())
     # Running statistics have learned the same.
     wanted = theirs.state_dict()
     assert all(torch.equal(tensor, wanted[name]) for name, tensor in own.state_dict().items())
@@ -66,8 +70,7 @@ def test_the_same_gradients(shape: tuple[int, int]) -> None:
 def test_sides_that_are_no_multiple_of_the_stride() -> None:
     own, theirs = pair("tu-resnet18", 4, (16, 8, 8, 8))
     image = torch.randn(1, 3, 37, 51)
-    with torch.no_grad():
-        assert torch.equal(own.eval()(image), theirs.eval()(image))
+    assert torch.equal(own.eval()(image), theirs.eval()(image))
 
 
 def test_another_depth_is_refused() -> None:

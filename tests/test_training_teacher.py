@@ -59,6 +59,15 @@ def test_a_mirrored_answer_is_turned_back() -> None:
     assert torch.equal(both, cols)
 
 
+def test_rotated_sees_the_tile_as_it_is_or_turned() -> None:
+    teacher = Teacher(Drawn(first_column), (0, 1), (1.0,), flips="rotated")
+    images = torch.rand(1, 3, 16, 16)
+    seen = [teacher.maps(images, mirrored=[number])[0, 0].round() for number in range(4)]
+    for number, maps in enumerate(seen):
+        assert maps[:, -1 if number % 2 else 0].all()
+        assert maps.sum() == 16
+
+
 def test_without_flips_no_mirror_image_is_seen() -> None:
     teacher = Teacher(Drawn(first_column), (0,), (1.0,), flips=False)
     images = torch.rand(1, 3, 16, 16)

@@ -158,8 +158,10 @@ class DecodeConfig(Section):
         description="weight of a prompt's mask when it is added to SAM's logits; a SAM trained with "
         "training.fusion needs it. Prompts without a mask (user prompts, grid) are not affected",
     )
-    flips: bool = Field(
-        False, description="average the generator's maps over mirror images, which takes four times as long"
+    flips: bool | Literal["rotated"] = Field(
+        False,
+        description="average the generator's maps over the image and its mirror images, for four times the time; "
+        "rotated: over the image and the same turned by 180 degrees, for twice the time",
     )
     zooms: tuple[Annotated[float, Field(ge=0.25, le=4)], ...] = Field(
         (1.0,),

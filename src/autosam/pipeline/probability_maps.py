@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from autosam.config import Config
 from autosam.models.combine import CombineAnswers
+from autosam.models.generator.maps import Flips
 from autosam.models.precision import Precision
 
 
@@ -16,7 +17,7 @@ class MapSettings(NamedTuple):
 
     tile_size: int
     overlap: float
-    flips: bool
+    flips: Flips
     zooms: tuple[float, ...]
     precision: Precision
     combine: CombineAnswers

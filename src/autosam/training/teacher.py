@@ -11,10 +11,15 @@ from autosam.config import Config, load_config
 from autosam.errors import ConfigError
 from autosam.models.files.model_file import load_networks
 from autosam.models.files.zoo import resolve_model
+from autosam.models.generator.maps import Flips
 from autosam.models.generator.unet import Generator
 
-MIRRORED: tuple[tuple[int, ...], ...] = ((), (-2,), (-1,), (-2, -1))
-"""Axes that are turned round in each of four mirror images, counted from the last one."""
+MIRRORED: dict[Flips, tuple[tuple[int, ...], ...]] = {
+    False: ((),),
+    "rotated": ((), (-2, -1)),
+    True: ((), (-2,), (-1,), (-2, -1)),
+}
+"""Axes that are turned round in each of the mirror images, counted from the last one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,8 +36,8 @@ class Teacher:
         Which of its maps stand for those of the student, in the student's order.
     scales : tuple of float
         How many times larger than the student's tiles it sees them; its maps are averaged over them.
-    flips : bool
-        Whether they are also averaged over mirror images.
+    flips : bool or "rotated"
+        Whether they are also averaged over mirror images; see the setting ``decode.flips``.
 
     References
     ----------
@@ -42,7 +47,7 @@ class Teacher:
     generator: Generator
     channels: tuple[int, ...]
     scales: tuple[float, ...]
-    flips: bool
+    flips: Flips
 
     @torch.no_grad()
     def maps(self, images: Tensor, *, mirrored: Sequence[int]) -> Tensor:
@@ -53,9 +58,9 @@ class Teacher:
         images : Tensor of float32, shape (B, 3, S, S)
             0 to 1; on the teacher's device, which it is moved to if need be.
         mirrored : sequence of int
-            For every scale the mirror image, 0 to 3, that is seen. Cross entropy is linear in its target, so that
-            mirror images drawn anew for each batch teach their mean, for a quarter of the time. Without ``flips``
-            they are not read.
+            For every scale a number, 0 to 3, that says which mirror image is seen. Cross entropy is linear in its
+            target, so that mirror images drawn anew for each batch teach their mean, for a quarter of the time.
+            Without ``flips`` they are not read.
 
         Returns
         -------
@@ -66,7 +71,7 @@ class Teacher:
         size = images.shape[-1]
         total = images.new_zeros((), dtype=torch.float32)
         for scale, mirror in zip(self.scales, mirrored, strict=True):
-            axes = MIRRORED[mirror] if self.flips else ()
+            axes = MIRRORED[self.flips][mirror % len(MIRRORED[self.flips])]
             seen = images.flip(axes) if axes else images
             side = round(size * scale)
             if side != size:

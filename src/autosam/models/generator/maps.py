@@ -27,7 +27,15 @@ BATCH_CPU = 2**18
 Orientation = tuple[Literal[1, -1], Literal[1, -1]]
 """Steps along rows and columns; -1 mirrors."""
 
-ORIENTATIONS: tuple[Orientation, ...] = ((1, 1), (-1, 1), (1, -1), (-1, -1))
+Flips = bool | Literal["rotated"]
+"""See the setting ``decode.flips``."""
+
+ORIENTATIONS: dict[Flips, tuple[Orientation, ...]] = {
+    False: ((1, 1),),
+    "rotated": ((1, 1), (-1, -1)),
+    True: ((1, 1), (-1, 1), (1, -1), (-1, -1)),
+}
+"""What maps are averaged over."""
 
 Color = tuple[float, ...]
 """Of all pixels of a tile."""
@@ -39,7 +47,7 @@ def predict_maps(
     *,
     tile_size: int,
     overlap: float,
-    flips: bool = False,
+    flips: Flips = False,
     reduced: bool = False,
     precision: Precision,
 ) -> dict[str, NDArray[np.float32]]:
@@ -59,8 +67,9 @@ def predict_maps(
         one size (its ``tile_size``) gets that.
     overlap : float
         Fraction of the side that neighbors share at least.
-    flips : bool
+    flips : bool or "rotated"
         Average the maps of each tile and its three mirror images: test-time augmentation, for four times the time.
+        With "rotated", of each tile and the same turned by 180 degrees.
     reduced : bool
         The image is shrunk by ``generator.downsample`` already, and so are its maps. ``tile_size`` is still given
         in unshrunk pixels.
@@ -79,9 +88,7 @@ def predict_maps(
         If the GPU's memory does not hold one tile.
     """
     if flips and "affinity_row" in generator.channels:
-        raise ConfigError(
-            "decode.flips=true averages mirrored maps, and affinities have a direction; set it to false"
-        )
+        raise ConfigError("decode.flips averages turned maps, and affinities have a direction; set it to false")
     shape = (image.shape[0], image.shape[1])
     windows = generator_windows(generator, shape, tile_size=tile_size, overlap=overlap, reduced=reduced)
     network = partial(generator, reduced=True) if generator.downsample > 1 and reduced else generator
@@ -90,7 +97,7 @@ def predict_maps(
         network,
         device=parameter_device(generator),
         precision=precision,
-        orientations=ORIENTATIONS if flips else ORIENTATIONS[:1],
+        orientations=ORIENTATIONS[flips],
     )
     return dict(zip(generator.channels, blend(_answers(ask, image, windows), windows, shape), strict=True))
 

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from autosam.models.generator.fused_convolution import convolve
+
 BLOCKS = {"tu-resnet18": (2, 2, 2, 2), "tu-resnet34": (3, 4, 6, 3)}
 """Encoders that are built here, by their names in segmentation-models-pytorch: blocks in each of four stages."""
 
@@ -90,7 +92,7 @@ class ResNetEncoder(nn.Module):
     def forward(self, image: Tensor) -> list[Tensor]:
         """Give the image (B, 3, H, W) and features of stride 2, 4, 8 ..."""
         layer = self.model.get_submodule
-        features = [image, F.relu(layer("bn1")(layer("conv1")(image)), inplace=True)]
+        features = [image, convolve(image, layer("conv1"), layer("bn1"))]
         for number in range(1, len(self.out_channels) - 1):
             before = features[-1] if number > 1 else F.max_pool2d(features[-1], 3, stride=2, padding=1)
             features.append(layer(f"layer{number}")(before))
@@ -114,11 +116,11 @@ class _ResidualBlock(nn.Module):
         nn.init.zeros_(self.bn2.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        shortcut = x if self.downsample is None else self.downsample(x)
-        x = F.relu(self.bn1(self.conv1(x)), inplace=True)
-        x = self.bn2(self.conv2(x))
-        x += shortcut
-        return F.relu(x, inplace=True)
+        shortcut = (
+            x if self.downsample is None else convolve(x, self.downsample[0], self.downsample[1], relu=False)
+        )
+        x = convolve(x, self.conv1, self.bn1)
+        return convolve(x, self.conv2, self.bn2, plus=shortcut)
 
 
 class _UnetDecoder(nn.Module):
@@ -153,6 +155,11 @@ class _UpBlock(nn.Sequential):
         super().__init__()
         self.add_module("conv1", _convolution(before, width))
         self.add_module("conv2", _convolution(width, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        for convolution, normalization, *_ in (layers.children() for layers in self):
+            x = convolve(x, convolution, normalization)
+        return x
 
 
 def _convolution(before: int, width: int) -> nn.Sequential:
