@@ -11,6 +11,7 @@ from with_defaults import predict_maps
 
 from autosam.errors import AutosamError, ConfigError
 from autosam.models.generator import maps as generator_maps
+from autosam.models.generator.maps import ORIENTATIONS
 from autosam.models.generator.sam_unet import SamGenerator
 from autosam.models.generator.unet import Generator
 from autosam.models.variants import build_sam
@@ -87,7 +88,12 @@ def test_tiles_are_seen_in_batches_that_memory_bounds(monkeypatch):
     np.testing.assert_allclose(answer["foreground"], sigmoid(image[..., 0]), atol=2e-6)
     # Orientations of one tile can be in two batches.
     mirrored = predict_maps(
-        cast(Generator, network), image, tile_size=32, overlap=0, flips=True, precision="float32"
+        cast(Generator, network),
+        image,
+        tile_size=32,
+        overlap=0,
+        orientations=ORIENTATIONS[True],
+        precision="float32",
     )
     np.testing.assert_allclose(mirrored["foreground"], answer["foreground"], atol=2e-6)
     # A tile that is too large is seen alone.
@@ -219,16 +225,28 @@ class UpperLeft(Pointwise):
 def test_mirrored_tiles_are_averaged():
     image = picture(64, 64)
     maps = predict_maps(
-        cast(Generator, UpperLeft()), image, tile_size=64, overlap=0, flips=True, precision="float32"
+        cast(Generator, UpperLeft()),
+        image,
+        tile_size=64,
+        overlap=0,
+        orientations=ORIENTATIONS[True],
+        precision="float32",
     )
     np.testing.assert_allclose(maps["foreground"], 0.25, atol=1e-6)
     rotated = predict_maps(
-        cast(Generator, UpperLeft()), image, tile_size=64, overlap=0, flips="rotated", precision="float32"
+        cast(Generator, UpperLeft()),
+        image,
+        tile_size=64,
+        overlap=0,
+        orientations=ORIENTATIONS["rotated"],
+        precision="float32",
     )["foreground"]
     np.testing.assert_allclose(rotated, 0.5 * np.kron(np.eye(2), np.ones((32, 32))), atol=1e-6)
     plain = maps_of(Pointwise(), image)
     seen = Pointwise()
-    mirrored = predict_maps(cast(Generator, seen), image, tile_size=64, overlap=0, flips=True, precision="float32")
+    mirrored = predict_maps(
+        cast(Generator, seen), image, tile_size=64, overlap=0, orientations=ORIENTATIONS[True], precision="float32"
+    )
     assert seen.seen == [(4, 3, 64, 64)]
     # What looks at single pixels sees the same in a mirror.
     np.testing.assert_allclose(mirrored["foreground"], plain["foreground"], atol=1e-6)
@@ -239,5 +257,10 @@ def test_affinities_have_a_direction():
     network.channels = ("affinity_row", "affinity_col")
     with pytest.raises(ConfigError, match="affinities have a direction"):
         predict_maps(
-            cast(Generator, network), picture(8, 8), tile_size=64, overlap=0, flips=True, precision="float32"
+            cast(Generator, network),
+            picture(8, 8),
+            tile_size=64,
+            overlap=0,
+            orientations=ORIENTATIONS[True],
+            precision="float32",
         )

@@ -1,5 +1,7 @@
 """The five steps alone: what a view holds, what each step reads, and what may change between them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from fake_networks import BrightPixels, build_small_sam, draw_ellipses, use_component_sam
@@ -139,5 +141,13 @@ def test_maps_of_the_search_for_the_zoom_serve_only_the_settings_that_they_were_
     assert subject.predict(view) is view.maps
     assert network.asked == asked
     flipped = load_config(overrides=["images.diameter=20", "decode.sam=false", "decode.flips=true"])
-    assert subject.with_settings(flipped).predict(view) is not view.maps
+    both = subject.with_settings(flipped).predict(view)
     assert network.asked > asked
+    # They are averaged with those of the mirror images.
+    whole = subject.with_settings(flipped).predict(replace(view, maps=None))
+    for name, values in whole.probabilities.items():
+        np.testing.assert_allclose(both.probabilities[name], values, atol=1e-6)
+    assert both.settings == whole.settings
+    assert both.novelty == view.maps.novelty
+    zoomed = load_config(overrides=["images.diameter=20", "decode.sam=false", "decode.zooms=[1.0,0.5]"])
+    assert subject.with_settings(zoomed).predict(view).settings != view.maps.settings

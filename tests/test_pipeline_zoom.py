@@ -239,7 +239,8 @@ def test_the_scale_is_found_before_sam_is_asked(sam, monkeypatch, times):
     again = mirrored.segment(image)
     assert again.zoom == result.zoom
     np.testing.assert_array_equal(again.labels, result.labels)
-    looks = network.asked - 4 * once
+    # An image that was looked at as a whole is not seen as it is again.
+    looks = network.asked - (4 if times == 2 else 3) * once
     plain = segmenter(sam, network, images={"diameter": diameter}, decode={"sam": False})
     network.asked = 0
     plain.segment(image)

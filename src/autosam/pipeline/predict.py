@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from autosam.errors import ConfigError
 from autosam.images import resize_map, zoom_image
 from autosam.models.combine import combine_maps
-from autosam.models.generator.maps import predict_maps
+from autosam.models.generator.maps import ORIENTATIONS, Orientation, predict_maps
 from autosam.models.generator.sam_unet import SamGenerator
 from autosam.models.generator.unet import Generator
 from autosam.models.networks import Networks
@@ -21,7 +21,7 @@ from autosam.pipeline.view import Channel, View
 def predict(networks: Networks, view: View, settings: MapSettings) -> Maps:
     """Predict the maps of a view, on the grid of the networks.
 
-    Where the search for the zoom has predicted them with these settings, they are not predicted again.
+    What the search for the zoom has predicted is not predicted again.
 
     Parameters
     ----------
@@ -38,19 +38,33 @@ def predict(networks: Networks, view: View, settings: MapSettings) -> Maps:
         raise ConfigError(
             "decode.zooms averages maps over zooms, and affinities are between pixels of one grid; set it to [1.0]"
         )
-    if view.maps is not None and view.maps.settings == settings:
-        return on_grid(view.maps, view.grid)
+    if view.maps is not None and view.maps.settings == settings._replace(flips=False):
+        return on_grid(_turned(networks, view, view.maps, settings), view.grid)
     mean: dict[str, NDArray[np.float32]] = {}
     novelty: float | None = None
     for number, zoom in enumerate(settings.zooms):
-        # Straight from the image's own pixels, which zooming twice would blur.
-        scale = view.total_zoom * zoom / generator.downsample
-        pixels = [of if scale == 1 else zoom_image(of[:], scale) for of in view.channels]
-        seen = see(networks, pixels, settings)
+        seen = see(networks, _pixels(networks, view, zoom=zoom), settings)
         novelty = seen.novelty if number == 0 else novelty
         for name, part in on_grid(seen, view.grid).probabilities.items():
             mean[name] = part if count == 1 else mean.get(name, 0) + part / np.float32(count)
     return Maps(mean, novelty, settings)
+
+
+def _turned(networks: Networks, view: View, once: Maps, settings: MapSettings) -> Maps:
+    """Average the maps of an image as it is with those of its other orientations."""
+    others = ORIENTATIONS[settings.flips][1:]
+    if not others:
+        return once
+    seen = see(networks, _pixels(networks, view, zoom=1.0), settings, orientations=others)
+    count, total = np.float32(len(others)), np.float32(len(others) + 1)
+    mean = {name: (once.probabilities[name] + part * count) / total for name, part in seen.probabilities.items()}
+    return Maps(mean, once.novelty, settings)
+
+
+def _pixels(networks: Networks, view: View, *, zoom: float) -> list[Channel]:
+    """Zoom an image for the generator, straight from its own pixels, which zooming twice would blur."""
+    scale = view.total_zoom * zoom / _generator_of(networks).downsample
+    return [of if scale == 1 else zoom_image(of[:], scale) for of in view.channels]
 
 
 def on_grid(maps: Maps, grid: tuple[int, int]) -> Maps:
@@ -64,7 +78,13 @@ def on_grid(maps: Maps, grid: tuple[int, int]) -> Maps:
     )
 
 
-def see(networks: Networks, channels: Sequence[Channel], settings: MapSettings) -> Maps:
+def see(
+    networks: Networks,
+    channels: Sequence[Channel],
+    settings: MapSettings,
+    *,
+    orientations: Sequence[Orientation] | None = None,
+) -> Maps:
     """Predict the maps of pixels at the scale of the generator, on their grid.
 
     Parameters
@@ -73,8 +93,11 @@ def see(networks: Networks, channels: Sequence[Channel], settings: MapSettings) 
         An image, or part of one, in one or more channels.
     settings : MapSettings
         Its ``zooms`` are not read.
+    orientations : sequence of Orientation, optional
+        Those of ``settings.flips`` by default.
     """
     generator = _generator_of(networks)
+    turned = ORIENTATIONS[settings.flips] if orientations is None else orientations
     with _described(generator, networks.statistics, settings) as tiles:
         answers = (
             predict_maps(
@@ -82,7 +105,7 @@ def see(networks: Networks, channels: Sequence[Channel], settings: MapSettings) 
                 pixels,
                 tile_size=settings.tile_size,
                 overlap=settings.overlap,
-                flips=settings.flips,
+                orientations=turned,
                 reduced=True,
                 precision=settings.precision,
             )

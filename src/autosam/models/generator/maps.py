@@ -47,7 +47,7 @@ def predict_maps(
     *,
     tile_size: int,
     overlap: float,
-    flips: Flips = False,
+    orientations: Sequence[Orientation] = ORIENTATIONS[False],
     reduced: bool = False,
     precision: Precision,
 ) -> dict[str, NDArray[np.float32]]:
@@ -67,9 +67,8 @@ def predict_maps(
         one size (its ``tile_size``) gets that.
     overlap : float
         Fraction of the side that neighbors share at least.
-    flips : bool or "rotated"
-        Average the maps of each tile and its three mirror images: test-time augmentation, for four times the time.
-        With "rotated", of each tile and the same turned by 180 degrees.
+    orientations : sequence of Orientation
+        Average the maps of each tile in these, at least one: test-time augmentation.
     reduced : bool
         The image is shrunk by ``generator.downsample`` already, and so are its maps. ``tile_size`` is still given
         in unshrunk pixels.
@@ -87,7 +86,7 @@ def predict_maps(
     AutosamError
         If the GPU's memory does not hold one tile.
     """
-    if flips and "affinity_row" in generator.channels:
+    if any(turned != (1, 1) for turned in orientations) and "affinity_row" in generator.channels:
         raise ConfigError("decode.flips averages turned maps, and affinities have a direction; set it to false")
     shape = (image.shape[0], image.shape[1])
     windows = generator_windows(generator, shape, tile_size=tile_size, overlap=overlap, reduced=reduced)
@@ -97,7 +96,7 @@ def predict_maps(
         network,
         device=parameter_device(generator),
         precision=precision,
-        orientations=ORIENTATIONS[flips],
+        orientations=orientations,
     )
     return dict(zip(generator.channels, blend(_answers(ask, image, windows), windows, shape), strict=True))
 
