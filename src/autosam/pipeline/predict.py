@@ -56,8 +56,8 @@ def _turned(networks: Networks, view: View, once: Maps, settings: MapSettings) -
     if not others:
         return once
     seen = see(networks, _pixels(networks, view, zoom=1.0), settings, orientations=others)
-    count, total = np.float32(len(others)), np.float32(len(others) + 1)
-    mean = {name: (once.probabilities[name] + part * count) / total for name, part in seen.probabilities.items()}
+    own = np.float32(1 / (len(others) + 1))
+    mean = {name: once.probabilities[name] * own + part * (1 - own) for name, part in seen.probabilities.items()}
     return Maps(mean, once.novelty, settings)
 
 
