@@ -1,10 +1,12 @@
 """Images of another scale: how their zoom is found from what is seen in them."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from autosam.pipeline.find_zoom import FEWEST, MOST, PASSES, Look, find_zoom, typical_diameter
+from autosam.pipeline.find_zoom import FEWEST, MOST, PASSES, Look, Part, find_zoom, typical_diameter
 from autosam.pipeline.look import PIXELS, middle
 from autosam.pipeline.probability_maps import Maps
 from autosam.pipeline.view import View
@@ -33,18 +35,20 @@ def diameter(side: float) -> float:
 class Eyes:
     """See squares of a side, at each zoom as many as told, and remember the zooms."""
 
-    def __init__(self, *seen: tuple[int, int], novelty: float | None = None, large: bool = False) -> None:
+    def __init__(self, *seen: tuple[int, int], novelty: Sequence[float] = (), large: bool = False) -> None:
         self.seen = seen
         self.asked: list[float] = []
-        self.whole: list[bool] = []
+        self.parts: list[Part] = []
         self.novelty, self.large = novelty, large
 
-    def __call__(self, view: View, whole: bool) -> Look:
-        side, count = self.seen[len(self.asked)]
+    def __call__(self, view: View, part: Part) -> Look:
+        at = len(self.asked)
+        side, count = self.seen[at]
         self.asked.append(view.zoom)
-        self.whole.append(whole)
-        complete = whole or not self.large
-        return Look(typical_diameter(squares(side, count)), self.novelty, Maps({}) if complete else None)
+        self.parts.append(part)
+        complete = part == "all" or not self.large
+        novelty = self.novelty[at] if self.novelty else None
+        return Look(typical_diameter(squares(side, count)), novelty, Maps({}) if complete else None)
 
 
 def test_the_typical_diameter_is_that_of_the_median_area() -> None:
@@ -126,38 +130,51 @@ def test_a_zoom_that_is_found_has_at_most_four_times_the_pixels() -> None:
 
 
 @pytest.mark.parametrize(("side", "what"), [(5, "4.0 times too small"), (60, "3.0 times too large")])
-def test_unlike_images_are_not_zoomed_by_what_is_found_in_them(side: int, what: str) -> None:
-    eyes = Eyes((side, 6), novelty=1.1)
+def test_images_that_stay_unlike_are_not_zoomed_by_what_is_found_in_them(side: int, what: str) -> None:
+    eyes = Eyes((side, 6), (side, 6), novelty=(1.1, 1.01))
     result = found_by(eyes, trained=diameter(20))
-    assert eyes.asked == [1.0] == [result.zoom]
+    assert result.zoom == 1
+    # A tile is enough to see that.
+    assert eyes.parts == ["middle", "tile"]
+    assert result.maps is not None
     assert result.warnings == (
         f"objects look {what} for the model; the image is unlike the training images and was not zoomed: "
         "give --diameter",
     )
-    assert found_by(Eyes((20, 6), novelty=1.1), trained=diameter(20)).warnings == ()
-    assert zoom_of(Eyes((side, 6), (side, 6), novelty=0.9), trained=diameter(20)) != 1
+    assert found_by(Eyes((20, 6), novelty=(1.1,)), trained=diameter(20)).warnings == ()
+    assert zoom_of(Eyes((side, 6), (side, 6), novelty=(0.9, 1.1)), trained=diameter(20)) != 1
+
+
+def test_an_image_that_was_unlike_by_its_scale_alone_is_zoomed() -> None:
+    eyes = Eyes((12, 6), (11, 6), novelty=(1.3, 0.9))
+    result = found_by(eyes, trained=diameter(20))
+    # 20 / 11 is within a tenth of 20 / 12.
+    assert eyes.asked == pytest.approx([1.0, 20 / 12])
+    assert eyes.parts == ["middle", "tile"]
+    assert result.zoom == pytest.approx(20 / 12)
+    assert result.warnings == ()
 
 
 def test_a_middle_that_holds_too_few_is_not_enough() -> None:
     eyes = Eyes((10, 2), (10, 8), (10, 9), large=True)
     result = found_by(eyes, trained=diameter(20))
-    assert (eyes.asked, eyes.whole) == ([1.0, 1.0, 2.0], [False, True, True])
+    assert (eyes.asked, eyes.parts) == ([1.0, 1.0, 2.0], ["middle", "all", "all"])
     assert result.maps is not None
     middle_alone = Eyes((10, 8), (10, 9), large=True)
     result = found_by(middle_alone, trained=diameter(20))
-    assert middle_alone.whole == [False, False]
+    assert middle_alone.parts == ["middle", "middle"]
     assert result.maps is None
     # Nothing anywhere: the maps of the whole image are those of the result.
     nothing = Eyes((10, 2), (10, 2), large=True)
     result = found_by(nothing, trained=diameter(20))
-    assert (nothing.whole, result.zoom) == ([False, True], 1.0)
+    assert (nothing.parts, result.zoom) == (["middle", "all"], 1.0)
     assert result.maps is not None
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (512, 512), (1, 4000), (1000, 1000), (16, 100_000), (5000, 300)])
 @pytest.mark.parametrize("scale", [0.1, 1.0, 2.0])
 def test_the_middle_has_a_bounded_number_of_pixels(shape: tuple[int, int], scale: float) -> None:
-    rows, cols = middle(shape, scale)
+    rows, cols = middle(shape, scale, PIXELS)
     zoomed = [max(1, round((part.stop - part.start) * scale)) for part in (rows, cols)]
     pixels = max(1, round(shape[0] * scale)) * max(1, round(shape[1] * scale))
     assert min(pixels, PIXELS) * 0.9 <= zoomed[0] * zoomed[1] <= PIXELS * 1.01

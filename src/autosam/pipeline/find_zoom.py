@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,10 @@ NEAR = 1.1
 
 MOST = 2.0
 """Largest zoom that is found: four times the pixels. Larger ones are for those who know the objects."""
+
+
+Part = Literal["all", "middle", "tile"]
+"""What is looked at: all of an image, no more of its middle than tells the size of objects, or one tile."""
 
 
 class Look(NamedTuple):
@@ -101,7 +105,7 @@ def wanted_zoom(diameter: float, *, trained: float) -> float:
     return float(np.clip(trained / diameter, 1 / LARGEST, LARGEST))
 
 
-def find_zoom(view: View, look: Callable[[View, bool], Look], *, trained: float, zoom_tolerance: float) -> View:
+def find_zoom(view: View, look: Callable[[View, Part], Look], *, trained: float, zoom_tolerance: float) -> View:
     """Look at an image as it is, and again zoomed where its objects are off the size of the training objects.
 
     Parameters
@@ -109,7 +113,7 @@ def find_zoom(view: View, look: Callable[[View, bool], Look], *, trained: float,
     view : View
         At zoom 1.
     look : callable
-        Looks at a view: at the whole image, or if told False only at its middle where it is large.
+        Looks at a part of a view.
     trained : float
         Median diameter of the training objects in pixels of their images.
     zoom_tolerance : float
@@ -122,30 +126,36 @@ def find_zoom(view: View, look: Callable[[View, bool], Look], *, trained: float,
         That of the last look: the first one, at 1, where the objects are within a factor of ``zoom_tolerance``, or
         fewer than ``FEWEST`` are sure. After the first look, the tolerance is the smaller of ``zoom_tolerance``
         and ``NEAR``. A look that finds fewer than ``FEWEST`` is given up for the one before. The zoom is at most
-        ``MOST``, and 1 for images unlike the training images. If the objects want another, its ``warnings`` say
-        so.
+        ``MOST``. An image unlike the training images is zoomed only if it is no longer unlike them then: its
+        objects may be no objects. If the objects want another zoom, its ``warnings`` say so.
     """
-    seen, found = view, look(view, False)
-    whole = found.diameter is None and found.maps is None
-    if whole:
+    part: Part = "middle"
+    seen, found = view, look(view, part)
+    if found.diameter is None and found.maps is None:
         # The middle holds too few, and without further ones these maps are the result.
-        found = look(view, True)
-    unlike = found.novelty is not None and found.novelty > 1
+        part = "all"
+        found = look(view, part)
+    unlike = _unlike(found)
     wanted, tolerance = view.zoom, zoom_tolerance
     for _ in range(PASSES - 1):
         if found.diameter is None:
             break
         wanted = wanted_zoom(found.diameter, trained=trained)
-        target = view.zoom if unlike else min(wanted, MOST)
+        target = min(wanted, MOST)
         if 1 / tolerance <= target / seen.zoom <= tolerance:
             break
         tolerance = min(zoom_tolerance, NEAR)
         again = view.at(target)
-        further = look(again, whole)
-        if further.diameter is None:
+        further = look(again, "tile" if unlike else part)
+        if further.diameter is None or (unlike and _unlike(further)):
             break
+        unlike = False
         seen, found = again, further
     return replace(seen, maps=found.maps, warnings=_untried(wanted, seen.zoom, zoom_tolerance, unlike=unlike))
+
+
+def _unlike(found: Look) -> bool:
+    return found.novelty is not None and found.novelty > 1
 
 
 def _untried(wanted: float, zoom: float, tolerance: float, *, unlike: bool) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from autosam.config import PromptsConfig
 from autosam.images import zoom_image
 from autosam.images.zoom import zoomed_shape
 from autosam.models.networks import Networks
-from autosam.pipeline.find_zoom import Look, typical_diameter
+from autosam.pipeline.find_zoom import Look, Part, typical_diameter
 from autosam.pipeline.predict import see
 from autosam.pipeline.probability_maps import MapSettings
 from autosam.pipeline.propose import Probabilities, threshold_regions
@@ -20,7 +20,7 @@ SURE = 0.85
 """Mean foreground from which a region that no SAM has seen tells a size; a generator's specks lie below it."""
 
 
-def look_at(networks: Networks, view: View, settings: MapSettings, prompts: PromptsConfig, *, whole: bool) -> Look:
+def look_at(networks: Networks, view: View, settings: MapSettings, prompts: PromptsConfig, *, part: Part) -> Look:
     """Measure the objects of a view by its regions by thresholds, on the generator's own grid.
 
     Parameters
@@ -31,19 +31,20 @@ def look_at(networks: Networks, view: View, settings: MapSettings, prompts: Prom
         For one zoom and orientation.
     prompts : PromptsConfig
         With the thresholds.
-    whole : bool
-        Look at the whole image. Otherwise at a part of it, in its middle, of at most ``PIXELS``.
+    part : {"all", "middle", "tile"}
+        Look at the whole image, or in its middle at ``PIXELS`` or at a tile of the generator.
     """
     # `see` refuses networks without one.
     downsample = 1 if networks.generator is None else networks.generator.downsample
     scale = view.total_zoom / downsample
-    part = (slice(None), slice(None)) if whole else middle(view.shape, scale)
-    maps = see(networks, [zoom_image(pixels[part], scale) for pixels in view.channels], settings)
+    pixels = {"all": None, "middle": PIXELS, "tile": (settings.tile_size // downsample) ** 2}[part]
+    place = (slice(None), slice(None)) if pixels is None else middle(view.shape, scale, pixels)
+    maps = see(networks, [zoom_image(of[place], scale) for of in view.channels], settings)
     # Sizes in pixels are those of the networks' grid.
     smallest = round(prompts.min_size / downsample**2)
     labels = threshold_regions(maps.probabilities, prompts.model_copy(update={"min_size": smallest}))
     diameter = _sure_diameter(labels, maps.probabilities)
-    complete = view.channels[0][part].shape[:2] == view.shape
+    complete = view.channels[0][place].shape[:2] == view.shape
     return Look(
         None if diameter is None else diameter / scale,
         maps.novelty,
@@ -51,15 +52,15 @@ def look_at(networks: Networks, view: View, settings: MapSettings, prompts: Prom
     )
 
 
-def middle(shape: tuple[int, int], scale: float) -> tuple[slice, slice]:
-    """Give the rows and columns in the middle that have at most ``PIXELS`` after zooming.
+def middle(shape: tuple[int, int], scale: float, pixels: int) -> tuple[slice, slice]:
+    """Give the rows and columns in the middle that have at most so many pixels after zooming.
 
     They are those of a square where the image allows, otherwise of a rectangle.
     """
     rows, cols = zoomed_shape(shape, scale)
-    height = min(rows, round(PIXELS**0.5))
-    width = min(cols, PIXELS // height)
-    height = min(rows, PIXELS // width)
+    height = min(rows, round(pixels**0.5))
+    width = min(cols, pixels // height)
+    height = min(rows, pixels // width)
     return _middle(shape[0], height / rows), _middle(shape[1], width / cols)
 
 

@@ -162,7 +162,7 @@ class Segmenter(Timed):
             with self.timings.stage("find_zoom", within="view"):
                 return find_zoom.find_zoom(
                     view,
-                    lambda seen, whole: look_at(self.networks, seen, once, self.config.prompts, whole=whole),
+                    lambda seen, part: look_at(self.networks, seen, once, self.config.prompts, part=part),
                     trained=settings.diameter,
                     zoom_tolerance=settings.zoom_tolerance,
                 )
