@@ -40,9 +40,19 @@ STAGES = {
         "fine": "nuclei_fine",
         "sized": "nuclei_sized",
         "refine": "nuclei_refine",
+        "student": "nuclei_student",
     },
 }
-"""Folders of the runs, in order, and their configs."""
+"""Folders of the runs, in order, and their configs. The last one has the data of all."""
+WAYS = {
+    "mito": {"sam": "mito", "generator": "its generator alone"},
+    "nuclei": {
+        "generator": "nuclei",
+        "sam": "the same, and SAM (`decode.sam=true`)",
+        "watershed": "its generator and a watershed",
+    },
+}
+"""Folders of the scores by way, and what it is; the first way is the model as it is."""
 POOLED = ("epfl", "vnc")
 """The sources whose objects are pooled over the images; the others' scores are averaged over images."""
 WORST = 4
@@ -67,7 +77,7 @@ def main() -> None:
     scores = args.out / "scores"
     root, config = (
         args.data if args.name == "mito" else args.out / "stores",
-        load_config(f"scripts/bundled/{args.name}.yaml"),
+        load_config(f"scripts/bundled/{[*STAGES[args.name].values()][-1]}.yaml"),
     )
     parts = {part: load_part(root, config, part) for part in ("train", "val")}
     template = Template(Path(f"scripts/cards/{args.name}.md").read_text(encoding="utf-8"))
@@ -172,23 +182,17 @@ def score_table(name: str, scores: Path) -> str:
     lines = ["| data | | AP@.5 | AP@.75 | mean AP | A-Rand | Dice | IoU |", "|" + "---|" * 8]
     for source in SOURCES[name]:
         kind = "pooled" if source in POOLED else "mean"
-        alone = {"generator": "its generator alone"}
-        if (scores / f"{source}-watershed").is_dir():
-            alone = {
-                "generator": "its generator and region classifier, without SAM",
-                "watershed": "its generator and a watershed",
-            }
-        for way, title in {"sam": name, **alone}.items():
+        for way, title in WAYS[name].items():
             found = json.loads((scores / f"{source}-{way}" / "evaluation.json").read_text(encoding="utf-8"))
             values = found[kind]
             cells = [f"{values[key]:.3f}".lstrip("0") for key in KEYS]
-            if way == "sam":
+            if title == name:
                 cells = [
                     f"{cell} [{_short(found['intervals'][kind][key])}]" if key in INTERVALS else cell
                     for cell, key in zip(cells, KEYS, strict=True)
                 ]
             what = f"{source}, {len(found['images'])} images, {found['pooled']['objects']:,} objects"
-            lines.append(f"| {what if way == 'sam' else ''} | {title} | " + " | ".join(cells) + " |")
+            lines.append(f"| {what if title == name else ''} | {title} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -221,7 +225,7 @@ def draw_failures(name: str, labeled_images: Mapping[str, LabeledImage], scores:
     for source in SOURCES[name]:
         if source == "fluorescence":
             continue
-        place = scores / f"{source}-sam"
+        place = scores / f"{source}-{next(iter(WAYS[name]))}"
         scored = json.loads((place / "evaluation.json").read_text(encoding="utf-8"))["images"]
         for entry in sorted(scored, key=lambda image: image["ap50"])[:WORST]:
             stem = entry["image"]

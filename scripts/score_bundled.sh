@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Scores of a bundled model on the validation split of its data sets, of its generator alone, and, where it has a region classifier, of
-# the generator with a watershed by thresholds:
+# Scores of a bundled model on the validation split of its data sets, of its generator alone, with SAM for every object, and, where it
+# has a region classifier, of the generator with a watershed by thresholds:
 #     scripts/score_bundled.sh NAME DATA OUT [MODEL]
 # NAME is mito or nuclei, DATA the folder with the data sets and splits.json, MODEL another file than the bundled one.
 # The tables go to OUT/*/evaluation.{csv,json}, where each lost object was lost to OUT/*-stages.
@@ -9,7 +9,7 @@ name=$1 data=$2 out=$3 model=${4:-$1}
 mkdir -p "$out"
 case $name in
     mito) sources=(epfl vnc) ways=(sam generator) ;;
-    nuclei) sources=(dsb2018 monuseg) ways=(sam generator watershed) ;;
+    nuclei) sources=(dsb2018 monuseg) ways=(generator sam watershed) ;;
     *) echo "NAME is $name; wanted mito or nuclei" >&2; exit 2 ;;
 esac
 
@@ -31,13 +31,15 @@ for stem in json.load(open(splits))[source]["val"]:
     print(f"{folder}/{stem}.png")' "$data/splits.json" "$source" "$folder")
     read -r -a truth < <(truth_of "$source")
     for way in "${ways[@]}"; do
-        settings=(--set "decode.sam=$([ "$way" = sam ] && echo true || echo false)")
+        # The first way is the model as it is.
+        settings=()
+        [ "$way" = "${ways[0]}" ] || settings+=(--set "decode.sam=$([ "$way" = sam ] && echo true || echo false)")
         [ "$way" = watershed ] && settings+=(--set prompts.region_classifier=false)
         autosam segment "${images[@]}" -o "$out/$source-$way" --model "$model" "${settings[@]}" --overwrite
         autosam evaluate "$out/$source-$way" "${truth[@]}" --list "$data/splits.json:$source.val" \
             -o "$out/$source-$way"
     done
-    autosam evaluate "$out/$source-sam" "${truth[@]}" --list "$data/splits.json:$source.val" --diagnose \
+    autosam evaluate "$out/$source-${ways[0]}" "${truth[@]}" --list "$data/splits.json:$source.val" --diagnose \
         -o "$out/$source-stages"
 done
 
