@@ -20,8 +20,7 @@ from autosam.data import LabeledImage
 from autosam.errors import AutosamError, ConfigError, InputError, OutputError
 from autosam.models.files.checkpoint import load_model
 from autosam.models.files.model_file import load_networks
-from autosam.models.networks import Networks, build_networks
-from autosam.pipeline.segmenter import WITHOUT_SAM
+from autosam.models.networks import WITHOUT_SAM, Networks, build_networks
 from autosam.prompts import Prompt
 from autosam.training import loop
 from autosam.training.joint import JointModel

@@ -122,6 +122,12 @@ def segment(
     devices: str | None = typer.Option(
         None, metavar="N,...", help="Share the images among NVIDIA GPUs, with a process for each: 0,1."
     ),
+    compiled: bool = typer.Option(
+        False,
+        "--compile",
+        help="Compile the networks for this machine before the first image: pays for many images. Short for --set "
+        "decode.compile=true.",
+    ),
     timings: bool = typer.Option(False, "--timings", help="Print at the end where the time went, by stage."),
 ) -> None:
     """Find every object in images, without clicking.
@@ -143,7 +149,7 @@ def segment(
         truths = open_truth(oracle_mask, sources, components=components)
         formats = open_exports(exports, sources, out, overwrite=overwrite)
         area = open_area(inside, sources)
-        overrides = [*_merge_settings(exclude_border, max_size), *overrides]
+        overrides = [*_as_settings(exclude_border, max_size, compiled), *overrides]
         processes = choose_processes(device, workers, devices, len(sources))
 
         # Slow imports only now: a mistyped path is answered at once.
@@ -188,10 +194,14 @@ def _check_format(file_format: str) -> None:
         raise ConfigError(f"--format {file_format} is unknown; choose one of {', '.join(FORMATS)}")
 
 
-def _merge_settings(exclude_border: bool, max_size: int | None) -> list[str]:
-    """Write two options as settings, which `--set` comes after."""
-    border = ["merge.exclude_border=true"] if exclude_border else []
-    return border if max_size is None else [*border, f"merge.max_size={max_size}"]
+def _as_settings(exclude_border: bool, max_size: int | None, compiled: bool) -> list[str]:
+    """Write options as settings, which `--set` comes after."""
+    given = {
+        "merge.exclude_border=true": exclude_border,
+        f"merge.max_size={max_size}": max_size is not None,
+        "decode.compile=true": compiled,
+    }
+    return [setting for setting, wanted in given.items() if wanted]
 
 
 def _run(

@@ -74,6 +74,8 @@ def open_batch(
     from autosam.pipeline.batch_workers import ModelChoice, check_room, segment_with_workers
     from autosam.pipeline.segmenter import Segmenter
 
+    if resolved.decode.compile:
+        _tell_compiling(devices[0])
     if len(devices) == 1:
         segmenter = Segmenter.from_model(model, config=config, overrides=overrides, device=devices[0])
         return partial(segment_batch, sources, segmenter, out, options, model_sha256=sha256, **given)
@@ -82,3 +84,13 @@ def open_batch(
     return partial(
         segment_with_workers, sources, choice, out, options, devices=devices, model_sha256=sha256, **given
     )
+
+
+def _tell_compiling(device: str) -> None:
+    """Say why the first image is long in coming, where there is a compiler; all devices are of one kind."""
+    from autosam.cli.console import news
+    from autosam.models.compiling import check_compiler
+    from autosam.models.precision import choose_device
+
+    check_compiler(choose_device(device).type if device == "auto" else device.partition(":")[0])
+    news("compiling the networks before the first image: minutes the first time, less when repeated")

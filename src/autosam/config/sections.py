@@ -172,6 +172,11 @@ class DecodeConfig(Section):
         "auto",
         description="number format of the networks; auto: bfloat16 if the hardware has it, otherwise float32",
     )
+    compile: bool = Field(
+        False,
+        description="compile the generator and SAM's encoder with torch.compile before the first image. It takes "
+        "minutes the first time, and needs a C++ compiler on a CPU or Triton on a GPU",
+    )
 
 
 class MergeConfig(Section):

@@ -21,8 +21,11 @@ from autosam.models.sam.adapter import add_adapters
 from autosam.models.sam.lora import add_lora
 from autosam.models.statistics.novelty import NoveltyStatistics
 from autosam.models.statistics.region_classifier import RegionClassifier
-from autosam.models.variants import build_sam
+from autosam.models.variants import build_sam, image_size
 from autosam.models.weights import load_sam_weights
+
+WITHOUT_SAM = 512
+"""Side of the generator's tiles where no SAM sets one."""
 
 _HEADS = ("unet.segmentation_head.", "decoder.head.")
 """Beginnings of the names of the last layer's tensors, in either kind of generator."""
@@ -64,6 +67,11 @@ class Networks:
         if self.sam is not None:
             return self.sam.image_encoder
         return self.generator.image_encoder if isinstance(self.generator, SamGenerator) else None
+
+    @property
+    def tile_size(self) -> int:
+        """Side of a tile in pixels where no setting says otherwise."""
+        return WITHOUT_SAM if self.sam is None else image_size(self.sam)
 
 
 def build_networks(model: ModelConfig, *, seed: int = 0) -> Networks:

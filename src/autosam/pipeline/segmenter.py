@@ -11,12 +11,12 @@ from autosam.errors import ConfigError, InputError
 from autosam.images import to_uint8
 from autosam.instances import MaskCrop
 from autosam.models.combine import CombineAnswers
+from autosam.models.compiling import compile_networks
 from autosam.models.files.model_file import load_networks
 from autosam.models.files.zoo import resolve_model
 from autosam.models.networks import Networks
 from autosam.models.precision import choose_device
 from autosam.models.sam.masks import ChooseMask, decode_masks
-from autosam.models.variants import image_size
 from autosam.pipeline import find_zoom, merging, predict, propose
 from autosam.pipeline.free_memory import give_back
 from autosam.pipeline.look import look_at
@@ -29,8 +29,6 @@ from autosam.pipeline.view import Image, View, make_view
 from autosam.prompts import Prompt, check_prompts, zoom_prompts
 
 DEFAULT_MODEL = "mito"
-WITHOUT_SAM = 512
-"""Side of the generator's tiles where no SAM sets one."""
 
 
 class Segmenter(Timed):
@@ -42,7 +40,8 @@ class Segmenter(Timed):
     Parameters
     ----------
     networks : Networks
-        In evaluation mode, on the device that they are to run on.
+        In evaluation mode, on the device that they are to run on. `from_model` and `with_settings` compile them
+        where ``decode.compile`` asks for it.
     config : Config
         Its ``model`` section must be the one that the networks were built with.
     """
@@ -87,10 +86,13 @@ class Segmenter(Timed):
         resolved = settings_for(path, header.settings, config=config, overrides=overrides)
         for network in networks.parts:
             network.to(target)
+        compile_networks(networks, resolved)
         return cls(networks, resolved, name=str(model))
 
     def with_settings(self, config: Config) -> "Segmenter":
-        """Return a segmenter of the same networks with other settings."""
+        """Return a segmenter of the same networks with other settings; once compiled, they stay so."""
+        if config.decode.compile and not self.config.decode.compile:
+            compile_networks(self.networks, config)
         return Segmenter(self.networks, config, name=self.name).with_timings(self.timings)
 
     def segment(
@@ -295,5 +297,4 @@ class Segmenter(Timed):
         return "max" if self.config.images.combine == "max" else "avg"
 
     def _tile_size(self) -> int:
-        sam = self.networks.sam
-        return self.config.tiles.size or (WITHOUT_SAM if sam is None else image_size(sam))
+        return self.config.tiles.size or self.networks.tile_size

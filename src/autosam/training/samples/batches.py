@@ -10,9 +10,8 @@ from torch.utils.data import DataLoader, Subset
 from autosam.config import Config
 from autosam.data import LabeledImage
 from autosam.errors import ConfigError, InputError
-from autosam.models.networks import Networks
+from autosam.models.networks import WITHOUT_SAM, Networks
 from autosam.models.variants import image_size
-from autosam.pipeline.segmenter import WITHOUT_SAM
 from autosam.training.samples.tiles import TileBatch, TileDataset, collate_tiles
 
 
