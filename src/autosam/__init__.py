@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from autosam.pipeline.segmentation import Segmentation as Segmentation
     from autosam.pipeline.segmenter import Segmenter as Segmenter
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
 
 # Imported on first use, so that `autosam --help` and `import autosam` load neither torch nor scipy.
 _PUBLIC = {
