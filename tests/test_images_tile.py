@@ -116,3 +116,21 @@ def test_wrong_tiles_are_refused() -> None:
     ):
         with pytest.raises(InputError, match=says):
             blend(tiles, given, (4, 7))
+
+
+@pytest.mark.parametrize("length", [1, 63, 64, 65, 90, 96, 97, 130, 640, 1001])
+def test_windows_grow_where_they_hold_fewer_pixels_altogether(length):
+    windows = tile_windows((64, length), size=64, overlap=16, largest=96, multiple=8)
+    (width,) = {window.width for window in windows}
+    assert {window.height for window in windows} == {64}
+    assert width in range(64, 97, 8)
+    starts = sorted(window.col for window in windows)
+    assert all(b - a <= width - 16 for a, b in pairwise(starts))
+    assert starts[0] == 0
+    assert starts[-1] + width >= length
+    for other in range(64, 97, 8):
+        same = tile_windows((64, length), size=other, overlap=16)
+        assert len(windows) * width <= len({window.col for window in same}) * other
+    # A window that is larger than the image is no larger than asked for.
+    if length <= 64:
+        assert width == 64

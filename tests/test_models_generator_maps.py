@@ -73,11 +73,24 @@ def test_maps_have_the_image_s_shape(shape):
         assert values.max() <= 1
 
 
-@pytest.mark.parametrize(("tile_size", "side"), [(1, 16), (16, 16), (17, 32), (50, 64), (64, 64)])
-def test_the_network_sees_multiples_of_its_stride(tile_size, side):
+@pytest.mark.parametrize(
+    ("tile_size", "sides"),
+    # Of 70 x 90 pixels, and tiles that share a quarter of the size or more.
+    [(1, (16, 16)), (17, (32, 32)), (50, (80, 96)), (64, (80, 96)), (80, (80, 96)), (200, (208, 208))],
+)
+def test_the_network_sees_multiples_of_its_stride(tile_size, sides):
     network = Pointwise()
     maps_of(network, picture(70, 90), tile_size=tile_size)
-    assert {shape[2:] for shape in network.seen} == {(side, side)}
+    assert {shape[2:] for shape in network.seen} == {sides}
+
+
+@pytest.mark.parametrize("shape", [(256, 256), (257, 383), (360, 360), (520, 696), (1000, 1000), (384, 5000)])
+def test_little_of_an_image_is_seen_twice(shape):
+    network = Pointwise()
+    maps_of(network, picture(*shape), tile_size=256, overlap=0.25)
+    seen = sum(batch * rows * cols for batch, _, rows, cols in network.seen)
+    assert seen <= 1.6 * shape[0] * shape[1]
+    assert {256 <= side <= 384 and side % 16 == 0 for tile in network.seen for side in tile[2:]} == {True}
 
 
 def test_tiles_are_seen_in_batches_that_memory_bounds(monkeypatch):
@@ -177,8 +190,8 @@ def test_an_image_at_the_networks_own_scale_is_cut_into_smaller_tiles():
     maps = predict_maps(
         cast(Generator, network), image, tile_size=100, overlap=0.25, reduced=True, precision="float32"
     )
-    # 100 pixels of the larger image are rounded up to 128, which are 64 of this one.
-    assert {shape[2:] for shape in network.seen} == {(64, 64)}
+    # 100 pixels of the larger image are rounded up to 128, which are 64 of this one. Half as many again fit it.
+    assert {shape[2:] for shape in network.seen} == {(80, 96)}
     np.testing.assert_allclose(maps["foreground"], sigmoid(image[..., 0]), atol=2e-6)
 
 

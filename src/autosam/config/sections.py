@@ -89,7 +89,9 @@ class TilesConfig(Section):
     """How a large image is cut."""
 
     size: Positive | None = Field(
-        None, description="side of a tile in pixels; null takes the size of SAM's input, or 512 without a SAM"
+        None,
+        description="side of a tile in pixels; null takes the size of SAM's input, or 512 without a SAM. "
+        "Tiles of the generator can be half as long again",
     )
     overlap: float = Field(0.25, ge=0, lt=0.9, description="fraction of the side that neighboring tiles share")
 

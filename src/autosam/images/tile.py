@@ -64,8 +64,10 @@ class Window:
         )
 
 
-def tile_windows(shape: Sequence[int], *, size: int, overlap: int) -> list[Window]:
-    """Cover an image with square windows of one size, evenly spread, row by row.
+def tile_windows(
+    shape: Sequence[int], *, size: int, overlap: int, largest: int | None = None, multiple: int = 1
+) -> list[Window]:
+    """Cover an image with windows of one size, evenly spread, row by row.
 
     Parameters
     ----------
@@ -76,6 +78,11 @@ def tile_windows(shape: Sequence[int], *, size: int, overlap: int) -> list[Windo
         Side of a window in pixels.
     overlap : int
         Pixels that neighboring windows share at least.
+    largest : int, optional
+        Along each axis, windows are as long as makes them hold the fewest pixels altogether: from ``size`` up to
+        this, in steps of ``multiple``. By default all sides are ``size``.
+    multiple : int
+        Not read without ``largest``.
 
     Raises
     ------
@@ -86,15 +93,22 @@ def tile_windows(shape: Sequence[int], *, size: int, overlap: int) -> list[Windo
     --------
     >>> [(w.row, w.col) for w in tile_windows((10, 25), size=10, overlap=2)]
     [(0, 0), (0, 7), (0, 15)]
+    >>> tile_windows((10, 25), size=10, overlap=2, largest=15, multiple=2)
+    [Window(row=0, col=0, height=10, width=14), Window(row=0, col=11, height=10, width=14)]
     """
     if size < 1 or not 0 <= overlap < size:
         raise InputError(f"tile size is {size} and overlap {overlap}; wanted size >= 1 and 0 <= overlap < size.")
     if 0 in shape[:2]:
         return []
+    sides = range(size, (largest or size) + 1, multiple)
+    # Of equal ones the smaller, which takes less memory.
+    height, width = (
+        min(sides, key=lambda side: side * len(_starts(length, side, overlap))) for length in shape[:2]
+    )
     return [
-        Window(row, col, size, size)
-        for row in _starts(shape[0], size, overlap)
-        for col in _starts(shape[1], size, overlap)
+        Window(row, col, height, width)
+        for row in _starts(shape[0], height, overlap)
+        for col in _starts(shape[1], width, overlap)
     ]
 
 

@@ -63,8 +63,8 @@ def predict_maps(
     image : ndarray of float32, or ScaledImage, shape (H, W, 3)
         Normalized over the whole image, 0 to 1.
     tile_size : int
-        Side of a tile in pixels; rounded up to a multiple of the generator's stride. A generator that takes only
-        one size (its ``tile_size``) gets that.
+        Side of a tile in pixels, see `generator_windows`; rounded up to a multiple of the generator's stride. A
+        generator that takes only one size (its ``tile_size``) gets that.
     overlap : float
         Fraction of the side that neighbors share at least.
     orientations : sequence of Orientation
@@ -109,14 +109,19 @@ def generator_windows(
     overlap: float,
     reduced: bool = False,
 ) -> list[Window]:
-    """Give the windows, all of one size, in which `predict_maps` shows an image of shape (H, W)."""
+    """Give the windows, all of one size, in which `predict_maps` shows an image of shape (H, W).
+
+    They are up to half as long again as ``tile_size`` where less of the image is seen twice then. Smaller ones
+    would make a small image look unlike the training images.
+    """
     # A generator with SAM's encoder never sees anything smaller.
     smaller = generator.downsample if reduced else 1
     if generator.tile_size is not None:
         size = generator.tile_size
-    else:
-        size = -(-tile_size // generator.stride) * (generator.stride // smaller)
-    return tile_windows(shape, size=size, overlap=int(overlap * size))
+        return tile_windows(shape, size=size, overlap=int(overlap * size))
+    step = generator.stride // smaller
+    size = -(-tile_size // generator.stride) * step
+    return tile_windows(shape, size=size, overlap=int(overlap * size), largest=size + size // 2, multiple=step)
 
 
 def _answers(

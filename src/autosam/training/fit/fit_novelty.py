@@ -131,11 +131,12 @@ def describe(
     described: list[NDArray[np.float32]] = []
     most = BATCH_CPU if device.type == "cpu" else BATCH
     count = max(1, most // (generator.tile_size or tile_size) ** 2)
-    while batch := list(islice(parts, count)):
-        pixels = torch.from_numpy(np.stack(batch).transpose(0, 3, 1, 2))
-        with torch.no_grad(), autocast(device, precision):
-            features = look(pixels.to(device, memory_format=torch.channels_last))
-        described.extend(moments(features))
+    for _, alike in groupby(parts, key=np.shape):
+        while batch := list(islice(alike, count)):
+            pixels = torch.from_numpy(np.stack(batch).transpose(0, 3, 1, 2))
+            with torch.no_grad(), autocast(device, precision):
+                features = look(pixels.to(device, memory_format=torch.channels_last))
+            described.extend(moments(features))
     return np.stack(described)
 
 
