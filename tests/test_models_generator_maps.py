@@ -91,6 +91,9 @@ def test_little_of_an_image_is_seen_twice(shape):
     seen = sum(batch * rows * cols for batch, _, rows, cols in network.seen)
     assert seen <= 1.6 * shape[0] * shape[1]
     assert {256 <= side <= 384 and side % 16 == 0 for tile in network.seen for side in tile[2:]} == {True}
+    network.seen.clear()
+    maps_of(network, picture(700, 800), tile_size=512, overlap=0.25)
+    assert {side <= generator_maps.GROWN for tile in network.seen for side in tile[2:]} == {True}
 
 
 def test_tiles_are_seen_in_batches_that_memory_bounds(monkeypatch):

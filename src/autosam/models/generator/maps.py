@@ -18,6 +18,9 @@ from autosam.models.generator.unet import Generator
 from autosam.models.precision import Precision, autocast
 from autosam.models.variants import parameter_device
 
+GROWN = 640
+"""Longest side that a tile grows to, as larger ones take more memory; one can be longer from the beginning."""
+
 BATCH = 2**22
 """Most pixels of the tiles in one batch; a single tile may have more."""
 
@@ -111,8 +114,8 @@ def generator_windows(
 ) -> list[Window]:
     """Give the windows, all of one size, in which `predict_maps` shows an image of shape (H, W).
 
-    They are up to half as long again as ``tile_size`` where less of the image is seen twice then. Smaller ones
-    would make a small image look unlike the training images.
+    They are up to half as long again as ``tile_size``, and up to ``GROWN``, where less of the image is seen twice
+    then. Smaller ones would make a small image look unlike the training images.
     """
     # A generator with SAM's encoder never sees anything smaller.
     smaller = generator.downsample if reduced else 1
@@ -121,7 +124,8 @@ def generator_windows(
         return tile_windows(shape, size=size, overlap=int(overlap * size))
     step = generator.stride // smaller
     size = -(-tile_size // generator.stride) * step
-    return tile_windows(shape, size=size, overlap=int(overlap * size), largest=size + size // 2, multiple=step)
+    largest = max(size, min(size + size // 2, GROWN))
+    return tile_windows(shape, size=size, overlap=int(overlap * size), largest=largest, multiple=step)
 
 
 def _answers(
