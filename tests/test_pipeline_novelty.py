@@ -70,7 +70,7 @@ def test_the_result_is_the_same_and_the_generator_looks_once(sam, monkeypatch):
 
 
 def test_the_image_is_classified_as_the_networks_see_it(sam):
-    image = np.tile(np.repeat(np.array([0, 255], np.uint8), 8), (128, 8))
+    image = np.tile(np.repeat(np.array([0, 255], np.uint8), 8), (64, 4))
     seen = [
         knowing(sam, colors_of(0.5, 0.5, limit=1), images={"zoom": scale}).segment(image) for scale in (1.0, 0.25)
     ]
