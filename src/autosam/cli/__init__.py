@@ -1,6 +1,8 @@
 """The command line: one file per command. Nothing here imports torch, numpy or scipy before a command runs."""
 
+import atexit
 import os
+import signal
 import sys
 from typing import Any
 
@@ -20,6 +22,8 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.stderr.write("autosam: interrupted\n")
         status = INTERRUPTED
+    # The answer is given. While the interpreter ends, Ctrl-C would kill it, and with it the exit status.
+    atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
     sys.exit(status)
 
 
