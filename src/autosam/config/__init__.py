@@ -4,6 +4,7 @@ A setting comes from, in rising order: the defaults in the sections, the model f
 (``--config``) and single values (``--set section.key=value``).
 """
 
+from autosam.config.decode_section import DecodeConfig, Flips
 from autosam.config.load import (
     config_folder,
     different_settings,
@@ -16,7 +17,6 @@ from autosam.config.model_section import SAM_ENCODER, GeneratorConfig, ModelConf
 from autosam.config.sections import (
     Config,
     DataConfig,
-    DecodeConfig,
     ImagesConfig,
     MergeConfig,
     PromptsConfig,
@@ -29,6 +29,7 @@ __all__ = [
     "Config",
     "DataConfig",
     "DecodeConfig",
+    "Flips",
     "GeneratorConfig",
     "ImagesConfig",
     "MergeConfig",

@@ -6,9 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from autosam.config import Config
+from autosam.config import Config, Flips
 from autosam.models.combine import CombineAnswers
-from autosam.models.generator.maps import Flips
 from autosam.models.precision import Precision
 
 

@@ -7,11 +7,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from autosam.config import Config, load_config
+from autosam.config import Config, Flips, load_config
 from autosam.errors import ConfigError
 from autosam.models.files.model_file import load_networks
 from autosam.models.files.zoo import resolve_model
-from autosam.models.generator.maps import Flips
 from autosam.models.generator.unet import Generator
 
 MIRRORED: dict[Flips, tuple[tuple[int, ...], ...]] = {

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from autosam.config import Flips
 from autosam.errors import AutosamError, ConfigError
 from autosam.images import Window, blend, read_window, tile_windows
 from autosam.images.scaled_image import ScaledImage
@@ -29,9 +30,6 @@ BATCH_CPU = 2**18
 
 Orientation = tuple[Literal[1, -1], Literal[1, -1]]
 """Steps along rows and columns; -1 mirrors."""
-
-Flips = bool | Literal["rotated"]
-"""See the setting ``decode.flips``."""
 
 ORIENTATIONS: dict[Flips, tuple[Orientation, ...]] = {
     False: ((1, 1),),
