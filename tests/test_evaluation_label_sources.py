@@ -4,11 +4,12 @@ import pytest
 from autosam.data.manifest import FORMAT
 from autosam.errors import InputError
 from autosam.evaluation.find_labels import find_labels
+from autosam.evaluation.label_refs import LazyLabels
 from autosam.evaluation.label_sources import LabelSource, label_files
-from autosam.evaluation.label_volume import LabelVolume, LazyLabels
 from autosam.evaluation.pairing import Pair, pair_labels, pair_predictions
 from autosam.evaluation.volumes import open_labels
 from autosam.images import write_labels
+from autosam.images.label_volume import LabelVolume
 
 
 def lazy(name, shape=(2, 2)):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from autosam.evaluation.label_volume import LabelRef
+    from autosam.evaluation.label_refs import LabelRef
     from autosam.pipeline.results_folder import FoundLabels
 
 FORMAT_NAMES = "roi,geojson,coco,ome-zarr,ome-zarr-0.4,seg-npy,csv"

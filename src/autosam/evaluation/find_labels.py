@@ -18,12 +18,13 @@ from autosam.data.sources import SOURCES, Request, Slice, open_release
 from autosam.data.sources.losses import Losses
 from autosam.data.store import Store
 from autosam.errors import InputError
+from autosam.evaluation.label_refs import LabelRef, LazyLabels
 from autosam.evaluation.label_sources import LabelSource, label_files
-from autosam.evaluation.label_volume import LabelRef, LabelVolume, LazyLabels
 from autosam.images.folder_listing import RUN_RECORD, by_stem, is_store
 from autosam.images.formats import HDF5_SUFFIXES, LABEL_SUFFIXES
 from autosam.images.image_source import split_dataset
 from autosam.images.label_names import SEG_ENDING, without_suffix
+from autosam.images.label_volume import LabelVolume
 from autosam.images.valid_masks import VALID
 
 READABLE = (

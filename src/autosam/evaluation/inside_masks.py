@@ -14,7 +14,7 @@ from autosam.data.sources.geojson import GeoObject, read_geojson
 from autosam.data.sources.qupath import ENDINGS, outlines_by_name
 from autosam.data.sources.shapes import fill
 from autosam.errors import InputError, listed
-from autosam.evaluation.label_volume import LabelRef
+from autosam.evaluation.label_refs import LabelRef
 from autosam.evaluation.truths import pair_labels
 from autosam.evaluation.volumes import read_instances
 from autosam.images.label_names import without_suffix

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from autosam.errors import InputError
-from autosam.evaluation.label_volume import LabelRef
+from autosam.evaluation.label_refs import LabelRef
 from autosam.images.folder_listing import is_store
 from autosam.images.formats import LABEL_SUFFIXES
 from autosam.images.image_source import split_dataset

@@ -6,10 +6,11 @@ from functools import partial
 from pathlib import Path
 
 from autosam.errors import InputError
-from autosam.evaluation.label_volume import LabelRef, LabelVolume, LazyLabels
+from autosam.evaluation.label_refs import LabelRef, LazyLabels
 from autosam.evaluation.volumes import open_labels
 from autosam.images.formats import HDF5_SUFFIXES
 from autosam.images.image_source import split_dataset
+from autosam.images.label_volume import LabelVolume
 
 
 def match_pages(

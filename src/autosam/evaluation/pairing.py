@@ -6,8 +6,8 @@ from pathlib import Path
 
 from autosam.errors import InputError
 from autosam.evaluation.find_labels import find_labels
+from autosam.evaluation.label_refs import LabelRef
 from autosam.evaluation.label_sources import LabelSource, label_files
-from autosam.evaluation.label_volume import LabelRef
 from autosam.evaluation.pages import match_pages, slice_of
 from autosam.evaluation.volumes import open_labels
 from autosam.images.valid_masks import NO_MASKS, misnamed_masks, valid_beside

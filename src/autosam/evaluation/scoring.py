@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from autosam.data.sources.losses import total_losses
 from autosam.errors import InputError
-from autosam.evaluation.label_volume import LabelRef, LazyLabels
+from autosam.evaluation.label_refs import LabelRef, LazyLabels
 from autosam.evaluation.pairing import Pair
 from autosam.evaluation.volumes import (
     as_instances,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from autosam.errors import InputError, listed
 from autosam.evaluation.find_labels import find_labels
-from autosam.evaluation.label_volume import LabelRef
+from autosam.evaluation.label_refs import LabelRef
 from autosam.evaluation.volumes import read_instances
 from autosam.images.image_source import ImageSource
 from autosam.images.multichannel import MultichannelImage

@@ -1,33 +1,20 @@
 """Label volumes on disk, read block by block, so that memory does not grow with the volume."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from itertools import product
 from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tifffile
 from numpy.typing import NDArray
 
 from autosam.data.valid_pixels import split_ignored
 from autosam.errors import InputError
-from autosam.evaluation.label_volume import LabelRef, LabelVolume, LazyLabels, Region
-from autosam.images.array_layout import looks_like_color
-from autosam.images.folder_listing import is_store
-from autosam.images.formats import (
-    HDF5_SUFFIXES,
-    TIFF_SUFFIXES,
-    label_dataset,
-    open_hdf5,
-    reading,
-)
-from autosam.images.image_source import split_dataset
-from autosam.images.label_files import open_sections, read_labels
-from autosam.images.readers.registry import MRC
-from autosam.images.tiff import count_tiff_images
-from autosam.images.zarr_labels import open_zarr_labels
+from autosam.evaluation.label_refs import LabelRef, LazyLabels
+from autosam.images.label_volume import LabelVolume, Region
+from autosam.images.open_label_file import open_label_file
 from autosam.metrics.components import components
 from autosam.metrics.contingency import Contingency, ContingencyTable
 from autosam.metrics.label_arrays import check_shapes
@@ -63,20 +50,7 @@ def open_labels(labels: LabelRef | Path, *, ignore: int | None = None) -> Iterat
     if isinstance(labels, LazyLabels):
         yield labels.open()
         return
-    path, dataset = split_dataset(str(labels))
-    suffix = path.suffix.lower()
-    with ExitStack() as stack:
-        found = None
-        if path.exists() and suffix in HDF5_SUFFIXES:
-            found = _open_hdf5(path, dataset, stack)
-        elif path.exists() and suffix in TIFF_SUFFIXES:
-            found = _open_tiff(path, stack)
-        elif is_store(path):
-            found = _open_zarr(path, dataset)
-        elif path.exists() and suffix in MRC.suffixes:
-            found = _open_mrc(path)
-        if found is None:
-            found = LabelVolume.of_array(str(labels), read_labels(labels, ignore=ignore))
+    with open_label_file(labels, ignore=ignore) as found:
         yield found
 
 
@@ -178,68 +152,3 @@ def blocks(shape: tuple[int, ...], chunks: tuple[int, ...], voxels: int) -> Iter
         steps[1] = chunks[1] * max(1, voxels // (depth * chunks[1] * prod(shape[2:])))
     sides = zip(shape, steps, strict=True)
     yield from product(*([slice(i, min(i + step, n)) for i in range(0, n, step)] for n, step in sides))
-
-
-def _fits(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:
-    """Tell whether an array can be read in parts; the others go to `read_labels`, which also explains faults."""
-    if len(shape) != 3 or 0 in shape or looks_like_color(shape):
-        return False
-    # Of floating point numbers it is not known before whether they are whole.
-    return dtype.kind in "biu"
-
-
-def _open_hdf5(path: Path, dataset: str | None, stack: ExitStack) -> LabelVolume | None:
-    name, shape = label_dataset(path, dataset)
-    item, layout = stack.enter_context(open_hdf5(path, name))
-    place = f"{path}:{name}"
-    if not layout.plain or not _fits(shape, item.dtype):
-        return None
-    return LabelVolume(place, shape, item.chunks or (1, *shape[1:]), lambda region: np.asarray(item[region]))
-
-
-def _open_zarr(path: Path, dataset: str | None) -> LabelVolume | None:
-    found = open_zarr_labels(path, dataset)
-    array = found.array
-    if found.layout is None or not found.layout.plain or not _fits(array.shape, array.dtype):
-        return None
-    return LabelVolume(str(path), array.shape, array.chunks, lambda region: np.asarray(array[region]))
-
-
-def _open_mrc(path: Path) -> LabelVolume | None:
-    shape, section = open_sections(path)
-    if shape[0] == 1 or section(0).dtype.kind not in "biu":
-        return None
-    return LabelVolume(
-        str(path),
-        shape,
-        (1, *shape[1:]),
-        lambda region: np.stack([section(z)[region[1:]] for z in range(region[0].start, region[0].stop)]),
-    )
-
-
-def _open_tiff(path: Path, stack: ExitStack) -> LabelVolume | None:
-    # Of a file that was cut short tifffile would give the pages that are left; this refuses it.
-    count_tiff_images(path)
-    with reading(path):
-        series = stack.enter_context(tifffile.TiffFile(path)).series
-        if len(series) != 1 or "".join(series[0].axes)[-2:] != "YX":
-            return None
-        only = series[0]
-        shape = tuple(int(n) for n in only.shape if n > 1)
-        one_slice_per_page = len(only.pages) == shape[0] and tuple(only.keyframe.shape) == shape[1:]
-        if "C" in only.axes or len(shape) != 3 or not (one_slice_per_page or only.dataoffset is not None):
-            return None
-        if not _fits(shape, only.dtype):
-            return None
-        if only.dataoffset is not None:
-            mapped = only.asarray(out="memmap").reshape(shape)
-            return LabelVolume(str(path), shape, (1, *shape[1:]), lambda region: np.asarray(mapped[region]))
-
-    def load(region: Region) -> NDArray[Any]:
-        first = region[0]
-        pages = [only.pages[number] for number in range(first.start, first.stop)]
-        if None in pages:
-            raise ValueError("one of its pages is missing")
-        return np.stack([page.asarray()[region[1:]] for page in pages if page is not None])
-
-    return LabelVolume(str(path), shape, (1, *shape[1:]), load)

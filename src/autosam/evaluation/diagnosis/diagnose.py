@@ -16,7 +16,7 @@ from autosam.evaluation.diagnosis.examples import Example, Gallery
 from autosam.evaluation.diagnosis.recorded_run import RecordedRun
 from autosam.evaluation.diagnosis.stages import ImageStages, find_stages
 from autosam.evaluation.diagnosis.trace import Trace, trace_image
-from autosam.evaluation.label_volume import LabelRef
+from autosam.evaluation.label_refs import LabelRef
 from autosam.evaluation.pairing import Pair
 from autosam.evaluation.volumes import read_instances
 from autosam.images.read import read_pixels

@@ -1,13 +1,12 @@
-"""Labels that lie on disk: what can be read of them, and how they are named."""
+"""Labels that lie on disk, of which parts can be read."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from autosam.data.sources.losses import Losses
 from autosam.errors import InputError
 from autosam.images.formats import reading
 from autosam.images.valid_masks import as_mask
@@ -74,26 +73,3 @@ class LabelVolume:
             Also if it holds several numbers besides 0, like labels.
         """
         return as_mask(self.read(region), self.name)
-
-
-@dataclass(frozen=True)
-class LazyLabels:
-    """Labels of one image or volume that are not a file of their own, such as an item of a store.
-
-    Attributes
-    ----------
-    name : str
-        For messages; equal names are equal labels.
-    open : callable
-        Gives the labels.
-    losses : Losses or None
-        What became of the objects of outlines, known once they were read; None where labels are not drawn.
-    """
-
-    name: str
-    open: Callable[[], LabelVolume] = field(repr=False, compare=False)
-    losses: Losses | None = field(default=None, repr=False, compare=False)
-
-
-LabelRef = str | LazyLabels
-"""Labels of one image or volume: a file, ``file.h5:/dataset``, or `LazyLabels`."""
