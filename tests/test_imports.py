@@ -23,6 +23,7 @@ ROOMS = (
     "report",
     "models",
     "pipeline",
+    "volumes",
     "data",
     "evaluation",
     "training",

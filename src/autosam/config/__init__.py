@@ -23,6 +23,7 @@ from autosam.config.sections import (
     SourceConfig,
 )
 from autosam.config.training_section import SimulateConfig, TrainingConfig
+from autosam.config.volume_section import VolumeConfig
 
 __all__ = [
     "SAM_ENCODER",
@@ -39,6 +40,7 @@ __all__ = [
     "SimulateConfig",
     "SourceConfig",
     "TrainingConfig",
+    "VolumeConfig",
     "config_folder",
     "different_settings",
     "find_config",

@@ -8,6 +8,7 @@ from autosam.config.decode_section import DecodeConfig
 from autosam.config.model_section import ModelConfig
 from autosam.config.section import Fraction, Positive, Section
 from autosam.config.training_section import TrainingConfig
+from autosam.config.volume_section import VolumeConfig
 
 
 class ImagesConfig(Section):
@@ -214,6 +215,7 @@ class Config(Section):
     prompts: PromptsConfig = PromptsConfig()
     decode: DecodeConfig = DecodeConfig()
     merge: MergeConfig = MergeConfig()
+    volume: VolumeConfig = VolumeConfig()
     data: DataConfig = DataConfig()
     training: TrainingConfig = TrainingConfig()
 

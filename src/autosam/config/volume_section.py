@@ -1,0 +1,38 @@
+"""The section ``volume``: how a volume is cut into work, and its slices linked."""
+
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from autosam.config.section import Positive, Section
+
+
+class VolumeConfig(Section):
+    """How a volume is cut and its slices are linked."""
+
+    window: Annotated[int, Field(ge=64)] = Field(
+        2048,
+        description="side in pixels of the windows in which slices are segmented; a slice up to this size is "
+        "segmented as a whole. Larger windows take more memory, and change results near their borders",
+    )
+    overlap: Annotated[int, Field(ge=0)] = Field(
+        192, description="pixels that neighboring windows share at least; more than an object is wide"
+    )
+    slab: Positive = Field(
+        16,
+        description="slices of a task. It does not change results, only how long a task takes and how much an "
+        "interruption costs",
+    )
+    tile: Positive = Field(
+        2048,
+        description="side in pixels of the part of a slice that a task works on, in whole windows. It does not "
+        "change results",
+    )
+
+    @model_validator(mode="after")
+    def _windows_move_on(self) -> "VolumeConfig":
+        if self.overlap > self.window // 2:
+            raise ValueError(
+                f"overlap is {self.overlap} and window {self.window}; an overlap is at most half a window"
+            )
+        return self

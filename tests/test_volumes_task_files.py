@@ -1,0 +1,68 @@
+"""Files of tasks."""
+
+import numpy as np
+import pytest
+from test_volumes_slice_objects import some_labels
+
+from autosam.errors import InputError
+from autosam.volumes.edges import ObjectEdges
+from autosam.volumes.slice_objects import SliceObjects, objects_of_labels
+from autosam.volumes.task_files import read_edges, read_objects, write_edges, write_objects
+
+OBJECT_FIELDS = ("ids", "boxes", "areas", "scores", "origins", "starts", "runs")
+EDGE_FIELDS = ("a", "b", "step", "iou", "containment")
+
+
+def equal(one, other, fields):
+    return all(
+        np.array_equal(getattr(one, name), getattr(other, name))
+        and getattr(one, name).dtype == getattr(other, name).dtype
+        for name in fields
+    )
+
+
+@pytest.mark.parametrize(
+    "objects",
+    [SliceObjects.empty(), objects_of_labels(some_labels(), z=7, tile=1, scores=0.3)],
+    ids=["none", "some"],
+)
+def test_objects_come_back(tmp_path, objects):
+    write_objects(tmp_path / "o.parquet", objects, notes={"holes": [1, 2]})
+    again, notes = read_objects(tmp_path / "o.parquet")
+    assert equal(again, objects, OBJECT_FIELDS)
+    assert notes == {"holes": [1, 2]}
+
+
+def test_edges_come_back_sorted(tmp_path):
+    columns = ([5, 3, 3], [9, 8, 4], [1, 2, 0], [0.5, 0.25, 1], [1, 0.5, 1])
+    types = (np.uint64, np.uint64, np.uint8, np.float32, np.float32)
+    edges = ObjectEdges.concatenate([ObjectEdges(*(np.array(c, t) for c, t in zip(columns, types, strict=True)))])
+    assert edges.a.tolist() == [3, 3, 5]
+    assert edges.b.tolist() == [4, 8, 9]
+    for some in (edges, ObjectEdges.empty()):
+        write_edges(tmp_path / "e.parquet", some)
+        again, notes = read_edges(tmp_path / "e.parquet")
+        assert equal(again, some, EDGE_FIELDS)
+        assert notes == {}
+
+
+def test_equal_objects_give_equal_bytes(tmp_path):
+    for name in ("a", "b"):
+        write_objects(tmp_path / name, objects_of_labels(some_labels(), z=0, tile=0))
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1 nothing", None])
+def test_a_damaged_file_is_one_line(tmp_path, content):
+    path = tmp_path / "o.parquet"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=r"is no whole file of a task: .*; delete it and repeat") as caught:
+        read_objects(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_edges_are_no_objects(tmp_path):
+    write_edges(tmp_path / "e.parquet", ObjectEdges.empty())
+    with pytest.raises(InputError, match="lacks the column id"):
+        read_objects(tmp_path / "e.parquet")
