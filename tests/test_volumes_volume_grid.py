@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from autosam.volumes.grid import VolumeGrid
+from autosam.volumes.volume_grid import VolumeGrid
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (3, 64, 64), (2, 100, 333), (5, 333, 64), (1, 65, 129)])
