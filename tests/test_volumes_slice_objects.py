@@ -86,3 +86,12 @@ def test_taking_keeps_masks():
 def test_ids_hold_the_largest_numbers():
     ids = make_ids((1 << 24) - 1, (1 << 20) - 1, (1 << 20) - 1)
     assert int(ids) == (1 << 64) - 1
+
+
+def test_pixels_in_the_core_are_owned():
+    labels = some_labels(3)
+    core = (slice(110, 125), slice(205, 222))
+    objects = objects_of_labels(labels, z=0, tile=0, corner=(100, 200), core=core)
+    inside = labels[10:25, 5:22]
+    assert objects.owned.tolist() == [np.count_nonzero(inside == i) for i in np.unique(labels[labels > 0])]
+    assert objects_of_labels(labels, z=0, tile=0).owned.tolist() == objects.areas.tolist()

@@ -9,7 +9,7 @@ from autosam.volumes.edges import ObjectEdges
 from autosam.volumes.slice_objects import SliceObjects, objects_of_labels
 from autosam.volumes.task_files import read_edges, read_objects, write_edges, write_objects
 
-OBJECT_FIELDS = ("ids", "boxes", "areas", "scores", "origins", "starts", "runs")
+OBJECT_FIELDS = ("ids", "boxes", "areas", "owned", "scores", "origins", "starts", "runs")
 EDGE_FIELDS = ("a", "b", "step", "iou", "containment")
 
 

@@ -168,4 +168,5 @@ def _picture_of(channels: Sequence[Channel]) -> NDArray[np.uint8]:
 def _as_normalized(image: Image) -> ScaledImage:
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise InputError("a normalized image is uint8 of shape (H, W, 3); leave normalized=True out for others")
-    return ScaledImage(image, (np.arange(256) / 255).astype(np.float32))
+    # Of a gray image that repeats its plane, the plane is enough.
+    return ScaledImage(plane_of(image), (np.arange(256) / 255).astype(np.float32))

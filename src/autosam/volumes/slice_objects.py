@@ -43,6 +43,8 @@ class SliceObjects:
         First row, first column, row after the last, column after the last, in pixels of the volume.
     areas : ndarray of int64, shape (n,)
         Pixels.
+    owned : ndarray of int64, shape (n,)
+        Those in the core of the tile, which alone become labels; 0 of an object that another tile owns.
     scores : ndarray of float32, shape (n,)
         Confidence, 0 to 1.
     origins : ndarray of uint8, shape (n,)
@@ -57,6 +59,7 @@ class SliceObjects:
     ids: NDArray[np.uint64]
     boxes: NDArray[np.int32]
     areas: NDArray[np.int64]
+    owned: NDArray[np.int64]
     scores: NDArray[np.float32]
     origins: NDArray[np.uint8]
     starts: NDArray[np.int64]
@@ -71,6 +74,7 @@ class SliceObjects:
         return cls(
             np.zeros(0, np.uint64),
             np.zeros((0, 4), np.int32),
+            np.zeros(0, np.int64),
             np.zeros(0, np.int64),
             np.zeros(0, np.float32),
             np.zeros(0, np.uint8),
@@ -91,6 +95,7 @@ class SliceObjects:
             np.concatenate([part.ids for part in parts]),
             np.concatenate([part.boxes for part in parts]),
             np.concatenate([part.areas for part in parts]),
+            np.concatenate([part.owned for part in parts]),
             np.concatenate([part.scores for part in parts]),
             np.concatenate([part.origins for part in parts]),
             np.concatenate(
@@ -114,6 +119,7 @@ class SliceObjects:
             self.ids[chosen],
             self.boxes[chosen],
             self.areas[chosen],
+            self.owned[chosen],
             self.scores[chosen],
             self.origins[chosen],
             starts,
@@ -174,6 +180,7 @@ def objects_of_labels(
     z: int,
     tile: int,
     corner: tuple[int, int] = (0, 0),
+    core: tuple[slice, slice] | None = None,
     scores: ArrayLike = 1.0,
     origin: int = FOUND,
     first_number: int = 0,
@@ -186,6 +193,8 @@ def objects_of_labels(
         0 for background; ids need not be consecutive.
     corner : tuple of int
         Row and column of the volume of the first pixel.
+    core : tuple of slice, optional
+        Rows and columns of the volume that the tile owns; by default all of the labels.
     scores : float or array_like, shape (n,)
         In order of id, for ids that have pixels.
     first_number : int
@@ -210,10 +219,18 @@ def objects_of_labels(
     before = np.concatenate([np.zeros(1, np.int64), ends[:-1]])
     before[first] = 0
     runs = np.stack([flat - before, lengths], axis=1).astype(np.uint32).ravel()
+    areas = np.add.reduceat(lengths, first)
+    owned = areas
+    if core is not None:
+        (first_row, last_row), (first_col, last_col) = ((part.start, part.stop) for part in core)
+        inside = (rows + corner[0] >= first_row) & (rows + corner[0] < last_row)
+        width = np.minimum(stops + corner[1], last_col) - np.maximum(begins + corner[1], first_col)
+        owned = np.add.reduceat(np.where(inside, np.maximum(width, 0), 0), first)
     return SliceObjects(
         make_ids(z, tile, first_number + np.arange(n)),
         (np.stack([top, left, bottom, right], axis=1) + np.array([*corner, *corner])).astype(np.int32),
-        np.add.reduceat(lengths, first),
+        areas,
+        owned,
         np.broadcast_to(np.asarray(scores, np.float32), (n,)).copy(),
         np.full(n, origin, np.uint8),
         starts,

@@ -24,6 +24,7 @@ _OBJECT_COLUMNS = (
     "stop_row",
     "stop_col",
     "area",
+    "owned",
     "score",
     "origin",
     "runs",
@@ -46,7 +47,7 @@ def write_objects(path: Path, objects: SliceObjects, *, notes: dict[str, Any] | 
     """
     boxes = objects.boxes.T
     runs = pa.LargeListArray.from_arrays(pa.array(objects.starts), pa.array(objects.runs))
-    plain = (objects.ids, *boxes, objects.areas, objects.scores, objects.origins)
+    plain = (objects.ids, *boxes, objects.areas, objects.owned, objects.scores, objects.origins)
     _write(path, dict(zip(_OBJECT_COLUMNS, [*(pa.array(column) for column in plain), runs], strict=True)), notes)
 
 
@@ -67,6 +68,7 @@ def read_objects(path: Path) -> tuple[SliceObjects, dict[str, Any]]:
             _column(table, "id"),
             np.stack([_column(table, name) for name in _OBJECT_COLUMNS[1:5]], axis=1),
             _column(table, "area"),
+            _column(table, "owned"),
             _column(table, "score"),
             _column(table, "origin"),
             np.asarray(runs.offsets.to_numpy(), np.int64),
