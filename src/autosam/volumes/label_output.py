@@ -22,7 +22,7 @@ where small nuclei fill the volume."""
 class LabelOutput:
     """An output that is being written.
 
-    Until it is whole, everything lies in a folder of its own, so that nothing looks finished. The last step gives it
+    Until it is whole, it lies in a folder of its own, so that nothing looks finished. The last step gives it
     its name. Tasks need the `store` alone.
 
     Attributes
