@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from autosam.config.section import Positive, Section
+from autosam.config.section import Fraction, Positive, Section
 
 
 class VolumeConfig(Section):
@@ -27,6 +27,24 @@ class VolumeConfig(Section):
         2048,
         description="side in pixels of the part of a slice that a task works on, in whole windows. It does not "
         "change results",
+    )
+    link_reach: Annotated[int, Field(ge=1, le=3)] = Field(
+        3,
+        description="slices that a link may span: with 3, an object that was missed in two slices is still one",
+    )
+    link_iou: Fraction = Field(
+        0.15, description="IoU from which objects of two slices belong together; link_containment is enough, too"
+    )
+    link_containment: Fraction = Field(
+        0.3,
+        description="intersection over the smaller one from which objects of two slices belong together, as a "
+        "branch and its trunk do; link_iou is enough, too",
+    )
+    link_taper: Fraction = Field(
+        0.5,
+        description="objects are linked across a slice without them only if they do not become smaller towards "
+        "it: to less than this share of their area, both ends multiplied. Objects that taper end by themselves; "
+        "0 links them, too",
     )
 
     @model_validator(mode="after")

@@ -63,3 +63,7 @@ class ObjectEdges:
         return ObjectEdges(
             self.a[chosen], self.b[chosen], self.step[chosen], self.iou[chosen], self.containment[chosen]
         )
+
+    def gaps(self) -> "ObjectEdges":
+        """Take the edges across slices in which their instance may be missing: those of more than one step."""
+        return self.take(self.step > 1)

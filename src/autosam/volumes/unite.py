@@ -1,0 +1,88 @@
+"""From edges to instances: the connected components of the objects of a volume."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
+
+_Ints = NDArray[np.int64]
+
+
+def unite(
+    ids: NDArray[np.uint64],
+    a: NDArray[np.uint64],
+    b: NDArray[np.uint64],
+    *,
+    areas: NDArray[np.integer] | None = None,
+    min_size: int = 0,
+) -> _Ints:
+    """Give every object the number of its instance: objects that edges join, directly or through others.
+
+    Parameters
+    ----------
+    ids : ndarray of uint64, shape (n,)
+        Ids of all objects, rising.
+    a, b : ndarray of uint64, shape (m,)
+        Ids of the two objects of each edge, in any order.
+    areas : ndarray of integers, shape (n,), optional
+        Pixels of each object; for `min_size`.
+    min_size : int
+        Smallest instance in voxels; the objects of smaller ones get 0. Pixels that two tiles see count once for
+        each.
+
+    Returns
+    -------
+    ndarray of int64, shape (n,)
+        Number of each object's instance: 1, 2, ... in order of the smallest id in it.
+
+    Raises
+    ------
+    ValueError
+        If the ids do not rise, or an edge names an object that is not there.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> ids, edges = np.array([3, 5, 8, 9], np.uint64), np.array([[5, 9], [9, 3]], np.uint64)
+    >>> unite(ids, edges[:, 0], edges[:, 1]).tolist()
+    [1, 1, 2, 1]
+    """
+    if len(ids) and not (ids[1:] > ids[:-1]).all():
+        raise ValueError("the ids of objects must rise")
+    component = _components(len(ids), positions(ids, a), positions(ids, b))
+    count = int(component.max(initial=-1)) + 1
+    kept = np.ones(count, bool)
+    if min_size and areas is not None:
+        kept = np.bincount(component, weights=areas, minlength=count) >= min_size
+    # The last one written is that of the smallest id.
+    first = np.zeros(count, np.int64)
+    first[component[::-1]] = np.arange(len(ids))[::-1]
+    order = np.argsort(first)
+    order = order[kept[order]]
+    numbers = np.zeros(count, np.int64)
+    numbers[order] = np.arange(1, len(order) + 1)
+    result: _Ints = numbers[component]
+    return result
+
+
+def positions(ids: NDArray[np.uint64], wanted: NDArray[np.uint64]) -> NDArray[np.int32 | np.int64]:
+    """Find the position of each wanted id among rising ids.
+
+    Raises
+    ------
+    ValueError
+        If one is not there.
+    """
+    found = np.searchsorted(ids, wanted)
+    # Half the memory where it suffices.
+    place = found.astype(np.int32) if len(ids) <= np.iinfo(np.int32).max else found
+    if len(place) and (int(place.max()) >= len(ids) or (ids[place] != wanted).any()):
+        raise ValueError("an edge names an object that is not in the table")
+    return place
+
+
+def _components(count: int, first: NDArray[np.integer], second: NDArray[np.integer]) -> NDArray[np.integer]:
+    if not count:
+        return np.zeros(0, np.int64)
+    graph = csr_array((np.ones(len(first), np.int8), (first, second)), shape=(count, count))
+    return np.asarray(connected_components(graph, directed=False)[1])
