@@ -1,5 +1,7 @@
 """Pixels that objects share, against a count in images."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -33,14 +35,10 @@ def test_as_in_images(seed):
 
 
 def test_a_full_box_whose_only_run_spans_several_rows():
-    box = SliceObjects(
-        np.zeros(1, np.uint64),
-        np.array([[2, 3, 5, 7]], np.int32),
-        np.array([12]),
-        np.ones(1, np.float32),
-        np.zeros(1, np.uint8),
-        np.array([0, 2]),
-        np.array([0, 12], np.uint32),
+    box = replace(
+        objects_of_labels(np.ones((3, 4), int), z=0, tile=0, corner=(2, 3)),
+        starts=np.array([0, 2]),
+        runs=np.array([0, 12], np.uint32),
     )
     drawn = np.zeros((8, 8), int)
     drawn[2:5, 3:7] = 1

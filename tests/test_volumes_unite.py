@@ -31,9 +31,9 @@ def test_no_objects_and_no_edges():
 
 def test_small_instances_are_background_and_the_rest_is_numbered_without_gaps():
     objects = ids(1, 2, 3, 4)
-    areas = np.array([5, 2, 4, 9])
-    assert unite(objects, ids(2), ids(3), areas=areas, min_size=6).tolist() == [0, 1, 1, 2]
-    assert unite(objects, ids(), ids(), areas=areas, min_size=10).tolist() == [0, 0, 0, 0]
+    sizes = np.array([5, 2, 4, 9])
+    assert unite(objects, ids(2), ids(3), sizes=sizes, min_size=6).tolist() == [0, 1, 1, 2]
+    assert unite(objects, ids(), ids(), sizes=sizes, min_size=10).tolist() == [0, 0, 0, 0]
 
 
 def test_edges_of_unknown_objects_are_refused():

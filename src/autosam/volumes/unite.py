@@ -1,5 +1,7 @@
 """From edges to instances: the connected components of the objects of a volume."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
@@ -13,7 +15,7 @@ def unite(
     a: NDArray[np.uint64],
     b: NDArray[np.uint64],
     *,
-    areas: NDArray[np.integer] | None = None,
+    sizes: NDArray[np.integer[Any]] | None = None,
     min_size: int = 0,
 ) -> _Ints:
     """Give every object the number of its instance: objects that edges join, directly or through others.
@@ -24,11 +26,10 @@ def unite(
         Ids of all objects, rising.
     a, b : ndarray of uint64, shape (m,)
         Ids of the two objects of each edge, in any order.
-    areas : ndarray of integers, shape (n,), optional
-        Pixels of each object; for `min_size`.
+    sizes : ndarray of integers, shape (n,), optional
+        Pixels of each object that count for `min_size`: those that its tile owns.
     min_size : int
-        Smallest instance in voxels; the objects of smaller ones get 0. Pixels that two tiles see count once for
-        each.
+        Smallest instance in voxels; the objects of smaller ones get 0.
 
     Returns
     -------
@@ -52,8 +53,8 @@ def unite(
     component = _components(len(ids), positions(ids, a), positions(ids, b))
     count = int(component.max(initial=-1)) + 1
     kept = np.ones(count, bool)
-    if min_size and areas is not None:
-        kept = np.bincount(component, weights=areas, minlength=count) >= min_size
+    if min_size and sizes is not None:
+        kept = np.bincount(component, weights=sizes, minlength=count) >= min_size
     # The last one written is that of the smallest id.
     first = np.zeros(count, np.int64)
     first[component[::-1]] = np.arange(len(ids))[::-1]
@@ -81,7 +82,9 @@ def positions(ids: NDArray[np.uint64], wanted: NDArray[np.uint64]) -> NDArray[np
     return place
 
 
-def _components(count: int, first: NDArray[np.integer], second: NDArray[np.integer]) -> NDArray[np.integer]:
+def _components(
+    count: int, first: NDArray[np.integer[Any]], second: NDArray[np.integer[Any]]
+) -> NDArray[np.integer[Any]]:
     if not count:
         return np.zeros(0, np.int64)
     graph = csr_array((np.ones(len(first), np.int8), (first, second)), shape=(count, count))
