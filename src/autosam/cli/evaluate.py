@@ -47,6 +47,12 @@ def evaluate(
     device: str | None = typer.Option(
         None, metavar="DEVICE", help="With --diagnose: auto, cpu, cuda, cuda:1 ... [auto]"
     ),
+    volume: bool = typer.Option(
+        False, "--volume", help="Files that are slices, in order of the numbers in their names, are one volume."
+    ),
+    roi: str | None = typer.Option(
+        None, metavar="Z0:Z1,Y0:Y1,X0:X1", help="Compare this part of volumes only, such as 0:20,:,128:640."
+    ),
     components: bool = typer.Option(
         False, "--components", help="The truth is semantic: its connected components are the objects."
     ),
@@ -77,7 +83,9 @@ def evaluate(
         None, "--ignore-label", metavar="N", help="Pixels of this number in the truth, such as 255, do not count."
     ),
     ap: list[Ap] | None = typer.Option(
-        None, metavar="dsb|coco|mitoem2020", help="Average precision to print. May be repeated. [dsb]"
+        None,
+        metavar="dsb|coco|mitoem2020",
+        help="Average precision to print. May be repeated. [dsb; of volumes also mitoem2020]",
     ),
     strict: bool = typer.Option(False, "--strict", help="dsb: a match has IoU > t, not IoU >= t."),
     rand: Rand = typer.Option(
@@ -92,7 +100,9 @@ def evaluate(
         help="coco, mitoem2020: rank by NAME_instances.csv or by size. [table where all have one]",
     ),
     sizes: str | None = typer.Option(
-        None, metavar="N,N", help="Also AP by size, in classes bounded by these numbers of voxels."
+        None,
+        metavar="N,N|none",
+        help="Also AP by size, in classes bounded by these numbers of voxels. [none; of volumes 5000,15000]",
     ),
     bootstrap: int = typer.Option(
         1000, min=0, max=100_000, metavar="N", help="Resamples of the images for 95 % intervals; 0 for none."
@@ -102,14 +112,15 @@ def evaluate(
 ) -> None:
     """Score predicted labels against the truth, paired by name."""
     from autosam.cli.evaluation_diagnosis import diagnose_results, open_diagnosed, refuse_ignored
-    from autosam.cli.evaluation_tables import print_results
+    from autosam.cli.evaluation_tables import ShownScores, print_results
     from autosam.evaluation.scoring import score_predictions
     from autosam.evaluation.tables import summarize, write_results
+    from autosam.evaluation.volume_sources import all_volumes
     from autosam.metrics.bootstrap import paired_differences
     from autosam.metrics.definitions import definitions
 
     given = places or []
-    _check_places(given, compare, pairs, lists, output)
+    _check_places(given, compare, pairs, lists, output, volume)
     chosen = list(dict.fromkeys(a.value for a in ap or [Ap.DSB]))
     ranked = chosen != ["dsb"]
     _check_needs(
@@ -125,7 +136,10 @@ def evaluate(
     size = 50 if min_size is None else min_size
     smallest = {"truth_size": size if components else None, "pred_size": size if pred_components else None}
     sides = {**smallest, "ignore": ignore_label}
-    paired, notes = _paired(given, pairs, lists, valid)
+    paired, notes = _paired(given, pairs, lists, valid, volume=volume, roi=roi, ignore=ignore_label)
+    volumes = all_volumes(next(iter(paired.values())), ignore=ignore_label)
+    if volumes:
+        chosen, protocol = _of_volumes(protocol, chosen, ap is None, sizes is None)
     if diagnose:
         refuse_ignored(paired, ignore_label)
     with progress("evaluating", sum(map(len, paired.values()))) as bar:
@@ -138,10 +152,10 @@ def evaluate(
     base = scored[first].scores
     differences = {place: paired_differences(base, scored[place].scores, **sampling) for place in others}
     compared = pairs or f"{', '.join(paired)} against {given[-1]}"
-    title = f"{compared}: {count(len(names), 'image')}"
+    title = f"{compared}: {count(len(names), 'volume' if volumes else 'image')}"
     notes = [*_said_of_components(size, components, pred_components), *notes, *_notes_of(scored)]
-    dsb = "dsb" in chosen
-    print_results(title, notes, summaries, differences, protocol, dsb=dsb, wide=wide, resamples=bootstrap)
+    shown = ShownScores(dsb="dsb" in chosen, wide=wide, volumes=volumes, resamples=bootstrap)
+    print_results(title, notes, summaries, differences, protocol, shown)
     if output is not None:
         settings = _settings(protocol, chosen, {**sampling, **sides})
         about = {"title": title, "settings": settings, "notes": notes, "definitions": definitions(protocol)}
@@ -160,12 +174,25 @@ def _protocol(chosen: list[str], strict: bool, rand: Rand, max_dets: int | None,
     known: tuple[RankedConvention, ...] = ("coco", "mitoem2020")
     ranked = tuple(name for a in chosen for name in known if a == name)
     try:
-        bounds = tuple(int(part) for part in sizes.split(",")) if sizes else ()
+        bounds = tuple(int(part) for part in sizes.split(",")) if sizes and sizes != "none" else ()
     except ValueError:
         raise InputError(f"--sizes is {sizes!r}: give whole numbers of voxels, such as 1000,5000") from None
     protocol = Protocol(strict=strict, rand=rand, ranked=ranked, max_dets=max_dets, size_bounds=bounds)
     protocol.size_classes("dsb")  # refuses bounds that do not ascend before anything is read
     return protocol
+
+
+def _of_volumes(
+    protocol: "Protocol", chosen: list[str], any_ap: bool, any_sizes: bool
+) -> "tuple[list[str], Protocol]":
+    """Give what volumes are scored by where nothing else was asked for: that of the MitoEM challenge, too."""
+    from dataclasses import replace
+
+    from autosam.metrics.all_scores import VOLUME_SIZES
+
+    if any_ap:
+        chosen, protocol = [*chosen, "mitoem2020"], replace(protocol, ranked=("mitoem2020",))
+    return chosen, replace(protocol, size_bounds=VOLUME_SIZES) if any_sizes else protocol
 
 
 def _settings(protocol: "Protocol", chosen: list[str], numbers: dict[str, int | None]) -> dict[str, Any]:
@@ -219,14 +246,19 @@ def _said_of_components(size: int, truth: bool, pred: bool) -> list[str]:
 
 
 def _check_places(
-    places: list[str], compare: bool, pairs: Path | None, lists: list[str] | None, output: Path | None
+    places: list[str],
+    compare: bool,
+    pairs: Path | None,
+    lists: list[str] | None,
+    output: Path | None,
+    volume: bool,
 ) -> None:
     from autosam.errors import InputError, OutputError
 
     if output is not None and output.exists() and not output.is_dir():
         raise OutputError(f"{output} is a file: give -o a folder")
     if pairs is not None:
-        others = {"PRED TRUTH": places, "--compare": compare, "--list": lists}
+        others = {"PRED TRUTH": places, "--compare": compare, "--list": lists, "--volume": volume}
         given = [name for name, value in others.items() if value]
         if given:
             raise InputError(f"--pairs came with {' and '.join(given)}: the pairs in {pairs} stand alone")
@@ -243,12 +275,30 @@ def _check_places(
 
 
 def _paired(
-    places: list[str], pairs: Path | None, lists: list[str] | None, valid: str | None
+    places: list[str],
+    pairs: Path | None,
+    lists: list[str] | None,
+    valid: str | None,
+    *,
+    volume: bool,
+    roi: str | None,
+    ignore: int | None,
 ) -> "tuple[dict[str, list[Pair]], list[str]]":
+    from functools import partial
+
     from autosam.evaluation.lists import read_pairs, read_stems
     from autosam.evaluation.pairing import pair_predictions
+    from autosam.evaluation.volume_sources import cut_pairs, parse_region, stack_slices
 
+    region = None if roi is None else parse_region(roi)
     if pairs is not None:
-        return {str(pairs): read_pairs(pairs, valid=valid)}, []
-    stems = [stem for source in lists for stem in read_stems(source)] if lists else None
-    return pair_predictions(places[:-1], places[-1], stems=stems, valid=valid)
+        paired, notes = {str(pairs): read_pairs(pairs, valid=valid)}, list[str]()
+    else:
+        stems = [stem for source in lists for stem in read_stems(source)] if lists else None
+        options = {"prepare": partial(stack_slices, stems=stems, ignore=ignore)} if volume else {}
+        paired, notes = pair_predictions(
+            places[:-1], places[-1], stems=None if volume else stems, valid=valid, **options
+        )
+    if region is not None:
+        paired = {place: cut_pairs(listed, region) for place, listed in paired.items()}
+    return paired, notes

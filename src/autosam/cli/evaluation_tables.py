@@ -1,6 +1,8 @@
 """The results of an evaluation as tables for the terminal."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf
 
 from rich.table import Table
 from rich.text import Text
@@ -11,6 +13,7 @@ from autosam.evaluation.tables import Summary
 from autosam.metrics.all_scores import Protocol
 from autosam.metrics.average_precision import AveragePrecisionConvention
 from autosam.metrics.bootstrap import Interval
+from autosam.metrics.precision_counts import ThresholdScores
 
 _PRINTED = {
     "objects": "objects",
@@ -30,6 +33,7 @@ _PRINTED_MORE = {
     "aji": "AJI",
     "aji_plus": "AJI+",
 }
+_PRINTED_OF_VOLUMES = ("voi_split", "voi_merge")
 _COUNTS = ("objects", "predicted")
 _RAND_NAMES = {
     "snemi3d": "as SNEMI3D",
@@ -39,54 +43,102 @@ _RAND_NAMES = {
 }
 
 
+@dataclass(frozen=True)
+class ShownScores:
+    """What is shown.
+
+    Attributes
+    ----------
+    dsb, wide : bool
+        Show AP by convention dsb, and CREMI, PQ and AJI.
+    volumes : bool
+        The labels are volumes.
+    resamples : int
+        Of the bootstrap, for the legend.
+    """
+
+    dsb: bool
+    wide: bool
+    volumes: bool
+    resamples: int
+
+
 def print_results(
     header: str,
     notes: Sequence[str],
     summaries: dict[str, Summary],
     differences: dict[str, dict[str, Interval]],
     protocol: Protocol,
-    *,
-    dsb: bool,
-    wide: bool,
-    resamples: int,
+    shown: ShownScores,
 ) -> None:
-    """Print the scores with a legend: of one prediction image by image, of several pooled.
+    """Print the scores with a legend: of one prediction image by image, of several pooled, and by size.
 
-    `differences` are those of the other predictions from the first one, by prediction and column. `dsb` and `wide`
-    show the columns of AP by convention dsb, and of VOI, CREMI, PQ and AJI. `resamples` is for the legend.
+    `differences` are those of the other predictions from the first one, by prediction and column.
     """
-    columns = _columns(protocol, dsb, wide)
+    columns = _columns(protocol, shown)
     first = next(iter(summaries.values()))
-    rows = _comparison(columns, summaries, differences) if differences else _images(columns, first)
-    legend = _legend(protocol, dsb, resamples if first.has_intervals else 0)
-    result(header, *(f"note: {note}" for note in notes), rows, legend)
+    what = "volume" if shown.volumes else "image"
+    rows = _comparison(columns, summaries, differences) if differences else _images(columns, first, what)
+    legend = _legend(protocol, shown.dsb, shown.resamples if first.has_intervals else 0)
+    sizes: list[str | Table] = ["", _by_size(summaries, protocol, shown.dsb)] if protocol.size_bounds else []
+    result(header, *(f"note: {note}" for note in notes), rows, *sizes, legend)
 
 
-def _columns(protocol: Protocol, dsb: bool, wide: bool) -> dict[str, str]:
-    columns = {c: t for c, t in _PRINTED.items() if dsb or c not in ("ap50", "ap75", "mean_ap")}
-    for ranked in protocol.ranked:
+def _columns(protocol: Protocol, shown: ShownScores) -> dict[str, str]:
+    columns = {c: t for c, t in _PRINTED.items() if shown.dsb or c not in ("ap50", "ap75", "mean_ap")}
+    # Those of volumes are shown by size.
+    for ranked in () if shown.volumes and protocol.size_bounds else protocol.ranked:
         columns |= {
             f"{ranked}_ap50": f"{ranked} AP@.5",
             f"{ranked}_ap75": f"{ranked} AP@.75",
             f"{ranked}_mean_ap": f"{ranked} mean AP",
         }
+    return columns | {
+        c: t for c, t in _PRINTED_MORE.items() if shown.wide or (shown.volumes and c in _PRINTED_OF_VOLUMES)
+    }
+
+
+def _by_size(summaries: dict[str, Summary], protocol: Protocol, dsb: bool) -> Table:
+    """Show the pooled scores of objects by their size."""
     conventions: list[AveragePrecisionConvention] = [*(("dsb",) if dsb else ()), *protocol.ranked]
-    for convention in conventions:
-        for name in protocol.size_classes(convention):
-            title = name.replace("upto", "≤ ").replace("above", "> ")
-            columns[f"{convention}_{name}_ap50"] = f"{convention} AP@.5 {title}"
-    return columns | (_PRINTED_MORE if wide else {})
+    titles = ["AP@.5", "AP@.75", "mean AP"]
+    counts = ["precision@.5", "recall@.5", "F1@.5", "precision@.75", "recall@.75", "F1@.75"]
+    rows = table(
+        "voxels",
+        "objects",
+        *(title if name == "dsb" else f"{name} {title}" for name in conventions for title in titles),
+        *counts,
+    )
+    for place, summary in summaries.items():
+        pool = summary.pool
+        if len(summaries) > 1:
+            rows.add_row(Text(place), style="bold")
+        for ending, (least, most) in {"": (0.0, inf), **protocol.size_classes("dsb")}.items():
+            ap = pool.by_size[f"dsb_{ending}"] if ending else pool.ap
+            cells = [str(int(ap.tp[0] + ap.fn[0]))]
+            for name in conventions:
+                ranked = "_".join(filter(None, (name, ending)))
+                found: ThresholdScores = ap if name == "dsb" else pool.ranked[ranked]
+                cells += [_cell(value, False) for value in (found.at(0.5), found.at(0.75), found.mean)]
+            for threshold in (0.5, 0.75):
+                at = ap.position(threshold)
+                cells += [_cell(float(values[at]), False) for values in (ap.precision, ap.recall, ap.f1)]
+            between = f"{least}-{most}" if least > 1 and most < inf else ending
+            rows.add_row(Text(between.replace("upto", "≤ ").replace("above", "> ") or "all"), *cells)
+    return rows
 
 
-def _images(columns: dict[str, str], summary: Summary) -> Table:
-    rows = table("image", *columns.values())
+def _images(columns: dict[str, str], summary: Summary, what: str) -> Table:
+    rows = table(what, *columns.values())
     last = len(summary.names) - 1
     for number, (name, row) in enumerate(zip(summary.names, summary.rows, strict=True)):
         cells = [_cell(row[c], c in _COUNTS) for c in columns]
         rows.add_row(Text(name), *cells, end_section=number == last)
-    for kind, together in (("pooled", summary.pooled), ("mean", summary.mean)):
+    # The pool of one volume is the volume.
+    together_of = {"pooled": summary.pooled, "mean": summary.mean} if last or what == "image" else {}
+    for kind, together in together_of.items():
         cells = [_cell(together[c].value, kind == "pooled" and c in _COUNTS) for c in columns]
-        rows.add_row(Text(f"{kind} ({count(last + 1, 'image')})"), *cells, style="bold")
+        rows.add_row(Text(f"{kind} ({count(last + 1, what)})"), *cells, style="bold")
         if summary.has_intervals:
             rows.add_row(Text("  95 % interval"), *(_limits(together[c], c) for c in columns), style="dim")
     return rows

@@ -19,11 +19,15 @@ class LazyLabels:
         Gives the labels.
     losses : Losses or None
         What became of the objects of outlines, known once they were read; None where labels are not drawn.
+    numbers : tuple of int
+        Of a volume whose slices are files: their numbers, so that a missing one is known. Empty for consecutive
+        slices.
     """
 
     name: str
     open: Callable[[], LabelVolume] = field(repr=False, compare=False)
     losses: Losses | None = field(default=None, repr=False, compare=False)
+    numbers: tuple[int, ...] = field(default=(), repr=False, compare=False)
 
 
 LabelRef = str | LazyLabels

@@ -115,7 +115,12 @@ def _with_pages(
 
 
 def pair_predictions(
-    preds: Sequence[str], truth: str, *, stems: Sequence[str] | None = None, valid: str | None = None
+    preds: Sequence[str],
+    truth: str,
+    *,
+    stems: Sequence[str] | None = None,
+    valid: str | None = None,
+    prepare: Callable[[LabelSource], LabelSource] = lambda source: source,
 ) -> tuple[dict[str, list[Pair]], list[str]]:
     """Find the labels of several predictions and of one truth, and pair each as `pair_labels` does.
 
@@ -130,6 +135,8 @@ def pair_predictions(
         As of `pair_labels`.
     valid : str, optional
         As of `choose_masks`.
+    prepare : callable, optional
+        Changes a source before it is paired, such as `stack_slices`.
 
     Returns
     -------
@@ -154,6 +161,12 @@ def pair_predictions(
             faults.append(str(error))
     if truth in found:
         found[truth] = _told_of_misnamed(choose_masks(found[truth], valid), valid)
+    for given in list(found):
+        try:
+            found[given] = prepare(found[given])
+        except InputError as error:
+            faults.append(str(error))
+            del found[given]
     for given in preds if truth in found else ():
         if given in found:
             try:

@@ -2,7 +2,6 @@
 
 import csv
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -12,22 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autosam.data.sources.losses import total_losses
+from autosam.data.valid_pixels import split_ignored
 from autosam.errors import InputError
 from autosam.evaluation.label_refs import LabelRef, LazyLabels
+from autosam.evaluation.open_pair import ObjectRules, open_pair
 from autosam.evaluation.pairing import Pair
-from autosam.evaluation.volumes import (
-    as_instances,
-    as_truth,
-    check_valid,
-    contingency_of_volumes,
-    open_labels,
-)
+from autosam.evaluation.volumes import contingency_of_volumes
 from autosam.images.image_source import split_dataset
 from autosam.images.label_names import without_suffix
 from autosam.metrics.all_scores import Protocol, Scores
 from autosam.metrics.contingency import ContingencyTable, contingency_table
 from autosam.metrics.evaluate import evaluate_pair
-from autosam.metrics.label_arrays import check_shapes
 from autosam.metrics.matching import best_ious
 from autosam.metrics.semantic import looks_semantic
 
@@ -77,7 +71,6 @@ def score_predictions(
         By the name of the prediction.
     truth_size, pred_size : int, optional
         Make instances of a semantic truth or prediction: its connected components of at least so many voxels.
-        The whole volume is then held in memory.
     ignore : int, optional
         Number in the truth of pixels that do not count, such as 255 or -1.
     ranking : {"auto", "table", "size"}
@@ -102,7 +95,7 @@ def score_predictions(
     faults = []
     for name, listed in pairs.items():
         try:
-            found[name] = _score_pairs(listed, protocol, _Rules(truth_size, pred_size, ignore), ranking, show)
+            found[name] = _score_pairs(listed, protocol, ObjectRules(truth_size, pred_size, ignore), ranking, show)
         except InputError as error:
             faults.append(f"{name}: {error}" if len(pairs) > 1 else str(error))
         before += len(listed)
@@ -114,7 +107,7 @@ def score_predictions(
 def _score_pairs(
     pairs: Sequence[Pair],
     protocol: Protocol,
-    rules: "_Rules",
+    rules: ObjectRules,
     ranking: Ranking,
     show: Callable[[float], None],
 ) -> FileScores:
@@ -225,38 +218,23 @@ def _choose_ranking(
     return tables, ["predictions are ranked by the scores in their tables of instances"]
 
 
-@dataclass(frozen=True)
-class _Rules:
-    """What objects and which pixels of labels count; see `score_predictions`."""
-
-    truth_size: int | None
-    pred_size: int | None
-    ignore: int | None
-
-
 def _table_of(
-    pair: Pair, rules: _Rules, number: int, show: Callable[[float], None]
+    pair: Pair, rules: ObjectRules, number: int, show: Callable[[float], None]
 ) -> tuple[ContingencyTable, tuple[bool, bool]]:
     """Return the table of a pair, and whether truth and prediction look like semantic masks."""
-    ignore = rules.ignore
-    with ExitStack() as stack:
-        pred = stack.enter_context(open_labels(pair.pred))
-        truth = stack.enter_context(open_labels(pair.truth, ignore=ignore))
-        valid = None if pair.valid is None else stack.enter_context(open_labels(pair.valid))
-        check_shapes(pred.shape, truth.shape)
-        if valid is not None:
-            check_valid(valid, truth)
-        if rules.truth_size is rules.pred_size is None and prod(truth.shape) > IN_MEMORY_VOXELS:
+    with open_pair(pair, rules, in_memory=IN_MEMORY_VOXELS) as opened:
+        pred, truth, valid = opened.pred, opened.truth, opened.valid
+        if prod(truth.shape) > IN_MEMORY_VOXELS:
             table = contingency_of_volumes(
-                pred, truth, valid=valid, ignore=ignore, progress=lambda done, of: show(number + done / of)
+                pred, truth, valid=valid, ignore=opened.ignore, progress=lambda done, of: show(number + done / of)
             )
             return table, (table.truth_ids.tolist() == [255], table.pred_ids.tolist() == [255])
         everything = tuple(slice(0, n) for n in truth.shape)
         mask = None if valid is None else valid.read_mask(everything)
-        predicted, found = pred.whole(), truth.whole(ignore=ignore)
-        true, counted = as_truth(found, mask, min_size=rules.truth_size, ignore=ignore)
+        true, counted = split_ignored(truth.whole(ignore=opened.ignore), mask, ignore=opened.ignore)
+        predicted = pred.whole()
         masks = (
             rules.truth_size is None and looks_semantic(true),
             rules.pred_size is None and looks_semantic(predicted),
         )
-        return contingency_table(as_instances(predicted, rules.pred_size), true, valid=counted), masks
+        return contingency_table(predicted, true, valid=counted), masks

@@ -9,7 +9,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from autosam.images.array_layout import looks_like_color
+from autosam.images.array_layout import ArrayLayout, looks_like_color
 from autosam.images.folder_listing import is_store
 from autosam.images.formats import HDF5_SUFFIXES, TIFF_SUFFIXES, label_dataset, open_hdf5, reading
 from autosam.images.image_source import split_dataset
@@ -60,10 +60,8 @@ def _fits(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:
 def _open_hdf5(path: Path, dataset: str | None, stack: ExitStack) -> LabelVolume | None:
     name, shape = label_dataset(path, dataset)
     item, layout = stack.enter_context(open_hdf5(path, name))
-    place = f"{path}:{name}"
-    if not layout.plain or not _fits(shape, item.dtype):
-        return None
-    return LabelVolume(place, shape, item.chunks or (1, *shape[1:]), lambda region: np.asarray(item[region]))
+    chunks = item.chunks or (*(1 for _ in shape[:-2]), *shape[-2:])
+    return _of_array(f"{path}:{name}", item, layout, chunks)
 
 
 def _open_zarr(path: Path, dataset: str | None) -> LabelVolume | None:
@@ -71,10 +69,28 @@ def _open_zarr(path: Path, dataset: str | None) -> LabelVolume | None:
     from autosam.images.zarr_labels import open_zarr_labels
 
     found = open_zarr_labels(path, dataset)
-    array = found.array
-    if found.layout is None or not found.layout.plain or not _fits(array.shape, array.dtype):
+    if found.layout is None:
         return None
-    return LabelVolume(str(path), array.shape, array.chunks, lambda region: np.asarray(array[region]))
+    return _of_array(str(path), found.array, found.layout, found.array.chunks)
+
+
+def _of_array(name: str, array: Any, layout: ArrayLayout, chunks: tuple[int, ...]) -> LabelVolume | None:
+    """Read an array of h5py or Zarr in parts; axes of length 1, such as time and channel, are left out."""
+    kept = [i for i, (axis, n) in enumerate(zip(layout.axes, layout.shape, strict=True)) if axis in "yx" or n > 1]
+    if "".join(layout.axes[i] for i in kept) not in ("zyx", "tyx"):
+        # One slice is a volume only where the array is stored so.
+        kept = list(range(len(layout.shape))) if layout.plain else []
+    shape = tuple(layout.shape[i] for i in kept)
+    if not _fits(shape, array.dtype) or shape != layout.canonical:
+        return None
+
+    def load(region: Region) -> NDArray[Any]:
+        index: list[int | slice] = [0] * len(layout.shape)
+        for i, part in zip(kept, region, strict=True):
+            index[i] = part
+        return np.asarray(array[tuple(index)])
+
+    return LabelVolume(name, shape, tuple(chunks[i] for i in kept), load)
 
 
 def _open_mrc(path: Path) -> LabelVolume | None:

@@ -17,6 +17,9 @@ from autosam.metrics.variation import VariationOfInformation, cremi_of
 
 _HALF, _THREE_QUARTERS = Fraction(1, 2), Fraction(3, 4)
 
+VOLUME_SIZES = (5000, 15000)
+"""Voxels that part small, medium and large objects of volumes, as the MitoEM challenge's script has them."""
+
 
 @dataclass(frozen=True)
 class Protocol:
@@ -97,7 +100,7 @@ class Scores(Summed):
 
     def row(self) -> dict[str, float]:
         """Return the scores by column name; NaN where one is undefined."""
-        half = self.ap.position(_HALF)
+        half, high = self.ap.position(_HALF), self.ap.position(_THREE_QUARTERS)
         row: dict[str, float] = {
             "objects": self.objects,
             "predicted": self.predicted,
@@ -114,6 +117,9 @@ class Scores(Summed):
             "recall50": float(self.ap.recall[half]),
             "f1_50": float(self.ap.f1[half]),
             "matched_iou50": float(self.ap.mean_matched_iou[half]),
+            "precision75": float(self.ap.precision[high]),
+            "recall75": float(self.ap.recall[high]),
+            "f1_75": float(self.ap.f1[high]),
             "rand_precision": self.rand.precision,
             "rand_recall": self.rand.recall,
             "voi_split": self.voi.split,
