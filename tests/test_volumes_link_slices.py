@@ -16,7 +16,7 @@ def objects_of(volume):
     return {z: objects_of_labels(labels, z=z, tile=0) for z, labels in enumerate(volume)}
 
 
-def link(objects, slices, reach=3):
+def link(objects, slices, reach=3, *, cut_merges=True):
     return link_slices(
         objects,
         slices,
@@ -24,13 +24,14 @@ def link(objects, slices, reach=3):
         iou=DEFAULTS.link_iou,
         containment=DEFAULTS.link_containment,
         taper=DEFAULTS.link_taper,
+        cut_merges=cut_merges,
     )
 
 
-def instances(volume, reach=3):
+def instances(volume, reach=3, *, cut_merges=True):
     """Instance of each object, by slice."""
     objects = objects_of(volume)
-    edges = link(objects, range(len(volume)), reach)
+    edges = link(objects, range(len(volume)), reach, cut_merges=cut_merges)
     joined = SliceObjects.concatenate(list(objects.values()))
     numbers = unite(joined.ids, edges.a, edges.b)
     return [numbers[joined.z == z].tolist() for z in range(len(volume))], edges
@@ -134,6 +135,57 @@ def test_objects_keep_to_their_own_slices_when_ids_are_reused():
     assert instances(volume)[0] == [[1]] * 4
 
 
+def two_tubes(depth, *, merged=()):
+    """The first is the larger; `merged` are the slices in which they are one object."""
+    volume = np.zeros((depth, 20, 20), int)
+    volume[:, 4:12, 2:10] = 1
+    volume[:, 4:12, 11:16] = 2
+    for z in merged:
+        volume[z, 4:12, 2:16] = 1
+    return volume
+
+
+def test_a_merge_in_one_slice_is_cut_and_the_larger_tube_keeps_it():
+    volume = two_tubes(9, merged=[4])
+    numbers, edges = instances(volume)
+    assert numbers == [[1, 2]] * 4 + [[1]] + [[1, 2]] * 4
+    gap = edges.gaps()
+    assert [(int(a) >> 40, int(b) >> 40) for a, b in zip(gap.a, gap.b, strict=True)] == [(3, 5)]
+    assert {n for row in instances(volume, cut_merges=False)[0] for n in row} == {1}
+
+
+def test_merges_in_two_slices_or_near_the_end_are_not_cut():
+    for volume in (two_tubes(10, merged=[4, 5]), two_tubes(9, merged=[2]), two_tubes(9, merged=[6])):
+        assert {n for row in instances(volume)[0] for n in row} == {1}
+
+
+def test_an_arm_that_ends_at_a_merge_is_a_branch():
+    volume = two_tubes(9, merged=[4])
+    volume[5:][volume[5:] == 2] = 0
+    assert {n for row in instances(volume)[0] for n in row} == {1}
+
+
+def test_a_branch_whose_arms_go_on_stays_one():
+    volume = two_tubes(10, merged=range(5))
+    assert {n for row in instances(volume)[0] for n in row} == {1}
+    assert {n for row in instances(volume[::-1])[0] for n in row} == {1}
+
+
+def test_arms_that_meet_elsewhere_stay_one_though_a_bridge_is_cut():
+    volume = two_tubes(14, merged=[4, 11, 12, 13])
+    numbers, edges = instances(volume)
+    assert {n for row in numbers for n in row} == {1}
+    assert edges.step.tolist().count(2) == 1
+
+
+def test_three_tubes_in_one_bad_slice():
+    volume = np.zeros((7, 10, 30), int)
+    for number, cols in enumerate((slice(1, 8), slice(9, 14), slice(15, 24)), 1):
+        volume[:, 2:8, cols] = number
+    volume[3, 2:8, 1:24] = 1
+    assert instances(volume)[0] == [[1, 2, 3]] * 3 + [[3]] + [[1, 2, 3]] * 3
+
+
 @pytest.mark.parametrize("slab", [1, 2, 3, 5, 8])
 def test_edges_do_not_depend_on_slabs(slab):
     generator = np.random.default_rng(4)
@@ -151,8 +203,12 @@ def test_edges_do_not_depend_on_slabs(slab):
             # A tenth is missing.
             if generator.random() > 0.1:
                 volume[z][(rows - row) ** 2 + (cols - col) ** 2 < radius**2] = number
+    # Two tubes, merged twice.
+    volume[:, 50:58, 2:9], volume[:, 50:58, 10:20] = 31, 32
+    volume[[4, 9], 50:58, 2:20] = 31
     objects = objects_of(volume)
     whole = link(objects, range(depth))
+    assert len(whole) != len(link(objects, range(depth), cut_merges=False))
     assert {1, 2, 3} <= set(whole.step.tolist())
     parts = []
     for first in range(0, depth, slab):

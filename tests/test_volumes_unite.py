@@ -36,6 +36,17 @@ def test_small_instances_are_background_and_the_rest_is_numbered_without_gaps():
     assert unite(objects, ids(), ids(), sizes=sizes, min_size=10).tolist() == [0, 0, 0, 0]
 
 
+def test_instances_of_one_slice_are_left_out_except_at_the_ends():
+    # In slices 0; 1 and 3, across a gap; 2; 4, the last.
+    objects = make_ids([0, 1, 2, 3, 4], 0, 0)
+    a, b = objects[[1]], objects[[3]]
+    assert unite(objects, a, b, slices=range(5), min_slices=2).tolist() == [1, 2, 0, 2, 3]
+    assert unite(objects, a, b, slices=range(6), min_slices=2).tolist() == [1, 2, 0, 2, 0]
+    assert unite(objects, a, b, slices=range(6), min_slices=3).tolist() == [1, 2, 0, 2, 0]
+    assert unite(objects, a, b, slices=range(6), min_slices=4).tolist() == [1, 0, 0, 0, 0]
+    assert unite(objects, a, b, slices=range(6)).tolist() == [1, 2, 3, 2, 4]
+
+
 def test_edges_of_unknown_objects_are_refused():
     with pytest.raises(ValueError, match="not in the table"):
         unite(ids(1, 3), ids(1), ids(2))

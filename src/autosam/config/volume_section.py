@@ -47,6 +47,20 @@ class VolumeConfig(Section):
         "0 links them, too",
     )
 
+    cut_merges: bool = Field(
+        True,
+        description="an object that joins two tracks in its slice alone, which are apart in three slices below "
+        "and above, belongs to the larger one",
+    )
+    min_slices: Positive = Field(
+        2,
+        description="fewest slices that an instance spans; those in fewer are left out, as most are no objects. "
+        "Those in the first or last slice of the volume stay. 1 leaves none out",
+    )
+    min_size: Annotated[int, Field(ge=0)] = Field(
+        0, description="smallest instance in voxels; smaller ones are left out"
+    )
+
     @model_validator(mode="after")
     def _windows_move_on(self) -> "VolumeConfig":
         if self.overlap > self.window // 2:

@@ -1,6 +1,6 @@
 """Links between the slices of a volume: which objects of one tile, one to three slices apart, belong together.
 
-Every decision reads the objects of seven slices at most, so it does not depend on how a volume is cut into slabs.
+Every decision reads the objects of nine slices at most, so it does not depend on how a volume is cut into slabs.
 """
 
 from collections.abc import Mapping
@@ -9,15 +9,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from autosam.volumes.cut_merges import TRACK, Pairs, find_merges
 from autosam.volumes.edges import ObjectEdges
 from autosam.volumes.shared_pixels import RowStretches, SharedPixels, count_shared, row_stretches
 from autosam.volumes.slice_objects import SliceObjects
 
-CONTEXT = 3
+CONTEXT = TRACK + 1
 """Slices below and above a slab that its links depend on."""
 
 _Bools = NDArray[np.bool_]
 _Floats = NDArray[np.float64]
+_Ints = NDArray[np.int64]
 
 
 def link_slices(
@@ -28,6 +30,7 @@ def link_slices(
     iou: float,
     containment: float,
     taper: float,
+    cut_merges: bool,
 ) -> ObjectEdges:
     """Find the edges between the slices of one tile.
 
@@ -51,28 +54,31 @@ def link_slices(
     taper : float
         0 to 1: area of the lower object over that of its partner in the slice below it, 1 at most, times that
         of the upper one over its partner above. Edges with less are left out where they span two slices or more.
+    cut_merges : bool
+        Take an object that merges two tracks in its slice alone from all but the largest of them, see
+        `find_merges`. An edge of step 2 then joins the ends of the track.
 
     Returns
     -------
     ObjectEdges
-        Edges of steps 1 to `reach`, sorted.
+        Edges of steps 1 to `reach`, sorted. Where merges are cut, there may be edges of step 2 whatever `reach`
+        is.
     """
-    start, stop = slices.start, slices.stop
-    levels = {z: _Level.of(objects[z]) for z in range(start - 2, stop + CONTEXT) if z in objects}
-    edges = []
-    for step in range(1, reach + 1):
-        found = {}
-        for z in range(start - 2, stop + 2):
-            if z in levels and z + step in levels:
-                found[z] = _candidates(levels[z], levels[z + step], far=step > 1, iou=iou, containment=containment)
-                if step > 1:
-                    found[z] = found[z].that_do_not_taper(levels[z], levels[z + step], taper)
-        # Only now: an edge does not stand in the way of others of its step.
-        for z, pairs in found.items():
-            pairs.note_partners(levels[z], levels[z + step], near=step == 1)
-            if z + step // 2 in slices:
-                edges.append(pairs.edges(levels[z], levels[z + step], step))
-    return ObjectEdges.concatenate(edges)
+    levels = {
+        z: _Level.of(objects[z]) for z in range(slices.start - CONTEXT, slices.stop + CONTEXT) if z in objects
+    }
+    linker = _Linker(levels, iou, containment, taper)
+    found = {(z, step): pairs for step in range(1, reach + 1) for z, pairs in linker.link(step).items()}
+    if cut_merges:
+        # A cut in the slice above a slab takes an edge of the slab.
+        linker.cut(found, range(slices.start, slices.stop + 1))
+    return ObjectEdges.concatenate(
+        [
+            pairs.edges(levels[z], levels[z + step], step)
+            for (z, step), pairs in found.items()
+            if z + step // 2 in slices
+        ]
+    )
 
 
 @dataclass(eq=False)
@@ -92,6 +98,11 @@ class _Level:
         n = len(objects)
         return cls(objects, row_stretches(objects), np.zeros(n, bool), np.zeros(n, bool), np.ones(n), np.ones(n))
 
+    def mask(self, positions: _Ints) -> _Bools:
+        mask = np.zeros(len(self.objects), bool)
+        mask[positions] = True
+        return mask
+
 
 @dataclass(frozen=True, eq=False)
 class _Pairs:
@@ -101,25 +112,24 @@ class _Pairs:
     iou: _Floats
     containment: _Floats
 
+    @classmethod
+    def concatenate(cls, parts: list["_Pairs"]) -> "_Pairs":
+        nothing = np.zeros(0)
+        return cls(
+            SharedPixels.concatenate([part.shared for part in parts]),
+            np.concatenate([nothing, *(part.iou for part in parts)]),
+            np.concatenate([nothing, *(part.containment for part in parts)]),
+        )
+
+    @property
+    def ends(self) -> Pairs:
+        return self.shared.first, self.shared.second
+
     def take(self, kept: _Bools) -> "_Pairs":
-        shared = SharedPixels(self.shared.first[kept], self.shared.second[kept], self.shared.pixels[kept])
-        return _Pairs(shared, self.iou[kept], self.containment[kept])
+        return _Pairs(self.shared.take(kept), self.iou[kept], self.containment[kept])
 
-    def that_do_not_taper(self, lower: _Level, upper: _Level, taper: float) -> "_Pairs":
-        ends = lower.taper_up[self.shared.first] * upper.taper_down[self.shared.second]
-        return self.take(ends >= taper)
-
-    def note_partners(self, lower: _Level, upper: _Level, *, near: bool) -> None:
-        first, second = self.shared.first, self.shared.second
-        lower.linked_up[first] = True
-        upper.linked_down[second] = True
-        if near:
-            # From the smallest to the largest intersection, so the last one written is the main partner.
-            order = np.lexsort((-np.arange(len(first)), self.shared.pixels))
-            first, second = first[order], second[order]
-            one, other = lower.objects.areas[first], upper.objects.areas[second]
-            lower.taper_down[first] = np.minimum(one / other, 1)
-            upper.taper_up[second] = np.minimum(other / one, 1)
+    def without(self, first: int, second: int) -> "_Pairs":
+        return self.take((self.shared.first != first) | (self.shared.second != second))
 
     def edges(self, lower: _Level, upper: _Level, step: int) -> ObjectEdges:
         return ObjectEdges(
@@ -131,21 +141,82 @@ class _Pairs:
         )
 
 
-def _candidates(lower: _Level, upper: _Level, *, far: bool, iou: float, containment: float) -> _Pairs:
-    """Find the pairs that overlap enough; of far slices, those of which one object is still loose."""
-    if not far:
-        shared = count_shared(lower.stretches, upper.stretches)
-    else:
+@dataclass(eq=False)
+class _Linker:
+    levels: dict[int, _Level]
+    iou: float
+    containment: float
+    taper: float
+
+    def link(self, step: int) -> dict[int, _Pairs]:
+        """Find the pairs of one step, by their lower slice; the steps before it have been found."""
+        found = {}
+        for z, lower in self.levels.items():
+            upper = self.levels.get(z + step)
+            if upper is None:
+                continue
+            if step == 1:
+                found[z] = self._enough(lower, upper, count_shared(lower.stretches, upper.stretches))
+            else:
+                found[z] = self._far(lower, upper)
+        # Only now: a pair does not stand in the way of others of its step.
+        for z, pairs in found.items():
+            _note_partners(pairs, self.levels[z], self.levels[z + step], near=step == 1)
+        return found
+
+    def _enough(self, lower: _Level, upper: _Level, shared: SharedPixels) -> _Pairs:
+        one, other = lower.objects.areas[shared.first], upper.objects.areas[shared.second]
+        pairs = _Pairs(
+            shared, shared.pixels / (one + other - shared.pixels), shared.pixels / np.minimum(one, other)
+        )
+        return pairs.take((pairs.iou >= self.iou) | (pairs.containment >= self.containment))
+
+    def _far(self, lower: _Level, upper: _Level) -> _Pairs:
+        """Find pairs of which one object is still loose, and that do not taper off towards each other."""
         loose, loose_above = ~lower.linked_up, ~upper.linked_down
-        parts = (
-            count_shared(lower.stretches.of(loose), upper.stretches),
-            count_shared(lower.stretches.of(~loose), upper.stretches.of(loose_above)),
+        shared = SharedPixels.concatenate(
+            [
+                count_shared(lower.stretches.of(loose), upper.stretches),
+                count_shared(lower.stretches.of(~loose), upper.stretches.of(loose_above)),
+            ]
         )
-        shared = SharedPixels(
-            np.concatenate([part.first for part in parts]),
-            np.concatenate([part.second for part in parts]),
-            np.concatenate([part.pixels for part in parts]),
-        )
-    one, other = lower.objects.areas[shared.first], upper.objects.areas[shared.second]
-    pairs = _Pairs(shared, shared.pixels / (one + other - shared.pixels), shared.pixels / np.minimum(one, other))
-    return pairs.take((pairs.iou >= iou) | (pairs.containment >= containment))
+        pairs = self._enough(lower, upper, shared)
+        first, second = pairs.ends
+        return pairs.take(lower.taper_up[first] * upper.taper_down[second] >= self.taper)
+
+    def cut(self, found: dict[tuple[int, int], _Pairs], slices: range) -> None:
+        """Cut the false merges in some slices, in place."""
+        near = {z: pairs.ends for (z, step), pairs in found.items() if step == 1}
+
+        def across(z: int, below: _Ints, above: _Ints) -> Pairs:
+            return self._between(z, below, above).ends
+
+        def area(z: int, index: int) -> int:
+            return int(self.levels[z].objects.areas[index])
+
+        # All are found before any is cut, so that none depends on which slices came before.
+        for cut in [cut for z in slices for cut in find_merges(near, z, across=across, area=area)]:
+            z = cut.z
+            found[z - 1, 1] = found[z - 1, 1].without(cut.below, cut.merged)
+            found[z, 1] = found[z, 1].without(cut.merged, cut.above)
+            joined = self._between(z, np.array([cut.below]), np.array([cut.above]))
+            found[z - 1, 2] = _Pairs.concatenate([found.get((z - 1, 2), _Pairs.concatenate([])), joined])
+
+    def _between(self, z: int, below: _Ints, above: _Ints) -> _Pairs:
+        """Find the pairs across slice z among some objects below and above it."""
+        lower, upper = self.levels[z - 1], self.levels[z + 1]
+        shared = count_shared(lower.stretches.of(lower.mask(below)), upper.stretches.of(upper.mask(above)))
+        return self._enough(lower, upper, shared)
+
+
+def _note_partners(pairs: _Pairs, lower: _Level, upper: _Level, *, near: bool) -> None:
+    first, second = pairs.ends
+    lower.linked_up[first] = True
+    upper.linked_down[second] = True
+    if near:
+        # From the smallest to the largest intersection, so the last one written is the main partner.
+        order = np.lexsort((-np.arange(len(first)), pairs.shared.pixels))
+        first, second = first[order], second[order]
+        one, other = lower.objects.areas[first], upper.objects.areas[second]
+        lower.taper_down[first] = np.minimum(one / other, 1)
+        upper.taper_up[second] = np.minimum(other / one, 1)

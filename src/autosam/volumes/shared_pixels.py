@@ -1,5 +1,6 @@
 """Pixels that the objects of two slices, or of two tiles, share: counted on their runs, without an image."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +26,20 @@ class SharedPixels:
     first: _Ints
     second: _Ints
     pixels: _Ints
+
+    @classmethod
+    def concatenate(cls, parts: Sequence["SharedPixels"]) -> "SharedPixels":
+        """Join pairs, in their order."""
+        nothing = np.zeros(0, np.int64)
+        return cls(
+            np.concatenate([nothing, *(part.first for part in parts)]),
+            np.concatenate([nothing, *(part.second for part in parts)]),
+            np.concatenate([nothing, *(part.pixels for part in parts)]),
+        )
+
+    def take(self, kept: NDArray[np.bool_]) -> "SharedPixels":
+        """Take some pairs, by a mask."""
+        return SharedPixels(self.first[kept], self.second[kept], self.pixels[kept])
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,8 +103,7 @@ def count_shared(first: RowStretches, second: RowStretches) -> SharedPixels:
     ([0, 1], [0, 0], [1, 1])
     """
     if not (len(first.index) and len(second.index)):
-        nothing = np.zeros(0, np.int64)
-        return SharedPixels(nothing, nothing, nothing)
+        return SharedPixels.concatenate([])
     # The farthest stop so far rises even where objects overlap, so both ends can be searched.
     reached = np.maximum.accumulate(second.stops)
     begin = np.searchsorted(reached, first.starts, side="right")

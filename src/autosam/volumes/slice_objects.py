@@ -31,6 +31,11 @@ def make_ids(z: ArrayLike, tile: ArrayLike, number: ArrayLike) -> NDArray[np.uin
     return np.asarray((z << np.uint64(_Z_SHIFT)) | (tile << np.uint64(_NUMBER_BITS)) | number, dtype=np.uint64)
 
 
+def slices_of(ids: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Read the slices of objects from their ids."""
+    return (ids >> np.uint64(_Z_SHIFT)).astype(np.int64)
+
+
 @dataclass(frozen=True, eq=False)
 class SliceObjects:
     """Objects in columns, by rising id.
@@ -129,7 +134,7 @@ class SliceObjects:
     @property
     def z(self) -> NDArray[np.int64]:
         """Slice of each object."""
-        return (self.ids >> np.uint64(_Z_SHIFT)).astype(np.int64)
+        return slices_of(self.ids)
 
     @property
     def tiles(self) -> NDArray[np.int64]:

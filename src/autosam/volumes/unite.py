@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
+from autosam.volumes.slice_objects import slices_of
+
 _Ints = NDArray[np.int64]
 
 
@@ -17,6 +19,8 @@ def unite(
     *,
     sizes: NDArray[np.integer[Any]] | None = None,
     min_size: int = 0,
+    slices: range = range(0),
+    min_slices: int = 1,
 ) -> _Ints:
     """Give every object the number of its instance: objects that edges join, directly or through others.
 
@@ -30,6 +34,11 @@ def unite(
         Pixels of each object that count for `min_size`: those that its tile owns.
     min_size : int
         Smallest instance in voxels; the objects of smaller ones get 0.
+    slices : range
+        The slices of the volume; for `min_slices`.
+    min_slices : int
+        Fewest slices that an instance spans; the objects of others get 0, unless they reach the first or the last
+        slice.
 
     Returns
     -------
@@ -54,11 +63,15 @@ def unite(
     count = int(component.max(initial=-1)) + 1
     kept = np.ones(count, bool)
     if min_size and sizes is not None:
-        kept = np.bincount(component, weights=sizes, minlength=count) >= min_size
+        kept &= np.bincount(component, weights=sizes, minlength=count) >= min_size
+    if min_slices > 1:
+        first, last = _extents(component, slices_of(ids), count)
+        # What reaches the end of the volume may go on beyond it.
+        kept &= (last - first + 1 >= min_slices) | (first == slices.start) | (last == slices.stop - 1)
     # The last one written is that of the smallest id.
-    first = np.zeros(count, np.int64)
-    first[component[::-1]] = np.arange(len(ids))[::-1]
-    order = np.argsort(first)
+    smallest = np.zeros(count, np.int64)
+    smallest[component[::-1]] = np.arange(len(ids))[::-1]
+    order = np.argsort(smallest)
     order = order[kept[order]]
     numbers = np.zeros(count, np.int64)
     numbers[order] = np.arange(1, len(order) + 1)
@@ -80,6 +93,14 @@ def positions(ids: NDArray[np.uint64], wanted: NDArray[np.uint64]) -> NDArray[np
     if len(place) and (int(place.max()) >= len(ids) or (ids[place] != wanted).any()):
         raise ValueError("an edge names an object that is not in the table")
     return place
+
+
+def _extents(component: NDArray[np.integer[Any]], z: _Ints, count: int) -> tuple[_Ints, _Ints]:
+    """Find the first and last slice of each component."""
+    first, last = np.full(count, np.iinfo(np.int64).max), np.full(count, -1)
+    np.minimum.at(first, component, z)
+    np.maximum.at(last, component, z)
+    return first, last
 
 
 def _components(
