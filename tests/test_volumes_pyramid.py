@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autosam.volumes.ome_zarr_output import LabelStore, Size, plan_levels
+from autosam.volumes.ome_zarr_output import LabelStore
 from autosam.volumes.pyramid import take_modes, write_level
+from autosam.volumes.store_levels import Size, plan_levels
 
 
 def slowly(labels: np.ndarray, factors: list[int]) -> np.ndarray:

@@ -9,7 +9,8 @@ import numpy as np
 
 from autosam.errors import InputError, OutputError
 from autosam.images.write import ensure_folder
-from autosam.volumes.ome_zarr_output import LabelStore, OmeVersion, Size, plan_levels, writing
+from autosam.volumes.ome_zarr_output import LabelStore, OmeVersion, writing
+from autosam.volumes.store_levels import Size, plan_levels
 
 _SUFFIXES = (".zarr",)
 

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autosam.volumes.ome_zarr_output import LabelStore, Region
+from autosam.volumes.ome_zarr_output import LabelStore
+from autosam.volumes.store_levels import Region
 
 
 def write_level(store: LabelStore, region: Region, level: int) -> None:
