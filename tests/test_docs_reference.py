@@ -20,6 +20,8 @@ from autosam.instances.measure import INTENSITY_COLUMNS, SHAPE_COLUMNS
 from autosam.metrics import evaluate_pair
 from autosam.prompts.table import COLUMNS as PROMPT_COLUMNS
 from autosam.studies.scores import COLUMNS as STUDY_COLUMNS
+from autosam.volumes.instance_sums import InstanceSums
+from autosam.volumes.object_table import InstanceScores, make_object_table
 
 PACKAGE = ROOT / "src" / "autosam"
 hooks = load_hooks()
@@ -93,11 +95,17 @@ def _columns(heading: str) -> set[str]:
     return {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
 
 
+EMPTY = make_object_table(
+    InstanceSums.empty(), InstanceScores.add([]), None, shape=(1, 1, 1), voxel_size=(1.0, 1.0, 1.0)
+)
+
+
 @pytest.mark.parametrize(
     ("heading", "columns"),
     [
         ("NAME_instances.csv", {*SHAPE_COLUMNS, *INTENSITY_COLUMNS}),
         ("NAME_prompts.csv", set(PROMPT_COLUMNS)),
+        ("NAME_objects.csv", set(EMPTY.columns)),
         ("evaluation.csv", set(evaluate_pair(np.eye(4, dtype=int), np.eye(4, dtype=int)).row())),
         ("diagnosis.csv", set(summary._COLUMNS)),
         ("results.csv", set(STUDY_COLUMNS)),
