@@ -111,13 +111,16 @@ def refuse_level(name: object, level: int) -> None:
         raise InputError(f"{name} has no resolution levels; level {level} was asked for, so leave it out.")
 
 
-def hdf5_datasets(path: Path) -> dict[str, tuple[int, ...]]:
-    """List name and shape of the datasets that hold images, the shape without axes of length 1 (`ArrayLayout`)."""
+def hdf5_datasets(path: Path, axes: str = "") -> dict[str, tuple[int, ...]]:
+    """List name and shape of the datasets that hold images, the shape without axes of length 1 (`ArrayLayout`).
+
+    `axes` says what the axes are, instead of the file.
+    """
     found: dict[str, tuple[int, ...]] = {}
 
     def visit(name: str, item: Any) -> None:
         if isinstance(item, h5py.Dataset) and item.dtype.kind in "biuf":
-            layout = layout_of_hdf5(item)
+            layout = layout_of_hdf5(item, axes)
             if layout is not None:
                 found["/" + name] = layout.canonical
 
@@ -126,36 +129,45 @@ def hdf5_datasets(path: Path) -> dict[str, tuple[int, ...]]:
     return dict(sorted(found.items()))
 
 
-def layout_of_hdf5(item: Any) -> ArrayLayout | None:
+def layout_of_hdf5(item: Any, axes: str = "") -> ArrayLayout | None:
     """Find the layout of an HDF5 dataset; None where it is no image."""
-    return ArrayLayout.of(tuple(int(n) for n in item.shape or ()), axes_of_hdf5(item))
+    return ArrayLayout.of(tuple(int(n) for n in item.shape or ()), axes or axes_of_hdf5(item))
 
 
 @contextmanager
-def open_hdf5(path: Path, dataset: str) -> Iterator[tuple[Any, ArrayLayout]]:
+def open_hdf5(
+    path: Path, dataset: str, axes: str = "", *, cache_bytes: int = 1 << 20
+) -> Iterator[tuple[Any, ArrayLayout]]:
     """Open a dataset of `hdf5_datasets` with its layout.
+
+    Parameters
+    ----------
+    axes : str, optional
+        What the axes are, instead of what the file says.
+    cache_bytes : int
+        Of decoded chunks that are kept; h5py's own default is the same.
 
     Raises
     ------
     InputError
         If its numbers lie in other files: these could be anything, also a pipe that nothing comes from.
     """
-    with reading(f"{path}:{dataset}"), h5py.File(path, "r") as file:
+    with reading(f"{path}:{dataset}"), h5py.File(path, "r", rdcc_nbytes=cache_bytes) as file:
         item = file[dataset]
         others = [name for name, *_ in item.external or ()]
         if item.is_virtual:
             others += [source.file_name for source in item.virtual_sources() if source.file_name != "."]
         if others:
             raise UnsupportedError(f"its numbers lie in another file, {others[0]}; copy them into this one")
-        layout = layout_of_hdf5(item)
+        layout = layout_of_hdf5(item, axes)
         if layout is None:
             raise UnsupportedError(f"its shape is {item.shape}; wanted (H, W), (H, W, 3) or (Z, H, W)")
         yield item, layout
 
 
-def choose_dataset(path: Path, wanted: str | None) -> tuple[str, tuple[int, ...]]:
+def choose_dataset(path: Path, wanted: str | None, axes: str = "") -> tuple[str, tuple[int, ...]]:
     """Find the name and shape of the dataset wanted, or of the only one in the file; refuse all else."""
-    there = hdf5_datasets(path)
+    there = hdf5_datasets(path, axes)
     listed = ", ".join(f"{name} {shape}" for name, shape in there.items()) or "none"
     if wanted is not None:
         name = "/" + wanted.strip("/")

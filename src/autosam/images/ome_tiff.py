@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 import tifffile
 
-from autosam.images.units import LARGEST, nm_of, pixel_side
+from autosam.images.units import LARGEST, Spacing, nm_of, pixel_side
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,14 @@ class OmeImage:
         Something is said of the size of a pixel, be it of use or not.
     channel_names : tuple of str
         One for each channel, or none.
+    spacing_nm : tuple of float or None
+        Steps along z, y and x.
     """
 
     pixel_size_nm: float | None
     says_size: bool
     channel_names: tuple[str, ...]
+    spacing_nm: Spacing = (None, None, None)
 
 
 def describe_images(xml: str) -> list[OmeImage]:
@@ -170,4 +173,13 @@ def _describe(pixels: ElementTree.Element) -> OmeImage:
             side = pixel_side(spacing, largest=LARGEST)
     channels = [child for child in pixels if _tag(child) == "Channel"]
     names = tuple(channel.get("Name", "") for channel in channels)
-    return OmeImage(side, bool(given), names if any(names) else ())
+    z, y, x = (_step(pixels, axis) for axis in "ZYX")
+    return OmeImage(side, bool(given), names if any(names) else (), (z, y or x, x or y))
+
+
+def _step(pixels: ElementTree.Element, axis: str) -> float | None:
+    with suppress(ValueError):
+        unit = nm_of(pixels.get(f"PhysicalSize{axis}Unit", "µm"))
+        step = float(pixels.get(f"PhysicalSize{axis}", "")) * (unit or 0)
+        return step if 0 < step <= LARGEST else None
+    return None

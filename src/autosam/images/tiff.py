@@ -102,7 +102,7 @@ def read_tiff(
         while left >= counts[number]:
             left -= counts[number]
             number += 1
-        return _pixels(at_level(found[number], level), left, channel, invert=invert, as_stored=as_stored)
+        return read_series_image(at_level(found[number], level), left, channel, invert=invert, as_stored=as_stored)
 
 
 def read_tiff_stack(path: Path) -> tuple[NDArray[Any], str]:
@@ -112,24 +112,22 @@ def read_tiff_stack(path: Path) -> tuple[NDArray[Any], str]:
             shapes = ", ".join(str(tuple(series.shape)) for series in found)
             raise InputError(f"{path} holds pages of several shapes ({shapes}); wanted pages of one shape.")
         axes, shape = layout_of(found[0])
-        _refuse_absent(found[0], None)
+        refuse_absent(found[0], None)
         return found[0].asarray().reshape(shape), axes
 
 
-def _pixels(
-    series: tifffile.TiffPageSeries, index: int, channel: int | None, *, invert: bool, as_stored: bool
+def read_series_image(
+    series: tifffile.TiffPageSeries,
+    index: int,
+    channel: int | None,
+    *,
+    invert: bool = True,
+    as_stored: bool = False,
 ) -> NDArray[Any]:
+    """Read one image of an open series by its number; the other parameters and the result as of `read_tiff`."""
     axes, shape = layout_of(series)
-    length = dict(zip(axes, shape, strict=True))
-    samples = samples_of(series)
-    if len(samples) > 1 and length.get("C", 1) > 1:
-        found = f"{length['C']} color channels of {length['S']} samples each (axes {axes})"
-        raise UnsupportedError(f"{found}; wanted gray or RGB: save the channel to segment as an image of its own")
-    key = series.keyframe
-    if key.photometric == tifffile.PHOTOMETRIC.SEPARATED:
-        raise UnsupportedError("its colors are inks (CMYK); wanted gray or RGB, so convert it")
-
-    _refuse_absent(series, index)
+    check_colors(series)
+    refuse_absent(series, index)
     plane = _plane_of_pages(series, index, channel)
     if plane is None:
         # One run of bytes is mapped, so that one page of a large stack is all that is read.
@@ -137,7 +135,36 @@ def _pixels(
         whole = series.asarray(out="memmap") if mapped else series.asarray()
         plane = _plane(whole.reshape(shape), axes, index)
 
-    # The channels come last here.
+    return finish_plane(plane, series, channel, invert=invert, as_stored=as_stored)
+
+
+def check_colors(series: tifffile.TiffPageSeries) -> None:
+    """Refuse colors that are no red, green and blue, and channels that have them."""
+    axes, shape = layout_of(series)
+    length = dict(zip(axes, shape, strict=True))
+    if len(samples_of(series)) > 1 and length.get("C", 1) > 1:
+        found = f"{length['C']} color channels of {length['S']} samples each (axes {axes})"
+        raise UnsupportedError(f"{found}; wanted gray or RGB: save the channel to segment as an image of its own")
+    if series.keyframe.photometric == tifffile.PHOTOMETRIC.SEPARATED:
+        raise UnsupportedError("its colors are inks (CMYK); wanted gray or RGB, so convert it")
+
+
+def finish_plane(
+    plane: NDArray[Any],
+    series: tifffile.TiffPageSeries,
+    channel: int | None,
+    *,
+    invert: bool = True,
+    as_stored: bool = False,
+) -> NDArray[Any]:
+    """Turn stored values of an image, or of a part of it, into those that `read_tiff` gives.
+
+    Parameters
+    ----------
+    plane : ndarray, shape (H, W) or (H, W, samples or channels)
+    """
+    axes, _ = layout_of(series)
+    samples, key = samples_of(series), series.keyframe
     if "S" in axes:
         plane = plane[..., samples] if plane.shape[-1] > len(samples) else plane
         plane = plane[..., 0] if len(samples) == 1 else plane
@@ -172,7 +199,7 @@ def _black_is_zero(pixels: NDArray[Any], key: tifffile.TiffPage) -> NDArray[Any]
     return np.asarray(top - pixels, dtype=pixels.dtype)
 
 
-def _refuse_absent(series: tifffile.TiffPageSeries, index: int | None) -> None:
+def refuse_absent(series: tifffile.TiffPageSeries, index: int | None) -> None:
     """Refuse an image of which OME-XML tells and whose pages the file lacks; all images where `index` is None.
 
     tifffile would fill it with zeros.

@@ -8,7 +8,7 @@ from typing import Any
 import tifffile
 
 from autosam.images.ome_tiff import OmeImage, describe_images
-from autosam.images.units import LARGEST, nm_of, pixel_side
+from autosam.images.units import LARGEST, Spacing, nm_of, pixel_side
 
 MOST_PAGES = 256
 """Pages up to which all are asked for their size; it takes a millisecond each."""
@@ -40,9 +40,27 @@ def describe_series(file: tifffile.TiffFile, series: Sequence[tifffile.TiffPageS
         side = known.pixel_size_nm if known else None
         if known is None or not known.says_size:
             side = _of_maker(file) or _of_resolution(file, page)
+            spacing: Spacing = (_step_of_slices(file), side, side)
+        else:
+            spacing = known.spacing_nm
         names = known.channel_names if known else ()
-        described.append(OmeImage(side, side is not None, names or _imagej_names(file, one)))
+        described.append(OmeImage(side, side is not None, names or _imagej_names(file, one), spacing))
     return described
+
+
+def _step_of_slices(file: tifffile.TiffFile) -> float | None:
+    """Read the distance of slices in nm, of ImageJ or of Zeiss LSM; None where neither tells."""
+    imagej: Mapping[str, Any] = file.imagej_metadata or {}
+    lsm: Mapping[str, Any] = file.lsm_metadata or {}
+    with suppress(TypeError, ValueError):
+        if "VoxelSizeZ" in lsm:
+            step = float(lsm["VoxelSizeZ"]) * _METER
+        else:
+            unit = nm_of(str(imagej.get("zunit", imagej.get("unit", "")))) or 0
+            # ImageJ keeps the sign of the direction.
+            step = abs(float(imagej.get("spacing", 0))) * unit
+        return step if 0 < step <= LARGEST else None
+    return None
 
 
 def sides_of_pages(file: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> list[float | None] | None:

@@ -6,6 +6,11 @@ import sys
 import unicodedata
 from collections.abc import Iterable
 
+VoxelSize = tuple[float, float, float]
+"""Sides of a voxel in nm, along z, y and x."""
+Spacing = tuple[float | None, float | None, float | None]
+"""The same as far as it is known."""
+
 LARGEST = 10_000.0
 """nm. In headers that any program writes, larger sizes come from scanners and paint programs: 72 dots per inch are
 352,778 nm."""

@@ -1,5 +1,6 @@
 """MRC of electron microscopes and tomograms (also .mrcs, .rec, .st, .ali, .map), by mrcfile."""
 
+import math
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autosam.images.formats import UnsupportedError, reading
+from autosam.images.mapped_file import MappedArray
 from autosam.images.readers.series import Level, Series, SeriesReader
-from autosam.images.units import pixel_side
+from autosam.images.units import Spacing, pixel_side
 
 # IMOD's own words of the header, at bytes 152 and 156: bio3d.colorado.edu/imod/doc/mrc_format.txt
 _IMOD_STAMP = 1146047817
@@ -50,8 +52,15 @@ def _series(file: Any, path: Path) -> Series:
         raise UnsupportedError("it holds a Fourier transform (complex numbers); wanted an image")
     sections: NDArray[Any] = data.reshape(-1, *data.shape[-2:])
     unsigned = int(header.mode) == 0 and _stored_unsigned(path, header.mode.dtype.byteorder)
-    level = Level((int(sections.shape[1]), int(sections.shape[2])), _pixel_size(file))
-    return Series((level,), partial(_section, sections, unsigned), depth=len(sections))
+    shape = (int(sections.shape[1]), int(sections.shape[2]))
+    level = Level(shape, _pixel_size(file), _spacing(file), (1, 1, shape[1]))
+    dtype = np.dtype(np.uint8) if unsigned else sections.dtype
+    # Bytes of the main header, and of the one of microscopes and programs after it.
+    start = header.nbytes + int(header.nsymbt)
+    mapped = MappedArray(path, dtype.str, start, sections.shape)
+    return Series(
+        (level,), partial(_section, sections, unsigned), partial(_part, mapped), dtype, depth=len(sections)
+    )
 
 
 def _section(sections: NDArray[Any], unsigned: bool, level: int, time: int, z: int, channel: int) -> NDArray[Any]:
@@ -59,16 +68,28 @@ def _section(sections: NDArray[Any], unsigned: bool, level: int, time: int, z: i
     return plane.view(np.uint8) if unsigned else plane
 
 
+def _part(
+    mapped: MappedArray, level: int, time: int, channel: int, slices: slice, rows: slice, cols: slice
+) -> NDArray[Any]:
+    return mapped[slices, rows, cols]
+
+
 def _pixel_size(file: Any) -> float | None:
-    """Read the voxel size, which is in Å.
+    _, row, col = _spacing(file)
+    return None if row is None or col is None else pixel_side((row, col))
+
+
+def _spacing(file: Any) -> Spacing:
+    """Read the voxel size, which is in Å, along z, y and x.
 
     IMOD writes 1 Å where it knows none. Where the axes are permuted, columns are not x.
     """
-    if (int(file.header.mapc), int(file.header.mapr)) not in ((1, 2), (0, 0)):
-        return None
     size = file.voxel_size
-    row, col = float(size.y), float(size.x)
-    return None if row == col == 1 else pixel_side((row, col), unit_nm=0.1)
+    steps = float(size.z), float(size.y), float(size.x)
+    if (int(file.header.mapc), int(file.header.mapr)) not in ((1, 2), (0, 0)) or steps[1] == steps[2] == 1:
+        return None, None, None
+    z, row, col = (0.1 * step if 0 < step < math.inf else None for step in steps)
+    return z, row, col
 
 
 def _stored_unsigned(path: Path, byteorder: str) -> bool:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from autosam.errors import InputError
 from autosam.images.readers.stored import StoredImage
+from autosam.images.units import Spacing
 
 LARGEST_IMAGE = 1 << 28
 """Pixels. Segmenting takes about 45 bytes for each (see docs/benchmarks), here 12 GB."""
@@ -28,10 +29,19 @@ class Level:
         Rows and columns.
     pixel_size_nm : float or None
         Side of a pixel.
+    spacing_nm : tuple of float or None
+        Steps along z, y and x; None where the format or its reader does not tell.
+    chunks : tuple of int or None
+        Slices, rows and columns that are stored together; None where planes are read whole.
+    inside : str
+        Path within a store.
     """
 
     shape: tuple[int, int]
     pixel_size_nm: float | None = None
+    spacing_nm: Spacing | None = None
+    chunks: tuple[int, int, int] | None = None
+    inside: str = ""
 
 
 @dataclass(frozen=True)
@@ -45,6 +55,11 @@ class Series:
     plane : callable
         ``plane(level, time, z, channel)`` reads (H, W), or (H, W, 3) of a color image. Numbers count from 0. It
         works as long as the file is open.
+    part : callable or None
+        ``part(level, time, channel, slices, rows, cols)`` reads (D, H, W), or (D, H, W, 3) of a color image,
+        without reading planes whole; None where the format or its reader cannot. The last three are slices.
+    dtype : numpy.dtype or None
+        Of the pixels, where it is known before they are read.
     times, depth, channels : int
         Lengths of the three axes.
     color : bool
@@ -57,10 +72,14 @@ class Series:
         What the results of this series are named after, if the file has several.
     dataset : str or None
         Dataset that was found where none was named.
+    named : bool
+        The axes are known, and not only guessed from the shape.
     """
 
     levels: tuple[Level, ...]
     plane: Callable[[int, int, int, int], NDArray[Any]]
+    part: Callable[[int, int, int, slice, slice, slice], NDArray[Any]] | None = None
+    dtype: np.dtype[Any] | None = None
     times: int = 1
     depth: int = 1
     channels: int = 1
@@ -69,6 +88,7 @@ class Series:
     channel_names: tuple[str, ...] = ()
     name: str = ""
     dataset: str | None = None
+    named: bool = True
 
 
 class SeriesReader(ABC):

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import count, takewhile
 from pathlib import Path
@@ -14,8 +15,9 @@ from numpy.typing import NDArray
 
 from autosam.errors import listed
 from autosam.images.array_layout import looks_like_color
+from autosam.images.array_parts import read_part
 from autosam.images.formats import UnsupportedError, reading
-from autosam.images.pixel_size import attributes_pixel_size
+from autosam.images.pixel_size import attributes_pixel_size, attributes_spacing
 from autosam.images.readers.ome_zarr_metadata import (
     Multiscale,
     channel_names,
@@ -38,7 +40,15 @@ class ZarrReader(SeriesReader):
 
     The dataset is the path of an image or an array within the store. Without one, the image of the store itself is
     taken, or the only one in it. All images of a plate, and all that bioformats2raw wrote, are series.
+
+    Parameters
+    ----------
+    axes : str, optional
+        A letter for each axis of an array, instead of its own.
     """
+
+    def __init__(self, axes: str = "") -> None:
+        self._axes = axes
 
     @contextmanager
     def open(self, path: Path, dataset: str | None) -> Iterator[Sequence[Series]]:
@@ -51,7 +61,8 @@ class ZarrReader(SeriesReader):
                 warnings.simplefilter("ignore", UserWarning)
                 node = _open(place, inside)
                 whole_plate = not inside and "plate" in ome_attributes(dict(node.attrs))
-                found = _plate(place, _stamp(path)) if whole_plate else _series(node, place, inside)
+                plate = _plate(place, _stamp(path)) if whole_plate else None
+                found = plate or _series(node, place, inside, self._axes)
             yield found
 
 
@@ -74,12 +85,12 @@ def _stamp(path: Path) -> tuple[int, ...]:
     return tuple(file.stat().st_mtime_ns for file in files if file.is_file())
 
 
-def _series(node: "zarr.Array[Any] | zarr.Group", place: str, inside: str) -> list[Series]:
+def _series(node: "zarr.Array[Any] | zarr.Group", place: str, inside: str, axes: str = "") -> list[Series]:
     if isinstance(node, zarr.Array):
-        return [_plain(node, inside or None)]
+        return [_plain(node, inside or None, axes)]
     attributes = ome_attributes(dict(node.attrs))
     if "multiscales" in attributes:
-        return [_image(node, attributes, inside or None)]
+        return [_image(node, attributes, inside or None, axes=axes)]
     names = _parts(node, attributes, place)
     if names is not None:
         parts = [(name, node[name]) for name in names]
@@ -96,7 +107,7 @@ def _series(node: "zarr.Array[Any] | zarr.Group", place: str, inside: str) -> li
         example, there = next(iter(found)), listed(list(found), MOST_NAMED)
         raise UnsupportedError(f"it holds several images; name one, as in {place}:/{example}; it has: {there}")
     inner, only = next(iter(found.items()))
-    return _series(only, place, f"{inside}/{inner}".strip("/"))
+    return _series(only, place, f"{inside}/{inner}".strip("/"), axes)
 
 
 def _parts(node: zarr.Group, attributes: dict[str, Any], place: str) -> list[str] | None:
@@ -133,7 +144,9 @@ def _images_in(group: zarr.Group, prefix: str = "") -> Iterator[tuple[str, "zarr
             yield from _images_in(node, f"{path}/")
 
 
-def _image(group: zarr.Group, attributes: dict[str, Any], dataset: str | None, name: str = "") -> Series:
+def _image(
+    group: zarr.Group, attributes: dict[str, Any], dataset: str | None, name: str = "", axes: str = ""
+) -> Series:
     try:
         multiscale = parse_multiscale(attributes)
     except (TypeError, KeyError, IndexError, ValueError) as error:
@@ -144,13 +157,16 @@ def _image(group: zarr.Group, attributes: dict[str, Any], dataset: str | None, n
     arrays = [node for node in nodes if isinstance(node, zarr.Array)]
     if len(arrays) < len(nodes):
         raise UnsupportedError(f"its levels are {', '.join(multiscale.paths)}, and not all are arrays")
-    finest = arrays[0]
-    sizes = _sizes(multiscale.axes, finest)
+    multiscale = replace(multiscale, axes=axes) if axes else multiscale
+    finest, axes = arrays[0], multiscale.axes
+    sizes = _sizes(axes, finest)
     color = is_rgb(attributes, sizes.get("c", 1), str(finest.dtype))
-    levels = tuple(_level(multiscale, number, array.shape) for number, array in enumerate(arrays))
+    levels = tuple(_level(multiscale, number, array) for number, array in enumerate(arrays))
     return Series(
         levels,
-        partial(_plane, arrays, multiscale.axes, color),
+        partial(_plane, arrays, axes, color),
+        partial(_part, arrays, axes, color),
+        np.dtype(finest.dtype),
         times=sizes.get("t", 1),
         depth=sizes.get("z", 1),
         channels=1 if color else sizes.get("c", 1),
@@ -161,25 +177,44 @@ def _image(group: zarr.Group, attributes: dict[str, Any], dataset: str | None, n
     )
 
 
-def _level(multiscale: Multiscale, number: int, shape: tuple[int, ...]) -> Level:
+def _level(multiscale: Multiscale, number: int, array: "zarr.Array[Any]") -> Level:
+    axes = multiscale.axes
     row, col = (multiscale.step_nm(axis, number) for axis in "yx")
     side = None if row is None or col is None else pixel_side((row, col))
-    return Level((shape[multiscale.axes.index("y")], shape[multiscale.axes.index("x")]), side)
+    depth = multiscale.step_nm("z", number) if "z" in axes else None
+    shape = (array.shape[axes.index("y")], array.shape[axes.index("x")])
+    return Level(shape, side, (depth, row, col), _chunks(array, axes), str(array.path))
 
 
-def _plain(array: "zarr.Array[Any]", dataset: str | None) -> Series:
-    axes = _axes_of(array)
+def _chunks(array: "zarr.Array[Any]", axes: str) -> tuple[int, int, int]:
+    depth, rows, cols = (int(array.chunks[axes.index(axis)]) if axis in axes else 1 for axis in "zyx")
+    return depth, rows, cols
+
+
+def _plain(array: "zarr.Array[Any]", dataset: str | None, given: str = "") -> Series:
+    axes = given or _axes_of(array)
     sizes = _sizes(axes, array)
     color = sizes.get("c", 1) == 3 and axes.endswith("c")
+    attributes = dict(array.attrs)
+    level = Level(
+        (sizes["y"], sizes["x"]),
+        attributes_pixel_size(attributes),
+        attributes_spacing(attributes),
+        _chunks(array, axes),
+        str(array.path),
+    )
     return Series(
-        (Level((sizes["y"], sizes["x"]), attributes_pixel_size(dict(array.attrs))),),
+        (level,),
         partial(_plane, [array], axes, color),
+        partial(_part, [array], axes, color),
+        np.dtype(array.dtype),
         times=sizes.get("t", 1),
         depth=sizes.get("z", 1),
         channels=1 if color else sizes.get("c", 1),
         color=color,
-        undeclared=sizes.get("c", 1) in (2, 4) and not _names_of_axes(array),
+        undeclared=sizes.get("c", 1) in (2, 4) and not given and not _names_of_axes(array),
         dataset=None if dataset is None else f"/{dataset}",
+        named=bool(given or _names_of_axes(array)),
     )
 
 
@@ -224,9 +259,22 @@ def _plane(
     arrays: Sequence["zarr.Array[Any]"], axes: str, color: bool, level: int, time: int, z: int, channel: int
 ) -> NDArray[Any]:
     """Read a plane of a level: (H, W), or (H, W, 3)."""
-    at: dict[str, Any] = {"y": slice(None), "x": slice(None), "t": time, "z": z}
-    at["c"] = slice(None) if color else channel
-    index = tuple(at.get(axis, 0) for axis in axes)
-    plane = np.asarray(arrays[level][index])
-    kept = [axis for axis in axes if isinstance(at.get(axis), slice)]
-    return plane.transpose([kept.index(axis) for axis in "yxc" if axis in kept])
+    every = slice(None)
+    plane: NDArray[Any] = _part(arrays, axes, color, level, time, channel, slice(z, z + 1), every, every)[0]
+    return plane
+
+
+def _part(
+    arrays: Sequence["zarr.Array[Any]"],
+    axes: str,
+    color: bool,
+    level: int,
+    time: int,
+    channel: int,
+    slices: slice,
+    rows: slice,
+    cols: slice,
+) -> NDArray[Any]:
+    """Read a part of some slices; chunks that are not stored have the fill value, as the format says."""
+    number = None if color else channel
+    return read_part(arrays[level], axes, slices=slices, rows=rows, cols=cols, time=time, channel=number)

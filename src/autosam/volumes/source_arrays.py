@@ -1,0 +1,196 @@
+"""Volumes in arrays: of NumPy, Zarr and dask in memory or elsewhere, `.npy` files, and HDF5 datasets."""
+
+import mmap
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autosam.errors import InputError
+from autosam.images.array_layout import ArrayLayout
+from autosam.images.array_parts import read_part
+from autosam.images.formats import choose_dataset, native, open_hdf5, reading
+from autosam.images.mapped_file import MappedArray
+from autosam.images.pixel_size import attributes_spacing
+from autosam.images.readers import StoredImage
+from autosam.images.units import Spacing
+from autosam.volumes.choice import VolumeChoice
+from autosam.volumes.describe_source import Found, describe
+from autosam.volumes.fingerprints import hash_array, hash_files, hash_of
+from autosam.volumes.storage import OpenVolume
+from autosam.volumes.volume_source import VolumeSource
+
+_UNKNOWN: Spacing = (None, None, None)
+HDF5_CACHE_BYTES = 64 << 20
+"""Of decoded chunks."""
+
+
+class ArrayVolume:
+    """An array whose axes have letters; the parameters are those of `read_part`."""
+
+    def __init__(self, array: Any, axes: str, time: int, channel: int | None) -> None:
+        self._array, self._axes, self._time, self._channel = array, axes, time, channel
+
+    def read(self, slices: slice, rows: slice, cols: slice) -> NDArray[Any]:
+        """Read a part; see `OpenVolume.read`."""
+        found = read_part(
+            self._array,
+            self._axes,
+            slices=slices,
+            rows=rows,
+            cols=cols,
+            time=self._time,
+            channel=self._channel,
+        )
+        # Never a view of the caller's own array.
+        return native(np.array(found) if isinstance(self._array, np.ndarray) else found)
+
+    def close(self) -> None:
+        """Do nothing: the array is the caller's, or a file that each read maps."""
+
+
+@dataclass(frozen=True, eq=False)
+class ArrayStorage:
+    """An array, which goes with the description to other processes."""
+
+    array: Any
+    axes: str
+    time: int
+    channel: int | None
+
+    def open(self) -> OpenVolume:
+        """Take the array."""
+        return ArrayVolume(self.array, self.axes, self.time, self.channel)
+
+
+@dataclass(frozen=True)
+class Hdf5Storage:
+    """A dataset of an HDF5 file."""
+
+    path: Path
+    dataset: str
+    axes: str
+    time: int
+    channel: int | None
+
+    def open(self) -> OpenVolume:
+        """Open the file."""
+        return _Hdf5Volume(self)
+
+
+class _Hdf5Volume(ArrayVolume):
+    def __init__(self, storage: Hdf5Storage) -> None:
+        self._closing = ExitStack()
+        item, layout = self._closing.enter_context(
+            open_hdf5(storage.path, storage.dataset, storage.axes, cache_bytes=HDF5_CACHE_BYTES)
+        )
+        super().__init__(item, layout.axes, storage.time, storage.channel)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._closing.close()
+
+
+def open_hdf5_volume(path: Path, dataset: str | None, choice: VolumeChoice) -> VolumeSource:
+    """Open a dataset; errors as of `open_volume`."""
+    axes = choice.axes
+    name, _ = choose_dataset(path, dataset, axes)
+    with open_hdf5(path, name, axes) as (item, layout):
+        spacing = attributes_spacing(item.attrs)
+        dtype, stored_chunks = np.dtype(item.dtype), item.chunks
+    place = f"{path}:{name}"
+    time, channel, color = _choose(layout, dtype, choice, place)
+    lengths = dict(zip(layout.axes, stored_chunks or (), strict=False))
+    chunks = (lengths.get("z", 1), lengths.get("y", layout.length("y")), lengths.get("x", layout.length("x")))
+    found = Found(
+        place,
+        (layout.length("z"), layout.length("y"), layout.length("x")),
+        color,
+        dtype,
+        spacing,
+        chunks if stored_chunks else _unchunked(layout),
+        hash_files([path], name, choice, layout.shape, dtype.str),
+        named=layout.said,
+    )
+    return describe(found, Hdf5Storage(path, name, axes, time, channel))
+
+
+def open_npy(path: Path, choice: VolumeChoice) -> VolumeSource:
+    """Open a file of `numpy.save`; errors as of `open_volume`."""
+    with reading(path):
+        mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+        if not isinstance(mapped, np.memmap):
+            raise ValueError("it holds several arrays")
+    content = hash_files([path], choice, mapped.shape, mapped.dtype.str)
+    return _of_array(_unmapped(mapped), str(path), choice, content)
+
+
+def open_array(array: Any, choice: VolumeChoice) -> VolumeSource:
+    """Take an array of NumPy, Zarr or dask; errors as of `open_volume`."""
+    kind = type(array).__module__.split(".")[0]
+    if isinstance(array, np.ndarray):
+        return _of_array(_unmapped(array), "the array", choice, hash_of(hash_array(array), choice))
+    if kind not in ("zarr", "dask", "h5py") or not all(hasattr(array, name) for name in ("shape", "dtype")):
+        raise InputError(
+            f"a volume came as {type(array).__module__}.{type(array).__name__}; wanted a path, or an array of "
+            "NumPy, Zarr or dask."
+        )
+    said = hash_of(array.name if kind == "dask" else repr(array), tuple(array.shape), str(array.dtype), choice)
+    return _of_array(array, f"the {kind} array", choice, said)
+
+
+def _of_array(array: Any, name: str, choice: VolumeChoice, content: str) -> VolumeSource:
+    shape, dtype = tuple(int(n) for n in array.shape), np.dtype(array.dtype)
+    layout = ArrayLayout.of(shape, choice.axes)
+    if layout is None:
+        axes = f" and the axes {choice.axes!r} do not fit" if choice.axes else ""
+        raise InputError(
+            f"{name} has shape {shape}{axes}; wanted (Z, Y, X), or axes that are named, such as --axes tzyx."
+        )
+    time, channel, color = _choose(layout, dtype, choice, name)
+    stored = getattr(array, "chunksize", None) or getattr(array, "chunks", None)
+    lengths = dict(zip(layout.axes, stored or (), strict=False))
+    chunks = (lengths.get("z", 1), lengths.get("y", 1), lengths.get("x", layout.length("x")))
+    found = Found(
+        name,
+        (layout.length("z"), layout.length("y"), layout.length("x")),
+        color,
+        dtype,
+        _UNKNOWN,
+        chunks if stored else _unchunked(layout),
+        content,
+        named=layout.said,
+    )
+    return describe(found, ArrayStorage(array, layout.axes, time, channel))
+
+
+def _choose(
+    layout: ArrayLayout, dtype: np.dtype[Any], choice: VolumeChoice, name: str
+) -> tuple[int, int | None, bool]:
+    """Choose time and channel (None for all colors), and tell whether there are colors."""
+    # Nothing but their place tells colors, and detectors are seldom kept in a byte.
+    color = layout.color and (not layout.said or dtype == np.uint8)
+    image = StoredImage((layout.length("y"), layout.length("x")), channels=layout.channels, color=color)
+    channel = choice.channel_of(image, name)
+    time = choice.time_of(layout.length("t"), name)
+    return time, (0 if channel is None and not color else channel), color and channel is None
+
+
+def _unchunked(layout: ArrayLayout) -> tuple[int, int, int]:
+    """Tell what lies together in an array without chunks: rows, or where z comes last all slices of them."""
+    long = [axis for axis in layout.axes if axis in "zyx"]
+    return layout.length("z") if long[-1] == "z" else 1, 1, layout.length("x")
+
+
+def _unmapped(array: NDArray[Any]) -> NDArray[Any] | MappedArray:
+    """Give the file of an array that is mapped as a whole, so that it is not carried to other processes."""
+    filename = getattr(array, "filename", None)
+    in_one_run = array.flags.c_contiguous or array.flags.f_contiguous
+    if not isinstance(array, np.memmap) or not isinstance(array.base, mmap.mmap) or not in_one_run or not filename:
+        return array
+    order: Literal["C", "F"] = "C" if array.flags.c_contiguous else "F"
+    offset = int(getattr(array, "offset", 0))
+    return MappedArray(Path(filename), array.dtype.str, offset, array.shape, order)

@@ -1,0 +1,165 @@
+"""Volumes in folders: each file is a slice."""
+
+import glob
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autosam.errors import InputError, listed
+from autosam.images.byte_cache import ByteCache
+from autosam.images.folder_listing import fault_of, has_suffix, is_result, made_of_others
+from autosam.images.formats import IMAGE_SUFFIXES, LABEL_SUFFIXES, TIFF_SUFFIXES
+from autosam.images.image_source import ImageSource
+from autosam.images.label_files import as_labels, read_label_page
+from autosam.images.read import read_stored
+from autosam.images.readers import StoredImage, list_images
+from autosam.images.tiff_stack import TiffStack
+from autosam.volumes.choice import VolumeChoice
+from autosam.volumes.describe_source import Found, describe
+from autosam.volumes.fingerprints import hash_files
+from autosam.volumes.slice_names import order_slices
+from autosam.volumes.storage import OpenVolume
+from autosam.volumes.volume_source import VolumeSource
+
+
+@dataclass(frozen=True)
+class FolderStorage:
+    """Files of a folder; an empty name is a slice that is missing."""
+
+    folder: Path
+    names: tuple[str, ...]
+    channel: int | None
+    labels: bool
+
+    def open(self) -> OpenVolume:
+        """Open nothing yet: each file is opened when its slice is read."""
+        return _FolderVolume(self)
+
+
+class _FolderVolume:
+    def __init__(self, storage: FolderStorage) -> None:
+        self._storage = storage
+        self._planes = ByteCache(0)
+        self._stack: tuple[str, TiffStack] | None = None
+
+    def read(self, slices: slice, rows: slice, cols: slice) -> NDArray[Any]:
+        """Read a part; see `OpenVolume.read`."""
+        return np.stack(
+            [self._slice(self._storage.names[z], rows, cols) for z in range(slices.start, slices.stop)]
+        )
+
+    def close(self) -> None:
+        """Close the last file."""
+        if self._stack is not None:
+            self._stack[1].close()
+            self._stack = None
+
+    def _slice(self, name: str, rows: slice, cols: slice) -> NDArray[Any]:
+        storage = self._storage
+        path = storage.folder / name
+        if path.suffix.lower() in TIFF_SUFFIXES:
+            if self._stack is None or self._stack[0] != name:
+                self.close()
+                self._stack = name, TiffStack(path)
+            stack = self._stack[1]
+            part = stack.read(slice(0, 1), rows, cols, channel=storage.channel, as_stored=storage.labels)
+            return np.asarray(part[0])
+        return self._planes.get(name, lambda: _read_plane(path, storage))[rows, cols]
+
+
+def _read_plane(path: Path, storage: FolderStorage) -> NDArray[Any]:
+    if storage.labels:
+        return as_labels(read_label_page(path, None, None), path)
+    return read_stored(ImageSource(path, channel=storage.channel))[0]
+
+
+def open_folder(folder: Path, choice: VolumeChoice) -> VolumeSource:
+    """Open the images of a folder, without its subfolders, as slices; errors as of `open_volume`."""
+    known = LABEL_SUFFIXES if choice.labels else IMAGE_SUFFIXES
+    files = [path for path in sorted(folder.iterdir()) if has_suffix(path, known)]
+    if not choice.labels:
+        made = made_of_others(files, base=folder)
+        files = [path for path in files if path not in made and not is_result(path)]
+    if not files:
+        raise InputError(f"the folder {folder} holds no image; known suffixes: {' '.join(known)}.")
+    return _open_files(files, folder, str(folder), choice)
+
+
+def open_pattern(pattern: str, choice: VolumeChoice) -> VolumeSource:
+    """Open the files that a pattern matches as slices; errors as of `open_volume`."""
+    known = LABEL_SUFFIXES if choice.labels else IMAGE_SUFFIXES
+    files = [file for file in map(Path, sorted(glob.glob(pattern, recursive=True))) if has_suffix(file, known)]
+    if not files:
+        raise InputError(f"{pattern} matches no image; known suffixes: {' '.join(known)}.")
+    parents = {file.parent for file in files}
+    folder = files[0].parent if len(parents) == 1 else Path()
+    return _open_files(files, folder, pattern, choice)
+
+
+def _open_files(files: Sequence[Path], folder: Path, name: str, choice: VolumeChoice) -> VolumeSource:
+    for option, value in (("--axes", choice.axes), ("--time", choice.time), ("--series", choice.series)):
+        if value not in ("", None):
+            raise InputError(f"{name} is a folder of slices, each a 2D image; leave {option} out.")
+    order = order_slices([file.name for file in files])
+    slices = [None if number is None else files[number] for number in order.files]
+    there = [file for file in slices if file is not None]
+    images = {}
+    for file in there:
+        fault = fault_of(file)
+        if fault is not None:
+            raise InputError(f"{file} {fault}.")
+        images[file] = _only_image(file, name)
+    first = images[there[0]]
+    _check_sizes(images)
+    channel = choice.channel_of(first, name)
+    color = first.color and not choice.labels
+    missing = tuple(z for z, file in enumerate(slices) if file is None)
+    names = tuple("" if file is None else str(file.relative_to(folder)) for file in slices)
+    storage = FolderStorage(folder, names, channel, choice.labels)
+    volume = _FolderVolume(storage)
+    dtype = volume.read(slice(0, 1), slice(0, 1), slice(0, 1)).dtype
+    volume.close()
+    side = first.pixel_size_nm
+    notes = [order.note] if order.note else []
+    if missing:
+        gone = listed([str(z) for z in missing])
+        notes.append(f"slices {gone} have no file, by the numbers in the names: they are holes")
+    found = Found(
+        name,
+        (len(slices), *first.shape),
+        color and channel is None,
+        dtype,
+        (None, side, side),
+        (1, *first.shape),
+        hash_files(there, choice, names),
+        missing=missing,
+        notes=tuple(notes),
+    )
+    return describe(found, storage)
+
+
+def _only_image(file: Path, name: str) -> StoredImage:
+    images = list_images(file, None)
+    if len(images) != 1:
+        raise InputError(
+            f"{file} in {name} holds {len(images)} images; wanted one slice per file: give the file itself."
+        )
+    return images[0]
+
+
+def _check_sizes(images: dict[Path, StoredImage]) -> None:
+    (first, wanted), *others = images.items()
+    for file, image in others:
+        if (image.shape, image.channels) != (wanted.shape, wanted.channels):
+            raise InputError(
+                f"{first} has {_size(wanted)}, and {file} has {_size(image)}; wanted slices of one size: take the "
+                "others out, or crop them."
+            )
+
+
+def _size(image: StoredImage) -> str:
+    return f"{image.shape[0]} × {image.shape[1]} pixels and {image.channels} channel(s)"
