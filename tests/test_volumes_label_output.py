@@ -10,7 +10,8 @@ import pytest
 
 from autosam.errors import InputError, OutputError
 from autosam.images import read_labels
-from autosam.volumes.label_output import LabelOutput, expected_bytes, open_output
+from autosam.volumes import label_output
+from autosam.volumes.label_output import LabelOutput, _remove, expected_bytes, open_output
 
 SHAPE = (6, 40, 50)
 LABELS = np.arange(np.prod(SHAPE)).reshape(SHAPE) // 100
@@ -35,9 +36,15 @@ def test_the_output_appears_when_it_is_whole(tmp_path: Path) -> None:
     output = fill(opened(path))
     assert not path.exists()
     assert [entry.name for entry in tmp_path.iterdir()] == [".mito.zarr.partial"]
-    output.finish()
-    assert [entry.name for entry in tmp_path.iterdir()] == ["mito.zarr"]
+    moved = output.finish()
     np.testing.assert_array_equal(read_labels(path), LABELS)
+    region = moved.store.regions()[1]
+    np.testing.assert_array_equal(moved.store.read(region), LABELS[region])
+    assert moved.is_finished
+    assert opened(path).is_finished
+    np.testing.assert_array_equal(opened(path).store.read(region), LABELS[region])
+    moved.close()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["mito.zarr"]
 
 
 def test_a_second_run_goes_on_where_the_first_left_off(tmp_path: Path) -> None:
@@ -66,7 +73,7 @@ def test_a_kill_between_the_last_steps_is_made_good(tmp_path: Path) -> None:
     output.store.folder.rename(path)
     again = opened(path)
     assert again.is_finished
-    again.finish()
+    again.finish().close()
     assert [entry.name for entry in tmp_path.iterdir()] == ["mito.zarr"]
     np.testing.assert_array_equal(read_labels(path), LABELS)
 
@@ -82,9 +89,52 @@ def test_what_exists_is_replaced_on_request_only(tmp_path: Path) -> None:
     assert (path / "note.txt").exists()
     with pytest.raises(OutputError, match="exists"):
         opened(path)
-    output.finish()
+    output.finish().close()
     np.testing.assert_array_equal(read_labels(path), LABELS)
     assert [entry.name for entry in tmp_path.iterdir()] == ["mito.zarr"]
+
+
+def test_an_output_that_was_deleted_is_made_again(tmp_path: Path) -> None:
+    for name in ("mito.zarr", "mito.tif"):
+        path = tmp_path / name
+        fill(opened(path)).finish()
+        _remove(path)
+        again = opened(path)
+        assert not again.is_finished
+        if name == "mito.zarr":
+            fill(again)
+        again.finish()
+        np.testing.assert_array_equal(read_labels(path), LABELS)
+
+
+@pytest.mark.parametrize("name", ["mito.tif", "mito.h5"])
+def test_files_appear_whole_and_are_the_same_bytes(tmp_path: Path, name: str) -> None:
+    outputs = [fill(opened(tmp_path / folder / name)) for folder in ("a", "b")]
+    assert not list(tmp_path.rglob(name))
+    first, second = (output.finish().path for output in outputs)
+    np.testing.assert_array_equal(read_labels(first), LABELS)
+    assert first.read_bytes() == second.read_bytes()
+    np.testing.assert_array_equal(outputs[0].store.read(outputs[0].store.regions()[0]), LABELS[:4, :32, :32])
+    outputs[0].close()
+    assert [entry.name for entry in (tmp_path / "a").iterdir()] == [name]
+
+
+def test_a_kill_while_a_file_is_made_is_made_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "mito.tif"
+    output = fill(opened(path))
+
+    def killed(place: Path, _: object) -> None:
+        place.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(label_output, "write_tiff", killed)
+        with pytest.raises(KeyboardInterrupt):
+            output.finish()
+    assert not path.exists()
+    opened(path).finish().close()
+    np.testing.assert_array_equal(read_labels(path), LABELS)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["mito.tif"]
 
 
 def test_too_little_space_is_told_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,6 +142,7 @@ def test_too_little_space_is_told_before_the_work(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**12, 10**12, 10**9))
     shape = (10_000, 10_000, 10_000)
     assert expected_bytes(shape) == 20_000_000_000
+    assert expected_bytes(shape, ".tif") == 40_000_000_000
     with pytest.raises(OutputError, match=r"needs about 20 GB, and 1 GB are free"):
         opened(tmp_path / "mito.zarr", shape=shape, chunk=None, region=None)
     assert not list(tmp_path.iterdir())

@@ -1,22 +1,28 @@
 """Where the labels of a volume go: a store that tasks write into, and one last step that makes it the output."""
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from autosam.errors import InputError, OutputError
+from autosam.images.formats import HDF5_SUFFIXES, TIFF_SUFFIXES
 from autosam.images.write import ensure_folder
-from autosam.volumes.ome_zarr_output import LabelStore, OmeVersion, writing
+from autosam.volumes.hdf5_output import write_hdf5
+from autosam.volumes.ome_zarr_output import LabelStore, OmeVersion, sync, writing
 from autosam.volumes.store_levels import Size, plan_levels
+from autosam.volumes.tiff_output import write_tiff
 
-_SUFFIXES = (".zarr",)
+_SUFFIXES = (".zarr", *TIFF_SUFFIXES, *HDF5_SUFFIXES)
 
 _BYTES_PER_VOXEL = 0.02
 """Of compressed labels: .005 to .014 for the mitochondria and chloroplasts of three data sets (uint32), and .12
 where small nuclei fill the volume."""
+
+_READY = "ready"
+"""A file in the folder of work, once what gets the name of the output is whole."""
 
 
 @dataclass(frozen=True)
@@ -42,37 +48,68 @@ class LabelOutput:
 
     @property
     def is_finished(self) -> bool:
-        """Tell whether an earlier run renamed it, and only its folder of work is left."""
-        return (self.work / "ready").exists() and not self.store.folder.exists() and self.path.exists()
+        """Tell whether the output is whole and has its name."""
+        return (self.work / _READY).exists() and not self._result.exists() and self.path.exists()
 
-    def finish(self) -> None:
-        """Give the whole output its name, and remove the folder of work.
+    @property
+    def _result(self) -> Path:
+        """What gets the name of the output when it is whole."""
+        return self.work / f"labels{self.path.suffix.lower()}"
+
+    def finish(self) -> "LabelOutput":
+        """Make the whole output of the store, and give it its name.
 
         It can be interrupted anywhere and called again. An earlier output of that name goes at the same moment.
+
+        Returns
+        -------
+        LabelOutput
+            The same output, whose store can still be read until it is closed.
 
         Raises
         ------
         OutputError
             If the system refuses.
         """
-        if not self.is_finished:
-            missing = [
-                (level, region)
-                for level in range(len(self.store.levels))
-                for region in self.store.regions(level)
-                if not self.store.is_written(region, level)
-            ]
-            assert not missing, f"{len(missing)} regions are missing, the first is {missing[0]}"
-            with writing(self.path):
-                self.store.tidy()
-                (self.work / "ready").touch()
-                if self.path.exists():
-                    # Moved, not removed: the name is free for no longer than a moment.
-                    replaced = self.work / "replaced"
-                    _remove(replaced)
-                    self.path.rename(replaced)
-                self.store.folder.rename(self.path)
+        if self.is_finished:
+            return self
+        missing = [
+            (level, region)
+            for level in range(len(self.store.levels))
+            for region in self.store.regions(level)
+            if not self.store.is_written(region, level)
+        ]
+        assert not missing, f"{len(missing)} regions are missing, the first is {missing[0]}"
+        with writing(self.path):
+            if not (self.work / _READY).exists() or not self._result.exists():
+                self._make()
+                (self.work / _READY).touch()
+            if self.path.exists():
+                # Moved, not removed: the name is free for no longer than a moment.
+                replaced = self.work / "replaced"
+                _remove(replaced)
+                self.path.rename(replaced)
+            self._result.rename(self.path)
+        return self._moved()
+
+    def close(self) -> None:
+        """Remove the folder of work, when nothing is to be done with a finished output any more."""
         shutil.rmtree(self.work, ignore_errors=True)
+
+    def _make(self) -> None:
+        self.store.tidy()
+        if self._result == self.store.folder:
+            return
+        unfinished = self.work / f"unfinished{self.path.suffix.lower()}"
+        (write_hdf5 if self.path.suffix.lower() in HDF5_SUFFIXES else write_tiff)(unfinished, self.store)
+        sync(unfinished)
+        unfinished.replace(self._result)
+
+    def _moved(self) -> "LabelOutput":
+        """Give a finished output, whose store has the name of the output if it is one."""
+        if self._result != self.store.folder:
+            return self
+        return replace(self, store=replace(self.store, folder=self.path))
 
 
 def open_output(
@@ -94,7 +131,8 @@ def open_output(
     Parameters
     ----------
     path : Path
-        The output. The suffix chooses the format: .zarr.
+        The output. The suffix chooses the format: .zarr (OME-Zarr), .tif, .tiff (`write_tiff`), .h5, .hdf5, .hdf
+        (`write_hdf5`). TIFF and HDF5 are made of a store in the folder of work in the last step.
     shape : tuple of int
         (Z, Y, X).
     dtype : dtype
@@ -130,9 +168,11 @@ def open_output(
     stamp = repr((identity, store.dtype, levels, voxel_size, ome_version, path.suffix.lower()))
     known = work / "identity"
     if known.is_file() and known.read_text(encoding="utf-8") == stamp:
-        if not output.is_finished:
+        if output.is_finished:
+            return output._moved()
+        if store.folder.exists():
             _refuse_existing(path, overwrite=overwrite)
-        return output
+            return output
     _refuse_existing(path, overwrite=overwrite)
     ensure_folder(work.parent)
     _remove(work)
@@ -156,9 +196,10 @@ def check_suffix(path: Path) -> None:
         raise InputError(f"{path}: volumes are written to {' '.join(_SUFFIXES)}, not to {path.suffix!r}.")
 
 
-def expected_bytes(shape: Size) -> int:
-    """Estimate what the labels of a volume take on disk, compressed and with their pyramid."""
-    return round(shape[0] * shape[1] * shape[2] * _BYTES_PER_VOXEL)
+def expected_bytes(shape: Size, suffix: str = ".zarr") -> int:
+    """Estimate what the labels of a volume take on disk, compressed, with pyramid and all that is temporary."""
+    copies = 1 if suffix.lower() == ".zarr" else 2
+    return round(shape[0] * shape[1] * shape[2] * _BYTES_PER_VOXEL * copies)
 
 
 def _refuse_existing(path: Path, *, overwrite: bool) -> None:
@@ -170,7 +211,7 @@ def _refuse_existing(path: Path, *, overwrite: bool) -> None:
 
 
 def _refuse_full_disk(path: Path, folder: Path, shape: Size) -> None:
-    wanted, free = expected_bytes(shape), shutil.disk_usage(folder).free
+    wanted, free = expected_bytes(shape, path.suffix), shutil.disk_usage(folder).free
     if free < wanted:
         raise OutputError(
             f"{path} needs about {wanted / 1e9:.3g} GB, and {free / 1e9:.3g} GB are free; free space or choose "

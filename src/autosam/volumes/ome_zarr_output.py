@@ -79,7 +79,7 @@ class LabelStore:
         with writing(self.folder):
             self._open(level, "r+")[region] = labels.astype(self.dtype, copy=False)
             for file in self._files(region, level):
-                _sync(file)
+                sync(file)
             self._mark(region, level).touch()
 
     def read(self, region: Region, level: int = 0) -> NDArray[Any]:
@@ -157,7 +157,8 @@ class LabelStore:
                 yield file
 
 
-def _sync(file: Path) -> None:
+def sync(file: Path) -> None:
+    """Wait until the content of a file is on the disk."""
     handle = os.open(file, os.O_RDWR)
     try:
         os.fsync(handle)
