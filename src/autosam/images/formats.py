@@ -203,11 +203,11 @@ def _refuse_links(path: Path, file: h5py.File, name: str) -> None:
             return
 
 
-def label_dataset(path: Path, wanted: str | None) -> tuple[str, tuple[int, ...]]:
+def label_dataset(path: Path, wanted: str | None, axes: str = "") -> tuple[str, tuple[int, ...]]:
     """Choose a dataset as `choose_dataset` does; without a name, `/labels` where it is there."""
-    if wanted is None and "/labels" in hdf5_datasets(path):
+    if wanted is None and "/labels" in hdf5_datasets(path, axes):
         wanted = "/labels"
-    return choose_dataset(path, wanted)
+    return choose_dataset(path, wanted, axes)
 
 
 def read_hdf5(path: Path, dataset: str, page: int | None) -> NDArray[Any]:

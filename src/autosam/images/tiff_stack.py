@@ -41,8 +41,8 @@ class TiffStack:
         Of these axes.
     named : bool
         The file, or who opened it, says what its axes are.
-    color : bool
-        Each pixel has red, green and blue.
+    color, palette : bool
+        Each pixel has red, green and blue; it has an index into a palette.
     channels : int
         1 for colors.
     undeclared : bool
@@ -87,24 +87,29 @@ class TiffStack:
         self.undeclared = not given and "C" not in self._stored and samples not in (1, 3)
         key = self.series.keyframe
         palette = palette_of(key)
+        self.palette = palette is not None
         stored = np.dtype(self.series.dtype if palette is None else palette.dtype).newbyteorder("=")
         self.dtype = np.dtype(np.uint8) if stored.kind == "b" else stored
         self._mapped = self._map()
-        # Within pages, rows and columns have been given other letters.
-        self._turned = any(
-            _LETTERS.get(stored) != given
-            for stored, given in zip(self._stored, self.axes, strict=True)
-            if stored in "YXSC"
-        )
-        if self._turned and self._mapped is None:
-            raise UnsupportedError(
-                f"its axes cannot be read as {self.axes!r}, as its pages are compressed; save it uncompressed, or "
-                "in the order zyx"
-            )
         # Floating point numbers of which 0 is white are turned around within the range of their plane.
         whole = key.photometric == tifffile.PHOTOMETRIC.MINISWHITE and stored.kind == "f"
         self._in_pages = not whole and pages_are_planes(self.series, self._stored, self.shape)
         self._in_one_run = not whole and self._mapped is not None
+        others = [
+            stored
+            for stored, letter in zip(self._stored, self.axes, strict=True)
+            if letter != _LETTERS.get(stored, "z")
+        ]
+        self._renamed = bool(others)
+        # Rows and columns of pages are no rows and columns of slices.
+        self._turned = bool(set(others) & set(key.axes))
+        if (self._turned and not self._in_one_run) or (
+            self._renamed and not self._in_pages and not self._in_one_run
+        ):
+            raise UnsupportedError(
+                f"its axes {self._stored} cannot be read as {self.axes!r}, as it is compressed; save it without "
+                "compression, or in the order zyx"
+            )
 
     @property
     def chunks(self) -> tuple[int, int, int]:
@@ -163,7 +168,8 @@ class TiffStack:
     ) -> NDArray[Any]:
         outer = [(axis, n) for axis, n in zip(self.axes, self.shape, strict=True) if axis in "zt"]
         index = _ravel(outer, at)
-        refuse_absent(self.series, index)
+        if not self._renamed:
+            refuse_absent(self.series, index)
         if self._in_pages:
             inside = self.series.keyframe.axes
             pages = [

@@ -50,6 +50,19 @@ def open_zarr_labels(path: Path, dataset: str | None = None) -> ZarrLabels:
         return _labels(node, path)
 
 
+def labels_place(path: Path, dataset: str | None = None) -> str:
+    """Give the path within the store of the labels that `open_zarr_labels` opens; errors as there.
+
+    It is that of the label image, if they are one, and otherwise that of the array.
+    """
+    array = open_zarr_labels(path, dataset).array
+    above, _, level = str(array.path).rpartition("/")
+    group = zarr.open(path, path=above or None, mode="r")
+    attributes = ome_attributes(dict(group.attrs))
+    is_image = "multiscales" in attributes and parse_multiscale(attributes).paths[0] == level
+    return f"/{above if is_image else array.path}"
+
+
 def _labels(node: "zarr.Array[Any] | zarr.Group", path: Path) -> ZarrLabels:
     if isinstance(node, zarr.Array):
         return ZarrLabels(node, ArrayLayout.of(tuple(node.shape)))

@@ -74,5 +74,5 @@ class VolumeChoice:
         names = f" ({', '.join(image.channel_names)})" if image.channel_names else ""
         raise InputError(
             f"{name} has {image.channels} channels{names}; a volume is one of them: name it with --channel 0 to "
-            f"{image.channels - 1}."
+            f"{image.channels - 1}, or, if they are slices, name the axes with --axes, such as zyx."
         )

@@ -43,14 +43,16 @@ class Found:
     notes: tuple[str, ...] = ()
 
 
-def describe(found: Found, storage: Storage) -> VolumeSource:
+def describe(found: Found, storage: Storage, *, labels: bool = False) -> VolumeSource:
     """Check what was found, and make a source of it.
 
     Raises
     ------
     InputError
-        If it is empty, its numbers are no pixels, or its axes seem to be in another order.
+        If it is empty, its numbers are no pixels, its axes seem to be in another order, or labels have colors.
     """
+    if labels and found.color:
+        raise InputError(f"{found.name} holds colors; wanted labels: one id for each pixel.")
     if 0 in found.shape:
         raise InputError(f"{found.name} has no voxels (shape {found.shape}); wanted a slice of a pixel at least.")
     if found.dtype.kind not in "biuf":
@@ -62,6 +64,9 @@ def describe(found: Found, storage: Storage) -> VolumeSource:
     z, row, col = found.spacing
     depth, height, width = found.chunks
     dtype = np.dtype(np.uint8) if found.dtype.kind == "b" else found.dtype.newbyteorder("=")
+    if labels and dtype.kind == "f":
+        # Whole numbers, as ImageJ stores them.
+        dtype = np.dtype(np.uint64)
     return VolumeSource(
         name=found.name,
         shape=found.shape,
@@ -74,6 +79,7 @@ def describe(found: Found, storage: Storage) -> VolumeSource:
         storage=storage,
         missing=found.missing,
         notes=found.notes,
+        labels=labels,
     )
 
 

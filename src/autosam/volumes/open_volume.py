@@ -12,7 +12,7 @@ from autosam.images.folder_listing import fault_of, is_store
 from autosam.images.formats import HDF5_SUFFIXES, IMAGE_SUFFIXES, TIFF_SUFFIXES
 from autosam.images.image_source import split_dataset
 from autosam.images.readers import format_of
-from autosam.images.readers.registry import PICTURE
+from autosam.images.readers.registry import PICTURE, ZARR
 from autosam.images.units import VoxelSize, pixel_side
 from autosam.images.urls import url_of
 from autosam.volumes.choice import VolumeChoice
@@ -60,6 +60,39 @@ def open_volume(
     return _finish(_open(given, choice), voxel_size)
 
 
+def open_label_volume(
+    given: Any,
+    *,
+    voxel_size: VoxelSize | Sequence[float] | float | None = None,
+    axes: str | None = None,
+    channel: int | str | None = None,
+    time: int | None = None,
+    series: int | None = None,
+) -> VolumeSource:
+    """Open labels of slices without reading them.
+
+    Parameters
+    ----------
+    given, voxel_size, axes, channel, time, series
+        See `open_volume`. Of a folder those files are taken whose names end as labels do, such as
+        ``NAME_labels.tif`` and ``NAME_cp_masks.tif``, or all where none does. In HDF5 the dataset ``labels`` or
+        the only one is taken, in Zarr as `open_zarr_labels` does it.
+
+    Returns
+    -------
+    VolumeSource
+        What it reads are ids up to 64 bits, 0 for background: a palette's indices, not its colors. Ids of a folder
+        are uint64, those of other formats as stored, and floating point numbers that are whole uint64.
+
+    Raises
+    ------
+    InputError
+        As of `open_volume`, or if there are colors. Negative and broken numbers are found when they are read.
+    """
+    choice = VolumeChoice(axes or "", channel, time, series, labels=True)
+    return _finish(_open(given, choice), voxel_size)
+
+
 def _open(given: Any, choice: VolumeChoice) -> VolumeSource:
     choice.check()
     if not isinstance(given, str | os.PathLike):
@@ -90,7 +123,17 @@ def _open(given: Any, choice: VolumeChoice) -> VolumeSource:
         return open_tiff_volume(path, choice)
     if form is PICTURE:
         return open_pattern(glob.escape(str(path)), choice)
+    if form is ZARR and choice.labels:
+        dataset = _labels_inside(path, dataset)
     return open_series(path, dataset, choice)
+
+
+def _labels_inside(path: Path, dataset: str | None) -> str:
+    """Find the labels in a Zarr store: an array, or the group of a label image, which knows the voxel size."""
+    # With zarr, a slow import.
+    from autosam.images.zarr_labels import labels_place
+
+    return labels_place(path, dataset)
 
 
 def _finish(source: VolumeSource, voxel_size: VoxelSize | Sequence[float] | float | None) -> VolumeSource:

@@ -50,8 +50,8 @@ def resolve_roi(roi: Roi, shape: tuple[int, int, int], name: object) -> Roi:
         start, stop, _ = span.start or 0, length if span.stop is None else span.stop, span.step
         if not 0 <= start < stop <= length:
             raise InputError(
-                f"{axis} {start}:{stop} was asked for, and {name} has {length} along {axis} (its shape in z, y, x is "
-                f"{shape}); wanted a part of 0:{length}."
+                f"{axis} {start}:{stop} was asked for, and {name} has {length} along {axis} (its shape in z, y, x "
+                f"is {shape}); wanted a part of 0:{length}."
             )
         whole.append(slice(start, stop))
     z, y, x = whole

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from autosam.errors import InputError
 from autosam.images.array_layout import ArrayLayout
 from autosam.images.array_parts import read_part
-from autosam.images.formats import choose_dataset, native, open_hdf5, reading
+from autosam.images.formats import choose_dataset, label_dataset, native, open_hdf5, reading
 from autosam.images.mapped_file import MappedArray
 from autosam.images.pixel_size import attributes_spacing
 from autosam.images.readers import StoredImage
@@ -97,7 +97,7 @@ class _Hdf5Volume(ArrayVolume):
 def open_hdf5_volume(path: Path, dataset: str | None, choice: VolumeChoice) -> VolumeSource:
     """Open a dataset; errors as of `open_volume`."""
     axes = choice.axes
-    name, _ = choose_dataset(path, dataset, axes)
+    name, _ = (label_dataset if choice.labels else choose_dataset)(path, dataset, axes)
     with open_hdf5(path, name, axes) as (item, layout):
         spacing = attributes_spacing(item.attrs)
         dtype, stored_chunks = np.dtype(item.dtype), item.chunks
@@ -115,7 +115,7 @@ def open_hdf5_volume(path: Path, dataset: str | None, choice: VolumeChoice) -> V
         hash_files([path], name, choice, layout.shape, dtype.str),
         named=layout.said,
     )
-    return describe(found, Hdf5Storage(path, name, axes, time, channel))
+    return describe(found, Hdf5Storage(path, name, axes, time, channel), labels=choice.labels)
 
 
 def open_npy(path: Path, choice: VolumeChoice) -> VolumeSource:
@@ -164,7 +164,7 @@ def _of_array(array: Any, name: str, choice: VolumeChoice, content: str) -> Volu
         content,
         named=layout.said,
     )
-    return describe(found, ArrayStorage(array, layout.axes, time, channel))
+    return describe(found, ArrayStorage(array, layout.axes, time, channel), labels=choice.labels)
 
 
 def _choose(

@@ -14,7 +14,8 @@ from autosam.images.byte_cache import ByteCache
 from autosam.images.folder_listing import fault_of, has_suffix, is_result, made_of_others
 from autosam.images.formats import IMAGE_SUFFIXES, LABEL_SUFFIXES, TIFF_SUFFIXES
 from autosam.images.image_source import ImageSource
-from autosam.images.label_files import as_labels, read_label_page
+from autosam.images.label_files import read_labels
+from autosam.images.label_names import SURE_MARKS, without_suffix
 from autosam.images.read import read_stored
 from autosam.images.readers import StoredImage, list_images
 from autosam.images.tiff_stack import TiffStack
@@ -73,7 +74,7 @@ class _FolderVolume:
 
 def _read_plane(path: Path, storage: FolderStorage) -> NDArray[Any]:
     if storage.labels:
-        return as_labels(read_label_page(path, None, None), path)
+        return read_labels(path)
     return read_stored(ImageSource(path, channel=storage.channel))[0]
 
 
@@ -84,6 +85,9 @@ def open_folder(folder: Path, choice: VolumeChoice) -> VolumeSource:
     if not choice.labels:
         made = made_of_others(files, base=folder)
         files = [path for path in files if path not in made and not is_result(path)]
+    elif marked := [path for path in files if without_suffix(path.name).lower().endswith(SURE_MARKS)]:
+        # Beside them are their images, or pictures of them.
+        files = marked
     if not files:
         raise InputError(f"the folder {folder} holds no image; known suffixes: {' '.join(known)}.")
     return _open_files(files, folder, str(folder), choice)
@@ -120,9 +124,9 @@ def _open_files(files: Sequence[Path], folder: Path, name: str, choice: VolumeCh
     missing = tuple(z for z, file in enumerate(slices) if file is None)
     names = tuple("" if file is None else str(file.relative_to(folder)) for file in slices)
     storage = FolderStorage(folder, names, channel, choice.labels)
-    volume = _FolderVolume(storage)
-    dtype = volume.read(slice(0, 1), slice(0, 1), slice(0, 1)).dtype
-    volume.close()
+    # Each label image can be in the smallest type that holds its ids.
+    dtype = _type_of(storage)
+    dtype = np.dtype(np.uint64) if choice.labels else dtype
     side = first.pixel_size_nm
     notes = [order.note] if order.note else []
     if missing:
@@ -139,7 +143,21 @@ def _open_files(files: Sequence[Path], folder: Path, name: str, choice: VolumeCh
         missing=missing,
         notes=tuple(notes),
     )
-    return describe(found, storage)
+    return describe(found, storage, labels=choice.labels)
+
+
+def _type_of(storage: FolderStorage) -> np.dtype[Any]:
+    """Give the type of the first file that can be read."""
+    volume, last = _FolderVolume(storage), None
+    try:
+        for z in (z for z, name in enumerate(storage.names) if name):
+            try:
+                return volume.read(slice(z, z + 1), slice(0, 1), slice(0, 1)).dtype
+            except InputError as error:
+                last = error
+    finally:
+        volume.close()
+    raise InputError(f"none of the slices can be read; the last fault: {last}")
 
 
 def _only_image(file: Path, name: str) -> StoredImage:

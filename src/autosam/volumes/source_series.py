@@ -93,7 +93,7 @@ def open_series(path: Path, dataset: str | None, choice: VolumeChoice) -> Volume
         _content(path, level.inside, facts),
         named=series.named,
     )
-    return describe(description, storage)
+    return describe(description, storage, labels=choice.labels)
 
 
 def _reader(path: Path, axes: str) -> SeriesReader:

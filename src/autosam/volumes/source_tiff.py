@@ -63,13 +63,14 @@ def open_tiff_volume(path: Path, choice: VolumeChoice) -> VolumeSource:
     ):
         shape = (stack.length("z"), stack.length("y"), stack.length("x"))
         said = _said(stack)
-        color = stack.color and not choice.labels
+        indices = choice.labels and stack.palette
+        color = stack.color and not indices
         names = said.channel_names if len(said.channel_names) == stack.channels else ()
         image = StoredImage(shape[1:], 3 if color else stack.channels, color, channel_names=names)
         channel = choice.channel_of(image, path)
         time = choice.time_of(stack.length("t"), path)
         finest, taken = (series.shape[series.axes.index("X")] for series in (stack.finest, stack.series))
-        dtype = stack.series.dtype if choice.labels else stack.dtype
+        dtype = stack.series.dtype if indices else stack.dtype
         found = Found(
             str(path),
             shape,
@@ -81,7 +82,7 @@ def open_tiff_volume(path: Path, choice: VolumeChoice) -> VolumeSource:
             named=stack.named,
         )
         storage = TiffStorage(path, choice.axes, stack.number, choice.level, time, channel, choice.labels)
-    return describe(found, storage)
+    return describe(found, storage, labels=choice.labels)
 
 
 def _said(stack: TiffStack) -> OmeImage:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from autosam.errors import InputError
 from autosam.images.formats import reading
+from autosam.images.label_files import as_labels
 from autosam.images.units import VoxelSize
 from autosam.volumes.hole import HoleError
 from autosam.volumes.region_of_interest import Roi, resolve_roi
@@ -56,6 +57,8 @@ class VolumeSource:
         Slice, row and column of the whole volume where this part of it begins.
     whole : tuple of int
         Shape of the whole volume.
+    labels : bool
+        The numbers are ids.
     """
 
     name: str
@@ -71,6 +74,7 @@ class VolumeSource:
     notes: tuple[str, ...] = ()
     origin: tuple[int, int, int] = (0, 0, 0)
     whole: tuple[int, int, int] = (0, 0, 0)
+    labels: bool = False
 
     def __post_init__(self) -> None:
         if not any(self.whole):
@@ -106,28 +110,15 @@ class VolumeSource:
         HoleError
             If this part cannot be read.
         InputError
-            If the volume itself cannot be opened any more, or the part does not lie in it.
+            If the volume itself cannot be opened any more, the part does not lie in it, its numbers are of another
+            type than those of the first slice, or they are no ids where ids are wanted.
         """
         part = resolve_roi((slice(z, z + 1), *window), self.shape, self.name)
         inside = part[1], part[2]
         slices, rows, cols = (slice(s.start + o, s.stop + o) for s, o in zip(part, self.origin, strict=True))
         if slices.start in self.missing:
             raise HoleError(self.name, z, inside, "its file is missing")
-        for pause in PAUSES:
-            try:
-                return self._read(slices.start, rows, cols)
-            except InputError as error:
-                if isinstance(error.__context__, MemoryError):
-                    raise
-            self.close()
-            time.sleep(pause)
-        handle_of(self.storage, self.content)
-        try:
-            return self._read(slices.start, rows, cols)
-        except InputError as error:
-            if isinstance(error.__context__, MemoryError):
-                raise
-            raise HoleError(self.name, z, inside, str(error)) from error
+        return self._checked(self._try(slices.start, rows, cols, z, inside), z)
 
     def cut(self, roi: Roi) -> "VolumeSource":
         """Give a part of the volume, as a volume whose slices, rows and columns count from 0.
@@ -151,20 +142,50 @@ class VolumeSource:
         """Close the file, if this thread has it open; the next read opens it again."""
         close_handle(self.storage, self.content)
 
+    def _try(self, at: int, rows: slice, cols: slice, z: int, window: tuple[slice, slice]) -> NDArray[Any]:
+        """Read a part of the whole volume; `z` and `window` say where it lies in this one."""
+        for pause in PAUSES:
+            try:
+                return self._read(at, rows, cols)
+            except InputError as error:
+                if isinstance(error.__context__, MemoryError):
+                    raise
+            self.close()
+            time.sleep(pause)
+        # Where not even the file opens, it is no hole.
+        handle_of(self.storage, self.content)
+        try:
+            return self._read(at, rows, cols)
+        except InputError as error:
+            if isinstance(error.__context__, MemoryError):
+                raise
+            raise HoleError(self.name, z, window, str(error)) from error
+
+    def _checked(self, pixels: NDArray[Any], z: int) -> NDArray[Any]:
+        """Give numbers in the type of the volume, if that changes none."""
+        if self.labels:
+            pixels = as_labels(pixels, f"{self.name}, slice {z},")
+        if not self.labels and not np.can_cast(pixels.dtype, self.dtype):
+            raise InputError(
+                f"{self.name}: slice {z} holds {pixels.dtype} values and the first slice {self.dtype}; wanted one "
+                "type: convert the slices."
+            )
+        return np.array(pixels, dtype=self.dtype, order="C")
+
     def _read(self, z: int, rows: slice, cols: slice) -> NDArray[Any]:
         handle = handle_of(self.storage, self.content)
         block = self._block(z, rows, cols)
 
         def load() -> NDArray[Any]:
             with reading(self.name):
-                found = handle.volume.read(block, rows, cols)
-            return np.ascontiguousarray(found, dtype=self.dtype)
+                return handle.volume.read(block, rows, cols)
 
         if block.stop - block.start == 1:
             plane: NDArray[Any] = load()[0]
             return plane
         key = (block.start, rows.start, rows.stop, cols.start, cols.stop)
-        return np.array(handle.blocks.get(key, load)[z - block.start])
+        found: NDArray[Any] = handle.blocks.get(key, load)[z - block.start]
+        return found
 
     def _block(self, z: int, rows: slice, cols: slice) -> slice:
         """Choose the slices that are read together: those of a chunk, as far as they are few bytes."""
