@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import typer
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from autosam.evaluation.pairing import Pair
     from autosam.evaluation.scoring import FileScores
     from autosam.evaluation.tables import Summary
-    from autosam.metrics.all_scores import Protocol
 
 
 Ap = StrEnum("Ap", ["DSB", "COCO", "MITOEM2020"])
@@ -42,7 +41,8 @@ def evaluate(
     diagnose: bool = typer.Option(
         False,
         "--diagnose",
-        help="Segment the images of PRED, an output folder of segment, again and tell where objects are lost.",
+        help="Tell where objects are lost: in volumes, or in an output folder of segment, whose images are "
+        "segmented again.",
     ),
     device: str | None = typer.Option(
         None, metavar="DEVICE", help="With --diagnose: auto, cpu, cuda, cuda:1 ... [auto]"
@@ -111,8 +111,18 @@ def evaluate(
     wide: bool = typer.Option(False, "--wide", help="Also print VOI, CREMI score, PQ, AJI and AJI+."),
 ) -> None:
     """Score predicted labels against the truth, paired by name."""
-    from autosam.cli.evaluation_diagnosis import diagnose_results, open_diagnosed, refuse_ignored
+    from autosam.cli.evaluation_diagnosis import diagnose_results, open_diagnosed, refuse_others
+    from autosam.cli.evaluation_inputs import (
+        check_needs,
+        check_places,
+        find_pairs,
+        make_protocol,
+        protocol_of_volumes,
+        settings_of,
+    )
     from autosam.cli.evaluation_tables import ShownScores, print_results
+    from autosam.cli.volume_diagnosis import diagnose_volumes
+    from autosam.evaluation.open_pair import ObjectRules
     from autosam.evaluation.scoring import score_predictions
     from autosam.evaluation.tables import summarize, write_results
     from autosam.evaluation.volume_sources import all_volumes
@@ -120,28 +130,32 @@ def evaluate(
     from autosam.metrics.definitions import definitions
 
     given = places or []
-    _check_places(given, compare, pairs, lists, output, volume)
+    check_places(given, compare, pairs, lists, output, volume)
     chosen = list(dict.fromkeys(a.value for a in ap or [Ap.DSB]))
     ranked = chosen != ["dsb"]
-    _check_needs(
+    check_needs(
         ("--min-size", min_size, components or pred_components, "--components or --pred-components"),
         ("--max-dets", max_dets, ranked, "--ap coco or --ap mitoem2020"),
         ("--scores", scores, ranked, "--ap coco or --ap mitoem2020"),
         ("--device", device, diagnose, "--diagnose, which alone runs a model"),
         ("--figures", figures or None, output, "-o, the folder that they go to"),
     )
-    protocol = _protocol(chosen, strict, rand, max_dets, sizes)
-    alone = {"--compare": compare, "--pairs": pairs, "--pred-components": pred_components, "--strict": strict}
-    run = open_diagnosed(given, alone, device=device or "auto") if diagnose else None
+    if diagnose:
+        refuse_others({"--compare": compare, "--pairs": pairs, "--strict": strict}, "one prediction at IoU >= .5")
+    protocol = make_protocol(chosen, strict, rand, max_dets, sizes)
     size = 50 if min_size is None else min_size
     smallest = {"truth_size": size if components else None, "pred_size": size if pred_components else None}
     sides = {**smallest, "ignore": ignore_label}
-    paired, notes = _paired(given, pairs, lists, valid, volume=volume, roi=roi, ignore=ignore_label)
+    paired, notes = find_pairs(given, pairs, lists, valid, volume=volume, roi=roi, ignore=ignore_label)
     volumes = all_volumes(next(iter(paired.values())), ignore=ignore_label)
     if volumes:
-        chosen, protocol = _of_volumes(protocol, chosen, ap is None, sizes is None)
-    if diagnose:
-        refuse_ignored(paired, ignore_label)
+        chosen, protocol = protocol_of_volumes(protocol, chosen, ap is None, sizes is None)
+    run = None
+    if diagnose and volumes:
+        refuse_others({"--device": device}, "volumes, whose labels tell enough")
+    elif diagnose:
+        refuse_others({"--pred-components": pred_components}, "a folder that segment wrote")
+        run = open_diagnosed(given, paired, ignore_label, device=device or "auto")
     with progress("evaluating", sum(map(len, paired.values()))) as bar:
         scored = score_predictions(
             paired, protocol=protocol, ranking=scores or "auto", **sides, progress=lambda done, _: bar.update(done)
@@ -157,68 +171,15 @@ def evaluate(
     shown = ShownScores(dsb="dsb" in chosen, wide=wide, volumes=volumes, resamples=bootstrap)
     print_results(title, notes, summaries, differences, protocol, shown)
     if output is not None:
-        settings = _settings(protocol, chosen, {**sampling, **sides})
+        settings = {**settings_of(protocol, chosen, {**sampling, **sides}), "roi": roi}
         about = {"title": title, "settings": settings, "notes": notes, "definitions": definitions(protocol)}
         say(f"Written: {', '.join(map(str, write_results(output, about, summaries, differences)))}")
         if figures:
             _draw(output / "figures", paired, scored, summaries, sides)
     if run is not None:
         diagnose_results(run, paired[first], sides["truth_size"], output)
-
-
-def _protocol(chosen: list[str], strict: bool, rand: Rand, max_dets: int | None, sizes: str | None) -> "Protocol":
-    from autosam.errors import InputError
-    from autosam.metrics.all_scores import Protocol
-    from autosam.metrics.ranked_precision import RankedConvention
-
-    known: tuple[RankedConvention, ...] = ("coco", "mitoem2020")
-    ranked = tuple(name for a in chosen for name in known if a == name)
-    try:
-        bounds = tuple(int(part) for part in sizes.split(",")) if sizes and sizes != "none" else ()
-    except ValueError:
-        raise InputError(f"--sizes is {sizes!r}: give whole numbers of voxels, such as 1000,5000") from None
-    protocol = Protocol(strict=strict, rand=rand, ranked=ranked, max_dets=max_dets, size_bounds=bounds)
-    protocol.size_classes("dsb")  # refuses bounds that do not ascend before anything is read
-    return protocol
-
-
-def _of_volumes(
-    protocol: "Protocol", chosen: list[str], any_ap: bool, any_sizes: bool
-) -> "tuple[list[str], Protocol]":
-    """Give what volumes are scored by where nothing else was asked for: that of the MitoEM challenge, too."""
-    from dataclasses import replace
-
-    from autosam.metrics.all_scores import VOLUME_SIZES
-
-    if any_ap:
-        chosen, protocol = [*chosen, "mitoem2020"], replace(protocol, ranked=("mitoem2020",))
-    return chosen, replace(protocol, size_bounds=VOLUME_SIZES) if any_sizes else protocol
-
-
-def _settings(protocol: "Protocol", chosen: list[str], numbers: dict[str, int | None]) -> dict[str, Any]:
-    """Give the settings of an evaluation for its JSON file."""
-    return {
-        "ap": chosen[0] if len(chosen) == 1 else chosen,
-        "strict": protocol.strict,
-        "rand": protocol.rand,
-        "max_dets": protocol.max_dets,
-        "size_bounds": list(protocol.size_bounds),
-        "bootstrap": numbers["resamples"],
-        "seed": numbers["seed"],
-        "components_of_truth": numbers["truth_size"] is not None,
-        "components_of_prediction": numbers["pred_size"] is not None,
-        "smallest_component_px": numbers["truth_size"] or numbers["pred_size"],
-        "ignore_label": numbers["ignore"],
-    }
-
-
-def _check_needs(*options: tuple[str, object, object, str]) -> None:
-    """Refuse options that came without another one that they need."""
-    from autosam.errors import InputError
-
-    for option, given, there, needed in options:
-        if given is not None and not there:
-            raise InputError(f"{option} came without {needed}: add that or leave {option} out")
+    elif diagnose:
+        diagnose_volumes(paired[first], ObjectRules(**sides), output, roi=roi)
 
 
 def _notes_of(scored: "Mapping[str, FileScores]") -> list[str]:
@@ -243,62 +204,3 @@ def _said_of_components(size: int, truth: bool, pred: bool) -> list[str]:
     made = [side for side, wanted in (("truth", truth), ("prediction", pred)) if wanted]
     how = f"connected components (8 neighbors, 26 in 3D) of at least {size} px"
     return [f"objects of the {' and of the '.join(made)} are the {how} of semantic masks"] if made else []
-
-
-def _check_places(
-    places: list[str],
-    compare: bool,
-    pairs: Path | None,
-    lists: list[str] | None,
-    output: Path | None,
-    volume: bool,
-) -> None:
-    from autosam.errors import InputError, OutputError
-
-    if output is not None and output.exists() and not output.is_dir():
-        raise OutputError(f"{output} is a file: give -o a folder")
-    if pairs is not None:
-        others = {"PRED TRUTH": places, "--compare": compare, "--list": lists, "--volume": volume}
-        given = [name for name, value in others.items() if value]
-        if given:
-            raise InputError(f"--pairs came with {' and '.join(given)}: the pairs in {pairs} stand alone")
-        return
-    preds = places[:-1]
-    if not preds or (len(preds) > 1 and not compare):
-        raise InputError(
-            f"{count(len(places), 'place')} came: give PRED TRUTH, --compare A B ... TRUTH or --pairs FILE.csv"
-        )
-    if compare and (len(preds) < 2 or len(set(preds)) < len(preds)):
-        raise InputError(
-            f"--compare got {', '.join(preds)} and the truth {places[-1]}: name two or more predictions"
-        )
-
-
-def _paired(
-    places: list[str],
-    pairs: Path | None,
-    lists: list[str] | None,
-    valid: str | None,
-    *,
-    volume: bool,
-    roi: str | None,
-    ignore: int | None,
-) -> "tuple[dict[str, list[Pair]], list[str]]":
-    from functools import partial
-
-    from autosam.evaluation.lists import read_pairs, read_stems
-    from autosam.evaluation.pairing import pair_predictions
-    from autosam.evaluation.volume_sources import cut_pairs, parse_region, stack_slices
-
-    region = None if roi is None else parse_region(roi)
-    if pairs is not None:
-        paired, notes = {str(pairs): read_pairs(pairs, valid=valid)}, list[str]()
-    else:
-        stems = [stem for source in lists for stem in read_stems(source)] if lists else None
-        options = {"prepare": partial(stack_slices, stems=stems, ignore=ignore)} if volume else {}
-        paired, notes = pair_predictions(
-            places[:-1], places[-1], stems=None if volume else stems, valid=valid, **options
-        )
-    if region is not None:
-        paired = {place: cut_pairs(listed, region) for place, listed in paired.items()}
-    return paired, notes

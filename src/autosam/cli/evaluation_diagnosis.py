@@ -28,30 +28,29 @@ _MEANING_OF_FALSE = {
 }
 
 
-def open_diagnosed(places: Sequence[str], others: Mapping[str, object], *, device: str) -> "RecordedRun":
-    """Load the run that is to be diagnosed; refuse options that --diagnose does not go with."""
+def refuse_others(others: Mapping[str, object], of: str) -> None:
+    """Refuse options that --diagnose of something does not go with."""
     from autosam.errors import InputError
 
     given = [name for name, value in others.items() if value]
     if given:
-        raise InputError(
-            f"--diagnose came with {' and '.join(given)}: it takes one folder that autosam segment wrote, and its "
-            "truth, at IoU >= .5"
-        )
+        raise InputError(f"--diagnose came with {' and '.join(given)}: it looks at {of}; leave the option out")
+
+
+def open_diagnosed(
+    places: Sequence[str], paired: "Mapping[str, Sequence[Pair]]", ignore: int | None, *, device: str
+) -> "RecordedRun":
+    """Load the run that is to be diagnosed; refuse pixels that do not count, as every object is looked at."""
+    from autosam.errors import InputError
     from autosam.evaluation.diagnosis.recorded_run import open_run
 
-    return open_run(Path(places[0]), device=device)
-
-
-def refuse_ignored(paired: "Mapping[str, Sequence[Pair]]", ignore: int | None) -> None:
-    """Refuse pixels that do not count: a diagnosis looks at every object."""
-    from autosam.errors import InputError
-
+    run = open_run(Path(places[0]), device=device)
     if ignore is not None or any(pair.valid is not None for pairs in paired.values() for pair in pairs):
         raise InputError(
             "--diagnose counts every pixel, and this truth is valid in parts: leave --ignore-label out and give "
             "--valid none, or leave --diagnose out"
         )
+    return run
 
 
 def diagnose_results(

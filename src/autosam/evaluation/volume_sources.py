@@ -115,6 +115,12 @@ def parse_region(given: str) -> Region:
     return tuple(slice(*side) for side in bounds)
 
 
+def start_of(region: str | None) -> tuple[int, int, int]:
+    """Give the first voxel of a region as `parse_region` reads it; of the whole volume where there is none."""
+    z, row, column = (side.start or 0 for side in parse_region(region or ":,:,:"))
+    return z, row, column
+
+
 def all_volumes(pairs: Sequence[Pair], *, ignore: int | None = None) -> bool:
     """Tell whether every truth has three axes; what cannot be opened is none."""
     try:

@@ -98,9 +98,9 @@ def diagnose_volume(sections: VolumeSections, *, dropped: NDArray[np.bool_] | No
       something that was dropped pointed at cross-sections with more than half of these;
     * by bad masks otherwise.
 
-    Of instances without a partner, those that are the main one of a merged object are merged. Those of which at
-    least half lies on no object are false, stage not found. Those that share most with an object of stage split, or
-    with one that has another partner, are split; the others have a bad mask.
+    Of instances without a partner, the main ones of merged objects are merged. Those of which at least half lies
+    on no object have the stage not found. Those that share most with a split object, or with one that has another
+    partner, are split. The others have a bad mask.
 
     Parameters
     ----------
