@@ -30,7 +30,8 @@ def round_length(most_nm: float) -> tuple[float, str]:
     return length, f"{length / size:.6g} {unit}"
 
 
-def _font(size: int) -> PIL.ImageFont.FreeTypeFont:
+def load_font(size: int) -> PIL.ImageFont.FreeTypeFont:
+    """Load the font of all texts on pictures, in a size in pixels."""
     # Slow to import, and needed only here. Pillow's own font has no µ.
     import matplotlib
 
@@ -58,7 +59,7 @@ def draw_scale_bar(picture: NDArray[np.uint8], pixel_size_nm: float) -> NDArray[
     length = max(1, round(length_nm / pixel_size_nm))
     size = min(max(10, round(math.sqrt(height * width) / 40)), 64)
     thick, margin, rim = max(2, size // 5), max(3, size // 2), max(1, size // 10)
-    font = _font(size)
+    font = load_font(size)
     wide = max(length, math.ceil(font.getlength(text)) + 2 * rim)
     if wide + 2 * margin > width or 2 * size + thick + 2 * margin > height:
         return picture.copy()
@@ -81,7 +82,7 @@ def draw_ids(picture: NDArray[np.uint8], labels: NDArray[np.integer[Any]]) -> ND
     image = PIL.Image.fromarray(picture)
     draw = PIL.ImageDraw.Draw(image)
     size = min(max(9, round(0.45 * math.sqrt(float(np.median(areas))))), 32)
-    font = _font(size)
+    font = load_font(size)
     for number, (row, col) in zip(ids.tolist(), places.tolist(), strict=True):
         # At the border, the text moves into the picture.
         aside, above = font.getlength(str(number)) / 2 + 1, size / 2

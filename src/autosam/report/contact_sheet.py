@@ -16,7 +16,7 @@ from autosam.report.overlay import draw_overlay
 
 _Font = PIL.ImageFont.ImageFont | PIL.ImageFont.FreeTypeFont
 
-_GROUND = (24, 24, 24)
+GROUND = (24, 24, 24)
 _TEXT = (235, 235, 235)
 _MARKS = {"fault": (255, 70, 60), "warning": (250, 200, 60)}
 _MARGIN = 8
@@ -137,7 +137,7 @@ def contact_sheet(panels: Sequence[Panel], *, columns: int = 6, side: int = 300)
     heights = [max((panel.picture.shape[0] for panel in row), default=side) for row in rows]
     text = lines * _LINE + (4 if lines else 0)
     size = (_MARGIN + columns * (side + _MARGIN), _MARGIN + sum(h + text + _MARGIN for h in heights))
-    sheet = PIL.Image.new("RGB", size, _GROUND)
+    sheet = PIL.Image.new("RGB", size, GROUND)
     font = PIL.ImageFont.load_default(size=13)
     top = _MARGIN
     for row, height in zip(rows, heights, strict=True):
