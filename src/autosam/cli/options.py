@@ -1,7 +1,7 @@
 """Options that several commands have in common."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -38,3 +38,13 @@ LabeledData = Annotated[
 StorePath = Annotated[
     Path, typer.Argument(metavar="STORE", help="A store made by autosam data import.", show_default=False)
 ]
+OmeVersionOption = Annotated[str, typer.Option("--ome-version", metavar="0.5|0.4", help="Version of OME-Zarr.")]
+
+
+def ome_version_of(text: str) -> Literal["0.4", "0.5"]:
+    """Check a version of OME-Zarr; another one is a `ConfigError`."""
+    from autosam.errors import ConfigError
+
+    if text not in ("0.4", "0.5"):
+        raise ConfigError(f"--ome-version is {text!r}; choose 0.5 or 0.4.")
+    return "0.4" if text == "0.4" else "0.5"

@@ -171,9 +171,9 @@ def open_output(
         if output.is_finished:
             return output._moved()
         if store.folder.exists():
-            _refuse_existing(path, overwrite=overwrite)
+            refuse_existing(path, overwrite=overwrite)
             return output
-    _refuse_existing(path, overwrite=overwrite)
+    refuse_existing(path, overwrite=overwrite)
     ensure_folder(work.parent)
     _remove(work)
     _refuse_full_disk(path, work.parent, shape)
@@ -202,7 +202,8 @@ def expected_bytes(shape: Size, suffix: str = ".zarr") -> int:
     return round(shape[0] * shape[1] * shape[2] * _BYTES_PER_VOXEL * copies)
 
 
-def _refuse_existing(path: Path, *, overwrite: bool) -> None:
+def refuse_existing(path: Path, *, overwrite: bool) -> None:
+    """Refuse an output that is there and may not be replaced, by an `OutputError`."""
     if path.exists() and not overwrite:
         raise OutputError(
             f"{path} exists, and is not what this command would continue; choose another name with --output, or "
