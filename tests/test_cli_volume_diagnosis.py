@@ -110,3 +110,31 @@ def test_options_that_do_not_go_together(volumes):
     assert "--diagnose came with --compare" in fault("--compare", pred, truth, truth, "--diagnose")
     assert "--diagnose came with --strict" in fault(pred, truth, "--diagnose", "--strict")
     assert "--diagnose came with --device" in fault(pred, truth, "--diagnose", "--device", "cpu")
+
+
+@pytest.mark.parametrize("roi", [(), ("--roi", "2:,2:,8:")])
+def test_what_a_run_found_and_dropped(volumes, tmp_path, roi):
+    import tifffile
+
+    from autosam.volumes.slice_objects import SliceObjects, objects_of_labels
+    from autosam.volumes.task_files import write_objects
+
+    pred, truth = volumes
+    folder = tmp_path / "p_tasks" / "segment-abc"
+    folder.mkdir(parents=True)
+    of_second = np.where(tifffile.imread(truth) == 2, 7, 0)
+    for name, zs in {"z0-3": range(4), "z4-7": range(4, 7)}.items():
+        found = [objects_of_labels(of_second[z, 3:, 5:20], z=z, tile=0, corner=(3, 5)) for z in zs]
+        write_objects(folder / f"{name}.objects.parquet", SliceObjects.concatenate(found))
+    result = run(pred, truth, "--diagnose", "-o", tmp_path / "o", *roi)
+    assert result.exit_code == 0, result.output
+    out = result.stdout.split("Where true objects")[1].split("largest")[0]
+    assert table_row(out, "dropped ")[1] == "1"
+    assert "not told" not in out
+    with (tmp_path / "o" / "diagnosis.csv").open(encoding="utf-8", newline="") as file:
+        second = next(row for row in csv.DictReader(file) if row["object"] == "2")
+    assert second["stage"] == "dropped"
+    assert second["dropped_voxels"] == ("240" if roi else "336")  # 5 or 7 slices of 48 pixels
+    # Which of two runs it was is not known.
+    (tmp_path / "p_tasks" / "segment-def").mkdir()
+    assert "not told" in run(pred, truth, "--diagnose").stdout

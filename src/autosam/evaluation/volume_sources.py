@@ -191,8 +191,8 @@ def _open_stack(name: str, slices: Sequence[LabelRef], ignore: int | None) -> La
 
 
 def _part(labels: LabelRef, region: Region) -> LazyLabels:
-    numbers = labels.numbers[region[0]] if isinstance(labels, LazyLabels) else ()
-    return LazyLabels(str(labels), partial(_open_part, labels, region), numbers=numbers)
+    name, numbers = (labels.name, labels.numbers) if isinstance(labels, LazyLabels) else (labels, ())
+    return LazyLabels(name, partial(_open_part, labels, region), numbers=numbers[region[0]])
 
 
 def _open_part(labels: LabelRef, region: Region) -> LabelVolume:

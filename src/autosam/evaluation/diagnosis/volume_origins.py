@@ -42,10 +42,9 @@ class OriginCounts:
         }
 
 
-def slices_table(labels: str) -> Path | None:
+def slices_table(labels: Path) -> Path | None:
     """Find the table of slices that ``autosam volume`` writes beside its labels; None if it is not there."""
-    path = Path(labels)
-    table = path.with_name(f"{without_suffix(path.name)}_slices.parquet")
+    table = labels.with_name(f"{without_suffix(labels.name)}_slices.parquet")
     return table if table.is_file() else None
 
 

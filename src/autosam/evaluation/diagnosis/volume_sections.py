@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.measure import label
 
+from autosam.data.valid_pixels import split_ignored
 from autosam.evaluation.open_pair import OpenPair
 from autosam.evaluation.volumes import BLOCK_VOXELS, blocks
+from autosam.images.label_volume import Region
 from autosam.metrics.contingency import Contingency, ContingencyTable, contingency_table
 
 Ids = NDArray[np.integer[Any]]
@@ -91,15 +93,11 @@ def find_sections(
     counts = [0, 0]
     depth = max(pair.pred.chunks[0], pair.truth.chunks[0])
     for region in blocks(shape, (depth, *shape[1:]), block_voxels):
-        labels = [pair.pred.read(region), pair.truth.read(region, ignore=pair.ignore)]
-        valid = None if pair.valid is None else pair.valid.read_mask(region)
-        contingency.update(*labels, valid=valid, ignore=pair.ignore)
+        labels, counted = _read(pair, region)
+        contingency.update(*labels, valid=counted)
         for z, (pred, truth) in enumerate(zip(*labels, strict=True)):
-            counted = None if valid is None else valid[z]
-            if pair.ignore is not None:
-                inside = truth != pair.ignore
-                counted = inside if counted is None else counted & inside
-            parts = [_cut(side if counted is None else np.where(counted, side, 0)) for side in (pred, truth)]
+            inside = None if counted is None else counted[z]
+            parts = [cut_sections(_within(side, inside)) for side in (pred, truth)]
             both = contingency_table(parts[0][0], parts[1][0])
             shared.append(
                 np.stack([both.pred_index + counts[0], both.truth_index + counts[1], both.overlap], axis=1)
@@ -121,6 +119,26 @@ def find_sections(
     return VolumeSections(table, pred, truth, *(column[kept] for column in pairs.T))
 
 
+def read_counted(pair: OpenPair, z: int) -> tuple[Ids, Ids]:
+    """Read one slice of both sides, (Y, X), with 0 where pixels do not count."""
+    _, height, width = pair.truth.shape
+    labels, counted = _read(pair, (slice(z, z + 1), slice(0, height), slice(0, width)))
+    inside = None if counted is None else counted[0]
+    return _within(labels[0][0], inside), _within(labels[1][0], inside)
+
+
+def _read(pair: OpenPair, region: Region) -> tuple[tuple[Ids, Ids], NDArray[np.bool_] | None]:
+    """Read both sides, and which voxels count; None for all. What does not count is no negative id any more."""
+    pred, truth = pair.pred.read(region), pair.truth.read(region, ignore=pair.ignore)
+    counted = None if pair.valid is None else pair.valid.read_mask(region)
+    truth, counted = split_ignored(truth, counted, ignore=pair.ignore)
+    return (pred, truth), counted
+
+
+def _within(labels: Ids, counted: NDArray[np.bool_] | None) -> Ids:
+    return labels if counted is None else np.where(counted, labels, np.zeros((), labels.dtype))
+
+
 def _sections(rows: Sequence[NDArray[Any]], ids: NDArray[np.uint64]) -> Sections:
     columns = np.concatenate([np.zeros((0, 5), np.int64), *rows])
     own = np.ascontiguousarray(columns[:, 1]).view(np.uint64)
@@ -130,7 +148,7 @@ def _sections(rows: Sequence[NDArray[Any]], ids: NDArray[np.uint64]) -> Sections
     return Sections(columns[:, 0], np.where(known, index, -1), columns[:, 2], columns[:, 3:])
 
 
-def _cut(labels: Ids) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def cut_sections(labels: Ids) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Cut ids into their connected parts, and give area, row and column of each.
 
     Returns
