@@ -7,7 +7,14 @@ from test_volumes_slice_objects import some_labels
 from autosam.errors import InputError
 from autosam.volumes.edges import ObjectEdges
 from autosam.volumes.slice_objects import SliceObjects, objects_of_labels
-from autosam.volumes.task_files import read_edges, read_objects, write_edges, write_objects
+from autosam.volumes.task_files import (
+    read_columns,
+    read_edges,
+    read_notes,
+    read_objects,
+    write_edges,
+    write_objects,
+)
 
 OBJECT_FIELDS = ("ids", "boxes", "areas", "owned", "scores", "origins", "starts", "runs")
 EDGE_FIELDS = ("a", "b", "step", "iou", "containment")
@@ -30,7 +37,10 @@ def test_objects_come_back(tmp_path, objects):
     write_objects(tmp_path / "o.parquet", objects, notes={"holes": [1, 2]})
     again, notes = read_objects(tmp_path / "o.parquet")
     assert equal(again, objects, OBJECT_FIELDS)
-    assert notes == {"holes": [1, 2]}
+    assert notes == read_notes(tmp_path / "o.parquet") == {"holes": [1, 2]}
+    ids, owned = read_columns(tmp_path / "o.parquet", ("id", "owned"))
+    assert np.array_equal(ids, objects.ids)
+    assert np.array_equal(owned, objects.owned)
 
 
 def test_edges_come_back_sorted(tmp_path):
@@ -64,5 +74,5 @@ def test_a_damaged_file_is_one_line(tmp_path, content):
 
 def test_edges_are_no_objects(tmp_path):
     write_edges(tmp_path / "e.parquet", ObjectEdges.empty())
-    with pytest.raises(InputError, match="lacks the column id"):
+    with pytest.raises(InputError, match="the column id is not there; delete"):
         read_objects(tmp_path / "e.parquet")

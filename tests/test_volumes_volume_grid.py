@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from autosam.volumes.volume_grid import VolumeGrid
+from autosam.volumes.volume_grid import TaskPlan, VolumeGrid
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (3, 64, 64), (2, 100, 333), (5, 333, 64), (1, 65, 129)])
@@ -48,12 +48,26 @@ def test_neighbors_share_pixels():
 @pytest.mark.parametrize("side", [1, 64, 130, 10_000])
 def test_tasks_cover_every_tile_of_every_slice_once(slab, side):
     grid = VolumeGrid((7, 150, 300), 64, 16)
-    tasks = grid.tasks(slab=slab, side=side)
+    plan = TaskPlan(grid, slab, side)
+    tasks = list(plan)
     covered = [(z, tile) for task in tasks for z in task.slab for tile in task.tiles]
     assert sorted(covered) == [(z, tile.index) for z in range(7) for tile in grid.tiles]
-    assert len({task.name for task in tasks}) == len(tasks)
+    assert len({task.name for task in tasks}) == len(tasks) == len(plan)
+    assert all(plan.of(z, tile) == task for task in tasks for z in task.slab for tile in task.tiles)
+
+
+def test_tasks_that_cover_slices_are_listed_once():
+    plan = TaskPlan(VolumeGrid((10, 64, 150), 64, 16), 4, 64)
+    found = plan.covering(range(-3, 5), (0, 1))
+    assert [(task.slab, task.tiles) for task in found] == [
+        (range(0, 4), (0,)),
+        (range(0, 4), (1,)),
+        (range(4, 8), (0,)),
+        (range(4, 8), (1,)),
+    ]
+    assert [task.slab for task in plan.covering(range(9, 20), (2,))] == [range(8, 10)]
 
 
 def test_a_volume_without_voxels_has_no_task():
-    assert VolumeGrid((0, 10, 10), 64, 16).tasks(slab=4, side=64) == ()
+    assert list(TaskPlan(VolumeGrid((0, 10, 10), 64, 16), 4, 64)) == []
     assert VolumeGrid((3, 0, 10), 64, 16).tiles == ()

@@ -1,6 +1,6 @@
 """The section ``volume``: how a volume is cut into work, and its slices linked."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -47,6 +47,11 @@ class VolumeConfig(Section):
         "0 links them, too",
     )
 
+    fill: Literal["sam", "interpolate", "none"] = Field(
+        "none",
+        description="what becomes of a slice in which a linked object was not found: sam asks SAM again, with the "
+        "shape between its neighbors as the prompt; interpolate takes that shape; none leaves the gap",
+    )
     cut_merges: bool = Field(
         True,
         description="an object that joins two tracks in its slice alone, which are apart in three slices below "
@@ -59,6 +64,11 @@ class VolumeConfig(Section):
     )
     min_size: Annotated[int, Field(ge=0)] = Field(
         0, description="smallest instance in voxels; smaller ones are left out"
+    )
+    seam: Fraction = Field(
+        0.5,
+        description="objects of two tiles are one if they share more than this part of the smaller one in the "
+        "overlap of the tiles",
     )
 
     @model_validator(mode="after")

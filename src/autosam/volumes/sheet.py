@@ -1,7 +1,7 @@
 """The sheet of a volume: slices with outlines, and its instances seen from above and from the side."""
 
 import math
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -12,6 +12,7 @@ from autosam.images import normalize_for_display, to_uint8
 from autosam.report.annotations import draw_scale_bar, load_font
 from autosam.report.contact_sheet import GROUND, Panel, contact_sheet
 from autosam.report.overlay import PALETTE, draw_overlay
+from autosam.volumes.contrast import Slices
 from autosam.volumes.hole import HoleError
 from autosam.volumes.ome_zarr_output import LabelStore
 
@@ -24,17 +25,6 @@ _VOXELS = 1 << 28
 """Voxels that are read for the views from above and from the side."""
 _STRIP = 1 << 22
 """Pixels of a slice that are read at once."""
-
-
-class Slices(Protocol):
-    """A volume whose slices can be read in windows, such as `VolumeSource`."""
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(Z, Y, X)."""
-
-    def read(self, z: int, window: tuple[slice, slice]) -> NDArray[Any]:
-        """Read a window of a slice, (h, w) or (h, w, 3)."""
 
 
 def draw_sheet(store: LabelStore, source: Slices | None, *, title: str) -> NDArray[np.uint8]:

@@ -2,6 +2,8 @@
 
 import json
 import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +92,19 @@ def read_edges(path: Path) -> tuple[ObjectEdges, dict[str, Any]]:
     return ObjectEdges(*(_column(table, name) for name in _EDGE_COLUMNS)), notes
 
 
+def read_notes(path: Path) -> dict[str, Any]:
+    """Read the notes of a file alone; see `read_objects`."""
+    with _of_task(path):
+        return dict(json.loads((pq.read_schema(path).metadata or {})[_NOTES]))
+
+
+def read_columns(path: Path, names: Sequence[str]) -> list[NDArray[Any]]:
+    """Read some columns of plain numbers; see `read_objects`."""
+    with _of_task(path):
+        table = pq.read_table(path, columns=list(names))
+        return [_column(table, name) for name in names]
+
+
 def _write(path: Path, columns: dict[str, pa.Array], notes: dict[str, Any] | None) -> None:
     told = {_NOTES: json.dumps(notes or {}, sort_keys=True).encode()}
     table = pa.table(columns).replace_schema_metadata(told)
@@ -101,18 +116,23 @@ def _write(path: Path, columns: dict[str, pa.Array], notes: dict[str, Any] | Non
 
 
 def _read(path: Path, wanted: tuple[str, ...]) -> tuple[pa.Table, dict[str, Any]]:
-    try:
+    with _of_task(path):
         table = pq.read_table(path)
-        notes = json.loads((table.schema.metadata or {})[_NOTES])
         missing = [name for name in wanted if name not in table.column_names]
-    except (OSError, pa.ArrowInvalid, KeyError, ValueError) as error:
-        reason = " ".join(str(error).split())
+        if missing:
+            raise KeyError(f"the column {missing[0]} is not there")
+        return table, json.loads((table.schema.metadata or {})[_NOTES])
+
+
+@contextmanager
+def _of_task(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
+        reason = " ".join(str(error).strip("'\"").split())
         raise InputError(
             f"{path} is no whole file of a task: {reason}; delete it and repeat the command."
         ) from None
-    if missing:
-        raise InputError(f"{path} lacks the column {missing[0]}; delete it and repeat the command.")
-    return table, notes
 
 
 def _column(table: pa.Table, name: str) -> NDArray[Any]:

@@ -1,8 +1,11 @@
 """The grid of a volume: tiles that are segmented at once, and tasks that are groups of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
+
+import numpy as np
 
 from autosam.images.tile import Window, tile_windows
 
@@ -118,32 +121,64 @@ class VolumeGrid:
                         pairs.append((here, other_row * across + other_col))
         return pairs
 
-    def tasks(self, *, slab: int, side: int) -> tuple[VolumeTask, ...]:
-        """Cut the volume into tasks.
 
-        Parameters
-        ----------
-        slab : int
-            Slices of a task.
-        side : int
-            Side of a block in pixels: as many whole tiles as fit, at least one.
-        """
-        down, right = self.counts
-        step = max(1, side // self.window)
-        depth = len(str(max(self.shape[0] - 1, 0)))
-        found = []
-        for first in range(0, self.shape[0], slab):
-            zs = range(first, min(first + slab, self.shape[0]))
-            for top in range(0, down, step):
-                for left in range(0, right, step):
-                    tiles = tuple(
-                        row * right + col
-                        for row in range(top, min(top + step, down))
-                        for col in range(left, min(left + step, right))
-                    )
-                    name = f"z{zs.start:0{depth}d}-{zs.stop - 1:0{depth}d}_t{tiles[0]}-{tiles[-1]}"
-                    found.append(VolumeTask(zs, tiles, name))
-        return tuple(found)
+@dataclass(frozen=True)
+class TaskPlan:
+    """One way to cut a volume into tasks.
+
+    Attributes
+    ----------
+    grid : VolumeGrid
+    slab : int
+        Slices of a task.
+    side : int
+        Side of a block in pixels: as many whole tiles as fit, at least one.
+    """
+
+    grid: VolumeGrid
+    slab: int
+    side: int
+
+    @property
+    def _step(self) -> int:
+        return max(1, self.side // self.grid.window)
+
+    @cached_property
+    def counts(self) -> tuple[int, int, int]:
+        """Slabs, and blocks along rows and columns."""
+        down, right = self.grid.counts
+        return -(-self.grid.shape[0] // self.slab), -(-down // self._step), -(-right // self._step)
+
+    def __len__(self) -> int:
+        return prod(self.counts)
+
+    def __iter__(self) -> Iterator[VolumeTask]:
+        """Give all tasks: slab by slab, and blocks row by row."""
+        for place in np.ndindex(self.counts):
+            yield self._task(*place)
+
+    def of(self, z: int, tile: int) -> VolumeTask:
+        """Give the task that a tile of a slice belongs to."""
+        row, col = divmod(tile, self.grid.counts[1])
+        return self._task(z // self.slab, row // self._step, col // self._step)
+
+    def covering(self, slices: range, tiles: Iterable[int]) -> list[VolumeTask]:
+        """List the tasks that slices, as far as the volume has them, and tiles belong to."""
+        inside = range(max(slices.start, 0), min(slices.stop, self.grid.shape[0]))
+        firsts = sorted({z - z % self.slab for z in inside})
+        found = {task.name: task for z in firsts for task in (self.of(z, tile) for tile in tiles)}
+        return list(found.values())
+
+    def _task(self, number: int, row: int, col: int) -> VolumeTask:
+        (depth, _, _), (down, right) = self.grid.shape, self.grid.counts
+        slab = range(number * self.slab, min((number + 1) * self.slab, depth))
+        rows = range(row * self._step, min((row + 1) * self._step, down))
+        cols = range(col * self._step, min((col + 1) * self._step, right))
+        tiles = tuple(r * right + c for r in rows for c in cols)
+        digits = len(str(depth - 1))
+        return VolumeTask(
+            slab, tiles, f"z{slab.start:0{digits}d}-{slab.stop - 1:0{digits}d}_t{tiles[0]}-{tiles[-1]}"
+        )
 
 
 def _cores(spans: Sequence[tuple[int, int]], length: int) -> dict[int, slice]:

@@ -1,0 +1,79 @@
+"""What is found out about a volume before its first task: contrast and zoom, once, and kept for reruns."""
+
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from autosam.config import Config
+from autosam.images.write import write_json
+from autosam.pipeline.batch_workers import ModelChoice
+from autosam.pipeline.find_zoom import known_zoom
+from autosam.volumes.contrast import Contrast, measure_contrast
+from autosam.volumes.job import VolumeJob, make_keys
+from autosam.volumes.segment_pass import find_volume_zoom, loaded_model
+from autosam.volumes.volume_source import VolumeSource
+
+
+def prepare_job(
+    source: VolumeSource,
+    model: ModelChoice,
+    *,
+    model_sha256: str,
+    device: str,
+    folder: Path,
+    diameter: float | None = None,
+) -> VolumeJob:
+    """Measure the contrast and find the zoom of a volume, unless an earlier run has.
+
+    The zoom is the one that is known, from the diameter of the objects or else the size of a pixel; otherwise the
+    median of those that are found in some slices.
+
+    Parameters
+    ----------
+    diameter : float, optional
+        Typical diameter of the objects in pixels of a slice.
+    """
+    settings = model.settings
+    asked = [
+        source.fingerprint,
+        model_sha256,
+        settings.images.model_dump(mode="json"),
+        diameter,
+        source.pixel_size,
+    ]
+    name = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:12]
+    path = folder / f"prepare-{name}.json"
+    if path.exists():
+        told = json.loads(path.read_text(encoding="utf-8"))
+        contrast, zoom = _contrast(told["contrast"]), float(told["zoom"])
+    else:
+        contrast = measure_contrast(source, settings.images)
+        zoom = _zoom(source, contrast, model, settings, device=device, diameter=diameter)
+        write_json(path, {"contrast": asdict(contrast), "zoom": zoom})
+    keys = make_keys(
+        volume=source.fingerprint, model=model_sha256, settings=settings, contrast=contrast, zoom=zoom
+    )
+    return VolumeJob(source, model, device, settings, contrast, zoom, folder, keys)
+
+
+def _zoom(
+    source: VolumeSource,
+    contrast: Contrast,
+    model: ModelChoice,
+    settings: Config,
+    *,
+    device: str,
+    diameter: float | None,
+) -> float:
+    zoom = known_zoom(settings.images, pixel_size_nm=source.pixel_size, diameter=diameter)
+    if zoom is not None:
+        return zoom
+    if settings.images.find_zoom and settings.images.diameter is not None:
+        return find_volume_zoom(source, contrast, loaded_model(model, device))
+    return 1.0
+
+
+def _contrast(told: dict[str, Any]) -> Contrast:
+    return Contrast(tuple(told["z"]), tuple(told["dark"]), tuple(told["bright"]), bool(told["invert"]))

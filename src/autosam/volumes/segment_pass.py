@@ -1,0 +1,105 @@
+"""Pass A: every tile of every slice is segmented once, and its objects are kept."""
+
+import threading
+from functools import lru_cache
+from typing import Any
+
+from autosam.errors import ConfigError
+from autosam.pipeline.batch_workers import ModelChoice
+from autosam.pipeline.segmentation import Segmentation
+from autosam.pipeline.segmenter import Segmenter
+from autosam.volumes.contrast import Contrast, Slices, middle_windows
+from autosam.volumes.hole import HoleError
+from autosam.volumes.job import VolumeJob
+from autosam.volumes.slice_objects import FOUND, SliceObjects, objects_of_labels
+from autosam.volumes.task_files import read_notes, write_objects
+from autosam.volumes.volume_grid import GridTile, VolumeTask
+
+ZOOM_SAMPLES, ZOOM_SIDE = 5, 1024
+
+_ASKING = threading.Lock()
+"""Networks answer one thread of a process at a time."""
+
+
+@lru_cache(maxsize=1)
+def loaded_model(model: ModelChoice, device: str) -> Segmenter:
+    """Load a model once in a process.
+
+    Objects at the border of a window are parts of larger ones, so that ``merge.exclude_border`` and
+    ``merge.max_size`` cannot hold in single slices.
+
+    Raises
+    ------
+    ConfigError
+        If they are set, or the model's errors.
+    """
+    segmenter = model.load(device)
+    if segmenter.config.merge.exclude_border or segmenter.config.merge.max_size is not None:
+        raise ConfigError(
+            "merge.exclude_border and merge.max_size are for single images, and a volume is cut into windows; "
+            "leave them out, and choose instances by the columns touches_border and voxels of the table"
+        )
+    return segmenter
+
+
+def segment_task(job: VolumeJob, task: VolumeTask) -> dict[str, Any]:
+    """Segment a task's tiles and write its objects, unless the file is there.
+
+    Returns
+    -------
+    dict
+        ``objects``, their number; ``holes``, slices and tiles that could not be read, with the reason; and
+        ``unlike``, in how many tiles of how many the image was unlike the training images.
+    """
+    path = job.path("segment", task)
+    if not path.exists():
+        parts: list[SliceObjects] = []
+        holes: list[list[Any]] = []
+        unlike = known = 0
+        for z in task.slab:
+            for tile in (job.grid.tiles[index] for index in task.tiles):
+                try:
+                    found = segment_tile(job, z, tile)
+                except HoleError as error:
+                    holes.append([z, tile.index, str(error)])
+                    continue
+                parts.append(
+                    objects_of_labels(
+                        found.labels,
+                        z=z,
+                        tile=tile.index,
+                        corner=tile.corner,
+                        core=tile.core,
+                        scores=found.scores,
+                        origin=FOUND,
+                    )
+                )
+                unlike += found.out_of_distribution
+                known += found.novelty is not None
+        objects = SliceObjects.concatenate(parts)
+        notes = {"objects": len(objects), "holes": holes, "unlike": [unlike, known]}
+        write_objects(path, objects, notes=notes)
+        return notes
+    return read_notes(path)
+
+
+def segment_tile(job: VolumeJob, z: int, tile: GridTile) -> Segmentation:
+    """Segment one tile of one slice; `HoleError` where it cannot be read."""
+    assert job.model is not None
+    picture = job.contrast.picture(job.source.read(z, tile.window), z)
+    with _ASKING:
+        segmenter = loaded_model(job.model, job.device)
+        return segmenter.segment(picture, zoom=job.zoom, normalized=True, keep_maps=False)
+
+
+def find_volume_zoom(source: Slices, contrast: Contrast, segmenter: Segmenter) -> float:
+    """Find the zoom of a volume: the median of those of the middles of some slices; 1 where none tells."""
+    zooms = []
+    for z, window in middle_windows(source, count=ZOOM_SAMPLES, side=ZOOM_SIDE):
+        try:
+            pixels = source.read(z, window)
+        except HoleError:
+            continue
+        zooms.append(segmenter.view(contrast.picture(pixels, z), normalized=True).zoom)
+    # Of an even number the lower of the two in the middle: one that was really found.
+    return sorted(zooms)[(len(zooms) - 1) // 2] if zooms else 1.0

@@ -1,0 +1,279 @@
+"""The way of a volume: from a stack on disk to instances in 3D."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from autosam import __version__
+from autosam.errors import ConfigError, OutputError
+from autosam.images.write import ensure_folder, write_json, write_png
+from autosam.pipeline.batch_workers import ModelChoice
+from autosam.pipeline.claims import Claims
+from autosam.volumes.dask_executor import DaskCluster
+from autosam.volumes.executors import InProcess, Processes, TaskExecutor
+from autosam.volumes.job import VolumeJob
+from autosam.volumes.label_output import LabelOutput, check_suffix, open_output
+from autosam.volumes.measure_pass import measure_volume, write_slices_table
+from autosam.volumes.object_table import write_object_table
+from autosam.volumes.ome_zarr_output import OmeVersion
+from autosam.volumes.passes import PassResults, Watch, find_objects, label_type, write_labels_of
+from autosam.volumes.prepare import prepare_job
+from autosam.volumes.sheet import draw_sheet
+from autosam.volumes.volume_source import VolumeSource
+
+
+@dataclass(frozen=True)
+class VolumeFiles:
+    """The files of a run; they lie side by side, named after the labels.
+
+    Attributes
+    ----------
+    labels : Path
+    """
+
+    labels: Path
+
+    @property
+    def _stem(self) -> str:
+        name = self.labels.name
+        for suffix in (".ome.zarr", ".ome.tiff", ".ome.tif"):
+            if name.lower().endswith(suffix):
+                return name[: -len(suffix)]
+        return self.labels.stem
+
+    def beside(self, ending: str) -> Path:
+        """Give the place of another file of this run."""
+        return self.labels.with_name(f"{self._stem}_{ending}")
+
+    @property
+    def record(self) -> Path:
+        """The run record, which is written last."""
+        return self.beside("run.json")
+
+    @property
+    def table(self) -> Path:
+        """The table of instances."""
+        return self.beside("objects.csv")
+
+    @property
+    def slices(self) -> Path:
+        """The table of instances and slices."""
+        return self.beside("slices.parquet")
+
+    @property
+    def sheet(self) -> Path:
+        """The picture to look at."""
+        return self.beside("sheet.png")
+
+    @property
+    def tasks(self) -> Path:
+        """The folder of the files of tasks, by which a rerun goes on."""
+        return self.beside("tasks")
+
+
+@dataclass(frozen=True)
+class VolumeResult:
+    """What became of a volume.
+
+    Attributes
+    ----------
+    files : VolumeFiles
+    record : dict
+        The run record; see docs/reference/files.
+    finished_before : bool
+        An earlier run had done all, and nothing was done now.
+    """
+
+    files: VolumeFiles
+    record: dict[str, Any]
+    finished_before: bool = False
+
+    @property
+    def instances(self) -> int:
+        """Number of instances."""
+        return int(self.record["instances"])
+
+
+@dataclass(frozen=True)
+class VolumeOptions:
+    """How a volume is done; see `segment_volume`."""
+
+    device: str = "auto"
+    diameter: float | None = None
+    workers: int = 1
+    scheduler: str | None = None
+    ome_version: OmeVersion = "0.5"
+    overwrite: bool = False
+
+
+def segment_source(
+    source: VolumeSource,
+    out: Path,
+    model: ModelChoice,
+    options: VolumeOptions,
+    *,
+    model_sha256: str,
+    watch: Watch | None = None,
+) -> VolumeResult:
+    """Segment a volume, or go on where an earlier run was interrupted.
+
+    Parameters
+    ----------
+    model_sha256 : str
+        Hash of the model file.
+    watch : callable, optional
+        Is told after each task what was found so far.
+
+    Raises
+    ------
+    ConfigError
+        If another run writes this output now, or of the executors.
+    InputError, ModelError, OutputError
+        As of the passes.
+    """
+    check_suffix(out)
+    if options.workers > 1 and options.scheduler is not None:
+        raise ConfigError("workers and a scheduler exclude each other; the workers of dask are its own")
+    ensure_folder(out.parent)
+    files = VolumeFiles(out)
+    tell = watch or (lambda _: None)
+    with _alone(files):
+        started, begin = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
+        with _executor(options, files.tasks) as executor:
+            job = prepare_job(
+                source,
+                model,
+                model_sha256=model_sha256,
+                device=options.device,
+                folder=files.tasks,
+                diameter=options.diameter,
+            )
+            known = _finished(files, job)
+            if known is not None and not options.overwrite:
+                return VolumeResult(files, known, finished_before=True)
+            _refuse_others(files, job, overwrite=options.overwrite)
+            results = find_objects(job, executor, tell)
+            output = open_output(
+                out,
+                shape=source.shape,
+                dtype=label_type(results.instances),
+                voxel_size=source.voxel_size,
+                identity=job.keys["unite"],
+                ome_version=options.ome_version,
+                overwrite=options.overwrite,
+                work=files.tasks / "output",
+            )
+            if not output.is_finished:
+                write_labels_of(job, output, executor, results, tell)
+                _write_tables(files, job, output, executor, results, tell)
+                output.finish()
+        record = {
+            "autosam": __version__,
+            "kind": "volume",
+            "identity": job.keys["unite"],
+            "model": str(model.model),
+            "model_sha256": model_sha256,
+            "settings": job.settings.model_dump(mode="json"),
+            "options": _told(options),
+            "started": started,
+            "seconds": round(time.monotonic() - begin, 1),
+            **_about(source, job, results),
+        }
+        write_json(files.record, record)
+        output.close()
+    return VolumeResult(files, record)
+
+
+def _write_tables(
+    files: VolumeFiles,
+    job: VolumeJob,
+    output: LabelOutput,
+    executor: TaskExecutor,
+    results: PassResults,
+    watch: Watch,
+) -> None:
+    def tell(doing: str, done: int, total: int) -> None:
+        results.step, results.done, results.total = doing, done, total
+        watch(results)
+
+    table = measure_volume(job, output.store, executor, voxel_size=job.source.voxel_size, tell=tell)
+    write_object_table(files.table, table)
+    write_slices_table(files.slices, job)
+    title = f"{Path(job.source.name).name}: {results.instances:,} instances"
+    write_png(files.sheet, draw_sheet(output.store, job.source, title=title))
+
+
+def _told(options: VolumeOptions) -> dict[str, Any]:
+    told = asdict(options)
+    del told["overwrite"]
+    return told
+
+
+def _about(source: VolumeSource, job: VolumeJob, results: PassResults) -> dict[str, Any]:
+    unlike, known = results.unlike
+    return {
+        "source": source.name,
+        "fingerprint": source.fingerprint,
+        "shape": list(source.shape),
+        "origin": list(source.origin),
+        "voxel_size_nm": None if source.voxel_size is None else list(source.voxel_size),
+        "contrast": asdict(job.contrast),
+        "zoom": job.zoom,
+        "tiles": len(job.grid.tiles),
+        "tasks": len(job.plan),
+        "objects": results.objects,
+        "filled": results.filled,
+        "instances": results.instances,
+        "unlike_tiles": unlike,
+        "known_tiles": known,
+        "holes": results.holes,
+        "notes": list(source.notes),
+    }
+
+
+@contextmanager
+def _alone(files: VolumeFiles) -> Iterator[None]:
+    """Let no second run write into one output."""
+    ensure_folder(files.tasks)
+    with Claims(files.tasks) as claims:
+        holder, _ = claims.take("the volume")
+        if holder is not None:
+            raise ConfigError(
+                f"{files.labels} is being written by {holder}; wait for it, or choose another name with --output"
+            )
+        yield
+
+
+def _executor(options: VolumeOptions, folder: Path) -> TaskExecutor:
+    if options.scheduler is not None:
+        return DaskCluster(options.scheduler, folder)
+    return Processes(options.workers) if options.workers > 1 else InProcess()
+
+
+def _finished(files: VolumeFiles, job: VolumeJob) -> dict[str, Any] | None:
+    """Give the record of an earlier run that has done the same, if its labels are there."""
+    record = _read_record(files.record)
+    same = record is not None and record.get("identity") == job.keys["unite"]
+    return record if same and files.labels.exists() else None
+
+
+def _refuse_others(files: VolumeFiles, job: VolumeJob, *, overwrite: bool) -> None:
+    record = _read_record(files.record)
+    if record is not None and files.labels.exists() and not overwrite:
+        raise OutputError(
+            f"{files.labels} holds the results of another volume, model or settings; choose another name with "
+            "--output, or add --overwrite"
+        )
+
+
+def _read_record(path: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) and found.get("kind") == "volume" else None

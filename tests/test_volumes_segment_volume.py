@@ -1,0 +1,155 @@
+"""The way of a volume, with a model that answers by rule."""
+
+import csv
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from volume_job import ArraySource, draw_balls, read_labels_at, rule_model, same_partition
+
+from autosam.errors import ConfigError, OutputError
+from autosam.volumes.segment_volume import VolumeOptions, segment_source
+
+SHAPE = (14, 150, 170)
+
+
+def run(folder, source, *, name="out.zarr", workers=1, overwrite=False, watch=None, **volume):
+    options = VolumeOptions(device="cpu", workers=workers, overwrite=overwrite)
+    return segment_source(source, folder / name, rule_model(**volume), options, model_sha256="rule", watch=watch)
+
+
+@pytest.fixture(scope="module")
+def balls():
+    return draw_balls(SHAPE, 25)
+
+
+def test_balls_across_tiles_and_slabs_are_each_one_instance(tmp_path, balls):
+    volume, truth = balls
+    result = run(tmp_path, ArraySource(volume))
+    labels = read_labels_at(tmp_path / "out.zarr")
+    assert labels.shape == SHAPE
+    assert same_partition(labels, truth)
+    assert result.instances == truth.max() == labels.max()
+    assert labels.dtype == np.uint16
+
+
+@pytest.mark.parametrize(("slab", "tile"), [(1, 64), (3, 128), (5, 1000), (100, 64)])
+def test_labels_do_not_depend_on_slabs_and_blocks(tmp_path, balls, slab, tile):
+    volume, _ = balls
+    run(tmp_path, ArraySource(volume), name="a.zarr")
+    run(tmp_path, ArraySource(volume), name="b.zarr", slab=slab, tile=tile)
+    assert np.array_equal(read_labels_at(tmp_path / "a.zarr"), read_labels_at(tmp_path / "b.zarr"))
+
+
+def test_each_tile_of_each_slice_is_read_once(tmp_path, balls):
+    source = ArraySource(balls[0])
+    result = run(tmp_path, source)
+    sampled = SHAPE[0]
+    assert len(source.reads) - sampled == SHAPE[0] * result.record["tiles"]
+
+
+def test_a_rerun_does_nothing_and_another_run_is_refused(tmp_path, balls):
+    source = ArraySource(balls[0])
+    run(tmp_path, source)
+    source.reads.clear()
+    again = run(tmp_path, source)
+    assert again.finished_before
+    assert source.reads == []
+    with pytest.raises(OutputError, match="results of another volume, model or settings"):
+        run(tmp_path, ArraySource(balls[0][:5]))
+    fewer = run(tmp_path, ArraySource(balls[0][:5]), overwrite=True)
+    assert fewer.record["shape"] == [5, 150, 170]
+    assert read_labels_at(tmp_path / "out.zarr").shape == (5, 150, 170)
+
+
+def test_an_interrupted_run_goes_on_and_gives_the_same_bytes(tmp_path, balls):
+    source = ArraySource(balls[0])
+    run(tmp_path, source, name="whole.zarr")
+    done = 0
+
+    def stop(results):
+        nonlocal done
+        done += 1
+        if done == 9:
+            raise KeyboardInterrupt
+
+    source.reads.clear()
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, source, name="cut.zarr", watch=stop)
+    before = len(source.reads)
+    source.reads.clear()
+    result = run(tmp_path, source, name="cut.zarr")
+    # No tile twice; the slices that were sampled for their contrast are not sampled again.
+    assert before + len(source.reads) == SHAPE[0] * (1 + result.record["tiles"])
+    whole, cut = (
+        {p.relative_to(tmp_path / name): p.read_bytes() for p in (tmp_path / name).rglob("*") if p.is_file()}
+        for name in ("whole.zarr", "cut.zarr")
+    )
+    assert whole == cut
+
+
+def test_holes_are_recorded_and_bridged(tmp_path, balls):
+    volume, truth = balls
+    result = run(tmp_path, ArraySource(volume, holes=(6,)))
+    labels = read_labels_at(tmp_path / "out.zarr")
+    assert {hole[0] for hole in result.record["holes"]} == {6}
+    assert not labels[6].any()
+    through = [i for i in np.unique(truth[5]) if i and (truth[7] == i).sum() > 50 and (truth[5] == i).sum() > 50]
+    assert through
+    for ball in through:
+        assert len(np.unique(labels[(truth == ball) & (labels > 0)])) == 1
+
+
+def test_a_volume_without_objects_is_empty(tmp_path):
+    result = run(tmp_path, ArraySource(np.zeros((3, 40, 50), np.uint8)))
+    assert result.instances == 0
+    assert not read_labels_at(tmp_path / "out.zarr").any()
+    assert json.loads((tmp_path / "out_run.json").read_text())["instances"] == 0
+
+
+def test_processes_give_the_same_labels(tmp_path, balls):
+    volume, _ = balls
+    run(tmp_path, ArraySource(volume), name="a.zarr")
+    run(tmp_path, ArraySource(volume), name="b.zarr", workers=2)
+    assert np.array_equal(read_labels_at(tmp_path / "a.zarr"), read_labels_at(tmp_path / "b.zarr"))
+
+
+def test_a_second_run_is_refused_while_the_first_lives(tmp_path, balls):
+    source = ArraySource(balls[0])
+    refused = []
+
+    def try_again(results):
+        if not refused:
+            with pytest.raises(ConfigError, match=r"is being written by process .*; wait for it") as caught:
+                run(tmp_path, source)
+            refused.append(str(caught.value))
+
+    run(tmp_path, source, watch=try_again)
+    assert len(refused) == 1
+
+
+def test_the_files_beside_the_labels(tmp_path, balls):
+    volume, truth = balls
+    result = run(tmp_path, ArraySource(volume, voxel_size=(40.0, 8.0, 8.0)))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "out.zarr",
+        "out_objects.csv",
+        "out_run.json",
+        "out_sheet.png",
+        "out_slices.parquet",
+        "out_tasks",
+    ]
+    with (tmp_path / "out_objects.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    labels = read_labels_at(tmp_path / "out.zarr")
+    assert [int(row["label"]) for row in rows] == list(range(1, truth.max() + 1))
+    assert [int(row["voxels"]) for row in rows] == np.bincount(labels.ravel())[1:].tolist()
+    assert float(rows[0]["volume_um3"]) == pytest.approx(int(rows[0]["voxels"]) * 0.04 * 0.008**2)
+    slices = pq.read_table(tmp_path / "out_slices.parquet").to_pydict()
+    found = dict(zip(zip(slices["label"], slices["z"], strict=True), slices["area"], strict=True))
+    assert found == {
+        (int(i), z): int((labels[z] == i).sum()) for z in range(SHAPE[0]) for i in np.unique(labels[z]) if i
+    }
+    assert set(slices["origin"]) == {0}
+    assert not (result.files.tasks / "output").exists()
