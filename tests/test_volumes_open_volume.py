@@ -276,3 +276,143 @@ def test_colors(tmp_path):
         green = open_volume(given, channel=1)
         assert not green.color
         np.testing.assert_array_equal(green.read(1, WINDOWS[2]), COLORS[(1, *WINDOWS[2], 1)])
+
+
+def test_a_volume_whose_folder_is_gone_is_no_hole(tmp_path, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    for path in (write_ome_zarr(tmp_path / "a.zarr", VOLUME, chunks=(1, 50, 66)), as_folder(tmp_path / "slices")):
+        source = open_volume(path)
+        source.read(0, WINDOWS[0])
+        shutil.rmtree(path)
+        # zarr itself would give zeros.
+        with pytest.raises(InputError) as caught:
+            source.read(1, WINDOWS[0])
+        assert not isinstance(caught.value, HoleError)
+
+
+def test_no_memory_is_no_hole(tmp_path, monkeypatch):
+    source = open_volume(as_tiff(tmp_path / "a.tif", metadata=None))
+
+    def fail(*args, **kwargs):
+        raise MemoryError("too large")
+
+    monkeypatch.setattr("autosam.images.tiff_stack.TiffStack.read", fail)
+    with pytest.raises(InputError, match="needs more memory") as caught:
+        source.read(0, WINDOWS[0])
+    assert not isinstance(caught.value, HoleError)
+
+
+def test_a_damaged_slice_of_a_folder_is_a_hole(tmp_path, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    folder = as_folder(tmp_path / "slices")
+    source = open_volume(folder)
+    whole = (folder / "s100.png").read_bytes()
+    (folder / "s100.png").write_bytes(whole[: len(whole) // 2])
+    (folder / "s102.png").unlink()
+    for z in (2, 4):
+        with pytest.raises(HoleError) as caught:
+            source.read(z, WINDOWS[0])
+        assert f"s{98 + z}.png" in caught.value.reason
+    np.testing.assert_array_equal(source.read(3, WINDOWS[0]), VOLUME[3])
+
+
+@pytest.mark.parametrize("compression", ["zlib", None])
+def test_samples_and_channels_of_tiffs(tmp_path, compression):
+    planar = np.moveaxis(COLORS, -1, 1)
+    kinds = {
+        "separate": (planar, {"photometric": "rgb", "planarconfig": "separate"}),
+        "alpha": (
+            np.concatenate([COLORS, COLORS[..., :1]], -1),
+            {"photometric": "rgb", "extrasamples": ["unassalpha"]},
+        ),
+        "tiles": (COLORS, {"photometric": "rgb", "tile": (16, 16)}),
+    }
+    for name, (array, kwargs) in kinds.items():
+        path = tmp_path / f"{name}.tif"
+        tifffile.imwrite(path, array, compression=compression, **kwargs)
+        source = open_volume(path)
+        assert (source.color, source.shape) == (True, COLORS.shape[:3]), name
+        np.testing.assert_array_equal(source.read(2, WINDOWS[2]), COLORS[(2, *WINDOWS[2])])
+        np.testing.assert_array_equal(
+            open_volume(path, channel="blue").read(0, WINDOWS[2]), COLORS[(0, *WINDOWS[2], 2)]
+        )
+
+
+def test_white_is_zero_and_palettes(tmp_path):
+    gray = COLORS[..., 0]
+    white = as_gray_tiff(tmp_path / "white.tif", gray, photometric="miniswhite", compression="zlib")
+    np.testing.assert_array_equal(open_volume(white).read(1, WINDOWS[2]), 255 - gray[(1, *WINDOWS[2])])
+    floats = as_gray_tiff(tmp_path / "floats.tif", gray.astype(np.float32), photometric="miniswhite")
+    np.testing.assert_array_equal(open_volume(floats).read(1, WINDOWS[2]), gray[1].max() - gray[(1, *WINDOWS[2])])
+    colormap = RNG.integers(0, 65_536, (3, 256), dtype=np.uint16)
+    palette = as_gray_tiff(
+        tmp_path / "palette.tif", gray, photometric="palette", colormap=colormap, compression="zlib"
+    )
+    source = open_volume(palette)
+    assert source.color
+    np.testing.assert_array_equal(source.read(1, WINDOWS[2]), (colormap >> 8).T[gray[(1, *WINDOWS[2])]])
+
+
+def as_gray_tiff(path, array, **kwargs):
+    tifffile.imwrite(path, array, **kwargs)
+    return path
+
+
+def test_levels_of_pyramids(tmp_path):
+    path = tmp_path / "a.ome.tif"
+    whole = RNG.integers(0, 256, (128, 96), dtype=np.uint8)
+    said = {"axes": "YX", "PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5}
+    with tifffile.TiffWriter(path) as file:
+        file.write(whole, subifds=1, tile=(16, 16), compression="zlib", metadata=said)
+        file.write(whole[::2, ::2], subfiletype=1, tile=(16, 16), compression="zlib")
+    finest, coarse = open_volume(path), open_volume(path, level=1)
+    assert (finest.shape, finest.pixel_size) == ((1, 128, 96), 500)
+    assert (coarse.shape, coarse.pixel_size) == ((1, 64, 48), 1000)
+    np.testing.assert_array_equal(coarse.read(0, (slice(3, 40), slice(20, 48))), whole[::2, ::2][3:40, 20:48])
+    with pytest.raises(InputError, match="levels 0 to 1; level 2"):
+        open_volume(path, level=2)
+
+
+def test_slides_are_read_by_parts(tmp_path):
+    pytest.importorskip("tiffslide")
+    from test_images_slide_reader import SLIDE, write_svs
+
+    path = write_svs(tmp_path / "a.svs")
+    for level, step in enumerate((1, 4, 16)):
+        source = open_volume(path, level=level)
+        expected = SLIDE[::step, ::step]
+        assert (source.shape, source.color) == ((1, *expected.shape[:2]), True)
+        assert source.pixel_size == pytest.approx(499 * step)
+        rows, cols = (slice(n // 3, n - 2) for n in expected.shape[:2])
+        np.testing.assert_array_equal(source.read(0, (rows, cols)), expected[rows, cols])
+    np.testing.assert_array_equal(open_volume(path, channel=1).read(0, WINDOWS[1]), SLIDE[(*WINDOWS[1], 1)])
+
+
+def test_a_mapped_array_goes_to_other_processes_as_its_file(tmp_path):
+    as_npy(tmp_path / "a.npy")
+    mapped = np.load(tmp_path / "a.npy", mmap_mode="r")
+    assert len(pickle.dumps(open_volume(mapped))) < 2000
+    part = open_volume(mapped[2:5])
+    np.testing.assert_array_equal(part.read(1, WINDOWS[2]), VOLUME[(3, *WINDOWS[2])])
+
+
+def test_reading_does_not_give_the_array_of_the_caller():
+    array = VOLUME.copy()
+    open_volume(array).read(2, WINDOWS[0])[...] = 0
+    np.testing.assert_array_equal(array, VOLUME)
+
+
+def test_the_fingerprint_changes_with_the_content(tmp_path):
+    path = write_ome_zarr(tmp_path / "a.zarr", VOLUME, chunks=(1, 50, 66))
+    before = open_volume(path).fingerprint
+    chunk = path / "0" / "c" / "4" / "0" / "0"
+    content = chunk.read_bytes()
+    chunk.unlink()
+    assert open_volume(path).fingerprint != before
+    chunk.write_bytes(content + b"0")
+    assert open_volume(path).fingerprint != before
+    other = VOLUME.copy()
+    other[3, 3, 3] += 1
+    assert (
+        open_volume(other).fingerprint != open_volume(VOLUME).fingerprint == open_volume(VOLUME.copy()).fingerprint
+    )

@@ -48,6 +48,14 @@ class UnsupportedError(Exception):
     """The file is readable but not a supported image; `reading` puts the file's name before the text."""
 
 
+class UnnamedAxesError(UnsupportedError):
+    """An array has more axes than an image or a volume, and nothing says what they are."""
+
+    def __init__(self, text: str, shape: tuple[int, ...]) -> None:
+        super().__init__(text)
+        self.shape = shape
+
+
 @contextmanager
 def reading(name: object) -> Iterator[None]:
     """Turn whatever a format library raises inside the block into one `InputError` that names the file."""
@@ -116,13 +124,23 @@ def hdf5_datasets(path: Path, axes: str = "") -> dict[str, tuple[int, ...]]:
 
     `axes` says what the axes are, instead of the file.
     """
-    found: dict[str, tuple[int, ...]] = {}
+    layouts = _layouts(path, axes)
+    return {name: layout.canonical for name, (_, layout) in layouts.items() if layout is not None}
+
+
+def hdf5_unclear(path: Path, axes: str = "") -> dict[str, tuple[int, ...]]:
+    """List name and shape of the datasets of two axes or more that are left out of `hdf5_datasets`."""
+    layouts = _layouts(path, axes)
+    return {name: shape for name, (shape, layout) in layouts.items() if layout is None and len(shape) > 1}
+
+
+def _layouts(path: Path, axes: str) -> dict[str, tuple[tuple[int, ...], ArrayLayout | None]]:
+    """List the datasets of numbers by name, with their stored shape and their layout, None where it is unclear."""
+    found: dict[str, tuple[tuple[int, ...], ArrayLayout | None]] = {}
 
     def visit(name: str, item: Any) -> None:
         if isinstance(item, h5py.Dataset) and item.dtype.kind in "biuf":
-            layout = layout_of_hdf5(item, axes)
-            if layout is not None:
-                found["/" + name] = layout.canonical
+            found["/" + name] = tuple(item.shape or ()), layout_of_hdf5(item, axes)
 
     with reading(path), h5py.File(path, "r") as file:
         file.visititems(visit)

@@ -83,7 +83,7 @@ class TiffStack:
         self.named = bool(given) or set(self._stored) <= set(_LETTERS)
         self.color = is_color(self.series)
         samples = len(samples_of(self.series))
-        self.channels = 1 if self.color else max(samples, self.length("c") if "C" in self._stored else 1)
+        self.channels = 1 if self.color else samples if "S" in self._stored else self.length("c")
         self.undeclared = not given and "C" not in self._stored and samples not in (1, 3)
         key = self.series.keyframe
         palette = palette_of(key)
@@ -103,12 +103,11 @@ class TiffStack:
         self._renamed = bool(others)
         # Rows and columns of pages are no rows and columns of slices.
         self._turned = bool(set(others) & set(key.axes))
-        if (self._turned and not self._in_one_run) or (
-            self._renamed and not self._in_pages and not self._in_one_run
-        ):
+        plain = self._in_one_run and key.photometric == tifffile.PHOTOMETRIC.MINISBLACK
+        if (self._turned and not plain) or (self._renamed and not (self._in_pages or self._in_one_run)):
             raise UnsupportedError(
-                f"its axes {self._stored} cannot be read as {self.axes!r}, as it is compressed; save it without "
-                "compression, or in the order zyx"
+                f"its axes {self._stored} cannot be read as {self.axes!r}, as it is compressed or no plain gray; "
+                "save it without compression, or in the order zyx"
             )
 
     @property
@@ -184,9 +183,9 @@ class TiffStack:
             part = read_page_part(self._path, page, rows, cols, cache=self._cache)
         elif self._in_one_run:
             z = slice(at["z"], at["z"] + 1)
-            part = read_part(self._mapped, self.axes, slices=z, rows=rows, cols=cols, time=at["t"], channel=None)[
-                0
-            ]
+            # Samples may be transparency, which is left out later.
+            one = None if "S" in self._stored else at["c"]
+            part = read_part(self._mapped, self.axes, slices=z, rows=rows, cols=cols, time=at["t"], channel=one)[0]
         else:
             key = (index, channel, as_stored)
             plane = self._cache.get(

@@ -83,6 +83,16 @@ def describe(found: Found, storage: Storage, *, labels: bool = False) -> VolumeS
     )
 
 
+def unnamed(name: str, shape: tuple[int, ...], axes: str = "") -> InputError:
+    """Say what to do about an array whose axes are not known, or are not those that were given."""
+    came = f"{name} has shape {shape}, and nothing names its axes"
+    came = f"{name} has shape {shape}, and the axes {axes!r} do not fit" if axes else came
+    return InputError(
+        f"{came}; wanted (Z, Y, X), or --axes with a letter of t, z, c, y, x for each, such as tzyx, and then "
+        "--time or --channel."
+    )
+
+
 def _check_order(found: Found) -> None:
     """Refuse slices so thin that they are hardly slices."""
     depth, height, width = found.shape

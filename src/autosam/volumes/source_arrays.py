@@ -12,13 +12,21 @@ from numpy.typing import NDArray
 from autosam.errors import InputError
 from autosam.images.array_layout import ArrayLayout
 from autosam.images.array_parts import read_part
-from autosam.images.formats import choose_dataset, label_dataset, native, open_hdf5, reading
+from autosam.images.formats import (
+    choose_dataset,
+    hdf5_datasets,
+    hdf5_unclear,
+    label_dataset,
+    native,
+    open_hdf5,
+    reading,
+)
 from autosam.images.mapped_file import MappedArray
 from autosam.images.pixel_size import attributes_spacing
 from autosam.images.readers import StoredImage
 from autosam.images.units import Spacing
 from autosam.volumes.choice import VolumeChoice
-from autosam.volumes.describe_source import Found, describe
+from autosam.volumes.describe_source import Found, describe, unnamed
 from autosam.volumes.fingerprints import hash_array, hash_files, hash_of
 from autosam.volumes.storage import OpenVolume
 from autosam.volumes.volume_source import VolumeSource
@@ -97,6 +105,7 @@ class _Hdf5Volume(ArrayVolume):
 def open_hdf5_volume(path: Path, dataset: str | None, choice: VolumeChoice) -> VolumeSource:
     """Open a dataset; errors as of `open_volume`."""
     axes = choice.axes
+    _check_axes(path, dataset, axes)
     name, _ = (label_dataset if choice.labels else choose_dataset)(path, dataset, axes)
     with open_hdf5(path, name, axes) as (item, layout):
         spacing = attributes_spacing(item.attrs)
@@ -116,6 +125,16 @@ def open_hdf5_volume(path: Path, dataset: str | None, choice: VolumeChoice) -> V
         named=layout.said,
     )
     return describe(found, Hdf5Storage(path, name, axes, time, channel), labels=choice.labels)
+
+
+def _check_axes(path: Path, dataset: str | None, axes: str) -> None:
+    """Refuse a dataset whose axes are not known, where it is the one that is wanted."""
+    unclear = hdf5_unclear(path, axes)
+    wanted = None if dataset is None else "/" + dataset.strip("/")
+    if wanted is None and unclear and not hdf5_datasets(path, axes):
+        wanted = next(iter(unclear))
+    if wanted in unclear:
+        raise unnamed(f"{path}:{wanted}", unclear[wanted], axes)
 
 
 def open_npy(path: Path, choice: VolumeChoice) -> VolumeSource:
@@ -146,10 +165,7 @@ def _of_array(array: Any, name: str, choice: VolumeChoice, content: str) -> Volu
     shape, dtype = tuple(int(n) for n in array.shape), np.dtype(array.dtype)
     layout = ArrayLayout.of(shape, choice.axes)
     if layout is None:
-        axes = f" and the axes {choice.axes!r} do not fit" if choice.axes else ""
-        raise InputError(
-            f"{name} has shape {shape}{axes}; wanted (Z, Y, X), or axes that are named, such as --axes tzyx."
-        )
+        raise unnamed(name, shape, choice.axes)
     time, channel, color = _choose(layout, dtype, choice, name)
     stored = getattr(array, "chunksize", None) or getattr(array, "chunks", None)
     lengths = dict(zip(layout.axes, stored or (), strict=False))

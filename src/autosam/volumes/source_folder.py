@@ -2,6 +2,7 @@
 
 import glob
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,9 @@ class FolderStorage:
     labels: bool
 
     def open(self) -> OpenVolume:
-        """Open nothing yet: each file is opened when its slice is read."""
+        """Look whether the folder is there; each file is opened when its slice is read."""
+        if not self.folder.is_dir():
+            raise InputError(f"the folder {self.folder} is not there any more.")
         return _FolderVolume(self)
 
 
@@ -119,6 +122,8 @@ def _open_files(files: Sequence[Path], folder: Path, name: str, choice: VolumeCh
         images[file] = _only_image(file, name)
     first = images[there[0]]
     _check_sizes(images)
+    if not choice.labels:
+        _check_types(there)
     channel = choice.channel_of(first, name)
     color = first.color and not choice.labels
     missing = tuple(z for z, file in enumerate(slices) if file is None)
@@ -177,6 +182,29 @@ def _check_sizes(images: dict[Path, StoredImage]) -> None:
                 f"{first} has {_size(wanted)}, and {file} has {_size(image)}; wanted slices of one size: take the "
                 "others out, or crop them."
             )
+
+
+def _check_types(files: Sequence[Path]) -> None:
+    """Refuse slices of several types, as far as headers tell; the others are checked when they are read."""
+    types = {file: kind for file in files if (kind := _type_in_header(file)) is not None}
+    (first, wanted), *others = types.items() or [(None, None)]
+    for file, kind in others:
+        if kind != wanted:
+            raise InputError(
+                f"{first} holds {wanted} values and {file} {kind}; wanted slices of one type: convert the others."
+            )
+
+
+def _type_in_header(file: Path) -> np.dtype[Any] | None:
+    suffix = file.suffix.lower()
+    if suffix in TIFF_SUFFIXES:
+        with closing(TiffStack(file)) as stack:
+            return stack.dtype
+    if suffix == ".png":
+        with file.open("rb") as opened:
+            # The bit depth of the header.
+            return np.dtype(np.uint16 if opened.read(25)[24:] == b"\x10" else np.uint8)
+    return None
 
 
 def _size(image: StoredImage) -> str:

@@ -1,6 +1,7 @@
 """Volumes in the files of microscopes: Zarr, MRC, whole slides, and all others that hold series of planes."""
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -10,13 +11,13 @@ from numpy.typing import NDArray
 
 from autosam.errors import InputError, listed
 from autosam.images.byte_cache import ByteCache
-from autosam.images.formats import native
+from autosam.images.formats import UnnamedAxesError, native
 from autosam.images.readers import StoredImage, format_of, reader_of
 from autosam.images.readers.registry import ZARR
 from autosam.images.readers.series import Level, Series, SeriesReader
 from autosam.images.urls import reading_url, url_of
 from autosam.volumes.choice import VolumeChoice
-from autosam.volumes.describe_source import Found, describe
+from autosam.volumes.describe_source import Found, describe, unnamed
 from autosam.volumes.fingerprints import hash_files, hash_of
 from autosam.volumes.storage import OpenVolume
 from autosam.volumes.volume_source import VolumeSource
@@ -40,45 +41,60 @@ class SeriesStorage:
 
 
 class _SeriesVolume:
+    """Keeps files open of which parts are read; the others are opened for each plane, and the last one is kept."""
+
     def __init__(self, storage: SeriesStorage) -> None:
         self._storage = storage
-        self._closing = ExitStack()
-        reader = _reader(storage.path, storage.axes)
-        self._series = self._closing.enter_context(reader.open(storage.path, storage.dataset))[storage.series]
-        # Of formats that are read by planes, the last one alone.
+        self._channel = storage.channel or 0
         self._planes = ByteCache(0)
+        self._closing = ExitStack()
+        self._series: Series | None = self._closing.enter_context(self._open())
+        if self._series.part is None:
+            self.close()
+            self._series = None
+
+    @contextmanager
+    def _open(self) -> Iterator[Series]:
+        storage = self._storage
+        with _reader(storage.path, storage.axes).open(storage.path, storage.dataset) as found:
+            series = found[storage.series]
+            if series.color:
+                self._channel = 0
+            yield series
 
     def read(self, slices: slice, rows: slice, cols: slice) -> NDArray[Any]:
         """Read a part; see `OpenVolume.read`."""
-        storage, series = self._storage, self._series
-        channel = 0 if series.color else storage.channel or 0
+        storage = self._storage
+        part = None if self._series is None else self._series.part
         with reading_url(str(storage.path)):
-            if series.part is not None:
-                found = series.part(storage.level, storage.time, channel, slices, rows, cols)
+            if part is not None:
+                found = part(storage.level, storage.time, self._channel, slices, rows, cols)
             else:
                 found = np.stack([self._plane(z)[rows, cols] for z in range(slices.start, slices.stop)])
-        return native(found if storage.channel is None or not series.color else found[..., storage.channel])
+        return native(found if found.ndim == 3 or storage.channel is None else found[..., storage.channel])
 
     def close(self) -> None:
         """Close the file."""
         self._closing.close()
 
     def _plane(self, z: int) -> NDArray[Any]:
-        storage, series = self._storage, self._series
-        channel = 0 if series.color else storage.channel or 0
-        return self._planes.get(z, lambda: np.array(series.plane(storage.level, storage.time, z, channel)))
+        def load() -> NDArray[Any]:
+            with self._open() as series:
+                return np.array(series.plane(self._storage.level, self._storage.time, z, self._channel))
+
+        return self._planes.get(z, load)
 
 
 def open_series(path: Path, dataset: str | None, choice: VolumeChoice) -> VolumeSource:
     """Open a file that holds series; errors as of `open_volume`."""
     name = (url_of(path) or str(path)) + (f":{dataset}" if dataset else "")
-    with _reader(path, choice.axes).open(path, dataset) as found:
+    with _naming_axes(name), _reader(path, choice.axes).open(path, dataset) as found:
         number = _choose_series(found, choice, name)
         series = found[number]
         level = _level(series, choice.level, name)
         time = choice.time_of(series.times, name)
         channel = choice.channel_of(_as_stored(series, level), name)
-        dtype = series.dtype or series.plane(choice.level, time, 0, channel or 0).dtype
+        dtype = series.dtype or _type_of(series, choice.level, time)
     shape = (series.depth, *level.shape)
     facts = (choice, number, shape, np.dtype(dtype).str)
     side = level.pixel_size_nm
@@ -94,6 +110,24 @@ def open_series(path: Path, dataset: str | None, choice: VolumeChoice) -> Volume
         named=series.named,
     )
     return describe(description, storage, labels=choice.labels)
+
+
+@contextmanager
+def _naming_axes(name: str) -> Iterator[None]:
+    """Say how a volume's axes are named, where a reader of images says only that they are not."""
+    try:
+        yield
+    except InputError as error:
+        if isinstance(error.__context__, UnnamedAxesError):
+            raise unnamed(name, error.__context__.shape) from None
+        raise
+
+
+def _type_of(series: Series, level: int, time: int) -> np.dtype[Any]:
+    one = slice(0, 1)
+    if series.part is not None:
+        return series.part(level, time, 0, one, one, one).dtype
+    return series.plane(level, time, 0, 0).dtype
 
 
 def _reader(path: Path, axes: str) -> SeriesReader:

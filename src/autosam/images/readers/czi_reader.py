@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from autosam.images.formats import UnsupportedError, reading
 from autosam.images.readers.series import Level, Series, SeriesReader
-from autosam.images.units import pixel_side
+from autosam.images.units import Spacing, pixel_side
 
 _LZW, _ZSTD, _ZSTD_WITH_HEADER = 2, 5, 6
 # Dimensions that may be longer than 1: mosaic tiles are put together, blocks are parts of one acquisition.
@@ -103,9 +103,14 @@ def _series(file: Any, blocks: list[_Block], root: ElementTree.Element) -> Serie
     )
     first = {axis: min(block.at.get(axis, 0) for block in finest) for axis in "TZC"}
     length = {axis: len({block.at.get(axis, 0) for block in finest}) for axis in "TZC"}
-    side = _pixel_size(root)
+    z, row, col = _spacing(root)
+    side = None if row is None or col is None else pixel_side((row, col))
     levels = tuple(
-        Level((math.ceil(rows / n), math.ceil(columns / n)), None if side is None else side * n)
+        Level(
+            (math.ceil(rows / n), math.ceil(columns / n)),
+            None if side is None else side * n,
+            (z, None if row is None else row * n, None if col is None else col * n),
+        )
         for n in reductions
     )
     samples = _samples(blocks[0].entry)
@@ -197,16 +202,17 @@ def _samples(entry: Any) -> int:
     return int(entry.shape[-1])
 
 
-def _pixel_size(root: ElementTree.Element) -> float | None:
-    """Read the scaling, in m."""
-    sides = []
-    for axis in "YX":
+def _spacing(root: ElementTree.Element) -> Spacing:
+    """Read the scaling along z, y and x, in m."""
+    steps: list[float | None] = []
+    for axis in "ZYX":
         value = root.find(f".//Scaling/Items/Distance[@Id='{axis}']/Value")
         try:
-            sides.append(float("" if value is None else value.text or ""))
+            step = float("" if value is None else value.text or "") * 1e9
         except ValueError:
-            return None
-    return pixel_side((sides[0], sides[1]), unit_nm=1e9)
+            step = 0.0
+        steps.append(step if step > 0 else None)
+    return steps[0], steps[1], steps[2]
 
 
 def _channel_names(root: ElementTree.Element) -> tuple[str, ...]:

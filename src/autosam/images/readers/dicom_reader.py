@@ -54,18 +54,29 @@ class DicomReader(SeriesReader):
     @contextmanager
     def open(self, path: Path, dataset: str | None) -> Iterator[Sequence[Series]]:
         """Read the header."""
-        # pydicom warns of values that autosam does not use.
-        with reading(path), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with reading(path):
             try:
-                header = _header(path)
-                if header.get("SOPClassUID") == _WHOLE_SLIDE and _is_tiled(header):
-                    with wsidicom.WsiDicom.open(path) as slide:
-                        yield [_slide(slide, header)]
+                with _quiet():
+                    header = _header(path)
+                    tiled = header.get("SOPClassUID") == _WHOLE_SLIDE and _is_tiled(header)
+                    slide = wsidicom.WsiDicom.open(path) if tiled else None
+                if slide is None:
+                    with _quiet():
+                        found = _series(path, header)
+                    yield [found]
                 else:
-                    yield [_series(path, header)]
+                    with slide:
+                        yield [_slide(slide, header)]
             except _DAMAGE as error:
                 raise ValueError(str(error) or type(error).__name__) from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Hold back what pydicom warns of: values that autosam does not use."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _header(path: Path) -> pydicom.Dataset:
@@ -86,7 +97,8 @@ def _series(path: Path, header: pydicom.Dataset) -> Series:
     meaning = str(header.get("PhotometricInterpretation", ""))
     if meaning not in _GRAY + _COLORS:
         raise UnsupportedError(f"its pixels are {meaning or 'of unknown meaning'}; wanted gray, RGB or a palette")
-    level = Level((int(header.Rows), int(header.Columns)), _pixel_size(header))
+    side = _pixel_size(header)
+    level = Level((int(header.Rows), int(header.Columns)), side, (_step_of_frames(header), side, side))
     frames = int(header.get("NumberOfFrames", None) or 1)
     return Series((level,), partial(_plane, path, header, meaning), depth=frames, color=meaning in _COLORS)
 
@@ -94,7 +106,8 @@ def _series(path: Path, header: pydicom.Dataset) -> Series:
 def _plane(
     path: Path, header: pydicom.Dataset, meaning: str, level: int, time: int, z: int, channel: int
 ) -> NDArray[Any]:
-    pixels = _decoded(path, header, z)
+    with _quiet():
+        pixels = _decoded(path, header, z)
     if meaning == "PALETTE COLOR":
         colors: NDArray[Any] = apply_color_lut(pixels, header)[..., :3]
         # Entries of 16 bits hold 8 significant ones, in the high byte.
@@ -157,14 +170,36 @@ def _millimeters(spacing: Sequence[float]) -> float | None:
     return pixel_side((float(spacing[0]), float(spacing[1])), unit_nm=1e6) if len(spacing) == 2 else None
 
 
+def _step_of_frames(header: pydicom.Dataset) -> float | None:
+    """Read the distance of frames, in mm, where they are equally far apart."""
+    try:
+        step = float(header.get("SpacingBetweenSlices", None) or 0) * 1e6
+    except (TypeError, ValueError):
+        return None
+    return step if step > 0 else None
+
+
 def _slide(slide: wsidicom.WsiDicom, header: pydicom.Dataset) -> Series:
     shape = (int(header.TotalPixelMatrixRows), int(header.TotalPixelMatrixColumns))
     color = int(header.get("SamplesPerPixel", 3)) > 1
-    return Series((Level(shape, _pixel_size(header)),), partial(_region, slide), color=color)
+    chunks = (1, int(header.Rows), int(header.Columns))
+    level = Level(shape, _pixel_size(header), chunks=chunks)
+    return Series((level,), partial(_whole_slide, slide), partial(_region, slide), color=color)
 
 
-def _region(slide: wsidicom.WsiDicom, level: int, time: int, z: int, channel: int) -> NDArray[Any]:
+def _whole_slide(slide: wsidicom.WsiDicom, level: int, time: int, z: int, channel: int) -> NDArray[Any]:
+    size = slide.levels[0].size
+    plane: NDArray[Any] = _region(
+        slide, level, time, channel, slice(0, 1), slice(0, size.height), slice(0, size.width)
+    )[0]
+    return plane
+
+
+def _region(
+    slide: wsidicom.WsiDicom, level: int, time: int, channel: int, slices: slice, rows: slice, cols: slice
+) -> NDArray[Any]:
     finest = slide.levels[0]
-    size = (finest.size.width, finest.size.height)
-    pixels = np.asarray(slide.read_region((0, 0), finest.level, size, as_array=True))
-    return pixels if pixels.ndim == 2 else pixels[..., 0] if pixels.shape[2] == 1 else pixels[..., :3]
+    size = (cols.stop - cols.start, rows.stop - rows.start)
+    with _quiet():
+        pixels = np.asarray(slide.read_region((cols.start, rows.start), finest.level, size, as_array=True))
+    return (pixels if pixels.ndim == 2 else pixels[..., 0] if pixels.shape[2] == 1 else pixels[..., :3])[None]

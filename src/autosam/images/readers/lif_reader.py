@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from autosam.images.formats import UnsupportedError, reading
 from autosam.images.readers.series import Level, Series, SeriesReader
-from autosam.images.units import nm_of, pixel_side
+from autosam.images.units import Spacing, nm_of, pixel_side
 
 _DESCRIPTION = "./Data/Image/ImageDescription/"
 
@@ -44,7 +44,7 @@ def _series(image: Any) -> list[Series]:
     channels = channels if color else channels * samples
     return [
         Series(
-            (Level((sizes["Y"], sizes["X"]), _pixel_size(image)),),
+            (Level((sizes["Y"], sizes["X"]), _pixel_size(image), _spacing(image)),),
             partial(_plane, image, {axis for axis in "MTZC" if axis in sizes}, tile),
             times=sizes.get("T", 1),
             depth=sizes.get("Z", 1),
@@ -67,14 +67,20 @@ def _plane(image: Any, axes: set[str], tile: int, level: int, time: int, z: int,
 
 
 def _pixel_size(image: Any) -> float | None:
+    _, row, col = _spacing(image)
+    return None if row is None or col is None else pixel_side((row, col))
+
+
+def _spacing(image: Any) -> Spacing:
     """Read the lengths, which reach from the first pixel's center to the last one's."""
     sides = {}
     for dimension in image.xml_element.findall(f"{_DESCRIPTION}Dimensions/DimensionDescription"):
-        axis = {"1": "X", "2": "Y"}.get(dimension.get("DimID", ""))
+        axis = {"1": "X", "2": "Y", "3": "Z"}.get(dimension.get("DimID", ""))
         unit, number = nm_of(dimension.get("Unit", "")), int(dimension.get("NumberOfElements", "0"))
         if axis is not None and unit is not None and number > 1:
             sides[axis] = abs(float(dimension.get("Length", "0"))) * unit / (number - 1)
-    return pixel_side((sides["Y"], sides["X"])) if {"Y", "X"} <= set(sides) else None
+    z, row, col = (sides.get(axis) or None for axis in "ZYX")
+    return z, row, col
 
 
 def _channel_names(image: Any) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from autosam.images.formats import UnsupportedError, reading
 from autosam.images.readers.series import Level, Series, SeriesReader
-from autosam.images.units import pixel_side
+from autosam.images.units import Spacing, pixel_side
 
 
 class Nd2Reader(SeriesReader):
@@ -41,7 +41,7 @@ def _series(file: nd2.ND2File) -> list[Series]:
     channels = sizes.get("C", 1)
     if color and channels > 1:
         raise UnsupportedError(f"its {channels} channels have colors; wanted gray channels, or one color picture")
-    level = Level((sizes["Y"], sizes["X"]), _pixel_size(file))
+    level = Level((sizes["Y"], sizes["X"]), _pixel_size(file), _spacing(file))
     names = tuple(channel.channel.name for channel in _channels(file))
     steps = {axis: int(np.prod([sizes[inner] for inner in loops[i + 1 :]])) for i, axis in enumerate(loops)}
     return [
@@ -82,8 +82,14 @@ def _channels(file: nd2.ND2File) -> Sequence[Any]:
 
 def _pixel_size(file: nd2.ND2File) -> float | None:
     """Read the calibration, in µm; without one, nd2 says 1."""
+    _, row, col = _spacing(file)
+    return None if row is None or col is None else pixel_side((row, col))
+
+
+def _spacing(file: nd2.ND2File) -> Spacing:
     channels = _channels(file)
-    if not channels or not all(channels[0].volume.axesCalibrated[:2]):
-        return None
+    calibrated = channels[0].volume.axesCalibrated if channels else (False, False, False)
     size = file.voxel_size()
-    return pixel_side((size.y, size.x), unit_nm=1e3)
+    steps = ((size.z, calibrated[2]), (size.y, calibrated[1]), (size.x, calibrated[0]))
+    z, row, col = (step * 1e3 if known and step > 0 else None for step, known in steps)
+    return z, row, col

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from autosam.errors import listed
 from autosam.images.array_layout import looks_like_color
 from autosam.images.array_parts import read_part
-from autosam.images.formats import UnsupportedError, reading
+from autosam.images.formats import UnnamedAxesError, UnsupportedError, reading
 from autosam.images.pixel_size import attributes_pixel_size, attributes_spacing
 from autosam.images.readers.ome_zarr_metadata import (
     Multiscale,
@@ -32,6 +32,7 @@ from autosam.images.urls import reading_url, url_of
 
 MOST_NAMED = 10
 """Images that a message names before it only counts them."""
+_ARRAY_MARKS = ("zarr.json", ".zarray")
 _UNSUPPORTED = "wanted numbers of the axes y and x, and of t, z and c at most"
 
 
@@ -225,9 +226,10 @@ def _axes_of(array: "zarr.Array[Any]") -> str:
         return named
     usual = "zyxc" if looks_like_color(array.shape) else "zyx"
     if array.ndim > len(usual) or array.ndim < 2:
-        raise UnsupportedError(
+        raise UnnamedAxesError(
             f"its shape is {array.shape}, and nothing names its axes; wanted (H, W), (Z, H, W), or an OME-Zarr "
-            "group (choose its level with --level)"
+            "group (choose its level with --level)",
+            tuple(array.shape),
         )
     return usual[len(usual) - array.ndim :]
 
@@ -276,5 +278,18 @@ def _part(
     cols: slice,
 ) -> NDArray[Any]:
     """Read a part of some slices; chunks that are not stored have the fill value, as the format says."""
-    number = None if color else channel
-    return read_part(arrays[level], axes, slices=slices, rows=rows, cols=cols, time=time, channel=number)
+    array, number = arrays[level], None if color else channel
+    found = read_part(array, axes, slices=slices, rows=rows, cols=cols, time=time, channel=number)
+    if not found.any():
+        _check_there(array)
+    return found
+
+
+def _check_there(array: "zarr.Array[Any]") -> None:
+    """Refuse an array whose folder is gone, such as one of a disk that is not mounted any more.
+
+    zarr would give the fill value, as it does for chunks that are not stored.
+    """
+    root = getattr(array.store, "root", None)
+    if root is not None and not any((Path(root) / array.path / name).is_file() for name in _ARRAY_MARKS):
+        raise ValueError("its metadata are not there any more")
