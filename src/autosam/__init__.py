@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from autosam.images import read_image as read_image
     from autosam.pipeline.segmentation import Segmentation as Segmentation
     from autosam.pipeline.segmenter import Segmenter as Segmenter
+    from autosam.volumes.python_face import segment_volume as segment_volume
 
 __version__ = "0.4.0"
 
@@ -21,8 +22,18 @@ _PUBLIC = {
     "Segmenter": "autosam.pipeline.segmenter",
     "load_config": "autosam.config",
     "read_image": "autosam.images",
+    "segment_volume": "autosam.volumes.python_face",
 }
-__all__ = ["AutosamError", "Config", "Segmentation", "Segmenter", "__version__", "load_config", "read_image"]
+__all__ = [
+    "AutosamError",
+    "Config",
+    "Segmentation",
+    "Segmenter",
+    "__version__",
+    "load_config",
+    "read_image",
+    "segment_volume",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -92,7 +92,7 @@ class DaskCluster:
         from distributed.scheduler import KilledWorker
 
         waiting = iter(tasks)
-        running = self._dask.as_completed()
+        running = self._dask.as_completed(loop=self._client.loop)
         of: dict[Any, Task] = {}
 
         def submit() -> None:
