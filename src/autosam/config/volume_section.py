@@ -54,8 +54,8 @@ class VolumeConfig(Section):
     )
     cut_merges: bool = Field(
         True,
-        description="an object that joins two tracks in its slice alone, which are apart in three slices below "
-        "and above, belongs to the larger one",
+        description="an object that joins two tracks in its slice alone, which are apart in six slices below and "
+        "above, belongs to the larger one",
     )
     min_slices: Positive = Field(
         2,

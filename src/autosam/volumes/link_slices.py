@@ -1,6 +1,6 @@
 """Links between the slices of a volume: which objects of one tile, one to three slices apart, belong together.
 
-Every decision reads the objects of nine slices at most, so it does not depend on how a volume is cut into slabs.
+Every decision reads the objects of a few slices, see `CONTEXT`, whatever the slabs are.
 """
 
 from collections.abc import Mapping
