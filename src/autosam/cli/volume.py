@@ -1,13 +1,21 @@
 """`autosam volume`: every object of a stack, in 3D."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import typer
 
 from autosam.cli.console import detail, interruptible, note, say
 from autosam.cli.interrupts import ending_in_order, leaving_at_once
-from autosam.cli.options import Channel, ConfigFile, Device, Model, Settings
+from autosam.cli.options import (
+    Channel,
+    ConfigFile,
+    Device,
+    Model,
+    OmeVersionOption,
+    Settings,
+    ome_version_of,
+)
 from autosam.cli.progress import progress
 from autosam.cli.segment_inputs import length
 from autosam.cli.words import count, duration
@@ -59,7 +67,7 @@ def volume(
     scheduler: str | None = typer.Option(
         None, metavar="ADDRESS", help="Send the tasks to a dask cluster, such as tcp://node17:8786."
     ),
-    ome_version: str = typer.Option("0.5", "--ome-version", metavar="0.5|0.4", help="Version of OME-Zarr."),
+    ome_version: OmeVersionOption = "0.5",
     overwrite: bool = typer.Option(False, "--overwrite", help="Replace the results of another run."),
     dry_run: bool = typer.Option(
         False, "--dry-run", help="Say what the run would take, from one tile; nothing is written."
@@ -74,7 +82,7 @@ def volume(
         from autosam.volumes.open_volume import open_volume
         from autosam.volumes.region_of_interest import parse_roi, parse_voxel_size
 
-        version = _version(ome_version)
+        version = ome_version_of(ome_version)
         source = open_volume(
             given,
             voxel_size=None if voxel_size is None else parse_voxel_size(voxel_size),
@@ -117,14 +125,6 @@ def volume(
         shown = _Shown(bar)
         result = segment_source(source, out, choice, options, model_sha256=sha256, watch=shown.watch)
     _summarize(result)
-
-
-def _version(text: str) -> Literal["0.4", "0.5"]:
-    from autosam.errors import ConfigError
-
-    if text not in ("0.4", "0.5"):
-        raise ConfigError(f"--ome-version {text} is unknown; choose 0.5 or 0.4")
-    return "0.4" if text == "0.4" else "0.5"
 
 
 class _Shown:

@@ -1,0 +1,92 @@
+"""`autosam volume` as a user calls it."""
+
+import json
+
+import numpy as np
+import pytest
+import tifffile
+from fake_networks import BrightPixels, build_small_sam
+from volume_job import draw_balls, read_labels_at, rule_model, same_partition
+
+from autosam.cli import main
+from autosam.models.networks import Networks
+from autosam.pipeline import batch_workers
+from autosam.pipeline.segmenter import Segmenter
+
+
+@pytest.fixture
+def stack(tmp_path, monkeypatch):
+    """Write a stack as TIFF and let the networks answer by rule; gives its path and the truth."""
+    volume, truth = draw_balls((8, 90, 100), 8, seed=2)
+    path = tmp_path / "raw.tif"
+    tifffile.imwrite(path, volume, photometric="minisblack")
+    settings = rule_model().settings
+
+    def load(self, device):
+        return Segmenter(Networks(build_small_sam(), BrightPixels()), settings, name="by rule")
+
+    monkeypatch.setattr(batch_workers.ModelChoice, "load", load)
+    monkeypatch.setattr(batch_workers, "settings_of_model", lambda *_, **__: settings)
+    return path, truth
+
+
+def run(capsys, *arguments):
+    import sys
+    from unittest.mock import patch
+
+    with patch.object(sys, "argv", ["autosam", *map(str, arguments)]), pytest.raises(SystemExit) as end:
+        main()
+    told = capsys.readouterr()
+    return end.value.code or 0, told.out, told.err
+
+
+def test_a_stack_becomes_instances(stack, tmp_path, capsys):
+    path, truth = stack
+    code, out, _ = run(capsys, "volume", path, "-o", tmp_path / "m.zarr", "--voxel-size", "40,8,8")
+    assert code == 0
+    assert f"{truth.max()} instances of " in out
+    assert same_partition(read_labels_at(tmp_path / "m.zarr"), truth)
+    record = json.loads((tmp_path / "m_run.json").read_text())
+    assert record["voxel_size_nm"] == [40.0, 8.0, 8.0]
+    code, out, _ = run(capsys, "volume", path, "-o", tmp_path / "m.zarr", "--voxel-size", "40,8,8")
+    assert code == 0
+    assert "is done already" in out
+
+
+def test_a_part_alone(stack, tmp_path, capsys):
+    path, truth = stack
+    code, _, _ = run(capsys, "volume", path, "-o", tmp_path / "m.tif", "--roi", "2:6,:,10:80")
+    assert code == 0
+    labels = tifffile.imread(tmp_path / "m.tif")
+    assert labels.shape == (4, 90, 70)
+    assert np.array_equal(labels > 0, truth[2:6, :, 10:80] > 0)
+
+
+def test_a_dry_run_writes_nothing(stack, tmp_path, capsys):
+    path, _ = stack
+    code, out, _ = run(capsys, "volume", path, "-o", tmp_path / "m.zarr", "--dry-run")
+    assert code == 0
+    assert "8 slices × 4 tiles" in out
+    assert [file.name for file in tmp_path.iterdir()] == ["raw.tif"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["nothing.tif", "-o", "m.zarr"], "no such file or folder"),
+        (["raw.tif", "-o", "m.zip"], "volumes are written to .zarr"),
+        (["raw.tif", "-o", "m.zarr", "--roi", "5:2,:,:"], "wanted z0 < z1"),
+        (["raw.tif", "-o", "m.zarr", "--voxel-size", "40,8"], "wanted z,y,x in nm"),
+        (["raw.tif", "-o", "m.zarr", "--ome-version", "0.3"], "choose 0.5 or 0.4"),
+        (["raw.tif", "-o", "raw.tif"], "written over its own source"),
+        (["raw.tif", "-o", "m.zarr", "--workers", "2", "--scheduler", "tcp://x:1"], "exclude each other"),
+    ],
+)
+def test_bad_input_is_one_line(stack, tmp_path, capsys, monkeypatch, arguments, line):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = run(capsys, "volume", *arguments)
+    assert code == 2
+    told = [text for text in err.splitlines() if "note:" not in text]
+    assert len(told) == 1
+    assert line in told[0]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["raw.tif"]
