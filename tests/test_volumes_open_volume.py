@@ -2,6 +2,8 @@
 
 import pickle
 import shutil
+import tracemalloc
+import zlib
 
 import h5py
 import numpy as np
@@ -11,6 +13,7 @@ import zarr
 from PIL import Image
 
 from autosam.errors import InputError
+from autosam.images import tiff_pages
 from autosam.volumes.hole import HoleError
 from autosam.volumes.open_volume import open_volume
 from autosam.volumes.region_of_interest import parse_roi, parse_voxel_size
@@ -416,3 +419,86 @@ def test_the_fingerprint_changes_with_the_content(tmp_path):
     assert (
         open_volume(other).fingerprint != open_volume(VOLUME).fingerprint == open_volume(VOLUME.copy()).fingerprint
     )
+
+
+def peak_of_reading(given, windows):
+    source = open_volume(given)
+    tracemalloc.start()
+    for window in windows:
+        for z in range(source.shape[0]):
+            source.read(z, window)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    source.close()
+    return peak
+
+
+@pytest.mark.parametrize("order", ["slices last", "slices first"])
+@pytest.mark.parametrize("kind", ["Zarr", "HDF5", "TIFF", "TIFF in strips", "npy", "PNG"])
+def test_memory_does_not_grow_with_depth(kind, order, tmp_path):
+    def write(path, array):
+        path.mkdir()
+        if kind == "Zarr":
+            zarr.create_array(path / "a.zarr", data=array, chunks=(8, 64, 64))
+        elif kind == "HDF5":
+            with h5py.File(path / "a.h5", "w") as file:
+                file.create_dataset("raw", data=array, chunks=(8, 64, 64))
+        elif kind == "npy":
+            np.save(path / "a.npy", array)
+        elif kind == "PNG":
+            return as_folder(path / "slices", array)
+        else:
+            strips = {"compression": "zlib", "rowsperstrip": 32} if kind == "TIFF in strips" else {}
+            tifffile.imwrite(path / "a.tif", array, photometric="minisblack", **strips)
+        return next(path.iterdir())
+
+    slices = RNG.integers(0, 255, (16, 256, 256), dtype=np.uint8)
+    windows = [(slice(row, row + 150), slice(col, col + 150)) for row in (0, 106) for col in (0, 106)]
+    peaks = []
+    for times in (1, 5):
+        given = write(tmp_path / str(times), np.tile(slices, (times, 1, 1)))
+        if order == "slices last":
+            peaks.append(peak_of_reading(given, windows))
+        else:
+            source = open_volume(given)
+            tracemalloc.start()
+            for z in range(source.shape[0]):
+                for window in windows:
+                    source.read(z, window)
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+    assert peaks[1] < 1.1 * peaks[0] + 100_000
+    assert peaks[1] < 4_000_000
+
+
+def test_a_window_of_a_large_image_is_read_without_the_image(tmp_path, monkeypatch):
+    side, tile, across = 20_000, 512, 40
+    drawn = {(7, 11), (7, 12), (8, 11), (8, 12)}
+    pixels = RNG.integers(0, 255, (2 * tile, 2 * tile, 3), dtype=np.uint8)
+
+    def tiles():
+        empty = zlib.compress(bytes(3 * tile * tile))
+        for row in range(across):
+            for col in range(across):
+                top, left = tile * (row - 7), tile * (col - 11)
+                part = pixels[top : top + tile, left : left + tile]
+                yield zlib.compress(part.tobytes()) if (row, col) in drawn else empty
+
+    path = tmp_path / "a.tif"
+    kwargs = {"tile": (tile, tile), "photometric": "rgb", "compression": "zlib"}
+    tifffile.imwrite(path, tiles(), shape=(side, side, 3), dtype=np.uint8, **kwargs)
+    decoded = []
+    decode = tiff_pages._decode
+    monkeypatch.setattr(tiff_pages, "_decode", lambda page, index: decoded.append(index) or decode(page, index))
+    tracemalloc.start()
+    source = open_volume(path)
+    rows, cols = slice(7 * tile + 100, 9 * tile - 5), slice(11 * tile, 13 * tile)
+    window = source.read(0, (rows, cols))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert source.shape == (1, side, side)
+    assert source.chunks == (1, tile, tile)
+    np.testing.assert_array_equal(window, pixels[100:-5])
+    assert sorted(decoded) == [row * across + col for row, col in sorted(drawn)]
+    # Of 1,200 MB; the window has 3.
+    assert peak < 16_000_000

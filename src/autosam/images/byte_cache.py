@@ -1,4 +1,4 @@
-"""Arrays that were read last, up to a number of bytes."""
+"""Arrays that were read last, one for each place, up to a number of bytes."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -8,25 +8,31 @@ from numpy.typing import NDArray
 
 
 class ByteCache:
-    """Keeps what was used last; the very last array stays, whatever its size.
+    """Keeps the last array of each place: of a stack that is read along z, what lies behind is not kept.
 
     Parameters
     ----------
     limit : int
-        Bytes of all arrays together.
+        Bytes of all arrays together; the very last one stays, whatever its size.
     """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._kept: OrderedDict[Hashable, NDArray[Any]] = OrderedDict()
+        self._kept: OrderedDict[Hashable, tuple[Hashable, NDArray[Any]]] = OrderedDict()
 
-    def get(self, key: Hashable, load: Callable[[], NDArray[Any]]) -> NDArray[Any]:
-        """Give the array of a key, and load it where it is not here; it is not to be written to."""
-        if key in self._kept:
-            self._kept.move_to_end(key)
-            return self._kept[key]
-        found = self._kept[key] = load()
-        used = sum(array.nbytes for array in self._kept.values())
+    def get(self, place: Hashable, version: Hashable, load: Callable[[], NDArray[Any]]) -> NDArray[Any]:
+        """Give the array of a place, and load it where another version of it is here, or none.
+
+        It is not to be written to.
+        """
+        kept = self._kept.pop(place, None)
+        found = kept[1] if kept is not None and kept[0] == version else None
+        # The other version goes before, as both would be in memory together.
+        kept = None
+        if found is None:
+            found = load()
+        self._kept[place] = version, found
+        used = sum(array.nbytes for _, array in self._kept.values())
         while used > self._limit and len(self._kept) > 1:
-            used -= self._kept.popitem(last=False)[1].nbytes
+            used -= self._kept.popitem(last=False)[1][1].nbytes
         return found

@@ -71,7 +71,7 @@ def _decode_part(page: Page, rows: slice, cols: slice, cache: ByteCache) -> NDAr
         for row in range(rows.start // tall, math.ceil(rows.stop / tall)):
             for col in range(cols.start // wide, math.ceil(cols.stop / wide)):
                 index = (sample * down + row) * across + col
-                piece = cache.get((page.dataoffsets[index], index), partial(_decode, page, index))
+                piece = cache.get(index, page.offset, partial(_decode, page, index))
                 if piece.size:
                     _paste(piece, (row * tall, col * wide), part[sample], (rows.start, cols.start))
     return part

@@ -17,7 +17,7 @@ from autosam.images.tiff_pages import page_chunks, pages_are_planes, read_page_p
 from autosam.images.tiff_series import at_level, is_color, layout_of, open_tiff, palette_of, samples_of
 
 CACHE_BYTES = 64 << 20
-"""Of decoded strips and tiles, or of the last plane where it is read whole."""
+"""Of decoded strips and tiles of the last page, or of the last plane where it is read whole."""
 _LETTERS = {"Y": "y", "X": "x", "S": "c", "C": "c", "T": "t", "Z": "z"}
 
 
@@ -187,9 +187,9 @@ class TiffStack:
             one = None if "S" in self._stored else at["c"]
             part = read_part(self._mapped, self.axes, slices=z, rows=rows, cols=cols, time=at["t"], channel=one)[0]
         else:
-            key = (index, channel, as_stored)
+            version = (index, channel, as_stored)
             plane = self._cache.get(
-                key, lambda: read_series_image(self.series, index, channel, as_stored=as_stored)
+                "plane", version, lambda: read_series_image(self.series, index, channel, as_stored=as_stored)
             )
             return plane[rows, cols]
         return finish_plane(part, self.series, channel, as_stored=as_stored)

@@ -1,5 +1,6 @@
 """Volumes in arrays: of NumPy, Zarr and dask in memory or elsewhere, `.npy` files, and HDF5 datasets."""
 
+import math
 import mmap
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -32,8 +33,8 @@ from autosam.volumes.storage import OpenVolume
 from autosam.volumes.volume_source import VolumeSource
 
 _UNKNOWN: Spacing = (None, None, None)
-HDF5_CACHE_BYTES = 64 << 20
-"""Of decoded chunks."""
+LARGEST_CACHE = 256 << 20
+"""Bytes of decoded chunks of HDF5 that are kept; only large chunks need so much."""
 
 
 class ArrayVolume:
@@ -83,6 +84,7 @@ class Hdf5Storage:
     axes: str
     time: int
     channel: int | None
+    cache_bytes: int
 
     def open(self) -> OpenVolume:
         """Open the file."""
@@ -93,7 +95,7 @@ class _Hdf5Volume(ArrayVolume):
     def __init__(self, storage: Hdf5Storage) -> None:
         self._closing = ExitStack()
         item, layout = self._closing.enter_context(
-            open_hdf5(storage.path, storage.dataset, storage.axes, cache_bytes=HDF5_CACHE_BYTES)
+            open_hdf5(storage.path, storage.dataset, storage.axes, cache_bytes=storage.cache_bytes)
         )
         super().__init__(item, layout.axes, storage.time, storage.channel)
 
@@ -124,7 +126,9 @@ def open_hdf5_volume(path: Path, dataset: str | None, choice: VolumeChoice) -> V
         hash_files([path], name, choice, layout.shape, dtype.str),
         named=layout.said,
     )
-    return describe(found, Hdf5Storage(path, name, axes, time, channel), labels=choice.labels)
+    # Room for one chunk, or for a few small ones; chunks that do not fit would be decoded for each window anew.
+    cache = min(LARGEST_CACHE, max(1 << 20, math.prod(stored_chunks or (1,)) * dtype.itemsize))
+    return describe(found, Hdf5Storage(path, name, axes, time, channel, cache), labels=choice.labels)
 
 
 def _check_axes(path: Path, dataset: str | None, axes: str) -> None:

@@ -72,7 +72,7 @@ class _FolderVolume:
             stack = self._stack[1]
             part = stack.read(slice(0, 1), rows, cols, channel=storage.channel, as_stored=storage.labels)
             return np.asarray(part[0])
-        return self._planes.get(name, lambda: _read_plane(path, storage))[rows, cols]
+        return self._planes.get("plane", name, lambda: _read_plane(path, storage))[rows, cols]
 
 
 def _read_plane(path: Path, storage: FolderStorage) -> NDArray[Any]:

@@ -82,7 +82,7 @@ class _SeriesVolume:
             with self._open() as series:
                 return np.array(series.plane(self._storage.level, self._storage.time, z, self._channel))
 
-        return self._planes.get(z, load)
+        return self._planes.get("plane", z, load)
 
 
 def open_series(path: Path, dataset: str | None, choice: VolumeChoice) -> VolumeSource:

@@ -183,8 +183,8 @@ class VolumeSource:
         if block.stop - block.start == 1:
             plane: NDArray[Any] = load()[0]
             return plane
-        key = (block.start, rows.start, rows.stop, cols.start, cols.stop)
-        found: NDArray[Any] = handle.blocks.get(key, load)[z - block.start]
+        window = (rows.start, rows.stop, cols.start, cols.stop)
+        found: NDArray[Any] = handle.blocks.get(window, block.start, load)[z - block.start]
         return found
 
     def _block(self, z: int, rows: slice, cols: slice) -> slice:
