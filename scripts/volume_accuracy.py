@@ -94,8 +94,8 @@ def _stack(data: Path, name: str, work: Path, model: str, sets: Sequence[str]) -
         }
         slices = list(_slices(out, images.shape))
         found[f"{method}, stitched by IoU {STITCH_IOU}"] = _scores(stitch(slices, iou=STITCH_IOU), truth)
-        for label, row in found.items():
-            print(f"{name:8s} {label:36s} {json.dumps(row)}", flush=True)
+    for label, row in found.items():
+        print(f"{name:8s} {label:40s} {json.dumps(row)}", flush=True)
     return {"methods": found}
 
 

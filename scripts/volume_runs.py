@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 KIB_PER_GB = 1e9 / (1 if sys.platform == "darwin" else 1024)
 """Units of ru_maxrss in a gigabyte: bytes on macOS, KiB elsewhere."""
 
+_CALL = "import sys; from autosam.cli import main; sys.argv[0] = 'autosam'; main()"
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -32,7 +34,7 @@ class Measured:
 def volume_command(given: Path, out: Path, *, model: str, sets: Sequence[str] = (), workers: int = 1) -> list[str]:
     """Make the command that segments a volume."""
     settings = [part for one in sets for part in ("--set", one)]
-    command = [sys.executable, "-m", "autosam", "volume", str(given), "-o", str(out), "--model", model]
+    command = [sys.executable, "-c", _CALL, "volume", str(given), "-o", str(out), "--model", model]
     return [*command, "--workers", str(workers), "--device", "cpu", *settings]
 
 

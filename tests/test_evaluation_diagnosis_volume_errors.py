@@ -139,6 +139,10 @@ def test_objects_with_false_ones_linked_to_them_are_merged_with_nothing():
     assert found.stages == (VolumeStage.MERGED,)
     assert found.merged.tolist() == [384]
     assert found.other.tolist() == [0]
+    # What hangs on it is not held against linking; an instance of false ones alone is.
+    assert found.precisions["linked without a fault"].at(0.95) == 1
+    pred[7:][pred[7:] == 1] = 2
+    assert diagnose(pred, truth).precisions["linked without a fault"].at(0.5) == 1 / 2
 
 
 def test_what_was_dropped_is_told_where_it_is_known():

@@ -148,16 +148,22 @@ class SectionLinks:
     def linked_table(self) -> ContingencyTable:
         """Give the contingency table if linking had no fault.
 
-        Cross-sections that belong to one true object are one instance; those that belong to none are the instances
-        that they are, without the others.
+        Cross-sections that belong to one true object are one instance. Of the others, those of an instance that
+        has such cross-sections are left out; the rest are false instances as they are.
         """
         found, table = self.sections, self.sections.table
         group = np.where(self.owner >= 0, self.owner, self._objects + found.pred.index)
         counted = found.pred.index >= 0
+        useful = np.zeros(len(table.pred_ids), bool)
+        useful[found.pred.index[counted & (self.owner >= 0)]] = True
+        counted &= (self.owner >= 0) | ~useful[np.maximum(found.pred.index, 0)] if len(useful) else False
         ids, of = np.unique(group[counted], return_inverse=True)
         place = np.full(len(found.pred), -1, np.int64)
         place[counted] = of
-        pairs, overlap = _grouped(place[found.pred_at], found.truth.index[found.truth_at], found.overlap)
+        kept = counted[found.pred_at]
+        pairs, overlap = _grouped(
+            place[found.pred_at[kept]], found.truth.index[found.truth_at[kept]], found.overlap[kept]
+        )
         sizes = _add(of, found.pred.areas[counted], len(ids))
         return ContingencyTable(
             pred_ids=np.arange(1, len(ids) + 1, dtype=np.uint64),
