@@ -90,3 +90,27 @@ def test_bad_input_is_one_line(stack, tmp_path, capsys, monkeypatch, arguments, 
     assert len(told) == 1
     assert line in told[0]
     assert sorted(file.name for file in tmp_path.iterdir()) == ["raw.tif"]
+
+
+def test_pixels_that_are_not_finite_stop_it_or_are_background(stack, tmp_path, capsys):
+    path, _ = stack
+    broken = tifffile.imread(path).astype(np.float32)
+    broken[3, 5, 7] = np.nan
+    np.save(tmp_path / "raw.npy", broken)
+    code, _, err = run(capsys, "volume", tmp_path / "raw.npy", "-o", tmp_path / "m.zarr")
+    assert code == 2
+    assert "1 pixels of slice 3 are NaN or infinite, the first in row 5, column 7" in err
+
+
+def test_slices_without_files_are_bridged(stack, tmp_path, capsys):
+    path, truth = stack
+    folder = tmp_path / "slices"
+    folder.mkdir()
+    for z, plane in enumerate(tifffile.imread(path)):
+        if z != 4:
+            tifffile.imwrite(folder / f"s{z:03}.tif", plane)
+    code, _, err = run(capsys, "volume", folder, "-o", tmp_path / "m.zarr")
+    assert code == 0
+    assert "slices 4 have no file, by the numbers in the names: they are holes" in err
+    assert "1 slice could not be read, the first is 4" in err
+    assert read_labels_at(tmp_path / "m.zarr").shape == truth.shape

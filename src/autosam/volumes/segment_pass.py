@@ -9,6 +9,7 @@ from autosam.pipeline.batch_workers import ModelChoice
 from autosam.pipeline.segmentation import Segmentation
 from autosam.pipeline.segmenter import Segmenter
 from autosam.volumes.contrast import Contrast, Slices, middle_windows
+from autosam.volumes.finite import check_finite
 from autosam.volumes.hole import HoleError
 from autosam.volumes.job import VolumeJob
 from autosam.volumes.slice_objects import FOUND, SliceObjects, objects_of_labels
@@ -86,7 +87,10 @@ def segment_task(job: VolumeJob, task: VolumeTask) -> dict[str, Any]:
 def segment_tile(job: VolumeJob, z: int, tile: GridTile) -> Segmentation:
     """Segment one tile of one slice; `HoleError` where it cannot be read."""
     assert job.model is not None
-    picture = job.contrast.picture(job.source.read(z, tile.window), z)
+    pixels = job.source.read(z, tile.window)
+    policy = job.settings.images.non_finite
+    check_finite(pixels, name=job.source.name, z=z, window=tile.window, non_finite=policy)
+    picture = job.contrast.picture(pixels, z)
     with _ASKING:
         segmenter = loaded_model(job.model, job.device)
         return segmenter.segment(picture, zoom=job.zoom, normalized=True, keep_maps=False)
