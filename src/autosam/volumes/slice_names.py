@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from autosam.errors import InputError
+
 MOST_MISSING = 0.1
 """Share of the slices that may be missing; with more, numbers are no count of slices."""
 
@@ -52,6 +54,11 @@ def order_slices(stems: Sequence[str]) -> SliceOrder:
     Numbers that are left out are slices whose files are missing, if they are one, or a tenth of all at most. In
     all other folders the files follow one another.
 
+    Raises
+    ------
+    InputError
+        If the names count in two ways at once, such as slices and channels.
+
     Examples
     --------
     >>> order_slices(["z4", "z1", "z2", "z5"]).files
@@ -89,5 +96,26 @@ def _numbers(stems: Sequence[str]) -> list[int] | None:
     if len({len(parts) for parts in split}) != 1 or len({tuple(parts[::2]) for parts in split}) != 1:
         return None
     columns = list(zip(*(map(int, parts[1::2]) for parts in split), strict=True))
-    varying = [column for column in columns if len(set(column)) > 1]
-    return list(varying[0]) if len(varying) == 1 and len(set(varying[0])) == len(stems) else None
+    varying = [i for i, column in enumerate(columns) if len(set(column)) > 1]
+    if len(varying) == 2:
+        _refuse_grid(split, *((2 * i + 1, len(set(columns[i]))) for i in varying))
+    if len(varying) != 1 or len(set(columns[varying[0]])) != len(stems):
+        return None
+    return list(columns[varying[0]])
+
+
+def _refuse_grid(split: Sequence[Sequence[str]], first: tuple[int, int], second: tuple[int, int]) -> None:
+    """Refuse names that have every pair of two numbers, such as slices and channels.
+
+    Each number comes as its place in a split name and how many there are.
+    """
+    if first[1] * second[1] != len(split):
+        return
+    # The longer axis is rather that of slices.
+    slices, other = (first, second) if first[1] > second[1] else (second, first)
+    name = list(split[0])
+    name[slices[0]] = "*"
+    raise InputError(
+        f"the names of the slices count in two ways, {slices[1]} × {other[1]}, such as slices and channels or "
+        f"positions; wanted one volume: give its files as a quoted pattern, such as '{''.join(name)}'."
+    )
