@@ -57,6 +57,11 @@ class VolumeConfig(Section):
         description="an object that joins two tracks in its slice alone, which are apart in six slices below and "
         "above, belongs to the larger one",
     )
+    partition: Literal["components", "multicut", "mutex_watershed"] = Field(
+        "components",
+        description="what makes instances of links: components, all that hangs together; or, for neurites and "
+        "other dense objects, of which these would make one, a multicut or a mutex watershed (extra partition)",
+    )
     min_slices: Positive = Field(
         2,
         description="fewest slices that an instance spans; those in fewer are left out, as most are no objects. "

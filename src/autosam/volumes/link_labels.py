@@ -14,6 +14,7 @@ from autosam.config.volume_section import VolumeConfig
 from autosam.volumes.edges import ObjectEdges
 from autosam.volumes.interpolate import PlacedMask, interpolate_masks
 from autosam.volumes.link_slices import CONTEXT, link_slices
+from autosam.volumes.partition import kept_edges
 from autosam.volumes.shared_pixels import count_shared, row_stretches
 from autosam.volumes.slice_objects import (
     INTERPOLATED,
@@ -148,6 +149,7 @@ def link_labels(
         for z in [z for z in window if z < slab.stop - CONTEXT]:
             del window[z]
     linked, objects = ObjectEdges.concatenate(edges), np.concatenate(ids)
+    linked = linked.take(kept_edges(objects, linked, method=settings.partition))
     numbers = unite(
         objects,
         linked.a,

@@ -21,6 +21,7 @@ from autosam.volumes.label_output import LabelOutput, check_suffix, open_output
 from autosam.volumes.measure_pass import measure_volume, write_slices_table
 from autosam.volumes.object_table import write_object_table
 from autosam.volumes.ome_zarr_output import OmeVersion
+from autosam.volumes.partition import require_package
 from autosam.volumes.passes import PassResults, Watch, find_objects, label_type, write_labels_of
 from autosam.volumes.prepare import prepare_job
 from autosam.volumes.sheet import draw_sheet
@@ -137,6 +138,7 @@ def segment_source(
         As of the passes.
     """
     check_suffix(out)
+    require_package(model.settings.volume.partition)
     if options.workers > 1 and options.scheduler is not None:
         raise ConfigError("workers and a scheduler exclude each other; the workers of dask are its own")
     ensure_folder(out.parent)

@@ -36,6 +36,11 @@ def slices_of(ids: NDArray[np.uint64]) -> NDArray[np.int64]:
     return (ids >> np.uint64(_Z_SHIFT)).astype(np.int64)
 
 
+def slice_and_tile(ids: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Give a number that objects of one slice and tile have in common, and no others."""
+    return ids >> np.uint64(_NUMBER_BITS)
+
+
 @dataclass(frozen=True, eq=False)
 class SliceObjects:
     """Objects in columns, by rising id.
@@ -167,7 +172,7 @@ class SliceObjects:
 
     def by_tile(self) -> Iterator[tuple[int, int, "SliceObjects"]]:
         """Give slice, tile and objects of each tile of a slice that has some."""
-        keys = self.ids >> np.uint64(_NUMBER_BITS)
+        keys = slice_and_tile(self.ids)
         begins = np.flatnonzero(np.diff(keys, prepend=np.uint64(np.iinfo(np.uint64).max)))
         for first, stop in zip(begins, np.append(begins, len(self))[1:], strict=True):
             part = self.take(range(int(first), int(stop)))

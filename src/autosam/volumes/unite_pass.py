@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autosam.images.write import atomic_path, ensure_folder
+from autosam.volumes.edges import ObjectEdges
 from autosam.volumes.job import VolumeJob
-from autosam.volumes.task_files import read_columns
+from autosam.volumes.partition import kept_edges
+from autosam.volumes.task_files import read_columns, read_edges
 from autosam.volumes.unite import unite
 
 IDS, NUMBERS = "ids.npy", "numbers.npy"
@@ -33,8 +35,7 @@ def unite_objects(job: VolumeJob) -> int:
         owned = np.concatenate([np.zeros(0, np.int64), *(pixels for _, pixels in columns)])
         order = np.argsort(ids, kind="stable")
         ids, owned = ids[order], owned[order]
-        edges = [read_columns(file, ("a", "b")) for file in _edge_files(job)]
-        a, b = (np.concatenate([np.zeros(0, np.uint64), *(pair[end] for pair in edges)]) for end in range(2))
+        a, b = _edges(job, ids)
         numbers = unite(
             ids,
             a,
@@ -48,6 +49,18 @@ def unite_objects(job: VolumeJob) -> int:
         # The last one: where it is, both are.
         _save(folder / NUMBERS, numbers)
     return int(np.load(folder / NUMBERS, mmap_mode="r").max(initial=0))
+
+
+def _edges(job: VolumeJob, ids: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    """Read both ends of all edges that the partition keeps."""
+    method = job.settings.volume.partition
+    if method == "components":
+        pairs = [read_columns(file, ("a", "b")) for file in _edge_files(job)]
+        a, b = (np.concatenate([np.zeros(0, np.uint64), *(pair[end] for pair in pairs)]) for end in range(2))
+        return a, b
+    edges = ObjectEdges.concatenate([read_edges(file)[0] for file in _edge_files(job)])
+    kept = edges.take(kept_edges(ids, edges, method=method))
+    return kept.a, kept.b
 
 
 def _object_files(job: VolumeJob) -> Iterator[Path]:

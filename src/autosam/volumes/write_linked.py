@@ -15,6 +15,7 @@ from autosam.images.write import smallest_unsigned
 from autosam.volumes.label_output import LabelOutput, open_output, refuse_existing
 from autosam.volumes.link_labels import LinkedLabels, link_labels
 from autosam.volumes.ome_zarr_output import OmeVersion
+from autosam.volumes.partition import require_package
 from autosam.volumes.pyramid import write_level
 from autosam.volumes.store_levels import Region
 from autosam.volumes.volume_source import VolumeSource
@@ -70,6 +71,7 @@ def link_volume(
     depth, height, width = source.shape
     if depth == 1:
         raise InputError(f"{source.name} is one slice of {height} × {width} pixels; wanted several to link.")
+    require_package(settings.partition)
     refuse_existing(out, overwrite=options.overwrite)
     whole = (slice(0, height), slice(0, width))
     linked = link_labels(
