@@ -2,8 +2,8 @@
 
 import os
 import threading
+import weakref
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
@@ -33,12 +33,19 @@ class Storage(Protocol):
         """Open it; an `InputError` where that is impossible."""
 
 
-@dataclass(frozen=True, eq=False)
 class Handle:
-    """An open volume, and blocks of it that were read last."""
+    """An open volume, and blocks of it that were read last.
 
-    volume: OpenVolume
-    blocks: ByteCache
+    Attributes
+    ----------
+    close : callable
+        Closes the file, once; this also happens when the thread ends that opened it.
+    """
+
+    def __init__(self, volume: OpenVolume) -> None:
+        self.volume = volume
+        self.blocks = ByteCache(CACHE_BYTES)
+        self.close = weakref.finalize(self, volume.close)
 
 
 class _Handles(threading.local):
@@ -62,9 +69,9 @@ def handle_of(storage: Storage, fingerprint: str) -> Handle:
     if key in _handles.kept:
         _handles.kept.move_to_end(key)
         return _handles.kept[key]
-    handle = _handles.kept[key] = Handle(storage.open(), ByteCache(CACHE_BYTES))
+    handle = _handles.kept[key] = Handle(storage.open())
     while len(_handles.kept) > MOST_OPEN:
-        _handles.kept.popitem(last=False)[1].volume.close()
+        _handles.kept.popitem(last=False)[1].close()
     return handle
 
 
@@ -72,10 +79,10 @@ def close_handle(storage: Storage, fingerprint: str) -> None:
     """Close a volume of this thread, if it is open."""
     handle = _handles.kept.pop((storage, fingerprint), None)
     if handle is not None:
-        handle.volume.close()
+        handle.close()
 
 
 def close_volumes() -> None:
     """Close all volumes of this thread; the next read opens them again."""
     while _handles.kept:
-        _handles.kept.popitem()[1].volume.close()
+        _handles.kept.popitem()[1].close()
