@@ -89,7 +89,7 @@ def write_slices(folder, rows):
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    columns = dict(zip(("id", "z", "area", "score", "origin"), zip(*rows, strict=True), strict=True))
+    columns = dict(zip(("label", "z", "area", "score", "origin"), zip(*rows, strict=True), strict=True))
     pq.write_table(pa.table(columns), folder / "p_slices.parquet")
 
 
@@ -138,3 +138,13 @@ def test_what_a_run_found_and_dropped(volumes, tmp_path, roi):
     # Which of two runs it was is not known.
     (tmp_path / "p_tasks" / "segment-def").mkdir()
     assert "not told" in run(pred, truth, "--diagnose").stdout
+
+
+def test_instances_of_a_run_are_ranked_by_their_scores(volumes, tmp_path):
+    rows = "".join(f"{i},{0.1 if i in (30, 31, 9) else 0.9}\n" for i in (1, 3, 4, 9, 30, 31))
+    (tmp_path / "p_objects.csv").write_text(f"label,score\n{rows}", encoding="utf-8")
+    result = run(*volumes, "--sizes", "none")
+    assert "ranked by the scores in their tables" in result.stdout
+    # 1, 4 and 3 come first, and two of the three are right; then 30, with 9 and 31: three of six.
+    ranked = run(*volumes, "--ap", "mitoem2020", "--sizes", "none").stdout
+    assert table_row(ranked, "p ")[6] == f"{(41 * 2 / 3 + 20 / 2) / 101:.3f}"  # up to recalls 2 / 5 and 3 / 5

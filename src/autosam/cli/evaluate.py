@@ -97,7 +97,7 @@ def evaluate(
     scores: Literal["auto", "table", "size"] | None = typer.Option(
         None,
         metavar="auto|table|size",
-        help="coco, mitoem2020: rank by NAME_instances.csv or by size. [table where all have one]",
+        help="coco, mitoem2020: rank by the run's table of instances or by size. [table where all have one]",
     ),
     sizes: str | None = typer.Option(
         None,

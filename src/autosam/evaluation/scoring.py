@@ -74,8 +74,8 @@ def score_predictions(
     ignore : int, optional
         Number in the truth of pixels that do not count, such as 255 or -1.
     ranking : {"auto", "table", "size"}
-        What ranks predictions where the protocol asks for it: the scores in ``NAME_instances.csv`` beside the
-        labels, the number of voxels, or the table where every prediction has one.
+        What ranks predictions where the protocol asks for it: the scores in ``NAME_instances.csv`` or
+        ``NAME_objects.csv`` beside the labels, the number of voxels, or the table where every prediction has one.
     progress : callable, optional
         Called with the pairs of all predictions that are done, in parts of one, and their number.
 
@@ -170,12 +170,13 @@ def _said_of_ignored(pairs: Sequence[Pair], ignore: int | None, unscored: Sequen
 
 
 def instances_table(pred: LabelRef) -> Path | None:
-    """Find the table of instances that ``autosam segment`` puts beside a label file; None if it is not there."""
+    """Find the table of instances that a run puts beside its labels; None if it is not there."""
     if not isinstance(pred, str):
         return None
     path = split_dataset(pred)[0]
-    table = path.with_name(f"{without_suffix(path.name).removesuffix('_labels')}_instances.csv")
-    return table if table.is_file() else None
+    stem = without_suffix(path.name)
+    tables = (f"{stem.removesuffix('_labels')}_instances.csv", f"{stem}_objects.csv")
+    return next((table for name in tables if (table := path.with_name(name)).is_file()), None)
 
 
 def read_scores(path: Path) -> dict[int, float]:
@@ -210,8 +211,8 @@ def _choose_ranking(
     lacking = [pair.name for pair, table in zip(pairs, tables, strict=True) if table is None]
     if ranking == "table" and lacking:
         raise InputError(
-            f"no table of scores NAME_instances.csv beside the labels of {', '.join(lacking)}: "
-            "add them, or rank by --scores size"
+            f"no table of scores NAME_instances.csv beside the labels of {', '.join(lacking)} (of volumes "
+            "NAME_objects.csv): add them, or rank by --scores size"
         )
     if ranking == "size" or lacking:
         return by_size, ["predictions are ranked by their number of voxels"]

@@ -56,7 +56,7 @@ def count_origins(
     Parameters
     ----------
     table : Path
-        Columns ``id``, ``z`` and ``origin``, a row for each instance and slice.
+        Columns ``label``, ``z`` and ``origin``, a row for each instance and slice.
     start : tuple of int
         z, row and column of the first voxel that was compared.
 
@@ -69,11 +69,11 @@ def count_origins(
     import pyarrow.parquet as pq
 
     try:
-        columns = pq.read_table(table, columns=["id", "z", "origin"])
+        columns = pq.read_table(table, columns=["label", "z", "origin"])
     except (OSError, pa.ArrowInvalid, KeyError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{table} cannot be read ({reason}): move it away, or repeat autosam volume") from error
-    ids, z, origins = (np.asarray(columns[name].to_numpy()) for name in ("id", "z", "origin"))
+    ids, z, origins = (np.asarray(columns[name].to_numpy()) for name in ("label", "z", "origin"))
     known: dict[tuple[int, int], int] = dict(
         zip(zip(ids.tolist(), z.tolist(), strict=True), origins.tolist(), strict=True)
     )
