@@ -66,7 +66,7 @@ def test_a_dry_run_writes_nothing(stack, tmp_path, capsys):
     path, _ = stack
     code, out, _ = run(capsys, "volume", path, "-o", tmp_path / "m.zarr", "--dry-run")
     assert code == 0
-    assert "8 slices × 4 tiles" in out
+    assert "8 slices × 2 tiles" in out
     assert [file.name for file in tmp_path.iterdir()] == ["raw.tif"]
 
 

@@ -32,7 +32,7 @@ def rule_model(**volume):
             "prompts": {"min_size": 5},
             "merge": {"min_size": 5, "min_score": 0.0},
             "tiles": {"size": 64},
-            "volume": {"window": 64, "overlap": 24, "slab": 4, "tile": 64, "fill": "none", **volume},
+            "volume": {"window": 96, "overlap": 32, "slab": 4, "tile": 96, "fill": "none", **volume},
         }
     )
     return RuleModel(settings)

@@ -88,11 +88,12 @@ def make_keys(*, volume: str, model: str, settings: Config, contrast: Contrast, 
     seen = {name: own.pop(name) for name in ("window", "overlap")}
     sections = {name: told[name] for name in ("images", "tiles", "prompts", "decode", "merge")}
     basis = [FORMAT, volume, model, sections, seen, contrast.z, contrast.dark, contrast.bright, zoom]
-    segment = _hash(basis)
-    linked = _hash([segment, own])
+    segment = short_hash(basis)
+    linked = short_hash([segment, own])
     return {"segment": segment, "link": linked, "fill": linked, "seams": linked, "unite": linked}
 
 
-def _hash(value: Any) -> str:
+def short_hash(value: Any) -> str:
+    """Hash a value of JSON: 12 hexadecimal digits."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:12]

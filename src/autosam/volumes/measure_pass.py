@@ -15,7 +15,7 @@ from autosam.volumes.executors import TaskExecutor
 from autosam.volumes.instance_sums import InstanceSums, sum_region
 from autosam.volumes.job import VolumeJob
 from autosam.volumes.link_pass import objects_of
-from autosam.volumes.object_table import InstanceScores, ObjectTable, add_scores, make_object_table
+from autosam.volumes.object_table import InstanceScores, ObjectTable, make_object_table
 from autosam.volumes.ome_zarr_output import LabelStore
 from autosam.volumes.skeleton_length import SkeletonLengths, group_by_region, measure_skeletons
 from autosam.volumes.slice_objects import SliceObjects
@@ -36,8 +36,8 @@ _SLICES = pa.schema(
 
 
 def measure_volume(
-    job: VolumeJob,
     store: LabelStore,
+    scores: InstanceScores,
     executor: TaskExecutor,
     *,
     voxel_size: tuple[float, float, float] | None,
@@ -53,7 +53,6 @@ def measure_volume(
         if sum(len(one) for one in waiting) > max(len(sums), 1 << 16) or done == len(regions):
             sums, waiting = InstanceSums.add([sums, *waiting]), []
         tell("measuring instances", done, len(regions))
-    scores = InstanceScores.add([add_scores(objects, numbers) for _, objects, numbers in slabs(job)])
     groups = [(sums.ids[own], sums.boxes[own]) for own in group_by_region(store, sums.boxes)]
     lengths = []
     call = partial(_skeletons, store, voxel_size or (1.0, 1.0, 1.0))

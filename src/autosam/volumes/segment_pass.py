@@ -1,6 +1,7 @@
 """Pass A: every tile of every slice is segmented once, and its objects are kept."""
 
 import threading
+from contextlib import AbstractContextManager
 from functools import lru_cache
 from typing import Any
 
@@ -18,8 +19,12 @@ from autosam.volumes.volume_grid import GridTile, VolumeTask
 
 ZOOM_SAMPLES, ZOOM_SIDE = 5, 1024
 
-_ASKING = threading.Lock()
-"""Networks answer one thread of a process at a time."""
+_lock = threading.Lock()
+
+
+def asking() -> AbstractContextManager[object]:
+    """Let networks answer one thread of a process at a time."""
+    return _lock
 
 
 @lru_cache(maxsize=1)
@@ -91,7 +96,7 @@ def segment_tile(job: VolumeJob, z: int, tile: GridTile) -> Segmentation:
     policy = job.settings.images.non_finite
     check_finite(pixels, name=job.source.name, z=z, window=tile.window, non_finite=policy)
     picture = job.contrast.picture(pixels, z)
-    with _ASKING:
+    with asking():
         segmenter = loaded_model(job.model, job.device)
         return segmenter.segment(picture, zoom=job.zoom, normalized=True, keep_maps=False)
 

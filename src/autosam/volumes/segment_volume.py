@@ -16,13 +16,14 @@ from autosam.pipeline.batch_workers import ModelChoice
 from autosam.pipeline.claims import Claims
 from autosam.volumes.dask_executor import DaskCluster
 from autosam.volumes.executors import InProcess, Processes, TaskExecutor
-from autosam.volumes.job import VolumeJob
+from autosam.volumes.job import VolumeJob, short_hash
 from autosam.volumes.label_output import LabelOutput, check_suffix, open_output
+from autosam.volumes.labelings import Labeling, find_labeling
 from autosam.volumes.measure_pass import measure_volume, write_slices_table
 from autosam.volumes.object_table import write_object_table
 from autosam.volumes.ome_zarr_output import OmeVersion
 from autosam.volumes.partition import require_package
-from autosam.volumes.passes import PassResults, Watch, find_objects, label_type, write_labels_of
+from autosam.volumes.passes import PassResults, Watch, label_type, write_levels
 from autosam.volumes.prepare import prepare_job
 from autosam.volumes.sheet import draw_sheet
 from autosam.volumes.volume_source import VolumeSource
@@ -155,29 +156,30 @@ def segment_source(
                 folder=files.tasks,
                 diameter=options.diameter,
             )
-            known = _finished(files, job)
+            known = _finished(files, _identity(job, options))
             if known is not None and not options.overwrite:
                 return VolumeResult(files, known, finished_before=True)
-            _refuse_others(files, job, overwrite=options.overwrite)
-            results = find_objects(job, executor, tell)
+            _refuse_others(files, overwrite=options.overwrite)
+            labeling = find_labeling(job, executor, tell)
+            results = labeling.results
             output = open_output(
                 out,
                 shape=source.shape,
                 dtype=label_type(results.instances),
                 voxel_size=source.voxel_size,
-                identity=job.keys["unite"],
+                identity=_identity(job, options),
                 ome_version=options.ome_version,
                 overwrite=options.overwrite,
                 work=files.tasks / "output",
             )
             if not output.is_finished:
-                write_labels_of(job, output, executor, results, tell)
-                _write_tables(files, job, output, executor, results, tell)
+                write_levels(output.store, labeling.write, executor, results, tell)
+                _write_tables(files, job, output, executor, labeling, tell)
                 output.finish()
         record = {
             "autosam": __version__,
             "kind": "volume",
-            "identity": job.keys["unite"],
+            "identity": _identity(job, options),
             "model": str(model.model),
             "model_sha256": model_sha256,
             "settings": job.settings.model_dump(mode="json"),
@@ -196,18 +198,26 @@ def _write_tables(
     job: VolumeJob,
     output: LabelOutput,
     executor: TaskExecutor,
-    results: PassResults,
+    labeling: Labeling,
     watch: Watch,
 ) -> None:
+    results = labeling.results
+
     def tell(doing: str, done: int, total: int) -> None:
         results.step, results.done, results.total = doing, done, total
         watch(results)
 
-    table = measure_volume(job, output.store, executor, voxel_size=job.source.voxel_size, tell=tell)
+    table = measure_volume(output.store, labeling.scores(), executor, voxel_size=job.source.voxel_size, tell=tell)
     write_object_table(files.table, table)
-    write_slices_table(files.slices, job)
+    if job.settings.volume.directions == 1:
+        write_slices_table(files.slices, job)
     title = f"{Path(job.source.name).name}: {results.instances:,} instances"
     write_png(files.sheet, draw_sheet(output.store, job.source, title=title))
+
+
+def _identity(job: VolumeJob, options: VolumeOptions) -> str:
+    """Hash what the output depends on: the labels, and what is said about them."""
+    return short_hash([job.keys["unite"], job.source.voxel_size, job.source.origin, options.ome_version])
 
 
 def _told(options: VolumeOptions) -> dict[str, Any]:
@@ -257,14 +267,14 @@ def _executor(options: VolumeOptions, folder: Path) -> TaskExecutor:
     return Processes(options.workers) if options.workers > 1 else InProcess()
 
 
-def _finished(files: VolumeFiles, job: VolumeJob) -> dict[str, Any] | None:
+def _finished(files: VolumeFiles, identity: str) -> dict[str, Any] | None:
     """Give the record of an earlier run that has done the same, if its labels are there."""
     record = _read_record(files.record)
-    same = record is not None and record.get("identity") == job.keys["unite"]
+    same = record is not None and record.get("identity") == identity
     return record if same and files.labels.exists() else None
 
 
-def _refuse_others(files: VolumeFiles, job: VolumeJob, *, overwrite: bool) -> None:
+def _refuse_others(files: VolumeFiles, *, overwrite: bool) -> None:
     record = _read_record(files.record)
     if record is not None and files.labels.exists() and not overwrite:
         raise OutputError(

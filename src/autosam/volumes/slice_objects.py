@@ -41,6 +41,11 @@ def slice_and_tile(ids: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return ids >> np.uint64(_NUMBER_BITS)
 
 
+def tiles_of(ids: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Read the tiles of objects from their ids."""
+    return ((ids >> np.uint64(_NUMBER_BITS)) & np.uint64(MOST_TILES - 1)).astype(np.int64)
+
+
 @dataclass(frozen=True, eq=False)
 class SliceObjects:
     """Objects in columns, by rising id.
@@ -144,7 +149,7 @@ class SliceObjects:
     @property
     def tiles(self) -> NDArray[np.int64]:
         """Tile of each object."""
-        return ((self.ids >> np.uint64(_NUMBER_BITS)) & np.uint64(MOST_TILES - 1)).astype(np.int64)
+        return tiles_of(self.ids)
 
     @property
     def numbers(self) -> NDArray[np.int64]:

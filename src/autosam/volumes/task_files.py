@@ -100,8 +100,8 @@ def read_notes(path: Path) -> dict[str, Any]:
 
 def read_columns(path: Path, names: Sequence[str]) -> list[NDArray[Any]]:
     """Read some columns of plain numbers; see `read_objects`."""
-    with _of_task(path):
-        table = pq.read_table(path, columns=list(names))
+    with _of_task(path), pq.ParquetFile(path) as file:
+        table = file.read(columns=list(names), use_threads=False)
         return [_column(table, name) for name in names]
 
 
@@ -116,8 +116,9 @@ def _write(path: Path, columns: dict[str, pa.Array], notes: dict[str, Any] | Non
 
 
 def _read(path: Path, wanted: tuple[str, ...]) -> tuple[pa.Table, dict[str, Any]]:
-    with _of_task(path):
-        table = pq.read_table(path)
+    # A file of one task is small, and `read_table` would look for many.
+    with _of_task(path), pq.ParquetFile(path) as file:
+        table = file.read(use_threads=False)
         missing = [name for name in wanted if name not in table.column_names]
         if missing:
             raise KeyError(f"the column {missing[0]} is not there")
