@@ -111,6 +111,6 @@ def test_slices_without_files_are_bridged(stack, tmp_path, capsys):
             tifffile.imwrite(folder / f"s{z:03}.tif", plane)
     code, _, err = run(capsys, "volume", folder, "-o", tmp_path / "m.zarr")
     assert code == 0
-    assert "slices 4 have no file, by the numbers in the names: they are holes" in err
+    assert "slice 4 without a file, by the numbers in the names" in err
     assert "1 slice could not be read, the first is 4" in err
     assert read_labels_at(tmp_path / "m.zarr").shape == truth.shape

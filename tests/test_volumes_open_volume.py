@@ -4,6 +4,7 @@ import pickle
 import shutil
 import tracemalloc
 import zlib
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -92,6 +93,7 @@ def as_mrc(path):
 
 FORMATS = {
     "numpy": lambda at: VOLUME,
+    "numpy, big-endian": lambda at: VOLUME.astype(">u2"),
     "zarr array": lambda at: zarr.open_array(as_plain_zarr(at / "a.zarr", chunks=(2, 16, 16))),
     "dask": lambda at: pytest.importorskip("dask.array").from_array(VOLUME, chunks=(2, 16, 16)),
     "npy": lambda at: as_npy(at / "a.npy"),
@@ -213,7 +215,7 @@ def test_slices_without_files_are_holes(tmp_path):
     source = open_volume(folder)
     assert source.shape == VOLUME.shape
     assert source.missing == (2,)
-    assert any("slices 2 have no file" in note for note in source.notes)
+    assert any("slice 2 without a file, by the numbers" in note for note in source.notes)
     with pytest.raises(HoleError) as caught:
         source.read(2, WINDOWS[2])
     assert (caught.value.z, caught.value.window) == (2, WINDOWS[2])
@@ -502,3 +504,36 @@ def test_a_window_of_a_large_image_is_read_without_the_image(tmp_path, monkeypat
     assert sorted(decoded) == [row * across + col for row, col in sorted(drawn)]
     # Of 1,200 MB; the window has 3.
     assert peak < 16_000_000
+
+
+def test_a_slice_without_a_header_is_a_hole(tmp_path, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    folder = as_folder(tmp_path / "slices")
+    (folder / "s98.png").write_bytes(b"")
+    source = open_volume(folder)
+    assert source.shape == VOLUME.shape
+    assert any("one slice is a hole: " in note and "s98.png" in note for note in source.notes)
+    with pytest.raises(HoleError):
+        source.read(0, WINDOWS[0])
+    np.testing.assert_array_equal(source.read(1, WINDOWS[0]), VOLUME[1])
+    (folder / "s99.png").write_bytes(b"")
+    with pytest.raises(InputError, match=r"s98\.png .*\(1 more like it\)"):
+        open_volume(folder)
+
+
+def test_a_pattern_over_folders(tmp_path):
+    for number, plane in enumerate(VOLUME):
+        (tmp_path / f"z{number}").mkdir()
+        Image.fromarray(plane).save(tmp_path / f"z{number}" / "raw.png")
+    source = open_volume(str(tmp_path / "*" / "raw.png"))
+    np.testing.assert_array_equal(source.read(5, WINDOWS[0]), VOLUME[5])
+
+
+@pytest.mark.parametrize("name", ["TIFF", "HDF5", "OME-Zarr 0.5", "PNG", "npy", "MRC"])
+def test_relative_paths_hold_in_another_folder(name, tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    source = open_volume(FORMATS[name](Path()))
+    close_volumes()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    np.testing.assert_array_equal(source.read(5, WINDOWS[0]), VOLUME[5])

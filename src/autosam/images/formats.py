@@ -44,6 +44,10 @@ _DAMAGE = (
 )
 
 
+DAMAGED = "; the file is damaged, cut short or not what its suffix says."
+"""How messages of damage end."""
+
+
 class UnsupportedError(Exception):
     """The file is readable but not a supported image; `reading` puts the file's name before the text."""
 
@@ -78,9 +82,7 @@ def reading(name: object) -> Iterator[None]:
         if not isinstance(error, (OSError, RuntimeError, SyntaxError, ValueError)):
             # The text of a KeyError, for example, is a bare key.
             reason = f"{type(error).__name__} {reason}".strip()
-        raise InputError(
-            f"{name} cannot be read: {reason}; the file is damaged, cut short or not what its suffix says."
-        ) from error
+        raise InputError(f"{name} cannot be read: {reason}{DAMAGED}") from error
 
 
 def count_images(shape: tuple[int, ...]) -> int:

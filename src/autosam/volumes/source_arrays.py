@@ -128,7 +128,7 @@ def open_hdf5_volume(path: Path, dataset: str | None, choice: VolumeChoice) -> V
     )
     # Room for one chunk, or for a few small ones; chunks that do not fit would be decoded for each window anew.
     cache = min(LARGEST_CACHE, max(1 << 20, math.prod(stored_chunks or (1,)) * dtype.itemsize))
-    return describe(found, Hdf5Storage(path, name, axes, time, channel, cache), labels=choice.labels)
+    return describe(found, Hdf5Storage(path.absolute(), name, axes, time, channel, cache), labels=choice.labels)
 
 
 def _check_axes(path: Path, dataset: str | None, axes: str) -> None:
@@ -155,7 +155,9 @@ def open_array(array: Any, choice: VolumeChoice) -> VolumeSource:
     """Take an array of NumPy, Zarr or dask; errors as of `open_volume`."""
     kind = type(array).__module__.split(".")[0]
     if isinstance(array, np.ndarray):
-        return _of_array(_unmapped(array), "the array", choice, hash_of(hash_array(array), choice))
+        # Others are refused.
+        content = hash_array(array) if array.dtype.kind in "biuf" else ""
+        return _of_array(_unmapped(array), "the array", choice, hash_of(content, choice))
     if kind not in ("zarr", "dask", "h5py") or not all(hasattr(array, name) for name in ("shape", "dtype")):
         raise InputError(
             f"a volume came as {type(array).__module__}.{type(array).__name__}; wanted a path, or an array of "
@@ -213,4 +215,4 @@ def _unmapped(array: NDArray[Any]) -> NDArray[Any] | MappedArray:
         return array
     order: Literal["C", "F"] = "C" if array.flags.c_contiguous else "F"
     offset = int(getattr(array, "offset", 0))
-    return MappedArray(Path(filename), array.dtype.str, offset, array.shape, order)
+    return MappedArray(Path(filename).absolute(), array.dtype.str, offset, array.shape, order)

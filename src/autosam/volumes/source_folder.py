@@ -1,6 +1,7 @@
 """Volumes in folders: each file is a slice."""
 
 import glob
+import os
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from autosam.images.tiff_stack import TiffStack
 from autosam.volumes.choice import VolumeChoice
 from autosam.volumes.describe_source import Found, describe
 from autosam.volumes.fingerprints import hash_files
-from autosam.volumes.slice_names import order_slices
+from autosam.volumes.slice_names import MOST_MISSING, order_slices
 from autosam.volumes.storage import OpenVolume
 from autosam.volumes.volume_source import VolumeSource
 
@@ -102,8 +103,7 @@ def open_pattern(pattern: str, choice: VolumeChoice) -> VolumeSource:
     files = [file for file in map(Path, sorted(glob.glob(pattern, recursive=True))) if has_suffix(file, known)]
     if not files:
         raise InputError(f"{pattern} matches no image; known suffixes: {' '.join(known)}.")
-    parents = {file.parent for file in files}
-    folder = files[0].parent if len(parents) == 1 else Path()
+    folder = Path(os.path.commonpath([file.parent for file in files]))
     return _open_files(files, folder, pattern, choice)
 
 
@@ -111,44 +111,65 @@ def _open_files(files: Sequence[Path], folder: Path, name: str, choice: VolumeCh
     for option, value in (("--axes", choice.axes), ("--time", choice.time), ("--series", choice.series)):
         if value not in ("", None):
             raise InputError(f"{name} is a folder of slices, each a 2D image; leave {option} out.")
-    order = order_slices([file.name for file in files])
+    order = order_slices([file.relative_to(folder).as_posix() for file in files])
     slices = [None if number is None else files[number] for number in order.files]
     there = [file for file in slices if file is not None]
-    images = {}
-    for file in there:
-        fault = fault_of(file)
-        if fault is not None:
-            raise InputError(f"{file} {fault}.")
-        images[file] = _only_image(file, name)
-    first = images[there[0]]
+    images, faults = _look(there, name)
     _check_sizes(images)
     if not choice.labels:
-        _check_types(there)
+        _check_types(list(images))
+    first = next(iter(images.values()))
     channel = choice.channel_of(first, name)
-    color = first.color and not choice.labels
-    missing = tuple(z for z, file in enumerate(slices) if file is None)
     names = tuple("" if file is None else str(file.relative_to(folder)) for file in slices)
-    storage = FolderStorage(folder, names, channel, choice.labels)
-    # Each label image can be in the smallest type that holds its ids.
+    storage = FolderStorage(folder.absolute(), names, channel, choice.labels)
     dtype = _type_of(storage)
-    dtype = np.dtype(np.uint64) if choice.labels else dtype
+    missing = tuple(z for z, file in enumerate(slices) if file is None)
     side = first.pixel_size_nm
-    notes = [order.note] if order.note else []
-    if missing:
-        gone = listed([str(z) for z in missing])
-        notes.append(f"slices {gone} have no file, by the numbers in the names: they are holes")
     found = Found(
         name,
         (len(slices), *first.shape),
-        color and channel is None,
-        dtype,
+        first.color and channel is None and not choice.labels,
+        # Each label image can be in the smallest type that holds its ids.
+        np.dtype(np.uint64) if choice.labels else dtype,
         (None, side, side),
         (1, *first.shape),
         hash_files(there, choice, names),
         missing=missing,
-        notes=tuple(notes),
+        notes=_notes(order.note, missing, faults),
     )
     return describe(found, storage, labels=choice.labels)
+
+
+def _look(files: Sequence[Path], name: str) -> tuple[dict[Path, StoredImage], list[str]]:
+    """Read the headers of slices, and say what is wrong with those that cannot be read, which may be a few."""
+    images, faults = {}, []
+    for file in files:
+        fault = fault_of(file)
+        if fault is not None:
+            faults.append(f"{file} {fault}.")
+            continue
+        try:
+            listed_images = list_images(file, None)
+        except InputError as error:
+            faults.append(str(error))
+            continue
+        images[file] = _only_image(listed_images, file, name)
+    if len(faults) > max(1, MOST_MISSING * len(files)) or not images:
+        more = f" ({len(faults) - 1} more like it)" if len(faults) > 1 else ""
+        raise InputError(faults[0] + more)
+    return images, faults
+
+
+def _notes(order: str, missing: Sequence[int], faults: Sequence[str]) -> tuple[str, ...]:
+    notes = [order] if order else []
+    if missing:
+        gone = listed([str(z) for z in missing])
+        count = "slices" if len(missing) > 1 else "slice"
+        notes.append(f"{count} {gone} without a file, by the numbers in the names: holes")
+    if faults:
+        more = f"; so are {len(faults) - 1} more" if len(faults) > 1 else ""
+        notes.append(f"one slice is a hole: {faults[0].rstrip('.')}{more}")
+    return tuple(notes)
 
 
 def _type_of(storage: FolderStorage) -> np.dtype[Any]:
@@ -165,8 +186,7 @@ def _type_of(storage: FolderStorage) -> np.dtype[Any]:
     raise InputError(f"none of the slices can be read; the last fault: {last}")
 
 
-def _only_image(file: Path, name: str) -> StoredImage:
-    images = list_images(file, None)
+def _only_image(images: Sequence[StoredImage], file: Path, name: str) -> StoredImage:
     if len(images) != 1:
         raise InputError(
             f"{file} in {name} holds {len(images)} images; wanted one slice per file: give the file itself."

@@ -98,7 +98,8 @@ def open_series(path: Path, dataset: str | None, choice: VolumeChoice) -> Volume
     shape = (series.depth, *level.shape)
     facts = (choice, number, shape, np.dtype(dtype).str)
     side = level.pixel_size_nm
-    storage = SeriesStorage(path, dataset, choice.axes, number, choice.level, time, channel)
+    place = path if url_of(path) else path.absolute()
+    storage = SeriesStorage(place, dataset, choice.axes, number, choice.level, time, channel)
     description = Found(
         name,
         shape,

@@ -81,7 +81,9 @@ def open_tiff_volume(path: Path, choice: VolumeChoice) -> VolumeSource:
             hash_files([path], choice, stack.shape, dtype.str),
             named=stack.named,
         )
-        storage = TiffStorage(path, choice.axes, stack.number, choice.level, time, channel, choice.labels)
+        storage = TiffStorage(
+            path.absolute(), choice.axes, stack.number, choice.level, time, channel, choice.labels
+        )
     return describe(found, storage, labels=choice.labels)
 
 

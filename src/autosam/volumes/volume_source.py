@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autosam.errors import InputError
-from autosam.images.formats import reading
+from autosam.images.formats import DAMAGED, reading
 from autosam.images.label_files import as_labels
 from autosam.images.units import VoxelSize
 from autosam.volumes.hole import HoleError
@@ -159,7 +159,8 @@ class VolumeSource:
         except InputError as error:
             if isinstance(error.__context__, MemoryError):
                 raise
-            raise HoleError(self.name, z, window, str(error)) from error
+            reason = str(error).removeprefix(f"{self.name} cannot be read: ").removesuffix(DAMAGED)
+            raise HoleError(self.name, z, window, reason) from error
 
     def _checked(self, pixels: NDArray[Any], z: int) -> NDArray[Any]:
         """Give numbers in the type of the volume, if that changes none."""
