@@ -6,6 +6,7 @@ whole volume, so a dropped object counts as missed voxels, too.
     python scripts/bench_linking.py dropped urocell_*.tif stardist.tif     # objects dropped, by three ways to link
     python scripts/bench_linking.py merged urocell_*.tif                   # neighbors merged in single slices
     python scripts/bench_linking.py found NAME=LABELS,TRUTH ...            # labels of a program, folders or stacks
+    python scripts/bench_linking.py dense stardist.tif                     # partitions, on made-up neurites, too
     python scripts/bench_linking.py union --objects 1000000 10000000       # time and memory of the union
 
 An object of a slice is what hangs together in it, by 8 neighbors. `--sections` takes all that one instance has
@@ -24,7 +25,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,7 @@ from autosam.metrics import (
 )
 from autosam.volumes.link_labels import link_labels
 from autosam.volumes.open_volume import open_label_volume
+from autosam.volumes.partition import Method
 from autosam.volumes.shared_pixels import SharedPixels, count_shared, row_stretches
 from autosam.volumes.slice_objects import make_ids, objects_of_labels, paint
 from autosam.volumes.unite import unite
@@ -205,6 +207,36 @@ def bench_found(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
             yield from compare(f"{name}, {min_slices} slices or more", ways, [labels], truth)
 
 
+def bench_dense(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Compare the partitions where objects are dense."""
+    methods: tuple[Method, ...] = get_args(Method)
+    ways: dict[str, Way] = {"stitching": stitching}
+    ways |= {way: autosam(VolumeConfig(min_slices=1, partition=way)) for way in methods}
+    sets = {Path(place).stem: read_truth(place) for place in options.labels}
+    sets |= {f"neurites, {wander:g} pixels a slice": make_neurites(wander) for wander in (1.5, 3.0)}
+    for name, truth in sets.items():
+        objects = slice_objects(truth, sections=False)
+        for share in SHARES[:2]:
+            versions = [drop(objects, share, seed) for seed in range(options.seeds if share else 1)]
+            yield from compare(f"{name[:27]}, {share:.0%} dropped", ways, versions, truth)
+
+
+def make_neurites(wander: float, *, depth: int = 40, side: int = 256, count: int = 120, seed: int = 0) -> Labels:
+    """Make cells around points that wander from slice to slice, with membranes of three pixels between them."""
+    generator = np.random.default_rng(seed)
+    points, speed = generator.uniform(0, side, (count, 2)), generator.normal(0, wander, (count, 2))
+    rows, cols = np.mgrid[:side, :side]
+    volume = np.zeros((depth, side, side), np.int64)
+    for z in range(depth):
+        distance = (rows[..., None] - points[:, 0]) ** 2 + (cols[..., None] - points[:, 1]) ** 2
+        nearest = distance.argmin(axis=2) + 1
+        inside = ndimage.maximum_filter(nearest, size=3) == ndimage.minimum_filter(nearest, size=3)
+        volume[z][inside] = nearest[inside]
+        speed = 0.8 * speed + generator.normal(0, 0.6 * wander, (count, 2))
+        points = np.clip(points + speed, 0, side)
+    return volume
+
+
 def bench_union(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Unite made-up objects: tracks through the slices, with branches and across gaps."""
     for count in options.objects:
@@ -264,6 +296,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = commands.add_parser("found")
     command.add_argument("sets", nargs="+", metavar="NAME=LABELS,TRUTH", help="labels of slices and the truth")
     command.set_defaults(run=bench_found)
+    command = commands.add_parser("dense")
+    command.add_argument("labels", nargs="*", help="labels of volumes")
+    command.add_argument("--seeds", type=int, default=3, help="random draws (default: 3)")
+    command.set_defaults(run=bench_dense)
     command = commands.add_parser("union")
     command.add_argument(
         "--objects", type=int, nargs="+", default=[1_000_000], help="how many (default: a million)"

@@ -51,6 +51,14 @@ def test_rows_of_dropped_and_found(tmp_path, capsys):
     assert "forward-backward" in capsys.readouterr().out
 
 
+def test_made_up_neurites_are_one_cell_in_each_slice():
+    volume = bench.make_neurites(2.0, depth=3, side=60, count=8)
+    assert volume.shape == (3, 60, 60)
+    assert set(np.unique(volume)) <= set(range(9))
+    assert 0 < (volume == 0).mean() < 0.5
+    assert (volume[0] != volume[2]).any()
+
+
 def test_the_union_of_made_up_objects(tmp_path):
     ids, a, b = bench.make_edges(20_000)
     assert len(np.unique(ids)) == 20_000
