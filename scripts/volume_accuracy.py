@@ -76,7 +76,7 @@ def accuracy(data: Path, names: Sequence[str], work: Path, *, model: str, sets: 
 
 def _stack(data: Path, name: str, work: Path, model: str, sets: Sequence[str]) -> dict[str, Any]:
     stack = STACKS[name]
-    images, truth = _read(data, stack)
+    images, truth = read_stack(data, stack)
     given = work / f"{name}.tif"
     tifffile.imwrite(given, images, photometric="minisblack")
     found: dict[str, Any] = {}
@@ -99,7 +99,7 @@ def _stack(data: Path, name: str, work: Path, model: str, sets: Sequence[str]) -
     return {"methods": found}
 
 
-def _read(data: Path, stack: Stack) -> tuple[NDArray[Any], NDArray[Any]]:
+def read_stack(data: Path, stack: Stack) -> tuple[NDArray[Any], NDArray[Any]]:
     images, labels = (
         np.stack([imread(data / stack.folder / folder / f"{name}.png") for name in stack.names])
         for folder in (stack.images, stack.labels)

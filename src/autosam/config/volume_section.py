@@ -55,7 +55,16 @@ class VolumeConfig(Section):
     fill: Literal["sam", "interpolate", "none"] = Field(
         "none",
         description="what becomes of a slice in which a linked object was not found: sam asks SAM again, with the "
-        "shape between its neighbors as the prompt; interpolate takes that shape; none leaves the gap",
+        "shape between its neighbors as the prompt, and takes that shape where the answer is not accepted; "
+        "interpolate takes the shape; none leaves the gap",
+    )
+    fill_agreement: Fraction = Field(
+        0.3, description="lowest IoU of SAM's answer with the shape between the neighbors that is accepted"
+    )
+    fill_overlap: Fraction = Field(
+        0.5,
+        description="what fills a gap may lose at most this share of its pixels to other objects of the slice; "
+        "otherwise the gap stays",
     )
     cut_merges: bool = Field(
         True,

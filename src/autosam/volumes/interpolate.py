@@ -1,5 +1,6 @@
 """The shape of an object between two slices, from its masks in both."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -30,16 +31,27 @@ class PlacedMask(NamedTuple):
         """Number of pixels."""
         return int(np.count_nonzero(self.mask))
 
-    def within(self, rows: slice, cols: slice) -> NDArray[np.bool_]:
-        """Draw it into a window of the slice, (rows, cols); what lies outside is cut."""
-        drawn = np.zeros((rows.stop - rows.start, cols.stop - cols.start), dtype=bool)
+    def moved(self, rows: int, cols: int) -> "PlacedMask":
+        """Move it down and to the right."""
+        return PlacedMask(self.row + rows, self.col + cols, self.mask)
+
+    def cut(self, rows: slice, cols: slice) -> "PlacedMask":
+        """Leave out what lies outside a window of the slice; of shape (0, 0) where that is all."""
         height, width = self.mask.shape
         top, left = max(self.row, rows.start), max(self.col, cols.start)
         bottom, right = min(self.row + height, rows.stop), min(self.col + width, cols.stop)
-        if top < bottom and left < right:
-            drawn[top - rows.start : bottom - rows.start, left - cols.start : right - cols.start] = self.mask[
-                top - self.row : bottom - self.row, left - self.col : right - self.col
-            ]
+        if top >= bottom or left >= right:
+            return PlacedMask(top, left, np.zeros((0, 0), dtype=bool))
+        inside = self.mask[top - self.row : bottom - self.row, left - self.col : right - self.col]
+        return tightened(PlacedMask(top, left, inside))
+
+    def within(self, rows: slice, cols: slice) -> NDArray[np.bool_]:
+        """Draw it into a window of the slice, (rows, cols); what lies outside is cut."""
+        drawn = np.zeros((rows.stop - rows.start, cols.stop - cols.start), dtype=bool)
+        inside = self.cut(rows, cols)
+        height, width = inside.mask.shape
+        top, left = inside.row - rows.start, inside.col - cols.start
+        drawn[top : top + height, left : left + width] = inside.mask
         return drawn
 
 
@@ -83,41 +95,51 @@ def interpolate_masks(lower: PlacedMask, upper: PlacedMask, share: float, *, fol
     if not (lower.mask.any() and upper.mask.any()):
         return PlacedMask(lower.row, lower.col, np.zeros((0, 0), dtype=bool))
     if follow:
-        moved = _moved_together(lower, upper, share)
-        overlap = placed_iou(lower, upper)
-        if not overlap or placed_iou(*moved) > overlap + CLOSER:
-            lower, upper = moved
-    window = _joint_window(lower, upper)
-    mean = (1 - share) * _signed_distance(lower.within(*window)) + share * _signed_distance(upper.within(*window))
-    between = _tightened(PlacedMask(window[0].start, window[1].start, mean >= 0))
-    return between if between.mask.size else _tightened(lower if share < 0.5 else upper)
+        lower, upper = moved_together(lower, upper, share)
+    between = mean_mask((lower, upper), (1 - share, share))
+    return between if between.mask.size else tightened(lower if share < 0.5 else upper)
+
+
+def mean_mask(masks: Sequence[PlacedMask], weights: Sequence[float]) -> PlacedMask:
+    """Give the pixels at which the weighted mean of the signed distances of some masks is not negative.
+
+    It lies within the union of the masks. Of shape (0, 0) where no such pixel is left.
+    """
+    window = _joint_window(masks)
+    # A sum of rounded parts can be a little below zero.
+    mean = sum(
+        weight * _signed_distance(placed.within(*window)) for placed, weight in zip(masks, weights, strict=True)
+    )
+    return tightened(PlacedMask(window[0].start, window[1].start, np.asarray(mean >= -1e-9)))
 
 
 def placed_iou(one: PlacedMask, other: PlacedMask) -> float:
     """Compute the IoU of two placed masks; 0 where both are empty."""
-    window = _joint_window(one, other)
+    window = _joint_window((one, other))
     drawn, second = one.within(*window), other.within(*window)
     union = np.count_nonzero(drawn | second)
     return float(np.count_nonzero(drawn & second) / union) if union else 0.0
 
 
-def _joint_window(one: PlacedMask, other: PlacedMask) -> tuple[slice, slice]:
-    """Give the smallest window that holds both crops."""
-    bottom = max(placed.row + placed.mask.shape[0] for placed in (one, other))
-    right = max(placed.col + placed.mask.shape[1] for placed in (one, other))
-    return slice(min(one.row, other.row), bottom), slice(min(one.col, other.col), right)
+def moved_together(lower: PlacedMask, upper: PlacedMask, share: float) -> tuple[PlacedMask, PlacedMask]:
+    """Move two masks to the place between their centroids, if they overlap clearly more there.
 
-
-def _moved_together(lower: PlacedMask, upper: PlacedMask, share: float) -> tuple[PlacedMask, PlacedMask]:
-    """Move two masks to the place between their centroids, by whole pixels."""
+    Neither may be empty. See `interpolate_masks`.
+    """
     # From one centroid to the other.
     way = _centroid(upper) - _centroid(lower)
     down, right = np.rint(share * way).astype(int)
     back_up, back_left = np.rint(way).astype(int) - (down, right)
-    return (
-        lower._replace(row=lower.row + int(down), col=lower.col + int(right)),
-        upper._replace(row=upper.row - int(back_up), col=upper.col - int(back_left)),
-    )
+    moved = lower.moved(int(down), int(right)), upper.moved(-int(back_up), -int(back_left))
+    overlap = placed_iou(lower, upper)
+    return moved if not overlap or placed_iou(*moved) > overlap + CLOSER else (lower, upper)
+
+
+def _joint_window(masks: Sequence[PlacedMask]) -> tuple[slice, slice]:
+    """Give the smallest window that holds all crops."""
+    bottom = max(placed.row + placed.mask.shape[0] for placed in masks)
+    right = max(placed.col + placed.mask.shape[1] for placed in masks)
+    return slice(min(placed.row for placed in masks), bottom), slice(min(placed.col for placed in masks), right)
 
 
 def _centroid(placed: PlacedMask) -> NDArray[np.float64]:
@@ -134,7 +156,7 @@ def _signed_distance(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     return np.asarray(np.where(padded, inside - 0.5, 0.5 - outside)[1:-1, 1:-1], dtype=np.float64)
 
 
-def _tightened(placed: PlacedMask) -> PlacedMask:
+def tightened(placed: PlacedMask) -> PlacedMask:
     """Cut the empty rows and columns around a mask."""
     rows, cols = (np.flatnonzero(placed.mask.any(axis=axis)) for axis in (1, 0))
     if not len(rows):
