@@ -23,11 +23,16 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from itertools import pairwise
+from multiprocessing import get_context
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, get_args
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.measure import label
@@ -45,7 +50,9 @@ from autosam.volumes.open_volume import open_label_volume
 from autosam.volumes.partition import Method
 from autosam.volumes.shared_pixels import SharedPixels, count_shared, row_stretches
 from autosam.volumes.slice_objects import make_ids, objects_of_labels, paint
+from autosam.volumes.task_files import gather_columns
 from autosam.volumes.unite import unite
+from autosam.volumes.unite_pass import read_objects_of
 
 Labels = NDArray[np.int64]
 Way = Callable[[Labels], Labels]
@@ -238,21 +245,44 @@ def make_neurites(wander: float, *, depth: int = 40, side: int = 256, count: int
 
 
 def bench_union(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """Unite made-up objects: tracks through the slices, with branches and across gaps."""
+    """Unite made-up objects, from files of a million rows: tracks through the slices, with branches and gaps."""
     for count in options.objects:
-        ids, a, b = make_edges(count)
-        before, begin = _peak(), time.process_time()
-        numbers = unite(ids, a, b)
-        row = {
-            "objects": count,
-            "edges": len(a),
-            "instances": int(numbers.max()),
-            "seconds": round(time.process_time() - begin, 1),
-            "peak_gb": round(_peak(), 2),
-            "before_gb": round(before, 2),
-        }
+        with TemporaryDirectory() as folder:
+            objects, edges = write_files(Path(folder), count)
+            # In a process of its own, whose peak is that of the union alone.
+            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:
+                row = executor.submit(unite_files, objects, edges).result()
         print("   ".join(f"{key} {value:,}" for key, value in row.items()), flush=True)
         yield row
+
+
+def unite_files(objects: list[Path], edges: list[Path]) -> dict[str, float]:
+    """Unite what lies in files as `autosam volume` does."""
+    begin = time.process_time()
+    ids, owned = read_objects_of(objects)
+    a, b = gather_columns(edges, {"a": np.uint64, "b": np.uint64})
+    numbers = unite(ids, a, b, sizes=owned, min_size=1, slices=range(1000), min_slices=2)
+    return {
+        "objects": len(ids),
+        "edges": len(a),
+        "instances": int(numbers.max()),
+        "seconds": round(time.process_time() - begin, 1),
+        "peak_gb": round(_peak(), 2),
+    }
+
+
+def write_files(folder: Path, count: int) -> tuple[list[Path], list[Path]]:
+    """Write made-up objects and edges into files of tasks."""
+    ids, a, b = make_edges(count)
+    order = np.argsort(a, kind="stable")
+    files: tuple[list[Path], list[Path]] = [], []
+    for kind, columns in enumerate(({"id": ids, "owned": np.full(len(ids), 100)}, {"a": a[order], "b": b[order]})):
+        for first in range(0, len(next(iter(columns.values()))), 1_000_000):
+            path = folder / f"{kind}-{first}.parquet"
+            part = {name: values[first : first + 1_000_000] for name, values in columns.items()}
+            pq.write_table(pa.table(part), path, compression="zstd")
+            files[kind].append(path)
+    return files
 
 
 def make_edges(count: int, *, seed: int = 0) -> tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.uint64]]:

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import tifffile
-from script_modules import load_script
+from script_modules import SCRIPTS, load_script
 
 bench = load_script("bench_linking")
 
@@ -59,7 +59,9 @@ def test_made_up_neurites_are_one_cell_in_each_slice():
     assert (volume[0] != volume[2]).any()
 
 
-def test_the_union_of_made_up_objects(tmp_path):
+def test_the_union_of_made_up_objects(tmp_path, monkeypatch):
+    # The process of its own imports the script, too.
+    monkeypatch.syspath_prepend(SCRIPTS)
     ids, a, b = bench.make_edges(20_000)
     assert len(np.unique(ids)) == 20_000
     assert (np.isin(a, ids) & np.isin(b, ids) & (a < b)).all()

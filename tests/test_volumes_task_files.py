@@ -8,6 +8,7 @@ from autosam.errors import InputError
 from autosam.volumes.edges import ObjectEdges
 from autosam.volumes.slice_objects import SliceObjects, objects_of_labels
 from autosam.volumes.task_files import (
+    gather_columns,
     read_columns,
     read_edges,
     read_notes,
@@ -41,6 +42,22 @@ def test_objects_come_back(tmp_path, objects):
     ids, owned = read_columns(tmp_path / "o.parquet", ("id", "owned"))
     assert np.array_equal(ids, objects.ids)
     assert np.array_equal(owned, objects.owned)
+
+
+def test_columns_of_several_files_are_joined_in_order(tmp_path):
+    parts = [objects_of_labels(some_labels(), z=z, tile=1) for z in (7, 3)]
+    parts.insert(1, SliceObjects.empty())
+    files = [tmp_path / f"{number}.parquet" for number in range(3)]
+    for file, part in zip(files, parts, strict=True):
+        write_objects(file, part)
+    ids, owned = gather_columns(files, {"id": np.uint64, "owned": np.int64})
+    assert ids.tolist() == [*parts[0].ids, *parts[2].ids]
+    assert owned.tolist() == [*parts[0].owned, *parts[2].owned]
+    assert ids.dtype == np.uint64
+    assert [len(column) for column in gather_columns([], {"id": np.uint64})] == [0]
+    files[1].write_bytes(b"torn")
+    with pytest.raises(InputError, match=r"1\.parquet"):
+        gather_columns(files, {"id": np.uint64})
 
 
 def test_edges_come_back_sorted(tmp_path):

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -103,6 +103,32 @@ def read_columns(path: Path, names: Sequence[str]) -> list[NDArray[Any]]:
     with _of_task(path), pq.ParquetFile(path) as file:
         table = file.read(columns=list(names), use_threads=False)
         return [_column(table, name) for name in names]
+
+
+def gather_columns(files: Sequence[Path], types: Mapping[str, type[np.generic]]) -> list[NDArray[Any]]:
+    """Join some columns of many files, one after the other; see `read_columns`.
+
+    Parameters
+    ----------
+    types : mapping of str to type
+        The columns and what they hold.
+
+    Returns
+    -------
+    list of ndarray, shape (n,)
+        No more memory is taken than for these and one of the files.
+    """
+    counts = []
+    for file in files:
+        with _of_task(file):
+            counts.append(pq.read_metadata(file).num_rows)
+    whole = [np.empty(sum(counts), kind) for kind in types.values()]
+    first = 0
+    for file, count in zip(files, counts, strict=True):
+        for column, part in zip(whole, read_columns(file, tuple(types)), strict=True):
+            column[first : first + count] = part
+        first += count
+    return whole
 
 
 def _write(path: Path, columns: dict[str, pa.Array], notes: dict[str, Any] | None) -> None:

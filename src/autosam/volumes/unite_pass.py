@@ -1,6 +1,6 @@
 """Pass C: edges become instances, for the whole volume at once."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from autosam.images.write import atomic_path, ensure_folder
 from autosam.volumes.edges import ObjectEdges
 from autosam.volumes.job import VolumeJob
 from autosam.volumes.partition import kept_edges
-from autosam.volumes.task_files import read_columns, read_edges
+from autosam.volumes.task_files import gather_columns, read_edges
 from autosam.volumes.unite import unite
 
 IDS, NUMBERS = "ids.npy", "numbers.npy"
@@ -30,11 +30,7 @@ def unite_objects(job: VolumeJob) -> int:
     """
     folder, settings = ensure_folder(unite_folder(job)), job.settings.volume
     if not (folder / NUMBERS).exists():
-        columns = [read_columns(file, ("id", "owned")) for file in _object_files(job)]
-        ids = np.concatenate([np.zeros(0, np.uint64), *(id_ for id_, _ in columns)])
-        owned = np.concatenate([np.zeros(0, np.int64), *(pixels for _, pixels in columns)])
-        order = np.argsort(ids, kind="stable")
-        ids, owned = ids[order], owned[order]
+        ids, owned = read_objects_of(list(_object_files(job)))
         a, b = _edges(job, ids)
         numbers = unite(
             ids,
@@ -51,14 +47,20 @@ def unite_objects(job: VolumeJob) -> int:
     return int(np.load(folder / NUMBERS, mmap_mode="r").max(initial=0))
 
 
+def read_objects_of(files: Sequence[Path]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """Read the ids of all objects, rising, and how many pixels their tiles own."""
+    ids, owned = gather_columns(files, {"id": np.uint64, "owned": np.int64})
+    order = np.argsort(ids, kind="stable")
+    return ids[order], owned[order]
+
+
 def _edges(job: VolumeJob, ids: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
     """Read both ends of all edges that the partition keeps."""
-    method = job.settings.volume.partition
+    method, files = job.settings.volume.partition, list(_edge_files(job))
     if method == "components":
-        pairs = [read_columns(file, ("a", "b")) for file in _edge_files(job)]
-        a, b = (np.concatenate([np.zeros(0, np.uint64), *(pair[end] for pair in pairs)]) for end in range(2))
+        a, b = gather_columns(files, {"a": np.uint64, "b": np.uint64})
         return a, b
-    edges = ObjectEdges.concatenate([read_edges(file)[0] for file in _edge_files(job)])
+    edges = ObjectEdges.concatenate([read_edges(file)[0] for file in files])
     kept = edges.take(kept_edges(ids, edges, method=method))
     return kept.a, kept.b
 
