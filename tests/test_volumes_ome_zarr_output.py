@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,15 @@ def test_others_find_a_label_image_with_its_scales(tmp_path: Path, version: OmeV
         {"type": "scale", "scale": [0.03, 0.016, 0.012]},
         {"type": "translation", "translation": [0.0, 0.004, 0.003]},
     ]
+
+
+def test_a_part_of_a_volume_says_where_it_begins(tmp_path: Path) -> None:
+    store = replace(made(tmp_path / "a"), folder=tmp_path / "b", marks=tmp_path / "c", origin=(2, 0, 100))
+    store.create({})
+    attributes: Any = zarr.open_group(store.folder, mode="r").attrs["ome"]
+    levels = attributes["multiscales"][0]["datasets"]
+    shifts = [level["coordinateTransformations"][1]["translation"] for level in levels]
+    np.testing.assert_allclose(shifts, [[0.06, 0.0, 0.8], [0.06, 0.004, 0.804]])
 
 
 @pytest.mark.parametrize("version", VERSIONS)

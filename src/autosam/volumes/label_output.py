@@ -123,6 +123,7 @@ def open_output(
     chunk: Size | None = None,
     region: Size | None = None,
     pyramid: bool = True,
+    origin: Size = (0, 0, 0),
     overwrite: bool = False,
     work: Path | None = None,
 ) -> LabelOutput:
@@ -148,6 +149,8 @@ def open_output(
         See `plan_levels`.
     pyramid : bool
         False writes the finest level alone.
+    origin : tuple of int
+        Where the labels begin in the whole volume, for OME-Zarr.
     overwrite : bool
         The output may take the place of an existing one.
     work : Path, optional
@@ -163,9 +166,9 @@ def open_output(
     check_suffix(path)
     work = work or path.with_name(f".{path.name}.partial")
     levels = plan_levels(shape, voxel_size, chunk=chunk, region=region, pyramid=pyramid)
-    store = LabelStore(work / "labels.zarr", work / "written", dtype.str, levels, voxel_size, ome_version)
+    store = LabelStore(work / "labels.zarr", work / "written", dtype.str, levels, voxel_size, ome_version, origin)
     output = LabelOutput(path, work, store)
-    stamp = repr((identity, store.dtype, levels, voxel_size, ome_version, path.suffix.lower()))
+    stamp = repr((identity, store.dtype, levels, voxel_size, ome_version, origin, path.suffix.lower()))
     known = work / "identity"
     if known.is_file() and known.read_text(encoding="utf-8") == stamp:
         if output.is_finished:
@@ -182,9 +185,7 @@ def open_output(
     _remove(fresh)
     with writing(path):
         fresh.mkdir()
-        LabelStore(fresh / "labels.zarr", fresh / "written", store.dtype, levels, voxel_size, ome_version).create(
-            {}
-        )
+        replace(store, folder=fresh / "labels.zarr", marks=fresh / "written").create({})
         (fresh / "identity").write_text(stamp, encoding="utf-8")
         fresh.rename(work)
     return output

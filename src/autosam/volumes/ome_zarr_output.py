@@ -41,6 +41,8 @@ class LabelStore:
         Spacing of slices, rows and columns of the finest level in nm.
     version : {"0.4", "0.5"}
         Of OME-Zarr. 0.5 is Zarr 3 with a file for each region, 0.4 is Zarr 2 with a file for each chunk.
+    origin : tuple of int
+        Where the labels begin in a larger volume. Viewers lay them over it there.
     """
 
     folder: Path
@@ -49,6 +51,7 @@ class LabelStore:
     levels: tuple[StoreLevel, ...]
     voxel_size: tuple[float, float, float] | None = None
     version: OmeVersion = "0.5"
+    origin: Size = (0, 0, 0)
 
     @property
     def shape(self) -> Size:
@@ -121,9 +124,12 @@ class LabelStore:
             steps = um or [1.0, 1.0, 1.0]
             scale = [step * factor for step, factor in zip(steps, level.factors, strict=True)]
             transforms: list[dict[str, Any]] = [{"type": "scale", "scale": scale}]
-            if number:
-                # The center of its first voxel lies between those of the voxels that it stands for.
-                shift = [step * (factor - 1) / 2 for step, factor in zip(steps, level.factors, strict=True)]
+            # The center of a coarse voxel lies between those of the voxels that it stands for.
+            shift = [
+                step * (begin + (factor - 1) / 2)
+                for step, begin, factor in zip(steps, self.origin, level.factors, strict=True)
+            ]
+            if any(shift):
                 transforms.append({"type": "translation", "translation": shift})
             datasets.append({"path": str(number), "coordinateTransformations": transforms})
         axes = [{"name": name, "type": "space", **unit} for name in "zyx"]
