@@ -20,6 +20,7 @@ from autosam.cli.sweep import sweep
 from autosam.cli.train import train
 from autosam.cli.tune import tune
 from autosam.cli.usage import FOR_ALL, HELP_OPTIONS, Command, UsageError, global_options_first, one_line
+from autosam.cli.view import view
 from autosam.cli.volume import volume
 from autosam.errors import AutosamError, AutosamWarning
 
@@ -31,7 +32,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (segment, volume, link, export, train, evaluate, sweep, tune, settings):
+for command in (segment, volume, link, view, export, train, evaluate, sweep, tune, settings):
     app.command(cls=Command, epilog=FOR_ALL)(command)
 app.add_typer(data, name="data")
 app.add_typer(models, name="models")
