@@ -15,6 +15,7 @@ import tifffile
 from test_volumes_view_layers import written
 
 from autosam.errors import ConfigError, InputError
+from autosam.volumes.open_volume import open_volume
 from autosam.volumes.view_server import recorded_source, serve_view
 
 neuroglancer = pytest.importorskip("neuroglancer")
@@ -72,6 +73,24 @@ def test_a_volume_on_the_same_grid_is_served_as_it_is(tmp_path: Path) -> None:
     same = written(tmp_path / "raw.zarr", drawn())
     with serve_view(str(labels), str(same)) as page:
         assert page.state["layers"][0]["source"].startswith("zarr://http://127.0.0.1:")
+
+
+def test_a_part_of_a_volume_lies_where_its_labels_lie(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (9, 60, 80)).astype(np.uint8)
+    part = open_volume(pixels).cut((slice(2, 6), slice(10, 50), slice(5, 65)))
+    labels = written(tmp_path / "mito.zarr", drawn(), origin=(2, 10, 5))
+    with serve_view(str(labels), part) as page:
+        image, layer = page.state["layers"]
+        root = page.url.split("/v/")[0]
+        for source in (image["source"], layer["source"][1]):
+            told = json.loads(fetch(f"{root}/neuroglancer/info/{source['url'].removeprefix('python://volume/')}"))
+            assert [int(side) for side in told["voxelOffset"]] == [2, 10, 5]
+            assert told["shape"] == [4, 40, 60]
+    tifffile.imwrite(tmp_path / "mito.tif", drawn(), photometric="minisblack")
+    with serve_view(str(tmp_path / "mito.tif"), part) as page:
+        key = page.state["layers"][0]["source"]["url"].removeprefix("python://volume/")
+        told = json.loads(fetch(f"{page.url.split('/v/')[0]}/neuroglancer/info/{key}"))
+        assert [int(side) for side in told["voxelOffset"]] == [0, 0, 0]
 
 
 def test_ports_that_are_given_or_in_use(tmp_path: Path) -> None:

@@ -3,11 +3,15 @@
 import os
 import sys
 import threading
+from typing import TYPE_CHECKING
 
 import typer
 
 from autosam.cli.console import note, say
 from autosam.cli.interrupts import leaving_at_once
+
+if TYPE_CHECKING:
+    from autosam.volumes.volume_source import VolumeSource
 
 
 def view(
@@ -40,18 +44,18 @@ def view(
     show(labels, image, port=port, browser=not no_browser)
 
 
-def show(labels: str, image: str | None, *, port: int = 0, browser: bool = True) -> None:
+def show(labels: str, image: "str | VolumeSource | None", *, port: int = 0, browser: bool = True) -> None:
     """Serve a page and wait for Ctrl-C; `autosam volume --neuroglancer` does it after a run."""
     with leaving_at_once():
         from autosam.errors import OutputError
         from autosam.images.write import write_json
         from autosam.volumes.view_server import recorded_source, serve_view, state_file
 
-        below = image or recorded_source(labels)
-        if below is None:
-            note("the labels are shown alone; give their volume with --image")
+        below = recorded_source(labels) if image is None else image
     try:
         with serve_view(labels, below, port=port) as page:
+            if below is None:
+                note("the labels are shown alone; give their volume with --image")
             try:
                 write_json(state_file(labels), page.state)
             except OutputError as error:
@@ -62,10 +66,14 @@ def show(labels: str, image: str | None, *, port: int = 0, browser: bool = True)
                 import webbrowser
 
                 webbrowser.open(page.url)
-            threading.Event().wait()
+            _wait()
     except KeyboardInterrupt:
         # This is how it ends.
         return
+
+
+def _wait() -> None:
+    threading.Event().wait()
 
 
 def _has_screen() -> bool:

@@ -69,6 +69,9 @@ def volume(
     ),
     ome_version: OmeVersionOption = "0.5",
     overwrite: bool = typer.Option(False, "--overwrite", help="Replace the results of another run."),
+    neuroglancer: bool = typer.Option(
+        False, "--neuroglancer", help="Then show volume and instances in a browser, as autosam view does."
+    ),
     dry_run: bool = typer.Option(
         False, "--dry-run", help="Say what the run would take, from one tile; nothing is written."
     ),
@@ -83,6 +86,11 @@ def volume(
         from autosam.volumes.region_of_interest import parse_roi, parse_voxel_size
 
         version = ome_version_of(ome_version)
+        if neuroglancer:
+            from autosam.volumes.view_server import require_viewer
+
+            # Not after hours of work.
+            require_viewer()
         source = open_volume(
             given,
             voxel_size=None if voxel_size is None else parse_voxel_size(voxel_size),
@@ -125,6 +133,10 @@ def volume(
         shown = _Shown(bar)
         result = segment_source(source, out, choice, options, model_sha256=sha256, watch=shown.watch)
     _summarize(result)
+    if neuroglancer:
+        from autosam.cli.view import show
+
+        show(str(result.files.labels), source)
 
 
 class _Shown:

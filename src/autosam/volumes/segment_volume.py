@@ -169,6 +169,7 @@ def segment_source(
                 voxel_size=source.voxel_size,
                 identity=_identity(job, options),
                 ome_version=options.ome_version,
+                origin=source.origin,
                 overwrite=options.overwrite,
                 work=files.tasks / "output",
             )

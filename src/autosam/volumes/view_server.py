@@ -19,6 +19,7 @@ from autosam.volumes.file_server import HOST, FileServer, port_error
 from autosam.volumes.neuroglancer_state import ImageLayer, LabelLayer, array_source, make_state
 from autosam.volumes.open_volume import open_label_volume, open_volume
 from autosam.volumes.view_layers import LazyArray, ServedPyramid, find_pyramid, usual_limits
+from autosam.volumes.volume_source import VolumeSource
 
 if TYPE_CHECKING:
     import neuroglancer
@@ -46,7 +47,7 @@ class ServedView:
 
 
 @contextmanager
-def serve_view(labels: str, image: str | None = None, *, port: int = 0) -> Iterator[ServedView]:
+def serve_view(labels: str, image: str | VolumeSource | None = None, *, port: int = 0) -> Iterator[ServedView]:
     """Serve labels, and the volume below them, until the block ends.
 
     OME-Zarr on this disk is read by the browser, chunk by chunk and as coarse as it is shown. Everything else is
@@ -56,8 +57,8 @@ def serve_view(labels: str, image: str | None = None, *, port: int = 0) -> Itera
     ----------
     labels : str
         What `autosam volume` has written, or other labels.
-    image : str, optional
-        The volume; see `open_volume`.
+    image : str or VolumeSource, optional
+        The volume; see `open_volume`. A part of one is shown where labels of a part lie.
     port : int
         Of the page; files are served at the next one. 0 takes free ones.
 
@@ -68,18 +69,13 @@ def serve_view(labels: str, image: str | None = None, *, port: int = 0) -> Itera
     InputError
         If the labels or the volume cannot be read.
     """
-    try:
-        import neuroglancer
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"looking at volumes needs the package {error.name}; pip install 'autosam[view]'"
-        ) from None
+    neuroglancer = require_viewer()
     pyramid = find_pyramid(labels)
     shown = None if pyramid is not None else open_label_volume(labels)
     known = pyramid or shown
     assert known is not None
-    below = None if image is None else open_volume(image)
-    own = None if image is None else find_pyramid(image)
+    below = open_volume(image) if isinstance(image, str) else image
+    own = find_pyramid(image) if isinstance(image, str) else None
     # A volume of another or unknown voxel size would lie elsewhere.
     served = own if own is not None and own.voxel_size == known.voxel_size else None
     folders = {name: found.folder for name, found in (("labels", pyramid), ("image", served)) if found is not None}
@@ -96,11 +92,31 @@ def serve_view(labels: str, image: str | None = None, *, port: int = 0) -> Itera
             shape, origin = shown.shape, (0, 0, 0)
         ground = None
         if below is not None:
-            address = f"zarr://{files.url('image')}" if served is not None else add.volume(LazyArray(below))
-            ground = ImageLayer(address, below.color, None if below.color else usual_limits(below))
+            # Labels in files of other formats begin at 0.
+            offset = below.origin if below.origin == origin else (0, 0, 0)
+            limits = None if below.color else usual_limits(below)
+            address = f"zarr://{files.url('image')}" if served else add.volume(LazyArray(below), offset=offset)
+            ground = ImageLayer(address, below.color, limits)
         state = make_state(layer, ground, shape=shape, origin=origin, voxel_size=known.voxel_size)
         viewer.set_state(state)
         yield ServedView(viewer.get_viewer_url(), state)
+
+
+def require_viewer() -> Any:
+    """Import the package of the viewer, or say how to get it.
+
+    Raises
+    ------
+    ConfigError
+        If it is not there.
+    """
+    try:
+        import neuroglancer
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"looking at volumes needs the package {error.name}; pip install 'autosam[view]'"
+        ) from None
+    return neuroglancer
 
 
 @contextmanager

@@ -89,6 +89,7 @@ def link_volume(
         voxel_size=source.voxel_size,
         identity=hashlib.sha256(repr(said).encode()).hexdigest(),
         ome_version=options.ome_version,
+        origin=source.origin,
         overwrite=options.overwrite,
     )
     _write(source, linked, output, watch)
