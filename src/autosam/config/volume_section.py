@@ -53,7 +53,7 @@ class VolumeConfig(Section):
     )
 
     fill: Literal["sam", "interpolate", "none"] = Field(
-        "none",
+        "sam",
         description="what becomes of a slice in which a linked object was not found: sam asks SAM again, with the "
         "shape between its neighbors as the prompt, and takes that shape where the answer is not accepted; "
         "interpolate takes the shape; none leaves the gap",

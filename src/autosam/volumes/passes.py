@@ -9,6 +9,7 @@ import numpy as np
 
 from autosam.images.write import ensure_folder, smallest_unsigned
 from autosam.volumes.executors import Answer, Task, TaskExecutor
+from autosam.volumes.fill_pass import fill_task
 from autosam.volumes.job import VolumeJob
 from autosam.volumes.link_pass import link_task
 from autosam.volumes.ome_zarr_output import LabelStore
@@ -103,6 +104,8 @@ def find_objects(
         ("segmenting", "segment", segment_task),
         ("linking slices", "link", link_task),
     ]
+    if job.fills:
+        steps.append(("filling gaps", "fill", fill_task))
     if len(job.grid.tiles) > 1:
         steps.append(("joining tiles", "seams", seam_task))
     for doing, step, function in steps:
