@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import zarr
 from numpy.typing import NDArray
 
@@ -78,7 +79,8 @@ def read_store(store: Path) -> NDArray[Any]:
 def file_hashes(out: Path) -> dict[str, str]:
     """Hash what a run leaves, by names without that of the run.
 
-    Left out are the record, which tells the time, and the files of tasks, whose number depends on the tasks.
+    Left out are the record, which tells the time, and the files of tasks, whose number depends on the tasks. Of
+    Parquet the rows count: they are grouped by tasks.
     """
     stem = out.stem
     found = {}
@@ -88,8 +90,17 @@ def file_hashes(out: Path) -> dict[str, str]:
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
             if file.is_file():
                 name = str(file.relative_to(out.parent)).replace(stem, "", 1)
-                found[name] = hashlib.sha256(file.read_bytes()).hexdigest()
+                found[name] = hashlib.sha256(_content(file)).hexdigest()
     return found
+
+
+def _content(file: Path) -> bytes:
+    if file.suffix != ".parquet":
+        return file.read_bytes()
+    table = pq.read_table(file)
+    return b"".join(
+        [str(table.schema).encode(), *(np.asarray(column.to_numpy()).tobytes() for column in table.columns)]
+    )
 
 
 def remove_run(out: Path) -> None:

@@ -91,6 +91,17 @@ def test_what_two_runs_leave_is_compared_by_name_and_bytes(tmp_path):
     assert [path.name for path in tmp_path.glob("a*")] == []
 
 
+def test_rows_of_tables_count_and_not_how_they_are_grouped(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    for stem, rows, groups in (("a", [1, 2, 3], 3), ("b", [1, 2, 3], 1), ("c", [1, 2, 4], 1)):
+        pq.write_table(pa.table({"z": rows}), tmp_path / f"{stem}_slices.parquet", row_group_size=groups)
+    a, b, c = (runs.file_hashes(tmp_path / f"{stem}.zarr") for stem in "abc")
+    assert list(a) == ["_slices.parquet"]
+    assert a == b != c
+
+
 def test_a_run_is_measured_with_its_memory():
     found = runs.run([sys.executable, "-c", "held = bytes(200_000_000)"])
     assert 0.2 < found.peak_gb < 2
