@@ -537,3 +537,21 @@ def test_relative_paths_hold_in_another_folder(name, tmp_path, monkeypatch):
     close_volumes()
     monkeypatch.chdir(tmp_path / "elsewhere")
     np.testing.assert_array_equal(source.read(5, WINDOWS[0]), VOLUME[5])
+
+
+def test_arrays_of_files_are_known_by_their_files(tmp_path):
+    path = as_plain_zarr(tmp_path / "a.zarr", chunks=(1, 50, 66))
+    source = open_volume(zarr.open_array(path))
+    assert len(pickle.dumps(source)) < 2000
+    assert (source.name, source.fingerprint) == (str(path), open_volume(path).fingerprint)
+    (path / "c" / "3" / "0" / "0").unlink()
+    assert open_volume(zarr.open_array(path)).fingerprint != source.fingerprint
+    inner = zarr.open_group(write_ome_zarr(tmp_path / "b.zarr", VOLUME))["0"]
+    np.testing.assert_array_equal(open_volume(inner).read(5, WINDOWS[2]), VOLUME[(5, *WINDOWS[2])])
+    as_hdf5(tmp_path / "a.h5")
+    with h5py.File(tmp_path / "a.h5", "r") as file:
+        source = open_volume(file["raw"])
+    np.testing.assert_array_equal(source.read(5, WINDOWS[2]), VOLUME[(5, *WINDOWS[2])])
+    assert source.voxel_size == pytest.approx((50, 8, 10))
+    memory = zarr.create_array(zarr.storage.MemoryStore(), data=VOLUME)
+    np.testing.assert_array_equal(open_volume(memory).read(5, WINDOWS[2]), VOLUME[(5, *WINDOWS[2])])

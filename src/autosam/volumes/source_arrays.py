@@ -29,6 +29,7 @@ from autosam.images.units import Spacing
 from autosam.volumes.choice import VolumeChoice
 from autosam.volumes.describe_source import Found, describe, unnamed
 from autosam.volumes.fingerprints import hash_array, hash_files, hash_of
+from autosam.volumes.source_series import open_series
 from autosam.volumes.storage import OpenVolume
 from autosam.volumes.volume_source import VolumeSource
 
@@ -163,8 +164,19 @@ def open_array(array: Any, choice: VolumeChoice) -> VolumeSource:
             f"a volume came as {type(array).__module__}.{type(array).__name__}; wanted a path, or an array of "
             "NumPy, Zarr or dask."
         )
+    file = array.file.filename if kind == "h5py" else getattr(getattr(array, "store", None), "root", None)
+    if file is not None:
+        # Its files can be opened by other processes, and tell whether they were changed.
+        inside = str(array.name if kind == "h5py" else array.path).strip("/")
+        return _of_file(Path(file), f"/{inside}" if inside else None, choice)
     said = hash_of(array.name if kind == "dask" else repr(array), tuple(array.shape), str(array.dtype), choice)
     return _of_array(array, f"the {kind} array", choice, said)
+
+
+def _of_file(path: Path, dataset: str | None, choice: VolumeChoice) -> VolumeSource:
+    if path.is_file():
+        return open_hdf5_volume(path, dataset, choice)
+    return open_series(path, dataset, choice)
 
 
 def _of_array(array: Any, name: str, choice: VolumeChoice, content: str) -> VolumeSource:

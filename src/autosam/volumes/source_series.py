@@ -132,7 +132,7 @@ def _type_of(series: Series, level: int, time: int) -> np.dtype[Any]:
 
 
 def _reader(path: Path, axes: str) -> SeriesReader:
-    if format_of(path) is ZARR:
+    if format_of(path) is ZARR or path.is_dir():
         # With zarr, a slow import.
         from autosam.images.readers.zarr_reader import ZarrReader
 
