@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -132,6 +133,9 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         crop.parent.mkdir(parents=True, exist_ok=True)
         pixels = read_image(image)[300 : 300 + SIDE, 300 : 300 + SIDE]
         write_png(crop, pixels if pixels.size else read_image(image)[:SIDE, :SIDE])
+    for stack in (ROOT / "examples").rglob("*.tif"):
+        (tmp_path / stack.relative_to(ROOT)).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(stack, tmp_path / stack.relative_to(ROOT))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -161,10 +165,16 @@ def test_marked_commands_run(page: Path, workplace: Path, monkeypatch: pytest.Mo
                 with pytest.raises(SystemExit) as stop:
                     cli.main()
                 assert not stop.value.code, line
-    records = [json.loads(path.read_text(encoding="utf-8")) for path in workplace.glob("*/autosam_run.json")]
-    assert records
-    described = (ROOT / "docs" / "reference" / "files.md").read_text(encoding="utf-8")
-    described = described.split("### autosam_run.json")[1].split("\n## ")[0]
+    records, of_volumes = (
+        [json.loads(path.read_text(encoding="utf-8")) for path in workplace.glob(pattern)]
+        for pattern in ("*/autosam_run.json", "*_run.json")
+    )
+    assert records or of_volumes
+    page_of_files = (ROOT / "docs" / "reference" / "files.md").read_text(encoding="utf-8")
+    described = page_of_files.split("### NAME_run.json")[1].split("\n### ")[0]
+    for record in of_volumes:
+        assert all(f"`{field}`" in described for field in record)
+    described = page_of_files.split("### autosam_run.json")[1].split("\n## ")[0]
     for record in records:
         for part in (record, record["options"], *record["images"].values()):
             assert all(f"`{field}`" in described for field in part)
