@@ -268,6 +268,19 @@ def test_a_gap_separates() -> None:
     assert [int(links.relabel(i, flat).max()) for i in range(3)] == [1, 1, 2]
 
 
+def test_touching_pairs_equal_a_slow_count_also_where_ids_touch_in_a_slice() -> None:
+    rng = np.random.default_rng(0)
+    above, below = (np.kron(rng.integers(0, 6, (5, 6)), np.ones((3, 4), int))[:14, :22] for _ in range(2))
+    expected = {
+        (int(above[row, column]), int(near))
+        for row, column in np.ndindex(above.shape)
+        for near in np.unique(below[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2])
+        if above[row, column] and near
+    }
+    assert set(map(tuple, touching_pairs(above, below).tolist())) == expected
+    assert 10 < len(expected) < 25
+
+
 def test_touching_pairs_at_the_border() -> None:
     corner, opposite = np.zeros((3, 3), int), np.zeros((3, 3), int)
     corner[0, 0], opposite[2, 2] = 1, 2
