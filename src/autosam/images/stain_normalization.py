@@ -5,6 +5,7 @@ seen a dozen slides fail on pale ones.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,8 +43,7 @@ def stain_of(image: NDArray[np.float32]) -> Stain | None:
     highest, lowest = np.maximum(np.maximum(first, second), third), np.minimum(np.minimum(first, second), third)
     if (highest - lowest > COLORFUL).mean() <= COLORED:
         return None
-    lab = rgb2lab(image).reshape(-1, 3)
-    return _as_stain(np.concatenate([lab.mean(axis=0), lab.std(axis=0)]))
+    return _measure(image)
 
 
 def stain_target(stain: Stain, references: Sequence[Stain]) -> Stain | None:
@@ -69,30 +69,59 @@ def stain_target(stain: Stain, references: Sequence[Stain]) -> Stain | None:
 def normalize_stain(image: NDArray[np.float32], references: Sequence[Stain]) -> NDArray[np.float32] | None:
     """Give a colored image of unusual stain that of the references; None where there is nothing to do."""
     own = stain_of(image) if len(references) else None
-    wanted = None if own is None else stain_target(own, references)
-    return None if wanted is None else transfer_stain(image, wanted)
+    change = None if own is None else find_change(own, references)
+    return None if change is None else change.apply(image)
+
+
+def find_change(own: Stain, references: Sequence[Stain]) -> "StainChange | None":
+    """Find how an image of a stain gets that of the references; None where it is usual, see `stain_target`."""
+    wanted = stain_target(own, references)
+    return None if wanted is None else StainChange(own, wanted)
+
+
+@dataclass(frozen=True)
+class StainChange:
+    """From one stain to another.
+
+    Attributes
+    ----------
+    own, target : Stain
+        That of the image that was measured, and the one to give it.
+    """
+
+    own: Stain
+    target: Stain
+
+    def apply(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Change an RGB image, (H, W, 3), 0 to 1, or any part of it, by the means and deviations of the whole.
+
+        Colors that RGB cannot show are clipped.
+
+        References
+        ----------
+        Reinhard et al., "Color transfer between images", IEEE Computer Graphics and Applications 21 (2001), here
+        in CIE L*a*b* instead of lαβ, as is common for tissue.
+        """
+        lab = rgb2lab(image)
+        # In the type that they were measured in: a whole image gets the same bytes as ever.
+        own = np.array(self.own, lab.dtype)
+        # A constant channel cannot be stretched.
+        gain = np.divide(self.target[3:], own[3:], out=np.ones(3), where=own[3:] > 0.01)
+        moved = (lab - own[:3]) * gain + np.array(self.target[:3])
+        moved[..., 0] = np.clip(moved[..., 0], 0, 100)
+        # No light is more yellow: beyond this skimage warns of negative values of CIE's Z.
+        moved[..., 2] = np.minimum(moved[..., 2], 199.9 * (moved[..., 0] + 16) / 116)
+        return np.asarray(np.clip(lab2rgb(moved), 0, 1), dtype=np.float32)
 
 
 def transfer_stain(image: NDArray[np.float32], stain: Stain) -> NDArray[np.float32]:
-    """Give an RGB image, (H, W, 3), 0 to 1, the means and standard deviations of another stain.
+    """Give an RGB image, (H, W, 3), 0 to 1, the means and standard deviations of another stain."""
+    return StainChange(_measure(image), stain).apply(image)
 
-    Colors that RGB cannot show are clipped.
 
-    References
-    ----------
-    Reinhard et al., "Color transfer between images", IEEE Computer Graphics and Applications 21 (2001), here in
-    CIE L*a*b* instead of lαβ, as is common for tissue.
-    """
-    lab = rgb2lab(image)
-    own = lab.reshape(-1, 3)
-    spread = own.std(axis=0)
-    # A constant channel cannot be stretched.
-    gain = np.divide(stain[3:], spread, out=np.ones(3), where=spread > 0.01)
-    moved = (lab - own.mean(axis=0)) * gain + np.array(stain[:3])
-    moved[..., 0] = np.clip(moved[..., 0], 0, 100)
-    # No light is more yellow: beyond this skimage warns of negative values of CIE's Z.
-    moved[..., 2] = np.minimum(moved[..., 2], 199.9 * (moved[..., 0] + 16) / 116)
-    return np.asarray(np.clip(lab2rgb(moved), 0, 1), dtype=np.float32)
+def _measure(image: NDArray[np.float32]) -> Stain:
+    lab = rgb2lab(image).reshape(-1, 3)
+    return _as_stain(np.concatenate([lab.mean(axis=0), lab.std(axis=0)]))
 
 
 def _as_stain(values: NDArray[np.floating]) -> Stain:
