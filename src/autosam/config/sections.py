@@ -96,6 +96,11 @@ class TilesConfig(Section):
         "Tiles of the generator can be half as long again",
     )
     overlap: float = Field(0.25, ge=0, lt=0.9, description="fraction of the side that neighboring tiles share")
+    in_memory: Positive = Field(
+        100_000_000,
+        description="pixels of an image that is segmented as a whole, at up to 55 bytes each. Larger ones are "
+        "segmented by parts, as a volume of one slice: see volume.window and volume.overlap",
+    )
 
 
 class PromptsConfig(Section):

@@ -12,6 +12,7 @@ from autosam.config import ImagesConfig
 from autosam.errors import InputError
 from autosam.images.limits import plain_limits, robust_limits
 from autosam.images.scaled_image import in_color
+from autosam.images.stain_normalization import StainChange
 
 SAMPLES = 48
 """Slices that are measured at most."""
@@ -20,6 +21,12 @@ SIDE = 2048
 """A slice of more than its square in pixels is measured in ``PIECES`` × ``PIECES`` windows."""
 
 PIECES, PIECE = 4, 512
+
+SLIDE_PIECES, SLIDE_PIECE = 8, 256
+"""Of a single slice, which is mostly glass, there are more and smaller windows."""
+
+BLOCK, FLAT = 4, 0.08
+"""Where blocks of so many pixels a side differ by less than this share of the range, there is nothing to see."""
 
 SMOOTH = 9
 """Measured slices that one limit is the median of: single bad slices have no say, and drift over a stack has."""
@@ -48,18 +55,29 @@ class Contrast:
         Intensities that become 0 and 1 there.
     invert : bool
         Dark becomes bright then.
+    stain : StainChange or None
+        How stained tissue gets the colors of training images, the same for every tile; see `find_slide_stain`.
     """
 
     z: tuple[int, ...]
     dark: tuple[float, ...]
     bright: tuple[float, ...]
     invert: bool = False
+    stain: StainChange | None = None
 
     def at(self, z: int) -> tuple[float, float]:
         """Give the limits of a slice."""
         return float(np.interp(z, self.z, self.dark)), float(np.interp(z, self.z, self.bright))
 
     def picture(self, pixels: NDArray[Any], z: int) -> NDArray[np.uint8]:
+        """Give pixels of a slice as the networks see them: `scaled`, in the colors of training images."""
+        picture = self.scaled(pixels, z)
+        if self.stain is None or is_flat(picture):
+            return picture
+        changed = self.stain.apply(np.asarray(picture / np.float32(255), np.float32))
+        return np.asarray(np.rint(255 * changed), np.uint8)
+
+    def scaled(self, pixels: NDArray[Any], z: int) -> NDArray[np.uint8]:
         """Scale pixels of a slice to 0 to 255; what is not finite counts as dark.
 
         Parameters
@@ -137,23 +155,49 @@ def evenly(count: int, most: int) -> list[int]:
 
 def slice_sample(slices: Slices, z: int) -> NDArray[Any]:
     """Read a slice, or of a large one ``PIECES`` × ``PIECES`` windows from all over it, set side by side."""
-    _, height, width = slices.shape
+    depth, height, width = slices.shape
     if height * width <= SIDE**2:
         return slices.read(z, (slice(0, height), slice(0, width)))
-    rows, cols = (_pieces(length) for length in (height, width))
+    count, side = (PIECES, PIECE) if depth > 1 else (SLIDE_PIECES, SLIDE_PIECE)
+    rows, cols = (_pieces(length, count, side) for length in (height, width))
     return np.concatenate([np.concatenate([slices.read(z, (r, c)) for c in cols], axis=1) for r in rows], axis=0)
 
 
-def _pieces(length: int) -> list[slice]:
-    if length <= PIECES * PIECE:
+def _pieces(length: int, count: int, side: int) -> list[slice]:
+    if length <= count * side:
         return [slice(0, length)]
-    return [slice(at, at + PIECE) for at in ((length - PIECE) * i // (PIECES - 1) for i in range(PIECES))]
+    return [slice(at, at + side) for at in ((length - side) * i // (count - 1) for i in range(count))]
+
+
+def is_flat(picture: NDArray[np.uint8]) -> bool:
+    """Tell whether a picture (h, w, 3) shows nothing: next to no difference between any two of its blocks.
+
+    Blocks of 4 × 4 pixels are compared, so that the noise of glass or resin does not count.
+    """
+    plane = picture[..., 0] if picture.strides[2] == 0 else picture
+    rows, cols = (length // BLOCK * BLOCK for length in plane.shape[:2])
+    if not rows or not cols:
+        return False
+    # Rows first: whole rows are added many times as fast as parts of rows.
+    sums = plane[:rows].reshape(rows // BLOCK, BLOCK, -1).sum(axis=1, dtype=np.uint16)
+    sums = sums[:, : cols * (1 if plane.ndim == 2 else 3)].reshape(rows // BLOCK, cols // BLOCK, BLOCK, -1)
+    means = sums.sum(axis=2, dtype=np.uint16)
+    return bool((np.ptp(means, axis=(0, 1)) < FLAT * 255 * BLOCK**2).all())
 
 
 def middle_windows(slices: Slices, *, count: int, side: int) -> Iterator[tuple[int, tuple[slice, slice]]]:
-    """Give the middle of several slices, evenly spread, in windows of at most side × side pixels."""
-    _, height, width = slices.shape
-    rows, cols = ((length - min(length, side)) // 2 for length in (height, width))
-    window = (slice(rows, rows + min(height, side)), slice(cols, cols + min(width, side)))
-    for z in evenly(slices.shape[0], count):
+    """Give the middle of several slices, evenly spread, in windows of at most side × side pixels.
+
+    Of a single slice there are up to ``SLIDE_PIECES``² windows, from its middle outwards.
+    """
+    depth, height, width = slices.shape
+    if depth == 1:
+        rows, cols = (_pieces(length, SLIDE_PIECES, min(side, length)) for length in (height, width))
+        every = [(row, col) for row in rows for col in cols]
+        every.sort(key=lambda at: abs(at[0].start + at[0].stop - height) + abs(at[1].start + at[1].stop - width))
+        yield from ((0, window) for window in every)
+        return
+    top, left = ((length - min(length, side)) // 2 for length in (height, width))
+    window = (slice(top, top + min(height, side)), slice(left, left + min(width, side)))
+    for z in evenly(depth, count):
         yield z, window

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,6 +88,8 @@ def make_keys(*, volume: str, model: str, settings: Config, contrast: Contrast, 
     seen = {name: own.pop(name) for name in ("window", "overlap")}
     sections = {name: told[name] for name in ("images", "tiles", "prompts", "decode", "merge")}
     basis = [FORMAT, volume, model, sections, seen, contrast.z, contrast.dark, contrast.bright, zoom]
+    if contrast.stain is not None:
+        basis.append(asdict(contrast.stain))
     segment = short_hash(basis)
     linked = short_hash([segment, own])
     return {"segment": segment, "link": linked, "fill": linked, "seams": linked, "unite": linked}

@@ -2,17 +2,20 @@
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from autosam.config import Config
+from autosam.errors import ConfigError
+from autosam.images.stain_normalization import StainChange
 from autosam.images.write import write_json
 from autosam.pipeline.batch_workers import ModelChoice
 from autosam.pipeline.find_zoom import known_zoom
 from autosam.volumes.contrast import Contrast, measure_contrast
 from autosam.volumes.job import VolumeJob, make_keys
 from autosam.volumes.segment_pass import find_volume_zoom, loaded_model
+from autosam.volumes.slide_stain import find_slide_stain
 from autosam.volumes.volume_source import VolumeSource
 
 
@@ -34,8 +37,14 @@ def prepare_job(
     ----------
     diameter : float, optional
         Typical diameter of the objects in pixels of a slice.
+
+    Raises
+    ------
+    ConfigError
+        If ``merge.exclude_border`` or ``merge.max_size`` are set and there are several slices.
     """
     settings = model.settings
+    _check_merge(settings, source)
     asked = [
         source.fingerprint,
         model_sha256,
@@ -50,12 +59,21 @@ def prepare_job(
         contrast, zoom = _contrast(told["contrast"]), float(told["zoom"])
     else:
         contrast = measure_contrast(source, settings.images)
+        contrast = replace(contrast, stain=find_slide_stain(source, contrast, settings.images.stain_references))
         zoom = _zoom(source, contrast, model, settings, device=device, diameter=diameter)
         write_json(path, {"contrast": asdict(contrast), "zoom": zoom})
     keys = make_keys(
         volume=source.fingerprint, model=model_sha256, settings=settings, contrast=contrast, zoom=zoom
     )
     return VolumeJob(source, model, device, settings, contrast, zoom, folder, keys)
+
+
+def _check_merge(settings: Config, source: VolumeSource) -> None:
+    if source.shape[0] > 1 and (settings.merge.exclude_border or settings.merge.max_size is not None):
+        raise ConfigError(
+            "merge.exclude_border and merge.max_size are for single images, and a volume has several slices; "
+            "leave them out, and choose instances by the columns touches_border and voxels of the table"
+        )
 
 
 def _zoom(
@@ -76,4 +94,6 @@ def _zoom(
 
 
 def _contrast(told: dict[str, Any]) -> Contrast:
-    return Contrast(tuple(told["z"]), tuple(told["dark"]), tuple(told["bright"]), bool(told["invert"]))
+    stain = told.get("stain")
+    change = None if stain is None else StainChange(tuple(stain["own"]), tuple(stain["target"]))
+    return Contrast(tuple(told["z"]), tuple(told["dark"]), tuple(told["bright"]), bool(told["invert"]), change)

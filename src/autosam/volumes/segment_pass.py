@@ -5,11 +5,12 @@ from contextlib import AbstractContextManager
 from functools import lru_cache
 from typing import Any
 
-from autosam.errors import ConfigError
+import numpy as np
+
 from autosam.pipeline.batch_workers import ModelChoice
 from autosam.pipeline.segmentation import Segmentation
 from autosam.pipeline.segmenter import Segmenter
-from autosam.volumes.contrast import Contrast, Slices, middle_windows
+from autosam.volumes.contrast import Contrast, Slices, is_flat, middle_windows
 from autosam.volumes.finite import check_finite
 from autosam.volumes.hole import HoleError
 from autosam.volumes.job import VolumeJob
@@ -29,23 +30,22 @@ def asking() -> AbstractContextManager[object]:
 
 @lru_cache(maxsize=1)
 def loaded_model(model: ModelChoice, device: str) -> Segmenter:
-    """Load a model once in a process.
+    """Load a model once in a process, with the settings that hold for a tile.
 
     Objects at the border of a window are parts of larger ones, so that ``merge.exclude_border`` and
-    ``merge.max_size`` cannot hold in single slices.
+    ``merge.max_size`` are left to `unite_objects`. The stain is that of the whole volume (`Contrast.stain`), and
+    not changed again.
 
     Raises
     ------
-    ConfigError
-        If they are set, or the model's errors.
+    AutosamError
+        The model's errors.
     """
     segmenter = model.load(device)
-    if segmenter.config.merge.exclude_border or segmenter.config.merge.max_size is not None:
-        raise ConfigError(
-            "merge.exclude_border and merge.max_size are for single images, and a volume is cut into windows; "
-            "leave them out, and choose instances by the columns touches_border and voxels of the table"
-        )
-    return segmenter
+    config = segmenter.config
+    images = config.images.model_copy(update={"stain_references": ()})
+    merge = config.merge.model_copy(update={"exclude_border": False, "max_size": None})
+    return segmenter.with_settings(config.model_copy(update={"images": images, "merge": merge}))
 
 
 def segment_task(job: VolumeJob, task: VolumeTask) -> dict[str, Any]:
@@ -96,6 +96,9 @@ def segment_tile(job: VolumeJob, z: int, tile: GridTile) -> Segmentation:
     policy = job.settings.images.non_finite
     check_finite(pixels, name=job.source.name, z=z, window=tile.window, non_finite=policy)
     picture = job.contrast.picture(pixels, z)
+    if is_flat(picture):
+        # The networks are not asked about a constant image.
+        picture = np.zeros_like(picture)
     with asking():
         segmenter = loaded_model(job.model, job.device)
         return segmenter.segment(picture, zoom=job.zoom, normalized=True, keep_maps=False)
@@ -109,6 +112,10 @@ def find_volume_zoom(source: Slices, contrast: Contrast, segmenter: Segmenter) -
             pixels = source.read(z, window)
         except HoleError:
             continue
-        zooms.append(segmenter.view(contrast.picture(pixels, z), normalized=True).zoom)
+        picture = contrast.picture(pixels, z)
+        if not is_flat(picture):
+            zooms.append(segmenter.view(picture, normalized=True).zoom)
+        if len(zooms) == ZOOM_SAMPLES:
+            break
     # Of an even number the lower of the two in the middle: one that was really found.
     return sorted(zooms)[(len(zooms) - 1) // 2] if zooms else 1.0

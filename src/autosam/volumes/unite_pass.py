@@ -41,6 +41,8 @@ def unite_objects(job: VolumeJob) -> int:
             slices=range(job.grid.shape[0]),
             min_slices=settings.min_slices,
         )
+        if job.grid.shape[0] == 1:
+            numbers = _leave_out(job, ids, owned, numbers)
         _save(folder / IDS, ids)
         # The last one: where it is, both are.
         _save(folder / NUMBERS, numbers)
@@ -63,6 +65,26 @@ def _edges(job: VolumeJob, ids: NDArray[np.uint64]) -> tuple[NDArray[np.uint64],
     edges = ObjectEdges.concatenate([read_edges(file)[0] for file in files])
     kept = edges.take(kept_edges(ids, edges, method=method))
     return kept.a, kept.b
+
+
+def _leave_out(
+    job: VolumeJob, ids: NDArray[np.uint64], owned: NDArray[np.int64], numbers: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Leave out instances of a single slice by ``merge.exclude_border`` and ``merge.max_size``, and count anew."""
+    merge = job.settings.merge
+    count = int(numbers.max(initial=0)) + 1
+    kept = np.ones(count, bool)
+    if merge.max_size is not None:
+        kept &= np.bincount(numbers, weights=owned, minlength=count) <= merge.max_size
+    if merge.exclude_border:
+        for file in _object_files(job):
+            own, *sides = read_columns(file, ("id", "first_row", "first_col", "stop_row", "stop_col"))
+            first_row, first_col, stop_row, stop_col = sides
+            at_first = (first_row == 0) | (first_col == 0)
+            at_last = (stop_row == job.grid.shape[1]) | (stop_col == job.grid.shape[2])
+            kept[numbers[np.searchsorted(ids, own[at_first | at_last])]] = False
+    kept[0] = False
+    return (np.cumsum(kept) * kept)[numbers]
 
 
 def _object_files(job: VolumeJob) -> Iterator[Path]:
