@@ -3,6 +3,8 @@
 import json
 import pickle
 import zipfile
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,16 @@ from autosam.data.sources import open_release
 from autosam.errors import ConfigError, InputError
 from autosam.images import write_png
 from autosam.instances import measure_instances, read_table
-from autosam.report.exports import FORMATS, ExportFormat, ExportItem, ExportPlane, StackPlace, choose_formats
+from autosam.instances.label_parts import find_boxes, group_instances
+from autosam.report.exports import (
+    FORMATS,
+    ExportFormat,
+    ExportItem,
+    ExportPlane,
+    StackPlace,
+    choose_formats,
+)
+from autosam.report.exports.large_plane import LargePlane
 
 by_name = {known.name: known for known in FORMATS}
 each = pytest.mark.parametrize("labels", AWKWARD.values(), ids=AWKWARD)
@@ -280,3 +291,24 @@ def test_formats_are_chosen_by_name() -> None:
     ):
         with pytest.raises(ConfigError, match=says):
             choose_formats(names)
+
+
+# Labels that are too large for memory
+
+
+@pytest.mark.parametrize("name", ["geojson", "roi", "csv"])
+@pytest.mark.parametrize("pixels", [1, 10**6])
+@each
+def test_labels_by_parts_give_the_bytes_of_the_whole(tmp_path, monkeypatch, labels, pixels, name):
+    if labels.ndim != 2:
+        pytest.skip("volumes are no large image")
+    monkeypatch.setattr(
+        "autosam.report.exports.large_plane.group_instances", partial(group_instances, pixels=pixels)
+    )
+    whole = item(labels)
+    boxes = find_boxes(labels.__getitem__, (slice(0, labels.shape[0]), slice(0, labels.shape[1])))
+    parts = replace(whole, planes=(), large=LargePlane(boxes, whole.planes[0].table, labels.__getitem__))
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "parts").mkdir()
+    wanted, found = write(tmp_path / "whole", name, whole), write(tmp_path / "parts", name, parts)
+    assert found.read_bytes() == wanted.read_bytes()

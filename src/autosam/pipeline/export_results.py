@@ -1,7 +1,7 @@
 """Results that exist, written for other programs."""
 
-import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from autosam.errors import InputError, OutputError
 from autosam.images import ensure_folder
 from autosam.instances import InstanceTable, measure_instances, measure_sizes, read_table
+from autosam.pipeline.export_large import large_item
 from autosam.pipeline.origin_images import OriginImage, OriginImages, recorded_file
-from autosam.pipeline.record import EVERY
-from autosam.pipeline.recorded_files import Noted, is_own, note_files
+from autosam.pipeline.recorded_files import FileNotes, Noted, is_own
 from autosam.pipeline.results_folder import FoundLabels
 from autosam.report.exports import ExportFormat, ExportItem, ExportPlane, FolderFormat
 
@@ -92,18 +92,18 @@ def export_results(
     """
     _check_places(found, formats, options)
     report = ExportReport()
-    noting = _Noting(options.record)
+    noting = FileNotes(options.record)
 
     def items() -> Iterator[ExportItem]:
         for number, labels in enumerate(found, start=1):
             try:
-                item, sources = _item(labels, images, formats, options, report)
+                with _opened(labels, images, formats, options, report) as (item, sources):
+                    report.objects += sum(len(plane.table) for plane in item.outlined)
+                    noting.add(labels.name, list(_write_each(labels, item, sources, formats, options, report)))
+                    if item.large is None:
+                        yield item
             except InputError as error:
                 report.failures.append(f"{labels.name}: {error}")
-            else:
-                report.objects += sum(len(plane.table) for plane in item.planes)
-                noting.add(labels.name, list(_write_each(labels, item, sources, formats, options, report)))
-                yield item
             if progress is not None:
                 progress(number)
 
@@ -125,28 +125,6 @@ def export_results(
     return report
 
 
-class _Noting:
-    """Takes note of files in a run record, not of each one alone: a record can be large."""
-
-    def __init__(self, folder: Path | None) -> None:
-        self._folder = folder
-        self._new: dict[str, list[Path]] = {}
-        self._written = time.monotonic()
-
-    def add(self, name: str, files: list[Path]) -> None:
-        """Keep the files of an image."""
-        self._new[name] = files
-        if time.monotonic() - self._written > EVERY:
-            self.write()
-
-    def write(self) -> None:
-        """Write what is new."""
-        if self._folder is not None:
-            note_files(self._folder, self._new)
-        self._new.clear()
-        self._written = time.monotonic()
-
-
 def _write_each(
     labels: FoundLabels,
     item: ExportItem,
@@ -156,6 +134,9 @@ def _write_each(
     report: ExportReport,
 ) -> Iterator[Path]:
     for known in formats:
+        if item.large is not None and not (isinstance(known, ExportFormat) and known.by_parts):
+            report.failures.append(f"{labels.name}: no {known.name}, for which the image is too large")
+            continue
         if isinstance(known, FolderFormat):
             continue
         if known.needs_image and any(plane.image is None for plane in item.planes):
@@ -214,6 +195,28 @@ def refuse_foreign(places: Mapping[Path, Noted], record: Path | None) -> None:
             f"{foreign[0]} exists already{more}, and no run record says that autosam wrote it as it is; add "
             "--overwrite to replace what is there, or choose another folder with --output"
         )
+
+
+@contextmanager
+def _opened(
+    labels: FoundLabels,
+    images: OriginImages,
+    formats: Sequence[ExportFormat | FolderFormat],
+    options: ExportOptions,
+    report: ExportReport,
+) -> Iterator[tuple[ExportItem, set[Path]]]:
+    """Make the item to export, valid within the ``with`` block; give also the files of its image."""
+    if not labels.by_parts:
+        yield _item(labels, images, formats, options, report)
+        return
+    file = None if labels.image is None else recorded_file(labels.image)
+    with large_item(
+        labels,
+        kind=labels.kind if options.kind is None else options.kind,
+        pixel_size_nm=labels.pixel_size_nm if options.pixel_size_nm is None else options.pixel_size_nm,
+        image_file=file,
+    ) as item:
+        yield item, set() if file is None else {file.resolve()}
 
 
 def _item(

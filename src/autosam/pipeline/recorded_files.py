@@ -1,6 +1,7 @@
 """Exports in the run record: which files are autosam's own, and may be replaced."""
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from autosam.images import write_json
 from autosam.images.folder_listing import RUN_RECORD
 from autosam.pipeline.claims import locked
 from autosam.pipeline.own_files import describe
+from autosam.pipeline.record import EVERY
 from autosam.report.exports.coco_json import is_ours
 
 Noted = Mapping[str, Mapping[str, Any]]
@@ -66,3 +68,25 @@ def note_files(folder: Path, written: Mapping[str, Sequence[Path]]) -> None:
                 entry.setdefault("files", {})
                 entry["files"] |= files
         write_json(path, record)
+
+
+class FileNotes:
+    """Takes note of files in a run record, not of each one alone: a record can be large."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+        self._new: dict[str, list[Path]] = {}
+        self._written = time.monotonic()
+
+    def add(self, name: str, files: list[Path]) -> None:
+        """Keep the files of an image."""
+        self._new[name] = files
+        if time.monotonic() - self._written > EVERY:
+            self.write()
+
+    def write(self) -> None:
+        """Write what is new."""
+        if self._folder is not None:
+            note_files(self._folder, self._new)
+        self._new.clear()
+        self._written = time.monotonic()

@@ -41,6 +41,8 @@ class FoundLabels:
         Their table of instances.
     noted : mapping of str to mapping
         Size and hash of the files that the record names, by path below the folder.
+    by_parts : bool
+        They are of an image that was segmented by parts, and may be too large for memory.
     """
 
     name: str
@@ -52,6 +54,7 @@ class FoundLabels:
     kind: str = "object"
     table: Path | None = None
     noted: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    by_parts: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,7 @@ def open_results(folder: Path) -> FoundResults:
                 kind=kinds.get(run, "object"),
                 table=table if table.is_file() else None,
                 noted=entry.get("files") or {},
+                by_parts=bool(entry.get("by_parts")),
             )
         )
     notes = []

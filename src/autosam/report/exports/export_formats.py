@@ -33,6 +33,8 @@ class ExportFormat:
         Whether it cannot be written without the pixels.
     measures : bool
         Whether it holds measurements; others do with areas and boxes (`measure_sizes`).
+    by_parts : bool
+        Whether it can be written of labels that are too large for memory (`LargePlane`).
     """
 
     name: str
@@ -40,6 +42,7 @@ class ExportFormat:
     write: Callable[[Path, ExportItem], None]
     needs_image: bool = False
     measures: bool = False
+    by_parts: bool = False
 
     def path(self, out: Path, name: str) -> Path:
         """Name the file of an image whose results are called `name`."""
@@ -57,7 +60,7 @@ class FolderFormat:
 
 def write_tables(path: Path, item: ExportItem) -> None:
     """Write the measurements; for a volume those of each slice, with the column ``slice`` first."""
-    tables = [plane.table for plane in item.planes]
+    tables = [plane.table for plane in item.outlined]
     if not item.volume:
         write_table(path, tables[0])
         return
@@ -75,8 +78,8 @@ def _write_ome_zarr(path: Path, item: ExportItem, *, version: Literal["0.4", "0.
 
 
 FORMATS: tuple[ExportFormat | FolderFormat, ...] = (
-    ExportFormat("roi", "_rois.zip", write_rois),
-    ExportFormat("geojson", ".geojson", write_geojson, measures=True),
+    ExportFormat("roi", "_rois.zip", write_rois, by_parts=True),
+    ExportFormat("geojson", ".geojson", write_geojson, measures=True, by_parts=True),
     FolderFormat("coco", "coco_instances.json", write_coco),
     ExportFormat(
         "ome-zarr", ".ome.zarr", partial(_write_ome_zarr, version="0.5"), needs_image=True, measures=True
@@ -85,7 +88,7 @@ FORMATS: tuple[ExportFormat | FolderFormat, ...] = (
         "ome-zarr-0.4", ".ome.zarr", partial(_write_ome_zarr, version="0.4"), needs_image=True, measures=True
     ),
     ExportFormat("seg-npy", "_seg.npy", write_seg),
-    ExportFormat("csv", "_instances.csv", write_tables, measures=True),
+    ExportFormat("csv", "_instances.csv", write_tables, measures=True, by_parts=True),
 )
 
 

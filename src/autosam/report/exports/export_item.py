@@ -1,5 +1,6 @@
 """What an export is written from: an image's labels, their measurements, and what is known of the image."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -8,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autosam.instances import InstanceTable
+from autosam.report.exports.large_plane import LargePlane
+from autosam.report.exports.outlines import Outline, trace_outlines
 from autosam.report.overlay import PALETTE
 
 HERE = PurePosixPath()
@@ -30,6 +33,15 @@ class ExportPlane:
     labels: NDArray[np.integer[Any]]
     table: InstanceTable
     image: NDArray[Any] | None = None
+
+    @property
+    def highest_id(self) -> int:
+        """The highest id; 0 without an instance."""
+        return int(self.labels.max(initial=0))
+
+    def outlines(self) -> Iterator[Outline]:
+        """Give the outline of each object, by id."""
+        return trace_outlines(self.labels)
 
 
 @dataclass(frozen=True)
@@ -74,6 +86,8 @@ class ExportItem:
         The file that holds this image and nothing else; None where there is none or it is not known.
     folder : PurePosixPath
         Where the image lies below the folder that was searched.
+    large : LargePlane or None
+        The only plane where its labels are too large for memory; ``planes`` is empty then.
     """
 
     name: str
@@ -84,6 +98,12 @@ class ExportItem:
     pixel_size_nm: float | None = None
     image_file: Path | None = None
     folder: PurePosixPath = HERE
+    large: LargePlane | None = None
+
+    @property
+    def outlined(self) -> tuple[ExportPlane | LargePlane, ...]:
+        """The planes, for formats that need outlines and tables alone."""
+        return self.planes if self.large is None else (self.large,)
 
     @property
     def labels(self) -> NDArray[np.integer[Any]]:

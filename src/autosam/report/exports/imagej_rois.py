@@ -8,7 +8,7 @@ import numpy as np
 
 from autosam.images import atomic_path
 from autosam.report.exports.export_item import ExportItem, color_of
-from autosam.report.exports.outlines import Outline, trace_outlines
+from autosam.report.exports.outlines import Outline
 
 if TYPE_CHECKING:
     from roifile import ImagejRoi
@@ -24,14 +24,14 @@ def write_rois(path: Path, item: ExportItem) -> None:
     An object with holes or of several parts is a composite ROI. Pages and slices of stacks have their position.
     Outlines run along the edges of pixels, so that ImageJ's masks of the ROIs are the labels, bit for bit.
     """
-    digits = max((len(str(plane.labels.max())) for plane in item.planes if plane.labels.size), default=1)
+    digits = max((len(str(plane.highest_id)) for plane in item.outlined), default=1)
     with (
         atomic_path(path) as temporary,
         zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
     ):
-        for number, plane in enumerate(item.planes):
+        for number, plane in enumerate(item.outlined):
             place = item.place_of(number)
-            for outline in trace_outlines(plane.labels):
+            for outline in plane.outlines():
                 name = f"{outline.id:0{digits}d}"
                 if item.volume:
                     name += f"_z{number:0{len(str(len(item.planes) - 1))}d}"

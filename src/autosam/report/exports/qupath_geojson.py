@@ -10,7 +10,7 @@ import numpy as np
 from autosam.images import atomic_path
 from autosam.instances.instance_table import InstanceTable, as_cells
 from autosam.report.exports.export_item import ExportItem, StackPlace, color_of
-from autosam.report.exports.outlines import Outline, Ring, trace_outlines
+from autosam.report.exports.outlines import Outline, Ring
 
 _ROWS = 10_000
 """Rows of the table that are held as text at once."""
@@ -28,10 +28,9 @@ def write_geojson(path: Path, item: ExportItem) -> None:
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         file.write('{"type": "FeatureCollection", "features": [')
         separator = "\n"
-        for number, plane in enumerate(item.planes):
+        for number, plane in enumerate(item.outlined):
             plane_of = _plane(item.place_of(number))
-            outlines = trace_outlines(plane.labels)
-            for outline, measured in zip(outlines, _measurements(plane.table), strict=True):
+            for outline, measured in zip(plane.outlines(), _measurements(plane.table), strict=True):
                 identity = uuid.uuid5(uuid.NAMESPACE_OID, f"{item.folder / item.name}/{number}/{outline.id}")
                 file.write(
                     f'{separator}{{"type": "Feature", "id": "{identity}", '
