@@ -14,7 +14,7 @@ from autosam.cli.progress import progress
 from autosam.cli.segment_exports import export_rest, open_exports
 from autosam.cli.segment_inputs import find_images, length, open_area, open_prompts, open_truth
 from autosam.cli.segment_summary import Shown, show_timings, summarize, tell, telling_failed
-from autosam.cli.segment_workers import Chosen, choose_processes, open_batch
+from autosam.cli.segment_workers import Chosen, choose_place, open_batch
 
 FORMATS = ("tif", "png", "h5", "zarr")
 
@@ -150,7 +150,7 @@ def segment(
         formats = open_exports(exports, sources, out, overwrite=overwrite)
         area = open_area(inside, sources)
         overrides = [*_as_settings(exclude_border, max_size, compiled), *overrides]
-        processes = choose_processes(device, workers, devices, len(sources))
+        place = choose_place(device, workers, devices, None, len(sources))
 
         # Slow imports only now: a mistyped path is answered at once.
         from autosam.pipeline.export_output import image_exports
@@ -174,8 +174,18 @@ def segment(
             out,
             options,
             Chosen(model, config, overrides),
-            devices=processes or [device],
+            place=place,
             given={"prompts": user_prompts, "truths": truths, "inside": area},
+            refused=_refused_for_large(
+                {
+                    "--prompts": user_prompts is not None,
+                    "--save-prompts": save_prompts,
+                    "--oracle-mask": truths is not None,
+                    "--inside": area is not None,
+                    "--draw-prompts": draw_prompts,
+                    "--draw-ids": draw_ids,
+                }
+            ),
         )
     again = "the same command without --overwrite" if overwrite else "the same command"
     with interruptible(f"{again} goes on where it stopped"), progress("segmenting", len(sources)) as bar:
@@ -192,6 +202,11 @@ def _check_format(file_format: str) -> None:
 
     if file_format not in FORMATS:
         raise ConfigError(f"--format {file_format} is unknown; choose one of {', '.join(FORMATS)}")
+
+
+def _refused_for_large(given: dict[str, bool]) -> list[str]:
+    """Name the options that were given and cannot hold for images that are segmented by parts."""
+    return [option for option, was_given in given.items() if was_given]
 
 
 def _as_settings(exclude_border: bool, max_size: int | None, compiled: bool) -> list[str]:

@@ -10,6 +10,7 @@ from autosam.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
+    from autosam.pipeline.batch_workers import ModelChoice
     from autosam.pipeline.outputs import AnySource, BatchOptions, ImageOutcome
 
 
@@ -20,6 +21,38 @@ class Chosen:
     model: str
     config: str | None
     overrides: "Sequence[str]"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where images are segmented.
+
+    Attributes
+    ----------
+    devices : tuple of str
+        That of each process for whole images; one where they are segmented in this process.
+    workers : int
+        Processes for the parts of large images.
+    scheduler : str or None
+        Address of a dask scheduler, for both.
+    """
+
+    devices: tuple[str, ...]
+    workers: int = 1
+    scheduler: str | None = None
+
+
+def choose_place(
+    device: str, workers: int | None, devices: str | None, scheduler: str | None, images: int
+) -> Place:
+    """Choose where so many images are segmented; errors as of `choose_processes`, or for two places."""
+    if scheduler is not None:
+        other = "--workers" if workers is not None else "--devices" if devices is not None else None
+        if other is not None:
+            raise ConfigError(f"--scheduler and {other} exclude each other; the workers of dask are its own")
+        return Place((device,), scheduler=scheduler)
+    processes = choose_processes(device, workers, devices, images) or [device]
+    return Place(tuple(processes), workers or len(processes))
 
 
 def choose_processes(device: str, workers: int | None, devices: str | None, images: int) -> list[str]:
@@ -53,10 +86,15 @@ def open_batch(
     options: "BatchOptions",
     chosen: Chosen,
     *,
-    devices: "Sequence[str]",
+    place: Place,
     given: dict[str, Any],
+    refused: "Sequence[str]",
 ) -> "Callable[..., Generator[ImageOutcome, None, None]]":
-    """Load the model here for one device, or see that there is room for the processes that load it themselves."""
+    """Load the model here for one device, or see that there is room for the processes that load it themselves.
+
+    Images of more than ``tiles.in_memory`` pixels come last, and are segmented by parts; `refused` names the
+    options that cannot hold for them.
+    """
     from autosam.cli.settings import tell_settings
     from autosam.models.files.file_hash import file_sha256
     from autosam.models.files.zoo import resolve_model
@@ -70,20 +108,57 @@ def open_batch(
     refuse_other_results(out, resolved, options, model=model, model_sha256=sha256, **given)
 
     # Torch only now: whatever is wrong is answered at once.
-    from autosam.pipeline.batch import segment_batch
-    from autosam.pipeline.batch_workers import ModelChoice, check_room, segment_with_workers
-    from autosam.pipeline.segmenter import Segmenter
+    from autosam.pipeline.batch_workers import ModelChoice
 
-    if resolved.decode.compile:
-        _tell_compiling(devices[0])
-    if len(devices) == 1:
-        segmenter = Segmenter.from_model(model, config=config, overrides=overrides, device=devices[0])
-        return partial(segment_batch, sources, segmenter, out, options, model_sha256=sha256, **given)
-    check_room(devices)
     choice = ModelChoice(model, config, tuple(overrides))
-    return partial(
-        segment_with_workers, sources, choice, out, options, devices=devices, model_sha256=sha256, **given
-    )
+    whole = [source for source in sources if _pixels(source) <= resolved.tiles.in_memory]
+    large = [source for source in sources if _pixels(source) > resolved.tiles.in_memory]
+    if resolved.decode.compile:
+        _tell_compiling(place.devices[0])
+    parts = []
+    if whole:
+        parts.append(_whole_images(whole, out, options, choice, place, sha256, given))
+    if large:
+        from autosam.volumes.large_images import segment_large_images
+        from autosam.volumes.segment_volume import VolumeOptions
+
+        how = VolumeOptions(place.devices[0], workers=place.workers, scheduler=place.scheduler)
+        call = partial(segment_large_images, large, choice, out, options, how, model_sha256=sha256)
+        parts.append(partial(call, refused=refused, given=given))
+    return partial(_one_after_another, parts)
+
+
+def _one_after_another(
+    parts: "Sequence[Callable[..., Generator[ImageOutcome, None, None]]]", *, watch: Any
+) -> "Generator[ImageOutcome, None, None]":
+    for begin in parts:
+        yield from begin(watch=watch)
+
+
+def _pixels(source: "AnySource") -> int:
+    """Give the number of an image's pixels; 0 where listing did not tell it."""
+    rows, columns = source.sources[0].shape or (0, 0)
+    return rows * columns
+
+
+def _whole_images(
+    sources: "Sequence[AnySource]",
+    out: Path,
+    options: "BatchOptions",
+    choice: "ModelChoice",
+    place: Place,
+    sha256: str,
+    given: dict[str, Any],
+) -> "Callable[..., Generator[ImageOutcome, None, None]]":
+    from autosam.pipeline.batch import segment_batch
+    from autosam.pipeline.batch_workers import check_room, segment_with_workers
+
+    if len(place.devices) == 1:
+        segmenter = choice.load(place.devices[0])
+        return partial(segment_batch, sources, segmenter, out, options, model_sha256=sha256, **given)
+    check_room(place.devices)
+    call = partial(segment_with_workers, sources, choice, out, options, devices=place.devices)
+    return partial(call, model_sha256=sha256, **given)
 
 
 def _tell_compiling(device: str) -> None:

@@ -1,7 +1,7 @@
 """One image of a file, and the name that its results get."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from autosam.images.readers import suffixes
@@ -27,6 +27,8 @@ class ImageSource:
         Of a resolution pyramid, 0 for the finest.
     folder : Path
         Folder of the file relative to the folder or pattern that was searched; results go into the same tree.
+    shape : tuple of int or None
+        Rows and columns, where they were told when the image was listed.
 
     Examples
     --------
@@ -43,6 +45,7 @@ class ImageSource:
     channel: int | None = None
     level: int = 0
     folder: Path = Path()
+    shape: tuple[int, int] | None = field(default=None, compare=False, repr=False)
 
     @property
     def stem(self) -> str:

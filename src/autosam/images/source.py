@@ -222,4 +222,4 @@ def _sources(path: Path, dataset: str | None, selection: Selection, *, named: bo
         page = number if len(images) > 1 else None
         channel = selection.channel_of(image, path)
         name = image.dataset or dataset
-        yield ImageSource(path, name, page, len(images), image.place, channel, selection.level)
+        yield ImageSource(path, name, page, len(images), image.place, channel, selection.level, shape=image.shape)

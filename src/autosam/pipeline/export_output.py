@@ -1,12 +1,13 @@
 """Exports as further files of each image that a batch segments."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from autosam.pipeline.origin_images import OriginImage
-from autosam.pipeline.outputs import SegmentedImage
+from autosam.pipeline.outputs import AnySource, SegmentedImage
 from autosam.report.exports import ExportFormat, ExportItem, ExportPlane, FolderFormat
+from autosam.report.exports.large_plane import LargePlane
 
 
 @dataclass(frozen=True)
@@ -31,18 +32,25 @@ class ExportOutput:
 
     def write(self, path: Path, segmented: SegmentedImage) -> None:
         """Write the file under a temporary name, and rename it when it is whole; errors as of the format."""
-        origin = OriginImage((segmented.source,))
         plane = ExportPlane(segmented.result.labels, segmented.table, segmented.image)
-        item = ExportItem(
+        item = self._item(path, segmented.source, segmented.pixel_size_nm)
+        self.known.write(path, replace(item, planes=(plane,)))
+
+    def write_large(self, path: Path, source: AnySource, plane: LargePlane, pixel_size_nm: float | None) -> None:
+        """Write the file of an image whose labels are read by parts, in a format that can (``by_parts``)."""
+        self.known.write(path, replace(self._item(path, source, pixel_size_nm), large=plane))
+
+    def _item(self, path: Path, source: AnySource, pixel_size_nm: float | None) -> ExportItem:
+        origin = OriginImage((source,))
+        return ExportItem(
             path.name.removesuffix(self.ending),
-            (plane,),
+            (),
             self.kind,
             place=origin.place,
-            pixel_size_nm=segmented.pixel_size_nm,
+            pixel_size_nm=pixel_size_nm,
             image_file=origin.file,
-            folder=PurePosixPath(segmented.source.folder),
+            folder=PurePosixPath(source.folder),
         )
-        self.known.write(path, item)
 
 
 def image_exports(formats: Sequence[ExportFormat | FolderFormat], model: str) -> tuple[ExportOutput, ...]:

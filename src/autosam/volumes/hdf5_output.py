@@ -14,7 +14,7 @@ _RESERVE = 64 << 20
 
 
 def write_hdf5(path: Path, store: LabelStore) -> None:
-    """Write the finest level as dataset ``labels``, in chunks with gzip.
+    """Write the finest level as dataset ``labels``, in chunks with gzip; a single slice is an image, (Y, X).
 
     The attribute ``element_size_um`` gives the spacing of slices, rows and columns in µm, as Fiji and ilastik do.
     It is missing where the voxel size is not known.
@@ -25,16 +25,22 @@ def write_hdf5(path: Path, store: LabelStore) -> None:
         If less than a region and 64 MB are free.
     """
     level = store.levels[0]
+    first = 1 if level.shape[0] == 1 else 0
     with h5py.File(path, "w", rdcc_nbytes=0) as file:
         labels = file.create_dataset(
-            "labels", shape=level.shape, dtype=store.dtype, chunks=level.chunk, compression="gzip", fillvalue=0
+            "labels",
+            shape=level.shape[first:],
+            dtype=store.dtype,
+            chunks=level.chunk[first:],
+            compression="gzip",
+            fillvalue=0,
         )
         if store.voxel_size is not None:
-            labels.attrs["element_size_um"] = [nm / 1000 for nm in store.voxel_size]
+            labels.attrs["element_size_um"] = [nm / 1000 for nm in store.voxel_size[first:]]
         for region in store.regions():
             part = store.read(region)
             if shutil.disk_usage(path.parent).free < part.nbytes + _RESERVE:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
             if part.any():
-                labels[region] = part
+                labels[region[first:]] = part[0] if first else part
             file.flush()

@@ -147,7 +147,7 @@ def segment_source(
     tell = watch or (lambda _: None)
     with _alone(files):
         started, begin = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
-        with _executor(options, files.tasks) as executor:
+        with executor_of(options, files.tasks) as executor:
             job = prepare_job(
                 source,
                 model,
@@ -262,7 +262,8 @@ def _alone(files: VolumeFiles) -> Iterator[None]:
         yield
 
 
-def _executor(options: VolumeOptions, folder: Path) -> TaskExecutor:
+def executor_of(options: VolumeOptions, folder: Path) -> TaskExecutor:
+    """Give what runs the tasks; `folder` is that of their files."""
     if options.scheduler is not None:
         return DaskCluster(options.scheduler, folder)
     return Processes(options.workers) if options.workers > 1 else InProcess()

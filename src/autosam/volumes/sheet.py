@@ -64,7 +64,7 @@ def _slice_panel(store: LabelStore, source: Slices | None, z: int) -> Panel:
     lines: tuple[str, ...] = (f"slice {z}",)
     if source is not None:
         try:
-            picture = _picture(_shrunk(source, z, shape))
+            picture = _picture(shrunk(source, z, shape))
         except HoleError:
             lines = (f"slice {z}: it cannot be read",)
     level = next(
@@ -74,7 +74,7 @@ def _slice_panel(store: LabelStore, source: Slices | None, z: int) -> Panel:
     here = z // at.factors[0]
     labels = store.read((slice(here, here + 1), slice(0, at.shape[1]), slice(0, at.shape[2])), level)[0]
     return Panel(
-        _finish(picture, _nearest(labels, shape), None if not store.voxel_size else store.voxel_size[2] / scale),
+        _finish(picture, nearest(labels, shape), None if not store.voxel_size else store.voxel_size[2] / scale),
         lines,
     )
 
@@ -134,13 +134,13 @@ def _colored(labels: NDArray[Any], spacing: tuple[float, float], *, known: bool)
     height, width = labels.shape[0] * spacing[0] / spacing[1], labels.shape[1]
     scale = _SIDE / max(height, width)
     shape = max(1, round(height * scale)), max(1, round(width * scale))
-    shown = _nearest(labels, shape)
+    shown = nearest(labels, shape)
     picture = np.zeros((*shape, 3), np.uint8)
     picture[shown != 0] = PALETTE[(shown[shown != 0] - 1) % len(PALETTE)]
     return draw_scale_bar(picture, spacing[1] / scale) if known else picture
 
 
-def _shrunk(source: Slices, z: int, shape: tuple[int, int]) -> NDArray[Any]:
+def shrunk(source: Slices, z: int, shape: tuple[int, int]) -> NDArray[Any]:
     """Read a slice in strips, and take the mean of the pixels that one stands for."""
     height, width = source.shape[1:]
     if shape == (height, width):
@@ -172,7 +172,7 @@ def _finish(picture: NDArray[np.uint8], labels: NDArray[Any], pixel_size: float 
     return draw_overlay(picture, labels, fill=0.15, thickness=1, pixel_size_nm=size)
 
 
-def _nearest(labels: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
+def nearest(labels: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
     """Take the nearest pixels, never mixed."""
     rows, cols = (
         ((np.arange(wanted) + 0.5) * given / wanted).astype(np.intp)

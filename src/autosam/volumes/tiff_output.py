@@ -20,12 +20,15 @@ _TILE = 1024
 def write_tiff(path: Path, store: LabelStore) -> None:
     """Write the finest level, compressed; slices that are too large to be held at once have tiles.
 
+    A single slice is an image, (Y, X).
+
     With a voxel size, it is a TIFF of ImageJ for ids up to 65,535 and less than 3 GiB, OME-TIFF for ids up to
     2³² - 1, and a plain one with the size of pixels above. From 3 GiB on, before compression, it is a BigTIFF.
     """
     shape, dtype = store.shape, np.dtype(store.dtype)
     size = shape[0] * shape[1] * shape[2] * dtype.itemsize
-    metadata: dict[str, Any] = {"axes": "ZYX"}
+    flat = shape[0] == 1
+    metadata: dict[str, Any] = {"axes": "YX" if flat else "ZYX"}
     kind: dict[str, Any] = {"bigtiff": size > 3 << 30}
     resolution: dict[str, Any] = {}
     if store.voxel_size is not None:
@@ -33,20 +36,21 @@ def write_tiff(path: Path, store: LabelStore) -> None:
         if dtype.itemsize <= 2 and not kind["bigtiff"]:
             kind["imagej"] = True
             resolution = {"resolution": (1 / x, 1 / y)}
-            metadata |= {"unit": "um", "spacing": z}
+            metadata |= {"unit": "um"} if flat else {"unit": "um", "spacing": z}
         elif dtype.itemsize <= 4:
             # By default it is random, and the same labels would give other bytes.
             kind["ome"] = True
             metadata |= {"UUID": str(_identity(store))}
-            metadata |= {"PhysicalSizeX": x, "PhysicalSizeY": y, "PhysicalSizeZ": z}
-            metadata |= {f"PhysicalSize{axis}Unit": "µm" for axis in "XYZ"}
+            sizes = {"X": x, "Y": y} if flat else {"X": x, "Y": y, "Z": z}
+            metadata |= {f"PhysicalSize{axis}": size for axis, size in sizes.items()}
+            metadata |= {f"PhysicalSize{axis}Unit": "µm" for axis in sizes}
         else:
             resolution = {"resolution": (1e4 / x, 1e4 / y), "resolutionunit": "CENTIMETER"}
     large = shape[1] * shape[2] * dtype.itemsize > _AT_ONCE
     with tifffile.TiffWriter(path, **kind) as file:
         file.write(
             _tiles(store) if large else _slices(store),
-            shape=shape,
+            shape=shape[1:] if flat else shape,
             dtype=dtype,
             tile=(_TILE, _TILE) if large else None,
             compression="zlib",

@@ -102,7 +102,7 @@ class SeriesReader(ABC):
         """Open a file without reading its pixels; see `Reader.images`."""
 
     def images(self, path: Path, dataset: str | None, *, level: int = 0) -> tuple[StoredImage, ...]:
-        """List the planes; see `Reader.images`. A level of more than `LARGEST_IMAGE` pixels is refused."""
+        """List the planes; see `Reader.images`."""
         with self.open(path, dataset) as found:
             return tuple(
                 stored
@@ -113,10 +113,10 @@ class SeriesReader(ABC):
     def read(
         self, path: Path, dataset: str | None, number: int, *, channel: int | None = None, level: int = 0
     ) -> NDArray[Any]:
-        """Read one plane; see `Reader.read`."""
+        """Read one plane; see `Reader.read`. One of more than `LARGEST_IMAGE` pixels is refused."""
         with self.open(path, dataset) as found:
             series, time, z = _find(path, found, number)
-            _level(path, series, level)
+            _check_size(path, series, level)
             if series.color:
                 picture = series.plane(level, time, z, 0)
                 pixels = picture if channel is None else picture[..., channel]
@@ -139,24 +139,35 @@ def _find(path: Path, found: Sequence[Series], number: int) -> tuple[Series, int
 
 
 def _level(path: Path, series: Series, wanted: int) -> Level:
-    """Give the level wanted; refuse one that is not there, and one too large to be segmented at once."""
-    listed = ", ".join(
-        f"{number} ({level.shape[0]} × {level.shape[1]})" for number, level in enumerate(series.levels)
-    )
+    """Give the level wanted; refuse one that is not there."""
     if not 0 <= wanted < len(series.levels):
         raise InputError(
-            f"{path} has {len(series.levels)} resolution level(s): {listed}; level {wanted} was asked for."
+            f"{path} has {len(series.levels)} resolution level(s): {_listed(series)}; level {wanted} was asked "
+            "for."
         )
-    level = series.levels[wanted]
+    return series.levels[wanted]
+
+
+def _listed(series: Series) -> str:
+    return ", ".join(
+        f"{number} ({level.shape[0]} × {level.shape[1]})" for number, level in enumerate(series.levels)
+    )
+
+
+def _check_size(path: Path, series: Series, wanted: int) -> None:
+    """Refuse a level that is too large to be held at once."""
+    level = _level(path, series, wanted)
     if math.prod(level.shape) <= LARGEST_IMAGE:
-        return level
+        return
     fits = next((n for n, at in enumerate(series.levels) if math.prod(at.shape) <= LARGEST_IMAGE), None)
     advice = (
-        "cut it into parts" if fits is None else f"choose one that fits with --level {fits}; there are {listed}"
+        "cut it into parts"
+        if fits is None
+        else f"choose one that fits with --level {fits}; there are {_listed(series)}"
     )
     raise InputError(
         f"{path}: level {wanted} has {level.shape[0]} × {level.shape[1]} pixels, more than the "
-        f"{LARGEST_IMAGE:,} that are segmented at once; {advice}."
+        f"{LARGEST_IMAGE:,} that are read at once; {advice}."
     )
 
 
