@@ -35,15 +35,18 @@ LIMIT = 95.0
 
 def stain_of(image: NDArray[np.float32]) -> Stain | None:
     """Measure the stain of an RGB image, (H, W, 3), 0 to 1; None where it is gray, or nearly so."""
+    return _measure(image) if colored_share(image) > COLORED else None
+
+
+def colored_share(image: NDArray[np.float32]) -> float:
+    """Give the share of the pixels of an RGB image, (H, W, 3), 0 to 1, that have a color."""
     if image.strides[2] == 0:
         # One plane, three times.
-        return None
+        return 0.0
     first, second, third = np.moveaxis(image, -1, 0)
     # Planes are compared many times as fast as the three numbers of each pixel.
     highest, lowest = np.maximum(np.maximum(first, second), third), np.minimum(np.minimum(first, second), third)
-    if (highest - lowest > COLORFUL).mean() <= COLORED:
-        return None
-    return _measure(image)
+    return float((highest - lowest > COLORFUL).mean())
 
 
 def stain_target(stain: Stain, references: Sequence[Stain]) -> Stain | None:

@@ -37,7 +37,8 @@ _PIXELS = 1 << 26
 
 def read_labels_in(store: LabelStore, window: Window) -> NDArray[Any]:
     """Read a window of the only slice."""
-    return store.read((slice(0, 1), *window))[0]
+    labels: NDArray[Any] = store.read((slice(0, 1), *window))[0]
+    return labels
 
 
 def find_large_boxes(store: LabelStore, executor: TaskExecutor) -> InstanceBoxes:

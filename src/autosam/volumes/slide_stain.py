@@ -6,8 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autosam.errors import InputError
-from autosam.images.stain_normalization import Stain, StainChange, find_change, stain_of
+from autosam.images.stain_normalization import Stain, StainChange, colored_share, find_change, stain_of
 from autosam.volumes.contrast import Contrast, Slices, evenly
+
+NEARLY = 0.7
+"""Share of the most colored pixels that a window needs to count."""
 
 SLICES = 3
 """Slices of a volume that are looked at."""
@@ -19,20 +22,25 @@ PIECES, SIDE = 12, 256
 def find_slide_stain(source: Slices, contrast: Contrast, references: Sequence[Stain]) -> StainChange | None:
     """Find how a slide gets the colors of the training images, as `normalize_stain` does with an image.
 
-    A training image is tissue, and a slide mostly glass, so that only windows with colors count. The stain of
-    the slide is the median of theirs, number by number. None where it is usual, or where there is no color.
+    A training image is tissue, and a slide mostly glass, so that only windows count in which nearly as many pixels
+    have a color as in any. The stain of the slide is the median of theirs, number by number. None where it is
+    usual, or where there is no color.
     """
     if not len(references):
         return None
-    stains = [stain for piece in _pieces(source) if (stain := _stain(contrast, *piece)) is not None]
+    found = [_stain(contrast, *piece) for piece in _pieces(source)]
+    enough = NEARLY * max((share for share, _ in found), default=0.0)
+    stains = [stain for share, stain in found if stain is not None and share >= enough]
     if not stains:
         return None
     first, second, third, fourth, fifth, sixth = np.median(stains, axis=0).tolist()
     return find_change((first, second, third, fourth, fifth, sixth), references)
 
 
-def _stain(contrast: Contrast, z: int, pixels: NDArray[np.generic]) -> Stain | None:
-    return stain_of(np.asarray(contrast.scaled(pixels, z) / np.float32(255), np.float32))
+def _stain(contrast: Contrast, z: int, pixels: NDArray[np.generic]) -> tuple[float, Stain | None]:
+    """Give the share of colored pixels and the stain of a window."""
+    image = np.asarray(contrast.scaled(pixels, z) / np.float32(255), np.float32)
+    return colored_share(image), stain_of(image)
 
 
 def _pieces(source: Slices) -> Iterator[tuple[int, NDArray[np.generic]]]:
