@@ -11,7 +11,7 @@ from autosam.images.write import atomic_path, ensure_folder
 from autosam.volumes.edges import ObjectEdges
 from autosam.volumes.job import VolumeJob
 from autosam.volumes.partition import kept_edges
-from autosam.volumes.task_files import gather_columns, read_edges
+from autosam.volumes.task_files import gather_columns, read_columns, read_edges
 from autosam.volumes.unite import unite
 
 IDS, NUMBERS = "ids.npy", "numbers.npy"
