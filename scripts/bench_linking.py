@@ -14,7 +14,7 @@ in a slice for one object. A truth of two values only is semantic: its instances
 
 Beside autosam stand stitching and forward-backward matching. The first joins objects of neighboring slices with
 an IoU of .25 or more. The second joins each object with the one that it shares most pixels with in the slice below
-and above, where the IoU is .25 or more, or half of the smaller one is shared.
+and above, where the IoU is .25 or more, or half of the smaller one is shared. `filled` is `autosam link --fill`.
 """
 
 import argparse
@@ -187,7 +187,12 @@ def bench_objects(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
             change = drop if options.what == "dropped" else merge_neighbors
             versions = [change(objects, share, seed) for seed in range(options.seeds if share else 1)]
             if options.what == "dropped":
-                ways = {"stitching": stitching, "forward-backward": forward_backward, "autosam": autosam(settings)}
+                ways = {
+                    "stitching": stitching,
+                    "forward-backward": forward_backward,
+                    "autosam": autosam(settings),
+                    "filled": autosam(settings, fill=True),
+                }
             else:
                 uncut = settings.model_copy(update={"cut_merges": False})
                 ways = {"autosam": autosam(settings), "without cutting": autosam(uncut)}

@@ -41,8 +41,8 @@ def test_rows_of_dropped_and_found(tmp_path, capsys):
     given = ["dropped", str(tmp_path / "truth.tif"), "--seeds", "2", "--json", str(tmp_path / "rows.json")]
     assert bench.main(given) == 0
     rows = json.loads((tmp_path / "rows.json").read_text())
-    assert [row["way"] for row in rows] == ["stitching", "forward-backward", "autosam"] * 3
-    assert all(row["ap50"] == 1 for row in rows[:3])
+    assert [row["way"] for row in rows] == ["stitching", "forward-backward", "autosam", "filled"] * 3
+    assert all(row["ap50"] == 1 for row in rows[:4])
     places = f"{tmp_path / 'found.tif'},{tmp_path / 'truth.tif'}"
     assert bench.main(["found", f"tubes={places}", "--json", str(tmp_path / "rows.json")]) == 0
     found = {(row["what"], row["way"]): row["ap50"] for row in json.loads((tmp_path / "rows.json").read_text())}

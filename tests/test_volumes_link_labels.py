@@ -90,6 +90,8 @@ def test_interpolation_never_takes_pixels_from_what_was_found():
     found, table = linked(volume, fill=True)
     assert table.count == 4
     assert not found[2, 5:13, 7:13].any()
+    lenient = VolumeConfig(min_slices=1, fill_overlap=0.9)
+    assert (linked(volume, lenient, fill=True)[0][2, 5:13, 7:13] == 1).all()
 
 
 def test_lone_slices_are_left_out_on_request():

@@ -1,5 +1,6 @@
 """`autosam link`: labels of single slices, of any program, become instances in 3D."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import typer
@@ -9,6 +10,19 @@ from autosam.cli.interrupts import leaving_at_once
 from autosam.cli.options import ConfigFile, OmeVersionOption, Settings, ome_version_of
 from autosam.cli.progress import progress
 from autosam.cli.words import count
+
+SETTINGS = (
+    "link_reach",
+    "link_iou",
+    "link_containment",
+    "link_taper",
+    "fill_overlap",
+    "cut_merges",
+    "partition",
+    "min_slices",
+    "min_size",
+)
+"""Of the section ``volume``, those that are read here."""
 
 
 def link(
@@ -54,6 +68,7 @@ def link(
         version = ome_version_of(ome_version)
         # What a person or another program has labeled is taken as true.
         resolved = load_config(config, overrides=settings or (), defaults={"volume": {"min_slices": 1}})
+        _refuse_unread(settings or ())
         check_suffix(out)
         source = open_label_volume(
             labels, voxel_size=None if voxel_size is None else parse_voxel_size(voxel_size), axes=axes
@@ -72,3 +87,16 @@ def link(
     filled = sum(len(objects) for objects in linked.filled.values())
     interpolated = f", {count(filled, 'object')} interpolated" if fill else ""
     say(f"{count(len(linked.ids), 'object')} linked into {count(linked.count, 'instance')}{interpolated}: {out}")
+
+
+def _refuse_unread(settings: Sequence[str]) -> None:
+    """Refuse settings of other commands, which would change nothing."""
+    from autosam.errors import ConfigError
+
+    read = [f"volume.{name}" for name in SETTINGS]
+    for text in settings:
+        key = text.partition("=")[0].strip()
+        if key == "volume.fill":
+            raise ConfigError(f"--set {text}: here --fill interpolates what is missing, and SAM is not asked.")
+        if key not in read:
+            raise ConfigError(f"--set {text} changes nothing here; autosam link reads {', '.join(read)}.")

@@ -31,9 +31,6 @@ _Ints = NDArray[np.int64]
 _SLAB = 8
 """Slices that are linked at once."""
 
-MOST_COVERED = 0.5
-"""Share of an interpolated object that others may cover; above it, nothing is missing there."""
-
 
 @dataclass(frozen=True, eq=False)
 class LinkedLabels:
@@ -107,8 +104,8 @@ def link_labels(
     settings : VolumeConfig
         How objects are linked, and which instances are left out.
     fill : bool
-        Interpolate the objects that are missing in a slice between two that are linked across it, where at most
-        half of the object is covered by others.
+        Interpolate the objects that are missing in a slice between two that are linked across it, unless others
+        cover more than the share ``fill_overlap`` of the place.
     advance : callable
         Is told how many slices have been read.
 
@@ -145,7 +142,7 @@ def link_labels(
             )
         )
         if fill:
-            filled += _interpolate(window, edges[-1].gaps())
+            filled += _interpolate(window, edges[-1].gaps(), settings.fill_overlap)
         for z in [z for z in window if z < slab.stop - CONTEXT]:
             del window[z]
     linked, objects = ObjectEdges.concatenate(edges), np.concatenate(ids)
@@ -162,7 +159,9 @@ def link_labels(
     return LinkedLabels(objects, np.concatenate(values), numbers, *_by_slice(filled, objects, numbers))
 
 
-def _interpolate(objects: Mapping[int, SliceObjects], gaps: ObjectEdges) -> list[tuple[int, SliceObjects]]:
+def _interpolate(
+    objects: Mapping[int, SliceObjects], gaps: ObjectEdges, most_covered: float
+) -> list[tuple[int, SliceObjects]]:
     """Draw what is missing across gaps: the lower object of each, and the one that is missing."""
     found = []
     for a, b in zip(gaps.a, gaps.b, strict=True):
@@ -179,7 +178,7 @@ def _interpolate(objects: Mapping[int, SliceObjects], gaps: ObjectEdges) -> list
             )
             others = objects.get(z, SliceObjects.empty())
             covered = count_shared(row_stretches(missing), row_stretches(others)).pixels.sum()
-            if covered <= MOST_COVERED * missing.areas.sum():
+            if covered <= most_covered * missing.areas.sum():
                 found.append((int(a), missing))
     return found
 
