@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter, label
+from scipy.sparse import coo_array
 
 from autosam.volumes import skeleton_length as module
 from autosam.volumes.ome_zarr_output import LabelStore
@@ -12,6 +14,7 @@ from autosam.volumes.skeleton_length import (
     SkeletonLengths,
     group_by_region,
     measure_skeletons,
+    pruned_length,
     skeleton_length,
 )
 from autosam.volumes.store_levels import plan_levels
@@ -56,6 +59,41 @@ def test_branches_add_up_and_a_ring_is_cut_open() -> None:
     y, x = np.mgrid[:41, :41]
     ring = np.abs(np.hypot(y - 20, x - 20) - 15) < 2
     assert skeleton_length(ring[None], ONE) == pytest.approx(2 * np.pi * 15, rel=0.1)
+
+
+def length_of(edges: list[tuple[int, int, float]], radius: list[float]) -> float:
+    a, b, weights = zip(*edges, strict=True)
+    return pruned_length(coo_array((weights, (a, b)), shape=(len(radius), len(radius))), np.array(radius))
+
+
+def test_short_branches_are_taken_off_the_shortest_first() -> None:
+    # A trunk of 0-1-2-3 with a twig at 1, and a fork at its end, of 3-4 and 3-5.
+    edges = [(0, 1, 5.0), (1, 2, 5.0), (2, 3, 5.0), (1, 6, 1.5), (3, 4, 1.0), (3, 5, 1.2)]
+    assert length_of(edges, [0.5] * 7) == pytest.approx(18.7)
+    # Of the fork, the longer branch continues the trunk.
+    assert length_of(edges, [2.0] * 7) == pytest.approx(16.2)
+    assert length_of(edges, [1.3] * 7) == pytest.approx(17.7)
+    assert length_of([(0, 1, 2.0)], [9.0, 9.0]) == 2
+    # A star leaves its two longest arms.
+    star = [(0, arm, float(arm)) for arm in range(1, 6)]
+    assert length_of(star, [99.0] * 6) == 9
+
+
+def test_bumps_do_not_make_an_instance_longer() -> None:
+    rng = np.random.default_rng(0)
+    z, y, x = np.mgrid[:32, :32, :150]
+    rough = gaussian_filter(rng.normal(size=z.shape), 2) * 25
+    tube = ((z - 15.3) ** 2 + (y - 15.1) ** 2 <= (9 + rough) ** 2) & (x > 10) & (x < 140)
+    tube = label(tube)[0] == 1
+    assert 129 - 2 * 10 <= skeleton_length(tube, ONE) <= 1.3 * 129
+
+
+def test_small_holes_do_not_make_an_instance_longer() -> None:
+    slab = np.ones((9, 30, 90), bool)
+    whole = skeleton_length(slab, ONE)
+    slab[:, 12:14, 20:22] = slab[3:6, 9, 50] = False
+    slab[:, 16, 40] = slab[:, 20, 70] = False
+    assert skeleton_length(slab, ONE) == pytest.approx(whole)
 
 
 def stored(folder: Path, labels: np.ndarray) -> LabelStore:

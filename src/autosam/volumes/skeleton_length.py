@@ -1,8 +1,9 @@
 """How long instances are along their skeletons."""
 
+import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,9 @@ from numpy.typing import NDArray
 from autosam.volumes.ome_zarr_output import LabelStore
 from autosam.volumes.store_levels import Region, StoreLevel
 from autosam.volumes.surface import DIRECTIONS
+
+if TYPE_CHECKING:
+    from scipy.sparse import coo_array
 
 _LARGEST = 1 << 23
 """Voxels of the box in which a skeleton is made: up to 9 seconds and 100 MB."""
@@ -25,7 +29,7 @@ class SkeletonLengths:
     ----------
     ids : ndarray of uint64, shape (n,)
     lengths : ndarray of float64, shape (n,)
-        In the unit of the spacing, all branches together; NaN where it is not known.
+        In the unit of the spacing, see `skeleton_length`; NaN where it is not known.
     levels : ndarray of int64, shape (n,)
         Level of the pyramid at which each was measured; -1 where none fits.
     """
@@ -102,11 +106,13 @@ def measure_skeletons(
 
 
 def skeleton_length(mask: NDArray[np.bool_], spacing: NDArray[np.float64]) -> float:
-    """Sum up the steps of a tree through all voxels of a mask's skeleton.
+    """Sum up the steps of a tree through the voxels of a mask's skeleton.
 
     The skeleton is that of Lee et al. [1]_, as skimage makes it. Steps join neighbors of 26, and the tree is the
-    shortest one; a ring is cut open at one step. The ends of an instance are shorter than itself by about its
-    radius. A mask without voxels gives NaN.
+    shortest one; a ring is cut open at one step. A branch that is shorter than the mask is thick where it begins,
+    from the middle to the border, comes from a bump, and is left out. Holes of one or two voxels are closed first:
+    the skeleton would go around each of them. The ends of an instance are shorter than itself by about its radius.
+    A mask without voxels gives NaN.
 
     Parameters
     ----------
@@ -119,26 +125,43 @@ def skeleton_length(mask: NDArray[np.bool_], spacing: NDArray[np.float64]) -> fl
     .. [1] T.-C. Lee, R.L. Kashyap and C.-N. Chu, Building skeleton models via 3-D medial surface/axis thinning
        algorithms, CVGIP 56(6), 462-478, 1994.
     """
-    # Slow imports, needed only here.
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import minimum_spanning_tree
-    from skimage.morphology import skeletonize
+    # A slow import, needed only here.
+    from scipy.ndimage import binary_closing, distance_transform_edt
 
     if not mask.any():
         return float("nan")
-    skeleton = skeletonize(mask, method="lee")
-    if not skeleton.any():
-        # Thinning leaves nothing of round and symmetric masks: without its first layers, this one is neither.
-        padded = np.pad(mask, 1)
-        for axis in range(3):
-            padded &= np.roll(padded, 1, axis)
-        skeleton = skeletonize(padded, method="lee")
+    closed = binary_closing(np.pad(mask, 2), np.ones((3, 3, 3), bool))[1:-1, 1:-1, 1:-1]
     # A margin, so that a step never leads to the next row.
-    inside = np.pad(skeleton != 0, 1)
+    inside = np.pad(_thinned(closed[1:-1, 1:-1, 1:-1]), 1)
     at = np.flatnonzero(inside)
     if at.size < 2:
         return 0.0
-    strides = np.array([inside.shape[1] * inside.shape[2], inside.shape[2], 1])
+    radius = distance_transform_edt(closed, sampling=spacing).reshape(-1)[at]
+    return pruned_length(_tree(at, inside.shape, spacing), radius)
+
+
+def _thinned(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    # A slow import, needed only here.
+    from skimage.morphology import skeletonize
+
+    skeleton: NDArray[np.bool_] = skeletonize(mask, method="lee") != 0
+    if skeleton.any():
+        return skeleton
+    # Thinning leaves nothing of round and symmetric masks: without its first layers, this one is neither.
+    padded = np.pad(mask, ((1, 0), (1, 0), (1, 0)))
+    for axis in np.flatnonzero(np.array(mask.shape) > 1).tolist():
+        padded &= np.roll(padded, 1, axis)
+    skeleton = skeletonize(padded, method="lee") != 0
+    return skeleton[1:, 1:, 1:]
+
+
+def _tree(at: NDArray[np.int64], shape: tuple[int, ...], spacing: NDArray[np.float64]) -> "coo_array":
+    """Join neighboring voxels, given by their places in raster order, to the shortest tree."""
+    # A slow import, needed only here.
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import minimum_spanning_tree
+
+    strides = np.array([shape[1] * shape[2], shape[2], 1])
     begins, ends, weights = [], [], []
     for direction in DIRECTIONS:
         wanted = at + int(direction @ strides)
@@ -147,10 +170,54 @@ def skeleton_length(mask: NDArray[np.bool_], spacing: NDArray[np.float64]) -> fl
         begins.append(joined)
         ends.append(found[joined])
         weights.append(np.full(joined.size, np.linalg.norm(direction * spacing)))
-    graph = coo_array(
-        (np.concatenate(weights), (np.concatenate(begins), np.concatenate(ends))), shape=(at.size, at.size)
-    )
-    return float(minimum_spanning_tree(graph.tocsr()).sum())
+    places = (np.concatenate(begins), np.concatenate(ends))
+    return minimum_spanning_tree(
+        coo_array((np.concatenate(weights), places), shape=(at.size, at.size)).tocsr()
+    ).tocoo()
+
+
+def pruned_length(tree: "coo_array", radius: NDArray[np.float64]) -> float:
+    """Sum up the edges of a tree without its short branches, the shortest taken off first.
+
+    Parameters
+    ----------
+    tree : sparse array, shape (n, n)
+        Lengths of the edges.
+    radius : ndarray of float64, shape (n,)
+        A branch that is shorter than the radius of the node where it begins is taken off. Two such branches at
+        one end leave the longer one, which continues what is before it.
+    """
+    neighbors: list[dict[int, float]] = [{} for _ in range(len(radius))]
+    for a, b, length in zip(tree.row.tolist(), tree.col.tolist(), tree.data.tolist(), strict=True):
+        neighbors[a][b] = neighbors[b][a] = length
+
+    def branch(leaf: int) -> tuple[float, int, list[int], int] | None:
+        """Walk from a leaf to the first fork; None where there is no fork, or the branch is long."""
+        length, nodes, here, before = 0.0, [leaf], leaf, -1
+        while True:
+            onwards = [node for node in neighbors[here] if node != before]
+            if len(onwards) != 1:
+                break
+            before, here = here, onwards[0]
+            length += neighbors[before][here]
+            if len(neighbors[here]) > 2:
+                return (length, leaf, nodes, here) if length < radius[here] else None
+            nodes.append(here)
+        return None
+
+    waiting = [found for leaf, near in enumerate(neighbors) if len(near) == 1 and (found := branch(leaf))]
+    heapq.heapify(waiting)
+    while waiting:
+        _, leaf, nodes, fork = heapq.heappop(waiting)
+        if len(neighbors[fork]) > 2:
+            for node in nodes:
+                for other in neighbors[node]:
+                    neighbors[other].pop(node, None)
+                neighbors[node].clear()
+        elif found := branch(leaf):
+            # The fork is none any more: the branch goes on to the next one.
+            heapq.heappush(waiting, found)
+    return sum(length for near in neighbors for length in near.values()) / 2
 
 
 def _level(levels: Sequence[StoreLevel], box: Sequence[int], largest: int) -> int:
