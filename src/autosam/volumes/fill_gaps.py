@@ -78,7 +78,7 @@ def fill_gaps(
     the masks on both sides are alike. Where no answer is accepted, the shape alone fills the gap.
 
     Pixels of other objects stay theirs. What would lose more than ``fill_overlap`` of its pixels to them fills no
-    gap: the object is not missing, but has been taken for another one. Gaps are filled in order of their scores,
+    gap: then the object is not missing, but there under another name. Gaps are filled in order of their scores,
     and each filling is another object for the next.
 
     Parameters
@@ -116,19 +116,17 @@ def fill_gaps(
         from autosam.volumes.ask_again import ask_again
 
         answers = ask_again(segmenter, picture, shapes, others, zoom=zoom)
-    candidates = [
-        _candidates(gap, shape, answer, settings.fill_agreement) if shape.area else []
-        for gap, shape, answer in zip(gaps, shapes, answers, strict=True)
+    filled = [
+        _filled(index, gap, shape, answer, settings.fill_agreement)
+        for index, (gap, shape, answer) in enumerate(zip(gaps, shapes, answers, strict=True))
+        if shape.area
     ]
-    best = np.array([max((score for _, score, _ in found), default=0.0) for found in candidates])
     taken, fillings = others != 0, []
-    for index in np.argsort(-best, kind="stable"):
-        for mask, score, origin in candidates[index]:
-            left_over = _without(mask.cut(*window), taken, settings.fill_overlap)
-            if left_over is not None:
-                taken |= left_over.within(*window)
-                fillings.append(Filling(int(index), left_over.moved(top, left), score, origin))
-                break
+    for filling in sorted(filled, key=lambda filling: -filling.score):
+        rest = _without(filling.mask.cut(*window), taken, settings.fill_overlap)
+        if rest is not None:
+            taken |= rest.within(*window)
+            fillings.append(filling._replace(mask=rest.moved(top, left)))
     return sorted(fillings, key=lambda filling: filling.gap)
 
 
@@ -166,24 +164,20 @@ def objects_of_fillings(
     return objects
 
 
-def _candidates(
-    gap: Gap, shape: PlacedMask, answer: "Answer | None", agreement: float
-) -> list[tuple[PlacedMask, float, int]]:
-    """List what can fill a gap, the best first: mask, score and origin."""
+def _filled(index: int, gap: Gap, shape: PlacedMask, answer: "Answer | None", agreement: float) -> Filling:
+    """Fill a gap, whatever else there is."""
     lower, upper = moved_together(gap.lower, gap.upper, gap.share)
     alike = placed_iou(lower, upper)
-    between = shape, alike, INTERPOLATED
-    if answer is None or placed_iou(answer.mask, shape) < agreement:
-        return [between]
-    low, high = SCORES
-    sure = np.clip((answer.score - low) / (high - low), 0, 1)
-    weight = float(sure * np.clip((1 - alike) / (1 - ALIKE), 0, 1))
-    if not weight:
-        return [between]
+    weight = 0.0
+    if answer is not None and placed_iou(answer.mask, shape) >= agreement:
+        low, high = SCORES
+        sure = np.clip((answer.score - low) / (high - low), 0, 1)
+        weight = float(sure * np.clip((1 - alike) / (1 - ALIKE), 0, 1))
+    if answer is None or not weight:
+        return Filling(index, shape, alike, INTERPOLATED)
     rest = 1 - weight
     mean = mean_mask((lower, upper, answer.mask), (rest * (1 - gap.share), rest * gap.share, weight))
-    score = weight * answer.score + rest * alike
-    return [(mean if mean.area else answer.mask, score, FILLED), between]
+    return Filling(index, mean if mean.area else answer.mask, weight * answer.score + rest * alike, FILLED)
 
 
 def _without(placed: PlacedMask, taken: NDArray[np.bool_], most: float) -> PlacedMask | None:
