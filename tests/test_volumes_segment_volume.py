@@ -3,6 +3,7 @@
 import csv
 import json
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -162,3 +163,37 @@ def test_the_files_beside_the_labels(tmp_path, balls):
     }
     assert set(slices["origin"]) == {0}
     assert not (result.files.tasks / "output").exists()
+
+
+def test_labels_of_somebody_else_are_refused_before_the_work(tmp_path, balls):
+    (tmp_path / "out.zarr").mkdir()
+    (tmp_path / "out.zarr" / "zarr.json").write_text("{}")
+    steps = []
+    with pytest.raises(OutputError, match="is not what this command would continue"):
+        run(tmp_path, ArraySource(balls[0]), watch=lambda results: steps.append(results.step))
+    assert steps == []
+    assert (tmp_path / "out.zarr" / "zarr.json").read_text() == "{}"
+
+
+def test_no_space_for_the_output_is_told_before_the_work(tmp_path, balls, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1000))
+    steps = []
+    with pytest.raises(OutputError, match=r"needs about .* GB are free"):
+        run(tmp_path, ArraySource(balls[0]), watch=lambda results: steps.append(results.step))
+    assert steps == []
+
+
+def test_a_run_that_was_killed_before_its_record_is_finished(tmp_path, balls, monkeypatch):
+    def no_record(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("autosam.volumes.segment_volume.write_json", no_record)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, ArraySource(balls[0]))
+    monkeypatch.undo()
+    assert (tmp_path / "out.zarr").exists()
+    assert not (tmp_path / "out_run.json").exists()
+    result = run(tmp_path, ArraySource(balls[0]))
+    assert not result.finished_before
+    assert same_partition(read_labels_at(tmp_path / "out.zarr"), balls[1])
+    assert not (tmp_path / "out_tasks" / "output").exists()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from autosam.cli.progress import Bar
     from autosam.volumes.dry_run import DryRun
     from autosam.volumes.passes import PassResults
-    from autosam.volumes.segment_volume import VolumeResult
+    from autosam.volumes.volume_files import VolumeResult
 
 
 def volume(

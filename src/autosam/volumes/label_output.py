@@ -179,7 +179,7 @@ def open_output(
     refuse_existing(path, overwrite=overwrite)
     ensure_folder(work.parent)
     _remove(work)
-    _refuse_full_disk(path, work.parent, shape)
+    refuse_full_disk(path, work.parent, shape)
     # Whole from the first moment that it has its name.
     fresh = work.with_name(f"{work.name}.new")
     _remove(fresh)
@@ -212,7 +212,8 @@ def refuse_existing(path: Path, *, overwrite: bool) -> None:
         )
 
 
-def _refuse_full_disk(path: Path, folder: Path, shape: Size) -> None:
+def refuse_full_disk(path: Path, folder: Path, shape: Size) -> None:
+    """Refuse an output that the disk of a folder has no space for, by an `OutputError` with both sizes."""
     wanted, free = expected_bytes(shape, path.suffix), shutil.disk_usage(folder).free
     if free < wanted:
         raise OutputError(

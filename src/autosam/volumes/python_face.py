@@ -12,7 +12,8 @@ from autosam.volumes.ome_zarr_output import OmeVersion
 from autosam.volumes.open_volume import open_volume
 from autosam.volumes.passes import Watch
 from autosam.volumes.region_of_interest import Roi
-from autosam.volumes.segment_volume import VolumeOptions, VolumeResult, segment_source
+from autosam.volumes.segment_volume import VolumeOptions, segment_source
+from autosam.volumes.volume_files import VolumeResult
 from autosam.volumes.volume_source import VolumeSource
 
 

@@ -1,6 +1,5 @@
 """The way of a volume: from a stack on disk to instances in 3D."""
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from autosam.pipeline.claims import Claims
 from autosam.volumes.dask_executor import DaskCluster
 from autosam.volumes.executors import InProcess, Processes, TaskExecutor
 from autosam.volumes.job import VolumeJob, short_hash
-from autosam.volumes.label_output import LabelOutput, check_suffix, open_output
+from autosam.volumes.label_output import LabelOutput, check_suffix, open_output, refuse_full_disk
 from autosam.volumes.labelings import Labeling, find_labeling
 from autosam.volumes.measure_pass import measure_volume, write_slices_table
 from autosam.volumes.object_table import write_object_table
@@ -26,79 +25,8 @@ from autosam.volumes.partition import require_package
 from autosam.volumes.passes import PassResults, Watch, label_type, write_levels
 from autosam.volumes.prepare import prepare_job
 from autosam.volumes.sheet import draw_sheet
+from autosam.volumes.volume_files import VolumeFiles, VolumeResult, read_record
 from autosam.volumes.volume_source import VolumeSource
-
-
-@dataclass(frozen=True)
-class VolumeFiles:
-    """The files of a run; they lie side by side, named after the labels.
-
-    Attributes
-    ----------
-    labels : Path
-    """
-
-    labels: Path
-
-    @property
-    def _stem(self) -> str:
-        name = self.labels.name
-        for suffix in (".ome.zarr", ".ome.tiff", ".ome.tif"):
-            if name.lower().endswith(suffix):
-                return name[: -len(suffix)]
-        return self.labels.stem
-
-    def beside(self, ending: str) -> Path:
-        """Give the place of another file of this run."""
-        return self.labels.with_name(f"{self._stem}_{ending}")
-
-    @property
-    def record(self) -> Path:
-        """The run record, which is written last."""
-        return self.beside("run.json")
-
-    @property
-    def table(self) -> Path:
-        """The table of instances."""
-        return self.beside("objects.csv")
-
-    @property
-    def slices(self) -> Path:
-        """The table of instances and slices."""
-        return self.beside("slices.parquet")
-
-    @property
-    def sheet(self) -> Path:
-        """The picture to look at."""
-        return self.beside("sheet.png")
-
-    @property
-    def tasks(self) -> Path:
-        """The folder of the files of tasks, by which a rerun goes on."""
-        return self.beside("tasks")
-
-
-@dataclass(frozen=True)
-class VolumeResult:
-    """What became of a volume.
-
-    Attributes
-    ----------
-    files : VolumeFiles
-    record : dict
-        The run record; see docs/reference/files.
-    finished_before : bool
-        An earlier run had done all, and nothing was done now.
-    """
-
-    files: VolumeFiles
-    record: dict[str, Any]
-    finished_before: bool = False
-
-    @property
-    def instances(self) -> int:
-        """Number of instances."""
-        return int(self.record["instances"])
 
 
 @dataclass(frozen=True)
@@ -145,38 +73,23 @@ def segment_source(
     ensure_folder(out.parent)
     files = VolumeFiles(out)
     tell = watch or (lambda _: None)
-    with _alone(files):
+    with _alone(files), executor_of(options, files.tasks) as executor:
         started, begin = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
-        with executor_of(options, files.tasks) as executor:
-            job = prepare_job(
-                source,
-                model,
-                model_sha256=model_sha256,
-                device=options.device,
-                folder=files.tasks,
-                diameter=options.diameter,
-            )
-            known = _finished(files, _identity(job, options))
-            if known is not None and not options.overwrite:
-                return VolumeResult(files, known, finished_before=True)
-            _refuse_others(files, overwrite=options.overwrite)
-            labeling = find_labeling(job, executor, tell)
-            results = labeling.results
-            output = open_output(
-                out,
-                shape=source.shape,
-                dtype=label_type(results.instances),
-                voxel_size=source.voxel_size,
-                identity=_identity(job, options),
-                ome_version=options.ome_version,
-                origin=source.origin,
-                overwrite=options.overwrite,
-                work=files.tasks / "output",
-            )
-            if not output.is_finished:
-                write_levels(output.store, labeling.write, executor, results, tell)
-                _write_tables(files, job, output, executor, labeling, tell)
-                output.finish()
+        job = prepare_job(
+            source,
+            model,
+            model_sha256=model_sha256,
+            device=options.device,
+            folder=files.tasks,
+            diameter=options.diameter,
+        )
+        known = _finished(files, _identity(job, options))
+        if known is not None and not options.overwrite:
+            return VolumeResult(files, known, finished_before=True)
+        _refuse_others(files, overwrite=options.overwrite)
+        refuse_full_disk(out, files.tasks, source.shape)
+        labeling = find_labeling(job, executor, tell)
+        output = _write_output(files, job, options, executor, labeling, tell)
         record = {
             "autosam": __version__,
             "kind": "volume",
@@ -187,11 +100,38 @@ def segment_source(
             "options": _told(options),
             "started": started,
             "seconds": round(time.monotonic() - begin, 1),
-            **_about(source, job, results),
+            **_about(source, job, labeling.results),
         }
         write_json(files.record, record)
         output.close()
     return VolumeResult(files, record)
+
+
+def _write_output(
+    files: VolumeFiles,
+    job: VolumeJob,
+    options: VolumeOptions,
+    executor: TaskExecutor,
+    labeling: Labeling,
+    watch: Watch,
+) -> LabelOutput:
+    """Write labels, tables and sheet, as far as they are not written; the labels get their name last."""
+    output = open_output(
+        files.labels,
+        shape=job.source.shape,
+        dtype=label_type(labeling.results.instances),
+        voxel_size=job.source.voxel_size,
+        identity=_identity(job, options),
+        ome_version=options.ome_version,
+        origin=job.source.origin,
+        overwrite=options.overwrite,
+        work=files.unfinished,
+    )
+    if not output.is_finished:
+        write_levels(output.store, labeling.write, executor, labeling.results, watch)
+        _write_tables(files, job, output, executor, labeling, watch)
+        output.finish()
+    return output
 
 
 def _write_tables(
@@ -271,23 +211,23 @@ def executor_of(options: VolumeOptions, folder: Path) -> TaskExecutor:
 
 def _finished(files: VolumeFiles, identity: str) -> dict[str, Any] | None:
     """Give the record of an earlier run that has done the same, if its labels are there."""
-    record = _read_record(files.record)
+    record = read_record(files.record)
     same = record is not None and record.get("identity") == identity
     return record if same and files.labels.exists() else None
 
 
 def _refuse_others(files: VolumeFiles, *, overwrite: bool) -> None:
-    record = _read_record(files.record)
-    if record is not None and files.labels.exists() and not overwrite:
+    """Refuse to replace what this run would not continue, before hours of work."""
+    if overwrite or not files.labels.exists():
+        return
+    if read_record(files.record) is not None:
         raise OutputError(
             f"{files.labels} holds the results of another volume, model or settings; choose another name with "
             "--output, or add --overwrite"
         )
-
-
-def _read_record(path: Path) -> dict[str, Any] | None:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) and found.get("kind") == "volume" else None
+    # A run that was killed when the labels had their name has no record yet.
+    if not files.unfinished.exists():
+        raise OutputError(
+            f"{files.labels} exists, and is not what this command would continue; choose another name with "
+            "--output, or replace it with --overwrite."
+        )
