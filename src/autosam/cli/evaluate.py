@@ -6,16 +6,8 @@ from typing import TYPE_CHECKING, Literal
 
 import typer
 
-from autosam.cli.console import say
-from autosam.cli.progress import progress
-from autosam.cli.words import count
-
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from autosam.evaluation.pairing import Pair
-    from autosam.evaluation.scoring import FileScores
-    from autosam.evaluation.tables import Summary
+    pass
 
 
 Ap = StrEnum("Ap", ["DSB", "COCO", "MITOEM2020"])
@@ -118,16 +110,11 @@ def evaluate(
         find_pairs,
         make_protocol,
         protocol_of_volumes,
-        settings_of,
     )
-    from autosam.cli.evaluation_tables import ShownScores, print_results
+    from autosam.cli.evaluation_scores import WantedScores, score_and_tell
     from autosam.cli.volume_diagnosis import diagnose_volumes
     from autosam.evaluation.open_pair import ObjectRules
-    from autosam.evaluation.scoring import score_predictions
-    from autosam.evaluation.tables import summarize, write_results
     from autosam.evaluation.volume_sources import all_volumes
-    from autosam.metrics.bootstrap import paired_differences
-    from autosam.metrics.definitions import definitions
 
     given = places or []
     check_places(given, compare, pairs, lists, output, volume)
@@ -147,7 +134,8 @@ def evaluate(
     smallest = {"truth_size": size if components else None, "pred_size": size if pred_components else None}
     sides = {**smallest, "ignore": ignore_label}
     paired, notes = find_pairs(given, pairs, lists, valid, volume=volume, roi=roi, ignore=ignore_label)
-    volumes = all_volumes(next(iter(paired.values())), ignore=ignore_label)
+    first = next(iter(paired.values()))
+    volumes = all_volumes(first, ignore=ignore_label)
     if volumes:
         chosen, protocol = protocol_of_volumes(protocol, chosen, ap is None, sizes is None)
     run = None
@@ -156,48 +144,14 @@ def evaluate(
     elif diagnose:
         refuse_others({"--pred-components": pred_components}, "a folder that segment wrote")
         run = open_diagnosed(given, paired, ignore_label, device=device or "auto")
-    with progress("evaluating", sum(map(len, paired.values()))) as bar:
-        scored = score_predictions(
-            paired, protocol=protocol, ranking=scores or "auto", **sides, progress=lambda done, _: bar.update(done)
-        )
-    (first, *others), sampling = paired, {"resamples": bootstrap, "seed": seed}
-    names = [pair.name for pair in paired[first]]
-    summaries = {place: summarize(names, found.scores, **sampling) for place, found in scored.items()}
-    base = scored[first].scores
-    differences = {place: paired_differences(base, scored[place].scores, **sampling) for place in others}
-    compared = pairs or f"{', '.join(paired)} against {given[-1]}"
-    title = f"{compared}: {count(len(names), 'volume' if volumes else 'image')}"
-    notes = [*_said_of_components(size, components, pred_components), *notes, *_notes_of(scored)]
-    shown = ShownScores(dsb="dsb" in chosen, wide=wide, volumes=volumes, resamples=bootstrap)
-    print_results(title, notes, summaries, differences, protocol, shown)
-    if output is not None:
-        settings = {**settings_of(protocol, chosen, {**sampling, **sides}), "roi": roi}
-        about = {"title": title, "settings": settings, "notes": notes, "definitions": definitions(protocol)}
-        say(f"Written: {', '.join(map(str, write_results(output, about, summaries, differences)))}")
-        if figures:
-            _draw(output / "figures", paired, scored, summaries, sides)
+    wanted = WantedScores(chosen, protocol, scores or "auto", sides, bootstrap, seed, wide, volumes, roi)
+    notes = [*_said_of_components(size, components, pred_components), *notes]
+    compared = str(pairs or f"{', '.join(paired)} against {given[-1]}")
+    score_and_tell(compared, paired, notes, wanted, output, figures=figures)
     if run is not None:
-        diagnose_results(run, paired[first], sides["truth_size"], output)
+        diagnose_results(run, first, sides["truth_size"], output)
     elif diagnose:
-        diagnose_volumes(paired[first], ObjectRules(**sides), output, roi=roi)
-
-
-def _notes_of(scored: "Mapping[str, FileScores]") -> list[str]:
-    """List what was noted while scoring, each note once."""
-    return list(dict.fromkeys(note for found in scored.values() for note in found.notes))
-
-
-def _draw(
-    folder: Path,
-    paired: "Mapping[str, Sequence[Pair]]",
-    scored: "Mapping[str, FileScores]",
-    summaries: "Mapping[str, Summary]",
-    sides: dict[str, int | None],
-) -> None:
-    from autosam.evaluation.draw_scores import draw_scores
-
-    draw_scores(folder, paired, scored, summaries, **sides)
-    say(f"Drawn: {folder}")
+        diagnose_volumes(first, ObjectRules(**sides), output, roi=roi)
 
 
 def _said_of_components(size: int, truth: bool, pred: bool) -> list[str]:
