@@ -78,6 +78,7 @@ def test_a_dry_run_writes_nothing(stack, tmp_path, capsys):
         (["raw.tif", "-o", "m.zarr", "--roi", "5:2,:,:"], "wanted z0 < z1"),
         (["raw.tif", "-o", "m.zarr", "--voxel-size", "40,8"], "wanted z,y,x in nm"),
         (["raw.tif", "-o", "m.zarr", "--ome-version", "0.3"], "choose 0.5 or 0.4"),
+        (["raw.tif", "-o", "m.zarr", "--table", "xlsx"], "choose csv or parquet"),
         (["raw.tif", "-o", "raw.tif"], "written over its own source"),
         (["raw.tif", "-o", "m.zarr", "--workers", "2", "--scheduler", "tcp://x:1"], "exclude each other"),
     ],

@@ -11,6 +11,7 @@ import pytest
 from volume_job import ArraySource, draw_balls, read_labels_at, rule_model, same_partition
 
 from autosam.errors import ConfigError, OutputError
+from autosam.images import read_labels
 from autosam.volumes.segment_volume import VolumeOptions, segment_source
 
 SHAPE = (14, 150, 170)
@@ -197,3 +198,17 @@ def test_a_run_that_was_killed_before_its_record_is_finished(tmp_path, balls, mo
     assert not result.finished_before
     assert same_partition(read_labels_at(tmp_path / "out.zarr"), balls[1])
     assert not (tmp_path / "out_tasks" / "output").exists()
+
+
+def test_the_table_as_parquet_holds_the_same_rows(tmp_path, balls):
+    volume, _ = balls
+    run(tmp_path, ArraySource(volume), name="a.zarr")
+    options = VolumeOptions(device="cpu", table="parquet")
+    result = segment_source(ArraySource(volume), tmp_path / "b.tif", rule_model(), options, model_sha256="rule")
+    assert result.files.table == tmp_path / "b_objects.parquet"
+    rows = pq.read_table(result.files.table).to_pylist()
+    with (tmp_path / "a_objects.csv").open(newline="") as file:
+        expected = list(csv.DictReader(file))
+    assert [row["voxels"] for row in rows] == [int(row["voxels"]) for row in expected]
+    assert np.array_equal(read_labels_at(tmp_path / "a.zarr"), read_labels(tmp_path / "b.tif"))
+    assert not (tmp_path / "b_objects.csv").exists()

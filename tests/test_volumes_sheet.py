@@ -12,7 +12,7 @@ from autosam.volumes import sheet as module
 from autosam.volumes.hole import HoleError
 from autosam.volumes.ome_zarr_output import LabelStore
 from autosam.volumes.pyramid import write_level
-from autosam.volumes.sheet import _colored, _detail_panel, _projections, _shrunk, draw_sheet
+from autosam.volumes.sheet import _colored, _detail_panel, _projections, draw_sheet, shrunk
 from autosam.volumes.store_levels import plan_levels
 
 
@@ -114,13 +114,13 @@ def test_slices_are_read_in_strips_and_averaged(
     pixels = np.random.default_rng(0).integers(0, 60_000, (2, 120, 90, *channels)).astype(np.uint16)
     source = Stack(pixels)
     monkeypatch.setattr(module, "_STRIP", 900)
-    shrunk = _shrunk(source, 1, (40, 30))
+    small = shrunk(source, 1, (40, 30))
     expected = pixels[1].reshape(40, 3, 30, 3, *channels).mean(axis=(1, 3))
-    np.testing.assert_allclose(shrunk, expected, rtol=1e-6)
+    np.testing.assert_allclose(small, expected, rtol=1e-6)
     assert source.most <= 900
-    assert _shrunk(source, 1, (37, 29)).shape == (37, 29, *channels)
+    assert shrunk(source, 1, (37, 29)).shape == (37, 29, *channels)
     # Each pixel counts once, also where sides are no multiples.
-    assert _shrunk(Stack(np.ones((1, 53, 31))), 0, (7, 9)).tolist() == np.ones((7, 9)).tolist()
+    assert shrunk(Stack(np.ones((1, 53, 31))), 0, (7, 9)).tolist() == np.ones((7, 9)).tolist()
 
 
 def test_a_large_slice_is_shown_where_most_instances_are(tmp_path: Path) -> None:

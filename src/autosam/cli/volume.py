@@ -1,7 +1,7 @@
 """`autosam volume`: every object of a stack, in 3D."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import typer
 
@@ -69,6 +69,7 @@ def volume(
     ),
     ome_version: OmeVersionOption = "0.5",
     overwrite: bool = typer.Option(False, "--overwrite", help="Replace the results of another run."),
+    table: str = typer.Option("csv", "--table", metavar="csv|parquet", help="Format of the table of instances."),
     neuroglancer: bool = typer.Option(
         False, "--neuroglancer", help="Then show volume and instances in a browser, as autosam view does."
     ),
@@ -85,7 +86,7 @@ def volume(
         from autosam.volumes.open_volume import open_volume
         from autosam.volumes.region_of_interest import parse_roi, parse_voxel_size
 
-        version = ome_version_of(ome_version)
+        version, rows = ome_version_of(ome_version), _table_format(table)
         if neuroglancer:
             from autosam.volumes.view_server import require_viewer
 
@@ -121,7 +122,7 @@ def volume(
         from autosam.volumes.segment_volume import VolumeOptions, segment_source
 
         choice = ModelChoice(model, config, tuple(overrides))
-        options = VolumeOptions(device, diameter, workers, scheduler, version, overwrite)
+        options = VolumeOptions(device, diameter, workers, scheduler, version, overwrite, rows)
         sha256 = file_sha256(resolve_model(model))
     if dry_run:
         from autosam.volumes.dry_run import try_one_tile
@@ -137,6 +138,14 @@ def volume(
         from autosam.cli.view import show
 
         show(str(result.files.labels), source)
+
+
+def _table_format(text: str) -> Literal["csv", "parquet"]:
+    from autosam.errors import ConfigError
+
+    if text not in ("csv", "parquet"):
+        raise ConfigError(f"--table is {text!r}; choose csv or parquet.")
+    return "parquet" if text == "parquet" else "csv"
 
 
 class _Shown:

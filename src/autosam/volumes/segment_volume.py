@@ -25,7 +25,7 @@ from autosam.volumes.partition import require_package
 from autosam.volumes.passes import PassResults, Watch, label_type, write_levels
 from autosam.volumes.prepare import prepare_job
 from autosam.volumes.sheet import draw_sheet
-from autosam.volumes.volume_files import VolumeFiles, VolumeResult, read_record
+from autosam.volumes.volume_files import TableFormat, VolumeFiles, VolumeResult, read_record
 from autosam.volumes.volume_source import VolumeSource
 
 
@@ -39,6 +39,7 @@ class VolumeOptions:
     scheduler: str | None = None
     ome_version: OmeVersion = "0.5"
     overwrite: bool = False
+    table: TableFormat = "csv"
 
 
 def segment_source(
@@ -71,7 +72,7 @@ def segment_source(
     if options.workers > 1 and options.scheduler is not None:
         raise ConfigError("workers and a scheduler exclude each other; the workers of dask are its own")
     ensure_folder(out.parent)
-    files = VolumeFiles(out)
+    files = VolumeFiles(out, options.table)
     tell = watch or (lambda _: None)
     with _alone(files), executor_of(options, files.tasks) as executor:
         started, begin = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
@@ -158,7 +159,8 @@ def _write_tables(
 
 def _identity(job: VolumeJob, options: VolumeOptions) -> str:
     """Hash what the output depends on: the labels, and what is said about them."""
-    return short_hash([job.keys["unite"], job.source.voxel_size, job.source.origin, options.ome_version])
+    source = job.source
+    return short_hash([job.keys["unite"], source.voxel_size, source.origin, options.ome_version, options.table])
 
 
 def _told(options: VolumeOptions) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def draw_sheet(store: LabelStore, source: Slices | None, *, title: str) -> NDArr
     source : Slices or None
         The volume; without it, the ground is black.
     title : str
-        One line.
+        One line; the size of the volume follows.
     """
     depth = store.shape[0]
     count = min(depth, _SLICES)
@@ -52,7 +52,14 @@ def draw_sheet(store: LabelStore, source: Slices | None, *, title: str) -> NDArr
         if max(store.shape[1:]) > 2 * _SIDE:
             details.append(_detail_panel(store, source, z))
     sheet = contact_sheet([*panels, *details, *_projections(store)], columns=3, side=_SIDE)
-    return _with_title(sheet, title)
+    return _with_title(sheet, f"{title}, {_size_of(store)}")
+
+
+def _size_of(store: LabelStore) -> str:
+    voxels = " × ".join(str(side) for side in store.shape) + " voxels"
+    if store.voxel_size is None:
+        return voxels
+    return f"{voxels} of {' × '.join(f'{side:.4g}' for side in store.voxel_size)} nm"
 
 
 def _slice_panel(store: LabelStore, source: Slices | None, z: int) -> Panel:

@@ -3,7 +3,9 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+TableFormat = Literal["csv", "parquet"]
 
 
 @dataclass(frozen=True)
@@ -13,9 +15,12 @@ class VolumeFiles:
     Attributes
     ----------
     labels : Path
+    table_format : {"csv", "parquet"}
+        Of the table of instances.
     """
 
     labels: Path
+    table_format: TableFormat = "csv"
 
     @property
     def _stem(self) -> str:
@@ -37,7 +42,7 @@ class VolumeFiles:
     @property
     def table(self) -> Path:
         """The table of instances."""
-        return self.beside("objects.csv")
+        return self.beside(f"objects.{self.table_format}")
 
     @property
     def slices(self) -> Path:
