@@ -212,3 +212,20 @@ def test_the_table_as_parquet_holds_the_same_rows(tmp_path, balls):
     assert [row["voxels"] for row in rows] == [int(row["voxels"]) for row in expected]
     assert np.array_equal(read_labels_at(tmp_path / "a.zarr"), read_labels(tmp_path / "b.tif"))
     assert not (tmp_path / "b_objects.csv").exists()
+
+
+def test_doubtful_instances_are_left_out(tmp_path, balls, monkeypatch):
+    _, truth = balls
+    # The networks are less sure of darker balls; one bright pixel keeps the contrast of every slice.
+    volume = np.where(truth > 0, 140 + 20 * (truth % 5), 0).astype(np.uint8)
+    volume[:, -1, -1] = 255
+    whole = run(tmp_path, ArraySource(volume), name="all.zarr")
+    with (tmp_path / "all_objects.csv").open() as file:
+        scores = {int(row["label"]): float(row["score"]) for row in csv.DictReader(file)}
+    limit = sorted(scores.values())[len(scores) // 2]
+    result = run(tmp_path, ArraySource(volume), min_score=limit)
+    sure = {label for label, score in scores.items() if score >= limit}
+    assert 0 < result.instances == len(sure) < len(scores)
+    before, after = (read_labels_at(tmp_path / name) for name in ("all.zarr", "out.zarr"))
+    assert same_partition(after, np.where(np.isin(before, list(sure)), before, 0))
+    assert whole.instances == truth.max()

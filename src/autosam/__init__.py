@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from autosam.pipeline.segmenter import Segmenter as Segmenter
     from autosam.volumes.python_face import segment_volume as segment_volume
 
-__version__ = "0.4.0"
+__version__ = "0.5.0"
 
 # Imported on first use, so that `autosam --help` and `import autosam` load neither torch nor scipy.
 _PUBLIC = {

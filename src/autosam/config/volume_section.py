@@ -84,6 +84,11 @@ class VolumeConfig(Section):
     min_size: Annotated[int, Field(ge=0)] = Field(
         0, description="smallest instance in voxels; smaller ones are left out"
     )
+    min_score: Fraction = Field(
+        0.0,
+        description="lowest score of an instance: the mean of its objects' scores, weighted by their pixels. With "
+        "mito, .6 leaves out many small false instances",
+    )
     seam: Fraction = Field(
         0.5,
         description="objects of two tiles are one if they share more than this part of the smaller one in the "

@@ -43,6 +43,8 @@ def unite_objects(job: VolumeJob) -> int:
         )
         if job.grid.shape[0] == 1:
             numbers = _leave_out(job, ids, owned, numbers)
+        if settings.min_score > 0:
+            numbers = _leave_out_doubtful(job, ids, owned, numbers)
         _save(folder / IDS, ids)
         # The last one: where it is, both are.
         _save(folder / NUMBERS, numbers)
@@ -83,8 +85,26 @@ def _leave_out(
             at_first = (first_row == 0) | (first_col == 0)
             at_last = (stop_row == job.grid.shape[1]) | (stop_col == job.grid.shape[2])
             kept[numbers[np.searchsorted(ids, own[at_first | at_last])]] = False
+    return _counted_anew(numbers, kept)
+
+
+def _leave_out_doubtful(
+    job: VolumeJob, ids: NDArray[np.uint64], owned: NDArray[np.int64], numbers: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Leave out instances whose score, the mean of their objects' weighted by pixels, is below the lowest."""
+    own, scores = gather_columns(list(_object_files(job)), {"id": np.uint64, "score": np.float32})
+    # By id: the sums do not depend on how the volume is cut into tasks.
+    weighted = owned * scores[np.argsort(own, kind="stable")].astype(np.float64)
+    pixels, total = (np.bincount(numbers, weights=values) for values in (owned, weighted))
+    with np.errstate(invalid="ignore"):
+        return _counted_anew(numbers, total / pixels >= job.settings.volume.min_score)
+
+
+def _counted_anew(numbers: NDArray[np.int64], kept: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Give the instances that are kept the numbers 1, 2, ... in their order, and the others 0."""
     kept[0] = False
-    return (np.cumsum(kept) * kept)[numbers]
+    anew: NDArray[np.int64] = np.where(kept, np.cumsum(kept), 0)[numbers]
+    return anew
 
 
 def _object_files(job: VolumeJob) -> Iterator[Path]:
