@@ -174,8 +174,9 @@ def _served_labels(pyramid: ServedPyramid, address: str, add: _Adder) -> LabelLa
     if found is None:
         return LabelLayer(address)
     array, factors = found
-    offset = tuple(int(begin // factor) for begin, factor in zip(pyramid.origin, factors, strict=True))
-    meshes = add.volume(array, kind="segmentation", factors=factors, offset=offset)
+    # With a margin, so that surfaces are closed where the volume ends.
+    offset = tuple(int(begin // factor) - 1 for begin, factor in zip(pyramid.origin, factors, strict=True))
+    meshes = add.volume(np.pad(array, 1), kind="segmentation", factors=factors, offset=offset)
     ids, sizes = np.unique(array[array != 0], return_counts=True)
     largest = np.sort(ids[np.argsort(-sizes, kind="stable")][:_SURFACES])
     return LabelLayer(address, meshes, [int(label) for label in largest])
