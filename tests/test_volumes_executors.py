@@ -10,7 +10,7 @@ import pytest
 from volume_job import ArraySource, draw_balls, read_labels_at, rule_model
 
 from autosam.errors import AutosamError, ConfigError, InputError
-from autosam.volumes.dask_executor import DaskCluster
+from autosam.pipeline.dask_cluster import DaskCluster
 from autosam.volumes.executors import InProcess, Processes
 from autosam.volumes.segment_volume import VolumeOptions, segment_source
 
@@ -103,7 +103,7 @@ def test_a_wide_volume_through_dask_has_the_labels_of_one_process(cluster, tmp_p
 
 @pytest.mark.slow
 def test_a_scheduler_that_is_not_there_is_one_line(tmp_path, monkeypatch):
-    monkeypatch.setattr("autosam.volumes.dask_executor.PATIENCE", "1s")
+    monkeypatch.setattr("autosam.pipeline.dask_cluster.PATIENCE", "1s")
     with pytest.raises(
         ConfigError, match=r"no dask scheduler answers at tcp://127.0.0.1:9 .*dask scheduler"
     ) as caught:

@@ -12,7 +12,7 @@ from autosam.cli.interrupts import ending_in_order, leaving_at_once
 from autosam.cli.options import Channel, ConfigFile, Device, Model, Settings
 from autosam.cli.progress import progress
 from autosam.cli.segment_exports import export_rest, open_exports
-from autosam.cli.segment_inputs import find_images, length, open_area, open_prompts, open_truth
+from autosam.cli.segment_inputs import METHODS, find_images, length, open_area, open_prompts, open_truth
 from autosam.cli.segment_summary import Shown, show_timings, summarize, tell, telling_failed
 from autosam.cli.segment_workers import Chosen, choose_place, open_batch
 
@@ -122,6 +122,9 @@ def segment(
     devices: str | None = typer.Option(
         None, metavar="N,...", help="Share the images among NVIDIA GPUs, with a process for each: 0,1."
     ),
+    scheduler: str | None = typer.Option(
+        None, metavar="ADDRESS", help="Send the images to a dask cluster, such as tcp://node17:8786."
+    ),
     compiled: bool = typer.Option(
         False,
         "--compile",
@@ -141,6 +144,17 @@ def segment(
         from autosam.images.readers import Selection
 
         _check_format(file_format)
+        if scheduler is not None:
+            from autosam.cli.whole_paths import whole_if_there, whole_path
+
+            # Workers can have another current folder.
+            inputs, out = [whole_path(text) for text in inputs], out.absolute()
+            # A bundled model or recipe comes before a folder of its name.
+            model = whole_if_there(model) if "." in model else model
+            config = whole_if_there(config) if config is not None and "." in config else config
+            prompts = whole_if_there(prompts) if prompts is not None and prompts not in METHODS else prompts
+            oracle_mask = None if oracle_mask is None else whole_if_there(oracle_mask)
+            inside = None if inside is None else whole_if_there(inside)
         selection = Selection(channel, z, time, series, level)
         sources, failures = find_images(inputs, out, channels, selection)
         user_prompts, overrides = open_prompts(prompts, settings or [], sources, with_automatic=with_automatic)
@@ -150,7 +164,7 @@ def segment(
         formats = open_exports(exports, sources, out, overwrite=overwrite)
         area = open_area(inside, sources)
         overrides = [*_as_settings(exclude_border, max_size, compiled), *overrides]
-        place = choose_place(device, workers, devices, None, len(sources))
+        place = choose_place(device, workers, devices, scheduler, len(sources))
 
         # Slow imports only now: a mistyped path is answered at once.
         from autosam.pipeline.export_output import image_exports

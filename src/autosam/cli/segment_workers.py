@@ -153,6 +153,15 @@ def _whole_images(
     from autosam.pipeline.batch import segment_batch
     from autosam.pipeline.batch_workers import check_room, segment_with_workers
 
+    if place.scheduler is not None:
+        from autosam.pipeline.cluster_images import segment_on_cluster
+        from autosam.pipeline.dask_cluster import DaskCluster
+
+        # The folder of results is made when the work begins.
+        there = next(folder for folder in (out, *out.parents) if folder.is_dir())
+        cluster = DaskCluster(place.scheduler, there)
+        on_cluster = partial(segment_on_cluster, sources, choice, out, options, cluster=cluster)
+        return partial(on_cluster, device=place.devices[0], model_sha256=sha256, **given)
     if len(place.devices) == 1:
         segmenter = choice.load(place.devices[0])
         return partial(segment_batch, sources, segmenter, out, options, model_sha256=sha256, **given)

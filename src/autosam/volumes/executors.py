@@ -1,4 +1,4 @@
-"""Where tasks run: in this process, or in several on this machine. `dask_executor` has clusters."""
+"""Where tasks run: in this process, or in several on this machine. `pipeline.dask_cluster` has clusters."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator

@@ -13,7 +13,7 @@ from autosam.errors import ConfigError, OutputError
 from autosam.images.write import ensure_folder, write_json, write_png
 from autosam.pipeline.batch_workers import ModelChoice
 from autosam.pipeline.claims import Claims
-from autosam.volumes.dask_executor import DaskCluster
+from autosam.pipeline.dask_cluster import DaskCluster
 from autosam.volumes.executors import InProcess, Processes, TaskExecutor
 from autosam.volumes.job import VolumeJob, short_hash
 from autosam.volumes.label_output import LabelOutput, check_suffix, open_output, refuse_full_disk
@@ -71,6 +71,8 @@ def segment_source(
     require_package(model.settings.volume.partition)
     if options.workers > 1 and options.scheduler is not None:
         raise ConfigError("workers and a scheduler exclude each other; the workers of dask are its own")
+    # Workers of dask can have another current folder.
+    out = out if options.scheduler is None else out.absolute()
     ensure_folder(out.parent)
     files = VolumeFiles(out, options.table)
     tell = watch or (lambda _: None)

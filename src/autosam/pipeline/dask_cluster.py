@@ -20,14 +20,14 @@ RETRIES = 2
 
 
 class DaskCluster:
-    """Runs tasks on the workers of a scheduler; see `executors.TaskExecutor`.
+    """Runs tasks on the workers of a scheduler; see `volumes.executors.TaskExecutor`.
 
     Parameters
     ----------
     address : str
         Such as ``tcp://node17:8786``.
     folder : Path
-        Where the files of tasks lie: workers have to see it.
+        Where results lie: workers have to see it.
 
     Raises
     ------
@@ -87,8 +87,21 @@ class DaskCluster:
         """Threads of all workers that are there now."""
         return max(1, sum(int(threads) for threads in self._client.nthreads().values()))
 
-    def run(self, call: Callable[[Task], Answer], tasks: Iterable[Task]) -> Iterator[tuple[Task, Answer]]:
-        """Call a function with every task; see `TaskExecutor`. Tasks of workers that die go to others."""
+    def run(
+        self,
+        call: Callable[[Task], Answer],
+        tasks: Iterable[Task],
+        *,
+        lost: Callable[[Task, str], Answer] | None = None,
+    ) -> Iterator[tuple[Task, Answer]]:
+        """Call a function with every task; see `TaskExecutor`. Tasks of workers that die go to others.
+
+        Parameters
+        ----------
+        lost : callable, optional
+            Gives the answer for a task whose workers died again and again, of it and the reason; without it, that
+            is an `AutosamError`.
+        """
         from distributed.scheduler import KilledWorker
 
         waiting = iter(tasks)
@@ -112,6 +125,10 @@ class DaskCluster:
             try:
                 answer = future.result()
             except KilledWorker as error:
+                if lost is not None:
+                    yield task, lost(task, " ".join(str(error).split()))
+                    submit()
+                    continue
                 raise AutosamError(
                     f"workers died again and again: {error}. If memory ran out, give them more, or use a smaller "
                     "volume.window"
