@@ -229,3 +229,30 @@ def test_doubtful_instances_are_left_out(tmp_path, balls, monkeypatch):
     before, after = (read_labels_at(tmp_path / name) for name in ("all.zarr", "out.zarr"))
     assert same_partition(after, np.where(np.isin(before, list(sure)), before, 0))
     assert whole.instances == truth.max()
+
+
+def test_a_run_over_another_that_was_killed_before_its_record_is_not_taken_for_it(tmp_path, balls, monkeypatch):
+    source = ArraySource(balls[0][:4])
+    run(tmp_path, source)
+
+    def no_record(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("autosam.volumes.segment_volume.write_json", no_record)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, source, overwrite=True, min_size=10**6)
+    monkeypatch.undo()
+    assert not read_labels_at(tmp_path / "out.zarr").any()
+    with pytest.raises(OutputError, match="is not what this command would continue"):
+        run(tmp_path, source)
+    assert not run(tmp_path, source, overwrite=True, min_size=10**6).finished_before
+
+
+def test_labels_of_one_stem_do_not_take_each_others_tables(tmp_path, balls):
+    source = ArraySource(balls[0][:4])
+    run(tmp_path, source)
+    table = (tmp_path / "out_objects.csv").read_bytes()
+    with pytest.raises(OutputError, match=r"out\.zarr holds the results of another"):
+        run(tmp_path, source, name="out.tif", min_size=10**6)
+    run(tmp_path, source, name="out.tif")
+    assert (tmp_path / "out_objects.csv").read_bytes() == table

@@ -89,13 +89,15 @@ def segment_source(
         known = _finished(files, _identity(job, options))
         if known is not None and not options.overwrite:
             return VolumeResult(files, known, finished_before=True)
-        _refuse_others(files, overwrite=options.overwrite)
+        if not options.overwrite:
+            _refuse_others(files, _identity(job, options))
         refuse_full_disk(out, files.tasks, source.shape)
         labeling = find_labeling(job, executor, tell)
         output = _write_output(files, job, options, executor, labeling, tell)
         record = {
             "autosam": __version__,
             "kind": "volume",
+            "labels": out.name,
             "identity": _identity(job, options),
             "model": str(model.model),
             "model_sha256": model_sha256,
@@ -132,6 +134,8 @@ def _write_output(
     )
     if not output.is_finished:
         write_levels(output.store, labeling.write, executor, labeling.results, watch)
+        # That of an earlier run would be taken for one of these files, if this run were killed before its own.
+        files.record.unlink(missing_ok=True)
         _write_tables(files, job, output, executor, labeling, watch)
         output.finish()
     return output
@@ -155,6 +159,8 @@ def _write_tables(
     write_object_table(files.table, table)
     if job.settings.volume.directions == 1:
         write_slices_table(files.slices, job)
+    else:
+        files.slices.unlink(missing_ok=True)
     title = f"{Path(job.source.name).name}: {results.instances:,} instances"
     write_png(files.sheet, draw_sheet(output.store, job.source, title=title))
 
@@ -220,17 +226,19 @@ def _finished(files: VolumeFiles, identity: str) -> dict[str, Any] | None:
     return record if same and files.labels.exists() else None
 
 
-def _refuse_others(files: VolumeFiles, *, overwrite: bool) -> None:
+def _refuse_others(files: VolumeFiles, identity: str) -> None:
     """Refuse to replace what this run would not continue, before hours of work."""
-    if overwrite or not files.labels.exists():
-        return
-    if read_record(files.record) is not None:
-        raise OutputError(
-            f"{files.labels} holds the results of another volume, model or settings; choose another name with "
-            "--output, or add --overwrite"
-        )
+    record = read_record(files.record)
+    if record is not None and record.get("identity") != identity:
+        # Labels of one stem share the other files, as those of m.zarr and m.tif do.
+        labels = files.labels.with_name(str(record.get("labels", files.labels.name)))
+        if labels.exists():
+            raise OutputError(
+                f"{labels} holds the results of another volume, model or settings; choose another name with "
+                "--output, or add --overwrite"
+            )
     # A run that was killed when the labels had their name has no record yet.
-    if not files.unfinished.exists():
+    if files.labels.exists() and not files.unfinished.exists():
         raise OutputError(
             f"{files.labels} exists, and is not what this command would continue; choose another name with "
             "--output, or replace it with --overwrite."
