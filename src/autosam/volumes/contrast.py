@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import cycle, product
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,6 +14,7 @@ from autosam.errors import InputError
 from autosam.images.limits import plain_limits, robust_limits
 from autosam.images.scaled_image import in_color
 from autosam.images.stain_normalization import StainChange
+from autosam.volumes.hole import HoleError
 
 SAMPLES = 48
 """Slices that are measured at most."""
@@ -154,13 +156,32 @@ def evenly(count: int, most: int) -> list[int]:
 
 
 def slice_sample(slices: Slices, z: int) -> NDArray[Any]:
-    """Read a slice, or of a large one ``PIECES`` × ``PIECES`` windows from all over it, set side by side."""
+    """Read a slice, or of a large one ``PIECES`` × ``PIECES`` windows from all over it, set side by side.
+
+    Windows that cannot be read are replaced by the others, in turn. If none can be, it is a `HoleError`.
+    """
     depth, height, width = slices.shape
     if height * width <= SIDE**2:
         return slices.read(z, (slice(0, height), slice(0, width)))
     count, side = (PIECES, PIECE) if depth > 1 else (SLIDE_PIECES, SLIDE_PIECE)
     rows, cols = (_pieces(length, count, side) for length in (height, width))
-    return np.concatenate([np.concatenate([slices.read(z, (r, c)) for c in cols], axis=1) for r in rows], axis=0)
+    pieces: list[NDArray[Any] | None] = []
+    fault: HoleError | None = None
+    for window in product(rows, cols):
+        try:
+            pieces.append(slices.read(z, window))
+        except HoleError as error:
+            fault = error
+            pieces.append(None)
+    readable = [piece for piece in pieces if piece is not None]
+    if fault is not None and not readable:
+        raise fault
+    others = cycle(readable)
+    whole = [next(others) if piece is None else piece for piece in pieces]
+    across = len(cols)
+    return np.concatenate(
+        [np.concatenate(whole[at : at + across], axis=1) for at in range(0, len(whole), across)], axis=0
+    )
 
 
 def _pieces(length: int, count: int, side: int) -> list[slice]:
