@@ -2,20 +2,20 @@
 
 import numpy as np
 import pytest
-from volume_job import draw_balls, read_labels_at, rule_model, same_partition
+from volume_job import ArraySource, draw_balls, read_labels_at, rule_model, same_partition
 
-from autosam.errors import ConfigError
+from autosam.errors import ConfigError, InputError
 from autosam.volumes.directions import agree
 from autosam.volumes.open_volume import open_volume
 from autosam.volumes.segment_volume import VolumeOptions, segment_source
 
 
-def run(folder, volume, *, voxel_size=None, **settings):
+def run(folder, volume=None, *, source=None, voxel_size=None, overwrite=False, **settings):
     return segment_source(
-        open_volume(volume, voxel_size=voxel_size),
+        source or open_volume(volume, voxel_size=voxel_size),
         folder / "out.zarr",
         rule_model(directions=3, **settings),
-        VolumeOptions(device="cpu"),
+        VolumeOptions(device="cpu", overwrite=overwrite),
         model_sha256="rule",
     )
 
@@ -61,3 +61,18 @@ def test_voxels_far_from_cubes_are_refused(tmp_path):
         run(tmp_path, volume, voxel_size=(50, 8, 8))
     with pytest.raises(ConfigError, match="for gray volumes of several slices"):
         run(tmp_path, volume[:1])
+
+
+def test_holes_are_recorded_once_a_slice_also_by_a_rerun(tmp_path):
+    volume, _ = draw_balls((20, 70, 30), 3, seed=1, radius=(5, 8))
+    source = ArraySource(volume, holes=(4, 9))
+    record = run(tmp_path, source=source).record
+    assert [hole[:2] for hole in record["holes"]] == [[4, None], [9, None]]
+    assert run(tmp_path, source=source, overwrite=True).record["holes"] == record["holes"]
+
+
+def test_pixels_that_are_not_finite_are_refused(tmp_path):
+    volume = draw_balls((20, 40, 30), 2, seed=1)[0].astype(np.float32)
+    volume[3, 5, 7] = np.nan
+    with pytest.raises(InputError, match="1 pixels of slice 3 are NaN or infinite, the first in row 5, column 7"):
+        run(tmp_path, volume)

@@ -56,6 +56,10 @@ class ArraySource:
         return self.array.shape[:3]
 
     @property
+    def color(self):
+        return self.array.ndim == 4
+
+    @property
     def fingerprint(self):
         return hashlib.sha256(self.array.tobytes()).hexdigest()[:16]
 

@@ -1,5 +1,6 @@
 """Isotropic volumes in three directions: each is segmented alone, and a voxel is what two of them say."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -11,8 +12,9 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 
 from autosam.errors import ConfigError
-from autosam.images.write import ensure_folder
+from autosam.images.write import ensure_folder, write_json
 from autosam.volumes.contrast import Contrast
+from autosam.volumes.finite import check_finite
 from autosam.volumes.hole import HoleError
 from autosam.volumes.job import VolumeJob, make_keys
 from autosam.volumes.ome_zarr_output import LabelStore
@@ -72,25 +74,49 @@ def start_copy(job: VolumeJob) -> list[CopyTask]:
         (place / "begun").touch()
     depth, height, _ = job.source.shape
     every = [CopyTask(z, y) for z in range(0, depth, SIDE) for y in range(0, height, SIDE)]
-    return [task for task in every if not (place / f"{task.z}_{task.y}").exists()]
+    return [task for task in every if not _mark(job, task).exists()]
+
+
+def _mark(job: VolumeJob, task: CopyTask) -> Path:
+    """Give the file that is there when a part is copied: its holes."""
+    return job.folder / f"copy-{job.keys['segment']}" / f"{task.z}_{task.y}.json"
 
 
 def copy_task(job: VolumeJob, task: CopyTask) -> None:
-    """Copy a row of cubes along x; what cannot be read is 0."""
+    """Copy a row of cubes along x; what cannot be read is 0 and noted.
+
+    Raises
+    ------
+    InputError
+        If pixels are NaN or infinite, see `check_finite`.
+    """
     import zarr
 
     depth, height, width = job.source.shape
     rows = slice(task.y, min(task.y + SIDE, height))
     slices = range(task.z, min(task.z + SIDE, depth))
     part = np.zeros((len(slices), rows.stop - rows.start, width), np.uint8)
+    window, holes = (rows, slice(0, width)), []
+    policy = job.settings.images.non_finite
     for number, z in enumerate(slices):
         try:
-            pixels = job.source.read(z, (rows, slice(0, width)))
-        except HoleError:
+            pixels = job.source.read(z, window)
+        except HoleError as error:
+            holes.append([z, None, str(error)])
             continue
+        check_finite(pixels, name=job.source.name, z=z, window=window, non_finite=policy)
         part[number] = job.contrast.picture(pixels, z)[..., 0]
     zarr.open_array(copy_place(job), mode="r+")[slices.start : slices.stop, rows] = part
-    (job.folder / f"copy-{job.keys['segment']}" / f"{task.z}_{task.y}").touch()
+    write_json(_mark(job, task), {"holes": holes})
+
+
+def copied_holes(job: VolumeJob) -> list[list[Any]]:
+    """Give the slices that could not be copied as a whole, once each; no tile belongs to them."""
+    first: dict[int, list[Any]] = {}
+    for mark in sorted(_mark(job, CopyTask(0, 0)).parent.glob("*_*.json")):
+        for hole in json.loads(mark.read_text(encoding="utf-8"))["holes"]:
+            first.setdefault(hole[0], hole)
+    return [first[z] for z in sorted(first)]
 
 
 def turned_job(job: VolumeJob, direction: int) -> VolumeJob:

@@ -11,6 +11,7 @@ from autosam.volumes.directions import (
     TURNS,
     agree,
     check_directions,
+    copied_holes,
     copy_task,
     count_overlaps,
     numbers_place,
@@ -93,6 +94,7 @@ def _three_directions(job: VolumeJob, executor: TaskExecutor, watch: Watch) -> L
     for direction, own in enumerate(numbers):
         with atomic_path(numbers_place(job, direction)) as temporary, open(temporary, "wb") as file:
             np.save(file, own)
+    total.holes += copied_holes(job)
     total.instances = max(int(own.max(initial=0)) for own in numbers)
 
     def scores() -> InstanceScores:
