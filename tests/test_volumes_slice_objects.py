@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from autosam.errors import InputError
 from autosam.volumes.slice_objects import FILLED, SliceObjects, make_ids, objects_of_labels, paint
 
 
@@ -95,3 +96,8 @@ def test_pixels_in_the_core_are_owned():
     inside = labels[10:25, 5:22]
     assert objects.owned.tolist() == [np.count_nonzero(inside == i) for i in np.unique(labels[labels > 0])]
     assert objects_of_labels(labels, z=0, tile=0).owned.tolist() == objects.areas.tolist()
+
+
+def test_more_objects_than_ids_can_tell_apart_are_refused():
+    with pytest.raises(InputError, match=r"slice 3 has 1,048,577 objects in one window; wanted at most 1,048,576"):
+        objects_of_labels(np.array([[1, 2]]), z=3, tile=0, first_number=(1 << 20) - 1)

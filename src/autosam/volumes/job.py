@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from autosam import __version__
 from autosam.config import Config
 from autosam.volumes.contrast import Contrast
 from autosam.volumes.volume_grid import TaskPlan, VolumeGrid, VolumeTask
@@ -87,7 +88,8 @@ def make_keys(*, volume: str, model: str, settings: Config, contrast: Contrast, 
     del own["slab"], own["tile"]
     seen = {name: own.pop(name) for name in ("window", "overlap")}
     sections = {name: told[name] for name in ("images", "tiles", "prompts", "decode", "merge")}
-    basis = [FORMAT, volume, model, sections, seen, contrast.z, contrast.dark, contrast.bright, zoom]
+    # Another version may find other objects.
+    basis = [FORMAT, __version__, volume, model, sections, seen, contrast.z, contrast.dark, contrast.bright, zoom]
     if contrast.stain is not None:
         basis.append(asdict(contrast.stain))
     segment = short_hash(basis)

@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from autosam import __version__
 from autosam.config import Config
 from autosam.errors import ConfigError
 from autosam.images.stain_normalization import StainChange
@@ -15,7 +16,9 @@ from autosam.pipeline.find_zoom import known_zoom
 from autosam.volumes.contrast import Contrast, measure_contrast
 from autosam.volumes.job import VolumeJob, make_keys
 from autosam.volumes.segment_pass import find_volume_zoom, loaded_model
+from autosam.volumes.slice_objects import MOST_TILES
 from autosam.volumes.slide_stain import find_slide_stain
+from autosam.volumes.volume_grid import VolumeGrid
 from autosam.volumes.volume_source import VolumeSource
 
 
@@ -48,7 +51,9 @@ def prepare_job(
     asked = [
         source.fingerprint,
         model_sha256,
-        settings.images.model_dump(mode="json"),
+        # The generator is asked for the zoom.
+        settings.model_dump(mode="json", include={"images", "tiles", "prompts", "decode"}),
+        __version__,
         diameter,
         source.pixel_size,
     ]
@@ -62,6 +67,12 @@ def prepare_job(
         contrast = replace(contrast, stain=find_slide_stain(source, contrast, settings.images.stain_references))
         zoom = _zoom(source, contrast, model, settings, device=device, diameter=diameter)
         write_json(path, {"contrast": asdict(contrast), "zoom": zoom})
+    grid = VolumeGrid(source.shape, settings.volume.window, settings.volume.overlap)
+    if len(grid.tiles) > MOST_TILES:
+        raise ConfigError(
+            f"a slice has {len(grid.tiles):,} windows, and at most {MOST_TILES:,} can be told apart; set a larger "
+            "volume.window"
+        )
     keys = make_keys(
         volume=source.fingerprint, model=model_sha256, settings=settings, contrast=contrast, zoom=zoom
     )

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from autosam.errors import InputError
 from autosam.instances.runs import find_runs
 
 FOUND, FILLED, INTERPOLATED = 0, 1, 2
@@ -214,11 +215,21 @@ def objects_of_labels(
         In order of id, for ids that have pixels.
     first_number : int
         Number of the first object.
+
+    Raises
+    ------
+    InputError
+        If there are more than ``MOST_OBJECTS``.
     """
     found = find_runs(labels)
     n = len(found.ids)
     if not n:
         return SliceObjects.empty()
+    if first_number + n > MOST_OBJECTS:
+        raise InputError(
+            f"slice {z} has {first_number + n:,} objects in one window; wanted at most {MOST_OBJECTS:,}: cut it, "
+            "or set a smaller volume.window."
+        )
     # Runs in order of their object; a stable sort keeps them in raster order within it.
     order = np.argsort(found.index, kind="stable")
     index, rows = found.index[order], found.rows[order]
