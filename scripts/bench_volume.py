@@ -9,8 +9,9 @@ Each command runs alone and writes JSON with ``--json FILE``:
     python scripts/bench_volume.py blocks --data DATA       # 20 random slabs, tiles and numbers of workers
     python scripts/bench_volume.py kill --data DATA         # SIGKILL at 100 random moments
 
-``--data`` is a folder with epfl/, vnc/ and cardona/, as CONTRIBUTING.md has it. All but ``accuracy`` and ``slide``
-take the first slices of epfl, cut to ``--side``. The runs are processes of their own, of one thread each.
+``--data`` is a folder with epfl/, vnc/ and cardona/, whose files `STACKS` in volume_accuracy.py names. All but
+``accuracy`` and ``slide`` take the first slices of epfl, cut to ``--side``. The runs are processes of their own,
+of one thread each.
 """
 
 import argparse
