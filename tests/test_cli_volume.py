@@ -1,6 +1,7 @@
 """`autosam volume` as a user calls it."""
 
 import json
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -32,7 +33,6 @@ def stack(tmp_path, monkeypatch):
 
 def run(capsys, *arguments):
     import sys
-    from unittest.mock import patch
 
     with patch.object(sys, "argv", ["autosam", *map(str, arguments)]), pytest.raises(SystemExit) as end:
         main()
@@ -115,3 +115,17 @@ def test_slices_without_files_are_bridged(stack, tmp_path, capsys):
     assert "slice 4 without a file, by the numbers in the names" in err
     assert "1 slice could not be read, the first is 4" in err
     assert read_labels_at(tmp_path / "m.zarr").shape == truth.shape
+
+
+def test_a_dry_run_counts_all_three_directions(stack, tmp_path, capsys):
+    path, _ = stack
+    settings = rule_model(directions=3).settings
+    with patch.object(batch_workers, "settings_of_model", lambda *_, **__: settings):
+        code, out, _ = run(capsys, "volume", path, "-o", tmp_path / "m.zarr", "--dry-run")
+        assert code == 0
+        # Slabs of 4, blocks of one tile: 2 slabs of 1 × 2 tiles, 23 of 1 × 2, and 25 of 1 × 1.
+        assert f"{2 * 2 + 23 * 2 + 25 * 1} tasks" in out
+        wrong = ["-o", tmp_path / "m.zarr", "--dry-run", "--voxel-size", "50,8,8"]
+        code, _, err = run(capsys, "volume", path, *wrong)
+    assert code == 2
+    assert "voxels that are about cubes" in err

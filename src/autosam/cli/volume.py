@@ -22,9 +22,12 @@ from autosam.cli.words import count, duration
 
 if TYPE_CHECKING:
     from autosam.cli.progress import Bar
+    from autosam.pipeline.batch_workers import ModelChoice
     from autosam.volumes.dry_run import DryRun
     from autosam.volumes.passes import PassResults
+    from autosam.volumes.segment_volume import VolumeOptions
     from autosam.volumes.volume_files import VolumeResult
+    from autosam.volumes.volume_source import VolumeSource
 
 
 def volume(
@@ -119,7 +122,7 @@ def volume(
         tell_settings(resolved, f"settings of {model} in this run")
 
         from autosam.pipeline.batch_workers import ModelChoice
-        from autosam.volumes.segment_volume import VolumeOptions, segment_source
+        from autosam.volumes.segment_volume import VolumeOptions
 
         choice = ModelChoice(model, config, tuple(overrides))
         options = VolumeOptions(device, diameter, workers, scheduler, version, overwrite, rows)
@@ -129,15 +132,24 @@ def volume(
 
         _tell_dry_run(try_one_tile(source, choice, options, model_sha256=sha256))
         return
-    then = "the same command goes on where it stopped"
-    with interruptible(then), ending_in_order(), progress("volume", 100, "%") as bar:
-        shown = _Shown(bar)
-        result = segment_source(source, out, choice, options, model_sha256=sha256, watch=shown.watch)
-    _summarize(result)
+    _run(source, out, choice, options, sha256)
     if neuroglancer:
         from autosam.cli.view import show
 
-        show(str(result.files.labels), source)
+        show(str(out), source)
+
+
+def _run(
+    source: "VolumeSource", out: Path, choice: "ModelChoice", options: "VolumeOptions", model_sha256: str
+) -> None:
+    """Segment the volume, and tell how far it is and what became of it."""
+    from autosam.volumes.segment_volume import segment_source
+
+    then = "the same command goes on where it stopped"
+    with interruptible(then), ending_in_order(), progress("volume", 100, "%") as bar:
+        shown = _Shown(bar)
+        result = segment_source(source, out, choice, options, model_sha256=model_sha256, watch=shown.watch)
+    _summarize(result)
 
 
 def _table_format(text: str) -> Literal["csv", "parquet"]:
