@@ -95,7 +95,7 @@ def _leave_out_doubtful(
     own, scores = gather_columns(list(_object_files(job)), {"id": np.uint64, "score": np.float32})
     # By id: the sums do not depend on how the volume is cut into tasks.
     weighted = owned * scores[np.argsort(own, kind="stable")].astype(np.float64)
-    pixels, total = (np.bincount(numbers, weights=values) for values in (owned, weighted))
+    pixels, total = (np.bincount(numbers, weights=values, minlength=1) for values in (owned, weighted))
     with np.errstate(invalid="ignore"):
         return _counted_anew(numbers, total / pixels >= job.settings.volume.min_score)
 
