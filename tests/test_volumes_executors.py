@@ -57,6 +57,8 @@ def test_processes_give_every_answer_in_every_pass():
         assert dict(processes.run(square, range(7))) == {n: n**2 for n in range(7)}
         assert dict(processes.run(square, [5])) == {5: 25}
         assert dict(processes.run(square, [])) == {}
+        with pytest.raises(InputError, match="slice 7 holds NaN; repair it"):
+            list(processes.run(refuse, [1]))
 
 
 def test_a_process_that_dies_is_replaced_and_its_task_done_again(tmp_path):
@@ -66,15 +68,16 @@ def test_a_process_that_dies_is_replaced_and_its_task_done_again(tmp_path):
     assert (tmp_path / "3").exists()
 
 
-def test_a_task_that_always_kills_its_process_ends_the_run():
-    with Processes(1) as processes, pytest.raises(AutosamError, match=r"died 3 times: .*fewer --workers"):
+def test_a_task_that_always_kills_its_process_ends_the_run(monkeypatch):
+    # Each time costs the start of a process.
+    monkeypatch.setattr("autosam.volumes.executors.ATTEMPTS", 2)
+    with Processes(1) as processes, pytest.raises(AutosamError, match=r"died 2 times: .*fewer --workers"):
         list(processes.run(always_die, [1]))
 
 
 def test_the_error_of_a_task_comes_back():
-    for executor in (InProcess(), Processes(1)):
-        with executor, pytest.raises(InputError, match="slice 7 holds NaN; repair it"):
-            list(executor.run(refuse, [1]))
+    with InProcess() as here, pytest.raises(InputError, match="slice 7 holds NaN; repair it"):
+        list(here.run(refuse, [1]))
 
 
 @pytest.mark.slow
@@ -130,3 +133,20 @@ def test_without_dask_the_line_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(ConfigError, match=r"pip install 'autosam\[dask\]'"):
         DaskCluster("tcp://127.0.0.1:9", tmp_path)
+
+
+@pytest.mark.slow
+def test_a_task_that_the_cluster_gives_up_is_one_line(cluster, tmp_path):
+    with DaskCluster(cluster.scheduler_address, tmp_path) as dask:
+        # As the client does when it loses the scheduler.
+        submit = dask._client.submit
+
+        def given_up(*arguments, **options):
+            future = submit(*arguments, **options)
+            future.cancel(force=True)
+            return future
+
+        dask._client.submit = given_up
+        with pytest.raises(AutosamError, match=r"scheduler is gone.* goes on where it stopped") as caught:
+            list(dask.run(square, range(3)))
+    assert "\n" not in str(caught.value)

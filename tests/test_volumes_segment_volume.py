@@ -112,8 +112,9 @@ def test_holes_are_recorded_and_bridged(tmp_path, balls):
         assert len(np.unique(labels[(truth == ball) & (labels > 0)])) == 1
 
 
-def test_a_volume_without_objects_is_empty(tmp_path):
-    result = run(tmp_path, ArraySource(np.zeros((3, 40, 50), np.uint8)))
+@pytest.mark.parametrize("settings", [{}, {"min_score": 0.5}, {"fill": "interpolate", "window": 64}])
+def test_a_volume_without_objects_is_empty(tmp_path, settings):
+    result = run(tmp_path, ArraySource(np.zeros((3, 40, 70), np.uint8)), **settings)
     assert result.instances == 0
     assert not read_labels_at(tmp_path / "out.zarr").any()
     assert json.loads((tmp_path / "out_run.json").read_text())["instances"] == 0

@@ -1,6 +1,7 @@
 """Tasks on a cluster of dask, which the user has started."""
 
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -132,6 +133,12 @@ class DaskCluster:
                 raise AutosamError(
                     f"workers died again and again: {error}. If memory ran out, give them more, or use a smaller "
                     "volume.window"
+                ) from None
+            except CancelledError as error:
+                reason = " ".join(str(error).split()) or "no more is known"
+                raise AutosamError(
+                    f"the dask scheduler is gone, or has given up a task ({reason}); start it again and repeat "
+                    "the command, which goes on where it stopped"
                 ) from None
             future.release()
             yield task, answer

@@ -76,14 +76,16 @@ def segment_source(
     ensure_folder(out.parent)
     files = VolumeFiles(out, options.table)
     tell = watch or (lambda _: None)
-    with _alone(files), executor_of(options, files.tasks) as executor:
+    # Absolute: the workers of a cluster can have another working folder.
+    folder = files.tasks.absolute()
+    with _alone(files), executor_of(options, folder) as executor:
         started, begin = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
         job = prepare_job(
             source,
             model,
             model_sha256=model_sha256,
             device=options.device,
-            folder=files.tasks,
+            folder=folder,
             diameter=options.diameter,
         )
         known = _finished(files, _identity(job, options))
@@ -130,7 +132,7 @@ def _write_output(
         ome_version=options.ome_version,
         origin=job.source.origin,
         overwrite=options.overwrite,
-        work=files.unfinished,
+        work=files.unfinished.absolute(),
     )
     if not output.is_finished:
         write_levels(output.store, labeling.write, executor, labeling.results, watch)
