@@ -6,8 +6,10 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import torch
 
 from autosam.pipeline.batch_workers import ModelChoice
+from autosam.pipeline.failures import MemoryShortError, of_device
 from autosam.pipeline.segmentation import Segmentation
 from autosam.pipeline.segmenter import Segmenter
 from autosam.volumes.contrast import Contrast, Slices, is_flat, middle_windows
@@ -90,7 +92,17 @@ def segment_task(job: VolumeJob, task: VolumeTask) -> dict[str, Any]:
 
 
 def segment_tile(job: VolumeJob, z: int, tile: GridTile) -> Segmentation:
-    """Segment one tile of one slice; `HoleError` where it cannot be read."""
+    """Segment one tile of one slice.
+
+    Raises
+    ------
+    HoleError
+        Where it cannot be read.
+    MemoryShortError
+        If memory runs out.
+    DeviceLostError
+        If a GPU stops working.
+    """
     assert job.model is not None
     pixels = job.source.read(z, tile.window)
     policy = job.settings.images.non_finite
@@ -99,9 +111,16 @@ def segment_tile(job: VolumeJob, z: int, tile: GridTile) -> Segmentation:
     if is_flat(picture):
         # The networks are not asked about a constant image.
         picture = np.zeros_like(picture)
-    with asking():
+    with asking(), of_device():
         segmenter = loaded_model(job.model, job.device)
-        return segmenter.segment(picture, zoom=job.zoom, normalized=True, keep_maps=False)
+        try:
+            return segmenter.segment(picture, zoom=job.zoom, normalized=True, keep_maps=False)
+        except (MemoryError, torch.OutOfMemoryError) as error:
+            reason = " ".join(str(error).split())[:200] or "no more is known"
+            raise MemoryShortError(
+                f"more memory is needed than there is ({reason}); use fewer --workers, a smaller "
+                "volume.window, or another device"
+            ) from error
 
 
 def find_volume_zoom(source: Slices, contrast: Contrast, segmenter: Segmenter) -> float:
