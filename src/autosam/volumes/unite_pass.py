@@ -1,5 +1,6 @@
 """Pass C: edges become instances, for the whole volume at once."""
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -126,3 +127,6 @@ def _edge_files(job: VolumeJob) -> Iterator[Path]:
 def _save(path: Path, values: NDArray[Any]) -> None:
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
         np.save(file, values)
+        # Renamed only once it is on the disk, as files of tasks are.
+        file.flush()
+        os.fsync(file.fileno())
