@@ -128,15 +128,20 @@ def volume(
         options = VolumeOptions(device, diameter, workers, scheduler, version, overwrite, rows)
         sha256 = file_sha256(resolve_model(model))
     if dry_run:
-        from autosam.volumes.dry_run import try_one_tile
-
-        _tell_dry_run(try_one_tile(source, choice, options, model_sha256=sha256))
+        _dry_run(source, choice, options, sha256)
         return
     _run(source, out, choice, options, sha256)
     if neuroglancer:
         from autosam.cli.view import show
 
         show(str(out), source)
+
+
+def _dry_run(source: "VolumeSource", choice: "ModelChoice", options: "VolumeOptions", model_sha256: str) -> None:
+    """Segment one tile, and tell what all would take."""
+    from autosam.volumes.dry_run import try_one_tile
+
+    _tell_dry_run(try_one_tile(source, choice, options, model_sha256=model_sha256))
 
 
 def _run(
