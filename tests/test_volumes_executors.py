@@ -104,6 +104,13 @@ def test_a_wide_volume_through_dask_has_the_labels_of_one_process(cluster, tmp_p
     assert np.array_equal(read_labels_at(tmp_path / "here.zarr"), read_labels_at(tmp_path / "dask.zarr"))
 
 
+@pytest.mark.parametrize("address", ["wrong", "node17", ""])
+def test_an_address_without_a_port_is_refused_at_once(address, tmp_path):
+    pytest.importorskip("distributed")
+    with pytest.raises(ConfigError, match=r"--scheduler is .*wanted the address .*tcp://node17:8786"):
+        DaskCluster(address, tmp_path)
+
+
 @pytest.mark.slow
 def test_a_scheduler_that_is_not_there_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr("autosam.pipeline.dask_cluster.PATIENCE", "1s")

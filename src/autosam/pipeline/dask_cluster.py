@@ -1,5 +1,6 @@
 """Tasks on a cluster of dask, which the user has started."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
 from pathlib import Path
@@ -33,8 +34,8 @@ class DaskCluster:
     Raises
     ------
     ConfigError
-        If dask is not installed, nobody answers at the address, there is no worker, workers do not see the folder,
-        or have another version of autosam.
+        If dask is not installed, the address has no port, nobody answers there, there is no worker, workers do
+        not see the folder, or have another version of autosam.
     """
 
     def __init__(self, address: str, folder: Path) -> None:
@@ -45,6 +46,11 @@ class DaskCluster:
                 "--scheduler needs dask, which is not installed; pip install 'autosam[dask]', here and on workers"
             ) from None
         self._dask = distributed
+        if not re.fullmatch(r"\w+://.+|.+:\d+", address):
+            # dask would wait for half a minute to close what it never opened.
+            raise ConfigError(
+                f"--scheduler is {address!r}; wanted the address of a dask scheduler, such as tcp://node17:8786"
+            )
         try:
             self._client = distributed.Client(address, timeout=PATIENCE, set_as_default=False)
         except (OSError, TimeoutError, ValueError) as error:
