@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from autosam.errors import InputError
-from autosam.images.overwriting import refuse_overwriting
+from autosam.images.overwriting import refuse_among_slices, refuse_overwriting
 
 
 @pytest.fixture
@@ -41,3 +41,13 @@ def test_around_and_inside(tmp_path: Path) -> None:
     for output in (tmp_path / "root.zarr", inner / "s.zarr"):
         with pytest.raises(InputError, match="over its own source"):
             refuse_overwriting(output, [inner])
+
+
+def test_a_volume_does_not_lie_among_its_slices(tmp_path: Path) -> None:
+    folder = tmp_path / "slices"
+    folder.mkdir()
+    with pytest.raises(InputError, match=r"would lie among the slices of .*slices.*another folder"):
+        refuse_among_slices(folder / "mito.zarr", str(folder))
+    refuse_among_slices(folder / "results" / "mito.zarr", str(folder))
+    refuse_among_slices(tmp_path / "mito.zarr", str(folder))
+    refuse_among_slices(folder / "mito.zarr", str(folder / "stack.tif"))

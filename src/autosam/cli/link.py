@@ -59,7 +59,7 @@ def link(
     """
     with leaving_at_once():
         from autosam.config import load_config
-        from autosam.images.overwriting import refuse_overwriting
+        from autosam.images.overwriting import refuse_among_slices, refuse_overwriting
         from autosam.volumes.label_output import check_suffix
         from autosam.volumes.open_volume import NO_VOXEL_SIZE, open_label_volume
         from autosam.volumes.region_of_interest import parse_voxel_size
@@ -74,6 +74,7 @@ def link(
             labels, voxel_size=None if voxel_size is None else parse_voxel_size(voxel_size), axes=axes
         )
         refuse_overwriting(out, [labels])
+        refuse_among_slices(out, labels)
         for text in source.notes:
             # Nothing is measured here.
             if text != NO_VOXEL_SIZE:

@@ -109,7 +109,7 @@ def volume(
             note(text)
 
         from autosam.cli.settings import tell_settings
-        from autosam.images.overwriting import refuse_overwriting
+        from autosam.images.overwriting import refuse_among_slices, refuse_overwriting
         from autosam.models.files.file_hash import file_sha256
         from autosam.models.files.zoo import resolve_model
         from autosam.pipeline.model_settings import settings_of_model
@@ -117,6 +117,7 @@ def volume(
 
         check_suffix(out)
         refuse_overwriting(out, [given])
+        refuse_among_slices(out, given)
         overrides = settings or []
         resolved = settings_of_model(model, config=config, overrides=overrides)
         tell_settings(resolved, f"settings of {model} in this run")

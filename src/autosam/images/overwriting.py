@@ -30,3 +30,19 @@ def refuse_overwriting(output: Path, sources: Iterable[Path | str]) -> None:
             raise InputError(
                 f"{output} would be written over its own source {path}; choose another name with --output."
             )
+
+
+def refuse_among_slices(output: Path, source: str) -> None:
+    """Refuse an output in the folder whose files are the slices: it would be one of them the next time.
+
+    Raises
+    ------
+    InputError
+        Naming both.
+    """
+    folder = Path(source)
+    if folder.is_dir() and output.resolve().parent == folder.resolve():
+        raise InputError(
+            f"{output} would lie among the slices of {folder}, and be read as one of them; choose another folder "
+            "with --output."
+        )
