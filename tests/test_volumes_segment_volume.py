@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from volume_job import ArraySource, draw_balls, read_labels_at, rule_model, same_partition
 
-from autosam.errors import ConfigError, OutputError
+from autosam.errors import ConfigError, InputError, OutputError
 from autosam.images import read_labels
 from autosam.volumes.segment_volume import VolumeOptions, segment_source
 
@@ -70,6 +70,26 @@ def test_a_rerun_does_nothing_and_another_run_is_refused(tmp_path, balls):
     fewer = run(tmp_path, ArraySource(balls[0][:5]), overwrite=True)
     assert fewer.record["shape"] == [5, 150, 170]
     assert read_labels_at(tmp_path / "out.zarr").shape == (5, 150, 170)
+
+
+def test_lengths_of_unknown_voxels_are_unknown(tmp_path, balls):
+    files = run(tmp_path, ArraySource(balls[0])).files
+    rows = list(csv.DictReader(files.table.read_text().splitlines()))
+    assert rows
+    for name in ("volume_um3", "surface_um2", "skeleton_length_um"):
+        assert {row[name] for row in rows} == {""}
+
+
+@pytest.mark.parametrize("text", ['{"contr', "{}", "[]", '{"contrast": {}, "zoom": 1}'])
+def test_a_damaged_preparation_is_one_line(tmp_path, balls, text):
+    source = ArraySource(balls[0][:2])
+    result = run(tmp_path, source)
+    result.files.record.unlink()
+    (prepared,) = result.files.tasks.glob("prepare-*.json")
+    prepared.write_text(text)
+    with pytest.raises(InputError, match=r"prepare-.*json is damaged .*; delete it and repeat") as caught:
+        run(tmp_path, source, overwrite=True)
+    assert "\n" not in str(caught.value)
 
 
 def test_an_interrupted_run_goes_on_and_gives_the_same_bytes(tmp_path, balls):

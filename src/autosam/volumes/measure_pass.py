@@ -53,9 +53,12 @@ def measure_volume(
         if sum(len(one) for one in waiting) > max(len(sums), 1 << 16) or done == len(regions):
             sums, waiting = InstanceSums.add([sums, *waiting]), []
         tell("measuring instances", done, len(regions))
+    if voxel_size is None:
+        # A length in voxels of unknown shape means nothing.
+        return make_object_table(sums, scores, None, shape=store.shape, voxel_size=None)
     groups = [(sums.ids[own], sums.boxes[own]) for own in group_by_region(store, sums.boxes)]
     lengths = []
-    call = partial(_skeletons, store, voxel_size or (1.0, 1.0, 1.0))
+    call = partial(_skeletons, store, voxel_size)
     for done, (_, found) in enumerate(executor.run(call, groups), start=1):
         lengths.append(found)
         tell("measuring skeletons", done, len(groups))

@@ -8,7 +8,7 @@ from typing import Any
 
 from autosam import __version__
 from autosam.config import Config
-from autosam.errors import ConfigError
+from autosam.errors import ConfigError, InputError
 from autosam.images.stain_normalization import StainChange
 from autosam.images.write import write_json
 from autosam.pipeline.batch_workers import ModelChoice
@@ -45,6 +45,8 @@ def prepare_job(
     ------
     ConfigError
         If ``merge.exclude_border`` or ``merge.max_size`` are set and there are several slices.
+    InputError
+        If the file of an earlier run is damaged.
     """
     settings = model.settings
     _check_merge(settings, source)
@@ -60,8 +62,7 @@ def prepare_job(
     name = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:12]
     path = folder / f"prepare-{name}.json"
     if path.exists():
-        told = json.loads(path.read_text(encoding="utf-8"))
-        contrast, zoom = _contrast(told["contrast"]), float(told["zoom"])
+        contrast, zoom = _prepared(path)
     else:
         contrast = measure_contrast(source, settings.images)
         contrast = replace(contrast, stain=find_slide_stain(source, contrast, settings.images.stain_references))
@@ -77,6 +78,16 @@ def prepare_job(
         volume=source.fingerprint, model=model_sha256, settings=settings, contrast=contrast, zoom=zoom
     )
     return VolumeJob(source, model, device, settings, contrast, zoom, folder, keys)
+
+
+def _prepared(path: Path) -> tuple[Contrast, float]:
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        return _contrast(told["contrast"]), float(told["zoom"])
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{path} is damaged ({type(error).__name__}: {error}); delete it and repeat the command."
+        ) from None
 
 
 def _check_merge(settings: Config, source: VolumeSource) -> None:

@@ -156,7 +156,7 @@ def _of_task(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
-        reason = " ".join(str(error).strip("'\"").split())
+        reason = " ".join(str(error).strip("'\"").split()).rstrip(".")
         raise InputError(
             f"{path} is no whole file of a task: {reason}; delete it and repeat the command."
         ) from None
