@@ -70,11 +70,11 @@ def link(
         resolved = load_config(config, overrides=settings or (), defaults={"volume": {"min_slices": 1}})
         _refuse_unread(settings or ())
         check_suffix(out)
+        refuse_overwriting(out, [labels])
+        refuse_among_slices(out, labels)
         source = open_label_volume(
             labels, voxel_size=None if voxel_size is None else parse_voxel_size(voxel_size), axes=axes
         )
-        refuse_overwriting(out, [labels])
-        refuse_among_slices(out, labels)
         for text in source.notes:
             # Nothing is measured here.
             if text != NO_VOXEL_SIZE:

@@ -95,6 +95,7 @@ def volume(
 
             # Not after hours of work.
             require_viewer()
+        _check_output(out, given)
         source = open_volume(
             given,
             voxel_size=None if voxel_size is None else parse_voxel_size(voxel_size),
@@ -109,15 +110,10 @@ def volume(
             note(text)
 
         from autosam.cli.settings import tell_settings
-        from autosam.images.overwriting import refuse_among_slices, refuse_overwriting
         from autosam.models.files.file_hash import file_sha256
         from autosam.models.files.zoo import resolve_model
         from autosam.pipeline.model_settings import settings_of_model
-        from autosam.volumes.label_output import check_suffix
 
-        check_suffix(out)
-        refuse_overwriting(out, [given])
-        refuse_among_slices(out, given)
         overrides = settings or []
         resolved = settings_of_model(model, config=config, overrides=overrides)
         tell_settings(resolved, f"settings of {model} in this run")
@@ -164,6 +160,16 @@ def _table_format(text: str) -> Literal["csv", "parquet"]:
     if text not in ("csv", "parquet"):
         raise ConfigError(f"--table is {text!r}; choose csv or parquet.")
     return "parquet" if text == "parquet" else "csv"
+
+
+def _check_output(out: Path, given: str) -> None:
+    from autosam.images.overwriting import refuse_among_slices, refuse_overwriting
+    from autosam.volumes.label_output import check_suffix
+
+    check_suffix(out)
+    refuse_overwriting(out, [given])
+    # Before the slices are listed: labels among them would be taken for one.
+    refuse_among_slices(out, given)
 
 
 class _Shown:

@@ -26,6 +26,7 @@ from autosam.volumes.passes import PassResults, Watch, label_type, write_levels
 from autosam.volumes.prepare import prepare_job
 from autosam.volumes.sheet import draw_sheet
 from autosam.volumes.volume_files import TableFormat, VolumeFiles, VolumeResult, read_record
+from autosam.volumes.volume_grid import TaskPlan, VolumeGrid
 from autosam.volumes.volume_source import VolumeSource
 
 
@@ -78,7 +79,10 @@ def segment_source(
     tell = watch or (lambda _: None)
     # Absolute: the workers of a cluster can have another working folder.
     folder = files.tasks.absolute()
-    with _alone(files), executor_of(options, folder) as executor:
+    volume = model.settings.volume
+    grid = VolumeGrid(source.shape, volume.window, volume.overlap)
+    tasks = len(TaskPlan(grid, volume.slab, volume.tile))
+    with _alone(files), executor_of(options, folder, tasks=tasks) as executor:
         started, begin = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
         job = prepare_job(
             source,
@@ -214,11 +218,20 @@ def _alone(files: VolumeFiles) -> Iterator[None]:
         yield
 
 
-def executor_of(options: VolumeOptions, folder: Path) -> TaskExecutor:
-    """Give what runs the tasks; `folder` is that of their files."""
+def executor_of(options: VolumeOptions, folder: Path, *, tasks: int | None = None) -> TaskExecutor:
+    """Give what runs the tasks.
+
+    Parameters
+    ----------
+    folder : Path
+        That of their files.
+    tasks : int, optional
+        How many a pass has: more processes would have nothing to do.
+    """
     if options.scheduler is not None:
         return DaskCluster(options.scheduler, folder)
-    return Processes(options.workers) if options.workers > 1 else InProcess()
+    workers = options.workers if tasks is None else min(options.workers, tasks)
+    return Processes(workers) if workers > 1 else InProcess()
 
 
 def _finished(files: VolumeFiles, identity: str) -> dict[str, Any] | None:
