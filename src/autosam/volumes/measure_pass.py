@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import product
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +21,14 @@ from autosam.volumes.object_table import InstanceScores, ObjectTable, make_objec
 from autosam.volumes.ome_zarr_output import LabelStore
 from autosam.volumes.skeleton_length import SkeletonLengths, group_by_region, measure_skeletons
 from autosam.volumes.slice_objects import SliceObjects
+from autosam.volumes.store_levels import Region, Size
 from autosam.volumes.unite_pass import IDS, NUMBERS, unite_folder
 
 Told = Callable[[str, int, int], None]
 """Is told what is being measured, how much of it is done, and how much there is."""
+
+_VOXELS = 1 << 22
+"""Voxels that are measured at once."""
 
 _SLICES = pa.schema(
     [
@@ -44,7 +50,7 @@ def measure_volume(
     tell: Told,
 ) -> ObjectTable:
     """Measure every instance; all levels have to be written."""
-    regions = store.regions()
+    regions = [part for region in store.regions() for part in _parts(region, store.levels[0].chunk)]
     sums = InstanceSums.empty()
     waiting: list[InstanceSums] = []
     for done, (_, part) in enumerate(executor.run(partial(sum_region, store), regions), start=1):
@@ -64,6 +70,20 @@ def measure_volume(
         tell("measuring skeletons", done, len(groups))
     skeletons = SkeletonLengths.join(lengths)
     return make_object_table(sums, scores, skeletons, shape=store.shape, voxel_size=voxel_size)
+
+
+def _parts(region: Region, chunk: Size) -> list[Region]:
+    """Cut a region into whole chunks of few voxels: measuring takes many times the memory of writing."""
+    lengths = [side.stop - side.start for side in region]
+    steps = list(lengths)
+    for axis in range(3):
+        others = prod(steps) // steps[axis]
+        steps[axis] = min(lengths[axis], chunk[axis] * max(1, _VOXELS // (others * chunk[axis])))
+    spans = [
+        [slice(at, min(at + step, side.stop)) for at in range(side.start, side.stop, step)]
+        for side, step in zip(region, steps, strict=True)
+    ]
+    return [(z, y, x) for z, y, x in product(*spans)]
 
 
 def _skeletons(

@@ -15,9 +15,9 @@ from autosam.volumes.surface import DIRECTIONS
 if TYPE_CHECKING:
     from scipy.sparse import coo_array
 
-_LARGEST = 1 << 23
-"""Voxels of the box in which a skeleton is made: up to 9 seconds and 100 MB."""
-_TOGETHER = 1 << 24
+_LARGEST = 1 << 21
+"""Voxels of the box in which a skeleton is made, which takes about 50 bytes and a microsecond for each."""
+_TOGETHER = 1 << 22
 """Voxels of a part of the volume that is read once for all instances in it."""
 
 
