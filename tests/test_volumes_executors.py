@@ -1,18 +1,22 @@
 """Tasks in this process, in several, and on a dask cluster: the same answers, also when workers die."""
 
 import os
+import pickle
 import signal
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from volume_job import ArraySource, draw_balls, read_labels_at, rule_model
 
 from autosam.errors import AutosamError, ConfigError, InputError
 from autosam.pipeline.dask_cluster import DaskCluster
 from autosam.volumes.executors import InProcess, Processes
+from autosam.volumes.open_volume import open_volume
 from autosam.volumes.segment_volume import VolumeOptions, segment_source
+from autosam.volumes.source_arrays import spool
 
 distributed = pytest.importorskip("distributed")
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
@@ -157,3 +161,19 @@ def test_a_task_that_the_cluster_gives_up_is_one_line(cluster, tmp_path):
         with pytest.raises(AutosamError, match=r"scheduler is gone.* goes on where it stopped") as caught:
             list(dask.run(square, range(3)))
     assert "\n" not in str(caught.value)
+
+
+def test_an_array_is_written_once_for_processes_and_not_sent_with_every_task(tmp_path):
+    volume, _ = draw_balls((6, 60, 70), 5, seed=6)
+    source = open_volume(np.ascontiguousarray(volume))
+    spooled = spool(source, tmp_path)
+    assert len(pickle.dumps(spooled)) < 2000 < volume.nbytes
+    assert np.array_equal(spooled.read(3, (slice(5, 40), slice(0, 70))), volume[3, 5:40])
+    assert spooled.fingerprint == source.fingerprint
+    (written,) = tmp_path.iterdir()
+    before = written.stat().st_mtime_ns
+    assert spool(source, tmp_path).fingerprint == spooled.fingerprint
+    assert written.stat().st_mtime_ns == before
+    tifffile.imwrite(tmp_path / "raw.tif", volume, photometric="minisblack")
+    of_file = open_volume(tmp_path / "raw.tif")
+    assert spool(of_file, tmp_path) is of_file

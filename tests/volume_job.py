@@ -49,6 +49,7 @@ class ArraySource:
     pixel_size: float | None = None
     origin: tuple = (0, 0, 0)
     notes: tuple = ()
+    storage: object = None
     reads: list = field(default_factory=list)
 
     @property

@@ -25,6 +25,7 @@ from autosam.volumes.partition import require_package
 from autosam.volumes.passes import PassResults, Watch, label_type, write_levels
 from autosam.volumes.prepare import prepare_job
 from autosam.volumes.sheet import draw_sheet
+from autosam.volumes.source_arrays import spool
 from autosam.volumes.volume_files import TableFormat, VolumeFiles, VolumeResult, read_record
 from autosam.volumes.volume_grid import TaskPlan, VolumeGrid
 from autosam.volumes.volume_source import VolumeSource
@@ -84,6 +85,7 @@ def segment_source(
     tasks = len(TaskPlan(grid, volume.slab, volume.tile))
     with _alone(files), executor_of(options, folder, tasks=tasks) as executor:
         started, begin = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
+        source = source if isinstance(executor, InProcess) else spool(source, folder)
         job = prepare_job(
             source,
             model,

@@ -3,7 +3,7 @@
 import math
 import mmap
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,6 +26,7 @@ from autosam.images.mapped_file import MappedArray
 from autosam.images.pixel_size import attributes_spacing
 from autosam.images.readers import StoredImage
 from autosam.images.units import Spacing
+from autosam.images.write import atomic_path
 from autosam.volumes.choice import VolumeChoice
 from autosam.volumes.describe_source import Found, describe, unnamed
 from autosam.volumes.fingerprints import hash_array, hash_files, hash_of
@@ -171,6 +172,26 @@ def open_array(array: Any, choice: VolumeChoice) -> VolumeSource:
         return _of_file(Path(file), f"/{inside}" if inside else None, choice)
     said = hash_of(array.name if kind == "dask" else repr(array), tuple(array.shape), str(array.dtype), choice)
     return _of_array(array, f"the {kind} array", choice, said)
+
+
+def spool(source: VolumeSource, folder: Path) -> VolumeSource:
+    """Put an array that is in memory into a file, once, from which other processes read only what they need.
+
+    Volumes in files come back as they are.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    storage = source.storage
+    if not isinstance(storage, ArrayStorage) or not isinstance(storage.array, np.ndarray):
+        return source
+    path = folder / f"input-{source.content}.npy"
+    if not path.exists():
+        with atomic_path(path) as temporary, open(temporary, "wb") as file:
+            np.save(file, storage.array)
+    return replace(source, storage=replace(storage, array=_unmapped(np.load(path, mmap_mode="r"))))
 
 
 def _of_file(path: Path, dataset: str | None, choice: VolumeChoice) -> VolumeSource:
