@@ -1,8 +1,8 @@
 """Runs of ``autosam volume`` for `bench_volume.py`: commands, their time and memory, and what they leave."""
 
 import hashlib
+import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -44,21 +44,26 @@ def one_thread() -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive", "MKL_NUM_THREADS": "1"}
 
 
+_MEASURE = """
+import json, os, subprocess, sys
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+_, status, usage = os.wait4(process.pid, 0)
+process.returncode = os.waitstatus_to_exitcode(status)
+print(json.dumps([process.returncode, usage.ru_utime + usage.ru_stime, usage.ru_maxrss]))
+"""
+"""A small process that starts the measured one: the peak of a process begins with what its parent holds."""
+
+
 def run(command: Sequence[str]) -> Measured:
     """Run a command that has to succeed, and measure it with all its processes."""
     start = time.monotonic()
-    with subprocess.Popen(command, env=one_thread(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
-        assert process.stderr is not None
-        told = process.stderr.read().decode(errors="replace")
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}: {told[-2000:]}")
-    return Measured(time.monotonic() - start, _cpu(usage), usage.ru_maxrss / KIB_PER_GB)
-
-
-def _cpu(usage: resource.struct_rusage) -> float:
-    return usage.ru_utime + usage.ru_stime
+    done = subprocess.run(
+        [sys.executable, "-c", _MEASURE, *command], env=one_thread(), capture_output=True, text=True, check=True
+    )
+    status, cpu_seconds, peak_kib = json.loads(done.stdout)
+    if status:
+        raise SystemExit(f"{' '.join(command)} ended with {status}: {done.stderr[-2000:]}")
+    return Measured(time.monotonic() - start, cpu_seconds, peak_kib / KIB_PER_GB)
 
 
 def finest_level(store: Path) -> "zarr.Array[Any]":
