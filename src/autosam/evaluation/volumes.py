@@ -36,17 +36,7 @@ BLOCK_VOXELS = 1 << 24
 
 @contextmanager
 def open_labels(labels: LabelRef | Path, *, ignore: int | None = None) -> Iterator[LabelVolume]:
-    """Open labels without reading them, where the format allows it.
-
-    HDF5, Zarr and MRC arrays and multi-page TIFFs of three axes are read in parts; single images are read here.
-    What may come and what is refused is as in `autosam.images.read_labels`, also for `ignore`. The labels are
-    valid within the ``with`` block.
-
-    Raises
-    ------
-    InputError
-        If the file is missing or damaged, or does not hold integers of two or three axes.
-    """
+    """Open labels of an item of a store, or of a file by `open_label_file`; valid within the ``with`` block."""
     if isinstance(labels, LazyLabels):
         yield labels.open()
         return
