@@ -58,6 +58,7 @@ def test_no_labels_are_no_objects():
     objects = objects_of_labels(np.zeros((4, 5), np.uint16), z=0, tile=0)
     assert len(objects) == 0
     assert len(SliceObjects.concatenate([objects, SliceObjects.empty()])) == 0
+    assert list(objects.by_tile()) == []
     assert len(objects.of(0, 0)) == 0
 
 
@@ -66,8 +67,7 @@ def test_objects_are_joined_in_order_of_their_ids():
     second = objects_of_labels(some_labels(1), z=0, tile=3, origin=FILLED)
     both = SliceObjects.concatenate([first, second])
     assert (np.diff(both.ids.astype(np.int64)) > 0).all()
-    assert both.z.tolist() == [0] * len(second) + [1] * len(first)
-    assert both.tiles.tolist() == [3] * len(second) + [0] * len(first)
+    assert [(z, tile, len(part)) for z, tile, part in both.by_tile()] == [(0, 3, len(second)), (1, 0, len(first))]
     again = both.of(1, 0)
     assert all(np.array_equal(getattr(again, name), getattr(first, name)) for name in ("ids", "boxes", "runs"))
     assert [np.array_equal(again.mask(i), first.mask(i)) for i in range(len(first))] == [True] * len(first)

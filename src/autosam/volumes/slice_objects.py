@@ -1,6 +1,6 @@
 """Objects: the pixels of instances in single slices, as runs, in columns that can be kept in a file."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -175,6 +175,14 @@ class SliceObjects:
         """Give rows and columns of an object's box in the volume."""
         top, left, bottom, right = (int(side) for side in self.boxes[index])
         return slice(top, bottom), slice(left, right)
+
+    def by_tile(self) -> Iterator[tuple[int, int, "SliceObjects"]]:
+        """Give slice, tile and objects of each tile of a slice that has some."""
+        keys = slice_and_tile(self.ids)
+        begins = np.flatnonzero(np.diff(keys, prepend=np.uint64(np.iinfo(np.uint64).max)))
+        for first, stop in zip(begins, np.append(begins, len(self))[1:], strict=True):
+            part = self.take(range(int(first), int(stop)))
+            yield int(part.z[0]), int(part.tiles[0]), part
 
 
 def _span(z: int, tile: int) -> NDArray[np.uint64]:
