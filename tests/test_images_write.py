@@ -26,6 +26,7 @@ from autosam.images import (
     write_png,
     write_text,
 )
+from autosam.images.write import remove_unfinished
 
 SUFFIXES = [".tif", ".tiff", ".png", ".h5", ".hdf5", ".zarr"]
 LABELS = np.arange(300, dtype=np.int32).reshape(15, 20)
@@ -338,3 +339,15 @@ def test_tiffs_carry_the_pixel_size(
 def test_an_unknown_pixel_size_is_not_written(tmp_path: Path) -> None:
     write_labels(tmp_path / "a.tif", LABELS)
     assert read_pixel_size(ImageSource(tmp_path / "a.tif")) is None
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path):
+    left = tmp_path / ".a[1]_labels.0123abcd.tif"
+    others = [
+        tmp_path / name for name in (".a[1]_labels.0123abcd.png", ".a1_labels.0123abcd.tif", "a[1]_labels.tif")
+    ]
+    for path in (left, *others):
+        path.touch()
+    remove_unfinished(tmp_path / "a[1]_labels.tif")
+    assert not left.exists()
+    assert all(path.exists() for path in others)

@@ -60,9 +60,9 @@ def test_two_jobs_share_a_folder_and_keep_both_records(images, tmp_path):
 def test_a_killed_job_loses_its_image_only(images, tmp_path):
     out = tmp_path / "out"
     job = start(images, out, 0.3)
-    for line in job.stdout:
-        if line == "c done\n":
-            break
+    told = iter(job.stdout)
+    assert "c done\n" in told
+    assert "begins\n" in told
     os.kill(job.pid, signal.SIGKILL)
     job.wait()
     job.stdout.close()

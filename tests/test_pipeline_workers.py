@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 import warnings
 from contextlib import closing
@@ -12,6 +13,7 @@ import pytest
 from autosam.errors import AutosamWarning, InputError, ModelError, OutputError
 from autosam.pipeline.failures import UnfinishedError, WorkersLostError
 from autosam.pipeline.read_ahead import Sign
+from autosam.pipeline.worker_process import inherited
 from autosam.pipeline.workers import Workers
 
 
@@ -146,3 +148,31 @@ def test_workers_that_cannot_begin_are_one_error(run):
         run(1, 2, setups=[broken] * 2)
     with pytest.raises(WorkersLostError, match="exit status 3"):
         run(1, 2, setups=[ends] * 2)
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="needs masks of signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_waits_until_a_process_has_started(number):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    def start():
+        with inherited(1):
+            os.kill(os.getpid(), number)
+            time.sleep(0.1)
+            reached.append(number)
+
+    before = signal.signal(number, interrupt)
+    over, reached = threading.Event(), []
+    # A thread that does not block the signal receives it in the place of the main one.
+    thread = threading.Thread(target=over.wait)
+    thread.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            start()
+        assert reached == [number]
+        assert signal.getsignal(number) is interrupt
+    finally:
+        over.set()
+        thread.join()
+        signal.signal(number, before)

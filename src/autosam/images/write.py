@@ -1,5 +1,6 @@
 """Writing results: every file is written under a temporary name and renamed when it is whole."""
 
+import glob
 import hashlib
 import json
 import os
@@ -60,6 +61,12 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         ) from error
     finally:
         remove_path(temporary)
+
+
+def remove_unfinished(path: Path) -> None:
+    """Remove what a killed process has left of writing a path; nobody may be writing it."""
+    for part in path.parent.glob(f".{glob.escape(path.stem)}.{'[0-9a-f]' * 8}{glob.escape(path.suffix)}"):
+        remove_path(part)
 
 
 def _replace(temporary: Path, path: Path) -> None:

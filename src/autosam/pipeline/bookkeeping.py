@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from autosam.errors import InputError
+from autosam.images.write import remove_unfinished
 from autosam.pipeline.claims import Claims, Holder
 from autosam.pipeline.failures import UnfinishedError, naming, opens
 from autosam.pipeline.finished import Comparison, ProtectedError, check_replaceable, compare, is_complete
@@ -145,6 +146,9 @@ class Bookkeeping:
             holder, unfinished = self.claims.take(name)
             if holder is not None:
                 return holder
+            if unfinished:
+                for path in (*outputs.possible, *outputs.always):
+                    remove_unfinished(path)
             if self._earlier(name) != entry:
                 # Another process has finished it just now.
                 self._release(name)

@@ -196,13 +196,15 @@ def _take(path: Path, token: str, what: str) -> tuple[Holder | None, bool]:
 
 
 def _create(path: Path, token: str, what: str) -> bool:
-    content = {
-        "image": what,
-        "process": os.getpid(),
-        "host": _host(),
-        "since": datetime.now(UTC).isoformat(timespec="seconds"),
-        "token": token,
-    }
+    content = json.dumps(
+        {
+            "image": what,
+            "process": os.getpid(),
+            "host": _host(),
+            "since": datetime.now(UTC).isoformat(timespec="seconds"),
+            "token": token,
+        }
+    ).encode("ascii")
     try:
         path.parent.mkdir(exist_ok=True)
     except OSError as error:
@@ -210,8 +212,11 @@ def _create(path: Path, token: str, what: str) -> bool:
     try:
         # One process alone can create a file that must be new.
         file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
-        with os.fdopen(file, "w", encoding="ascii") as stream:
-            json.dump(content, stream)
+        try:
+            # At once: a claim without content looks as if its process lived.
+            os.write(file, content)
+        finally:
+            os.close(file)
     except (FileExistsError, FileNotFoundError):
         # It is there, or another process has just removed the empty folder.
         return False

@@ -28,19 +28,43 @@ def inherited(threads: int) -> Iterator[None]:
     """
     before = {name: os.environ.get(name) for name in THREADS}
     os.environ.update(dict.fromkeys(THREADS, str(threads)))
-    masked = None
-    if hasattr(signal, "pthread_sigmask"):
-        masked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    with _interrupts_later():
+        masked = None
+        if hasattr(signal, "pthread_sigmask"):
+            # The process inherits this.
+            masked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value
+            if masked is not None:
+                signal.pthread_sigmask(signal.SIG_SETMASK, masked)
+
+
+@contextmanager
+def _interrupts_later() -> Iterator[None]:
+    """Keep interrupts until the end of the block; a thread that does not block them can receive them, too."""
+    if threading.current_thread() is not threading.main_thread():
+        # Interrupts are for the main thread alone.
+        yield
+        return
+    came: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    # A signal that is ignored stays ignored, by the new process, too.
+    replaced = {number: handler for number, handler in handlers.items() if callable(handler)}
+    for number in replaced:
+        signal.signal(number, lambda number, _: came.append(number))
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-        if masked is not None:
-            signal.pthread_sigmask(signal.SIG_SETMASK, masked)
+        for number, handler in replaced.items():
+            signal.signal(number, handler)
+        for late in came:
+            signal.raise_signal(late)
 
 
 class _Numbered:
