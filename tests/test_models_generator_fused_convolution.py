@@ -3,13 +3,14 @@
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from autosam.models.generator import fused_convolution
 from autosam.models.generator.fused_convolution import convolve
 
 
-def layers(before: int, width: int, side: int, stride: int) -> tuple[nn.Conv2d, nn.BatchNorm2d]:
-    convolution = nn.Conv2d(before, width, side, stride, padding=side // 2, bias=False)
+def layers(before: int, width: int, side: int, stride: int, groups: int = 1) -> tuple[nn.Conv2d, nn.BatchNorm2d]:
+    convolution = nn.Conv2d(before, width, side, stride, padding=side // 2, groups=groups, bias=False)
     normalization = nn.BatchNorm2d(width)
     for tensor, low, high in (
         (normalization.weight, -1, 2),
@@ -32,8 +33,15 @@ def test_by_hand() -> None:
     # 2 x, less 5, over 2, times 6, plus 1.
     x = torch.tensor([[[[1.0, 2.0, 3.0]]]])
     with torch.no_grad():
-        assert convolve(x, convolution, normalization, relu=False).flatten().tolist() == pytest.approx([-8, -2, 4])
+        assert convolve(x, convolution, normalization, activation=None).flatten().tolist() == pytest.approx(
+            [-8, -2, 4]
+        )
         assert convolve(x, convolution, normalization).flatten().tolist() == pytest.approx([0, 0, 4])
+        x = x + 1
+        assert convolve(x, convolution, normalization, activation="relu6").flatten().tolist() == pytest.approx(
+            [0, 4, 6]
+        )
+        x = x - 1
         plus = torch.tensor([[[[9.0, 1.0, -5.0]]]])
         both = convolve(x, convolution, normalization, plus=plus)
         assert both.flatten().tolist() == pytest.approx([1, 0, 0], abs=1e-5)
@@ -41,30 +49,34 @@ def test_by_hand() -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "width", "side", "stride"), [(3, 64, 7, 2), (5, 8, 3, 1), (8, 5, 1, 2), (32, 16, 3, 1)]
+    ("before", "width", "side", "stride", "groups"),
+    [(3, 64, 7, 2, 1), (5, 8, 3, 1, 1), (8, 5, 1, 2, 1), (32, 16, 3, 1, 1), (24, 24, 5, 2, 24)],
 )
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-@pytest.mark.parametrize("relu", [True, False])
+@pytest.mark.parametrize("activation", ["relu", "relu6", None])
 @pytest.mark.parametrize("add", [True, False])
-def test_the_same_as_the_layers(before, width, side, stride, layout, relu, add) -> None:
+def test_the_same_as_the_layers(before, width, side, stride, groups, layout, activation, add) -> None:
     torch.manual_seed(0)
-    convolution, normalization = layers(before, width, side, stride)
+    convolution, normalization = layers(before, width, side, stride, groups)
     x = torch.randn(2, before, 23, 30).contiguous(memory_format=layout)
 
     def by_layers(x: Tensor) -> Tensor:
         y = normalization(convolution(x))
         y = y + plus.to(y.dtype) if add else y
-        return y.relu() if relu else y
+        return {"relu": Tensor.relu, "relu6": functional.relu6, None: Tensor.clone}[activation](y)
 
     with torch.no_grad():
         plus = torch.randn(normalization(convolution(x)).shape)
         given = plus if add else None
         expected = by_layers(x)
         torch.testing.assert_close(
-            convolve(x, convolution, normalization, plus=given, relu=relu), expected, rtol=1e-5, atol=2e-5
+            convolve(x, convolution, normalization, plus=given, activation=activation),
+            expected,
+            rtol=1e-5,
+            atol=2e-5,
         )
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            fused = convolve(x, convolution, normalization, plus=given, relu=relu)
+            fused = convolve(x, convolution, normalization, plus=given, activation=activation)
             slow = by_layers(x)
     assert fused.dtype == torch.bfloat16
     # Weights are rounded after they were folded, not before: elsewhere, no more.

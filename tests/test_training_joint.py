@@ -469,6 +469,35 @@ def test_a_frozen_generator_prompts_and_does_not_learn() -> None:
     assert parts == {"sam"}
 
 
+@pytest.mark.parametrize("stages", [0, 2])
+def test_frozen_stages_stay_as_they_are_and_the_rest_learns(stages: int) -> None:
+    config = small_config(
+        "model.generator.encoder=tu-resnet18",
+        "model.generator.base=of-some-model",
+        f"training.freeze_stages={stages}",
+    )
+    built = config.model.generator.model_copy(update={"base": None})
+    networks = build_networks(config.model.model_copy(update={"generator": built}))
+    model = JointModel(networks, prompts=config.prompts, training=config.training)
+    model.train()
+    before = copy.deepcopy(networks.generator.state_dict())
+    total_loss(run(model, *disc_tiles(), share=1.0)).backward()
+    frozen = ("conv1", "bn1", "layer1")[: 3 if stages else 0]
+    for name, parameter in networks.generator.named_parameters():
+        still = name.startswith(tuple(f"unet.encoder.model.{layer}." for layer in frozen))
+        assert (parameter.grad is None) == still, name
+    for name, values in networks.generator.state_dict().items():
+        if name.endswith("running_mean"):
+            still = name.startswith(tuple(f"unet.encoder.model.{layer}." for layer in frozen))
+            assert torch.equal(values, before[name]) == still, name
+    stepped = {
+        id(parameter)
+        for group in make_optimizer(model, config.training).param_groups
+        for parameter in group["params"]
+    }
+    assert all((id(one) in stepped) == one.requires_grad for one in networks.generator.parameters())
+
+
 def test_the_thresholds_of_predicted_prompts_are_varied(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[float] = []
     real = tile_prompts.vary_thresholds

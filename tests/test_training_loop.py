@@ -26,6 +26,7 @@ from autosam.training import loop
 from autosam.training.joint import JointModel
 from autosam.training.loop import Progress, train
 from autosam.training.losses.batch_loss import BatchLoss
+from autosam.training.run.devices import make_fabric
 from autosam.training.run.run_folder import (
     CHECKPOINT,
     MODEL,
@@ -39,6 +40,8 @@ from autosam.training.run.run_folder import (
 from autosam.training.run.validation import Validation
 from autosam.training.samples.batches import make_batches, tile_size
 from autosam.training.schedule import learning_rate
+from autosam.training.state import build_state
+from autosam.training.step import _set_rates
 
 SCENES = [labeled_image(0), labeled_image(1)]
 VALIDATION = [labeled_image(2)]
@@ -466,6 +469,42 @@ def test_a_generator_of_random_weights_is_not_frozen(
     config = small_config("training.freeze_generator=true", *settings)
     with pytest.raises(ConfigError, match=f"trained already, and {named}; set model"):
         train(config, [labeled_image(0)], [], out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_rates_of_a_step_and_its_log(tmp_path: Path) -> None:
+    config = short("training.steps=1", "training.encoder_rate=0.25", "training.schedule=constant")
+    state = build_state(
+        config,
+        build_networks(config.model),
+        make_fabric(torch.device("cpu"), devices=1, precision="float32"),
+        folder=tmp_path,
+        license="",
+    )
+    row = _set_rates(state)
+    peak = config.training.generator_learning_rate
+    assert row == {"learning_rate": config.training.learning_rate, "generator_learning_rate": peak}
+    rates = {(group["part"], group["relative"]): group["lr"] for group in state.optimizer.param_groups}
+    assert rates == {("sam", 1.0): row["learning_rate"], ("generator", 1.0): peak, ("generator", 0.25): peak / 4}
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        (("training.freeze_stages=1",), "freezes stages of tu-resnet18"),
+        (("training.freeze_stages=1", "model.generator.encoder=tu-resnet18"), "would keep random weights"),
+        (
+            ("training.freeze_stages=4", "model.generator.encoder=tu-resnet18"),
+            "up to the depth; the generator has",
+        ),
+        (("training.encoder_rate=0.5", "model.generator=null", "prompts.method=user"), "there is none"),
+    ],
+)
+def test_an_encoder_that_cannot_be_frozen_or_slowed_down(
+    tmp_path: Path, settings: tuple[str, ...], told: str
+) -> None:
+    with pytest.raises(ConfigError, match=told):
+        train(small_config(*settings), [labeled_image(0)], [], out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 

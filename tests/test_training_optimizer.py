@@ -40,6 +40,20 @@ def test_what_decays_and_what_does_not(model: JointModel) -> None:
     assert id(model.generator.unet.segmentation_head[0].weight) in decaying
 
 
+def test_the_encoder_of_the_unet_has_a_rate_of_its_own(model: JointModel) -> None:
+    settings = TrainingConfig(encoder_rate=0.3)
+    relative = {
+        id(parameter): group["relative"]
+        for group in make_optimizer(model, settings).param_groups
+        for parameter in group["params"]
+    }
+    for name, parameter in model.named_parameters():
+        assert relative[id(parameter)] == (0.3 if name.startswith("generator.unet.encoder.") else 1.0), name
+    # By default the groups, and the order in them, are those of old checkpoints.
+    assert {group["relative"] for group in make_optimizer(model, TrainingConfig()).param_groups} == {1.0}
+    assert len(make_optimizer(model, TrainingConfig()).param_groups) == 4
+
+
 def test_the_optimizer_is_the_one_that_is_named(model: JointModel) -> None:
     adamw = make_optimizer(model, TrainingConfig(optimizer="adamw", weight_decay=0.1))
     adam = make_optimizer(model, TrainingConfig(optimizer="adam", weight_decay=0.0, betas=(0.8, 0.999)))

@@ -13,7 +13,7 @@ from autosam.config.load import (
     make_config,
     make_model,
 )
-from autosam.config.model_section import SAM_ENCODER, GeneratorConfig, ModelConfig, SamConfig
+from autosam.config.model_section import LITE1_ENCODER, SAM_ENCODER, GeneratorConfig, ModelConfig, SamConfig
 from autosam.config.sections import (
     Config,
     DataConfig,
@@ -26,6 +26,7 @@ from autosam.config.training_section import SimulateConfig, TrainingConfig
 from autosam.config.volume_section import VolumeConfig
 
 __all__ = [
+    "LITE1_ENCODER",
     "SAM_ENCODER",
     "Config",
     "DataConfig",

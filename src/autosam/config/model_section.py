@@ -8,6 +8,8 @@ from autosam.config.section import Positive, Section
 
 SAM_ENCODER = "sam"
 """Name of the generator's encoder that stands for SAM's own image encoder."""
+LITE1_ENCODER = "tu-tf_efficientnet_lite1"
+"""Name of the generator's encoder of which weights that others trained can be had."""
 
 
 class SamConfig(Section):
@@ -81,6 +83,11 @@ class GeneratorConfig(Section):
         description="model whose generator gives the base weights, by name or file, with the same encoder and "
         "decoder_channels. Maps that it lacks start from random weights; null: all do",
     )
+    pretrained: Literal["imagenet"] | None = Field(
+        None,
+        description="what the encoder was trained on before: imagenet, with encoder=tu-tf_efficientnet_lite1 and "
+        "the extra autosam[pretrained], which only the training needs; null: nothing",
+    )
     skips: tuple[Annotated[int, Field(ge=0)], ...] | None = Field(
         None,
         description="with encoder=sam: the three of SAM's blocks, counted from 0, whose tokens join the decoder; "
@@ -101,6 +108,15 @@ class GeneratorConfig(Section):
             raise ValueError(f"depth is {self.depth}; with encoder=sam it is 4, as a token stands for 16 pixels")
         if self.encoder == SAM_ENCODER and self.downsample != 1:
             raise ValueError(f"downsample is {self.downsample}; with encoder=sam it is 1")
+        if self.pretrained is not None and self.encoder != LITE1_ENCODER:
+            raise ValueError(
+                f"pretrained={self.pretrained} has weights for encoder={LITE1_ENCODER} alone, and the encoder is "
+                f"{self.encoder}; change one of them"
+            )
+        if self.pretrained is not None and self.base is not None:
+            raise ValueError(
+                f"base={self.base} and pretrained={self.pretrained} are both weights to start from; null one"
+            )
         if self.skips is not None and (
             self.encoder != SAM_ENCODER or len(self.skips) != 3 or list(self.skips) != sorted(set(self.skips))
         ):

@@ -71,6 +71,17 @@ class TrainingConfig(Section):
     optimizer: Literal["adamw", "adam"] = Field("adamw", description="the optimizer")
     learning_rate: float = Field(5e-4, gt=0, description="peak learning rate of SAM")
     generator_learning_rate: float = Field(1e-3, gt=0, description="peak learning rate of the generator")
+    encoder_rate: float = Field(
+        1.0,
+        gt=0,
+        description="learning rate of the generator's encoder, as a multiple of generator_learning_rate; less "
+        "than 1 suits one that was trained before",
+    )
+    freeze_stages: Annotated[int, Field(ge=0)] = Field(
+        0,
+        description="stages of the generator's encoder, counted from the image, that stay as they are, with their "
+        "batch normalization statistics; steps get faster with each",
+    )
     weight_decay: float = Field(0.02, ge=0, description="weight decay of the optimizer")
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = Field(
         (0.9, 0.98), description="decay rates of Adam's running means of the gradient and of its square"

@@ -1,6 +1,6 @@
 """The networks of a model, built from its settings."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from autosam.errors import ModelError
 from autosam.models.files.base_weights import base_state, find_base, with_preprocessing
 from autosam.models.files.checkpoint import load_model, split_parts
 from autosam.models.files.file_hash import file_sha256
+from autosam.models.files.pretrained import start_from_imagenet
 from autosam.models.files.strict import copy_tensors
 from autosam.models.files.zoo import resolve_model
 from autosam.models.generator.sam_unet import SamGenerator
@@ -47,6 +48,9 @@ class Networks:
         Statistics of the training images, for the novelty.
     region_classifier : RegionClassifier or None
         None where thresholds decide which candidate regions are objects.
+    notice : str
+        Origin and license of weights that others trained, and that the generator started from; empty where there
+        are none.
     """
 
     sam: Sam | None
@@ -55,6 +59,7 @@ class Networks:
     base_sha256: str = ""
     statistics: NoveltyStatistics | None = None
     region_classifier: RegionClassifier | None = None
+    notice: str = ""
 
     @property
     def parts(self) -> list[nn.Module]:
@@ -85,7 +90,7 @@ def build_networks(model: ModelConfig, *, seed: int = 0) -> Networks:
     ModelError
         If the base is missing or does not fit, or a part without a base were to stay frozen.
     """
-    base_name = base_sha256 = ""
+    base_name = base_sha256 = notice = ""
     model = with_preprocessing(model)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -107,9 +112,9 @@ def build_networks(model: ModelConfig, *, seed: int = 0) -> Networks:
             sam.prompt_encoder.requires_grad_(model.sam.prompt_encoder == "full")
             sam.mask_decoder.requires_grad_(model.sam.mask_decoder == "full")
             adapt_encoder(sam, model.sam)
-    if generator is not None and model.generator is not None and model.generator.base is not None:
-        _start_generator(generator, model.generator, resolve_model(model.generator.base))
-    return Networks(sam if model.prompted else None, generator, base_name, base_sha256)
+    if generator is not None and model.generator is not None:
+        notice = _start_generator(generator, model.generator)
+    return Networks(sam if model.prompted else None, generator, base_name, base_sha256, notice=notice)
 
 
 def build_generator(model: ModelConfig, sam: Sam | None) -> Generator | SamGenerator | None:
@@ -150,6 +155,12 @@ def generator_state_dict(generator: Generator | SamGenerator) -> dict[str, Tenso
     return {name: tensor for name, tensor in state.items() if not name.startswith("image_encoder.")}
 
 
+def needed_tensors(generator: Generator | SamGenerator, given: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Leave out what older models hold of stages that give no output."""
+    left_out = generator.left_out if isinstance(generator, Generator) else ()
+    return {name: tensor for name, tensor in given.items() if not name.startswith(left_out)}
+
+
 def _check_frozen(settings: SamConfig) -> None:
     """Refuse random weights that would stay as they are."""
     frozen = [
@@ -164,8 +175,18 @@ def _check_frozen(settings: SamConfig) -> None:
         )
 
 
-def _start_generator(generator: Generator | SamGenerator, settings: GeneratorConfig, path: Path) -> None:
-    """Copy the generator of another model into a new one."""
+def _start_generator(generator: Generator | SamGenerator, settings: GeneratorConfig) -> str:
+    """Copy what the settings name into a new generator, and give the notice that belongs to it."""
+    if settings.base is not None:
+        return _start_from_model(generator, settings, resolve_model(settings.base))
+    if settings.pretrained is not None:
+        assert isinstance(generator, Generator)
+        return start_from_imagenet(generator.unet.encoder)
+    return ""
+
+
+def _start_from_model(generator: Generator | SamGenerator, settings: GeneratorConfig, path: Path) -> str:
+    """Copy the generator of another model into a new one, and give its notice."""
     tensors, header = load_model(path)
     theirs = make_model(header.settings).generator
     shape = {"encoder", "depth", "decoder_channels", "skips"}
@@ -175,8 +196,10 @@ def _start_generator(generator: Generator | SamGenerator, settings: GeneratorCon
             f"{_described(settings)}; set model.generator alike, or its base to null"
         )
     own = generator_state_dict(generator)
-    start = _with_channels(split_parts(tensors)["generator"], own, theirs.channels, generator.channels)
+    given = needed_tensors(generator, split_parts(tensors)["generator"])
+    start = _with_channels(given, own, theirs.channels, generator.channels)
     copy_tensors(own, start, what=f"{path} holds another generator than its settings say", advice="get it again")
+    return header.notice
 
 
 def _with_channels(

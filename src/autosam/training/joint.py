@@ -79,6 +79,8 @@ class JointModel(nn.Module):
         self._training = training
         if self.generator is not None and training.freeze_generator:
             self.generator.requires_grad_(False)
+        if isinstance(self.generator, Generator) and training.freeze_stages:
+            self.generator.freeze_stages(training.freeze_stages)
         if isinstance(self.generator, SamGenerator):
             self.generator.checkpointed = training.checkpoint_blocks
 

@@ -9,6 +9,9 @@ from autosam.models.generator.sam_unet import SamGenerator
 from autosam.models.parameters import PartParameters, parameter_table
 from autosam.training.joint import JointModel
 
+_UNET_ENCODER = "generator.unet.encoder."
+"""How names of the parameters begin that have the setting ``encoder_rate``."""
+
 
 def make_optimizer(model: JointModel, settings: TrainingConfig) -> Optimizer:
     """Step what is trainable; biases, scales, tokens, position codes and patch embeddings do not decay.
@@ -16,27 +19,34 @@ def make_optimizer(model: JointModel, settings: TrainingConfig) -> Optimizer:
     Returns
     -------
     Optimizer
-        Every parameter group has its ``part`` of the model, "generator" or "sam"; rates are set at every step.
+        Every parameter group has its ``part`` of the model, "generator" or "sam", and its rate ``relative`` to
+        that of the part; rates are set at every step.
 
     Raises
     ------
     ConfigError
         If nothing is trainable.
     """
-    groups: dict[tuple[str, bool], list[nn.Parameter]] = {}
+    groups: dict[tuple[str, bool, float], list[nn.Parameter]] = {}
     for parameter_name, parameter in model.named_parameters():
         if parameter.requires_grad:
             decays = parameter.ndim > 1 and not any(
                 word in parameter_name for word in ("embed", "rel_pos", "token")
             )
-            groups.setdefault((_part(parameter_name), decays), []).append(parameter)
+            relative = settings.encoder_rate if parameter_name.startswith(_UNET_ENCODER) else 1.0
+            groups.setdefault((_part(parameter_name), decays, relative), []).append(parameter)
     if not groups:
         raise ConfigError("nothing is trainable; set one of model.sam.encoder, mask_decoder or prompt_encoder")
     kind: type[Adam] | type[AdamW] = AdamW if settings.optimizer == "adamw" else Adam
     return kind(
         [
-            {"params": parameters, "part": part, "weight_decay": settings.weight_decay if decays else 0.0}
-            for (part, decays), parameters in groups.items()
+            {
+                "params": parameters,
+                "part": part,
+                "relative": relative,
+                "weight_decay": settings.weight_decay if decays else 0.0,
+            }
+            for (part, decays, relative), parameters in groups.items()
         ],
         lr=0.0,
         betas=settings.betas,

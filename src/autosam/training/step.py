@@ -73,9 +73,13 @@ def take_step(state: TrainingState, batches: Iterator[TileBatch]) -> dict[str, f
 def _set_rates(state: TrainingState) -> dict[str, float]:
     """Set the learning rates of this step, and give them as columns of the log."""
     settings = state.config.training
+    found = {}
     for group in state.optimizer.param_groups:
-        group["lr"] = learning_rate(settings, state.step, peak=getattr(settings, RATES[group["part"]]))
-    found = {group["part"]: round(group["lr"], 8) for group in state.optimizer.param_groups}
+        part = group["part"]
+        rate = learning_rate(settings, state.step, peak=getattr(settings, RATES[part]))
+        found[part] = round(rate, 8)
+        # Checkpoints of older versions have no relative rates.
+        group["lr"] = rate * group.get("relative", 1.0)
     return {column: found[part] for part, column in RATES.items() if part in found}
 
 

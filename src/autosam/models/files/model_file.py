@@ -20,7 +20,7 @@ from autosam.models.files.checkpoint import (
 from autosam.models.files.strict import copy_tensors
 from autosam.models.generator.sam_unet import SamGenerator
 from autosam.models.generator.unet import Generator
-from autosam.models.networks import Networks, adapt_encoder, build_generator, generator_state_dict
+from autosam.models.networks import Networks, adapt_encoder, build_generator, generator_state_dict, needed_tensors
 from autosam.models.parameters import adapter_state_dict
 from autosam.models.sam.lora import merge_lora
 from autosam.models.statistics.novelty import NoveltyStatistics
@@ -72,7 +72,10 @@ def load_networks(path: Path) -> tuple[Networks, ModelHeader]:
         header.base_sha256,
         statistics,
         region_classifier,
+        header.notice,
     )
+    if generator is not None and "generator" in parts:
+        parts["generator"] = needed_tensors(generator, parts["generator"])
     _load_parts(networks, model, parts, path)
     for network in networks.parts:
         network.eval().requires_grad_(False)

@@ -21,6 +21,8 @@ KEY = "autosam"
 """The key of the header in the metadata of a safetensors file."""
 CHECKSUM = "sha256"
 """The field of the header with the checksum of everything in the file."""
+NOTICE = "notice"
+"""The entry of the summary of training about weights that others trained."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,15 @@ class ModelHeader:
     training: Mapping[str, Any] = field(default_factory=dict)
     license: str = ""
     format_version: int = FORMAT_VERSION
+
+    @property
+    def notice(self) -> str:
+        """Origin and license of weights that others trained, and that the generator started from; or nothing."""
+        # A generator that was joined with a SAM keeps the summary of its own training.
+        for summary in (self.training, self.training.get("generator")):
+            if isinstance(summary, Mapping) and NOTICE in summary:
+                return str(summary[NOTICE])
+        return ""
 
 
 def read_header(path: str | Path) -> ModelHeader:

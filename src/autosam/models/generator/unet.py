@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from autosam.errors import ModelError
-from autosam.models.generator.resnet_unet import BLOCKS, ResNetUnet
+from autosam.models.generator.light_unet import LIGHT_ENCODERS, LightUnet
+from autosam.models.generator.staged_encoder import StagedEncoder
 
 Channel = Literal["foreground", "boundary", "center", "affinity_row", "affinity_col"]
 CHANNELS: tuple[Channel, ...] = get_args(Channel)
@@ -90,6 +91,18 @@ class Generator(nn.Module):
         """Channels of the deepest feature map."""
         return int(self.unet.encoder.out_channels[-1])
 
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """How names of tensors begin that segmentation-models-pytorch would have, and no map needs."""
+        encoder = self.unet.encoder
+        return tuple(f"unet.encoder.{name}" for name in getattr(encoder, "left_out", ()))
+
+    def freeze_stages(self, count: int) -> None:
+        """Take the encoder's first stages out of training; the encoder is one of `LIGHT_ENCODERS`."""
+        encoder = self.unet.encoder
+        assert isinstance(encoder, StagedEncoder), type(encoder)
+        encoder.freeze(count)
+
     def forward(self, image: Tensor, *, reduced: bool = False) -> Tensor:
         """Turn images (B, 3, H, W) of 0 to 1 into logits (B, channels, H, W).
 
@@ -119,8 +132,8 @@ class Generator(nn.Module):
 
 def _build_unet(encoder: str, depth: int, decoder_channels: tuple[int, ...], classes: int) -> Any:
     """Build the UNet with random weights, without the slow import where that can be."""
-    if encoder in BLOCKS:
-        return ResNetUnet(encoder, depth=depth, decoder_channels=decoder_channels, classes=classes)
+    if encoder in LIGHT_ENCODERS:
+        return LightUnet(encoder, depth=depth, decoder_channels=decoder_channels, classes=classes)
     import segmentation_models_pytorch as smp
 
     return smp.Unet(

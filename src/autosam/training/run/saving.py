@@ -10,6 +10,7 @@ from autosam.config import Config
 from autosam.models.files.base_weights import with_preprocessing
 from autosam.models.files.checkpoint import ModelHeader, save_model
 from autosam.models.files.model_file import network_tensors
+from autosam.models.files.model_header import NOTICE
 from autosam.models.networks import Networks
 from autosam.training.run.validation import SECONDS
 
@@ -18,7 +19,7 @@ def averaged_networks(averaged: AveragedModel, networks: Networks) -> Networks:
     """Give the averaged weights as networks in evaluation mode; they share memory with the average."""
     model: Any = averaged.module
     model.eval()
-    return Networks(model.sam, model.generator, networks.base_name, networks.base_sha256)
+    return Networks(model.sam, model.generator, networks.base_name, networks.base_sha256, notice=networks.notice)
 
 
 def save_trained(
@@ -58,6 +59,7 @@ def save_trained(
                 for parameter in network.parameters()
                 if parameter.requires_grad
             ),
+            **({NOTICE: networks.notice} if networks.notice else {}),
             "sources": [source.name for source in config.data.sources],
         },
         license=license,

@@ -7,9 +7,10 @@ import torch
 from lightning.fabric import Fabric
 from torch.utils.data import DataLoader, Subset
 
-from autosam.config import Config
+from autosam.config import SAM_ENCODER, Config
 from autosam.data import LabeledImage
 from autosam.errors import ConfigError, InputError
+from autosam.models.generator.light_unet import LIGHT_ENCODERS
 from autosam.models.networks import WITHOUT_SAM, Networks
 from autosam.models.variants import image_size
 from autosam.training.samples.tiles import TileBatch, TileDataset, collate_tiles
@@ -27,8 +28,32 @@ def check_trainable(config: Config, train_images: Sequence[LabeledImage]) -> Non
     check_networks_used(config)
     check_statistics(config)
     check_frozen(config)
+    check_encoder(config)
     check_fused(config)
     check_small_images(config)
+
+
+def check_encoder(config: Config) -> None:
+    """Raise a ConfigError where the generator has no encoder to be slowed down, or frozen in part."""
+    generator, settings = config.model.generator, config.training
+    wanted = settings.encoder_rate != 1 or settings.freeze_stages > 0
+    if wanted and (generator is None or generator.encoder == SAM_ENCODER or settings.freeze_generator):
+        raise ConfigError(
+            f"training.encoder_rate={settings.encoder_rate:g} and freeze_stages={settings.freeze_stages} are for "
+            "the encoder of a UNet in training, and there is none; set them to 1 and 0"
+        )
+    if generator is None or not settings.freeze_stages:
+        return
+    if generator.encoder not in LIGHT_ENCODERS or settings.freeze_stages > generator.depth:
+        raise ConfigError(
+            f"training.freeze_stages={settings.freeze_stages} freezes stages of {', '.join(LIGHT_ENCODERS)}, up "
+            f"to the depth; the generator has {generator.encoder} of depth {generator.depth}"
+        )
+    if generator.base is None and generator.pretrained is None:
+        raise ConfigError(
+            f"training.freeze_stages={settings.freeze_stages} would keep random weights; set "
+            "model.generator.pretrained or base, or freeze_stages=0"
+        )
 
 
 def check_fused(config: Config) -> None:

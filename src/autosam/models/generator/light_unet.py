@@ -1,4 +1,4 @@
-"""The UNet on a plain ResNet, as segmentation-models-pytorch and timm build it, without importing either.
+"""The UNet on a ResNet or EfficientNet-Lite1, as segmentation-models-pytorch and timm build it, without either.
 
 Both packages import every architecture that they know, and torchvision and torch's compiler with them: two seconds
 for a network of a hundred lines. Here tensors have the same names, outputs the same bits, and the same seed gives
@@ -12,22 +12,23 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from autosam.config import LITE1_ENCODER
+from autosam.models.generator.efficientnet_encoder import EfficientNetEncoder
 from autosam.models.generator.fused_convolution import convolve
+from autosam.models.generator.resnet_encoder import BLOCKS, ResNetEncoder
+from autosam.models.generator.staged_encoder import StagedEncoder
 
-BLOCKS = {"tu-resnet18": (2, 2, 2, 2), "tu-resnet34": (3, 4, 6, 3)}
-"""Encoders that are built here, by their names in segmentation-models-pytorch: blocks in each of four stages."""
-
-_WIDTHS = (64, 128, 256, 512)
-_CLASSES = 1000
+LIGHT_ENCODERS = (*BLOCKS, LITE1_ENCODER)
+"""Encoders that are built here, by their names in segmentation-models-pytorch."""
 
 
-class ResNetUnet(nn.Module):
-    """A UNet whose encoder is ResNet-18 or ResNet-34; the same as ``smp.Unet`` with these settings.
+class LightUnet(nn.Module):
+    """A UNet, the same as ``smp.Unet`` with these settings.
 
     Parameters
     ----------
     encoder : str
-        A key of `BLOCKS`.
+        One of `LIGHT_ENCODERS`.
     depth : int
         Stages of the encoder, 1 to 5.
     decoder_channels : sequence of int
@@ -37,15 +38,15 @@ class ResNetUnet(nn.Module):
 
     References
     ----------
-    He et al., "Deep residual learning for image recognition", CVPR 2016; ``timm.models.resnet``, and
+    Ronneberger et al., "U-Net: Convolutional networks for biomedical image segmentation", MICCAI 2015;
     ``segmentation_models_pytorch.decoders.unet``.
     """
 
     def __init__(self, encoder: str, *, depth: int, decoder_channels: Sequence[int], classes: int) -> None:
         super().__init__()
-        if not 1 <= depth <= len(_WIDTHS) + 1:
-            raise ValueError(f"depth is {depth}; wanted 1 to {len(_WIDTHS) + 1}")
-        self.encoder = ResNetEncoder(BLOCKS[encoder], depth)
+        self.encoder: StagedEncoder = (
+            EfficientNetEncoder(depth) if encoder == LITE1_ENCODER else ResNetEncoder(BLOCKS[encoder], depth)
+        )
         self.decoder = _UnetDecoder(self.encoder.out_channels, decoder_channels)
         self.segmentation_head = nn.Sequential(nn.Conv2d(decoder_channels[-1], classes, 3, padding=1))
         for convolution in _convolutions(self.decoder):
@@ -59,68 +60,6 @@ class ResNetUnet(nn.Module):
         """Turn images (B, 3, H, W), H and W of any size, into logits (B, classes, H, W)."""
         logits: Tensor = self.segmentation_head(self.decoder(self.encoder(image)))
         return logits
-
-
-class ResNetEncoder(nn.Module):
-    """The image and the outputs of the first stages of a ResNet.
-
-    Attributes
-    ----------
-    out_channels : tuple of int
-        Channels of each output, those of the image first.
-    """
-
-    def __init__(self, blocks: Sequence[int], depth: int) -> None:
-        super().__init__()
-        self.out_channels = (3, _WIDTHS[0], *_WIDTHS)[: depth + 1]
-        self.model = nn.Sequential()
-        self.model.add_module("conv1", nn.Conv2d(3, _WIDTHS[0], 7, stride=2, padding=3, bias=False))
-        self.model.add_module("bn1", nn.BatchNorm2d(_WIDTHS[0]))
-        before = _WIDTHS[0]
-        for number, (width, count) in enumerate(zip(_WIDTHS, blocks, strict=True), start=1):
-            stage = [_ResidualBlock(before, width, 1 if number == 1 else 2)]
-            stage += [_ResidualBlock(width, width, 1) for _ in range(count - 1)]
-            self.model.add_module(f"layer{number}", nn.Sequential(*stage))
-            before = width
-        # timm draws weights for the stages and the classifier that are left out, too.
-        nn.Linear(before, _CLASSES)
-        for convolution in _convolutions(self.model):
-            nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
-        for number in range(depth, len(_WIDTHS) + 1):
-            delattr(self.model, f"layer{number}")
-
-    def forward(self, image: Tensor) -> list[Tensor]:
-        """Give the image (B, 3, H, W) and features of stride 2, 4, 8 ..."""
-        layer = self.model.get_submodule
-        features = [image, convolve(image, layer("conv1"), layer("bn1"))]
-        for number in range(1, len(self.out_channels) - 1):
-            before = features[-1] if number > 1 else F.max_pool2d(features[-1], 3, stride=2, padding=1)
-            features.append(layer(f"layer{number}")(before))
-        return features
-
-
-class _ResidualBlock(nn.Module):
-    """Two convolutions and a shortcut around them."""
-
-    def __init__(self, before: int, width: int, stride: int) -> None:
-        super().__init__()
-        shortcut = None
-        if stride > 1 or before != width:
-            shortcut = nn.Sequential(nn.Conv2d(before, width, 1, stride, bias=False), nn.BatchNorm2d(width))
-        self.conv1 = nn.Conv2d(before, width, 3, stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(width)
-        self.downsample = shortcut
-        # A new block is the identity: it learns better so.
-        nn.init.zeros_(self.bn2.weight)
-
-    def forward(self, x: Tensor) -> Tensor:
-        shortcut = (
-            x if self.downsample is None else convolve(x, self.downsample[0], self.downsample[1], relu=False)
-        )
-        x = convolve(x, self.conv1, self.bn1)
-        return convolve(x, self.conv2, self.bn2, plus=shortcut)
 
 
 class _UnetDecoder(nn.Module):
