@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from autosam.models.generator.depthwise import DepthwiseConv2d
 from autosam.models.generator.fused_convolution import convolve
 from autosam.models.generator.staged_encoder import StagedEncoder
 
@@ -51,7 +52,7 @@ class EfficientNetEncoder(StagedEncoder):
             raise ValueError(f"depth is {depth}; wanted 1 to {len(_STAGES)}")
         self.out_channels = (3, *(_GROUPS[stage[-1]][3] for stage in _STAGES[:depth]))
         self.model = nn.Module()
-        self.model.conv_stem = _convolution(3, _STEM, 3, 2)
+        self.model.conv_stem = nn.Conv2d(3, _STEM, 3, stride=2, bias=False)
         self.model.bn1 = _normalization(_STEM)
         # timm draws weights here for a layer that it only tries.
         for _ in range(2):
@@ -96,7 +97,7 @@ class _SeparableBlock(nn.Module):
 
     def __init__(self, before: int, width: int, *, side: int, stride: int) -> None:
         super().__init__()
-        self.conv_dw = _convolution(before, before, side, stride, groups=before)
+        self.conv_dw = _depthwise(before, side, stride)
         self.bn1 = _normalization(before)
         self.conv_pw = nn.Conv2d(before, width, 1, bias=False)
         self.bn2 = _normalization(width)
@@ -114,7 +115,7 @@ class _InvertedBlock(nn.Module):
         wide = before * _EXPANSION
         self.conv_pw = nn.Conv2d(before, wide, 1, bias=False)
         self.bn1 = _normalization(wide)
-        self.conv_dw = _convolution(wide, wide, side, stride, groups=wide)
+        self.conv_dw = _depthwise(wide, side, stride)
         self.bn2 = _normalization(wide)
         self.conv_pwl = nn.Conv2d(wide, width, 1, bias=False)
         self.bn3 = _normalization(width)
@@ -127,10 +128,9 @@ class _InvertedBlock(nn.Module):
         return convolve(wide, self.conv_pwl, self.bn3, plus=shortcut, activation=None)
 
 
-def _convolution(before: int, width: int, side: int, stride: int, *, groups: int = 1) -> nn.Conv2d:
-    """Build a convolution whose input `_padded` has padded where the stride is 2."""
-    padding = 0 if stride > 1 else side // 2
-    return nn.Conv2d(before, width, side, stride, padding, groups=groups, bias=False)
+def _depthwise(channels: int, side: int, stride: int) -> nn.Conv2d:
+    """Build a convolution of each channel; `_padded` has padded its input where the stride is 2."""
+    return DepthwiseConv2d(channels, side, stride=stride, padding=0 if stride > 1 else side // 2)
 
 
 def _padded(x: Tensor, convolution: Any) -> Tensor:
