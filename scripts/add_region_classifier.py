@@ -1,16 +1,25 @@
-"""Train the region classifier of a model's candidates on its training images, and put it into the model file:
+"""Train the region classifier of a model's candidates, and put it into the model file:
 
-    python scripts/add_region_classifier.py DATA --config mito src/autosam/models/bundled/mito.safetensors
+    python scripts/add_region_classifier.py DATA MODEL --config mito --fold no_epfl.safetensors=epfl
 
 DATA is what `autosam train` was given, and the config is that of the training: its sources and split say which
-images the model has seen. The weights and the header stay as they are.
+images are for training. Each `--fold FILE=SOURCE` names a model that has not seen a source; several sources are
+parted by commas. The candidates are what that model makes of their training images.
+
+Without `--fold`, MODEL makes the candidates itself, of the images that it was trained on. A generator that knows
+these by heart makes the region classifier too confident. The weights and the header stay as they are.
 """
 
 import argparse
 from pathlib import Path
 
 from autosam import load_config
-from autosam.training.fit.fit_region_classifier import add_region_classifier
+from autosam.data import LabeledImage
+from autosam.training.fit.fit_region_classifier import (
+    Fold,
+    add_cross_fitted_region_classifier,
+    add_region_classifier,
+)
 from autosam.training.samples.load_images import load_part
 
 
@@ -19,24 +28,46 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("model", type=Path)
     parser.add_argument("--config", required=True, help="YAML file of settings, or the name of one")
+    parser.add_argument(
+        "--fold",
+        action="append",
+        default=[],
+        metavar="FILE=SOURCE",
+        help="model file that was trained without these sources; once for each",
+    )
     parser.add_argument("--images", type=int, default=500, help="most images of each source (%(default)s)")
     args = parser.parse_args()
 
+    named = [text.rpartition("=") for text in args.fold]
+    if wrong := [text for text, (file, _, names) in zip(args.fold, named, strict=True) if not (file and names)]:
+        parser.error(f"--fold {wrong[0]} names no model file or no source; write FILE=SOURCE")
     config = load_config(args.config)
     labeled_images = load_part(args.data, config, "train")
-    region_classifier = add_region_classifier(
-        args.model,
-        labeled_images,
-        images=args.images,
-        seed=config.seed,
-        report=lambda done, of: (
-            print(f"image {done} of {of}", flush=True) if done % 20 == 0 or done == of else None
-        ),
-    )
-    print(
-        f"{args.model}: {len(region_classifier.feature)} trees of at most "
-        f"{region_classifier.feature.shape[1]} nodes"
-    )
+    sources = {image.source for image in labeled_images}
+    wanted = [(Path(file), names.split(",")) for file, _, names in named]
+    if unknown := sorted({name for _, names in wanted for name in names} - sources):
+        parser.error(f"--fold names the source {unknown[0]}; {args.config} has {', '.join(sorted(sources))}")
+
+    if wanted:
+        folds = [Fold(file, _of(labeled_images, names)) for file, names in wanted]
+        region_classifier = add_cross_fitted_region_classifier(
+            args.model, folds, images=args.images, seed=config.seed, report=_say
+        )
+    else:
+        region_classifier = add_region_classifier(
+            args.model, labeled_images, images=args.images, seed=config.seed, report=_say
+        )
+    trees, nodes = region_classifier.feature.shape
+    print(f"{args.model}: {trees} trees of at most {nodes} nodes")
+
+
+def _of(labeled_images: list[LabeledImage], sources: list[str]) -> list[LabeledImage]:
+    return [image for image in labeled_images if image.source in sources]
+
+
+def _say(done: int, of: int) -> None:
+    if done % 20 == 0 or done == of:
+        print(f"image {done} of {of}", flush=True)
 
 
 if __name__ == "__main__":

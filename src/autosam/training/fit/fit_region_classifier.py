@@ -1,7 +1,7 @@
-"""Fit the region classifier of a model to what its generator makes of the training images."""
+"""Fit the region classifier of a model to what generators make of labeled images."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,17 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autosam.config import Config
-from autosam.data.folders import LabeledImage, evenly_spaced
+from autosam.data.folders import LabeledImage
 from autosam.errors import InputError
-from autosam.images import resize_labels
-from autosam.models.files.checkpoint import REGION_CLASSIFIER
+from autosam.models.files.checkpoint import REGION_CLASSIFIER, ModelHeader
 from autosam.models.files.model_file import load_networks
 from autosam.models.networks import Networks
-from autosam.models.statistics.region_classifier import RegionClassifier, target_score
-from autosam.pipeline.propose import candidate_regions
-from autosam.pipeline.segmenter import Segmenter
-from autosam.regions import MergeTree
+from autosam.models.statistics.region_classifier import RegionClassifier
 from autosam.training.fit.model_part import fitting_config, write_part
+from autosam.training.fit.training_regions import TrainingRegions, alike, joined, training_regions
 
 if TYPE_CHECKING:
     from sklearn.ensemble import GradientBoostingRegressor
@@ -32,6 +29,22 @@ SAMPLE, FEATURE_SHARE, LEAST_IN_LEAF = 0.5, 0.4, 20
 """Shares of the candidates and of the features that a tree, or a node, learns from, and candidates in a leaf."""
 
 
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """A model, and labeled images that it was not trained on.
+
+    Attributes
+    ----------
+    model : Path
+        Its generator has the channels of the model that the region classifier is for.
+    labeled_images : sequence of LabeledImage
+        Normalized.
+    """
+
+    model: Path
+    labeled_images: Sequence[LabeledImage]
+
+
 def fit_region_classifier(
     networks: Networks,
     config: Config,
@@ -40,58 +53,69 @@ def fit_region_classifier(
     images: int,
     report: Callable[[int, int], None] | None = None,
 ) -> RegionClassifier | None:
-    """Train a region classifier on the candidates that the generator gives in training images.
+    """Train a region classifier on the candidates that a model's own generator gives in its training images.
 
     A generator that knows its training images by heart makes them look easier than any other, and the region
-    classifier is then too confident.
+    classifier is then too confident; `cross_fit_region_classifier` is not.
 
     Parameters
     ----------
-    networks : Networks
-        In evaluation mode.
-    config : Config
-        What they segment with: the candidates are those that `Segmenter` would make. ``seed`` draws the shares.
-    labeled_images : sequence of LabeledImage
-        What the networks were trained on, normalized.
-    images : int
-        Most images of each source, evenly spaced.
-    report : callable, optional
-        Called with the number of images done and to do.
+    networks, config, labeled_images, images, report
+        See `training_regions`; ``seed`` draws the shares. The images are those that the networks were trained on.
 
     Returns
     -------
     RegionClassifier or None
-        None where there is no generator with a foreground map and one of center or boundary, where it is not asked
-        (``prompts.method``), where the objects' diameter is not known, or where the images give fewer than
-        ``LEAST_CANDIDATES`` candidates.
+        None where `training_regions` gives None, or fewer than ``LEAST_CANDIDATES`` candidates.
     """
+    regions = training_regions(networks, config, labeled_images, images=images, report=report)
+    return fit_to_regions(regions, config)
+
+
+def cross_fit_region_classifier(
+    config: Config, folds: Sequence[Fold], *, images: int, report: Callable[[int, int], None] | None = None
+) -> RegionClassifier | None:
+    """Train a region classifier on candidates that generators give in images that they were not trained on.
+
+    Each fold counts as much as any other, whatever the number of its candidates.
+
+    Parameters
+    ----------
+    config : Config
+        That of the model that the region classifier is for: it says how candidates are made of maps, and the
+        diameter that they are measured in. ``seed`` draws the shares.
+    folds : sequence of Fold
+        Usually one for each source, with the model that was trained on all the others.
+    images : int
+        Most images of each source of a fold, evenly spaced.
+    report : callable, optional
+        Called with the number of images of a fold done and to do.
+
+    Returns
+    -------
+    RegionClassifier or None
+        See `fit_region_classifier`.
+
+    Raises
+    ------
+    ModelError
+        If a file cannot be read.
+    InputError
+        If a generator has other channels than the model's.
+    """
+    parts: list[TrainingRegions] = []
+    for fold in folds:
+        networks, header = load_networks(fold.model)
+        own = _with_networks_of(config, header, fold.model)
+        regions = training_regions(networks, own, fold.labeled_images, images=images, report=report)
+        parts += [] if regions is None else [regions]
+    return fit_to_regions(joined(alike(parts)), config)
+
+
+def fit_to_regions(regions: TrainingRegions | None, config: Config) -> RegionClassifier | None:
+    """Train a region classifier on described candidates; None for fewer than ``LEAST_CANDIDATES``."""
     diameter = config.images.diameter
-    if diameter is None or not config.gives_candidate_regions:
-        return None
-    # An earlier region classifier has no say, neither here nor where the scale of an image is found.
-    segmenter = Segmenter(replace(networks, region_classifier=None), _without_sam(config))
-    typical = diameter * config.images.zoom
-    described: list[NDArray[np.float32]] = []
-    region_scores: list[NDArray[np.float64]] = []
-    weights: list[NDArray[np.float64]] = []
-    chosen = list(_share(labeled_images, images))
-    for done, labeled_image in enumerate(chosen, start=1):
-        view = segmenter.view(labeled_image.image, normalized=True)
-        if maps := segmenter.predict(view).probabilities:
-            tree, features = candidate_regions(maps, view.seen, config.prompts, diameter=typical)
-            if len(tree) > 1:
-                truth = resize_labels(labeled_image.labels, view.grid)
-                known = np.ones(len(tree) - 1, bool)
-                if labeled_image.valid is not None:
-                    valid = resize_labels(labeled_image.valid.astype(np.uint8), view.grid) > 0
-                    known = known_nodes(tree, valid)[1:]
-                described.append(features[1:][known])
-                region_scores.append(target_score(best_ious(tree, truth)[1:])[known])
-                # An image with many objects counts more than one with few, but not so many times more.
-                weights.append(np.full(known.sum(), 1 / np.sqrt(max(1, known.sum()))))
-        if report is not None:
-            report(done, len(chosen))
-    if sum(map(len, described)) < LEAST_CANDIDATES:
+    if regions is None or len(regions) < LEAST_CANDIDATES or diameter is None:
         return None
     # Only here: segmenting needs no scikit-learn, and importing it takes long.
     from sklearn.ensemble import GradientBoostingRegressor
@@ -105,51 +129,8 @@ def fit_region_classifier(
         min_samples_leaf=LEAST_IN_LEAF,
         random_state=config.seed,
     )
-    weight = np.concatenate(weights)
-    forest.fit(np.concatenate(described), np.concatenate(region_scores), weight / weight.mean())
-    return from_forest(forest, diameter=typical)
-
-
-def best_ious(tree: MergeTree, truth: NDArray[np.integer]) -> NDArray[np.float64]:
-    """Measure the IoU of every node with the true object that fits it best.
-
-    Parameters
-    ----------
-    tree : MergeTree
-        With N nodes.
-    truth : ndarray of integers, shape (H, W)
-        0 for background.
-
-    Returns
-    -------
-    ndarray of float64, shape (N,)
-        0 for the background, and where there is no truth.
-    """
-    ids, inverse = np.unique(truth, return_inverse=True)
-    best = np.zeros(len(tree))
-    pairs, shared = np.unique(np.stack([tree.fragments.ravel(), inverse.ravel()]), axis=1, return_counts=True)
-    there = (pairs[0] > 0) & (ids[pairs[1]] != 0)
-    size = np.bincount(inverse.ravel())
-    # A node's overlaps are those of its fragments; only what overlaps at all is kept.
-    overlaps: list[dict[int, int]] = [{} for _ in range(len(tree))]
-    for fragment, number, pixels in zip(*pairs[:, there].tolist(), shared[there].tolist(), strict=True):
-        overlaps[fragment][number] = pixels
-    area = tree.area
-    for node in range(1, len(tree)):
-        own = overlaps[node]
-        if tree.children[node, 0]:
-            first, second = tree.children[node]
-            for part in (overlaps[first], overlaps[second]):
-                for number, pixels in part.items():
-                    own[number] = own.get(number, 0) + pixels
-        best[node] = max((pixels / (area[node] + size[k] - pixels) for k, pixels in own.items()), default=0)
-    return best
-
-
-def known_nodes(tree: MergeTree, valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Tell which nodes have at least nine tenths of their pixels where labels, (H, W), are known; shape (N,)."""
-    inside = np.bincount(tree.fragments[valid], minlength=tree.n_fragments + 1).astype(np.float64)
-    return np.asarray(tree.add_up(inside) >= 0.9 * tree.area)
+    forest.fit(regions.features, regions.scores, regions.weights / regions.weights.mean())
+    return from_forest(forest, diameter=diameter * config.images.zoom)
 
 
 def from_forest(forest: "GradientBoostingRegressor", *, diameter: float) -> RegionClassifier:
@@ -202,11 +183,44 @@ def add_region_classifier(
     """
     region_classifier = _add(path, labeled_images, images=images, seed=seed, report=report)
     if region_classifier is None:
-        raise InputError(
-            f"{len(labeled_images)} training images give no region classifier for {path}: its generator has "
-            "no maps of foreground and center or boundary, or is not asked (prompts.method), the model does not "
-            "know its objects' diameter, or they hold too few objects"
-        )
+        raise InputError(_none_of(path, len(labeled_images)))
+    return region_classifier
+
+
+def add_cross_fitted_region_classifier(
+    path: Path,
+    folds: Sequence[Fold],
+    *,
+    images: int,
+    seed: int = 0,
+    report: Callable[[int, int], None] | None = None,
+) -> RegionClassifier:
+    """Put a region classifier into a model file that was fitted to folds; see `cross_fit_region_classifier`.
+
+    Parameters
+    ----------
+    path : Path
+        Replaced when the new file is whole. Its own generator is not asked.
+    folds, images, report
+        See `cross_fit_region_classifier`.
+    seed : int
+        Draws the shares.
+
+    Raises
+    ------
+    ModelError
+        If a file cannot be read.
+    InputError
+        If there is no region classifier to be had: see `fit_region_classifier`.
+    OutputError
+        If the file cannot be written.
+    """
+    _, header = load_networks(path)
+    config = fitting_config(header, seed=seed)
+    region_classifier = cross_fit_region_classifier(config, folds, images=images, report=report)
+    if region_classifier is None:
+        raise InputError(_none_of(path, sum(len(fold.labeled_images) for fold in folds)))
+    write_part(path, REGION_CLASSIFIER, region_classifier.state_dict())
     return region_classifier
 
 
@@ -237,15 +251,28 @@ def _add(
     return region_classifier
 
 
-def _without_sam(config: Config) -> Config:
-    return config.model_copy(update={"decode": config.decode.model_copy(update={"sam": False})})
+def _none_of(path: Path, number: int) -> str:
+    return (
+        f"{number} training images give no region classifier for {path}: its generator has no maps of foreground "
+        "and center or boundary, or is not asked (prompts.method), the model does not know its objects' diameter, "
+        "or they hold too few objects"
+    )
 
 
-def _share(labeled_images: Sequence[LabeledImage], images: int) -> Iterator[LabeledImage]:
-    """Give at most so many labeled images of each source."""
-    for name in sorted({labeled_image.source for labeled_image in labeled_images}):
-        own = [labeled_image for labeled_image in labeled_images if labeled_image.source == name]
-        yield from evenly_spaced(own, min(1.0, images / len(own)))
+def _with_networks_of(config: Config, header: ModelHeader, path: Path) -> Config:
+    """Give the settings of a model for the networks of another one, whose generator has the same channels."""
+    model = fitting_config(header, seed=config.seed).model
+    wanted, came = (None if of is None else of.channels for of in (config.model.generator, model.generator))
+    if set(wanted or ()) != set(came or ()):
+        raise InputError(
+            f"the generator of {path} has the channels {_listed(came)}, wanted {_listed(wanted)} as in the model "
+            "that the region classifier is for: name a model that was trained with the same ones"
+        )
+    return config.model_copy(update={"model": model})
+
+
+def _listed(channels: Sequence[str] | None) -> str:
+    return ", ".join(channels or ("none",))
 
 
 def _rounded_down(values: NDArray[np.float64]) -> NDArray[np.float32]:
