@@ -53,6 +53,12 @@ def test_every_fault_is_reported_at_once_with_its_path() -> None:
         ("training.augment.zoom=[2, 1]", "training.augment: zoom is [2.0, 1.0]; it must be two positive"),
         ("training.augment.zoom=[1]", "training.augment.zoom.1 is missing"),
         (
+            "training.augment.coarsen=0.5",
+            "training.augment.coarsen=0.5: Input should be greater than or",
+        ),
+        ("training.augment.jpeg=96", "training.augment.jpeg=96: Input should be less than or equal to 95"),
+        ("data.unlabeled=[more]", "config: data.unlabeled names images whose amplitudes are mixed into"),
+        (
             "training.predicted_between=[0.6, 0.1]",
             "training: predicted_between is [0.6, 0.1]; the smaller fraction comes first",
         ),

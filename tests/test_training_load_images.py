@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from blobs import discs, small_config, write_discs
 from memory_store import write_store
@@ -9,7 +10,8 @@ from memory_store import write_store
 from autosam.config import Config
 from autosam.data.store import Store
 from autosam.errors import ConfigError, InputError
-from autosam.training.samples.load_images import load_part
+from autosam.images import write_png
+from autosam.training.samples.load_images import load_part, load_unlabeled
 
 POINT = "object,row,col,label\n1,16,17,1\n"
 
@@ -101,4 +103,37 @@ def test_prompts_are_for_training_alone(tmp_path: Path, kind: str) -> None:
     (tmp_path / "clicks" / f"{first}.csv").write_text(POINT.replace("16", "960"))
     with pytest.raises(InputError, match=rf"1 fault in .*{first}\.csv.* lies outside the image") as error:
         load_part(tmp_path, sources(entry), "train")
+    assert "\n" not in str(error.value)
+
+
+def unlabeled(*names: str) -> Config:
+    return small_config(f"data.unlabeled=[{', '.join(names)}]", "training.augment.spectrum=0.5")
+
+
+def test_images_without_labels_are_read_in_gray_beside_the_data(tmp_path: Path) -> None:
+    write_discs(tmp_path, 2)
+    (tmp_path / "more").mkdir()
+    for name in ("a", "b"):
+        write_png(tmp_path / "more" / f"{name}.png", np.arange(60, dtype=np.uint8).reshape(6, 10) * 4)
+    images = load_unlabeled(tmp_path, unlabeled("more", "images/1.png"))
+    assert [image.shape for image in images] == [(6, 10), (6, 10), (96, 96)]
+    assert all(image.dtype == np.uint8 for image in images)
+    # Normalized over the whole image.
+    assert (images[0].min(), images[0].max()) == (0, 255)
+    assert load_unlabeled(tmp_path, small_config()) == []
+    # A store lies beside them.
+    path = store(tmp_path / "s.h5", 2)
+    assert len(load_unlabeled(path, unlabeled("more"))) == 2
+    assert names(path, unlabeled("more")) == ["test/d1"]
+
+
+def test_of_very_many_some_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("autosam.training.samples.load_images.MOST_UNLABELED", 2)
+    write_discs(tmp_path, 5)
+    assert len(load_unlabeled(tmp_path, unlabeled("images"))) == 2
+
+
+def test_images_that_are_missing_are_refused_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"^data\.unlabeled: .*nowhere: no such file or folder") as error:
+        load_unlabeled(tmp_path, unlabeled("nowhere"))
     assert "\n" not in str(error.value)

@@ -18,6 +18,7 @@ from autosam.errors import InputError
 from autosam.prompts.prompt import Prompt
 from autosam.training.prompting.prompt_targets import match_regions
 from autosam.training.samples.deform import bend_tile
+from autosam.training.samples.others import OtherPictures
 from autosam.training.samples.tiles import Tile, TileBatch, TileDataset, collate_tiles, cut_tile
 
 CHANGES = {"zoom": (0.5, 2.0), "contrast": 0.3, "brightness": 0.15, "noise": 0.06, "blur": 1.2}
@@ -43,7 +44,8 @@ def test_image_and_labels_are_turned_together(seed: int) -> None:
     image, labels, prompts = cut_tile(
         of_labels(rng(1).integers(0, 12, (50, 70))), 32, (1, 1), rng(seed), object_share=0.8
     )
-    assert image.shape == (32, 32, 3)
+    # Gray has one channel, until the tile is whole.
+    assert image.shape == (32, 32, 1)
     assert image.dtype == np.float32
     assert labels.shape == (32, 32)
     assert labels.dtype == np.int32
@@ -79,7 +81,7 @@ def test_images_smaller_than_a_tile(shape: tuple[int, int], scale: tuple[float, 
     labels[: max(1, shape[0] // 2), : max(1, shape[1] // 2)] = 1
     for seed in range(5):
         image, cut, _ = cut_tile(of_labels(labels), 64, scale, rng(seed), object_share=0.8)
-        assert image.shape == (64, 64, 3)
+        assert image.shape == (64, 64, 1)
         assert np.isfinite(image).all()
         if scale == (1.0, 1.0):
             # mirrored, not padded with background: the image still agrees with the labels
@@ -147,7 +149,7 @@ def test_prompts_lie_on_their_objects_whatever_is_done_to_the_tile(elastic: floa
         image, labels, prompts = cut_tile(whole, 64, (0.6, 1.6), draw, object_share=0.8)
         if elastic:
             image, labels, prompts = bend_tile(image, labels, prompts, largest=elastic, rng=draw)
-        assert image.shape == (64, 64, 3)
+        assert image.shape == (64, 64, 1)
         assert labels.shape == (64, 64)
         for prompt in prompts:
             assert prompt.points.min() >= -0.5
@@ -305,6 +307,79 @@ def test_sources_have_equal_shares_or_their_weights() -> None:
     )
     weighted = TileDataset(many, with_settings(tile_config(), "data", sources=sources), size=16, length=300)
     assert np.mean([float(tile.image.mean()) for tile in weighted]) == pytest.approx(0.8, abs=0.08)
+
+
+# Wide randomization
+
+WIDE = {
+    "invert": 0.3,
+    "share": 1.0,
+    "tone": 1.0,
+    "local_contrast": 1.0,
+    "shading": 0.4,
+    "spectrum": 0.8,
+    "defocus": 2.0,
+    "sharpen": 1.0,
+    "coarsen": 2.0,
+    "jpeg": 20,
+    "shot_noise": 0.1,
+    "grain": 0.1,
+    "specks": 0.01,
+    "scan_lines": 0.05,
+    "curtains": 0.05,
+}
+
+
+@pytest.mark.parametrize("stained", [False, True])
+def test_wide_randomization_changes_images_and_nothing_else(stained: bool) -> None:
+    pixels, labels = discs(3, 80)
+    if stained:
+        pixels = (pixels * np.array([0.9, 0.5, 0.7])).astype(np.uint8)
+    images = [LabeledImage("s/a", "s", pixels, labels), labeled_image(1)]
+    plain, wide = (
+        TileDataset(images, tile_config(zoom=(0.5, 2.0), **augment), size=64, length=10) for augment in ({}, WIDE)
+    )
+    for index in range(10):
+        tile = wide[index]
+        assert_same(tile, wide[index])
+        assert torch.equal(tile.labels, plain[index].labels)
+        assert tile.image.shape == (3, 64, 64)
+        assert tile.image.dtype == torch.float32
+        assert bool(((tile.image >= 0) & (tile.image <= 1)).all())
+        gray, was_gray = (bool((one.image == one.image[:1]).all()) for one in (tile, plain[index]))
+        assert gray == was_gray
+        assert (tile.image - plain[index].image).abs().mean() > 0.01
+
+
+@pytest.mark.parametrize("name", sorted(WIDE.keys() - {"share"}))
+def test_each_change_is_off_at_its_default_and_shows_on_its_own(name: str) -> None:
+    def first(**augment: Any) -> torch.Tensor:
+        return TileDataset([labeled_image(0), labeled_image(1)], tile_config(**augment), size=64, length=1)[
+            0
+        ].image
+
+    still = first(share=1.0)
+    assert torch.equal(still, first(share=0.0))
+    changed = first(**{"share": 1.0, name: 1.0 if name == "invert" else WIDE[name]})
+    assert (changed - still).abs().max() > 1e-3
+
+
+def test_amplitudes_come_from_other_sources_and_unlabeled_images() -> None:
+    def level(source: str, gray: int) -> LabeledImage:
+        return LabeledImage(
+            f"{source}/a", source, np.full((40, 50, 3), gray, np.uint8), np.zeros((40, 50), np.int32)
+        )
+
+    def drawn(images: list[LabeledImage], unlabeled: list[np.ndarray]) -> set[float]:
+        others = OtherPictures(images, unlabeled, size=16, zoom_range=(0.3, 2.0))
+        pictures = [others.draw("one", rng(seed)) for seed in range(20)]
+        assert all(picture.shape == (16, 16) for picture in pictures)
+        return {round(float(picture.mean() * 255), 3) for picture in pictures}
+
+    one, two = level("one", 10), level("two", 20)
+    assert drawn([one], []) == {10}
+    assert drawn([one, two], []) == {20}
+    assert drawn([one, two], [np.full((9, 9), 30, np.uint8)]) == {20, 30}
 
 
 # One diameter

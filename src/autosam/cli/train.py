@@ -58,7 +58,7 @@ def train(
     from autosam.training.loop import train as run_training
     from autosam.training.run.estimate import estimate
     from autosam.training.run.run_folder import SETTINGS, check_resumable
-    from autosam.training.samples.load_images import load_part
+    from autosam.training.samples.load_images import load_part, load_unlabeled
 
     # Fabric starts the other processes by running this command again; they have nothing to say.
     first = os.environ.get("LOCAL_RANK", "0") == "0"
@@ -76,6 +76,7 @@ def train(
     resolved = load_config(config, overrides=settings or ())
     target = choose_device(device)
     train_images, val_images = load_part(data, resolved, "train"), load_part(data, resolved, "val")
+    unlabeled = load_unlabeled(data, resolved)
     if out is None or dry_run:
         _show_estimate(estimate(resolved, train_images, device=target), resolved.training.batch_size)
         return
@@ -87,6 +88,7 @@ def train(
             train_images,
             val_images,
             out=run,
+            unlabeled=unlabeled,
             resume=resume,
             device=target,
             devices=devices,

@@ -208,6 +208,11 @@ class DataConfig(Section):
         le=1,
         description="share of each source's training images to use, evenly spaced; at least one image",
     )
+    unlabeled: tuple[str, ...] = Field(
+        (),
+        description="files, folders and patterns of images without labels, relative to the data folder: other "
+        "tissues and laboratories. Their amplitudes are mixed into tiles, see training.augment.spectrum",
+    )
 
 
 class Config(Section):
@@ -238,6 +243,15 @@ class Config(Section):
         return self.decode.sam is True or (
             self.decode.sam == "prompted" and self.prompts.method in ("grid", "user")
         )
+
+    @model_validator(mode="after")
+    def _unlabeled_used(self) -> "Config":
+        if self.data.unlabeled and not self.training.augment.spectrum:
+            raise ValueError(
+                "data.unlabeled names images whose amplitudes are mixed into tiles, and "
+                "training.augment.spectrum=0 mixes none; set it above 0, or leave data.unlabeled out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _parts_fit(self) -> "Config":

@@ -21,7 +21,7 @@ from autosam.studies.settings import Setup
 from autosam.training.loop import Progress, train
 from autosam.training.run.run_folder import CHECKPOINT, SETTINGS, TRAIN_LOG, check_same_settings
 from autosam.training.samples.batches import check_networks_used
-from autosam.training.samples.load_images import load_part
+from autosam.training.samples.load_images import load_part, load_unlabeled
 
 RUNS = "runs"
 
@@ -64,7 +64,7 @@ class Sweep:
         model_sha256: str = "",
         device: torch.device | None = None,
     ) -> None:
-        self.setups, self._out = setups, out
+        self.setups, self._data, self._out = setups, data, out
         self._segmenter, self._model_sha256, self._device = segmenter, model_sha256, device
         # Most combinations differ in other settings, and share their images.
         self._load = lru_cache(maxsize=2)(partial(load_part, data))
@@ -173,6 +173,7 @@ class Sweep:
             self._images(setup, "train"),
             self._images(setup, "val"),
             out=folder,
+            unlabeled=load_unlabeled(self._data, setup.config),
             resume=(folder / CHECKPOINT).is_file(),
             device=self._device,
             report=report,

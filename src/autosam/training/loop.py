@@ -4,7 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from autosam.config import Config
 from autosam.data import LabeledImage
@@ -42,6 +44,7 @@ def train(
     val_images: Sequence[LabeledImage],
     *,
     out: Path,
+    unlabeled: Sequence[NDArray[np.uint8]] = (),
     resume: bool = False,
     device: torch.device | None = None,
     devices: int = 1,
@@ -59,6 +62,8 @@ def train(
         Without validation images the last weights are kept, otherwise those with the best mean AP.
     out : Path
         Folder of the run.
+    unlabeled : sequence of ndarray of uint8, shape (H, W)
+        What `data.unlabeled` names, see `samples.load_images.load_unlabeled`.
     resume : bool
         Go on from the run's checkpoint.
     device : torch.device, optional
@@ -99,7 +104,7 @@ def train(
         else:
             # From here on there is something to resume, whatever ends the run.
             state.save(run)
-        _train(state, train_images, val_images, run, report if report and run.first else _say_nothing)
+        _train(state, train_images, val_images, unlabeled, run, report if report and run.first else _say_nothing)
     return out / MODEL
 
 
@@ -107,13 +112,15 @@ def _train(
     state: TrainingState,
     train_images: Sequence[LabeledImage],
     val_images: Sequence[LabeledImage],
+    unlabeled: Sequence[NDArray[np.uint8]],
     run: RunFolder,
     say: Report,
 ) -> None:
     """Train in this process, of however many, from where the state is."""
     config, settings, fabric = state.config, state.config.training, state.fabric
     log, diameter = RunLog(run), median_diameter(train_images)
-    batches = make_batches(config, train_images, tile_size(state.networks, config), fabric, start=state.step)
+    size = tile_size(state.networks, config)
+    batches = make_batches(config, train_images, size, fabric, start=state.step, unlabeled=unlabeled)
     say(Progress(state.step, settings.steps, float("nan"), trainable_parameters(state.model)))
 
     while state.step < settings.steps:

@@ -3,8 +3,10 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from lightning.fabric import Fabric
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Subset
 
 from autosam.config import SAM_ENCODER, Config
@@ -137,12 +139,19 @@ def tile_size(networks: Networks, config: Config) -> int:
 
 
 def make_batches(
-    config: Config, labeled_images: Sequence[LabeledImage], size: int, fabric: Fabric, *, start: int
+    config: Config,
+    labeled_images: Sequence[LabeledImage],
+    size: int,
+    fabric: Fabric,
+    *,
+    start: int,
+    unlabeled: Sequence[NDArray[np.uint8]] = (),
 ) -> Iterator[TileBatch]:
     """Give the batches of this process from a step on: of every round of batches, its own one."""
     settings = config.training
     per_step = settings.batch_size * settings.accumulate * fabric.world_size
-    tiles = TileDataset(labeled_images, config, size=size, length=settings.steps * per_step)
+    length = settings.steps * per_step
+    tiles = TileDataset(labeled_images, config, size=size, length=length, unlabeled=unlabeled)
     todo = range(start * per_step, len(tiles))
     offset, world = fabric.global_rank * settings.batch_size, fabric.world_size
     own = [

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from autosam.images import Window
 from autosam.prompts.prompt import Prompt
 from autosam.prompts.resize import zoom_prompts
+from autosam.training.samples.planes import cubic_weights
 
 Points = NDArray[np.float64]
 """Rows and columns, shape (n, 2); integers are the centers of pixels."""
@@ -41,8 +42,8 @@ def elastic_field(size: int, largest: float, rng: np.random.Generator) -> NDArra
     """
     # Nodes 8 shifts apart do not fold the tile over.
     nodes = max(3, int(size / max(size / 8, 8 * largest)) + 1)
-    coarse = torch.from_numpy(rng.uniform(-1, 1, (1, 2, nodes, nodes)))
-    field = F.interpolate(coarse, (size, size), mode="bicubic", align_corners=True)[0].numpy()
+    coarse, weights = rng.uniform(-1, 1, (1, 2, nodes, nodes))[0], cubic_weights(nodes, size).numpy()
+    field = np.asarray(weights @ coarse @ weights.T)
     field *= rng.uniform(0, largest) / np.hypot(field[0], field[1]).max()
     ramp = np.minimum(np.arange(size), np.arange(size)[::-1]) / (4 * largest)
     field[0] *= np.minimum(ramp, 1)[:, None]
@@ -51,11 +52,13 @@ def elastic_field(size: int, largest: float, rng: np.random.Generator) -> NDArra
 
 
 def warp_image(image: NDArray[np.float32], field: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Deform an image of shape (S, S, 3) with bilinear interpolation."""
+    """Deform an image of shape (S, S, C) with bilinear interpolation."""
     size = len(image)
-    rows, cols = np.indices((size, size)) + field
     # torch's own coordinates: x before y, -1 and 1 are the outer edges of the outer pixels.
-    grid = torch.from_numpy((2 * np.stack([cols, rows], axis=-1) + 1) / size - 1).to(torch.float32)
+    grid = torch.empty((size, size, 2), dtype=torch.float32)
+    places = np.arange(size)
+    for axis, (start, shift) in enumerate(((places, field[1]), (places[:, None], field[0]))):
+        grid[..., axis] = torch.from_numpy((2 * (start + shift) + 1) / size - 1)
     planes = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None]
     warped = F.grid_sample(planes, grid[None], padding_mode="border", align_corners=False)
     return np.ascontiguousarray(warped[0].permute(1, 2, 0).numpy())
@@ -63,8 +66,10 @@ def warp_image(image: NDArray[np.float32], field: NDArray[np.float64]) -> NDArra
 
 def warp_labels(labels: NDArray[np.int32], field: NDArray[np.float64]) -> NDArray[np.int32]:
     """Deform labels of shape (S, S): every pixel takes the id of the nearest one."""
-    rows, cols = np.rint(np.indices(labels.shape) + field).astype(np.intp)
-    return np.asarray(labels[rows, cols])
+    height, width = labels.shape
+    rows = np.rint(np.arange(height)[:, None] + field[0]).astype(np.intp)
+    cols = np.rint(np.arange(width) + field[1]).astype(np.intp)
+    return np.asarray(labels.ravel()[rows * width + cols])
 
 
 def warp_points(points: Points, field: NDArray[np.float64]) -> Points:

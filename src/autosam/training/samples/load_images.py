@@ -2,11 +2,27 @@
 
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from autosam.config import Config, DataConfig, SourceConfig
 from autosam.data.folder_files import find_pair
-from autosam.data.folders import LabeledImage, SplitPart, divide, evenly_spaced, load_labeled_images, read_split
+from autosam.data.folders import (
+    LabeledImage,
+    SplitPart,
+    divide,
+    evenly_spaced,
+    load_labeled_images,
+    normalized,
+    read_split,
+)
 from autosam.data.stored_images import names_store, stored_labeled_images
-from autosam.errors import ConfigError
+from autosam.errors import ConfigError, InputError
+from autosam.images import find_sources
+from autosam.images.read import read_pixels
+
+MOST_UNLABELED = 200
+"""Images without labels that are read; a volume has thousands, which look alike."""
 
 
 def load_part(data: Path, config: Config, part: SplitPart) -> list[LabeledImage]:
@@ -34,11 +50,11 @@ def load_part(data: Path, config: Config, part: SplitPart) -> list[LabeledImage]
         If a folder, a file, a list of the split or a part of the store is missing.
     """
     if names_store(data):
-        if config.data != DataConfig(fraction=config.data.fraction):
+        if config.data != DataConfig(fraction=config.data.fraction, unlabeled=config.data.unlabeled):
             raise ConfigError(
                 f"{data} is a store and brings its images and parts itself, so the settings under data have no "
-                f"effect but fraction; leave the others out, or name the folder {data.parent} and the store in "
-                "data.sources"
+                f"effect but fraction and unlabeled; leave the others out, or name the folder {data.parent} and "
+                "the store in data.sources"
             )
         return _stored(data, None, config, part, None)
     labeled_images: list[LabeledImage] = []
@@ -68,6 +84,36 @@ def load_part(data: Path, config: Config, part: SplitPart) -> list[LabeledImage]
             ignore=source.ignore_label,
         )
     return labeled_images
+
+
+def load_unlabeled(data: Path, config: Config) -> list[NDArray[np.uint8]]:
+    """Read the images without labels that `data.unlabeled` names, in gray.
+
+    Parameters
+    ----------
+    data : Path
+        The folder that they are relative to; of a store, the folder that it lies in.
+
+    Returns
+    -------
+    list of ndarray of uint8, shape (H, W)
+        Normalized as labeled images are; at most `MOST_UNLABELED`, evenly spaced. None where none is named.
+
+    Raises
+    ------
+    InputError
+        If a file or a folder is missing, or an image cannot be read.
+    """
+    if not config.data.unlabeled:
+        return []
+    folder = data.parent if names_store(data) else data
+    try:
+        sources = find_sources([folder / name for name in config.data.unlabeled])
+        chosen = evenly_spaced(sources, min(1.0, MOST_UNLABELED / len(sources)))
+        images = [normalized(read_pixels(source), config.images) for source in chosen]
+    except InputError as error:
+        raise InputError(f"data.unlabeled: {error}") from error
+    return [np.rint(image.mean(axis=-1)).astype(np.uint8) for image in images]
 
 
 def _fraction(config: Config, part: SplitPart) -> float:

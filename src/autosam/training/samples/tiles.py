@@ -1,6 +1,7 @@
 """Random, augmented training tiles: tile i of a run is the same whenever and wherever it is made."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +19,8 @@ from autosam.pipeline.find_zoom import typical_diameter, wanted_zoom
 from autosam.prompts.prompt import Prompt
 from autosam.training.samples.deform import bend_tile, part_pieces, place_prompts
 from autosam.training.samples.intensity import change_intensity
+from autosam.training.samples.others import OtherPictures
+from autosam.training.samples.planes import one_channel
 
 IGNORED = -1
 """What stands in the labels of a tile where nothing is learnt."""
@@ -76,6 +79,8 @@ class TileDataset(Dataset[Tile]):
         Side of a tile in pixels.
     length : int
         Number of tiles in the run.
+    unlabeled : sequence of ndarray of uint8, shape (H, W)
+        Gray images, whose amplitudes are mixed in beside those of other sources (``training.augment.spectrum``).
 
     Raises
     ------
@@ -83,7 +88,15 @@ class TileDataset(Dataset[Tile]):
         If every tile is to have an object, and no image has one; or if no pixel of any image counts.
     """
 
-    def __init__(self, labeled_images: Sequence[LabeledImage], config: Config, *, size: int, length: int) -> None:
+    def __init__(
+        self,
+        labeled_images: Sequence[LabeledImage],
+        config: Config,
+        *,
+        size: int,
+        length: int,
+        unlabeled: Sequence[NDArray[np.uint8]] = (),
+    ) -> None:
         self._augment, self._object_share = config.training.augment, config.training.object_tiles
         drawn = [one for one in labeled_images if one.valid is None or one.valid.any()]
         if labeled_images and not drawn:
@@ -105,6 +118,8 @@ class TileDataset(Dataset[Tile]):
             for _ in range(weights.get(name, 1))
         ]
         self._size, self._length, self._seed, self._zoom = size, length, config.seed, config.images.zoom
+        low, high = (limit * self._zoom for limit in self._augment.zoom)
+        self._others = OtherPictures(drawn, unlabeled, size=size, zoom_range=(low, high))
         self._diameter = (config.images.diameter or median_diameter(drawn)) if self._augment.same_diameter else 0.0
         # Measured once: it takes as long as cutting a tile. By name, which a worker process keeps.
         self._diameters = {
@@ -129,8 +144,8 @@ class TileDataset(Dataset[Tile]):
         )
         if augment.elastic:
             image, labels, prompts = bend_tile(image, labels, prompts, largest=augment.elastic, rng=rng)
-        image = change_intensity(image, augment, rng)
-        planes = np.ascontiguousarray(image.transpose(2, 0, 1))
+        image = change_intensity(image, augment, rng, other=partial(self._others.draw, labeled_image.source, rng))
+        planes = np.repeat(image.transpose(2, 0, 1), 3 // image.shape[-1], axis=0)
         return Tile(torch.from_numpy(planes), torch.from_numpy(labels), tuple(prompts))
 
     def _image_zoom(self, labeled_image: LabeledImage, rng: np.random.Generator) -> float:
@@ -164,8 +179,8 @@ def cut_tile(
 
     Returns
     -------
-    image : ndarray of float32, shape (size, size, 3)
-        0 to 1.
+    image : ndarray of float32, shape (size, size, C)
+        0 to 1; C is 1 where the window is gray, otherwise 3.
     labels : ndarray of int32, shape (size, size)
         The image's ids, or new ones where the window is mirrored; never interpolated. -1 where nothing is learnt.
     prompts : list of Prompt
@@ -182,19 +197,16 @@ def cut_tile(
         center = np.array(divmod(int(inside[rng.integers(len(inside))]), width))
     ids = int(labeled_image.labels.max())
     if ids and rng.random() < object_share:
-        pixels = np.argwhere(labeled_image.labels == rng.integers(1, ids + 1))
+        pixels = np.flatnonzero(labeled_image.labels == rng.integers(1, ids + 1))
         if len(pixels):
-            center = pixels[rng.integers(len(pixels))] + rng.integers(-side // 4, side // 4 + 1, size=2)
+            chosen = divmod(int(pixels[rng.integers(len(pixels))]), width)
+            center = np.array(chosen) + rng.integers(-side // 4, side // 4 + 1, size=2)
     corner = center - side // 2
     # A window inside the image where it fits; otherwise the whole image, at a random place in the window.
     limits = [sorted((0, height - side)), sorted((0, width - side))]
     row, col = (int(np.clip(at, low, high)) for at, (low, high) in zip(corner, limits, strict=True))
     window = Window(row, col, side, side)
-    image = torch.from_numpy(read_window(labeled_image.image, window).astype(np.float32) / 255).permute(2, 0, 1)[
-        None
-    ]
-    if side != size:
-        image = F.interpolate(image, (size, size), mode="bilinear", antialias=side > size)
+    image = _resized(read_window(labeled_image.image, window), size)
     nearest = ((np.arange(size) + 0.5) * side / size).astype(np.intp)
     labels = read_window(labeled_image.labels, window)
     if side > min(height, width):
@@ -202,10 +214,20 @@ def cut_tile(
     if valid is not None:
         labels = np.where(read_window(valid, window), labels, IGNORED)
     labels = labels[np.ix_(nearest, nearest)]
-    turned = image[0].permute(1, 2, 0).numpy()
     quarter, flip = int(rng.integers(4)), bool(rng.integers(2))
-    turned, labels = np.rot90(turned, quarter), np.rot90(labels, quarter)
+    image, labels = np.rot90(image, quarter), np.rot90(labels, quarter)
     if flip:
-        turned, labels = turned[:, ::-1], labels[:, ::-1]
+        image, labels = image[:, ::-1], labels[:, ::-1]
     prompts = place_prompts(labeled_image.prompts, window=window, size=size, quarter=quarter, flip=flip)
-    return np.ascontiguousarray(turned), np.ascontiguousarray(labels, dtype=np.int32), prompts
+    return np.ascontiguousarray(image), np.ascontiguousarray(labels, dtype=np.int32), prompts
+
+
+def _resized(pixels: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
+    """Bring a square window, (side, side, 3), to (size, size, 3) of 0 to 1; of a gray one, to (size, size, 1)."""
+    side = len(pixels)
+    # Enlarging one plane and three differs in the last bit, and runs that were begun with three go on.
+    pixels = pixels if side < size else one_channel(pixels)
+    image = torch.from_numpy(pixels.astype(np.float32) / 255).permute(2, 0, 1)[None]
+    if side != size:
+        image = F.interpolate(image, (size, size), mode="bilinear", antialias=side > size)
+    return one_channel(image[0].permute(1, 2, 0).numpy())
