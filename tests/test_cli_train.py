@@ -220,7 +220,7 @@ def test_bad_settings(command: Command, data: Path, tmp_path: Path) -> None:
         data, out, flags=("--config", "jointt")
     )
     text = command.fault(data, out, "data.unlabeled=[gone]", "training.augment.spectrum=0.5")
-    assert f"data.unlabeled: {data / 'gone'}: no such file or folder" in text
+    assert f"data.unlabeled: no file or folder {data / 'gone'}; correct it in the config" in text
     assert "holds no last.pt to resume" in command.fault(data, out, flags=("--resume",))
 
 

@@ -102,7 +102,7 @@ def test_no_tile_lies_wholly_where_nothing_is_learnt(zoom, share):
     one = halves(128)
     seen = set()
     for seed in range(30):
-        image, labels, _ = cut_tile(one, 32, (zoom, zoom), rng(seed), object_share=share)
+        image, labels, _ = cut_tile(one, 32, zoom, rng(seed), object_share=share)
         assert (labels >= 0).any()
         seen |= set(np.unique(labels).tolist())
         if zoom == 1:
@@ -128,7 +128,7 @@ def test_tiles_of_images_without_a_mask_stay_as_they_were():
     plain = LabeledImage(one.name, one.source, one.image, one.labels)
     everywhere = LabeledImage(one.name, one.source, one.image, one.labels, (), np.ones(one.labels.shape, bool))
     for labeled in (plain, everywhere):
-        assert all((cut_tile(labeled, 32, (1, 1), rng(s), object_share=0.5)[1] >= 0).all() for s in range(5))
+        assert all((cut_tile(labeled, 32, 1.0, rng(s), object_share=0.5)[1] >= 0).all() for s in range(5))
 
 
 # Losses

@@ -121,6 +121,9 @@ def test_images_without_labels_are_read_in_gray_beside_the_data(tmp_path: Path) 
     # Normalized over the whole image.
     assert (images[0].min(), images[0].max()) == (0, 255)
     assert load_unlabeled(tmp_path, small_config()) == []
+    # What looks like a pattern may be the name of a folder.
+    write_discs(tmp_path / "a [1]", 2)
+    assert len(load_unlabeled(tmp_path / "a [1]", unlabeled("'images/*.png'"))) == 2
     # A store lies beside them.
     path = store(tmp_path / "s.h5", 2)
     assert len(load_unlabeled(path, unlabeled("more"))) == 2
@@ -134,6 +137,8 @@ def test_of_very_many_some_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_images_that_are_missing_are_refused_in_one_line(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"^data\.unlabeled: .*nowhere: no such file or folder") as error:
+    with pytest.raises(InputError, match=r"^data\.unlabeled: .* matches no image"):
+        load_unlabeled(tmp_path, unlabeled("'nowhere/*.tif'"))
+    with pytest.raises(InputError, match=r"^data\.unlabeled: no file or folder .*nowhere; correct") as error:
         load_unlabeled(tmp_path, unlabeled("nowhere"))
     assert "\n" not in str(error.value)

@@ -19,7 +19,7 @@ from autosam.prompts.prompt import Prompt
 from autosam.training.prompting.prompt_targets import match_regions
 from autosam.training.samples.deform import bend_tile
 from autosam.training.samples.others import OtherPictures
-from autosam.training.samples.tiles import Tile, TileBatch, TileDataset, collate_tiles, cut_tile
+from autosam.training.samples.tiles import Tile, TileBatch, TileDataset, collate_tiles, cut_tile, draw_zoom
 
 CHANGES = {"zoom": (0.5, 2.0), "contrast": 0.3, "brightness": 0.15, "noise": 0.06, "blur": 1.2}
 STRONG, BENT = tile_config(**CHANGES), tile_config(**CHANGES, elastic=4.0)
@@ -42,7 +42,7 @@ def of_labels(labels: np.ndarray) -> LabeledImage:
 @pytest.mark.parametrize("seed", range(12))
 def test_image_and_labels_are_turned_together(seed: int) -> None:
     image, labels, prompts = cut_tile(
-        of_labels(rng(1).integers(0, 12, (50, 70))), 32, (1, 1), rng(seed), object_share=0.8
+        of_labels(rng(1).integers(0, 12, (50, 70))), 32, 1.0, rng(seed), object_share=0.8
     )
     # Gray has one channel, until the tile is whole.
     assert image.shape == (32, 32, 1)
@@ -55,7 +55,7 @@ def test_image_and_labels_are_turned_together(seed: int) -> None:
 
 def test_all_eight_turns_come_up() -> None:
     whole = of_labels(np.arange(12).reshape(3, 4)[:, :3])
-    seen = {cut_tile(whole, 3, (1, 1), rng(seed), object_share=0.8)[1].tobytes() for seed in range(100)}
+    seen = {cut_tile(whole, 3, 1.0, rng(seed), object_share=0.8)[1].tobytes() for seed in range(100)}
     square = whole.labels
     wanted = {np.rot90(s, k).tobytes() for s in (square, square[:, ::-1]) for k in range(4)}
     assert seen == wanted
@@ -65,7 +65,7 @@ def test_all_eight_turns_come_up() -> None:
 def test_zoomed_labels_keep_their_ids_and_place(scale: float) -> None:
     image, labels = discs(0)
     ids = set(np.unique(labels)) | {0}
-    tile, cut, _ = cut_tile(LabeledImage("s/a", "s", image, labels), 64, (scale, scale), rng(3), object_share=0.8)
+    tile, cut, _ = cut_tile(LabeledImage("s/a", "s", image, labels), 64, scale, rng(3), object_share=0.8)
     # At 0.5 the window is larger than the image, and mirror images get ids of their own.
     assert scale < 1 or set(np.unique(cut)) <= ids
     # discs are 200 on 50: thresholding the tile gives the labels but for the rim
@@ -80,7 +80,8 @@ def test_images_smaller_than_a_tile(shape: tuple[int, int], scale: tuple[float, 
     labels = np.zeros(shape, dtype=np.int32)
     labels[: max(1, shape[0] // 2), : max(1, shape[1] // 2)] = 1
     for seed in range(5):
-        image, cut, _ = cut_tile(of_labels(labels), 64, scale, rng(seed), object_share=0.8)
+        draw = rng(seed)
+        image, cut, _ = cut_tile(of_labels(labels), 64, draw_zoom(scale, draw), draw, object_share=0.8)
         assert image.shape == (64, 64, 1)
         assert np.isfinite(image).all()
         if scale == (1.0, 1.0):
@@ -93,7 +94,7 @@ def test_the_mirror_image_of_an_object_is_another_object() -> None:
     labels[4:9, 5:12] = 1
     labels[14:20, 10:15] = 2
     for seed in range(5):
-        cut = cut_tile(of_labels(labels), 64, (1, 1), rng(seed), object_share=0.8)[1]
+        cut = cut_tile(of_labels(labels), 64, 1.0, rng(seed), object_share=0.8)[1]
         boxes = ndimage.find_objects(cut)
         assert len(boxes) > 4
         # Whole or cut by the tile's border, none is larger than the objects are.
@@ -108,18 +109,18 @@ def test_the_mirror_image_of_an_object_is_another_object() -> None:
 def test_that_share_of_the_tiles_has_an_object_in_the_middle(share: float) -> None:
     labels = np.zeros((400, 400), dtype=np.int32)
     labels[20:30, 20:30] = 1  # a tile of 64 at random finds it in about 1 of 20
-    cut = [cut_tile(of_labels(labels), 64, (1, 1), rng(seed), object_share=share)[1] for seed in range(200)]
+    cut = [cut_tile(of_labels(labels), 64, 1.0, rng(seed), object_share=share)[1] for seed in range(200)]
     found = np.mean([tile.any() for tile in cut])
     assert found == pytest.approx(share + 0.05 * (1 - share), abs=0.08)
     assert found == 1 or share < 1
 
 
 def test_images_without_objects_and_with_gaps_give_tiles() -> None:
-    assert not cut_tile(of_labels(np.zeros((40, 40))), 32, (1, 1), rng(), object_share=0.8)[1].any()
+    assert not cut_tile(of_labels(np.zeros((40, 40))), 32, 1.0, rng(), object_share=0.8)[1].any()
     gap = np.zeros((40, 40))
     gap[0, 0] = 9  # ids 1 to 8 are not there
     for seed in range(20):
-        cut_tile(of_labels(gap), 32, (1, 1), rng(seed), object_share=0.8)
+        cut_tile(of_labels(gap), 32, 1.0, rng(seed), object_share=0.8)
 
 
 # Prompts
@@ -146,7 +147,7 @@ def test_prompts_lie_on_their_objects_whatever_is_done_to_the_tile(elastic: floa
     whole, ids, kept, slack = dots(labeled_image(2, 200)), set(), 0, 1.5
     for seed in range(20):
         draw = rng(seed)
-        image, labels, prompts = cut_tile(whole, 64, (0.6, 1.6), draw, object_share=0.8)
+        image, labels, prompts = cut_tile(whole, 64, draw_zoom((0.6, 1.6), draw), draw, object_share=0.8)
         if elastic:
             image, labels, prompts = bend_tile(image, labels, prompts, largest=elastic, rng=draw)
         assert image.shape == (64, 64, 1)
@@ -172,7 +173,7 @@ def test_a_mirrored_copy_has_no_prompt() -> None:
     labels = np.zeros((24, 24), dtype=np.int32)
     labels[4:9, 5:12] = 1
     for seed in range(5):
-        _, cut, prompts = cut_tile(dots(of_labels(labels)), 64, (1, 1), rng(seed), object_share=0.8)
+        _, cut, prompts = cut_tile(dots(of_labels(labels)), 64, 1.0, rng(seed), object_share=0.8)
         assert cut.max() > 4
         assert len(prompts) == 1
         row, col = np.rint(prompts[0].points[0]).astype(int)
@@ -215,6 +216,22 @@ def test_tiles_that_are_not_bent_are_as_they_always_were() -> None:
     assert sums == [3678092228, 2366088251, 3493404705, 2253251139]
     means = [float(plain[index].image.mean()) for index in range(4)]
     np.testing.assert_allclose(means, [0.477697, 0.278456, 0.29126, 0.161633], atol=1e-5)
+
+
+def test_tiles_turned_by_any_angle_keep_objects_and_prompts() -> None:
+    config = tile_config(**CHANGES | {"rotate": 1.0, "stretch": 1.3})
+    config = with_settings(config, "training", object_tiles=1.0)
+    turned = tiles(length=30, config=config)
+    prompts = 0
+    for tile in turned:
+        assert tile.image.shape == (3, 64, 64)
+        assert tile.labels.any()
+        for prompt in tile.prompts:
+            for row, col in np.rint(prompt.points[prompt.point_labels == 1]).astype(int):
+                assert tile.labels[row, col] > 0
+                prompts += 1
+    assert prompts > 20
+    assert_same(turned[3], turned[3])
 
 
 def test_the_networks_zoom_multiplies_that_of_the_augmentation() -> None:
@@ -380,6 +397,36 @@ def test_amplitudes_come_from_other_sources_and_unlabeled_images() -> None:
     assert drawn([one], []) == {10}
     assert drawn([one, two], []) == {20}
     assert drawn([one, two], [np.full((9, 9), 30, np.uint8)]) == {20, 30}
+
+
+# Pasted objects
+
+
+def test_objects_of_another_source_are_pasted_where_no_user_prompts_are() -> None:
+    empty = LabeledImage("two/a", "two", np.full((96, 96, 3), 90, np.uint8), np.zeros((96, 96), np.int32))
+    source = labeled_image(2)
+
+    def drawn(images: list[LabeledImage], paste: float) -> list[Tile]:
+        config = with_settings(tile_config(paste=paste), "training", object_tiles=0.0)
+        return list(TileDataset(images, config, size=64, length=40))
+
+    plain, pasted = drawn([source, empty], 0.0), drawn([source, empty], 1.0)
+    changed = [index for index in range(40) if not torch.equal(plain[index].labels, pasted[index].labels)]
+    # Half of the tiles are of the empty source, and have room for a disc.
+    assert sum(not plain[index].labels.any() for index in changed) > 8
+    for index in changed:
+        own = plain[index].labels > 0
+        assert torch.equal(plain[index].labels[own], pasted[index].labels[own])
+        assert (pasted[index].labels > 0).sum() > own.sum()
+        assert not torch.equal(plain[index].image, pasted[index].image)
+    prompted = [dots(source), replace(source, source="two", name="two/a", prompts=dots(source).prompts)]
+    for one, other in zip(drawn(prompted, 0.0), drawn(prompted, 1.0), strict=True):
+        assert_same(one, other)
+    stained = replace(empty, image=empty.image * np.array([1, 2, 1], np.uint8))
+    for one, other in zip(drawn([source, stained], 0.0), drawn([source, stained], 1.0), strict=True):
+        assert torch.equal(one.labels, other.labels) or one.labels.any()
+    # No object to be had.
+    assert not any(tile.labels.any() for tile in drawn([empty], 1.0))
 
 
 # One diameter

@@ -28,6 +28,17 @@ class AugmentConfig(Section):
         0.0, description="range, in logarithm, by which each channel of a colored image is stained more or less"
     )
     elastic: float = Field(0.0, ge=0, description="largest shift of an elastic deformation in pixels; 0 is off")
+    rotate: Fraction = Field(
+        0.0, description="share of tiles that are turned by any angle, beside quarter turns; 0 is off"
+    )
+    stretch: float = Field(
+        1.0, ge=1, le=2, description="largest ratio of the zooms along two directions of a tile; 1 is off"
+    )
+    paste: Fraction = Field(
+        0.0,
+        description="share of tiles into which up to 4 objects of another source are pasted, on background; for "
+        "sources whose objects are of one kind. Images with user prompts get none",
+    )
     invert: Fraction = Field(0.0, description="share of gray tiles in which dark becomes bright and bright dark")
     share: Fraction = Field(
         0.25,

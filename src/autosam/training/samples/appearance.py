@@ -28,7 +28,7 @@ def tone_curve(plane: Plane, slopes: NDArray[np.float64]) -> Plane:
     [[0.0, 0.375, 0.75, 1.0]]
     """
     levels = np.concatenate([[0], np.cumsum(slopes) / slopes.sum()])
-    return np.interp(plane, np.linspace(0, 1, len(levels)), levels).astype(np.float32)
+    return np.asarray(np.interp(plane, np.linspace(0, 1, len(levels)), levels), dtype=np.float32)
 
 
 def even_contrast(plane: Plane, *, strength: float, sigma: float) -> Plane:

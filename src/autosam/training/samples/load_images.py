@@ -1,5 +1,6 @@
 """The labeled images that a config's `data` section names, or those of a store."""
 
+import glob
 from pathlib import Path
 
 import numpy as np
@@ -108,12 +109,22 @@ def load_unlabeled(data: Path, config: Config) -> list[NDArray[np.uint8]]:
         return []
     folder = data.parent if names_store(data) else data
     try:
-        sources = find_sources([folder / name for name in config.data.unlabeled])
+        sources = find_sources([_unlabeled_path(folder, name) for name in config.data.unlabeled])
         chosen = evenly_spaced(sources, min(1.0, MOST_UNLABELED / len(sources)))
         images = [normalized(read_pixels(source), config.images) for source in chosen]
     except InputError as error:
         raise InputError(f"data.unlabeled: {error}") from error
     return [np.rint(image.mean(axis=-1)).astype(np.uint8) for image in images]
+
+
+def _unlabeled_path(folder: Path, name: str) -> str:
+    """Join a name or a pattern to a folder, whose own name is no pattern."""
+    path = folder / name
+    if path.exists():
+        return str(path)
+    if not glob.has_magic(name):
+        raise InputError(f"no file or folder {path}; correct it in the config")
+    return name if Path(name).is_absolute() else str(Path(glob.escape(str(folder)), name))
 
 
 def _fraction(config: Config, part: SplitPart) -> float:

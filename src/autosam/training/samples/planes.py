@@ -59,4 +59,4 @@ def smooth_field(shape: tuple[int, int], nodes: int, rng: np.random.Generator) -
     """Draw a smooth field of -1 to 1, with about so many bumps across."""
     values = torch.from_numpy(rng.uniform(-1, 1, (nodes, nodes)))
     field = cubic_weights(nodes, shape[0]) @ values @ cubic_weights(nodes, shape[1]).T
-    return np.clip(field.numpy(), -1, 1).astype(np.float32)
+    return np.asarray(np.clip(field.numpy(), -1, 1), dtype=np.float32)

@@ -63,5 +63,5 @@ def compress(image: NDArray[np.float32], quality: int) -> NDArray[np.float32]:
     picture = np.rint(image * 255).astype(np.uint8)
     file = BytesIO()
     Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture).save(file, "JPEG", quality=quality)
-    read = np.asarray(Image.open(file), dtype=np.float32) / 255
-    return read.reshape(image.shape)
+    read = np.asarray(Image.open(file)).reshape(image.shape)
+    return np.asarray(read / np.float32(255), dtype=np.float32)

@@ -20,10 +20,15 @@ from autosam.prompts.prompt import Prompt
 from autosam.training.samples.deform import bend_tile, part_pieces, place_prompts
 from autosam.training.samples.intensity import change_intensity
 from autosam.training.samples.others import OtherPictures
+from autosam.training.samples.paste import paste_objects
 from autosam.training.samples.planes import one_channel
+from autosam.training.samples.spin import draw_matrix, side_around, spin_tile
 
 IGNORED = -1
 """What stands in the labels of a tile where nothing is learnt."""
+
+PASTED_ZOOM = 0.3
+"""Range, in logarithm, by which pasted objects are zoomed more or less than the tile."""
 
 
 class Tile(NamedTuple):
@@ -121,6 +126,10 @@ class TileDataset(Dataset[Tile]):
         low, high = (limit * self._zoom for limit in self._augment.zoom)
         self._others = OtherPictures(drawn, unlabeled, size=size, zoom_range=(low, high))
         self._diameter = (config.images.diameter or median_diameter(drawn)) if self._augment.same_diameter else 0.0
+        self._donors: dict[str, list[LabeledImage]] = {}
+        for one in drawn if self._augment.paste else []:
+            if one.labels.any():
+                self._donors.setdefault(one.source, []).append(one)
         # Measured once: it takes as long as cutting a tile. By name, which a worker process keeps.
         self._diameters = {
             labeled_image.name: typical_diameter(labeled_image.labels)
@@ -139,14 +148,41 @@ class TileDataset(Dataset[Tile]):
         labeled_image = source[rng.integers(len(source))]
         own = self._image_zoom(labeled_image, rng)
         low, high = (limit * self._zoom * own for limit in augment.zoom)
-        image, labels, prompts = cut_tile(
-            labeled_image, self._size, (low, high), rng, object_share=self._object_share
-        )
+        zoom = draw_zoom((low, high), rng)
+        matrix = draw_matrix(rotate=augment.rotate, stretch=augment.stretch, rng=rng)
+        side = self._size if matrix is None else side_around(self._size, matrix)
+        image, labels, prompts = cut_tile(labeled_image, side, zoom, rng, object_share=self._object_share)
+        if matrix is not None:
+            image, labels, prompts = spin_tile(image, labels, prompts, matrix=matrix, size=self._size)
+        # User prompts speak of objects that are there.
+        if augment.paste and not labeled_image.prompts and rng.random() < augment.paste:
+            image, labels = self._with_pasted(image, labels, labeled_image, zoom, rng)
         if augment.elastic:
             image, labels, prompts = bend_tile(image, labels, prompts, largest=augment.elastic, rng=rng)
         image = change_intensity(image, augment, rng, other=partial(self._others.draw, labeled_image.source, rng))
         planes = np.repeat(image.transpose(2, 0, 1), 3 // image.shape[-1], axis=0)
         return Tile(torch.from_numpy(planes), torch.from_numpy(labels), tuple(prompts))
+
+    def _with_pasted(
+        self,
+        image: NDArray[np.float32],
+        labels: NDArray[np.int32],
+        labeled_image: LabeledImage,
+        zoom: float,
+        rng: np.random.Generator,
+    ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+        """Paste objects of another source, or of this one where there is no other, seen at about the same zoom."""
+        pools = [images for name, images in self._donors.items() if name != labeled_image.source]
+        pools = pools or list(self._donors.values())
+        if not pools:
+            return image, labels
+        pool = pools[rng.integers(len(pools))]
+        zoom *= float(np.exp(rng.uniform(-PASTED_ZOOM, PASTED_ZOOM)))
+        donor, donor_labels, _ = cut_tile(pool[rng.integers(len(pool))], self._size, zoom, rng, object_share=1.0)
+        # A stained object on a gray image would be known by its color.
+        if donor.shape != image.shape:
+            return image, labels
+        return paste_objects(image, labels, donor, donor_labels, rng=rng)
 
     def _image_zoom(self, labeled_image: LabeledImage, rng: np.random.Generator) -> float:
         """Zoom of an image to the diameter of all, where `same_diameter` draws it."""
@@ -154,6 +190,11 @@ class TileDataset(Dataset[Tile]):
             return 1.0
         own = self._diameters[labeled_image.name]
         return 1.0 if own is None else wanted_zoom(own, trained=self._diameter)
+
+
+def draw_zoom(zoom_range: tuple[float, float], rng: np.random.Generator) -> float:
+    """Draw a zoom log-uniformly."""
+    return float(np.exp(rng.uniform(np.log(zoom_range[0]), np.log(zoom_range[1]))))
 
 
 def median_diameter(labeled_images: Sequence[LabeledImage]) -> float:
@@ -168,7 +209,7 @@ def median_diameter(labeled_images: Sequence[LabeledImage]) -> float:
 def cut_tile(
     labeled_image: LabeledImage,
     size: int,
-    zoom_range: tuple[float, float],
+    zoom: float,
     rng: np.random.Generator,
     *,
     object_share: float,
@@ -186,7 +227,6 @@ def cut_tile(
     prompts : list of Prompt
         The user prompts that lie in the window.
     """
-    zoom = float(np.exp(rng.uniform(np.log(zoom_range[0]), np.log(zoom_range[1]))))
     side = max(1, round(size / zoom))
     height, width = labeled_image.labels.shape
     valid = labeled_image.valid
