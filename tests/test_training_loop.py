@@ -498,6 +498,7 @@ def test_the_rates_of_a_step_and_its_log(tmp_path: Path) -> None:
             "up to the depth; the generator has",
         ),
         (("training.encoder_rate=0.5", "model.generator=null", "prompts.method=user"), "there is none"),
+        (("training.deep_supervision=1",), "deep_supervision=1 is for a generator in training on tu-resnet18"),
     ],
 )
 def test_an_encoder_that_cannot_be_frozen_or_slowed_down(

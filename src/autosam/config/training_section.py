@@ -180,6 +180,12 @@ class TrainingConfig(Section):
     generator_loss: Literal["bce", "bce_dice"] = Field(
         "bce_dice", description="loss of the generator: binary cross entropy, with or without Dice"
     )
+    deep_supervision: float = Field(
+        0.0,
+        ge=0,
+        description="weight of the same loss on maps of half and a quarter of the size, made from earlier stages "
+        "of the generator's decoder; the layers that make them are not kept in the model; 0: none",
+    )
     teacher: str | None = Field(
         None,
         description="model whose maps the generator learns beside the labels: a file, or the name of a bundled "

@@ -19,6 +19,7 @@ from autosam.models.variants import image_size
 from autosam.prompts import Prompt
 from autosam.training.losses.answers import by_kind, learn
 from autosam.training.losses.batch_loss import BatchLoss
+from autosam.training.losses.coarse_maps import CoarseMaps, coarse_loss
 from autosam.training.losses.pixel_losses import GENERATOR_LOSSES, bce
 from autosam.training.prompting.prompt_targets import TilePrompts, match_user_prompts
 from autosam.training.prompting.tile_prompts import predicted_prompts, simulated_prompts
@@ -81,6 +82,9 @@ class JointModel(nn.Module):
             self.generator.requires_grad_(False)
         if isinstance(self.generator, Generator) and training.freeze_stages:
             self.generator.freeze_stages(training.freeze_stages)
+        self.coarse_maps: CoarseMaps | None = None
+        if isinstance(self.generator, Generator) and training.deep_supervision:
+            self.coarse_maps = CoarseMaps(self.generator)
         if isinstance(self.generator, SamGenerator):
             self.generator.checkpointed = training.checkpoint_blocks
 
@@ -129,8 +133,15 @@ class JointModel(nn.Module):
         loss, logits = BatchLoss.none(zero)._replace(tiles=len(label_maps)), None
         maps: list[dict[str, NDArray[np.float32]]] = [{} for _ in label_maps]
         if self.generator is not None:
-            logits = self.generator(images).float()
-            loss = loss._replace(generator=self._generator_loss(images, logits, label_maps, valid, (*seed, first)))
+            coarse: list[Tensor] = []
+            if self.coarse_maps is None:
+                logits = self.generator(images).float()
+            else:
+                assert isinstance(self.generator, Generator)
+                logits, stages = self.generator.logits_and_stages(images)
+                logits, coarse = logits.float(), self.coarse_maps(stages)
+            learned = self._generator_loss(images, logits, coarse, label_maps, valid, (*seed, first))
+            loss = loss._replace(generator=learned)
             probabilities = logits.detach().sigmoid().cpu().numpy()
             maps = [dict(zip(self.generator.channels, tile, strict=True)) for tile in probabilities]
         # No prompts can be made of maps that are no numbers; the loop says what to do.
@@ -157,12 +168,13 @@ class JointModel(nn.Module):
         self,
         images: Tensor,
         logits: Tensor,
+        coarse: Sequence[Tensor],
         label_maps: NDArray[np.int32],
         valid: NDArray[np.bool_],
         seed: tuple[int, ...],
     ) -> Tensor:
         """Sum the generator's loss over tiles, by their labels and by the teacher's maps."""
-        known = self._label_loss(logits, label_maps, valid)
+        known = self._label_loss(logits, coarse, label_maps, valid)
         if self._teacher is None:
             return known
         # A stream of its own beside that of the first tile.
@@ -171,8 +183,14 @@ class JointModel(nn.Module):
         share = self._training.teacher_share
         return share * taught + (1 - share) * known
 
-    def _label_loss(self, logits: Tensor, label_maps: NDArray[np.int32], valid: NDArray[np.bool_]) -> Tensor:
-        """Sum the loss over tiles; logits are (B, C, S, S), labels and valid pixels (B, S, S)."""
+    def _label_loss(
+        self,
+        logits: Tensor,
+        coarse: Sequence[Tensor],
+        label_maps: NDArray[np.int32],
+        valid: NDArray[np.bool_],
+    ) -> Tensor:
+        """Sum the loss over tiles; logits are (B, C, S, S) or coarser, labels and valid pixels (B, S, S)."""
         assert self.generator is not None
         channels, width = self.generator.channels, self._training.boundary_width
         targets = torch.from_numpy(
@@ -186,7 +204,12 @@ class JointModel(nn.Module):
             ]
             weights = torch.from_numpy(np.stack(known)).to(logits.device)
         loss = GENERATOR_LOSSES[self._training.generator_loss]
-        return loss(logits, targets.to(logits.device), weights).mean(dim=1).sum()
+        targets = targets.to(logits.device)
+        total: Tensor = loss(logits, targets, weights).mean(dim=1).sum()
+        for one in coarse:
+            share = self._training.deep_supervision / len(coarse)
+            total = total + share * coarse_loss(loss, one, targets, weights)
+        return total
 
     def _foreground(self, logits: Tensor) -> Tensor | None:
         """Pick the foreground, (S, S), of a tile's logits, (C, S, S), where the generator has one."""

@@ -55,7 +55,10 @@ def make_optimizer(model: JointModel, settings: TrainingConfig) -> Optimizer:
 
 def _part(name: str) -> str:
     """Whose learning rate a parameter has; SAM's image encoder keeps SAM's inside a generator, too."""
-    return "sam" if ".image_encoder." in name else name.partition(".")[0]
+    if ".image_encoder." in name:
+        return "sam"
+    part = name.partition(".")[0]
+    return "generator" if part == "coarse_maps" else part
 
 
 def part_table(model: JointModel) -> list[PartParameters]:

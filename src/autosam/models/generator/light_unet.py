@@ -47,6 +47,7 @@ class LightUnet(nn.Module):
         self.encoder: StagedEncoder = (
             EfficientNetEncoder(depth) if encoder == LITE1_ENCODER else ResNetEncoder(BLOCKS[encoder], depth)
         )
+        self.decoder_channels = tuple(decoder_channels)
         self.decoder = _UnetDecoder(self.encoder.out_channels, decoder_channels)
         self.segmentation_head = nn.Sequential(nn.Conv2d(decoder_channels[-1], classes, 3, padding=1))
         for convolution in _convolutions(self.decoder):
@@ -56,9 +57,15 @@ class LightUnet(nn.Module):
             if convolution.bias is not None:
                 nn.init.zeros_(convolution.bias)
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Turn images (B, 3, H, W), H and W of any size, into logits (B, classes, H, W)."""
-        logits: Tensor = self.segmentation_head(self.decoder(self.encoder(image)))
+    def forward(self, image: Tensor, *, kept: list[Tensor] | None = None) -> Tensor:
+        """Turn images (B, 3, H, W), H and W of any size, into logits (B, classes, H, W).
+
+        Parameters
+        ----------
+        kept : list, optional
+            Is given the outputs of the decoder's stages, the deepest first.
+        """
+        logits: Tensor = self.segmentation_head(self.decoder(self.encoder(image), kept))
         return logits
 
 
@@ -73,7 +80,7 @@ class _UnetDecoder(nn.Module):
             _UpBlock(own + skip, width) for own, skip, width in zip(before, (*skips, 0), channels, strict=True)
         )
 
-    def forward(self, features: list[Tensor]) -> Tensor:
+    def forward(self, features: list[Tensor], kept: list[Tensor] | None = None) -> Tensor:
         # Of the large tensors only those that are still read are held, so `features` is emptied.
         x = features.pop()
         for block in self.blocks:
@@ -86,6 +93,8 @@ class _UnetDecoder(nn.Module):
             for convolution in block.children():
                 for layer in convolution.children():
                     x = layer(x)
+            if kept is not None:
+                kept.append(x)
         return x
 
 

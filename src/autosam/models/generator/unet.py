@@ -119,6 +119,22 @@ class Generator(nn.Module):
             return logits
         return F.interpolate(logits, scale_factor=self.downsample, mode="bilinear")
 
+    def logits_and_stages(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Give what `forward` gives, and what it is made from: the outputs of the decoder's stages.
+
+        Returns
+        -------
+        logits : Tensor, shape (B, channels, H, W)
+        stages : list of Tensor
+            The deepest first, each twice as large as the one before; the encoder is one of `LIGHT_ENCODERS`.
+        """
+        assert isinstance(self.unet, LightUnet), type(self.unet)
+        stages: list[Tensor] = []
+        logits = self.unet(self._seen(image, False), kept=stages)
+        if self.downsample > 1:
+            logits = F.interpolate(logits, scale_factor=self.downsample, mode="bilinear")
+        return logits, stages
+
     def deepest_features(self, image: Tensor, *, reduced: bool = False) -> Tensor:
         """Give the deepest feature map, (B, C, h, w), of what `forward` takes; no layer after it runs."""
         features: Tensor = self.unet.encoder(self._seen(image, reduced))[-1]

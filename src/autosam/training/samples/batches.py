@@ -31,6 +31,7 @@ def check_trainable(config: Config, train_images: Sequence[LabeledImage]) -> Non
     check_statistics(config)
     check_frozen(config)
     check_encoder(config)
+    check_deep_supervision(config)
     check_fused(config)
     check_small_images(config)
 
@@ -55,6 +56,17 @@ def check_encoder(config: Config) -> None:
         raise ConfigError(
             f"training.freeze_stages={settings.freeze_stages} would keep random weights; set "
             "model.generator.pretrained or base, or freeze_stages=0"
+        )
+
+
+def check_deep_supervision(config: Config) -> None:
+    """Raise a ConfigError where the generator has no decoder whose stages can be supervised."""
+    generator, settings = config.model.generator, config.training
+    known = generator is not None and generator.encoder in LIGHT_ENCODERS and not settings.freeze_generator
+    if settings.deep_supervision and not known:
+        raise ConfigError(
+            f"training.deep_supervision={settings.deep_supervision:g} is for a generator in training on "
+            f"{', '.join(LIGHT_ENCODERS)}; set it to 0, or choose one of these encoders"
         )
 
 
