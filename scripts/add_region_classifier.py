@@ -4,7 +4,8 @@
 
 DATA is what `autosam train` was given, and the config is that of the training: its sources and split say which
 images are for training. Each `--fold FILE=SOURCE` names a model that has not seen a source; several sources are
-parted by commas. The candidates are what that model makes of their training images.
+parted by commas. The candidates are what that model makes of their training images. For each fold, a table
+says how right a region classifier of the other folds is about it.
 
 Without `--fold`, MODEL makes the candidates itself, of the images that it was trained on. A generator that knows
 these by heart makes the region classifier too confident. The weights and the header stay as they are.
@@ -15,11 +16,8 @@ from pathlib import Path
 
 from autosam import load_config
 from autosam.data import LabeledImage
-from autosam.training.fit.fit_region_classifier import (
-    Fold,
-    add_cross_fitted_region_classifier,
-    add_region_classifier,
-)
+from autosam.training.fit.cross_fit import EDGES, Fold, Reliability, add_cross_fitted_region_classifier
+from autosam.training.fit.fit_region_classifier import add_region_classifier
 from autosam.training.samples.load_images import load_part
 
 
@@ -50,15 +48,26 @@ def main() -> None:
 
     if wanted:
         folds = [Fold(file, _of(labeled_images, names)) for file, names in wanted]
-        region_classifier = add_cross_fitted_region_classifier(
+        measured = add_cross_fitted_region_classifier(
             args.model, folds, images=args.images, seed=config.seed, report=_say
         )
+        for text, of in zip(args.fold, measured, strict=True):
+            print(f"{text}, by a region classifier of the other folds:", *_lines(of), sep="\n  ")
     else:
-        region_classifier = add_region_classifier(
-            args.model, labeled_images, images=args.images, seed=config.seed, report=_say
-        )
-    trees, nodes = region_classifier.feature.shape
-    print(f"{args.model}: {trees} trees of at most {nodes} nodes")
+        add_region_classifier(args.model, labeled_images, images=args.images, seed=config.seed, report=_say)
+    print(f"{args.model} has a region classifier")
+
+
+def _lines(of: Reliability | None) -> list[str]:
+    """Say what was expected and reached between two scores each."""
+    if of is None:
+        return ["there are too few candidates in it, or in the others"]
+    rows = zip(EDGES[:-1], EDGES[1:], *of, strict=True)
+    return [
+        f"{low:.1f} to {high:.1f}: {count} candidates, expected {expected:.2f}, reached {reached:.2f}"
+        for low, high, count, expected, reached in rows
+        if count
+    ]
 
 
 def _of(labeled_images: list[LabeledImage], sources: list[str]) -> list[LabeledImage]:

@@ -25,15 +25,11 @@ from autosam.pipeline.view import View
 from autosam.regions import FEATURES
 from autosam.training.fit import fit_region_classifier as judging
 from autosam.training.fit.fit_region_classifier import (
-    Fold,
-    add_cross_fitted_region_classifier,
     add_region_classifier,
     complete_region_classifier,
-    cross_fit_region_classifier,
     fit_region_classifier,
     from_forest,
 )
-from autosam.training.fit.training_regions import TrainingRegions
 from autosam.training.loop import train
 
 
@@ -264,90 +260,6 @@ def test_without_candidates_there_is_no_region_classifier(networks: Networks, wh
     assert fit_region_classifier(networks, config, labeled_images, images=9) is None
 
 
-# Cross-fitting
-
-
-@pytest.fixture
-def models(networks: Networks, monkeypatch: pytest.MonkeyPatch) -> dict[str, Networks]:
-    """Model files by name, all with the settings of this test."""
-    own = {"any": networks}
-    header = ModelHeader(settings().model_dump(mode="json", include={"model", "images", "decode", "prompts"}))
-    monkeypatch.setattr(judging, "load_networks", lambda path: (own[path.stem], header))
-    return own
-
-
-def named(stem: str) -> Path:
-    return Path(f"{stem}.safetensors")
-
-
-class Inverted(ColorsAreMaps):
-    """Knows nothing of the images: its center is the brighter, the farther a pixel is from one."""
-
-    def forward(self, image: Tensor) -> Tensor:
-        return torch.stack([image[:, 0], 1 - image[:, 1]], dim=1).clamp(0.01, 0.99).logit()
-
-
-@pytest.fixture
-def fitted(monkeypatch: pytest.MonkeyPatch) -> list[TrainingRegions]:
-    """What forests would be fitted to."""
-    regions: list[TrainingRegions] = []
-    monkeypatch.setattr(judging, "fit_to_regions", lambda given, config: regions.append(given))
-    return regions
-
-
-def test_one_fold_is_a_fit_to_these_images(
-    networks: Networks, models: dict[str, Networks], fitted: list[TrainingRegions]
-) -> None:
-    labeled_images = [pairs(seed) for seed in range(2)]
-    fit_region_classifier(networks, settings(), labeled_images, images=9)
-    cross_fit_region_classifier(settings(), [Fold(named("any"), labeled_images)], images=9)
-    plain, crossed = fitted
-    assert len(plain) > 50
-    np.testing.assert_array_equal(plain.features, crossed.features)
-    np.testing.assert_array_equal(plain.scores, crossed.scores)
-    assert crossed.weights / crossed.weights.mean() == pytest.approx(plain.weights / plain.weights.mean())
-
-
-def test_candidates_of_a_fold_are_those_of_its_own_model(networks: Networks, models: dict[str, Networks]) -> None:
-    models["inverted"] = Networks(None, Inverted().eval())  # type: ignore[arg-type]
-    labeled_images = [pairs(seed) for seed in range(6)]
-    right, wrong = (
-        cross_fit_region_classifier(settings(), [Fold(named(name), labeled_images)], images=9)
-        for name in ("any", "inverted")
-    )
-    with_right, with_wrong = (replace(networks, region_classifier=of) for of in (right, wrong))
-    assert mean_precision(with_right) > mean_precision(with_wrong) + 0.2
-
-
-def test_folds_count_the_same_whatever_they_hold(
-    models: dict[str, Networks], fitted: list[TrainingRegions]
-) -> None:
-    folds = [Fold(named("any"), [pairs(seed) for seed in seeds]) for seeds in (range(5), range(5, 6))]
-    counts = []
-    for fold in folds:
-        cross_fit_region_classifier(settings(), [fold], images=9)
-        counts.append(len(fitted.pop()))
-    assert counts[0] > 3 * counts[1]
-    blank = LabeledImage("pairs/x", "pairs", np.zeros((50, 70, 3), np.uint8), np.zeros((50, 70), np.int32))
-    cross_fit_region_classifier(settings(), [*folds, Fold(named("any"), [blank])], images=9)
-    weights = fitted[0].weights
-    assert len(weights) == sum(counts)
-    assert weights[: counts[0]].sum() == pytest.approx(weights[counts[0] :].sum())
-
-
-def test_a_generator_of_other_channels_is_refused(models: dict[str, Networks]) -> None:
-    config = settings("model.generator.channels=[foreground,center]")
-    with pytest.raises(
-        InputError, match=r"of any\.safetensors has the channels foreground, boundary, wanted foreground, center"
-    ):
-        cross_fit_region_classifier(config, [Fold(named("any"), [pairs(0)])], images=9)
-
-
-def test_nothing_to_fit_to(models: dict[str, Networks]) -> None:
-    assert cross_fit_region_classifier(settings(), [], images=9) is None
-    assert cross_fit_region_classifier(settings(), [Fold(named("any"), [])], images=9) is None
-
-
 # In a model file
 
 
@@ -381,25 +293,6 @@ def test_a_model_file_gets_one_and_keeps_everything_else(tmp_path: Path, monkeyp
     # Once more: replaced, not added to.
     add_region_classifier(path, [labeled_image(seed) for seed in range(6)], images=4)
     assert load_model(path)[0].keys() == after.keys()
-
-
-def test_a_model_file_gets_one_of_other_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(judging, "LEAST_CANDIDATES", 2)
-    monkeypatch.setattr(judging, "LEAST_IN_LEAF", 1)
-    path, other = tmp_path / "model.safetensors", tmp_path / "other.safetensors"
-    saved(path)
-    saved(other)
-    before, header = load_model(path)
-    folds = [Fold(other, [labeled_image(seed) for seed in range(6)])]
-    region_classifier = add_cross_fitted_region_classifier(path, folds, images=4)
-    after, same = load_model(path)
-    assert header == same
-    assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
-    loaded, _ = load_networks(path)
-    assert loaded.region_classifier is not None
-    np.testing.assert_array_equal(loaded.region_classifier.value, region_classifier.value)
-    with pytest.raises(InputError, match=r"0 training images give no region classifier for .*model\.safetensors"):
-        add_cross_fitted_region_classifier(path, [], images=4)
 
 
 def test_a_run_ends_with_a_region_classifier_where_it_is_asked_for(

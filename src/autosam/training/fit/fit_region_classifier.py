@@ -1,7 +1,6 @@
-"""Fit the region classifier of a model to what generators make of labeled images."""
+"""Fit the region classifier of a model to what its generator makes of the training images."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,12 +10,12 @@ from numpy.typing import NDArray
 from autosam.config import Config
 from autosam.data.folders import LabeledImage
 from autosam.errors import InputError
-from autosam.models.files.checkpoint import REGION_CLASSIFIER, ModelHeader
+from autosam.models.files.checkpoint import REGION_CLASSIFIER
 from autosam.models.files.model_file import load_networks
 from autosam.models.networks import Networks
 from autosam.models.statistics.region_classifier import RegionClassifier
 from autosam.training.fit.model_part import fitting_config, write_part
-from autosam.training.fit.training_regions import TrainingRegions, alike, joined, training_regions
+from autosam.training.fit.training_regions import TrainingRegions, training_regions
 
 if TYPE_CHECKING:
     from sklearn.ensemble import GradientBoostingRegressor
@@ -27,22 +26,6 @@ LEAST_CANDIDATES = 200
 TREES, DEPTH, RATE = 300, 5, 0.05
 SAMPLE, FEATURE_SHARE, LEAST_IN_LEAF = 0.5, 0.4, 20
 """Shares of the candidates and of the features that a tree, or a node, learns from, and candidates in a leaf."""
-
-
-@dataclass(frozen=True, eq=False)
-class Fold:
-    """A model, and labeled images that it was not trained on.
-
-    Attributes
-    ----------
-    model : Path
-        Its generator has the channels of the model that the region classifier is for.
-    labeled_images : sequence of LabeledImage
-        Normalized.
-    """
-
-    model: Path
-    labeled_images: Sequence[LabeledImage]
 
 
 def fit_region_classifier(
@@ -56,7 +39,7 @@ def fit_region_classifier(
     """Train a region classifier on the candidates that a model's own generator gives in its training images.
 
     A generator that knows its training images by heart makes them look easier than any other, and the region
-    classifier is then too confident; `cross_fit_region_classifier` is not.
+    classifier is then too confident; that of `fold_regions` is not.
 
     Parameters
     ----------
@@ -70,46 +53,6 @@ def fit_region_classifier(
     """
     regions = training_regions(networks, config, labeled_images, images=images, report=report)
     return fit_to_regions(regions, config)
-
-
-def cross_fit_region_classifier(
-    config: Config, folds: Sequence[Fold], *, images: int, report: Callable[[int, int], None] | None = None
-) -> RegionClassifier | None:
-    """Train a region classifier on candidates that generators give in images that they were not trained on.
-
-    Each fold counts as much as any other, whatever the number of its candidates.
-
-    Parameters
-    ----------
-    config : Config
-        That of the model that the region classifier is for: it says how candidates are made of maps, and the
-        diameter that they are measured in. ``seed`` draws the shares.
-    folds : sequence of Fold
-        Usually one for each source, with the model that was trained on all the others.
-    images : int
-        Most images of each source of a fold, evenly spaced.
-    report : callable, optional
-        Called with the number of images of a fold done and to do.
-
-    Returns
-    -------
-    RegionClassifier or None
-        See `fit_region_classifier`.
-
-    Raises
-    ------
-    ModelError
-        If a file cannot be read.
-    InputError
-        If a generator has other channels than the model's.
-    """
-    parts: list[TrainingRegions] = []
-    for fold in folds:
-        networks, header = load_networks(fold.model)
-        own = _with_networks_of(config, header, fold.model)
-        regions = training_regions(networks, own, fold.labeled_images, images=images, report=report)
-        parts += [] if regions is None else [regions]
-    return fit_to_regions(joined(alike(parts)), config)
 
 
 def fit_to_regions(regions: TrainingRegions | None, config: Config) -> RegionClassifier | None:
@@ -183,44 +126,7 @@ def add_region_classifier(
     """
     region_classifier = _add(path, labeled_images, images=images, seed=seed, report=report)
     if region_classifier is None:
-        raise InputError(_none_of(path, len(labeled_images)))
-    return region_classifier
-
-
-def add_cross_fitted_region_classifier(
-    path: Path,
-    folds: Sequence[Fold],
-    *,
-    images: int,
-    seed: int = 0,
-    report: Callable[[int, int], None] | None = None,
-) -> RegionClassifier:
-    """Put a region classifier into a model file that was fitted to folds; see `cross_fit_region_classifier`.
-
-    Parameters
-    ----------
-    path : Path
-        Replaced when the new file is whole. Its own generator is not asked.
-    folds, images, report
-        See `cross_fit_region_classifier`.
-    seed : int
-        Draws the shares.
-
-    Raises
-    ------
-    ModelError
-        If a file cannot be read.
-    InputError
-        If there is no region classifier to be had: see `fit_region_classifier`.
-    OutputError
-        If the file cannot be written.
-    """
-    _, header = load_networks(path)
-    config = fitting_config(header, seed=seed)
-    region_classifier = cross_fit_region_classifier(config, folds, images=images, report=report)
-    if region_classifier is None:
-        raise InputError(_none_of(path, sum(len(fold.labeled_images) for fold in folds)))
-    write_part(path, REGION_CLASSIFIER, region_classifier.state_dict())
+        raise InputError(none_of(path, len(labeled_images)))
     return region_classifier
 
 
@@ -251,28 +157,13 @@ def _add(
     return region_classifier
 
 
-def _none_of(path: Path, number: int) -> str:
+def none_of(path: Path, number: int) -> str:
+    """Say why so many images gave no region classifier."""
     return (
         f"{number} training images give no region classifier for {path}: its generator has no maps of foreground "
         "and center or boundary, or is not asked (prompts.method), the model does not know its objects' diameter, "
         "or they hold too few objects"
     )
-
-
-def _with_networks_of(config: Config, header: ModelHeader, path: Path) -> Config:
-    """Give the settings of a model for the networks of another one, whose generator has the same channels."""
-    model = fitting_config(header, seed=config.seed).model
-    wanted, came = (None if of is None else of.channels for of in (config.model.generator, model.generator))
-    if set(wanted or ()) != set(came or ()):
-        raise InputError(
-            f"the generator of {path} has the channels {_listed(came)}, wanted {_listed(wanted)} as in the model "
-            "that the region classifier is for: name a model that was trained with the same ones"
-        )
-    return config.model_copy(update={"model": model})
-
-
-def _listed(channels: Sequence[str] | None) -> str:
-    return ", ".join(channels or ("none",))
 
 
 def _rounded_down(values: NDArray[np.float64]) -> NDArray[np.float32]:

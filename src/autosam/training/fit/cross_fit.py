@@ -1,0 +1,187 @@
+"""Fit a region classifier to images that generators have not seen, and measure how right it is."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autosam.config import Config
+from autosam.data.folders import LabeledImage
+from autosam.errors import InputError
+from autosam.models.files.checkpoint import REGION_CLASSIFIER, ModelHeader
+from autosam.models.files.model_file import load_networks
+from autosam.models.statistics.region_classifier import RegionClassifier
+from autosam.training.fit.fit_region_classifier import fit_to_regions, none_of
+from autosam.training.fit.model_part import fitting_config, write_part
+from autosam.training.fit.training_regions import TrainingRegions, alike, joined, training_regions
+
+EDGES = (0.0, 0.1, 0.3, 0.5, 0.7, 1.0)
+"""Region scores between which expected and reached scores are compared."""
+
+
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """A model, and labeled images that it was not trained on.
+
+    Attributes
+    ----------
+    model : Path
+        Its generator has the channels of the model that the region classifier is for.
+    labeled_images : sequence of LabeledImage
+        Normalized.
+    """
+
+    model: Path
+    labeled_images: Sequence[LabeledImage]
+
+
+class Reliability(NamedTuple):
+    """What was expected of regions and what they reached, by the expected score.
+
+    Attributes
+    ----------
+    regions : ndarray of int64, shape (5,)
+        Number of regions between two ``EDGES``.
+    expected, reached : ndarray of float64, shape (5,)
+        Their mean region score, as predicted and by the labels; nan where there is none.
+    """
+
+    regions: NDArray[np.int64]
+    expected: NDArray[np.float64]
+    reached: NDArray[np.float64]
+
+
+def fold_regions(
+    config: Config, folds: Sequence[Fold], *, images: int, report: Callable[[int, int], None] | None = None
+) -> list[TrainingRegions | None]:
+    """Describe the candidate regions of every fold, which its own model makes.
+
+    Parameters
+    ----------
+    config : Config
+        That of the model that the region classifier is for: it says how candidates are made of maps, and the
+        diameter that they are measured in.
+    folds : sequence of Fold
+        Usually one for each source, with the model that was trained on all the others.
+    images : int
+        Most images of each source of a fold, evenly spaced.
+    report : callable, optional
+        Called with the number of images of a fold done and to do.
+
+    Returns
+    -------
+    list of TrainingRegions or None
+        None for a fold without candidates; see `training_regions`.
+
+    Raises
+    ------
+    ModelError
+        If a file cannot be read.
+    InputError
+        If a generator has other channels than the model's.
+    """
+    parts = []
+    for fold in folds:
+        networks, header = load_networks(fold.model)
+        own = _with_networks_of(config, header, fold.model)
+        parts.append(training_regions(networks, own, fold.labeled_images, images=images, report=report))
+    return parts
+
+
+def fit_to_folds(parts: Sequence[TrainingRegions | None], config: Config) -> RegionClassifier | None:
+    """Train a region classifier to which each fold counts as much as any other; see `fit_to_regions`."""
+    return fit_to_regions(joined(alike([part for part in parts if part is not None])), config)
+
+
+def held_out_reliability(parts: Sequence[TrainingRegions | None], config: Config) -> list[Reliability | None]:
+    """Score every fold by a region classifier of all others, and compare with what the regions are worth.
+
+    None where the fold has no regions, or all others too few.
+    """
+    measured: list[Reliability | None] = []
+    for number, part in enumerate(parts):
+        others = [other for index, other in enumerate(parts) if index != number]
+        classifier = None if part is None else fit_to_folds(others, config)
+        if part is None or classifier is None:
+            measured.append(None)
+        else:
+            measured.append(reliability(classifier.score(part.features), part.scores))
+    return measured
+
+
+def reliability(expected: NDArray[np.floating], reached: NDArray[np.floating]) -> Reliability:
+    """Average (N,) expected region scores, and the reached ones, between two ``EDGES`` each.
+
+    Examples
+    --------
+    >>> reliability(np.array([0.0, 0.1, 0.2, 1.0]), np.array([0.0, 0.0, 0.5, 0.9])).reached
+    array([0.  , 0.25,  nan,  nan, 0.9 ])
+    """
+    group = np.digitize(expected, EDGES[1:-1])
+    number = len(EDGES) - 1
+    count = np.bincount(group, minlength=number)
+    sums = (np.bincount(group, weights=values, minlength=number) for values in (expected, reached))
+    means = [np.where(count > 0, total / np.maximum(count, 1), np.nan) for total in sums]
+    return Reliability(count.astype(np.int64), *means)
+
+
+def add_cross_fitted_region_classifier(
+    path: Path,
+    folds: Sequence[Fold],
+    *,
+    images: int,
+    seed: int = 0,
+    report: Callable[[int, int], None] | None = None,
+) -> list[Reliability | None]:
+    """Put a region classifier into a model file that was fitted to folds.
+
+    Parameters
+    ----------
+    path : Path
+        Replaced when the new file is whole. Its own generator is not asked.
+    folds, images, report
+        See `fold_regions`.
+    seed : int
+        Draws the shares.
+
+    Returns
+    -------
+    list of Reliability or None
+        How right a region classifier of the others is about each fold; see `held_out_reliability`.
+
+    Raises
+    ------
+    ModelError
+        If a file cannot be read.
+    InputError
+        If there is no region classifier to be had, or a generator has other channels.
+    OutputError
+        If the file cannot be written.
+    """
+    _, header = load_networks(path)
+    config = fitting_config(header, seed=seed)
+    parts = fold_regions(config, folds, images=images, report=report)
+    region_classifier = fit_to_folds(parts, config)
+    if region_classifier is None:
+        raise InputError(none_of(path, sum(len(fold.labeled_images) for fold in folds)))
+    write_part(path, REGION_CLASSIFIER, region_classifier.state_dict())
+    return held_out_reliability(parts, config)
+
+
+def _with_networks_of(config: Config, header: ModelHeader, path: Path) -> Config:
+    """Give the settings of a model for the networks of another one, whose generator has the same channels."""
+    model = fitting_config(header, seed=config.seed).model
+    wanted, came = (None if of is None else of.channels for of in (config.model.generator, model.generator))
+    if set(wanted or ()) != set(came or ()):
+        raise InputError(
+            f"the generator of {path} has the channels {_listed(came)}, wanted {_listed(wanted)} as in the model "
+            "that the region classifier is for: name a model that was trained with the same ones"
+        )
+    return config.model_copy(update={"model": model})
+
+
+def _listed(channels: Sequence[str] | None) -> str:
+    return ", ".join(channels or ("none",))
