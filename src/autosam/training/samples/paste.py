@@ -7,13 +7,13 @@ from scipy import ndimage
 MOST_PASTED = 4
 """Objects that a tile gets at most."""
 
-MARGIN = 4
+MARGIN = 6
 """Pixels around an object that are compared with those at its new place, and must be free there."""
 
 TRIES = 15
 """Places that are drawn for an object; where none of them is free, it is left out."""
 
-GAINS = 0.5, 2.0
+GAINS = 0.6, 1.6
 """How far contrast is changed at most."""
 
 
@@ -27,8 +27,8 @@ def paste_objects(
 ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     """Paste a few whole objects of another tile on background (Ghiasi et al. 2021, "Simple copy-paste").
 
-    Each object gets the mean and the contrast of its new surroundings, relative to those that it had, and a soft
-    edge (Dwibedi et al. 2017, "Cut, paste and learn").
+    Each object is as much darker or brighter than its surroundings as it was, by the contrast of the tile that it
+    comes into, and gets a soft edge (Dwibedi et al. 2017, "Cut, paste and learn").
 
     Parameters
     ----------
@@ -46,6 +46,7 @@ def paste_objects(
     labels : ndarray of int32, shape (H, W)
         Pasted objects have new ids. Nothing is pasted over or beside an object or a pixel that is not known.
     """
+    gain = float(np.clip((image.std() + 0.01) / (donor.std() + 0.01), *GAINS))
     image, labels = image.copy(), labels.copy()
     whole = _whole_objects(donor_labels)
     for object_id in rng.permutation(sorted(whole))[: rng.integers(1, MOST_PASTED + 1)]:
@@ -55,7 +56,10 @@ def paste_objects(
         place = _free_place(labels, near, rng)
         if place is not None:
             around = near & (donor_labels[crop] == 0)
-            image[place] = _blended(image[place], donor[crop], mask=mask, near=near, around=around)
+            beside = donor[crop][around if around.any() else near]
+            # Medians, since membranes are beside many objects.
+            offset = np.median(image[place][near], axis=0) - gain * np.median(beside, axis=0)
+            image[place] = _blended(image[place], gain * donor[crop] + offset, mask)
             labels[place][mask] = labels.max() + 1
     return image, labels
 
@@ -90,17 +94,8 @@ def _free_place(
 
 
 def _blended(
-    target: NDArray[np.float32],
-    donor: NDArray[np.float32],
-    *,
-    mask: NDArray[np.bool_],
-    near: NDArray[np.bool_],
-    around: NDArray[np.bool_],
+    target: NDArray[np.float32], fitted: NDArray[np.float32], mask: NDArray[np.bool_]
 ) -> NDArray[np.float32]:
-    """Blend an object into its new place; `around` is the background beside it where it came from."""
-    beside = donor[around] if around.any() else donor[near]
-    there = target[near]
-    gain = np.clip((there.std() + 0.01) / (beside.std() + 0.01), *GAINS)
-    fitted = there.mean(axis=0) + (donor - beside.mean(axis=0)) * gain
+    """Blend an object into its new place."""
     weight = ndimage.gaussian_filter(ndimage.binary_dilation(mask).astype(np.float32), 1.0)[..., None]
     return np.asarray(np.clip(target + weight * (fitted - target), 0, 1), dtype=np.float32)

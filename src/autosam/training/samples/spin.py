@@ -68,12 +68,15 @@ def spin_tile(
         middle is taken as it is.
     """
     outer, inner = (len(labels) - 1) / 2, (size - 1) / 2
-    rows, cols = np.tensordot(matrix, np.indices((size, size)) - inner, axes=1) + outer
+    steps = np.arange(size) - inner
+    rows, cols = (down * steps[:, None] + (right * steps + outer) for down, right in matrix)
     spun = labels[np.rint(rows).astype(np.intp), np.rint(cols).astype(np.intp)]
     if not (spun > 0).any() and (labels > 0).any() and not np.array_equal(matrix, np.eye(2)):
         return spin_tile(image, labels, prompts, matrix=np.eye(2), size=size)
     # torch's own coordinates: x before y, -1 and 1 are the outer edges of the outer pixels.
-    grid = torch.from_numpy((2 * np.stack([cols, rows], axis=-1) + 1) / len(labels) - 1).to(torch.float32)
+    grid = torch.empty((size, size, 2), dtype=torch.float32)
+    for axis, places in enumerate((cols, rows)):
+        grid[..., axis] = torch.from_numpy((2 * places + 1) / len(labels) - 1)
     planes = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None]
     sampled = F.grid_sample(planes, grid[None], padding_mode="border", align_corners=False)
     back = np.linalg.inv(matrix)
