@@ -56,7 +56,9 @@ def data(tmp_path_factory):
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory):
     """Two steps of a small generator."""
-    settings = load_config(overrides=[*SMALL, *GENERATOR_ALONE, "training.steps=2", "training.previews=0"])
+    settings = load_config(
+        overrides=[*SMALL, *GENERATOR_ALONE, "tiles.size=64", "training.steps=2", "training.previews=0"]
+    )
     content = settings.model_dump(mode="json")
     content["data"]["sources"] = [
         {"name": name, "images": f"{name}/images", "labels": f"{name}/labels"} for name in NAMES
