@@ -12,7 +12,7 @@ from autosam.errors import InputError
 
 Floats = NDArray[np.float64]
 Counts = dict[str, Floats]
-"""By image: true objects, predicted objects and the matches at each threshold, added up over runs."""
+"""By image: true objects, predicted objects, the matches at each threshold and runs, added up over runs."""
 Places = dict[str, dict[str, Counts]]
 """Counts by place and source."""
 
@@ -60,15 +60,15 @@ def collect(rows: Iterable[Row]) -> Places:
     """Add up counts by place, source and image."""
     found: Places = {"home": {}, "abroad": {}}
     for row in rows:
-        counts = np.array([row.objects, row.predicted, *row.tp], np.float64)
+        counts = np.array([row.objects, row.predicted, *row.tp, 1], np.float64)
         images = found[row.place].setdefault(row.source, {})
         images[row.image] = images[row.image] + counts if row.image in images else counts
     return found
 
 
 def scores_of(counts: Floats) -> Floats:
-    """Turn added counts (..., 2 + 10) into `SCORES` (..., 3): TP / (TP + FP + FN); NaN without any object."""
-    tp = counts[..., 2:]
+    """Turn added counts (..., 2 + 10 + 1) into `SCORES` (..., 3): TP / (TP + FP + FN); NaN without any object."""
+    tp = counts[..., 2:-1]
     union = counts[..., :1] + counts[..., 1:2] - tp
     ap = np.divide(tp, union, out=np.full(tp.shape, np.nan), where=union > 0)
     return np.concatenate([ap.mean(axis=-1, keepdims=True), ap[..., _AT]], axis=-1)
@@ -164,7 +164,7 @@ def write_tables(groups: Mapping[tuple[str, str], Places], *, resamples: int, se
             lines.append(_line(_name(key), place, len(figures), *_texts(mean)))
             for name, one in figures.items():
                 counts = places[place][name]
-                objects = int(sum(value[0] for value in counts.values()))
+                objects = int(sum(value[0] / value[-1] for value in counts.values()))
                 detail.append(_line(_name(key), place, name, len(counts), objects, *_texts(one)))
                 if one.single:
                     alone.add(f"{name} ({place})")

@@ -283,17 +283,20 @@ def test_scores_are_pooled_over_images_and_averaged_over_sources(capsys, tmp_pat
 
 
 def test_thresholds_count_one_by_one():
-    counts = np.array([10, 8, 8, 7, 6, 5, 4, 3, 2, 1, 0, 0.0])
-    tp = counts[2:]
+    counts = np.array([10, 8, 8, 7, 6, 5, 4, 3, 2, 1, 0, 0.0, 2])
+    tp = counts[2:-1]
     expected = tp / (18 - tp)
     assert sources_table.scores_of(counts) == pytest.approx([expected.mean(), expected[0], expected[5]])
-    assert np.isnan(sources_table.scores_of(np.zeros(12))).all()
+    assert np.isnan(sources_table.scores_of(np.zeros(13))).all()
 
 
 def test_runs_at_home_add_up():
     runs = [row("a", "0", 4, 4, tp, place="home", without=without) for tp, without in ((4, "b"), (0, "c"))]
     places = sources_table.collect(runs)
     assert sources_table.source_figures("a", places["home"]["a"], resamples=5).values[0] == pytest.approx(4 / 12)
+    # The four objects are the same ones.
+    lines = sources_table.write_tables({("R", ""): places}, resamples=5)
+    assert "| R | home | a | 1 | 4 | .333 | .333 | .333 |" in lines
 
 
 def test_differences_are_paired_by_image():
