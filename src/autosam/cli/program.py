@@ -14,6 +14,7 @@ from autosam.cli.export import export
 from autosam.cli.interrupts import INTERRUPTED
 from autosam.cli.link import link
 from autosam.cli.models import models
+from autosam.cli.report import report
 from autosam.cli.segment import segment
 from autosam.cli.settings import settings
 from autosam.cli.sweep import sweep
@@ -32,7 +33,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (segment, volume, link, view, export, train, evaluate, sweep, tune, settings):
+for command in (segment, volume, link, view, report, export, train, evaluate, sweep, tune, settings):
     app.command(cls=Command, epilog=FOR_ALL)(command)
 app.add_typer(data, name="data")
 app.add_typer(models, name="models")

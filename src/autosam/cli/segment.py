@@ -11,6 +11,7 @@ from autosam.cli.export import FORMAT_NAMES
 from autosam.cli.interrupts import ending_in_order, leaving_at_once
 from autosam.cli.options import Channel, ConfigFile, Device, Model, Settings
 from autosam.cli.progress import progress
+from autosam.cli.report import check_report, report_results
 from autosam.cli.segment_exports import export_rest, open_exports
 from autosam.cli.segment_inputs import METHODS, find_images, length, open_area, open_prompts, open_truth
 from autosam.cli.segment_summary import Shown, show_timings, summarize, tell, telling_failed
@@ -132,6 +133,9 @@ def segment(
         "decode.compile=true.",
     ),
     timings: bool = typer.Option(False, "--timings", help="Print at the end where the time went, by stage."),
+    with_report: bool = typer.Option(
+        False, "--report", help="Also write report.html, a page to look at: see autosam report --help."
+    ),
 ) -> None:
     """Find every object in images, without clicking.
 
@@ -163,6 +167,8 @@ def segment(
         truths = open_truth(oracle_mask, sources, components=components)
         formats = open_exports(exports, sources, out, overwrite=overwrite)
         area = open_area(inside, sources)
+        if with_report:
+            check_report(out)
         overrides = [*_as_settings(exclude_border, max_size, compiled), *overrides]
         place = choose_place(device, workers, devices, scheduler, len(sources))
 
@@ -207,6 +213,8 @@ def segment(
         failures = [*failures, *export_rest(formats, outcomes, out)]
     if timings:
         show_timings(outcomes)
+    if with_report:
+        report_results(out)
     only_user = user_prompts is not None and not with_automatic
     summarize(outcomes, failures, out, only_user=only_user, oracle=truths is not None)
 

@@ -1,0 +1,1 @@
+"""The report of a folder of results: what it holds, how good it is, and how it was made."""

@@ -1,0 +1,84 @@
+"""`autosam report` and `segment --report` as a user runs them."""
+
+import sys
+
+import numpy as np
+import pytest
+import tifffile
+from fake_networks import draw_ellipses, use_rule_models
+from results_folders import discs, write_results
+
+from autosam import cli
+
+TWO = discs([(30, 30, 12), (60, 90, 9)])
+
+
+@pytest.fixture
+def autosam(tmp_path, monkeypatch, capsys):
+    """Run the program in its own folder; gives exit status, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["autosam", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        captured = capsys.readouterr()
+        return stop.value.code or 0, captured.out, captured.err
+
+    return run
+
+
+def test_a_report_lies_beside_the_results(autosam, tmp_path):
+    write_results(tmp_path / "out", {"a": TWO})
+    status, out, _ = autosam("report", "out")
+    assert status == 0
+    assert "Report on 1 image: out/report.html" in out
+    first = (tmp_path / "out" / "report.html").read_bytes()
+    assert autosam("report", "out", "-o", "again.html")[0] == 0
+    assert (tmp_path / "again.html").read_bytes() == first
+    assert autosam("report", "out")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("gone",), "no such folder"),
+        (("out/a_labels.tif",), "is a file"),
+        (("images",), "holds no autosam_run.json"),
+        (("out", "-o", "out/summary.csv"), "no name of an HTML file"),
+        (("out", "-o", "none/r.html"), "there is no folder none"),
+        (("out", "--components"), "--components came without --labels"),
+        (("out", "--labels", "gone"), "gone"),
+        (("out", "--labels", "images"), "images"),
+        (("out", "--groups", "gone.csv"), "gone.csv cannot be read"),
+        (("out", "--groups", "groups.csv"), "no results of z"),
+    ],
+)
+def test_one_line_and_nothing_written(autosam, tmp_path, arguments, words):
+    write_results(tmp_path / "out", {"a": TWO})
+    (tmp_path / "groups.csv").write_text("image,group\nz,1\n", encoding="utf-8")
+    tifffile.imwrite(tmp_path / "images" / "a.tif", np.zeros((5, 6, 3), np.uint8), photometric="rgb")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    status, out, err = autosam("report", *arguments)
+    assert (status, out) == (2, "")
+    (line,) = err.strip().splitlines()
+    assert words in line
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_a_run_with_its_report(autosam, tmp_path, monkeypatch):
+    use_rule_models(monkeypatch)
+    (tmp_path / "model.safetensors").write_bytes(b"stands for the weights")
+    spots, _ = draw_ellipses((100, 150), [(20, 30, 9, 12), (50, 100, 14, 10)])
+    tifffile.imwrite(tmp_path / "a.tif", spots, photometric="minisblack")
+    (tmp_path / "bad.tif").write_bytes(b"no image")
+    status, out, _ = autosam("segment", "a.tif", "bad.tif", "-o", "out", "-m", "model.safetensors", "--report")
+    # One image failed, and the report says so.
+    assert status == 1
+    assert "out/report.html" in out
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "unlike" in page
+    (tmp_path / "out" / "report.html").write_text("mine", encoding="utf-8")
+    status, _, err = autosam("segment", "a.tif", "-o", "out", "-m", "model.safetensors", "--report")
+    assert status == 2
+    assert "is no report of autosam" in err
