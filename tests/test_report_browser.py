@@ -129,6 +129,12 @@ def until(browser, script):
     WebDriverWait(browser, PATIENCE).until(lambda one: one.execute_script(f"return Boolean({script})"))
 
 
+def draw_outlines(browser):
+    """Go to the images, whose outlines are drawn when they come near."""
+    browser.execute_script("document.getElementById('images').scrollIntoView({behavior: 'instant'})")
+    until(browser, "document.querySelector('.card .layer-objects')")
+
+
 def press(browser, keys):
     browser.switch_to.active_element.send_keys(keys)
 
@@ -144,7 +150,7 @@ def column(browser, title):
 
 
 def test_no_error_no_script_of_others_and_no_request(opened):
-    until(opened, "document.querySelectorAll('.frame svg').length > 0")
+    draw_outlines(opened)
     assert opened.title.endswith("autosam report")
     assert opened.get_log("browser") == []
     names = opened.execute_script("return performance.getEntriesByType('resource').map((one) => one.name)")
@@ -180,7 +186,7 @@ def test_the_theme_changes_and_stays(opened, page):
 
 
 def test_outlines_switch_on_and_off_by_click_and_by_key(opened):
-    until(opened, "document.querySelector('.card .layer-objects')")
+    draw_outlines(opened)
 
     def shown(layer):
         return find(opened, f".card .layer-{layer}").is_displayed()

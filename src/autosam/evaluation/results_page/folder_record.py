@@ -83,12 +83,14 @@ def read_record(folder: Path) -> FolderRecord:
 
 
 def _run_of(number: str, block: Mapping[str, Any]) -> RunFacts:
-    settings, options = block["settings"], block.get("options") or {}
     return RunFacts(
-        number,
-        *(str(block.get(field, "")) for field in ("autosam", "model", "model_sha256", "started")),
-        settings=dict(settings),
-        options=dict(options),
+        number=number,
+        autosam=str(block.get("autosam", "")),
+        model=str(block.get("model", "")),
+        model_sha256=str(block.get("model_sha256", "")),
+        started=str(block.get("started", "")),
+        settings=dict(block["settings"]),
+        options=dict(block.get("options") or {}),
     )
 
 

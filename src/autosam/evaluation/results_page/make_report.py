@@ -144,8 +144,8 @@ def _card(image: ShownImage, picture: PagePicture | None, scores: Mapping[str, f
     parts = [f"{count:,} object{'' if count == 1 else 's'}"]
     if count:
         parts.append(f"median {number(float(np.median(image.areas)))} px")
-    if scores:
-        parts.append(f"AP@.5 {scores['ap50']:.2f}" if scores["ap50"] == scores["ap50"] else "no object is true")
+    if scores and scores["ap50"] == scores["ap50"]:
+        parts.append(f"AP@.5 {scores['ap50']:.2f}")
     if image.drawn:
         missing = f"Overlay: {image.missing}"
     elif image.missing:
