@@ -80,7 +80,6 @@ def write_report(
     """Write the page and say where it is; `autosam segment --report` does it after a run."""
     from autosam.errors import OutputError
     from autosam.evaluation.results_page.folder_record import read_record
-    from autosam.evaluation.results_page.make_report import ReportOptions, make_report
     from autosam.report.html_page import check_place, write_page
 
     record = read_record(results)
@@ -88,6 +87,10 @@ def write_report(
     check_place(path)
     if not path.parent.is_dir():
         raise OutputError(f"there is no folder {path.parent}; make it, or choose another --output")
+
+    # Slow imports only now: a mistyped path is answered at once.
+    from autosam.evaluation.results_page.make_report import ReportOptions, make_report
+
     options = ReportOptions(labels, _LEAST if components else None, groups)
     with interruptible("no report is written"), progress("looking at results", len(record.entries)) as bar:
         content = make_report(results, options, progress=lambda done, _: bar.update(done, ""))
