@@ -123,6 +123,12 @@ class PromptsConfig(Section):
     foreground: Fraction = Field(0.5, description="probability above which a pixel is foreground")
     boundary: Fraction = Field(0.5, description="probability from which a pixel separates two objects")
     center: Fraction = Field(0.5, description="probability above which a pixel lies in the center of an object")
+    join: Fraction | None = Field(
+        None,
+        description="for cells that fill the image, such as neurites: cut it into fragments at the necks of what "
+        "lies between boundaries, and join those whose contact has a mean boundary below this probability. null: "
+        "all that hangs together between boundaries is one region",
+    )
     min_size: Annotated[int, Field(ge=0)] = Field(
         30, description="smallest region that becomes a prompt, in pixels"
     )
@@ -265,6 +271,11 @@ class Config(Section):
                 "training.region_classifier_images asks for a region classifier, which needs foreground, and "
                 "center or boundary, among model.generator.channels, and a prompts.method other than grid and "
                 "user; set it to 0"
+            )
+        if self.training.threshold_images and method == "user":
+            raise ValueError(
+                "training.threshold_images fits thresholds to what is found without a user, and "
+                "prompts.method=user finds nothing by itself; set one of them otherwise"
             )
         if method == "probability" and (generator is None or "foreground" not in generator.channels):
             raise ValueError("prompts.method=probability needs foreground among model.generator.channels")

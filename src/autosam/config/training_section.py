@@ -258,10 +258,23 @@ class TrainingConfig(Section):
         description="most training images of each source on which the region classifier is fitted at the end; 0 "
         "fits none",
     )
+    threshold_images: Annotated[int, Field(ge=0)] = Field(
+        0,
+        description="training images of each source, the last ones and at most one of three, that are held out: "
+        "nothing is learnt from them, and the thresholds that suit them best are written into the model file at "
+        "the end; 0 holds none out and keeps the thresholds of the settings",
+    )
+    metric: Literal["mean_ap", "a_rand"] = Field(
+        "mean_ap",
+        description="score by which the best validation and fitted thresholds are chosen: mean AP, or for cells "
+        "that fill the image, such as neurites, the adapted Rand error",
+    )
     validation_images: Positive = Field(8, description="most images of a validation during training")
     previews: Annotated[int, Field(ge=0)] = Field(3, description="validation images drawn at each validation")
     patience: Annotated[int, Field(ge=0)] = Field(
-        0, description="validations without a better mean AP after which the run ends; 0 never ends it early"
+        0,
+        description="validations without a better score, by training.metric, after which the run ends; 0 never "
+        "ends it early",
     )
     checkpoint_every: Positive = Field(100, description="steps between checkpoints")
     workers: Annotated[int, Field(ge=0)] = Field(1, description="processes that prepare tiles")

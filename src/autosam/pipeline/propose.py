@@ -134,6 +134,7 @@ def threshold_regions(maps: Probabilities, settings: PromptsConfig) -> NDArray[n
         threshold=settings.foreground,
         boundary_threshold=settings.boundary,
         center_threshold=settings.center,
+        join=settings.join,
         min_size=settings.min_size,
     )
 

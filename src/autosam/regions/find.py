@@ -5,10 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
+from skimage.measure import label as label_equal
 from skimage.segmentation import watershed
 
 from autosam.errors import ConfigError, InputError
 from autosam.regions.affinities import Affinities, affinity_maps, grow_along, join_tied, strongest, weakest
+from autosam.regions.agglomerate import agglomerate
 from autosam.regions.lay_out import lay_out
 from autosam.regions.numbering import number_regions, renumbered, sizes_and_first_pixels
 
@@ -28,6 +30,7 @@ def find_regions(
     threshold: float,
     boundary_threshold: float,
     center_threshold: float,
+    join: float | None = None,
     min_size: int,
     min_seed_size: int = 8,
 ) -> NDArray[np.int32]:
@@ -48,6 +51,10 @@ def find_regions(
     affinity is high [2]_. Without a foreground map a pixel's largest affinity takes its place. Everything is
     4-connected then.
 
+    With ``join``, gaps in boundaries do not run cells together: the image is divided by `agglomerate`, over the
+    largest of boundary, 1 − foreground and 1 − a pixel's smallest affinity. A region is what hangs together of a
+    cell's foreground, 4-connected. A center map is not asked.
+
     Parameters
     ----------
     foreground : array_like, shape (H, W), or None
@@ -65,6 +72,8 @@ def find_regions(
         A pixel is no boundary below this probability; two are tied where 1 − their affinity is below it.
     center_threshold : float
         A pixel can be a seed above this probability of being in a center.
+    join : float, optional
+        Fragments of cells are joined where the mean boundary of their contact is below this probability.
     min_size : int
         Smaller regions, in pixels, are dropped.
     min_seed_size : int
@@ -100,9 +109,10 @@ def find_regions(
         "threshold": threshold,
         "boundary_threshold": boundary_threshold,
         "center_threshold": center_threshold,
+        "join": join,
     }
     for name, value in thresholds.items():
-        if not 0 <= value <= 1:
+        if value is not None and not 0 <= value <= 1:
             raise ConfigError(f"{name} is {value}, wanted a probability: give a number from 0 to 1")
     above, left = affinities or (None, None)
     maps = _check_maps(
@@ -114,6 +124,9 @@ def find_regions(
         inner = strongest(ties) if inner is None else inner
         cut = 1 - weakest(ties)
         edge = cut if edge is None else np.maximum(edge, cut)
+    if join is not None and (inner is not None or edge is not None):
+        labels = _from_contacts(inner, edge, threshold, boundary_threshold, join)
+        return number_regions(labels, min_size=min_size, out=labels)
     if core is not None:
         if inner is None:
             raise InputError("a center map came without a foreground map, over which its seeds grow: give both")
@@ -229,12 +242,36 @@ def _from_boundary(boundary: NDArray[np.floating], boundary_threshold: float) ->
     seeds, n_seeds = ndimage.label(boundary < boundary_threshold, output=np.int32)
     if n_seeds == 0:
         return np.asarray(seeds, dtype=np.int32)
-    on_border = np.ones(seeds.shape, dtype=bool)
-    on_border[1:-1, 1:-1] = False
-    share = np.bincount(seeds[on_border], minlength=n_seeds + 1) / np.count_nonzero(on_border)
-    keep = np.where(share < BACKGROUND_BORDER, np.arange(n_seeds + 1), 0).astype(np.int32)
-    keep[0] = 0
+    keep = _without_background(seeds)
     return np.asarray(keep[_grow(boundary, seeds, np.ones(seeds.shape, dtype=bool))], dtype=np.int32)
+
+
+def _from_contacts(
+    foreground: NDArray[np.floating] | None,
+    boundary: NDArray[np.floating] | None,
+    threshold: float,
+    boundary_threshold: float,
+    join: float,
+) -> NDArray[np.int32]:
+    """Divide the image among cells by their contacts, and take what is no foreground away."""
+    heights = [1 - foreground] if foreground is not None else []
+    heights += [boundary] if boundary is not None else []
+    cells = agglomerate(np.maximum.reduce(heights), threshold=boundary_threshold, join=join)
+    if foreground is None:
+        return _without_background(cells)[cells]
+    inside = np.where(foreground > threshold, cells, 0)
+    return np.asarray(label_equal(inside, background=0, connectivity=1), dtype=np.int32)
+
+
+def _without_background(regions: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Give the number that each region keeps: 0 for those at much of the image's border."""
+    n = int(regions.max(initial=0)) + 1
+    on_border = np.ones(regions.shape, dtype=bool)
+    on_border[1:-1, 1:-1] = False
+    share = np.bincount(regions[on_border], minlength=n) / max(1, int(np.count_nonzero(on_border)))
+    keep = np.where(share < BACKGROUND_BORDER, np.arange(n), 0).astype(np.int32)
+    keep[0] = 0
+    return keep
 
 
 def _grow(height: NDArray[np.floating], seeds: NDArray[np.int32], mask: NDArray[np.bool_]) -> NDArray[np.int32]:

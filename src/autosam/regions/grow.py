@@ -68,7 +68,7 @@ def grow_tree(maps: Mapping[str, ArrayLike], *, threshold: float) -> MergeTree:
     foreground, strength = _check(maps)
     smooth = ndimage.gaussian_filter(strength, SMOOTHING)
     fragments = _fragments(foreground > threshold, smooth)
-    return _join(fragments, _contacts(fragments, smooth))
+    return _join(fragments, find_contacts(fragments, smooth))
 
 
 def _check(maps: Mapping[str, ArrayLike]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -101,7 +101,7 @@ def _fragments(mask: NDArray[np.bool_], smooth: NDArray[np.float32]) -> NDArray[
     peaks = np.full(n_seeds + 1, -np.inf)
     # One value for each seed: a maximum is flat.
     peaks[seeds[maxima]] = smooth[maxima]
-    grown = renumbered(grown, _without_shallow(peaks, _contacts(grown, smooth)), out=grown)
+    grown = renumbered(grown, _without_shallow(peaks, find_contacts(grown, smooth)), out=grown)
     rest, _ = ndimage.label(mask & (grown == 0), structure=_EIGHT, output=np.int32)
     return np.asarray(np.where(rest > 0, rest + grown.max(), grown), dtype=np.int32)
 
@@ -135,7 +135,7 @@ def _without_shallow(peaks: NDArray[np.float64], contacts: Contacts) -> NDArray[
     return numbers
 
 
-def _contacts(fragments: NDArray[np.int32], smooth: NDArray[np.float32]) -> Contacts:
+def find_contacts(fragments: NDArray[np.int32], smooth: NDArray[np.float32]) -> Contacts:
     """Find the pairs of 4-connected pixels that lie in different regions."""
     keys, values = [], []
     n = int(fragments.max(initial=0)) + 1
