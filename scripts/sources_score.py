@@ -16,12 +16,11 @@ from autosam import Segmenter
 from autosam.config import Config
 from autosam.data import LabeledImage
 from autosam.errors import ConfigError
+from autosam.evaluation.axes import PIPELINE, combinations, overrides, parse_axes
+from autosam.evaluation.step_cache import StepCache
 from autosam.metrics import average_precision
 from autosam.models.files.model_header import read_header
 from autosam.pipeline.model_settings import settings_for
-from autosam.studies.axes import combinations, overrides, parse_axes
-from autosam.studies.settings import PIPELINE
-from autosam.studies.step_cache import StepCache
 
 HASH = 12
 Find = Callable[[LabeledImage], Iterator[NDArray[np.integer[Any]]]]

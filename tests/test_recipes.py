@@ -42,6 +42,7 @@ QUICK = (
     "training.workers=0",
     "training.validate_every=2",
     "training.previews=0",
+    "training.threshold_images=0",
     "training.precision=float32",
     "decode.precision=float32",
 )
@@ -120,7 +121,8 @@ TRAINED = {
     ("adapter",): {ADAPTER, DECODER, GENERATOR},
     ("decoder",): {DECODER},
     ("medsam",): {ENCODER, DECODER},
-    ("em_sam",): {LORA, "decoder"},
+    ("em_sam",): {ENCODER, "decoder"},
+    ("em_sam", "model.sam.encoder=lora"): {LORA, "decoder"},
     ("generator",): {GENERATOR},
     ("joint",): {LORA, DECODER, GENERATOR},
 }
@@ -134,7 +136,8 @@ FROZEN = {
     ("adapter",): {ENCODER, PROMPTS},
     ("decoder",): {ENCODER, PROMPTS},
     ("medsam",): {PROMPTS},
-    ("em_sam",): {ENCODER},
+    ("em_sam",): set(),
+    ("em_sam", "model.sam.encoder=lora"): {ENCODER},
     ("generator",): set(),
     ("joint",): {ENCODER, PROMPTS},
 }
@@ -147,7 +150,8 @@ FILES = {
     ("adapter",): {"adapter", "decoder", "generator"},
     ("decoder",): {"decoder"},
     ("medsam",): {"sam"},
-    ("em_sam",): {"adapter", "generator"},
+    ("em_sam",): {"encoder", "generator"},
+    ("em_sam", "model.sam.encoder=lora"): {"adapter", "generator"},
     ("generator",): {"generator"},
     ("joint",): {"adapter", "decoder", "generator"},
 }
@@ -205,10 +209,12 @@ def test_the_model_segments(make: Make, recipe: tuple[str, ...]) -> None:
     np.testing.assert_array_equal(again.labels, result.labels)
 
 
-@pytest.mark.parametrize("recipe", ["decoder", "joint", "em_sam"])
-def test_another_base_is_refused_with_both_hashes(make: Make, base: Path, recipe: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("recipe", [("decoder",), ("joint",), ("em_sam", "model.sam.encoder=lora")])
+def test_another_base_is_refused_with_both_hashes(
+    make: Make, base: Path, recipe: tuple[str, ...], tmp_path: Path
+) -> None:
     model = tmp_path / "model.safetensors"
-    model.write_bytes(make(recipe).model.read_bytes())
+    model.write_bytes(make(*recipe).model.read_bytes())
     before = base.read_bytes()
     original = file_sha256(base)
     try:

@@ -2,7 +2,7 @@ from math import isnan
 
 import pytest
 
-from autosam.studies.axes import Axis, Combination
+from autosam.evaluation.axes import Axis, Combination
 from autosam.studies.plot import draw_sweep
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from autosam.config import load_config
 from autosam.errors import ConfigError, InputError
-from autosam.studies.axes import names_of, overrides
+from autosam.evaluation.axes import names_of, overrides
 from autosam.studies.results import Row, find_row, read_results, write_results
 from autosam.studies.scores import COLUMNS
 from autosam.studies.settings import Setup

@@ -4,7 +4,7 @@ import pytest
 
 from autosam.config import Config, load_config
 from autosam.errors import ConfigError
-from autosam.studies.axes import combinations, parse_axes
+from autosam.evaluation.axes import combinations, parse_axes
 from autosam.studies.settings import Setup, model_setups, trained_setups
 
 OWN = load_config(overrides=["merge.min_score=0.6", "prompts.points=2", "model.sam.image_size=64"]).model_dump(

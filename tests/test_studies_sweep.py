@@ -9,10 +9,10 @@ from fake_networks import BrightPixels, build_small_sam, use_component_sam
 from autosam.config import load_config
 from autosam.data import LabeledImage
 from autosam.errors import ConfigError, ModelError
+from autosam.evaluation.axes import combinations, parse_axes
 from autosam.models.networks import Networks
 from autosam.pipeline.segmenter import Segmenter
 from autosam.studies import sweep as module
-from autosam.studies.axes import combinations, parse_axes
 from autosam.studies.results import read_results
 from autosam.studies.settings import Setup, trained_setups
 from autosam.studies.sweep import Sweep, SweepOutcome

@@ -11,7 +11,7 @@ from autosam.cli.options import ConfigFile, Device, LabeledData
 from autosam.cli.progress import progress
 
 if TYPE_CHECKING:
-    from autosam.studies.axes import Axis
+    from autosam.evaluation.axes import Axis
     from autosam.studies.results import Row
     from autosam.studies.settings import Setup
     from autosam.studies.sweep import Sweep, SweepOutcome
@@ -43,8 +43,8 @@ def sweep(
     import logging
 
     from autosam.errors import OutputError
+    from autosam.evaluation.axes import parse_axes
     from autosam.report.figures import save_figure
-    from autosam.studies.axes import parse_axes
 
     axes = parse_axes(settings or [])
     if out.exists() and not out.is_dir():
@@ -88,11 +88,11 @@ def _prepare(
     data: Path, out: Path, model: str | None, config: str | None, axes: "tuple[Axis, ...]", device: str
 ) -> "Sweep":
     """Resolve every combination."""
+    from autosam.evaluation.axes import combinations
     from autosam.models.files.file_hash import file_sha256
     from autosam.models.files.zoo import resolve_model
     from autosam.models.precision import choose_device
     from autosam.pipeline.segmenter import Segmenter
-    from autosam.studies.axes import combinations
     from autosam.studies.settings import model_setups, trained_setups
     from autosam.studies.sweep import Sweep
 

@@ -13,7 +13,7 @@ from autosam.cli.progress import progress
 from autosam.cli.words import count
 
 if TYPE_CHECKING:
-    from autosam.studies.tune import Tried
+    from autosam.evaluation.tune import Tried
 
 FEW_FROM_SAM = 0.2
 """Share of objects with SAM's outline below which SAM as good as has no say."""
@@ -46,7 +46,7 @@ def tune(
     Thresholds of prompts and of merging are chosen by mean AP, and written as a file of settings.
     """
     from autosam.errors import OutputError
-    from autosam.studies.axes import Axis, parse_axes
+    from autosam.evaluation.axes import Axis, parse_axes
 
     given = parse_axes(settings or [])
     if out.is_dir():
@@ -55,14 +55,14 @@ def tune(
         raise OutputError(f"{out} is there already; choose another file, or add --overwrite")
 
     # Slow imports only now: a mistyped setting is answered at once.
+    from autosam.evaluation.tune import axes_for, tuned_yaml
+    from autosam.evaluation.tune import tune as search
     from autosam.images import ensure_folder, write_text
     from autosam.images.overwriting import refuse_overwriting
     from autosam.models.files.file_hash import file_sha256
     from autosam.models.files.zoo import resolve_model
     from autosam.pipeline.segmenter import Segmenter
     from autosam.studies.settings import model_setups
-    from autosam.studies.tune import axes_for, tuned_yaml
-    from autosam.studies.tune import tune as search
     from autosam.training.samples.load_images import load_part
 
     path = resolve_model(model)
@@ -132,7 +132,7 @@ def _changes(before: "Tried", after: "Tried") -> str:
 def _print_result(before: "Tried", after: "Tried", keys: "Sequence[str]", tried: int) -> None:
     from rich.text import Text
 
-    from autosam.studies.tune import value_of
+    from autosam.evaluation.tune import value_of
 
     rows = table(f"{tried} settings scored", "before", "after")
     for key in keys:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from autosam.studies.axes import Axis, Combination
+from autosam.evaluation.axes import Axis, Combination
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

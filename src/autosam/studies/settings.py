@@ -6,10 +6,7 @@ from typing import Any
 
 from autosam.config import Config, load_config
 from autosam.errors import ConfigError
-from autosam.studies.axes import Axis, Combination, names_of, overrides
-
-PIPELINE = ("images", "tiles", "prompts", "decode", "merge")
-"""The sections that can be changed after training."""
+from autosam.evaluation.axes import PIPELINE, Axis, Combination, names_of, overrides
 
 _NO_USER = "prompts.method=user wants prompts of yours, and a study has none; choose another method"
 _NO_GRID = "prompts.method=grid asks no generator; set model.generator=null"

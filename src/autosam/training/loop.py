@@ -13,6 +13,7 @@ from autosam.data import LabeledImage
 from autosam.errors import AutosamError
 from autosam.models.networks import build_networks
 from autosam.training.fit.complete import complete_model
+from autosam.training.fit.fit_thresholds import hold_out
 from autosam.training.optimizer import trainable_parameters
 from autosam.training.run.devices import ends_together, make_fabric
 from autosam.training.run.run_folder import MODEL, RunFolder
@@ -59,7 +60,8 @@ def train(
     Parameters
     ----------
     train_images, val_images : sequence of LabeledImage
-        Without validation images the last weights are kept, otherwise those with the best mean AP.
+        Without validation images the last weights are kept, otherwise those with the best score by
+        ``training.metric``. Of the training images, ``training.threshold_images`` are held out.
     out : Path
         Folder of the run.
     unlabeled : sequence of ndarray of uint8, shape (H, W)
@@ -84,13 +86,14 @@ def train(
     Raises
     ------
     InputError
-        If no training image has an object.
+        If no training image has an object, or no source has images enough to hold some out.
     ConfigError
         If the settings name no way to prompt from the generator, or nothing is trainable.
     AutosamError
         If the loss is no number.
     """
-    check_trainable(config, train_images)
+    learnt, held_out = hold_out(train_images, config.training.threshold_images)
+    check_trainable(config, learnt)
     networks = build_networks(config.model, seed=config.seed)
     teacher = load_teacher(config)
     fabric = make_fabric(device or torch.device("cpu"), devices=devices, precision=config.training.precision)
@@ -104,7 +107,11 @@ def train(
         else:
             # From here on there is something to resume, whatever ends the run.
             state.save(run)
-        _train(state, train_images, val_images, unlabeled, run, report if report and run.first else _say_nothing)
+        say = report if report and run.first else _say_nothing
+        _train(state, learnt, val_images, unlabeled, run, say)
+        if run.first:
+            _complete(state, learnt, held_out, val_images, say)
+        fabric.barrier()
     return out / MODEL
 
 
@@ -150,21 +157,25 @@ def _train(
         if ends:
             break
 
-    if run.first:
-        _complete(state, train_images, say)
-    fabric.barrier()
     log.close()
 
 
-def _complete(state: TrainingState, train_images: Sequence[LabeledImage], say: Report) -> None:
+def _complete(
+    state: TrainingState,
+    train_images: Sequence[LabeledImage],
+    held_out: Sequence[LabeledImage],
+    val_images: Sequence[LabeledImage],
+    say: Report,
+) -> None:
     """Fit the rest of the model once the weights are settled."""
     model, steps = state.folder / MODEL, state.config.training.steps
     if not model.is_file():
         raise AutosamError(
             f"the run in {state.folder} is finished, but its {MODEL} is gone; start again in another folder"
         )
-    if lacks := complete_model(model, state.config, train_images, device=state.fabric.device):
-        say(Progress(steps, steps, float("nan"), lacks))
+    device = state.fabric.device
+    if said := complete_model(model, state.config, train_images, held_out, val_images, device=device):
+        say(Progress(steps, steps, float("nan"), said))
 
 
 def _say_nothing(progress: Progress) -> None:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import isnan
 from typing import TypeVar
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from autosam.config import Config
 from autosam.data import LabeledImage
 from autosam.errors import InputError
+from autosam.evaluation.tune import Metric
 from autosam.metrics import AveragePrecision, Scores, average_precision, evaluate_pair, pool
 from autosam.models.networks import Networks
 from autosam.pipeline.segmenter import Segmenter
@@ -47,15 +49,25 @@ class Validation:
         By name, in an order that depends on the settings alone; see `validate`.
     previews : list of (str, ndarray of uint8, shape (h, w, 3))
         Names of labeled images and their results beside the ground truth.
+    metric : {"mean_ap", "a_rand"}
+        That of the settings.
     """
 
     scores: dict[str, float]
     previews: list[tuple[str, NDArray[np.uint8]]]
+    metric: Metric = "mean_ap"
 
     @property
     def score(self) -> float:
-        """The score by which models are selected: mean AP, of ground-truth boxes where nothing else prompts."""
-        return self.scores["mean_ap"] if "mean_ap" in self.scores else self.scores[f"{BOX_PROMPTED}mean_ap"]
+        """The score by which models are selected, of ground-truth boxes where nothing else prompts.
+
+        It is the mean AP, or 1 − the adapted Rand error, which is 0 where the error is undefined.
+        """
+        box = "" if "mean_ap" in self.scores else BOX_PROMPTED
+        value = self.scores[f"{box}{self.metric}"]
+        if self.metric == "mean_ap":
+            return value
+        return 0.0 if isnan(value) else 1 - value
 
 
 def validate(networks: Networks, config: Config, labeled_images: Sequence[LabeledImage]) -> Validation:
@@ -124,7 +136,8 @@ def validate(networks: Networks, config: Config, labeled_images: Sequence[Labele
             "generator_mean_ap": generator.mean,
         }
     scores[SECONDS] = seconds / len(chosen)
-    return Validation({name: round(value, 4) for name, value in scores.items()}, previews)
+    rounded = {name: round(value, 4) for name, value in scores.items()}
+    return Validation(rounded, previews, config.training.metric)
 
 
 def _named(pooled: Scores, *, prefix: str) -> dict[str, float]:

@@ -2,7 +2,7 @@ import pytest
 
 from autosam.config import load_config
 from autosam.errors import ConfigError
-from autosam.studies.axes import Axis, combinations, names_of, overrides, parse_axes, split_values
+from autosam.evaluation.axes import Axis, combinations, names_of, overrides, parse_axes, split_values
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ from blobs import discs, small_config
 from fake_networks import BrightPixels, build_small_sam, use_component_sam
 
 from autosam.config import Config, load_config
+from autosam.evaluation.step_cache import StepCache
 from autosam.models.networks import Networks, build_networks
 from autosam.pipeline import find_zoom
 from autosam.pipeline.segmenter import Segmenter
-from autosam.studies.step_cache import StepCache
 
 IMAGES = [discs(seed)[0] for seed in range(2)]
 

@@ -12,6 +12,9 @@ from autosam.errors import ConfigError
 Combination = Mapping[str, str]
 """One value per key, as it was written."""
 
+PIPELINE = ("images", "tiles", "prompts", "decode", "merge")
+"""The sections that can be changed after training."""
+
 _PAIRS = {"[": "]", "{": "}"}
 _LONGEST_NAME = 120
 

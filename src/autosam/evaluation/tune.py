@@ -1,9 +1,9 @@
-"""Thresholds that suit a model best: coordinate descent on the mean AP of labeled images."""
+"""Thresholds that suit a model best: coordinate descent on a score of labeled images."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import isnan, nan
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import yaml
@@ -11,16 +11,19 @@ import yaml
 from autosam.config import Config, load_config
 from autosam.data import LabeledImage
 from autosam.errors import ConfigError
-from autosam.metrics import AveragePrecision, average_precision
+from autosam.evaluation.axes import PIPELINE, Axis
+from autosam.evaluation.step_cache import StepCache
+from autosam.metrics import AdaptedRand, AveragePrecision, adapted_rand, average_precision, contingency_table
 from autosam.pipeline.segmenter import Segmenter
-from autosam.studies.axes import Axis
-from autosam.studies.settings import PIPELINE
-from autosam.studies.step_cache import StepCache
+
+Metric = Literal["mean_ap", "a_rand"]
+"""What thresholds are chosen by: mean AP, or the adapted Rand error."""
 
 CANDIDATES = {
     "prompts.foreground": ("0.3", "0.4", "0.5", "0.6", "0.7", "0.8"),
-    "prompts.boundary": ("0.3", "0.4", "0.5", "0.6", "0.7"),
+    "prompts.boundary": ("0.1", "0.2", "0.3", "0.4", "0.5", "0.6", "0.7"),
     "prompts.center": ("0.3", "0.4", "0.5", "0.6", "0.7"),
+    "prompts.join": ("0.2", "0.3", "0.4", "0.5", "0.6", "0.7", "0.8"),
     "prompts.min_region_score": ("0.2", "0.25", "0.3", "0.35", "0.4", "0.5"),
     "prompts.min_size": ("15", "30", "60", "120", "240"),
     "merge.min_score": ("0.1", "0.2", "0.3", "0.4", "0.5", "0.6", "0.7"),
@@ -44,6 +47,8 @@ class Tried:
         What was changed of the best settings before, as ``merge.iou=0.4``; empty for the start.
     ap50, ap75, mean_ap : float
         Pooled over the images; 0 without an object on either side.
+    a_rand : float
+        Adapted Rand error as SNEMI3D has it, pooled over the images; NaN without true objects.
     from_sam : float
         Share of the objects found whose outline is SAM's; the others are the generator's own regions. NaN without
         an object.
@@ -54,7 +59,14 @@ class Tried:
     ap50: float
     ap75: float
     mean_ap: float
+    a_rand: float
     from_sam: float
+
+    def score(self, metric: Metric) -> float:
+        """Give the score to be raised: mean AP, or 1 − the adapted Rand error, 0 where that is undefined."""
+        if metric == "mean_ap":
+            return self.mean_ap
+        return 0.0 if isnan(self.a_rand) else 1 - self.a_rand
 
 
 def axes_for(config: Config, given: Sequence[Axis] = (), *, region_classifier: bool = False) -> list[Axis]:
@@ -84,11 +96,12 @@ def axes_for(config: Config, given: Sequence[Axis] = (), *, region_classifier: b
     channels = () if config.model.generator is None else config.model.generator.channels
     idle = {f"prompts.{name}" for name in ("foreground", "boundary", "center") if name not in channels}
     if region_classifier and config.prompts.region_classifier:
-        idle |= {"prompts.boundary", "prompts.center"}
+        idle |= {"prompts.boundary", "prompts.center", "prompts.join"}
     else:
         idle.add("prompts.min_region_score")
     if not channels or config.prompts.method == "grid":
         idle |= {key for key in CANDIDATES if key.startswith("prompts.")} | {"merge.fallback"}
+    idle.add("prompts.join" if config.prompts.join is None else "prompts.center")
     if "foreground" not in channels:
         idle.add("merge.fallback")
     if not config.decode.sam:
@@ -111,9 +124,14 @@ def axes_for(config: Config, given: Sequence[Axis] = (), *, region_classifier: b
 
 
 def tune(
-    segmenter: Segmenter, start: Config, axes: Sequence[Axis], labeled_images: Sequence[LabeledImage]
+    segmenter: Segmenter,
+    start: Config,
+    axes: Sequence[Axis],
+    labeled_images: Sequence[LabeledImage],
+    *,
+    metric: Metric = "mean_ap",
 ) -> Iterator[Tried]:
-    """Search for the settings with the best mean AP, pooled over images.
+    """Search for the settings with the best score, pooled over images.
 
     One setting after the other takes the candidate that is best while the others stay, round after round until
     none is better. Of candidates that are equally good, the nearest to the value before is taken.
@@ -128,11 +146,13 @@ def tune(
         What is searched, in this order.
     labeled_images : sequence of LabeledImage
         At least one.
+    metric : {"mean_ap", "a_rand"}
+        The score that is raised; see `Tried.score`.
 
     Yields
     ------
     Tried
-        All settings that are scored, each once, the start first. The first one with the highest mean AP is the
+        All settings that are scored, each once, the start first. The first one with the highest score is the
         result.
 
     Raises
@@ -161,7 +181,7 @@ def tune(
                 scored.add(config)
                 tried = _score(steps, config, f"{axis.key}={value}", labeled_images)
                 yield tried
-                if tried.mean_ap > best.mean_ap:
+                if tried.score(metric) > best.score(metric):
                     best, risen = tried, True
 
 
@@ -201,15 +221,16 @@ def value_of(config: Config, key: str) -> Any:
 
 def _score(steps: StepCache, config: Config, change: str, labeled_images: Sequence[LabeledImage]) -> Tried:
     found = [steps.segment(index, config) for index in range(len(labeled_images))]
-    pooled = AveragePrecision.pooled(
-        [
-            average_precision(one.labels, true.labels, valid=true.valid)
-            for one, true in zip(found, labeled_images, strict=True)
-        ]
-    )
+    tables = [
+        contingency_table(one.labels, true.labels, valid=true.valid)
+        for one, true in zip(found, labeled_images, strict=True)
+    ]
+    pooled = AveragePrecision.pooled([average_precision(table=table) for table in tables])
+    rand = AdaptedRand.pooled([adapted_rand(table=table) for table in tables])
     ap50, ap75, mean_ap = (0.0 if isnan(ap) else ap for ap in (pooled.at(0.5), pooled.at(0.75), pooled.mean))
     answered = np.concatenate([one.prompt_of for one in found]) >= 0
-    return Tried(config, change, ap50, ap75, mean_ap, float(answered.mean()) if answered.size else nan)
+    from_sam = float(answered.mean()) if answered.size else nan
+    return Tried(config, change, ap50, ap75, mean_ap, rand.error, from_sam)
 
 
 def _nearest_first(values: Sequence[str], now: Any) -> list[str]:

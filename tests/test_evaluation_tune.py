@@ -6,10 +6,10 @@ from fake_networks import BrightPixels, ComponentSam, build_small_sam, draw_elli
 from autosam.config import Config, load_config
 from autosam.data import LabeledImage
 from autosam.errors import ConfigError
+from autosam.evaluation.axes import Axis, parse_axes
+from autosam.evaluation.tune import CANDIDATES, Tried, axes_for, tune, tuned_yaml
 from autosam.models.networks import Networks
 from autosam.pipeline.segmenter import Segmenter
-from autosam.studies.axes import Axis, parse_axes
-from autosam.studies.tune import CANDIDATES, Tried, axes_for, tune, tuned_yaml
 
 IMAGE, LABELS = draw_ellipses((100, 150), [(20, 30, 9, 12), (50, 100, 14, 10), (80, 40, 3, 4)])
 IMAGES = [LabeledImage("a/0", "a", np.repeat(IMAGE[..., None], 3, axis=2), LABELS)]
@@ -89,17 +89,26 @@ def test_whose_outlines_the_objects_have(segmenter: Segmenter, monkeypatch: pyte
 
 def test_what_is_searched() -> None:
     centers = load_config(overrides=["model.generator.channels=[foreground, boundary, center]"])
-    by_threshold = [key for key in CANDIDATES if key != "prompts.min_region_score"]
+    by_threshold = [key for key in CANDIDATES if key not in ("prompts.min_region_score", "prompts.join")]
     assert [axis.key for axis in axes_for(centers)] == by_threshold
     assert [axis.key for axis in axes_for(load_config())] == [
         key for key in by_threshold if key != "prompts.center"
     ]
-    by_classifier = [key for key in CANDIDATES if key not in ("prompts.boundary", "prompts.center")]
+    by_classifier = [
+        key for key in CANDIDATES if key not in ("prompts.boundary", "prompts.center", "prompts.join")
+    ]
     assert [axis.key for axis in axes_for(centers, region_classifier=True)] == by_classifier
     without = centers.model_copy(
         update={"prompts": centers.prompts.model_copy(update={"region_classifier": False})}
     )
     assert [axis.key for axis in axes_for(without, region_classifier=True)] == by_threshold
+    dense = load_config(overrides=["prompts.join=0.5", "decode.sam=false"], defaults=centers.model_dump())
+    assert [axis.key for axis in axes_for(dense)] == [
+        "prompts.foreground",
+        "prompts.boundary",
+        "prompts.join",
+        "prompts.min_size",
+    ]
     alone = load_config(overrides=["decode.sam=false"])
     assert [axis.key for axis in axes_for(alone)] == ["prompts.foreground", "prompts.boundary", "prompts.min_size"]
     grid = [axis.key for axis in axes_for(load_config(overrides=["prompts.method=grid"]))]
