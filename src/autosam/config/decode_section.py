@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from autosam.config.section import Positive, Section
+from autosam.config.section import Fraction, Positive, Section
 
 Flips = bool | Literal["rotated"]
 """What the generator's maps are averaged over: see the setting ``decode.flips``."""
@@ -28,6 +28,12 @@ class DecodeConfig(Section):
         description="decode a prompt with a box or a mask in a square window of the image's tokens, which are 16 "
         "pixels wide. This is the smallest side in tokens; the window of a larger object is larger by itself. "
         "Prompts of points alone are decoded with the whole image. null: all are, as SAM does it",
+    )
+    second_pass: Fraction | None = Field(
+        None,
+        description="ask SAM again about each region that it gave a mask for: with the mask's box, its deepest "
+        "pixel and six negative points on the nearest other objects. The second mask replaces the first one where "
+        "their IoU is at least this (published: 0.7). SAM needs training.second_pass for it. null: ask once",
     )
     fusion: float = Field(
         0.0,

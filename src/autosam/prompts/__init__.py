@@ -9,6 +9,7 @@ from autosam.prompts.points import place_points
 from autosam.prompts.prompt import MaskPrompt, Prompt, check_prompts
 from autosam.prompts.region_logits import ABSENT
 from autosam.prompts.resize import zoom_prompts
+from autosam.prompts.second_prompt import prompt_place, second_prompt
 from autosam.prompts.table import read_prompts, write_prompts
 
 __all__ = [
@@ -23,7 +24,9 @@ __all__ = [
     "ground_truth_prompts",
     "make_prompts",
     "place_points",
+    "prompt_place",
     "read_prompts",
+    "second_prompt",
     "write_prompts",
     "zoom_prompts",
 ]

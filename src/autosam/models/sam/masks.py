@@ -18,8 +18,9 @@ from autosam.models.combine import CombineAnswers, combine_decoded
 from autosam.models.precision import autocast
 from autosam.models.sam.decode_prompts import decode
 from autosam.models.sam.fast_decoder import Masks
-from autosam.models.sam.interface import Decoded, encode
+from autosam.models.sam.interface import Decoded, Embedding, encode
 from autosam.models.sam.postprocess import postprocess_masks
+from autosam.models.sam.second_pass import Answers, keep_agreeing, second_prompts
 from autosam.models.sam.windows import (
     assign_windows,
     moved_into,
@@ -28,7 +29,7 @@ from autosam.models.sam.windows import (
     touches_inner_border,
 )
 from autosam.models.variants import parameter_device
-from autosam.prompts import Prompt
+from autosam.prompts import Prompt, prompt_place
 
 ChooseMask = Callable[[Sequence[MaskCrop | None], int], int]
 """From the masks for one prompt (None for an empty one) and the index of SAM's choice to the index of another."""
@@ -73,8 +74,8 @@ def decode_masks(
     overlap : float
         Fraction of the side that neighboring grid windows share.
     settings : DecodeConfig
-        ``batch_size``, ``precision``, ``fusion`` and ``window`` count here. A batch is halved when a GPU runs out
-        of memory.
+        ``batch_size``, ``precision``, ``fusion``, ``window`` and ``second_pass`` count here. A batch is halved
+        when a GPU runs out of memory. There is no second pass with ``alternatives`` or ``choose``.
     combine : {"avg", "max"}
         How the channels' mask probabilities and predicted IoUs are combined, before anything is chosen or
         thresholded; see `combine_decoded`.
@@ -106,7 +107,10 @@ def decode_masks(
         If the GPU's memory does not hold one window with a single prompt.
     """
     channels = [image] if isinstance(image, np.ndarray) else image
-    decoder = _WindowDecoder(sam, channels, settings, combine, enlarge, alternatives, choose, encoding)
+    places = None
+    if settings.second_pass is not None and not alternatives and choose is None and prompts:
+        places = np.stack([prompt_place(prompt) for prompt in prompts])
+    decoder = _WindowDecoder(sam, channels, settings, combine, enlarge, alternatives, choose, encoding, places)
     shape = decoder.shape
     grid = tile_windows(shape, size=tile_size, overlap=int(overlap * tile_size))
     work = assign_windows(prompts, grid, shape, size=tile_size)
@@ -151,54 +155,64 @@ class _WindowDecoder:
     alternatives: bool
     choose: ChooseMask | None
     encoding: Callable[[], AbstractContextManager[None]]
+    places: NDArray[np.float64] | None
 
     @property
     def shape(self) -> tuple[int, int]:
         return self.channels[0].shape[0], self.channels[0].shape[1]
 
-    def decode(self, window: Window, prompts: dict[int, Prompt]) -> dict[int, list[MaskCrop]]:
+    def decode(self, window: Window, prompts: dict[int, Prompt]) -> Answers:
         """Encode one window and answer its prompts, by their numbers."""
         window = _cut(window, self.shape) if self.enlarge else window
-        numbers, fusion = list(prompts), self.settings.fusion
-        local = [moved_into(window, prompt) for prompt in prompts.values()]
-        all_three = self.alternatives or self.choose is not None
-        # The best of several channels' masks is known when their predicted IoUs are combined.
-        one_of_three: Masks = "best" if len(self.channels) == 1 and not all_three else "three"
-        answers: dict[int, list[MaskCrop]] = {}
         try:
             with autocast(parameter_device(self.sam), self.settings.precision):
                 with self.encoding():
                     embeddings = [encode(self.sam, read_window(channel, window)) for channel in self.channels]
-                for ambiguous in (True, False):
-                    chosen = [i for i, prompt in enumerate(local) if _is_ambiguous(prompt) == ambiguous]
-                    for parts in decode(
-                        self.sam,
-                        embeddings,
-                        [local[i] for i in chosen],
-                        masks=one_of_three if ambiguous or all_three else "single",
-                        batch_size=self.settings.batch_size,
-                        window=self.settings.window,
-                    ):
-                        batch = combine_decoded(parts, self.combine)
-                        batch = batch if all_three else _best(batch)
-                        asked = [chosen[int(i)] for i in batch.indices]
-                        masks = postprocess_masks(
-                            self.sam,
-                            batch,
-                            embeddings[0],
-                            window,
-                            self.shape,
-                            generator_logits=[local[i].mask if fusion else None for i in asked],
-                            fusion=fusion,
-                        )
-                        for i, crops, iou in zip(asked, masks, batch.iou, strict=True):
-                            index = numbers[i]
-                            answers[index] = self._kept(crops, iou, index, prompts[index].certainty)
+                answers = self._answer(window, embeddings, prompts)
+                if self.places is not None:
+                    again = second_prompts(prompts, answers, self.places)
+                    second = self._answer(window, embeddings, again)
+                    answers = keep_agreeing(answers, second, least=self.settings.second_pass or 0.0)
         except torch.cuda.OutOfMemoryError as error:
             raise AutosamError(
                 f"the GPU's memory does not hold a window of {window.height} × {window.width} pixels with a "
                 "single prompt; set tiles.size to less, or use --device cpu"
             ) from error
+        return answers
+
+    def _answer(self, window: Window, embeddings: Sequence[Embedding], prompts: dict[int, Prompt]) -> Answers:
+        """Answer prompts in a window that is encoded, once for each channel."""
+        numbers, fusion = list(prompts), self.settings.fusion
+        local = [moved_into(window, prompt) for prompt in prompts.values()]
+        all_three = self.alternatives or self.choose is not None
+        # The best of several channels' masks is known when their predicted IoUs are combined.
+        one_of_three: Masks = "best" if len(self.channels) == 1 and not all_three else "three"
+        answers: Answers = {}
+        for ambiguous in (True, False):
+            chosen = [i for i, prompt in enumerate(local) if _is_ambiguous(prompt) == ambiguous]
+            for parts in decode(
+                self.sam,
+                embeddings,
+                [local[i] for i in chosen],
+                masks=one_of_three if ambiguous or all_three else "single",
+                batch_size=self.settings.batch_size,
+                window=self.settings.window,
+            ):
+                batch = combine_decoded(parts, self.combine)
+                batch = batch if all_three else _best(batch)
+                asked = [chosen[int(i)] for i in batch.indices]
+                masks = postprocess_masks(
+                    self.sam,
+                    batch,
+                    embeddings[0],
+                    window,
+                    self.shape,
+                    generator_logits=[local[i].mask if fusion else None for i in asked],
+                    fusion=fusion,
+                )
+                for i, crops, iou in zip(asked, masks, batch.iou, strict=True):
+                    index = numbers[i]
+                    answers[index] = self._kept(crops, iou, index, prompts[index].certainty)
         return answers
 
     def decode_whole(self, window: Window, index: int, prompt: Prompt) -> list[MaskCrop]:
