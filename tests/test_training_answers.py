@@ -18,7 +18,7 @@ from autosam.config import TrainingConfig
 from autosam.models.sam.interface import Embedding
 from autosam.prompts import MaskPrompt, Prompt
 from autosam.training.losses import answers as module
-from autosam.training.losses.answers import by_kind, learn, tile_losses
+from autosam.training.losses.answers import best_object_iou, by_kind, learn, tile_losses
 from autosam.training.losses.batch_loss import BatchLoss
 from autosam.training.losses.pixel_losses import MASK_LOSSES, mask_bce_dice
 
@@ -156,6 +156,10 @@ HALVES = np.zeros((16, 16), dtype=np.int32)
 HALVES[:, :8], HALVES[:, 8:] = 1, 2
 
 
+ONE_IOU = torch.ones(1, 1)
+"""What SAM predicts of one mask."""
+
+
 def logits(*objects: int, wrong: tuple[int, int] | None = None) -> Tensor:
     """Give masks (n, 1, 4, 4) that are surely the object (0: nothing at all), but for one pixel of each."""
     low = torch.from_numpy(HALVES[::4, ::4].copy())
@@ -166,7 +170,12 @@ def logits(*objects: int, wrong: tuple[int, int] | None = None) -> Tensor:
 
 
 def run(
-    script: Script, monkeypatch: pytest.MonkeyPatch, prompts: Sequence[Prompt], ids: list[int], corrections: int
+    script: Script,
+    monkeypatch: pytest.MonkeyPatch,
+    prompts: Sequence[Prompt],
+    ids: list[int],
+    corrections: int,
+    **more: Any,
 ) -> BatchLoss:
     monkeypatch.setattr(module, "_ask", script)
     nothing: Any = None
@@ -180,6 +189,7 @@ def run(
         foreground=None,
         settings=TrainingConfig(corrections=corrections),
         rng=np.random.default_rng(0),
+        **more,
     )
 
 
@@ -259,6 +269,90 @@ def test_no_gradient_passes_from_one_answer_to_the_next(monkeypatch: pytest.Monk
     run(script, monkeypatch, [prompt(box=True)], [1], corrections=1)
     assert script.masks[1] is not None
     assert not script.masks[1].requires_grad
+
+
+# The second pass
+
+
+def test_the_second_pass_asks_with_the_first_mask_and_its_neighbors(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The first mask of prompt 0 lacks a corner of object 1, that of prompt 2 is right, prompt 1 has no object.
+    first = logits(1, 2, 2)
+    first[0, 0, 0, 0] = -30
+    script = Script([(first.requires_grad_(), torch.ones(3, 1)), (logits(1), ONE_IOU), (logits(2), ONE_IOU)])
+    prompts = [prompt((5, 3), mask=True), prompt((1, 1)), prompt((5, 11), mask=True)]
+    places = np.array([[5.0, 3], [1, 9], [5, 11]])
+    others = [np.delete(places, k, axis=0) for k in range(3)]
+    answers = run(script, monkeypatch, prompts, [1, 0, 2], corrections=0, others=others)
+    # (1, 9) lies under the mask of object 2, so that it is no negative of that one: two kinds of prompts.
+    (right,), (left,) = script.asked[1:]
+    assert left.box is not None
+    assert right.box is not None
+    assert left.box.tolist() == [0, 0, 15, 7]
+    assert right.box.tolist() == [0, 8, 15, 15]
+    assert left.points[1:].tolist() == [[1, 9], [5, 11]]
+    assert left.point_labels.tolist() == [1, 0, 0]
+    assert right.points[1:].tolist() == [[5, 3]]
+    assert script.masks[1:] == [None, None]
+    assert (left.mask, right.mask) == (None, None)
+    assert (answers.masks, answers.answers) == (2 + 2, 3 + 2)
+
+
+def test_only_the_second_answer_learns_from_the_second_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = logits(1).requires_grad_(), (logits(2) / 30).requires_grad_()
+    script = Script([(first, ONE_IOU), (second, ONE_IOU)])
+    nobody = [np.zeros((0, 2))]
+    answers = run(script, monkeypatch, [prompt(box=True)], [1], corrections=0, others=nobody)
+    answers.mask.backward()
+    assert first.grad is not None
+    assert second.grad is not None
+    assert first.grad.abs().max() < 1e-6, "right already"
+    assert second.grad.abs().max() > 0.01
+
+
+def test_empty_first_masks_are_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = Script([(logits(0), ONE_IOU)])
+    run(script, monkeypatch, [prompt(box=True)], [1], corrections=0, others=[np.zeros((0, 2))])
+    assert len(script.asked) == 1
+
+
+# Prompts without an object
+
+
+def test_best_ious_by_hand() -> None:
+    # Object 1 without a pixel; all of object 2 and two pixels of object 1; both; nothing.
+    answer = logits(1, 2, 0, 0)
+    answer[0, 0, 0, 0] = -1
+    answer[1, 0, :2, 0] = 1
+    answer[2] = 1
+    best = best_object_iou(answer, torch.from_numpy(HALVES))
+    assert best.flatten().tolist() == pytest.approx([7 / 8, 8 / 10, 0.5, 0.0])
+    assert best_object_iou(answer, torch.zeros(16, 16, dtype=torch.int32)).tolist() == [[0.0]] * 4
+
+
+def test_best_ious_are_exact_in_mixed_precision() -> None:
+    answer = torch.ones(1, 1, 32, 32)
+    answer.view(-1)[:23] = -1
+    with torch.autocast("cpu", torch.bfloat16):
+        best = best_object_iou(answer, torch.ones(128, 128, dtype=torch.int32))
+    assert best.item() == pytest.approx(1001 / 1024, rel=1e-6)
+
+
+def test_unknown_pixels_are_left_out_of_best_ious() -> None:
+    labels = HALVES.copy()
+    labels[8:] = -1
+    known = torch.tensor([[1.0] * 4, [1.0] * 4, [0.0] * 4, [0.0] * 4])[None]
+    assert best_object_iou(logits(1), torch.from_numpy(labels), known).tolist() == [[1.0]]
+
+
+@pytest.mark.parametrize(("best_iou", "wanted"), [(False, [0.0, 1.0]), (True, [0.5, 1.0])])
+def test_a_merged_prompt_teaches_zero_or_its_best_iou(
+    monkeypatch: pytest.MonkeyPatch, best_iou: bool, wanted: list[float]
+) -> None:
+    both = torch.full((1, 1, 4, 4), 30.0)
+    script = Script([(torch.cat([both, logits(2)]), torch.zeros(2, 1))])
+    answers = run(script, monkeypatch, [prompt(box=True)] * 2, [0, 2], corrections=0, best_iou=best_iou)
+    assert answers.iou.item() == pytest.approx(sum(iou**2 for iou in wanted))
+    assert (answers.masks, answers.answers) == (1, 2), "its mask learns nothing"
 
 
 @pytest.mark.parametrize(("fusion", "mask_iou"), [(0.0, 0.0), (1.0, 0.0), (2.0, 1.0)])

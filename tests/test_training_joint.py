@@ -511,3 +511,29 @@ def test_the_thresholds_of_predicted_prompts_are_varied(monkeypatch: pytest.Monk
     with torch.no_grad():
         run(model, *disc_tiles(), share=1.0)
     assert asked == [2.0] * 2
+
+
+# Second passes and wrong prompts
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "training.second_pass=1.0",
+        "training.simulate.wrong=4",
+    ],
+)
+def test_what_else_sam_may_learn_changes_its_loss(override: str) -> None:
+    images, labels = disc_tiles()
+    usual, more = (run(joint(*settings)[0], images, labels) for settings in ((), (override,)))
+    assert torch.isfinite(more.mask)
+    assert torch.isfinite(more.iou)
+    assert float(more.mask + more.iou) != float(usual.mask + usual.iou)
+    assert float(more.generator) == float(usual.generator)
+    assert more.matched == usual.matched
+    if "second_pass" in override:
+        assert more.masks > usual.masks
+        assert more.prompts == usual.prompts
+    if "wrong" in override:
+        assert more.masks == usual.masks, "wrong prompts teach the IoU head alone"
+        assert usual.prompts < more.prompts <= usual.prompts + 4 * len(images)

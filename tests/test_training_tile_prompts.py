@@ -181,7 +181,7 @@ def predicted(
     seed: int = 0,
     *,
     matching: Literal["hungarian", "overlap"] = "hungarian",
-    unmatched: bool = True,
+    unmatched: bool | Literal["best_iou"] = True,
 ) -> TilePrompts:
     return predicted_prompts(
         labels,
@@ -207,6 +207,14 @@ def test_predicted_prompts_know_their_objects() -> None:
     for prompt in tile.prompts:
         row, col = prompt.points[0].astype(int)
         assert tile.regions[row, col] == prompt.region
+
+
+def test_prompts_without_an_object_may_teach_their_best_iou() -> None:
+    labels = blocks()
+    foreground = np.where(labels == 0, 0.9, 0.1)
+    usual, best = (predicted(foreground, labels, unmatched=unmatched) for unmatched in (True, "best_iou"))
+    assert (usual.best_iou, best.best_iou) == (False, True)
+    assert best.targets.tolist() == usual.targets.tolist() == [0]
 
 
 def test_a_subset_of_the_predicted_prompts_keeps_its_objects() -> None:

@@ -112,6 +112,12 @@ class SimulateConfig(Section):
         0.1, description="standard deviation of a box's corners, as a fraction of the box's sides"
     )
     max_jitter: float = Field(20.0, ge=0, description="largest shift of a corner in pixels")
+    wrong: Annotated[int, Field(ge=0)] = Field(
+        0,
+        description="wrong prompts of each tile beside the others: around two neighboring objects, on background, "
+        "shifted, or around a piece of an object. Each teaches SAM's predicted IoU the IoU that its mask has with "
+        "its best object",
+    )
     box_only: Fraction = Field(0.3, description="share of tiles prompted with boxes and no points")
     point_only: Fraction = Field(0.2, description="share of tiles prompted with points and no boxes")
 
@@ -238,8 +244,10 @@ class TrainingConfig(Section):
         description="prompt-object assignment of predicted prompts: one to one, or each to the object that it "
         "overlaps most",
     )
-    unmatched: bool = Field(
-        True, description="predicted prompts without an object teach SAM an IoU of 0; false leaves them out"
+    unmatched: bool | Literal["best_iou"] = Field(
+        True,
+        description="predicted prompts without an object teach SAM an IoU of 0; best_iou: the IoU that its mask "
+        "has with its best object; false leaves them out",
     )
     user_prompts: Literal["add", "instead"] = Field(
         "add",
@@ -247,6 +255,11 @@ class TrainingConfig(Section):
     )
     corrections: Annotated[int, Field(ge=0)] = Field(
         1, description="rounds in which a point from the mask's errors is added and SAM is asked again"
+    )
+    second_pass: Fraction = Field(
+        0.0,
+        description="share of tiles in which SAM also learns its second answer, asked as with "
+        "decode.second_pass: with the box and the deepest pixel of its first mask and six negative points",
     )
     mask_prompt: Fraction = Field(0.5, description="share of tiles whose prompts have a mask")
     soft_mask: bool = Field(

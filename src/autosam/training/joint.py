@@ -16,7 +16,7 @@ from autosam.models.networks import Networks
 from autosam.models.sam.encoder import encode_tokens
 from autosam.models.sam.interface import Embedding, preprocess
 from autosam.models.variants import image_size
-from autosam.prompts import Prompt
+from autosam.prompts import Prompt, prompt_place
 from autosam.training.losses.answers import by_kind, learn
 from autosam.training.losses.batch_loss import BatchLoss
 from autosam.training.losses.coarse_maps import CoarseMaps, coarse_loss
@@ -24,6 +24,7 @@ from autosam.training.losses.pixel_losses import GENERATOR_LOSSES, bce
 from autosam.training.prompting.prompt_targets import TilePrompts, match_user_prompts
 from autosam.training.prompting.tile_prompts import predicted_prompts, simulated_prompts
 from autosam.training.prompting.vary import drop_parts
+from autosam.training.prompting.wrong_prompts import wrong_prompts
 from autosam.training.samples.targets import generator_targets, target_weights
 from autosam.training.teacher import MIRRORED, Teacher
 
@@ -229,11 +230,15 @@ class JointModel(nn.Module):
         """Prompt one tile: by the generator or its labels, by user prompts, or by both."""
         settings, sets = self._training, []
         if not user_prompts or settings.user_prompts == "add":
+            prompts = self._prompts
             if predicted:
-                tile = predicted_prompts(labels, maps, self._prompts, settings, rng, valid=valid)
+                tile = predicted_prompts(labels, maps, prompts, settings, rng, valid=valid)
             else:
-                tile = simulated_prompts(labels, maps.get("foreground"), self._prompts, settings, rng)
+                tile = simulated_prompts(labels, maps.get("foreground"), prompts, settings, rng)
             sets.append(replace(tile, prompts=drop_parts(tile.prompts, settings, rng)))
+            if settings.simulate.wrong:
+                wrong = wrong_prompts(labels, prompts, settings, rng, valid=valid)
+                sets.append(replace(wrong, prompts=drop_parts(wrong.prompts, settings, rng)))
         if user_prompts:
             sets.append(match_user_prompts(labels, user_prompts, valid=valid))
         return sets
@@ -250,7 +255,9 @@ class JointModel(nn.Module):
         assert self.sam is not None
         side = image_size(self.sam)
         loss = BatchLoss.none(features.new_zeros(()))
+        again = self._training.second_pass > 0 and rng.random() < self._training.second_pass
         for tile in sets:
+            places = np.array([prompt_place(prompt) for prompt in tile.prompts] if again else []).reshape(-1, 2)
             for members in by_kind(tile.prompts):
                 loss = loss.joined(
                     learn(
@@ -264,6 +271,8 @@ class JointModel(nn.Module):
                         foreground=foreground,
                         settings=self._training,
                         rng=rng,
+                        best_iou=tile.best_iou,
+                        others=[np.delete(places, member, axis=0) for member in members] if again else None,
                     )
                 )
         return loss

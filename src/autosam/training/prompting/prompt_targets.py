@@ -26,11 +26,14 @@ class TilePrompts:
         Id of each prompt's object in the labels; 0 where there is none.
     regions : ndarray of int32, shape (H, W)
         The regions that ``Prompt.region`` refers to; all 0 where the prompts do not come from regions.
+    best_iou : bool
+        Prompts without an object teach the IoU head the IoU of SAM's mask with its best object, and not 0.
     """
 
     prompts: list[Prompt]
     targets: NDArray[np.int64]
     regions: NDArray[np.int32]
+    best_iou: bool = False
 
 
 def match_regions(

@@ -125,5 +125,4 @@ def predicted_prompts(
     # Prompts are made of the chosen regions alone: an untrained generator sees hundreds.
     chosen = ids[np.sort(rng.permutation(len(ids))[: training.prompts_per_tile])]
     kept = make_region_prompts(Regions(regions), maps.get("foreground"), settings, only=set(chosen.tolist()))
-    targets = partner[chosen]
-    return TilePrompts(kept, targets, regions)
+    return TilePrompts(kept, partner[chosen], regions, best_iou=training.unmatched == "best_iou")
