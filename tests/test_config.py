@@ -62,7 +62,10 @@ def test_every_fault_is_reported_at_once_with_its_path() -> None:
             "training.predicted_between=[0.6, 0.1]",
             "training: predicted_between is [0.6, 0.1]; the smaller fraction comes first",
         ),
-        ("training.unmatched=worst", "training.unmatched"),
+        (
+            "training.simulate.points_per_object=[20, 1]",
+            "training.simulate: points_per_object is [20, 1]; the smaller number comes first",
+        ),
         ("training=null", "training=None: "),
         ("data.sources=[{name: a, images: b}]", "data.sources.0.labels is missing"),
     ],

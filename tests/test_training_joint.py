@@ -513,7 +513,7 @@ def test_the_thresholds_of_predicted_prompts_are_varied(monkeypatch: pytest.Monk
     assert asked == [2.0] * 2
 
 
-# Second passes and wrong prompts
+# Second passes, wrong prompts and numbers of points
 
 
 @pytest.mark.parametrize(
@@ -521,11 +521,13 @@ def test_the_thresholds_of_predicted_prompts_are_varied(monkeypatch: pytest.Monk
     [
         "training.second_pass=1.0",
         "training.simulate.wrong=4",
+        "training.simulate.points_per_object=[3, 3]",
     ],
 )
 def test_what_else_sam_may_learn_changes_its_loss(override: str) -> None:
     images, labels = disc_tiles()
-    usual, more = (run(joint(*settings)[0], images, labels) for settings in ((), (override,)))
+    with torch.no_grad():
+        usual, more = (run(joint(*settings)[0], images, labels) for settings in ((), (override,)))
     assert torch.isfinite(more.mask)
     assert torch.isfinite(more.iou)
     assert float(more.mask + more.iou) != float(usual.mask + usual.iou)

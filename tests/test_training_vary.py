@@ -5,7 +5,7 @@ import pytest
 
 from autosam.config import PromptsConfig, SimulateConfig, TrainingConfig
 from autosam.prompts import MaskPrompt, Prompt
-from autosam.training.prompting.vary import drop_parts, vary_thresholds
+from autosam.training.prompting.vary import drop_parts, vary_points, vary_thresholds
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -117,3 +117,22 @@ def test_thresholds_are_varied_within_reach() -> None:
     assert (np.abs(np.corrcoef(shifts.T)[np.triu_indices(3, 1)]) < 0.3).all()
     ends = PromptsConfig(foreground=1.0, boundary=0.0)
     assert thresholds(vary_thresholds(ends, reach=1.5, rng=rng(0)))[:2] == (1, 0)
+
+
+# Points
+
+
+def test_the_number_of_points_is_drawn_log_uniformly() -> None:
+    drawn = [vary_points(PromptsConfig(), (1, 20), rng(seed)).points for seed in range(2000)]
+    assert set(drawn) == set(range(1, 21))
+    # log 2 / log 21 of them is one point, log(21 / 10) / log 21 ten or more.
+    assert np.mean(np.array(drawn) == 1) == pytest.approx(0.228, abs=0.03)
+    assert np.mean(np.array(drawn) >= 10) == pytest.approx(0.244, abs=0.03)
+
+
+def test_the_number_of_points_may_be_one_number_or_that_of_the_prompts() -> None:
+    assert {vary_points(PromptsConfig(), (5, 5), rng(seed)).points for seed in range(20)} == {5}
+    prompts = PromptsConfig(points=3)
+    stream = rng()
+    assert vary_points(prompts, None, stream) is prompts
+    assert stream.random() == rng().random(), "nothing is drawn"

@@ -102,6 +102,10 @@ class AugmentConfig(Section):
         return self
 
 
+Points = Annotated[int, Field(ge=1, le=100)]
+"""A number of points of one object."""
+
+
 class SimulateConfig(Section):
     """Ground-truth prompts: prompts made from true labels."""
 
@@ -112,6 +116,11 @@ class SimulateConfig(Section):
         0.1, description="standard deviation of a box's corners, as a fraction of the box's sides"
     )
     max_jitter: float = Field(20.0, ge=0, description="largest shift of a corner in pixels")
+    points_per_object: tuple[Points, Points] | None = Field(
+        None,
+        description="range from which the number of positive points per object is drawn, log-uniformly and for "
+        "each tile anew; predicted prompts have as many. null: prompts.points",
+    )
     wrong: Annotated[int, Field(ge=0)] = Field(
         0,
         description="wrong prompts of each tile beside the others: around two neighboring objects, on background, "
@@ -126,6 +135,10 @@ class SimulateConfig(Section):
         if self.box_only + self.point_only > 1:
             raise ValueError(
                 f"box_only={self.box_only} and point_only={self.point_only} are shares; their sum is at most 1"
+            )
+        if self.points_per_object is not None and self.points_per_object[0] > self.points_per_object[1]:
+            raise ValueError(
+                f"points_per_object is {list(self.points_per_object)}; the smaller number comes first"
             )
         return self
 

@@ -23,7 +23,7 @@ from autosam.training.losses.coarse_maps import CoarseMaps, coarse_loss
 from autosam.training.losses.pixel_losses import GENERATOR_LOSSES, bce
 from autosam.training.prompting.prompt_targets import TilePrompts, match_user_prompts
 from autosam.training.prompting.tile_prompts import predicted_prompts, simulated_prompts
-from autosam.training.prompting.vary import drop_parts
+from autosam.training.prompting.vary import drop_parts, vary_points
 from autosam.training.prompting.wrong_prompts import wrong_prompts
 from autosam.training.samples.targets import generator_targets, target_weights
 from autosam.training.teacher import MIRRORED, Teacher
@@ -230,7 +230,7 @@ class JointModel(nn.Module):
         """Prompt one tile: by the generator or its labels, by user prompts, or by both."""
         settings, sets = self._training, []
         if not user_prompts or settings.user_prompts == "add":
-            prompts = self._prompts
+            prompts = vary_points(self._prompts, settings.simulate.points_per_object, rng)
             if predicted:
                 tile = predicted_prompts(labels, maps, prompts, settings, rng, valid=valid)
             else:

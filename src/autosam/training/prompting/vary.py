@@ -48,6 +48,19 @@ def drop_parts(prompts: Sequence[Prompt], settings: TrainingConfig, rng: np.rand
     return varied
 
 
+def vary_points(
+    settings: PromptsConfig, between: tuple[int, int] | None, rng: np.random.Generator
+) -> PromptsConfig:
+    """Draw the number of points per object log-uniformly, both ends included; None leaves it as it is.
+
+    All prompts of a tile have as many, so that SAM answers them in one batch.
+    """
+    if between is None:
+        return settings
+    drawn = np.exp(rng.uniform(np.log(between[0]), np.log(between[1] + 1)))
+    return settings.model_copy(update={"points": min(int(drawn), between[1])})
+
+
 def vary_thresholds(settings: PromptsConfig, *, reach: float, rng: np.random.Generator) -> PromptsConfig:
     """Draw the thresholds of all maps anew, each at most ``reach`` logits from where it was; 0 and 1 stay."""
     if not reach:
