@@ -1,4 +1,4 @@
-"""Wrong prompts: what a generator emits where it is mistaken, so that the IoU head learns to tell bad masks."""
+"""Wrong prompts: what a generator gives where it is mistaken, so that the IoU head learns to tell bad masks."""
 
 from typing import Literal
 
