@@ -7,7 +7,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Literal
 
-from autosam.config import Config, DataConfig, ImagesConfig, SourceConfig, load_config
+from autosam.config import Config, ImagesConfig, SourceConfig, load_config
 from autosam.data import LabeledImage
 from autosam.data.folders import divide, evenly_spaced, load_labeled_images
 from autosam.data.given_split import read_lists
@@ -15,6 +15,7 @@ from autosam.data.store import Store
 from autosam.data.stored_images import names_store, stored_labeled_images
 from autosam.errors import ConfigError, InputError
 from autosam.images.read import read_json
+from autosam.pipeline.find_zoom import known_zoom
 
 Part = Literal["train", "home", "abroad"]
 Lists = dict[str, dict[str, list[str]]]
@@ -71,7 +72,7 @@ class Study:
         """Give the settings of a run."""
         lacked = self.lacking(run)
         sources = tuple(source for source in self.config.data.sources if source.name not in lacked)
-        data = DataConfig(sources=sources, split=str(split), fraction=self.config.data.fraction)
+        data = self.config.data.model_copy(update={"sources": sources, "split": str(split)})
         return self.config.model_copy(update={"data": data})
 
     def images(self, name: str, part: Part, settings: ImagesConfig, most: int | None = None) -> list[LabeledImage]:
@@ -101,6 +102,7 @@ class Study:
             settings=settings,
             valid=None if source.valid is None else self.data / source.valid,
             ignore=source.ignore_label,
+            zoom=known_zoom(settings, pixel_size_nm=source.pixel_size, diameter=None),
         )
 
 

@@ -125,7 +125,7 @@ def score_model(
     listed = [config for config, _ in settings.values()]
 
     def find(one: LabeledImage) -> Iterator[NDArray[np.integer[Any]]]:
-        steps = StepCache(segmenter, [one.image])
+        steps = StepCache(segmenter, [one.image], zooms=[one.zoom])
         return (steps.segment(0, config).labels for config in listed)
 
     digests = {label: digest for label, (_, digest) in settings.items()}

@@ -79,6 +79,12 @@ def test_the_zoom_is_searched_for_once(
     assert calls["predict"] == 1
 
 
+def test_a_zoom_that_is_known_is_not_searched_for(segmenter: Segmenter) -> None:
+    steps = StepCache(segmenter, IMAGES, zooms=[1.5, None])
+    assert steps.segment(0, with_diameter()).zoom == 1.5
+    assert steps.segment(1, with_diameter()).zoom == pytest.approx(2, abs=0.2)
+
+
 def test_results_are_those_of_the_segmenter() -> None:
     networks = build_networks(small_config().model, seed=1)
     for part in networks.parts:

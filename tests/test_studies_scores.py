@@ -14,9 +14,11 @@ class Answers:
 
     def __init__(self, *labels: np.ndarray) -> None:
         self._labels = iter(labels)
+        self.zooms: list[float | None] = []
 
-    def segment(self, image: np.ndarray, *, normalized: bool) -> object:
+    def segment(self, image: np.ndarray, *, zoom: float | None, normalized: bool) -> object:
         assert normalized
+        self.zooms.append(zoom)
 
         class Segmentation:
             labels = next(self._labels)
@@ -42,6 +44,16 @@ def test_scores_are_pooled_over_objects_and_by_source() -> None:
     assert row["dice"] == pytest.approx(2 * 20 / (24 + 28), abs=1e-4)
     assert row["a_ap50"] == 0.5
     assert row["b_objects"] == 1
+
+
+def test_images_of_known_pixel_size_are_seen_at_their_zoom() -> None:
+    labels = np.eye(6, dtype=np.int32)
+    image = np.zeros((6, 6, 3), np.uint8)
+    answers = Answers(labels, labels)
+    given = [LabeledImage("a/0", "a", image, labels, zoom=zoom) for zoom in (2.0, None)]
+    score_labeled_images(answers, given)  # type: ignore[arg-type]
+    assert answers.zooms == [2.0, None]
+    assert digest_of(given[:1]) != digest_of(given[1:])
 
 
 def test_only_valid_pixels_are_scored() -> None:

@@ -178,9 +178,9 @@ def test_sources_have_at_most_so_many_images_each(networks: Networks, monkeypatc
     seen: list[NDArray[np.uint8]] = []
     real = Segmenter.view
 
-    def view(segmenter: Segmenter, image: NDArray[np.uint8], **how: bool) -> View:
+    def view(segmenter: Segmenter, image: NDArray[np.uint8], zoom: float | None, **how: bool) -> View:
         seen.append(image)
-        return real(segmenter, image, **how)
+        return real(segmenter, image, zoom, **how)
 
     monkeypatch.setattr(Segmenter, "view", view)
     labeled_images = [replace(pairs(seed), source="b" if seed < 10 else "a") for seed in range(12)]

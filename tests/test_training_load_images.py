@@ -142,3 +142,19 @@ def test_images_that_are_missing_are_refused_in_one_line(tmp_path: Path) -> None
     with pytest.raises(InputError, match=r"^data\.unlabeled: no file or folder .*nowhere; correct") as error:
         load_unlabeled(tmp_path, unlabeled("nowhere"))
     assert "\n" not in str(error.value)
+
+
+def test_a_known_pixel_size_becomes_a_zoom_of_folders_and_stores(tmp_path: Path) -> None:
+    write_discs(tmp_path / "a", 2)
+    store(tmp_path / "b.h5", 2)
+    a = "{name: a, images: a/images, labels: a/labels, pixel_size: 10}"
+    b = "{name: b, images: b.h5, labels: b.h5, pixel_size: 2.5}"
+    c = "{name: c, images: a/images, labels: a/labels}"
+    config = small_config(f"data.sources=[{a}, {b}, {c}]", "images.pixel_size=5")
+    zooms = {one.source: one.zoom for part in ("train", "val") for one in load_part(tmp_path, config, part)}
+    assert zooms == {"a": 2.0, "b": 0.5, "c": None}
+
+
+def test_a_pixel_size_needs_that_of_the_model() -> None:
+    with pytest.raises(ConfigError, match=r"pixel size of a, and images\.pixel_size"):
+        small_config("data.sources=[{name: a, images: a, labels: b, pixel_size: 10}]")

@@ -19,7 +19,15 @@ from autosam.prompts.prompt import Prompt
 from autosam.training.prompting.prompt_targets import match_regions
 from autosam.training.samples.deform import bend_tile
 from autosam.training.samples.others import OtherPictures
-from autosam.training.samples.tiles import Tile, TileBatch, TileDataset, collate_tiles, cut_tile, draw_zoom
+from autosam.training.samples.tiles import (
+    Tile,
+    TileBatch,
+    TileDataset,
+    collate_tiles,
+    cut_tile,
+    draw_zoom,
+    median_diameter,
+)
 
 CHANGES = {"zoom": (0.5, 2.0), "contrast": 0.3, "brightness": 0.15, "noise": 0.06, "blur": 1.2}
 STRONG, BENT = tile_config(**CHANGES), tile_config(**CHANGES, elastic=4.0)
@@ -480,3 +488,15 @@ def test_a_worker_that_got_a_copy_brings_objects_to_the_same_diameter() -> None:
     copy = pickle.loads(pickle.dumps(tiles))
     for index in range(8):
         assert torch.equal(copy[index].labels, tiles[index].labels)
+
+
+def test_tiles_show_an_image_at_its_known_zoom() -> None:
+    np.testing.assert_allclose(diameters(0.0, replace(squares(6), zoom=2.0)), 12, atol=1.0)
+    # A diameter that is measured counts before a pixel size.
+    np.testing.assert_allclose(diameters(1.0, replace(squares(6), zoom=3.0)), 10, atol=1.0)
+
+
+def test_the_median_diameter_is_that_of_the_zoomed_images() -> None:
+    image, labels = discs(0)
+    one = LabeledImage("s/a", "s", image, labels)
+    assert median_diameter([replace(one, zoom=2.0)]) == pytest.approx(2 * median_diameter([one]), abs=0.02)

@@ -4,6 +4,7 @@ A setting comes from, in rising order: the defaults in the sections, the model f
 (``--config``) and single values (``--set section.key=value``).
 """
 
+from autosam.config.data_section import DataConfig, SourceConfig
 from autosam.config.decode_section import DecodeConfig, Flips
 from autosam.config.load import (
     config_folder,
@@ -14,14 +15,7 @@ from autosam.config.load import (
     make_model,
 )
 from autosam.config.model_section import LITE1_ENCODER, SAM_ENCODER, GeneratorConfig, ModelConfig, SamConfig
-from autosam.config.sections import (
-    Config,
-    DataConfig,
-    ImagesConfig,
-    MergeConfig,
-    PromptsConfig,
-    SourceConfig,
-)
+from autosam.config.sections import Config, ImagesConfig, MergeConfig, PromptsConfig
 from autosam.config.training_section import SimulateConfig, TrainingConfig
 from autosam.config.volume_section import VolumeConfig
 

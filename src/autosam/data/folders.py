@@ -44,6 +44,9 @@ class LabeledImage:
         User prompts in whole-image pixels.
     valid : ndarray of bool, shape (H, W), or None
         Where labels are complete; elsewhere they are 0, and nothing is learnt or scored. None for everywhere.
+    zoom : float or None
+        How many times larger the networks see the image, on top of ``images.zoom``, by its pixel size; None where
+        that is not known.
     """
 
     name: str
@@ -52,6 +55,7 @@ class LabeledImage:
     labels: NDArray[np.int32]
     prompts: tuple[Prompt, ...] = ()
     valid: NDArray[np.bool_] | None = None
+    zoom: float | None = None
 
     @property
     def counted(self) -> int:
@@ -70,6 +74,7 @@ def load_labeled_images(
     prompts: Path | None = None,
     valid: Path | None = None,
     ignore: int | None = None,
+    zoom: float | None = None,
 ) -> list[LabeledImage]:
     """Read the images and labels of one folder pair into memory, sorted by stem.
 
@@ -93,6 +98,8 @@ def load_labeled_images(
         A folder of masks: see `masks_of`.
     ignore : int, optional
         Number in the labels of pixels that do not count.
+    zoom : float, optional
+        That of all images of the pair, see `LabeledImage`.
 
     Raises
     ------
@@ -132,7 +139,7 @@ def load_labeled_images(
                 ids, counted = inside(ids, counted)
                 ids = renumbered(ids)
             asked = table_prompts(prompts, stem, image=file.name, shape=ids.shape)
-            found.append(LabeledImage(f"{source}/{stem}", source, image, ids, asked, counted))
+            found.append(LabeledImage(f"{source}/{stem}", source, image, ids, asked, counted, zoom))
     refuse_faults(faults, source)
     if component_size is None:
         refuse_semantic(

@@ -37,6 +37,8 @@ class StepCache:
         The model; its own settings are not used.
     images : sequence of ndarray of uint8, shape (H, W, 3)
         Normalized, as those of a `LabeledImage`.
+    zooms : sequence of float or None, optional
+        Those of the images where they are known; see `LabeledImage`.
     limit : int
         Most bytes of results that are kept.
 
@@ -46,8 +48,16 @@ class StepCache:
         Bytes of the results that are kept now.
     """
 
-    def __init__(self, segmenter: Segmenter, images: Sequence[NDArray[np.uint8]], *, limit: int = LIMIT) -> None:
+    def __init__(
+        self,
+        segmenter: Segmenter,
+        images: Sequence[NDArray[np.uint8]],
+        *,
+        zooms: Sequence[float | None] | None = None,
+        limit: int = LIMIT,
+    ) -> None:
         self._segmenter, self._images, self._limit = segmenter, images, limit
+        self._zooms = [None] * len(images) if zooms is None else zooms
         self._kept: OrderedDict[object, tuple[Any, int]] = OrderedDict()
         self.held = 0
 
@@ -56,7 +66,8 @@ class StepCache:
         segmenter = self._segmenter.with_settings(config)
         # The thresholds of the prompts find the zoom.
         seen = (index, config.images, config.tiles, config.prompts, config.decode.precision)
-        view = self._keep(seen, lambda: segmenter.view(self._images[index], normalized=True))
+        image, zoom = self._images[index], self._zooms[index]
+        view = self._keep(seen, lambda: segmenter.view(image, zoom, normalized=True))
         maps = self._predict(index, segmenter, view)
         asked = (index, config.images, config.tiles, config.prompts, config.decode)
         proposals, masks = self._keep(asked, lambda: self._ask(segmenter, view, maps))

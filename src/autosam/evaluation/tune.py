@@ -160,7 +160,7 @@ def tune(
     AutosamError
         If the images cannot be segmented with the start's settings.
     """
-    steps = StepCache(segmenter, [one.image for one in labeled_images])
+    steps = StepCache(segmenter, [one.image for one in labeled_images], zooms=[one.zoom for one in labeled_images])
     best = _score(steps, start, "", labeled_images)
     yield best
     scored = {start}

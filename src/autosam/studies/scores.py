@@ -30,7 +30,7 @@ def score_labeled_images(segmenter: Segmenter, labeled_images: Sequence[LabeledI
     seconds = 0.0
     for one in labeled_images:
         began = time.perf_counter()
-        labels = segmenter.segment(one.image, normalized=True).labels
+        labels = segmenter.segment(one.image, zoom=one.zoom, normalized=True).labels
         seconds += time.perf_counter() - began
         sources.setdefault(one.source, []).append(evaluate_pair(labels, one.labels, valid=one.valid))
     row = _pooled([scores for listed in sources.values() for scores in listed])
@@ -48,6 +48,8 @@ def digest_of(labeled_images: Sequence[LabeledImage]) -> str:
         digest.update(f"{one.name} {one.image.shape}".encode())
         digest.update(one.image.tobytes())
         digest.update(one.labels.tobytes())
+        if one.zoom is not None:
+            digest.update(f"zoom {one.zoom!r}".encode())
         if one.valid is not None:
             digest.update(one.valid.tobytes())
         for prompt in one.prompts:

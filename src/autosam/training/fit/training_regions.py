@@ -101,7 +101,7 @@ def alike(parts: Sequence[TrainingRegions]) -> list[TrainingRegions]:
 
 
 def _of_image(segmenter: Segmenter, labeled_image: LabeledImage, *, diameter: float) -> TrainingRegions | None:
-    view = segmenter.view(labeled_image.image, normalized=True)
+    view = segmenter.view(labeled_image.image, labeled_image.zoom, normalized=True)
     maps = segmenter.predict(view).probabilities
     if not maps:
         return None

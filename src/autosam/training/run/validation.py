@@ -113,7 +113,7 @@ def validate(networks: Networks, config: Config, labeled_images: Sequence[Labele
     for index, labeled_image in enumerate(chosen):
         asked = ground_truth_prompts(labeled_image.labels, points=0, box_margin=0.0) if boxed else None
         began = time.perf_counter()
-        result = segmenter.segment(labeled_image.image, prompts=asked, normalized=True)
+        result = segmenter.segment(labeled_image.image, zoom=labeled_image.zoom, prompts=asked, normalized=True)
         seconds += time.perf_counter() - began
         results.append(evaluate_pair(result.labels, labeled_image.labels, valid=labeled_image.valid))
         if config.refines_regions and not boxed:

@@ -1,6 +1,7 @@
 """The labeled images that a config's `data` section names, or those of a store."""
 
 import glob
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from autosam.data.stored_images import names_store, stored_labeled_images
 from autosam.errors import ConfigError, InputError
 from autosam.images import find_sources
 from autosam.images.read import read_pixels
+from autosam.pipeline.find_zoom import known_zoom
 
 MOST_UNLABELED = 200
 """Images without labels that are read; a volume has thousands, which look alike."""
@@ -64,9 +66,11 @@ def load_part(data: Path, config: Config, part: SplitPart) -> list[LabeledImage]
         if config.data.sources == DataConfig().sources:
             images, labels = find_pair(data, source.images, source.labels)
         prompts = data / source.prompts if source.prompts is not None and part == "train" else None
+        zoom = known_zoom(config.images, pixel_size_nm=source.pixel_size, diameter=None)
         if names_store(images):
             _check_stored(source)
-            labeled_images += _stored(images, source.name, config, part, prompts)
+            stored = _stored(images, source.name, config, part, prompts)
+            labeled_images += [replace(one, zoom=zoom) for one in stored]
             continue
         stems = (
             divide(images, part, labels)
@@ -83,6 +87,7 @@ def load_part(data: Path, config: Config, part: SplitPart) -> list[LabeledImage]
             prompts=prompts,
             valid=None if source.valid is None else data / source.valid,
             ignore=source.ignore_label,
+            zoom=zoom,
         )
     return labeled_images
 

@@ -185,11 +185,12 @@ class TileDataset(Dataset[Tile]):
         return paste_objects(image, labels, donor, donor_labels, rng=rng)
 
     def _image_zoom(self, labeled_image: LabeledImage, rng: np.random.Generator) -> float:
-        """Zoom of an image to the diameter of all, where `same_diameter` draws it."""
+        """Zoom of an image to the diameter of all, where `same_diameter` draws it, or else by its pixel size."""
+        known = 1.0 if labeled_image.zoom is None else labeled_image.zoom
         if not self._diameter or rng.random() >= self._augment.same_diameter:
-            return 1.0
+            return known
         own = self._diameters[labeled_image.name]
-        return 1.0 if own is None else wanted_zoom(own, trained=self._diameter)
+        return known if own is None else wanted_zoom(own, trained=self._diameter)
 
 
 def draw_zoom(zoom_range: tuple[float, float], rng: np.random.Generator) -> float:
@@ -200,9 +201,14 @@ def draw_zoom(zoom_range: tuple[float, float], rng: np.random.Generator) -> floa
 def median_diameter(labeled_images: Sequence[LabeledImage]) -> float:
     """Diameter of the circle of an object's area, the median over all objects; in pixels of the images.
 
-    At least one of the images has an object.
+    Images of known zoom count as zoomed. At least one of the images has an object.
     """
-    areas = np.concatenate([np.bincount(labeled_image.labels.ravel())[1:] for labeled_image in labeled_images])
+    areas = np.concatenate(
+        [
+            np.bincount(one.labels.ravel())[1:] * (1.0 if one.zoom is None else one.zoom) ** 2
+            for one in labeled_images
+        ]
+    )
     return round(float(np.sqrt(4 * np.median(areas[areas > 0]) / np.pi)), 2)
 
 
