@@ -274,3 +274,30 @@ def test_a_model_that_is_there_tells_its_own_settings(tmp_path):
     assert [cell.text for cell in row[:2]] == ["merge.min_size", "77"]
     assert "merge.min_size=77" in content.methods[0]
     assert "license CC BY-NC-SA 3.0" in content.methods[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "told", "cited"),
+    [
+        ({}, "A UNet predicts probability maps, which are divided into regions. The regions become prompts", True),
+        ({"decode": {"sam": False}}, "The regions become the instances.", True),
+        ({"prompts": {"method": "grid"}}, "A grid of points over the image is the prompts", False),
+        ({"model": {"generator": None}, "prompts": {"method": "user"}}, "Prompts come from the user alone", False),
+        ({"model": {"generator": {"encoder": "sam"}}}, "A decoder on SAM's image encoder predicts", False),
+    ],
+)
+def test_the_methods_are_those_of_the_model(tmp_path, changes, told, cited):
+    settings = {
+        section: {**values, **changes.get(section, {})} if isinstance(values, dict) else values
+        for section, values in SETTINGS.items()
+    }
+    content = make_report(write_results(tmp_path / "out", {"a": TWO}, run={"settings": settings}), ReportOptions())
+    assert told in content.methods[0]
+    assert any("Ronneberger" in entry for entry in content.cite) is cited
+
+
+def test_a_single_group_is_compared_with_nothing(tmp_path):
+    folder = write_results(tmp_path / "out", {"a": TWO})
+    (tmp_path / "groups.csv").write_text("image,group\na,one\n")
+    content = make_report(folder, ReportOptions(groups=tmp_path / "groups.csv"))
+    assert not any("compared" in text for text in content.methods)

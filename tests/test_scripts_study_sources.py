@@ -420,12 +420,19 @@ def test_a_source_without_val_images_gives_some(folder):
 
 
 def test_runs_lack_one_source_or_several(recipe, data):
+    settings = yaml.safe_load(recipe.read_text())
+    settings["data"]["unlabeled"] = ["others"]
+    settings.setdefault("training", {}).setdefault("augment", {})["spectrum"] = 0.5
+    recipe.write_text(yaml.safe_dump(settings))
     study = sources_data.read_study(recipe, data)
     assert study.lacking("none") == []
     assert study.lacking("small+bright") == ["bright", "small"]
     config = study.config_without("bright", Path("splits.json"))
     assert [source.name for source in config.data.sources] == ["dim", "small"]
     assert config.training == study.config.training
+    assert config.data.model_copy(update={"sources": (), "split": None}) == study.config.data.model_copy(
+        update={"sources": (), "split": None}
+    )
 
 
 def test_a_missing_store_is_told_with_what_makes_it(tmp_path):

@@ -117,6 +117,12 @@ def test_images_are_read_once_for_settings_that_share_them(
     assert read == ["val"]
 
 
+def test_images_without_labels_are_no_hindrance(data: Path, tmp_path: Path, segmenter: Segmenter) -> None:
+    setups = setups_of("data.unlabeled=[images]", "training.augment.spectrum=0.5", "merge.iou=0.3,0.4")
+    outcomes = run(Sweep(setups, data, tmp_path / "out", segmenter=segmenter))
+    assert states(outcomes) == ["done", "done"]
+
+
 def test_a_training_is_resumed_and_scored(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out, setups = tmp_path / "out", setups_of(*SMALL, *STEPS)
     sweep = Sweep(setups, data, out, device=CPU)

@@ -192,7 +192,7 @@ def test_what_stands_in_ignored_pixels_changes_no_gradient():
     assert float(loss.generator.detach()) > 0
     logits = model.generator(batch.images).detach().requires_grad_()
     valid = (batch.labels >= 0).numpy()
-    model._label_loss(logits, np.maximum(batch.labels.numpy(), 0), valid).backward()
+    model._label_loss(logits, [], np.maximum(batch.labels.numpy(), 0), valid).backward()
     assert logits.grad is not None
     assert not logits.grad[:, 0].numpy()[~valid].any()
     assert logits.grad[:, 0].numpy()[valid].any()

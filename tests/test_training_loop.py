@@ -499,6 +499,10 @@ def test_the_rates_of_a_step_and_its_log(tmp_path: Path) -> None:
         ),
         (("training.encoder_rate=0.5", "model.generator=null", "prompts.method=user"), "there is none"),
         (("training.deep_supervision=1",), "deep_supervision=1 is for a generator in training on tu-resnet18"),
+        (
+            ("training.deep_supervision=1", "training.compile=true", "model.generator.encoder=tu-resnet18"),
+            "deep_supervision asks its stages",
+        ),
     ],
 )
 def test_an_encoder_that_cannot_be_frozen_or_slowed_down(

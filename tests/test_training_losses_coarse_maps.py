@@ -1,14 +1,18 @@
 """Deep supervision: coarse targets by hand, and a model that learns from them and does not keep their layers."""
 
 import math
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from blobs import disc_tiles, small_config
+from blobs import disc_tiles, labeled_image, small_config
 
 from autosam.models.files.model_file import network_tensors
 from autosam.models.networks import Networks, build_networks
+from autosam.training import step
 from autosam.training.joint import JointModel
+from autosam.training.loop import train
 from autosam.training.losses.batch_loss import BatchLoss
 from autosam.training.losses.coarse_maps import coarse_loss
 from autosam.training.losses.pixel_losses import bce, bce_dice
@@ -78,3 +82,19 @@ def test_stages_learn_and_the_layers_are_not_kept() -> None:
     for parameter in deep.coarse_maps.parameters():
         assert parameter.grad is not None
         assert parameter.grad.abs().sum() > 0
+
+
+def test_what_is_trained_is_clipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clipped, stepped = set(), set()
+    plain = step.clip_gradients
+
+    def clip(fabric: Any, optimizer: Any, parts: Any, limit: float) -> float:
+        clipped.update(id(one) for part in parts if part is not None for one in part.parameters())
+        stepped.update(id(one) for group in optimizer.param_groups for one in group["params"])
+        return plain(fabric, optimizer, parts, limit)
+
+    monkeypatch.setattr(step, "clip_gradients", clip)
+    settings = ("training.steps=1", "training.deep_supervision=0.5")
+    train(small_config(*SETTINGS, *settings), [labeled_image(0)], [], out=tmp_path / "run")
+    assert stepped
+    assert stepped <= clipped

@@ -200,5 +200,6 @@ class Sweep:
 
 
 def _images_settings(setup: Setup) -> Config:
-    """Return the settings that images depend on, the others as they are by default."""
-    return Config(data=setup.config.data, images=setup.config.images)
+    """Return the settings that labeled images depend on, the others as they are by default."""
+    data = setup.config.data.model_copy(update={"unlabeled": ()})
+    return Config(data=data, images=setup.config.images)

@@ -47,7 +47,8 @@ def take_step(state: TrainingState, batches: Iterator[TileBatch]) -> dict[str, f
         batch = next(batches)
         waited += time.perf_counter() - asked_at
         means.append(_learn_batch(state, batch, number, share=share))
-    norm = clip_gradients(fabric, state.optimizer, (state.model.generator, state.model.sam), settings.clip)
+    parts = (state.model.generator, state.model.coarse_maps, state.model.sam)
+    norm = clip_gradients(fabric, state.optimizer, parts, settings.clip)
     # Under float16 such a step is left out, and the scale lowered.
     if not math.isfinite(norm) and settings.precision != "float16":
         raise diverged(f"gradient's norm is {norm}", step, fabric, kept=state.folder if state.saved else None)

@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from autosam.config import SAM_ENCODER
 from autosam.evaluation.results_page.folder_record import FolderRecord, RunFacts
 from autosam.evaluation.results_page.made_part import Changes
 from autosam.evaluation.results_page.shown_image import ShownImage
+from autosam.metrics.group_comparison import FEWEST
 from autosam.report.svg_charts import number
 
 _CITE_AUTOSAM = (
@@ -53,12 +55,13 @@ def methods_of(
             "FN). Counts of all images were pooled. Intervals are percentile bootstrap intervals over images "
             "(95 %, 1,000 resamples)."
         )
-    if groups:
+    if groups > 1:
         test = "the Mann-Whitney test" if groups == 2 else "the Kruskal-Wallis test"
         texts.append(
             f"{groups} groups of images were compared, with the image as the unit of replication. Effect sizes "
             "are the Hodges-Lehmann shift with its interval from the Mann-Whitney distribution, and Cliff's delta "
-            f"(both 95 %). p-values are those of {test}, adjusted for the number of measures by Holm's method."
+            f"(both 95 %). p-values, where groups have at least {FEWEST} images, are those of {test}, adjusted "
+            "for the number of measures by Holm's method."
         )
     return tuple(texts)
 
@@ -66,7 +69,9 @@ def methods_of(
 def to_cite(record: FolderRecord, *, truth: bool, groups: bool) -> tuple[str, ...]:
     """List the software and methods to cite."""
     versions = ", ".join(dict.fromkeys(run.autosam for run in record.runs if run.autosam))
-    entries = [_CITE_AUTOSAM.format(version=versions), _CITE["unet"]]
+    entries = [_CITE_AUTOSAM.format(version=versions)]
+    if any(_asks_unet(run) for run in record.runs):
+        entries.append(_CITE["unet"])
     if any(_asks_sam(run) for run in record.runs):
         entries.append(_CITE["sam"])
     if any(_get(run, "model", "sam", "encoder") == "lora" for run in record.runs):
@@ -83,16 +88,8 @@ def _of_run(run: RunFacts, changes: Changes, images: int, runs: int) -> str:
     license = f", license {changes.license.split(',')[0]}" if changes.license else ""
     text = (
         f"Objects in {several} were segmented with autosam {run.autosam or '0.1'} and the model {run.model} "
-        f"(SHA-256 {run.model_sha256}{license}). A UNet predicts probability maps, which are divided into "
-        "regions. "
+        f"(SHA-256 {run.model_sha256}{license}). {_way(run)}"
     )
-    if _asks_sam(run):
-        text += (
-            "The regions become prompts, a Segment Anything Model answers each prompt with a mask, and the masks "
-            "are merged into instances. "
-        )
-    else:
-        text += "The regions become the instances. "
     if run.options.get("prompts_sha256"):
         text += "A person gave prompts for some of the objects. "
     if run.options.get("pixel_size_nm"):
@@ -105,6 +102,21 @@ def _of_run(run: RunFacts, changes: Changes, images: int, runs: int) -> str:
         return text + "All settings were those of the model."
     listed = ", ".join(f"{key}={now}" for key, (now, _) in changes.values.items())
     return text + f"Settings that differ from those of the model: {listed}."
+
+
+def _way(run: RunFacts) -> str:
+    """Say how objects are found."""
+    method = _get(run, "prompts", "method")
+    answers = "a Segment Anything Model answers each prompt with a mask, and the masks are merged into instances. "
+    if method == "grid":
+        return f"A grid of points over the image is the prompts, {answers}"
+    if method == "user" or _get(run, "model", "generator") is None:
+        return f"Prompts come from the user alone, {answers}"
+    network = "A UNet" if _asks_unet(run) else "A decoder on SAM's image encoder"
+    maps = f"{network} predicts probability maps, which are divided into regions. "
+    return maps + (
+        f"The regions become prompts, {answers}" if _asks_sam(run) else "The regions become the instances. "
+    )
 
 
 def _of_measures(images: Sequence[ShownImage]) -> str:
@@ -129,6 +141,12 @@ def _asks_sam(run: RunFacts) -> bool:
     """Tell whether SAM was asked about objects: always, or about user prompts alone."""
     wanted: Any = _get(run, "decode", "sam")
     return wanted is True or (wanted == "prompted" and bool(run.options.get("prompts_sha256")))
+
+
+def _asks_unet(run: RunFacts) -> bool:
+    """Tell whether maps were predicted by a UNet rather than by SAM's image encoder, or not at all."""
+    encoder = _get(run, "model", "generator", "encoder")
+    return encoder not in (None, SAM_ENCODER) and _get(run, "prompts", "method") not in ("grid", "user")
 
 
 def _get(run: RunFacts, *keys: str) -> Any:

@@ -68,6 +68,11 @@ def check_deep_supervision(config: Config) -> None:
             f"training.deep_supervision={settings.deep_supervision:g} is for a generator in training on "
             f"{', '.join(LIGHT_ENCODERS)}; set it to 0, or choose one of these encoders"
         )
+    if settings.deep_supervision and settings.compile:
+        raise ConfigError(
+            "training.compile=true compiles a generator as a whole, and training.deep_supervision asks its "
+            "stages; set one of them to false or 0"
+        )
 
 
 def check_fused(config: Config) -> None:
