@@ -128,8 +128,10 @@ def _still_running(
 ) -> dict[str, subprocess.Popen[bytes]]:
     """Wait a little; add the runs that have failed to the list. The others go on."""
     time.sleep(0.2)
-    failed += [run for run, process in running.items() if process.poll()]
-    return {run: process for run, process in running.items() if process.poll() is None}
+    # Asked once: a run may end between two looks.
+    status = {run: process.poll() for run, process in running.items()}
+    failed += [run for run, code in status.items() if code]
+    return {run: process for run, process in running.items() if status[run] is None}
 
 
 def _yaml(config: Config) -> str:

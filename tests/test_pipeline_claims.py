@@ -10,6 +10,7 @@ import pytest
 
 from autosam.errors import OutputError
 from autosam.pipeline import claims as module
+from autosam.pipeline.claim_holder import host
 from autosam.pipeline.claims import FOLDER, LOCK, Claims, locked
 
 
@@ -63,12 +64,12 @@ def test_an_interrupt_leaves_no_claim(tmp_path):
 
 def test_the_claim_of_a_dead_process_is_taken_over(tmp_path):
     path = claim_of(tmp_path)
-    write_claim(path, process=dead_process(), host=module._host())
+    write_claim(path, process=dead_process(), host=host())
     with Claims(tmp_path) as claims:
         assert claims.others() is None
         assert claims.take("a") == (None, True)
     # Also of one that had the number of this process.
-    write_claim(path, process=os.getpid(), host=module._host())
+    write_claim(path, process=os.getpid(), host=host())
     with Claims(tmp_path) as claims:
         assert claims.take("a") == (None, True)
     assert list(tmp_path.iterdir()) == []
@@ -134,7 +135,7 @@ def test_the_lock_waits_and_says_who_has_it(tmp_path, monkeypatch):
     ):
         pass
     assert (tmp_path / LOCK).exists()
-    write_claim(tmp_path / LOCK, process=dead_process(), host=module._host())
+    write_claim(tmp_path / LOCK, process=dead_process(), host=host())
     with locked(tmp_path):
         pass
     assert list(tmp_path.iterdir()) == []

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from autosam.prompts.prompt import Prompt
-from autosam.training.samples.spin import draw_matrix, side_around, spin_tile
+from autosam.training.samples.spin import draw_matrix, margin_around, spin_tile
 
 QUARTER = np.array([[0.0, -1.0], [1.0, 0.0]])
 
@@ -48,9 +48,9 @@ def test_image_labels_and_prompts_go_together(seed: int) -> None:
     assert np.linalg.det(matrix) == pytest.approx(1)
     first, second = np.linalg.norm(matrix, axis=0)
     assert max(first / second, second / first) <= 1.4 + 1e-9
-    side = side_around(31, matrix)
-    assert 31 <= side <= 31 * 1.42 * np.sqrt(1.4) + 3
-    image, labels, prompts = block(side | 1)
+    side = 31 + 2 * margin_around(31, matrix)
+    assert 31 < side <= 31 * 1.42 * np.sqrt(1.4) + 4
+    image, labels, prompts = block(side)
     changed, ids, moved = spin_tile(image, labels, prompts, matrix=matrix, size=31)
     assert changed.shape == (31, 31, 1)
     assert ids.dtype == np.int32
@@ -63,6 +63,14 @@ def test_image_labels_and_prompts_go_together(seed: int) -> None:
     found = np.argwhere(ids == 4)
     assert (moved[0].box[:2] <= found.min(axis=0) + 1).all()
     assert (moved[0].box[2:] >= found.max(axis=0) - 1).all()
+
+
+def test_what_is_known_of_a_tile_is_not_turned_out_of_it() -> None:
+    labels = np.full((41, 41), -1, np.int32)
+    labels[10, 10] = 0
+    image = np.zeros((41, 41, 1), np.float32)
+    diagonal = np.array([[1.0, -1.0], [1.0, 1.0]]) / np.sqrt(2)
+    assert spin_tile(image, labels, [], matrix=diagonal, size=21)[1][0, 0] == 0
 
 
 def test_nothing_is_drawn_where_it_is_off() -> None:

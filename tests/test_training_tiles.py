@@ -500,3 +500,52 @@ def test_the_median_diameter_is_that_of_the_zoomed_images() -> None:
     image, labels = discs(0)
     one = LabeledImage("s/a", "s", image, labels)
     assert median_diameter([replace(one, zoom=2.0)]) == pytest.approx(2 * median_diameter([one]), abs=0.02)
+
+
+def turned(one: LabeledImage, **augment: Any) -> TileDataset:
+    config = with_settings(tile_config(rotate=1.0, stretch=1.3, **augment), "training", object_tiles=1.0)
+    return TileDataset([one], config, size=32, length=60)
+
+
+def test_turned_tiles_show_an_object_in_the_corner_of_the_image() -> None:
+    labels = np.zeros((128, 128), np.int32)
+    labels[:8, :8] = 1
+    assert all((tile.labels > 0).any() for tile in turned(of_labels(labels)))
+
+
+def test_turned_tiles_show_the_one_corner_that_is_known() -> None:
+    one = of_labels(np.zeros((128, 128)))
+    valid = np.zeros((128, 128), bool)
+    valid[-6:, :6] = True
+    config = tile_config(rotate=1.0, stretch=1.3)
+    tiles = TileDataset([replace(one, valid=valid)], config, size=32, length=60)
+    assert all((tile.labels >= 0).any() for tile in tiles)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_margin_widens_the_same_window(seed: int) -> None:
+    one = of_labels(np.arange(60 * 70).reshape(60, 70) % 12)
+    inner = cut_tile(one, 32, 1.0, rng(seed), object_share=0.0)
+    wide = cut_tile(one, 32, 1.0, rng(seed), object_share=0.0, margin=9)
+    assert wide[1].shape == (50, 50)
+    # Ids of a mirrored window are new, the pixels are not.
+    np.testing.assert_array_equal(wide[0][9:-9, 9:-9], inner[0])
+
+
+def test_labels_outside_the_image_can_be_unknown() -> None:
+    one = of_labels(np.ones((20, 20)))
+    image, labels, _ = cut_tile(one, 32, 1.0, rng(), object_share=0.0, mirrored=False)
+    assert (labels == 1).sum() == 400
+    assert (labels == -1).sum() == 32 * 32 - 400
+    assert (image == image[0, 0]).all()
+
+
+def test_objects_at_the_border_of_a_small_image_are_not_pasted_doubled() -> None:
+    half = np.zeros((24, 24), np.int32)
+    half[8:16, :6] = 1
+    images = [replace(of_labels(half), source="a"), replace(of_labels(np.zeros((96, 96))), source="b", name="b/a")]
+    plain, pasted = (TileDataset(images, tile_config(paste=share), size=96, length=40) for share in (0.0, 1.0))
+    without = [index for index in range(40) if not (plain[index].labels > 0).any()]
+    # The second image's tiles, into which nothing whole can be pasted.
+    assert len(without) > 10
+    assert not any((pasted[index].labels > 0).any() for index in without)

@@ -7,18 +7,17 @@ is known to be dead, or has not renewed it for `STALE_AFTER` seconds.
 
 import json
 import os
-import socket
 import threading
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
 from autosam.errors import OutputError
+from autosam.pipeline.claim_holder import HELD, Holder, host
 
 FOLDER = ".autosam_claims"
 """Where claims lie in the folder of results; gone when nobody works there."""
@@ -30,44 +29,6 @@ STALE_AFTER = 120.0
 """Seconds without a renewal, by the clock of the file system, after which a claim is taken over."""
 LOCK_WAIT = 180.0
 """Seconds to wait for the lock at most; longer than a lock can be stale."""
-
-_held: set[str] = set()
-"""Tokens of the claims of this process."""
-
-
-@dataclass(frozen=True)
-class Holder:
-    """Who holds a claim.
-
-    Attributes
-    ----------
-    process : int
-        Its number on that host; 0 where the claim does not say it.
-    """
-
-    process: int
-    host: str
-    token: str
-
-    def __str__(self) -> str:
-        return f"process {self.process} on {self.host.partition(' ')[0]}" if self.process else "another process"
-
-    @property
-    def dead(self) -> bool:
-        """Whether the process is known to have ended; False for those of other hosts."""
-        if self.host != _host() or not self.process:
-            return False
-        if self.process == os.getpid():
-            # An earlier process had the same number.
-            return self.token not in _held
-        if os.name == "nt":
-            # There, signal 0 would end the process.
-            return False
-        try:
-            os.kill(self.process, 0)
-        except OSError as error:
-            return isinstance(error, ProcessLookupError)
-        return False
 
 
 class Claims:
@@ -180,7 +141,7 @@ def locked(out: Path) -> Iterator[None]:
 def _take(path: Path, token: str, what: str) -> tuple[Holder | None, bool]:
     """Create a claim; tell who holds it otherwise, and whether a stale one was in its place."""
     unfinished = False
-    _held.add(token)
+    HELD.add(token)
     for _ in range(100):
         if _create(path, token, what):
             return None, unfinished
@@ -188,10 +149,10 @@ def _take(path: Path, token: str, what: str) -> tuple[Holder | None, bool]:
         if holder is None:
             continue
         if not _stale(path, holder):
-            _held.discard(token)
+            HELD.discard(token)
             return holder, False
         unfinished = _set_aside(path, holder) or unfinished
-    _held.discard(token)
+    HELD.discard(token)
     return Holder(0, "", ""), False
 
 
@@ -200,7 +161,7 @@ def _create(path: Path, token: str, what: str) -> bool:
         {
             "image": what,
             "process": os.getpid(),
-            "host": _host(),
+            "host": host(),
             "since": datetime.now(UTC).isoformat(timespec="seconds"),
             "token": token,
         }
@@ -285,7 +246,7 @@ def _set_aside(path: Path, stale: Holder) -> bool:
 
 def _remove(path: Path, token: str, *, partly: bool = False) -> None:
     """Remove a claim of this process, partly written or whole, unless somebody has taken it over."""
-    _held.discard(token)
+    HELD.discard(token)
     for _ in range(50):
         holder = _holder(path)
         if holder is None or holder.token != ("" if partly else token):
@@ -299,11 +260,3 @@ def _remove(path: Path, token: str, *, partly: bool = False) -> None:
             time.sleep(0.02)
         else:
             return
-
-
-def _host() -> str:
-    """Name this host; processes of another container have numbers of their own."""
-    space = ""
-    with suppress(OSError, AttributeError):
-        space = f" {os.readlink('/proc/self/ns/pid')}"
-    return f"{socket.gethostname()}{space}"

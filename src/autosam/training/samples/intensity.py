@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from autosam.config.training_section import AugmentConfig
+from autosam.config.augment_section import AugmentConfig
 from autosam.training.samples.appearance import even_contrast, mix_amplitudes, shade, tone_curve
 from autosam.training.samples.noise import curtains, grain, scan_lines, shot_noise, specks
 from autosam.training.samples.planes import Plane, change_each, change_gray, one_channel

@@ -37,9 +37,9 @@ def draw_matrix(*, rotate: float, stretch: float, rng: np.random.Generator) -> M
     return np.array([[cosine, -sine], [sine, cosine]]) * np.exp([half, -half])
 
 
-def side_around(size: int, matrix: Matrix) -> int:
-    """Side of the square in whose middle a tile of this size lies, turned and stretched."""
-    return int(np.ceil(size * np.abs(matrix).sum(axis=1).max())) + 2
+def margin_around(size: int, matrix: Matrix) -> int:
+    """Pixels that a tile of this size needs on each side to be turned and stretched in its middle, at least 1."""
+    return int(np.ceil(size * (np.abs(matrix).sum(axis=1).max() - 1) / 2)) + 1
 
 
 def spin_tile(
@@ -55,7 +55,7 @@ def spin_tile(
     Parameters
     ----------
     image : ndarray of float32, shape (S, S, C)
-        S is at least `side_around` of the size and the matrix.
+        S is the size and twice `margin_around`.
     labels : ndarray of int32, shape (S, S)
         Every pixel takes the id of the nearest one.
     prompts : sequence of Prompt
@@ -64,14 +64,15 @@ def spin_tile(
     Returns
     -------
     image, labels, prompts
-        Of shape (size, size, C) and (size, size). Where the objects of the larger tile would all be lost, the
-        middle is taken as it is.
+        Of shape (size, size, C) and (size, size). Where the objects of the larger tile would all be lost, or all
+        that is known of it, the middle is taken as it is.
     """
     outer, inner = (len(labels) - 1) / 2, (size - 1) / 2
     steps = np.arange(size) - inner
     rows, cols = (down * steps[:, None] + (right * steps + outer) for down, right in matrix)
     spun = labels[np.rint(rows).astype(np.intp), np.rint(cols).astype(np.intp)]
-    if not (spun > 0).any() and (labels > 0).any() and not np.array_equal(matrix, np.eye(2)):
+    lost = any(not (spun >= least).any() and (labels >= least).any() for least in (0, 1))
+    if lost and not np.array_equal(matrix, np.eye(2)):
         return spin_tile(image, labels, prompts, matrix=np.eye(2), size=size)
     # torch's own coordinates: x before y, -1 and 1 are the outer edges of the outer pixels.
     grid = torch.empty((size, size, 2), dtype=torch.float32)

@@ -22,7 +22,7 @@ from autosam.training.samples.intensity import change_intensity
 from autosam.training.samples.others import OtherPictures
 from autosam.training.samples.paste import paste_objects
 from autosam.training.samples.planes import one_channel
-from autosam.training.samples.spin import draw_matrix, side_around, spin_tile
+from autosam.training.samples.spin import draw_matrix, margin_around, spin_tile
 
 IGNORED = -1
 """What stands in the labels of a tile where nothing is learnt."""
@@ -150,8 +150,10 @@ class TileDataset(Dataset[Tile]):
         low, high = (limit * self._zoom * own for limit in augment.zoom)
         zoom = draw_zoom((low, high), rng)
         matrix = draw_matrix(rotate=augment.rotate, stretch=augment.stretch, rng=rng)
-        side = self._size if matrix is None else side_around(self._size, matrix)
-        image, labels, prompts = cut_tile(labeled_image, side, zoom, rng, object_share=self._object_share)
+        margin = 0 if matrix is None else margin_around(self._size, matrix)
+        image, labels, prompts = cut_tile(
+            labeled_image, self._size, zoom, rng, object_share=self._object_share, margin=margin
+        )
         if matrix is not None:
             image, labels, prompts = spin_tile(image, labels, prompts, matrix=matrix, size=self._size)
         # User prompts speak of objects that are there.
@@ -178,7 +180,10 @@ class TileDataset(Dataset[Tile]):
             return image, labels
         pool = pools[rng.integers(len(pools))]
         zoom *= float(np.exp(rng.uniform(-PASTED_ZOOM, PASTED_ZOOM)))
-        donor, donor_labels, _ = cut_tile(pool[rng.integers(len(pool))], self._size, zoom, rng, object_share=1.0)
+        # An object that ends at the border of its image is not whole together with its mirror image.
+        donor, donor_labels, _ = cut_tile(
+            pool[rng.integers(len(pool))], self._size, zoom, rng, object_share=1.0, mirrored=False
+        )
         # A stained object on a gray image would be known by its color.
         if donor.shape != image.shape:
             return image, labels
@@ -203,12 +208,8 @@ def median_diameter(labeled_images: Sequence[LabeledImage]) -> float:
 
     Images of known zoom count as zoomed. At least one of the images has an object.
     """
-    areas = np.concatenate(
-        [
-            np.bincount(one.labels.ravel())[1:] * (1.0 if one.zoom is None else one.zoom) ** 2
-            for one in labeled_images
-        ]
-    )
+    known = [(one.labels, 1.0 if one.zoom is None else one.zoom) for one in labeled_images]
+    areas = np.concatenate([np.bincount(labels.ravel())[1:] * zoom**2 for labels, zoom in known])
     return round(float(np.sqrt(4 * np.median(areas[areas > 0]) / np.pi)), 2)
 
 
@@ -219,16 +220,25 @@ def cut_tile(
     rng: np.random.Generator,
     *,
     object_share: float,
+    margin: int = 0,
+    mirrored: bool = True,
 ) -> tuple[NDArray[np.float32], NDArray[np.int32], list[Prompt]]:
-    """Cut a window, bring it to ``size`` and turn it; an image smaller than the window is mirrored at its edges.
+    """Cut a window, bring it to ``size`` and turn it; what lies outside the image is mirrored at its edges.
 
     Of an image with a mask of valid pixels the window holds at least one of them.
 
+    Parameters
+    ----------
+    margin : int
+        Pixels that are added on each side, whatever lies there.
+    mirrored : bool
+        Labels are mirrored, too; otherwise they are -1 outside the image.
+
     Returns
     -------
-    image : ndarray of float32, shape (size, size, C)
-        0 to 1; C is 1 where the window is gray, otherwise 3.
-    labels : ndarray of int32, shape (size, size)
+    image : ndarray of float32, shape (S, S, C)
+        0 to 1; S is ``size`` and both margins, C is 1 where the window is gray, otherwise 3.
+    labels : ndarray of int32, shape (S, S)
         The image's ids, or new ones where the window is mirrored; never interpolated. -1 where nothing is learnt.
     prompts : list of Prompt
         The user prompts that lie in the window.
@@ -251,12 +261,21 @@ def cut_tile(
     # A window inside the image where it fits; otherwise the whole image, at a random place in the window.
     limits = [sorted((0, height - side)), sorted((0, width - side))]
     row, col = (int(np.clip(at, low, high)) for at, (low, high) in zip(corner, limits, strict=True))
+    if margin:
+        size += 2 * margin
+        wide = max(1, round(size / zoom))
+        row, col, side = row - (wide - side) // 2, col - (wide - side) // 2, wide
     window = Window(row, col, side, side)
     image = _resized(read_window(labeled_image.image, window), size)
     nearest = ((np.arange(size) + 0.5) * side / size).astype(np.intp)
     labels = read_window(labeled_image.labels, window)
-    if side > min(height, width):
-        labels = part_pieces(labels)
+    if row < 0 or col < 0 or row + side > height or col + side > width:
+        if mirrored:
+            labels = part_pieces(labels)
+        else:
+            outside = np.ones_like(labels, dtype=bool)
+            outside[max(-row, 0) : height - row, max(-col, 0) : width - col] = False
+            labels = np.where(outside, IGNORED, labels)
     if valid is not None:
         labels = np.where(read_window(valid, window), labels, IGNORED)
     labels = labels[np.ix_(nearest, nearest)]
