@@ -16,6 +16,7 @@ from pathlib import Path
 
 from autosam import load_config
 from autosam.data import LabeledImage
+from autosam.models.files.model_header import read_header, trained_sources
 from autosam.training.fit.cross_fit import EDGES, Fold, Reliability, add_cross_fitted_region_classifier
 from autosam.training.fit.fit_region_classifier import add_region_classifier
 from autosam.training.samples.load_images import load_part
@@ -45,6 +46,9 @@ def main() -> None:
     wanted = [(Path(file), names.split(",")) for file, _, names in named]
     if unknown := sorted({name for _, names in wanted for name in names} - sources):
         parser.error(f"--fold names the source {unknown[0]}; {args.config} has {', '.join(sorted(sources))}")
+    for file, names in wanted:
+        if seen := sorted(trained_sources(read_header(file).training) & set(names)):
+            parser.error(f"--fold {file}: the model was trained on {', '.join(seen)}; give one that lacks them")
 
     if wanted:
         folds = [Fold(file, _of(labeled_images, names)) for file, names in wanted]

@@ -19,7 +19,7 @@ from autosam.errors import ConfigError
 from autosam.evaluation.axes import PIPELINE, combinations, overrides, parse_axes
 from autosam.evaluation.step_cache import StepCache
 from autosam.metrics import average_precision
-from autosam.models.files.model_header import read_header
+from autosam.models.files.model_header import read_header, trained_sources
 from autosam.pipeline.model_settings import settings_for
 
 HASH = 12
@@ -65,7 +65,7 @@ def describe_model(study: Study, path: Path, *, recipe: str, home: Sequence[str]
     """
     if unknown := [name for name in home if name not in {*study.names, *study.folders}]:
         raise ConfigError(f"no source {', '.join(unknown)} in the recipe; it has {', '.join(study.names)}")
-    trained = set(home) or _trained_on(read_header(path).training)
+    trained = set(home) or trained_sources(read_header(path).training)
     if not trained:
         raise ConfigError(f"{path} does not tell what it was trained on; name the sources with --home")
     return Model(recipe, path, study.lacked_by(trained), cpu_seconds(path.parent))
@@ -172,15 +172,6 @@ def score_images(
             f"{objects} objects, {spent:.0f} CPU s",
             flush=True,
         )
-
-
-def _trained_on(training: Mapping[str, Any]) -> set[str]:
-    """Find the sources that a header names, for the whole model or for a part of it."""
-    found = set(training.get("sources", ()))
-    for part in training.values():
-        if isinstance(part, Mapping):
-            found |= _trained_on(part)
-    return found
 
 
 def _hash(config: Config, most: int | None) -> str:

@@ -107,11 +107,23 @@ def group_rows(
 
 
 def choose_by_others(abroad: Mapping[Source, BySetting]) -> dict[Source, str]:
-    """Choose the settings of each left-out source by the mean over the sources that other runs lack."""
-    return {
-        (run, source): best(by for (other, name), by in abroad.items() if other != run and name != source)
-        for run, source in abroad
-    }
+    """Choose the settings of each left-out source by the mean over the sources that other runs lack.
+
+    Raises
+    ------
+    InputError
+        If no other run lacks another source.
+    """
+    chosen = {}
+    for run, source in abroad:
+        others = [by for (other, name), by in abroad.items() if other != run and name != source]
+        if not others:
+            raise InputError(
+                f"no other run lacks another source than {source}, so nothing chooses its settings; score runs "
+                "without one source each"
+            )
+        chosen[run, source] = best(others)
+    return chosen
 
 
 def best(sources: Iterable[BySetting]) -> str:

@@ -330,6 +330,13 @@ def grid(values):
     ]
 
 
+def test_a_source_whose_thresholds_nobody_else_can_choose_is_told():
+    rows = grid({("abroad", "a", "a"): (4, 0), ("abroad", "a+b", "a"): (1, 3), ("abroad", "a+b", "b"): (1, 3)})
+    abroad = sources_tune.group_rows(rows)[0]
+    with pytest.raises(sources_data.InputError, match="no other run lacks another source than a"):
+        sources_tune.choose_by_others(abroad)
+
+
 def test_thresholds_of_a_source_are_chosen_by_the_others():
     rows = grid(
         {

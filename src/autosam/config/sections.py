@@ -128,7 +128,7 @@ class PromptsConfig(Section):
         None,
         description="for cells that fill the image, such as neurites: cut it into fragments at the necks of what "
         "lies between boundaries, and join those whose contact has a mean boundary below this probability. null: "
-        "all that hangs together between boundaries is one region",
+        "all that hangs together between boundaries is one region. A region classifier takes its place",
     )
     min_size: Annotated[int, Field(ge=0)] = Field(
         30, description="smallest region that becomes a prompt, in pixels"

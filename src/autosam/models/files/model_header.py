@@ -137,3 +137,12 @@ def opened(path: Path, *, framework: str = "np") -> Iterator[Any]:
         raise ModelError(
             f"{path} is damaged, cut short or not a safetensors file ({error}): get the file again"
         ) from error
+
+
+def trained_sources(training: Mapping[str, Any]) -> set[str]:
+    """Find the sources that a header's ``training`` names, for the whole model or for a part of it."""
+    found = set(training.get("sources", ()))
+    for part in training.values():
+        if isinstance(part, Mapping):
+            found |= trained_sources(part)
+    return found
