@@ -10,7 +10,8 @@ from typing import Any, Protocol
 
 from autosam.errors import InputError
 from autosam.images.write import remove_unfinished
-from autosam.pipeline.claims import Claims, Holder
+from autosam.pipeline.claim_holder import Holder
+from autosam.pipeline.claims import Claims
 from autosam.pipeline.failures import UnfinishedError, naming, opens
 from autosam.pipeline.finished import Comparison, ProtectedError, check_replaceable, compare, is_complete
 from autosam.pipeline.identity import Stamps, origin_of
