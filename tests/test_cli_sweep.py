@@ -103,10 +103,10 @@ def test_a_combination_that_fails_stops_no_other(
 
     segment = Segmenter.segment
 
-    def sometimes(self: Segmenter, image: object, *, normalized: bool) -> object:
+    def sometimes(self: Segmenter, image: object, *, zoom: float | None, normalized: bool) -> object:
         if self.config.prompts.points == 5:
             raise InputError("five are too many")
-        return segment(self, image, normalized=normalized)  # type: ignore[arg-type]
+        return segment(self, image, zoom=zoom, normalized=normalized)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Segmenter, "segment", sometimes)
     status, out, err = autosam("data", "-m", model, "-o", "out", "--set", "prompts.points=1,5,10")
