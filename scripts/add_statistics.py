@@ -10,7 +10,6 @@ import argparse
 from pathlib import Path
 
 from autosam import load_config
-from autosam.models.statistics.novelty import PERCENTILE
 from autosam.training.fit.fit_novelty import add_statistics
 from autosam.training.samples.load_images import load_part
 
@@ -28,7 +27,8 @@ def main() -> None:
     kinds, size = statistics.means.shape
     print(
         f"{args.model}: {kinds} kinds, {size} features, {len(statistics.components)} components; "
-        f"{PERCENTILE:.0f} % of the training tiles lie within {float(statistics.limit):.2f}"
+        f"limit {float(statistics.limit):.2f} and growth {float(statistics.growth):.2f}; an uncertain share of 1 "
+        f"is {float(statistics.uncertain_rate):.2f}, with a growth of {float(statistics.uncertain_growth):.2f}"
     )
 
 

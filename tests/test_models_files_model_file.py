@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -30,7 +31,7 @@ from autosam.models.files.zoo import resolve_model
 from autosam.models.generator.sam_unet import SamGenerator
 from autosam.models.networks import Networks, build_networks
 from autosam.models.sam.lora import lora_layers
-from autosam.models.statistics.novelty import NoveltyStatistics, fit_statistics
+from autosam.models.statistics.novelty import NoveltyStatistics
 from autosam.models.variants import build_sam
 
 
@@ -144,10 +145,9 @@ def test_statistics_of_another_network_are_refused(tmp_path: Path) -> None:
 
 
 def statistics(channels: int) -> NoveltyStatistics:
-    tiles = torch.rand(40, 2 * channels, generator=torch.Generator().manual_seed(0)).numpy()
-    statistics = fit_statistics([tiles])
-    assert statistics is not None
-    return statistics
+    drawn = np.random.default_rng(0).random((4, 2 * channels)).astype(np.float32)
+    numbers = {name: np.float32(0.5) for name in ("rest", "limit", "growth", "uncertain_rate", "uncertain_growth")}
+    return NoveltyStatistics(means=drawn[:1], components=drawn[1:], variances=drawn[1:, 0] + 1, **numbers)
 
 
 @pytest.mark.parametrize(

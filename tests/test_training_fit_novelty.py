@@ -1,16 +1,14 @@
 """The statistics of training labeled images: which tiles they are of, and how they come into a model file."""
 
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from blobs import labeled_image, small_config
 from numpy.typing import NDArray
-from with_defaults import normalize, predict_maps
+from with_defaults import normalize
 
 from autosam.config import Config
 from autosam.data import LabeledImage
@@ -18,14 +16,25 @@ from autosam.errors import InputError
 from autosam.images import to_uint8
 from autosam.models.files.checkpoint import ModelHeader, load_model, save_model
 from autosam.models.files.model_file import load_networks, network_tensors
-from autosam.models.generator.unet import Generator
 from autosam.models.networks import Networks, build_networks
-from autosam.models.statistics.novelty import TILES_OF_A_KIND, NoveltyStatistics, describe_tiles
+from autosam.models.statistics.novelty import NoveltyStatistics
 from autosam.models.variants import parameter_device
+from autosam.pipeline.probability_maps import MapSettings
 from autosam.pipeline.segmenter import Segmenter
 from autosam.training.fit import fit_novelty as statistics
-from autosam.training.fit.fit_novelty import add_statistics, complete_statistics, describe, measure_statistics
+from autosam.training.fit.fit_novelty import add_statistics, complete_statistics, measure_statistics
+from autosam.training.fit.kinds import Described
 
+NAMES = (
+    "means",
+    "components",
+    "variances",
+    "rest",
+    "limit",
+    "growth",
+    "uncertain_rate",
+    "uncertain_growth",
+)
 WITHOUT_SAM = ("model.sam=null", "decode.sam=false", "tiles.size=32")
 WITH_SAMS_ENCODER = (
     "model.sam.prompt_encoder=none",
@@ -55,39 +64,36 @@ def measured(*overrides: str, given: list[LabeledImage] | None = None) -> Novelt
     return statistics
 
 
-def seen_tiles(
+def seen_windows(
     monkeypatch: pytest.MonkeyPatch, *overrides: str, given: list[LabeledImage]
-) -> list[NDArray[np.float32]]:
-    """Give the tiles that are described."""
-    tiles: list[NDArray[np.float32]] = []
+) -> list[NDArray[np.uint8]]:
+    """Give the windows that are described."""
+    windows: list[NDArray[np.uint8]] = []
 
-    def look(generator: Generator, given: Iterable[NDArray[np.float32]], **how: Any) -> NDArray[np.float32]:
-        own = list(given)
-        tiles.extend(own)
-        return describe(generator, own, **how)
+    def look(segmenter: Segmenter, image: NDArray[np.uint8], settings: MapSettings) -> Described | None:
+        windows.append(image)
+        return Described(np.zeros((1, 4), np.float32), 0.0, 1.0)
 
     with monkeypatch.context() as patch:
         patch.setattr(statistics, "describe", look)
         measure_statistics(*make(*WITHOUT_SAM, *overrides), given)
-    return tiles
+    return windows
 
 
-def test_sources_have_equal_shares_and_kinds_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(statistics, "TILES", 80)
+def test_sources_have_equal_shares(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statistics, "WINDOWS", 80)
     first = [replace(item, source="a", image=item.image // 4) for item in labeled_images(5)]
     second = [replace(item, source="b", image=255 - item.image // 4) for item in labeled_images(2)]
-    tiles = seen_tiles(monkeypatch, given=[*second, *first])
-    dark = np.array([tile.mean() < 0.5 for tile in tiles])
-    assert len(tiles) == 80
+    windows = seen_windows(monkeypatch, given=[*second, *first])
+    dark = np.array([window.mean() < 128 for window in windows])
+    assert len(windows) == 80
     assert dark.sum() == 40
     # Source by source, in order of their names.
     assert not np.diff(dark.astype(int)).clip(min=0).any()
-    kinds = measured(given=[*second, *first]).means
-    assert len(kinds) == 2 * (40 // TILES_OF_A_KIND)
 
 
 @pytest.mark.parametrize(
-    ("side", "scenes_there", "overrides", "count"),
+    ("side", "images_there", "overrides", "count"),
     [
         (64, 1, (), 64),
         (64, 1, ("images.zoom=0.5",), 16),
@@ -97,60 +103,58 @@ def test_sources_have_equal_shares_and_kinds_of_their_own(monkeypatch: pytest.Mo
         (16, 10, (), 160),
     ],
 )
-def test_images_give_sixteen_tiles_for_each_tiles_area(
-    monkeypatch: pytest.MonkeyPatch, side: int, scenes_there: int, overrides: tuple[str, ...], count: int
+def test_images_give_sixteen_windows_for_each_tiles_area(
+    monkeypatch: pytest.MonkeyPatch, side: int, images_there: int, overrides: tuple[str, ...], count: int
 ) -> None:
-    images = np.random.default_rng(0).integers(0, 256, (scenes_there, side, side, 3)).astype(np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (images_there, side, side, 3)).astype(np.uint8)
     given = [
         LabeledImage(f"s/{at}", "s", image, np.ones((side, side), np.int32)) for at, image in enumerate(images)
     ]
-    tiles = seen_tiles(monkeypatch, *overrides, given=given)
+    windows = seen_windows(monkeypatch, *overrides, given=given)
     # Of a labeled image that is no larger than a tile there are not always so many different ones.
-    assert 0.9 * count <= len(tiles) <= count
+    assert (0.4 if side < 32 else 0.9) * count <= len(windows) <= count
 
 
-def test_tiles_of_a_single_pixel() -> None:
+def test_windows_of_a_single_pixel() -> None:
     networks, config = make(*WITHOUT_SAM, "tiles.size=1")
     measure_statistics(networks, config, labeled_images())
 
 
-def test_tiles_are_parts_of_the_images_turned_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    coded = np.arange(40 * 48, dtype=np.uint32).reshape(40, 48)
+def test_windows_are_parts_of_the_images_turned_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    coded = np.arange(100 * 120, dtype=np.uint32).reshape(100, 120)
     image = np.stack([coded // 256, coded % 256, np.zeros_like(coded)], axis=-1).astype(np.uint8)
-    tiles = seen_tiles(monkeypatch, given=[LabeledImage("s/a", "s", image, np.ones((40, 48), np.int32))])
-    steps = set()
-    for tile in tiles:
-        assert tile.shape in {(32, 32, 3), (16, 16, 3)}
-        codes = (np.rint(tile * 255).astype(int) * [256, 1, 0]).sum(axis=-1)
+    windows = seen_windows(monkeypatch, given=[LabeledImage("s/a", "s", image, np.ones((100, 120), np.int32))])
+    steps, sides = set(), []
+    for window in windows:
+        assert window.shape[0] == window.shape[1]
+        sides.append(len(window))
+        codes = (window.astype(int) * [256, 1, 0]).sum(axis=-1)
         down, right = np.unique(np.diff(codes, axis=0)), np.unique(np.diff(codes, axis=1))
         assert len(down) == len(right) == 1
         steps.add((int(down[0]), int(right[0])))
-    assert steps == {(a, b) for s in (1, -1) for t in (48, -48) for a, b in ((s, t), (t, s))}
-    # Two of five are small, as images can be, or more where there are not so many different large ones.
-    assert 0.25 < np.mean([len(tile) == 16 for tile in tiles]) < 0.65
+    assert steps == {(a, b) for s in (1, -1) for t in (120, -120) for a, b in ((s, t), (t, s))}
+    # From 7/16 of a tile's side of 32 pixels to one and a half, as many of each ratio.
+    assert 14 <= min(sides) < 16
+    assert 45 < max(sides) <= 48
+    assert 0.5 < np.mean(np.array(sides) < 32) < 0.85
 
 
-def test_tiles_are_seen_at_the_scale_of_the_images(monkeypatch: pytest.MonkeyPatch) -> None:
-    image = np.zeros((40, 40, 3), np.uint8)
-    image[:, 1::2] = 255
-    given = [LabeledImage(f"s/{name}", "s", image, np.ones((40, 40), np.int32)) for name in "abc"]
-    fine = seen_tiles(monkeypatch, given=given)
-    coarse = seen_tiles(monkeypatch, "images.zoom=0.5", given=given)
-    assert min(tile.std() for tile in fine) > 0.45
-    assert max(tile.std() for tile in coarse) < 0.2
-    # 20 × 20 pixels do not fill a tile: mirrored at their border, as in segmentation.
-    assert {tile.shape for tile in coarse} == {(32, 32, 3), (16, 16, 3)}
+def test_windows_are_no_larger_than_their_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (20, 90, 3)).astype(np.uint8)
+    windows = seen_windows(monkeypatch, given=[LabeledImage("s/a", "s", image, np.ones((20, 90), np.int32))])
+    shapes = {tuple(sorted(window.shape[:2])) for window in windows}
+    assert max(shorter for shorter, _ in shapes) == 20
+    assert max(longer for _, longer in shapes) > 40
 
 
-def test_what_the_generator_sees_smaller_is_cut_at_its_own_scale(monkeypatch: pytest.MonkeyPatch) -> None:
-    stripes = np.zeros((80, 80, 3), np.uint8)
-    stripes[:, 1::2] = 255
-    given = [LabeledImage(f"s/{name}", "s", stripes, np.ones((80, 80), np.int32)) for name in "abc"]
-    own = ("images.zoom=2", "model.generator.downsample=2", "tiles.size=64")
-    tiles = seen_tiles(monkeypatch, *own, given=given)
-    # Half of 64 pixels at the scale of SAM, and not blurred by twice the size and back.
-    assert {tile.shape for tile in tiles} == {(32, 32, 3), (16, 16, 3)}
-    assert min(tile.std() for tile in tiles) > 0.45
+def test_windows_have_the_size_that_fills_a_tile_at_the_zoom_of_the_images(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given = labeled_images()
+    at_zoom = {zoom: seen_windows(monkeypatch, f"images.zoom={zoom}", given=given) for zoom in (1, 0.5)}
+    largest = {zoom: max(len(window) for window in windows) for zoom, windows in at_zoom.items()}
+    assert 44 < largest[1] <= 48
+    assert 88 < largest[0.5] <= 96
 
 
 def test_the_same_seed_gives_the_same_statistics_and_moves_nothing() -> None:
@@ -184,13 +188,11 @@ def test_sams_encoder_as_the_generator() -> None:
     assert statistics.means.shape[1] == 2 * networks.generator.deepest_channels
 
 
-def test_no_generator_no_image_and_images_without_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_generator_no_image_and_images_without_difference() -> None:
     networks, config = make("model.generator=null", "prompts.method=user")
     assert measure_statistics(networks, config, labeled_images()) is None
     networks, config = make(*WITHOUT_SAM)
     assert measure_statistics(networks, config, []) is None
-    # A network tells small blank tiles from large ones.
-    monkeypatch.setattr(statistics, "SMALL", 0)
     blank = LabeledImage("s/a", "s", np.zeros((40, 40, 3), np.uint8), np.zeros((40, 40), np.int32))
     assert measure_statistics(networks, config, [blank]) is None
 
@@ -207,31 +209,27 @@ def test_no_generator_no_image_and_images_without_difference(monkeypatch: pytest
     ],
     ids=["unet", "downsample", "sam"],
 )
-def test_tiles_are_described_as_in_segmentation(
-    monkeypatch: pytest.MonkeyPatch, overrides: tuple[str, ...]
-) -> None:
-    generator = make(*overrides)[0].generator
-    assert generator is not None
-    # Some do not fill a window, one needs several, and two windows are seen at a time.
-    shapes = [(32, 32), (16, 16), (32, 32), (5, 9), (16, 16), (32, 70), (16, 16)]
-    rng = np.random.default_rng(0)
-    tiles = [rng.random((*shape, 3), dtype=np.float32) for shape in shapes]
-    how: dict[str, Any] = {"tile_size": 32 * generator.downsample, "precision": "float32"}
-    with describe_tiles(generator) as wanted:
-        for tile in tiles:
-            predict_maps(generator, tile, overlap=0.0, reduced=True, **how)
-    monkeypatch.setattr(statistics, "BATCH_CPU", 2 * how["tile_size"] ** 2)
-    found = describe(generator, tiles, **how)
-    assert found.shape == (len(wanted), 2 * generator.deepest_channels)
-    assert len(wanted) > len(tiles)
-    np.testing.assert_allclose(found, np.stack(wanted), rtol=1e-4, atol=1e-5)
+def test_windows_are_described_as_in_segmentation(overrides: tuple[str, ...]) -> None:
+    """What a window is described by gives the novelty of an image of the same pixels, to the last bit."""
+    networks, config = make(*overrides)
+    known = measure_statistics(networks, config, labeled_images())
+    assert known is not None
+    size = config.tiles.size or networks.tile_size
+    settings = MapSettings.of(config, tile_size=size, combine="avg")._replace(flips=False)
+    for item in labeled_images(3):
+        window = item.image[8:48, 5:70]
+        described = statistics.describe(Segmenter(networks, config), window, settings)
+        assert described is not None
+        tiles, uncertain, area = described
+        wanted = known.novelty(tiles, uncertain=uncertain, area=area)
+        found = Segmenter(replace(networks, statistics=known), config).segment(window)
+        assert found.novelty == wanted
 
 
-def test_no_layer_after_the_deepest_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_constant_window_is_not_described() -> None:
     networks, config = make(*WITHOUT_SAM)
-    assert isinstance(networks.generator, Generator)
-    monkeypatch.setattr(networks.generator.unet, "decoder", None)
-    assert measure_statistics(networks, config, labeled_images()) is not None
+    settings = MapSettings.of(config, tile_size=32, combine="avg")
+    assert statistics.describe(Segmenter(networks, config), np.full((40, 40), 7, np.uint8), settings) is None
 
 
 # Into a file
@@ -253,9 +251,7 @@ def test_a_model_file_gets_statistics_and_keeps_the_rest(tmp_path: Path) -> None
     added = add_statistics(path, labeled_images(), seed=3)
     after, header_after = load_model(path)
     assert header_after == header
-    assert {name for name in after if name not in before} == {
-        f"statistics.{name}" for name in ("means", "components", "variances", "rest", "limit")
-    }
+    assert {name for name in after if name not in before} == {f"statistics.{name}" for name in NAMES}
     assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
     loaded = load_networks(path)[0].statistics
     assert loaded is not None
@@ -292,7 +288,7 @@ def test_a_finished_run_completes_its_model_once(tmp_path: Path) -> None:
     assert alone.read_bytes() == before
 
 
-def test_tiles_are_described_on_the_device_of_the_training(
+def test_windows_are_described_on_the_device_of_the_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = []

@@ -1,6 +1,6 @@
 """The second step: the generator's probability maps, averaged over channels, mirror images and zooms."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
@@ -13,7 +13,7 @@ from autosam.models.generator.maps import ORIENTATIONS, Orientation, predict_map
 from autosam.models.generator.sam_unet import SamGenerator
 from autosam.models.generator.unet import Generator
 from autosam.models.networks import Networks
-from autosam.models.statistics.novelty import NoveltyStatistics, describe_tiles
+from autosam.models.statistics.novelty import NoveltyStatistics, describe_tiles, shown_area, uncertain_share
 from autosam.pipeline.probability_maps import Maps, MapSettings
 from autosam.pipeline.view import Channel, View
 
@@ -112,8 +112,25 @@ def see(
             for pixels in channels
         )
         maps = combine_maps(answers, settings.combine)
-    novelty = networks.statistics.novelty(np.stack(tiles)) if networks.statistics is not None and tiles else None
-    return Maps(maps, novelty, settings)
+    return Maps(maps, _novelty(networks.statistics, tiles, maps, generator_tile(generator, settings)), settings)
+
+
+def generator_tile(generator: Generator | SamGenerator, settings: MapSettings) -> int:
+    """Give the side of a tile in pixels of the generator's grid: that of the training tiles."""
+    return generator.tile_size or settings.tile_size // generator.downsample
+
+
+def _novelty(
+    statistics: NoveltyStatistics | None,
+    tiles: Sequence[NDArray[np.float32]],
+    maps: Mapping[str, NDArray[np.float32]],
+    side: int,
+) -> float | None:
+    if statistics is None or not tiles:
+        return None
+    height, width = next(iter(maps.values())).shape
+    area = shown_area((height, width), tile=side)
+    return statistics.novelty(np.stack(tiles), uncertain=uncertain_share(maps), area=area)
 
 
 def _described(
@@ -122,7 +139,7 @@ def _described(
     """Describe parts as large as the training tiles that the statistics are of; nothing without statistics."""
     if statistics is None:
         return nullcontext([])
-    return describe_tiles(generator, side=generator.tile_size or settings.tile_size // generator.downsample)
+    return describe_tiles(generator, side=generator_tile(generator, settings))
 
 
 def _generator_of(networks: Networks) -> Generator | SamGenerator:

@@ -1,14 +1,16 @@
-"""The novelty of an image: how far its features in the generator lie from those of the training images.
+"""The novelty of an image: how unlike the training images it is, and how little the generator is sure of it.
 
 A tile is described by the mean and the standard deviation of each channel of the generator's deepest feature map.
 Similar training tiles form a kind. A tile's distance is the Mahalanobis distance to the nearest kind's mean, with
-one covariance for all kinds. An image's novelty is the median distance of its tiles, divided by a limit that
-nearly all training tiles stay below.
+one covariance for all kinds. An image's novelty is the sum of two terms: the median distance of its tiles, and
+the share of its object pixels that the maps leave uncertain. Each is in units of what is usual for an image of
+its size, since a small image tells mean and deviation less exactly.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -20,24 +22,20 @@ from autosam.models.files.strict import array_tensors, tensor_arrays
 from autosam.models.generator.sam_unet import SamGenerator
 from autosam.models.generator.unet import Generator
 
-LEAST_TILES = 16
-"""With fewer training tiles, there are no statistics."""
+UNCERTAIN = (0.2, 0.8)
+"""An object pixel has a probability above the first; it is uncertain below the second."""
 
-TILES_OF_A_KIND = 16
-"""Different tiles of a source for each kind of it. A data set can hold several modalities, and images between two
-of them are like neither: with one mean for each source, `nuclei` found no novelty in electron micrographs."""
+NOTHING, USUAL = 0.01, 0.25
+"""A share of pixels that count as object pixels everywhere, so that a few specks decide nothing, and the
+uncertain share of these."""
 
-SHRINKAGE = 0.5
-"""Share of the covariance that is taken from the identity, scaled to the mean variance."""
-
-PERCENTILE = 95.0
-"""Percentage of the training tiles, each measured without its half of its source, that sets the limit. Chosen on
-the bundled models, for medians of an image's tiles; for figures see docs/benchmarks.md."""
+_LATER = ("growth", "uncertain_rate", "uncertain_growth")
+"""What files of before do not hold; 0 there, so that novelty is the median distance in units of the limit."""
 
 
 @dataclass(frozen=True, eq=False)
 class NoveltyStatistics:
-    """Statistics of the descriptors of training tiles.
+    """Statistics of windows of training images.
 
     The covariance is V diag(``variances``) Vᵀ + ``rest`` (I - V Vᵀ), with V the transpose of ``components``.
 
@@ -52,7 +50,14 @@ class NoveltyStatistics:
     rest : float32
         Variance in every other direction; above 0.
     limit : float32
-        Distance that a novelty of 1 stands for; above 0.
+        Distance that a novelty of 1 stands for where nothing is uncertain and an image is large; above 0.
+    growth : float32
+        How the square of the limit grows in small images, whose limit is ``limit`` √(1 + ``growth`` / area); 0 or
+        more.
+    uncertain_rate : float32
+        What an uncertain share of 1 adds to the novelty of a large image; 0 or more.
+    uncertain_growth : float32
+        The same as ``growth`` for the uncertain share.
 
     References
     ----------
@@ -67,6 +72,9 @@ class NoveltyStatistics:
     variances: NDArray[np.float32]
     rest: NDArray[np.float32] | np.float32
     limit: NDArray[np.float32] | np.float32
+    growth: NDArray[np.float32] | np.float32 | float = 0.0
+    uncertain_rate: NDArray[np.float32] | np.float32 | float = 0.0
+    uncertain_growth: NDArray[np.float32] | np.float32 | float = 0.0
 
     def distances(self, descriptors: NDArray[np.float32]) -> NDArray[np.float64]:
         """Measure the Mahalanobis distance of (N, D) descriptors to the nearest kind each, shape (N,)."""
@@ -83,12 +91,21 @@ class NoveltyStatistics:
         distances: NDArray[np.float64] = np.sqrt(nearest)
         return distances
 
-    def novelty(self, descriptors: NDArray[np.float32]) -> float:
-        """Score an image by the (N, D) descriptors of its tiles, at least one.
+    def novelty(self, descriptors: NDArray[np.float32], *, uncertain: float = 0.0, area: float = 1.0) -> float:
+        """Score an image; above 1 it is unlike the training images.
 
-        The novelty is the median distance in units of the limit: above 1 the image is unlike the training images.
+        Parameters
+        ----------
+        descriptors : ndarray of float32, shape (N, D)
+            Those of its tiles, at least one.
+        uncertain : float
+            See `uncertain_share`.
+        area : float
+            Of what a tile shows of the image, in tiles; above 0, and 1 for an image that fills one.
         """
-        return float(np.median(self.distances(descriptors)) / self.limit)
+        distance = float(np.median(self.distances(descriptors)))
+        known = distance / (float(self.limit) * math.sqrt(1 + self.growth / area))
+        return known + float(self.uncertain_rate) * uncertain / math.sqrt(1 + self.uncertain_growth / area)
 
     def state_dict(self) -> dict[str, Tensor]:
         """Give the statistics by name, for a model file."""
@@ -103,6 +120,9 @@ class NoveltyStatistics:
         ModelError
             If a tensor is missing, unknown or of another shape, or a number is not above 0 that has to be.
         """
+        if not tensors.keys() & set(_LATER):
+            # Of a file of before.
+            tensors = {**tensors, **dict.fromkeys(_LATER, torch.zeros(()))}
         arrays = tensor_arrays(cls, tensors, what="the statistics of training images")
         values = {name: array.astype(np.float32) for name, array in arrays.items()}
         kinds, components = (len(np.atleast_1d(values[name])) for name in ("means", "components"))
@@ -112,9 +132,11 @@ class NoveltyStatistics:
             "variances": (components,),
             "rest": (),
             "limit": (),
+            **dict.fromkeys(_LATER, ()),
         }
         wrong = [name for name, shape in wanted.items() if values[name].shape != shape]
         wrong += [name for name in ("variances", "rest", "limit") if not (values[name] > 0).all()]
+        wrong += [name for name in _LATER if not (values[name] >= 0).all()]
         if wrong or not kinds:
             raise ModelError(
                 f"the statistics of training images ({', '.join(wrong or ['means'])}) do not fit a generator with "
@@ -123,76 +145,36 @@ class NoveltyStatistics:
         return cls(**values)
 
 
-def fit_statistics(sources: Sequence[NDArray[np.float32]]) -> NoveltyStatistics | None:
-    """Make the statistics of training tiles.
+def uncertain_share(maps: Mapping[str, NDArray[np.float32]]) -> float:
+    """Give the share of object pixels that are uncertain, the mean over the maps of foreground and boundary.
 
-    Each source is divided into kinds by k-means, one for ``TILES_OF_A_KIND`` different tiles. For the limit, each
-    tile's distance is that from statistics of the other halves alone.
+    Where a map has hardly an object pixel, its share is near ``USUAL``; 0 with neither map.
 
-    Parameters
-    ----------
-    sources : sequence of ndarray of float32, shape (N, D)
-        The tiles' descriptors, source by source, with similar ones next to each other: each source is cut into a
-        first and a second half.
-
-    Returns
-    -------
-    NoveltyStatistics or None
-        None where there are fewer than ``LEAST_TILES`` tiles, or where too few tiles differ.
+    Examples
+    --------
+    >>> round(uncertain_share({"foreground": np.array([[0.1, 0.5], [0.9, 0.9]], np.float32)}), 2)
+    0.33
     """
-    if sum(map(len, sources)) < LEAST_TILES:
-        return None
-    # A half has as many kinds as the whole: fewer would be wider, and the limit too small.
-    counts = [len(np.unique(tiles, axis=0)) // TILES_OF_A_KIND for tiles in sources]
-    halves = [np.array_split(tiles, 2) for tiles in sources]
-    distances = []
-    for own, other in ((0, 1), (1, 0)):
-        without = _fit([half[other] for half in halves], counts)
-        if without is None:
-            return None
-        distances.append(without.distances(np.concatenate([half[own] for half in halves])))
-    whole = _fit(sources, counts)
-    limit = np.float32(np.percentile(np.concatenate(distances), PERCENTILE))
-    return None if whole is None or limit <= 0 else replace(whole, limit=limit)
+    shares = []
+    for name in ("foreground", "boundary"):
+        if name in maps:
+            added = NOTHING * maps[name].size
+            objects = maps[name] > UNCERTAIN[0]
+            uncertain = np.count_nonzero(objects & (maps[name] < UNCERTAIN[1]))
+            shares.append((uncertain + USUAL * added) / (np.count_nonzero(objects) + added))
+    return float(np.mean(shares)) if shares else 0.0
 
 
-def _kinds(tiles: NDArray[np.float32], count: int) -> list[NDArray[np.float32]]:
-    """Divide the tiles of one source into at most ``count`` kinds; no tiles have none."""
-    count = min(count, len(np.unique(tiles, axis=0)) // (TILES_OF_A_KIND // 2))
-    if count < 2:
-        return [tiles] if len(tiles) else []
-    # Slow to load, and needed for fitting only.
-    from sklearn.cluster import KMeans
+def shown_area(shape: tuple[int, int], *, tile: int) -> float:
+    """Give the area of an image of shape (h, w) that a tile of side ``tile`` shows, in tiles.
 
-    # Features differ widely in scale. Neither the largest nor the rounding of a constant one may decide alone.
-    mean, spread = tiles.mean(axis=0, dtype=np.float64), tiles.std(axis=0, dtype=np.float64)
-    spread[spread <= np.finfo(np.float32).eps * np.abs(mean)] = np.inf
-    kind_of = KMeans(count, n_init=4, random_state=0).fit_predict((tiles - mean) / spread)
-    return [tiles[kind_of == kind] for kind in np.unique(kind_of)]
-
-
-def _fit(sources: Sequence[NDArray[np.float32]], counts: Sequence[int]) -> NoveltyStatistics | None:
-    """Give means and shrunk covariance, with a limit of 1; None where no kind has tiles that differ."""
-    kinds = [kind for tiles, count in zip(sources, counts, strict=True) for kind in _kinds(tiles, count)]
-    free = sum(map(len, kinds)) - len(kinds)
-    if free < 1:
-        return None
-    means = [tiles.mean(axis=0, dtype=np.float64) for tiles in kinds]
-    offsets = np.concatenate([tiles - mean for tiles, mean in zip(kinds, means, strict=True)])
-    # All alike, but for the rounding of their mean.
-    if np.abs(offsets).max() <= np.finfo(np.float32).eps * np.abs(means).max():
-        return None
-    _, roots, directions = np.linalg.svd(offsets, full_matrices=False)
-    there = roots > roots[0] * np.finfo(np.float32).eps
-    variances = roots[there] ** 2 / free
-    rest = SHRINKAGE * variances.sum() / offsets.shape[1]
-    return NoveltyStatistics(
-        means=np.stack(means).astype(np.float32),
-        components=directions[there].astype(np.float32),
-        variances=((1 - SHRINKAGE) * variances + rest).astype(np.float32),
-        rest=np.float32(rest),
-        limit=np.float32(1),
-    )
+    Examples
+    --------
+    >>> shown_area((256, 700), tile=512)
+    0.5
+    """
+    height, width = (min(length, tile) / tile for length in shape)
+    return height * width
 
 
 @contextmanager

@@ -1,143 +1,112 @@
 """The statistics of training images that a model file keeps, so that the model can tell what is unlike them."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
-from itertools import groupby, islice
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from autosam.config import Config
 from autosam.data.folders import LabeledImage
 from autosam.errors import InputError
-from autosam.images import Window, read_window, zoom_image
-from autosam.images.zoom import zoomed_shape
+from autosam.images.scaled_image import plane_of
 from autosam.models.files.checkpoint import STATISTICS, ModelHeader
 from autosam.models.files.model_file import load_networks
-from autosam.models.generator.maps import BATCH, BATCH_CPU, generator_windows
-from autosam.models.generator.sam_unet import SamGenerator
-from autosam.models.generator.unet import Generator
 from autosam.models.networks import Networks
-from autosam.models.precision import Precision, autocast
-from autosam.models.statistics.novelty import NoveltyStatistics, fit_statistics, moments
-from autosam.models.variants import parameter_device
+from autosam.models.statistics.novelty import NoveltyStatistics, describe_tiles, shown_area, uncertain_share
+from autosam.pipeline.predict import generator_tile, predict
+from autosam.pipeline.probability_maps import MapSettings
+from autosam.pipeline.segmenter import Segmenter
+from autosam.training.fit.kinds import Described, fit_statistics
 from autosam.training.fit.model_part import fitting_config, write_part
 from autosam.training.samples.batches import tile_size
 
-TILES = 1000
-"""Most training tiles that are described; no source has more than an equal share."""
+WINDOWS = 300
+"""Most windows of training images that are described; no source has more than an equal share."""
 
 TURNS = 16
-"""Most tiles for each tile's area in the labeled images: eight ways to turn one, at twice as many places as fit
-beside one another. More tiles of a small data set would be too much alike to tell how its images differ."""
+"""Most windows for each tile's area in the labeled images: eight ways to turn one, at twice as many places as fit
+beside one another. More windows of a small data set would be too much alike to tell how its images differ."""
 
 DRAWS = 4
-"""Times that a tile is drawn, if need be, for each one that is wanted, as the same one can be drawn again."""
+"""Times that a window is drawn, if need be, for each one that is wanted, as the same one can be drawn again."""
 
-SMALL = 0.4
-"""Share of the tiles that are half as wide and high, as a small image is."""
+SMALLEST, LARGEST = 7 / 16, 1.5
+"""Sides of windows, in those of a tile: from 224 to 768 pixels where a tile has 512."""
 
 
 def measure_statistics(
     networks: Networks, config: Config, labeled_images: Sequence[LabeledImage]
 ) -> NoveltyStatistics | None:
-    """Describe training tiles as the generator sees them when it segments.
+    """Describe windows of training images as the generator sees them when it segments them.
 
-    They are turned at random, as all training tiles are, since a network's features of an image and of the same
-    image turned differ more than those of two images; nothing else of the augmentation is done to them. Some
-    of them are small, as images can be.
+    Each window counts as an image: it is normalized on its own, and its zoom is found. So what holds for the
+    windows holds for images of many sizes. Windows are turned at random, as all training tiles are, since a
+    network's features of an image and of the same image turned differ more than those of two images.
 
     Parameters
     ----------
     networks : Networks
         In evaluation mode.
     config : Config
-        Its ``seed`` draws the tiles; ``images.zoom`` is what the labeled images are zoomed by. They are not
-        brought to one diameter: what is left of the few that are far off it is so unlike the others that hardly
-        anything would be out of distribution.
+        What they segment with. Its ``seed`` draws the windows.
     labeled_images : sequence of LabeledImage
         What the networks were trained on, normalized.
 
     Returns
     -------
     NoveltyStatistics or None
-        None where there is no generator, or where the tiles are too few or too much alike: see
-        `models.statistics.novelty.fit_statistics`.
+        None where there is no generator, or where the windows are too few or too much alike: see
+        `training.fit.kinds.fit_statistics`.
     """
     if networks.generator is None:
         return None
-    # What the generator sees smaller than SAM is cut at its own scale, as in segmentation.
-    smaller = networks.generator.downsample
-    size = (config.tiles.size or tile_size(networks, config)) // smaller
+    size = config.tiles.size or tile_size(networks, config)
+    settings = MapSettings.of(config, tile_size=size, combine="avg")._replace(flips=False, zooms=(1.0,))
+    segmenter = Segmenter(replace(networks, statistics=None), config)
     rng = np.random.default_rng(config.seed)
-    sources = sorted({labeled_image.source for labeled_image in labeled_images})
-    described: list[NDArray[np.float32]] = []
-    for name in sources:
+    names = sorted({labeled_image.source for labeled_image in labeled_images})
+    described: list[list[Described]] = []
+    for name in names:
         own = [labeled_image for labeled_image in labeled_images if labeled_image.source == name]
-        scale = config.images.zoom / smaller
+        side = size / config.images.zoom
         # In tiles; a labeled image that is smaller than one is mirrored to fill it.
-        shapes = [zoomed_shape(labeled_image.image.shape[:2], scale) for labeled_image in own]
-        area = sum(math.prod(max(1.0, side / size) for side in shape) for shape in shapes)
-        count = min(TILES // len(sources), math.ceil(TURNS * area))
-        tiles = _draw_tiles(own, count, size=size, scale=scale, rng=rng)
-        described.append(
-            describe(networks.generator, tiles, tile_size=size * smaller, precision=config.decode.precision)
-        )
+        area = sum(math.prod(max(1.0, length / side) for length in item.labels.shape) for item in own)
+        count = min(WINDOWS // len(names), math.ceil(TURNS * area))
+        windows = _draw_windows(own, count, tile=side, rng=rng)
+        found = (describe(segmenter, window, settings) for window in windows)
+        described.append([one for one in found if one is not None])
     return fit_statistics(described)
 
 
-def describe(
-    generator: Generator | SamGenerator,
-    tiles: Iterable[NDArray[np.float32]],
-    *,
-    tile_size: int,
-    precision: Precision,
-) -> NDArray[np.float32]:
-    """Describe tiles as `models.statistics.novelty.describe_tiles` does while a generator predicts their maps.
-
-    Only the layers up to the deepest feature map run, and for several tiles at a time.
+def describe(segmenter: Segmenter, image: NDArray[np.uint8], settings: MapSettings) -> Described | None:
+    """Describe an image as the generator sees it in segmentation; None for one that is constant.
 
     Parameters
     ----------
-    generator : Generator or SamGenerator
-        In evaluation mode.
-    tiles : iterable of ndarray of float32, shape (h, w, 3)
-        At least one, at the generator's own scale, of 0 to 1. Each is mirrored until the generator takes it.
-    tile_size : int
-        That of `predict_maps`.
-    precision : {"auto", "float32", "bfloat16"}
-
-    Returns
-    -------
-    ndarray of float32, shape (n, 2 C)
-        In the order of the tiles. A tile that does not fit into one window has a row for each.
+    segmenter : Segmenter
+        With a generator and without statistics.
+    image : ndarray of uint8, shape (H, W) or (H, W, 3)
+    settings : MapSettings
+        For one zoom and orientation.
     """
-    device = parameter_device(generator)
-    look: Callable[[Tensor], Tensor] = generator.deepest_features
-    if isinstance(generator, Generator):
-        look = partial(generator.deepest_features, reduced=True)
-    parts = (
-        read_window(tile, window)
-        for tile in tiles
-        for window in generator_windows(
-            generator, (tile.shape[0], tile.shape[1]), tile_size=tile_size, overlap=0.0, reduced=True
-        )
-    )
-    described: list[NDArray[np.float32]] = []
-    most = BATCH_CPU if device.type == "cpu" else BATCH
-    count = max(1, most // (generator.tile_size or tile_size) ** 2)
-    for _, alike in groupby(parts, key=np.shape):
-        while batch := list(islice(alike, count)):
-            pixels = torch.from_numpy(np.stack(batch).transpose(0, 3, 1, 2))
-            with torch.no_grad(), autocast(device, precision):
-                features = look(pixels.to(device, memory_format=torch.channels_last))
-            described.extend(moments(features))
-    return np.stack(described)
+    generator = segmenter.networks.generator
+    assert generator is not None
+    # What was seen in search of the zoom is seen once more.
+    view = replace(segmenter.view(image), maps=None)
+    if view.blank:
+        return None
+    side = generator_tile(generator, settings)
+    with describe_tiles(generator, side=side) as tiles:
+        maps = predict(segmenter.networks, view, settings)
+    rows, cols = (round(length / generator.downsample) for length in view.grid)
+    area = shown_area((rows, cols), tile=side)
+    return Described(np.stack(tiles), uncertain_share(maps.probabilities), area)
 
 
 def add_statistics(path: Path, labeled_images: Sequence[LabeledImage], *, seed: int = 0) -> NoveltyStatistics:
@@ -150,7 +119,7 @@ def add_statistics(path: Path, labeled_images: Sequence[LabeledImage], *, seed: 
     labeled_images : sequence of LabeledImage
         What the model was trained on.
     seed : int
-        Draws the tiles.
+        Draws the windows.
 
     Returns
     -------
@@ -171,7 +140,7 @@ def add_statistics(path: Path, labeled_images: Sequence[LabeledImage], *, seed: 
     if statistics is None:
         raise InputError(
             f"{len(labeled_images)} training images give no statistics for {path}: its generator is missing, "
-            "or their tiles are too few or all alike; name the images that it was trained on"
+            "or their windows are too few or all alike; name the images that it was trained on"
         )
     return statistics
 
@@ -181,7 +150,7 @@ def complete_statistics(
 ) -> None:
     """Do the same as `add_statistics` where the file has no statistics yet and there are some to be had.
 
-    ``device`` is where the tiles are described, by default the CPU, which is slow with a large encoder.
+    ``device`` is where the windows are described, by default the CPU, which is slow with a large encoder.
     """
     networks, header = load_networks(path)
     if networks.statistics is None:
@@ -200,21 +169,24 @@ def _add(
     return statistics
 
 
-def _draw_tiles(
-    labeled_images: Sequence[LabeledImage], count: int, *, size: int, scale: float, rng: np.random.Generator
-) -> Iterator[NDArray[np.float32]]:
-    """Give turned tiles, image by image and row by row; fewer than ``count`` where there are no more."""
-    places: set[tuple[int, int, int, int, int, bool]] = set()
+def _draw_windows(
+    labeled_images: Sequence[LabeledImage], count: int, *, tile: float, rng: np.random.Generator
+) -> Iterator[NDArray[np.uint8]]:
+    """Give turned windows, image by image and row by row; fewer than ``count`` where there are no more."""
+    places: set[tuple[int, int, int, int, int, int, bool]] = set()
     for _ in range(DRAWS * count):
         if len(places) == count:
             break
         number = int(rng.integers(len(labeled_images)))
-        height, width = zoomed_shape(labeled_images[number].image.shape[:2], scale)
-        part = max(1, size // 2) if rng.random() < SMALL else size
-        row, col = (int(rng.integers(max(1, side - part + 1))) for side in (height, width))
-        places.add((number, row, col, part, int(rng.integers(4)), bool(rng.integers(2))))
+        side = max(1, round(tile * SMALLEST * (LARGEST / SMALLEST) ** rng.random()))
+        height, width = (min(side, length) for length in labeled_images[number].labels.shape)
+        row, col = (
+            int(rng.integers(length - part + 1))
+            for length, part in zip(labeled_images[number].labels.shape, (height, width), strict=True)
+        )
+        places.add((number, row, col, height, width, int(rng.integers(4)), bool(rng.integers(2))))
     for number, drawn in groupby(sorted(places), key=itemgetter(0)):
-        pixels = zoom_image(labeled_images[number].image.astype(np.float32) / 255, scale)
-        for _, row, col, part, quarter, flip in drawn:
-            tile = np.rot90(read_window(pixels, Window(row, col, part, part)), quarter)
-            yield tile[:, ::-1] if flip else tile
+        pixels = plane_of(labeled_images[number].image)
+        for _, row, col, height, width, quarter, flip in drawn:
+            window = np.rot90(pixels[row : row + height, col : col + width], quarter)
+            yield np.ascontiguousarray(window[:, ::-1] if flip else window)
