@@ -46,6 +46,11 @@ WITH_SAMS_ENCODER = (
 )
 
 
+@pytest.fixture
+def _few_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statistics, "WINDOWS", 24)
+
+
 def make(*overrides: str) -> tuple[Networks, Config]:
     config = small_config(*overrides)
     networks = build_networks(config.model)
@@ -157,6 +162,7 @@ def test_windows_have_the_size_that_fills_a_tile_at_the_zoom_of_the_images(
     assert 88 < largest[0.5] <= 96
 
 
+@pytest.mark.usefixtures("_few_windows")
 def test_the_same_seed_gives_the_same_statistics_and_moves_nothing() -> None:
     torch.manual_seed(1)
     state = torch.get_rng_state()
@@ -180,6 +186,7 @@ def test_training_images_are_known_and_noise_is_not() -> None:
     assert (known.out_of_distribution, unknown.out_of_distribution) == (False, True)
 
 
+@pytest.mark.usefixtures("_few_windows")
 def test_sams_encoder_as_the_generator() -> None:
     networks, config = make(*WITH_SAMS_ENCODER)
     statistics = measure_statistics(networks, config, labeled_images())
@@ -200,6 +207,7 @@ def test_no_generator_no_image_and_images_without_difference() -> None:
 # As in segmentation
 
 
+@pytest.mark.usefixtures("_few_windows")
 @pytest.mark.parametrize(
     "overrides",
     [
@@ -244,6 +252,7 @@ def write(path: Path, *overrides: str) -> Path:
     return path
 
 
+@pytest.mark.usefixtures("_few_windows")
 def test_a_model_file_gets_statistics_and_keeps_the_rest(tmp_path: Path) -> None:
     path = write(tmp_path / "model.safetensors", *WITHOUT_SAM)
     before, header = load_model(path)
@@ -273,6 +282,7 @@ def test_a_model_without_a_generator_gets_none(tmp_path: Path) -> None:
     assert path.read_bytes() == content
 
 
+@pytest.mark.usefixtures("_few_windows")
 def test_a_finished_run_completes_its_model_once(tmp_path: Path) -> None:
     path = write(tmp_path / "m.safetensors")
     complete_statistics(path, labeled_images(), seed=0)
