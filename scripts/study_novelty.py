@@ -49,13 +49,14 @@ class Given(NamedTuple):
     image: np.ndarray
     labels: np.ndarray | None = None
     valid: np.ndarray | None = None
+    zoom: float | None = None
 
 
 def at_home(labeled_images: Sequence[LabeledImage], most: int, windows: int) -> Iterator[Given]:
     """Give validation images and as many windows of them for each side, the same for any number of images."""
     for source in sorted({item.source for item in labeled_images}):
         for item in spread([item for item in labeled_images if item.source == source], most):
-            yield Given("home", item.name, item.image)
+            yield Given("home", item.name, item.image, zoom=item.zoom)
             rng = np.random.default_rng(list(item.name.encode()))
             for side in SIDES:
                 if min(item.image.shape[:2]) < side:
@@ -63,7 +64,7 @@ def at_home(labeled_images: Sequence[LabeledImage], most: int, windows: int) -> 
                 for number in range(windows):
                     row, col = (int(rng.integers(length - side + 1)) for length in item.image.shape[:2])
                     window = item.image[row : row + side, col : col + side]
-                    yield Given(f"window {side}", f"{item.name} {number}", window)
+                    yield Given(f"window {side}", f"{item.name} {number}", window, zoom=item.zoom)
 
 
 def foreign(data: Path, folders: Sequence[str], most: int) -> Iterator[Given]:
@@ -83,10 +84,8 @@ def ranked(labeled_images: Sequence[LabeledImage], most: int) -> Iterator[Given]
         for item in own:
             cut = np.s_[:LARGEST, :LARGEST]
             valid = None if item.valid is None else item.valid[cut]
-            yield Given(f"ranked {source}", item.name, item.image[cut], item.labels[cut], valid)
-        side = np.s_[:512, :512]
-        whole = LabeledImage("", "", own[0].image[side], own[0].labels[side])
-        for name, image, labels in changed(whole.image, whole.labels):
+            yield Given(f"ranked {source}", item.name, item.image[cut], item.labels[cut], valid, item.zoom)
+        for name, image, labels in changed(own[0].image[:512, :512], own[0].labels[:512, :512]):
             yield Given(f"changed {source}", f"{own[0].name} {name}", image, labels)
 
 
@@ -122,7 +121,7 @@ def spread(items: Sequence[Item], most: int) -> list[Item]:
 
 def measure(segmenter: Segmenter, given: Given) -> dict[str, str]:
     """Give the row of an image."""
-    view = segmenter.view(np.ascontiguousarray(given.image))
+    view = segmenter.view(np.ascontiguousarray(given.image), given.zoom)
     maps = segmenter.predict(view)
     score = ""
     if given.labels is not None:

@@ -65,7 +65,7 @@ def test_changed_images_keep_their_labels_in_place():
 def test_a_row_has_the_score_of_the_generators_own_segmentation():
     item = labeled_image(0)
     segmenter = SimpleNamespace(
-        view=lambda image: SimpleNamespace(zoom=1.0),
+        view=lambda image, zoom: SimpleNamespace(zoom=zoom or 1.0),
         predict=lambda view: SimpleNamespace(novelty=0.25),
         propose=lambda view, maps: None,
         merge=lambda view, maps, proposals, masks: SimpleNamespace(labels=item.labels),
@@ -73,3 +73,4 @@ def test_a_row_has_the_score_of_the_generators_own_segmentation():
     given = study.Given("ranked s", "a", item.image, item.labels)
     assert study.measure(segmenter, given) == row("ranked s", "0.2500", "1.0000") | {"rows": "96"}
     assert study.measure(segmenter, given._replace(labels=None))["score"] == ""
+    assert study.measure(segmenter, given._replace(zoom=0.5))["zoom"] == "0.5"

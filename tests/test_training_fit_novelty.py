@@ -21,6 +21,7 @@ from autosam.models.statistics.novelty import NoveltyStatistics
 from autosam.models.variants import parameter_device
 from autosam.pipeline.probability_maps import MapSettings
 from autosam.pipeline.segmenter import Segmenter
+from autosam.pipeline.view import View
 from autosam.training.fit import fit_novelty as statistics
 from autosam.training.fit.fit_novelty import add_statistics, complete_statistics, measure_statistics
 from autosam.training.fit.kinds import Described
@@ -75,7 +76,9 @@ def seen_windows(
     """Give the windows that are described."""
     windows: list[NDArray[np.uint8]] = []
 
-    def look(segmenter: Segmenter, image: NDArray[np.uint8], settings: MapSettings) -> Described | None:
+    def look(
+        segmenter: Segmenter, image: NDArray[np.uint8], settings: MapSettings, *, zoom: float | None
+    ) -> Described | None:
         windows.append(image)
         return Described(np.zeros((1, 4), np.float32), 0.0, 1.0)
 
@@ -160,6 +163,38 @@ def test_windows_have_the_size_that_fills_a_tile_at_the_zoom_of_the_images(
     largest = {zoom: max(len(window) for window in windows) for zoom, windows in at_zoom.items()}
     assert 44 < largest[1] <= 48
     assert 88 < largest[0.5] <= 96
+
+
+def test_an_image_of_known_zoom_gives_windows_that_fill_a_tile_at_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At half the size, windows are twice as large, and the image holds a quarter of the tiles."""
+    item = labeled_image(0)
+    windows = {zoom: seen_windows(monkeypatch, given=[replace(item, zoom=zoom)]) for zoom in (None, 1.0, 0.5)}
+    assert len(windows[None]) == len(windows[1.0]) == 144
+    assert len(windows[0.5]) == 36
+    assert 44 < max(map(len, windows[1.0])) <= 48
+    assert 88 < max(map(len, windows[0.5])) <= 96
+
+
+@pytest.mark.usefixtures("_few_windows")
+def test_windows_are_seen_at_the_zoom_of_their_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has the zoom of its own image, and that of an unknown one is found."""
+    seen = []
+    view = Segmenter.view
+
+    def look(segmenter: Segmenter, image: NDArray[np.uint8], zoom: float | None = None) -> View:
+        found = view(segmenter, image, zoom)
+        seen.append((bool(image.mean() < 128), zoom, found.zoom))
+        return found
+
+    monkeypatch.setattr(Segmenter, "view", look)
+    dark, bright = (labeled_image(seed) for seed in range(2))
+    given = [
+        replace(dark, image=dark.image // 4, zoom=0.5),
+        replace(bright, image=255 - bright.image // 4),
+    ]
+    measure_statistics(*make(*WITHOUT_SAM), given)
+    assert len(seen) == 24
+    assert set(seen) == {(True, 0.5, 0.5), (False, None, 1.0)}
 
 
 @pytest.mark.usefixtures("_few_windows")

@@ -43,7 +43,7 @@ def predict(networks: Networks, view: View, settings: MapSettings) -> Maps:
     mean: dict[str, NDArray[np.float32]] = {}
     novelty: float | None = None
     for number, zoom in enumerate(settings.zooms):
-        seen = see(networks, _pixels(networks, view, zoom=zoom), settings)
+        seen = see(networks, generator_pixels(networks, view, zoom=zoom), settings)
         novelty = seen.novelty if number == 0 else novelty
         for name, part in on_grid(seen, view.grid).probabilities.items():
             mean[name] = part if count == 1 else mean.get(name, 0) + part / np.float32(count)
@@ -55,13 +55,13 @@ def _turned(networks: Networks, view: View, once: Maps, settings: MapSettings) -
     others = ORIENTATIONS[settings.flips][1:]
     if not others:
         return once
-    seen = see(networks, _pixels(networks, view, zoom=1.0), settings, orientations=others)
+    seen = see(networks, generator_pixels(networks, view, zoom=1.0), settings, orientations=others)
     own = np.float32(1 / (len(others) + 1))
     mean = {name: once.probabilities[name] * own + part * (1 - own) for name, part in seen.probabilities.items()}
     return Maps(mean, once.novelty, settings)
 
 
-def _pixels(networks: Networks, view: View, *, zoom: float) -> list[Channel]:
+def generator_pixels(networks: Networks, view: View, *, zoom: float) -> list[Channel]:
     """Zoom an image for the generator, straight from its own pixels, which zooming twice would blur."""
     scale = view.total_zoom * zoom / _generator_of(networks).downsample
     return [of if scale == 1 else zoom_image(of[:], scale) for of in view.channels]

@@ -30,7 +30,7 @@ NOTHING, USUAL = 0.01, 0.25
 uncertain share of these."""
 
 _LATER = ("growth", "uncertain_rate", "uncertain_growth")
-"""What files of before do not hold; 0 there, so that novelty is the median distance in units of the limit."""
+"""What earlier files do not hold; 0 there, so that novelty is the median distance in units of the limit."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,8 +104,8 @@ class NoveltyStatistics:
             Of what a tile shows of the image, in tiles; above 0, and 1 for an image that fills one.
         """
         distance = float(np.median(self.distances(descriptors)))
-        known = distance / (float(self.limit) * math.sqrt(1 + self.growth / area))
-        return known + float(self.uncertain_rate) * uncertain / math.sqrt(1 + self.uncertain_growth / area)
+        known = distance / (float(self.limit) * math.sqrt(1 + float(self.growth) / area))
+        return known + float(self.uncertain_rate) * uncertain / math.sqrt(1 + float(self.uncertain_growth) / area)
 
     def state_dict(self) -> dict[str, Tensor]:
         """Give the statistics by name, for a model file."""
@@ -121,7 +121,7 @@ class NoveltyStatistics:
             If a tensor is missing, unknown or of another shape, or a number is not above 0 that has to be.
         """
         if not tensors.keys() & set(_LATER):
-            # Of a file of before.
+            # Of an earlier file.
             tensors = {**tensors, **dict.fromkeys(_LATER, torch.zeros(()))}
         arrays = tensor_arrays(cls, tensors, what="the statistics of training images")
         values = {name: array.astype(np.float32) for name, array in arrays.items()}

@@ -19,7 +19,7 @@ from autosam.models.files.checkpoint import STATISTICS, ModelHeader
 from autosam.models.files.model_file import load_networks
 from autosam.models.networks import Networks
 from autosam.models.statistics.novelty import NoveltyStatistics, describe_tiles, shown_area, uncertain_share
-from autosam.pipeline.predict import generator_tile, predict
+from autosam.pipeline.predict import generator_pixels, generator_tile, see
 from autosam.pipeline.probability_maps import MapSettings
 from autosam.pipeline.segmenter import Segmenter
 from autosam.training.fit.kinds import Described, fit_statistics
@@ -45,9 +45,10 @@ def measure_statistics(
 ) -> NoveltyStatistics | None:
     """Describe windows of training images as the generator sees them when it segments them.
 
-    Each window counts as an image: it is normalized on its own, and its zoom is found. So what holds for the
-    windows holds for images of many sizes. Windows are turned at random, as all training tiles are, since a
-    network's features of an image and of the same image turned differ more than those of two images.
+    Each window counts as an image: it is normalized on its own, and its zoom is found where the image's is not
+    known. So what holds for the windows holds for images of many sizes. Windows are turned at random, as all
+    training tiles are, since a network's features of an image and of the same image turned differ more than those
+    of two images.
 
     Parameters
     ----------
@@ -74,17 +75,24 @@ def measure_statistics(
     described: list[list[Described]] = []
     for name in names:
         own = [labeled_image for labeled_image in labeled_images if labeled_image.source == name]
-        side = size / config.images.zoom
+        sides = [size / (config.images.zoom * (item.zoom or 1)) for item in own]
         # In tiles; a labeled image that is smaller than one is mirrored to fill it.
-        area = sum(math.prod(max(1.0, length / side) for length in item.labels.shape) for item in own)
-        count = min(WINDOWS // len(names), math.ceil(TURNS * area))
-        windows = _draw_windows(own, count, tile=side, rng=rng)
-        found = (describe(segmenter, window, settings) for window in windows)
+        area = sum(
+            math.prod(max(1.0, length / side) for length in item.labels.shape)
+            for item, side in zip(own, sides, strict=True)
+        )
+        count = max(1, min(WINDOWS // len(names), math.ceil(TURNS * area)))
+        found = (
+            describe(segmenter, window, settings, zoom=own[number].zoom)
+            for number, window in _draw_windows(own, count, sides=sides, rng=rng)
+        )
         described.append([one for one in found if one is not None])
     return fit_statistics(described)
 
 
-def describe(segmenter: Segmenter, image: NDArray[np.uint8], settings: MapSettings) -> Described | None:
+def describe(
+    segmenter: Segmenter, image: NDArray[np.uint8], settings: MapSettings, *, zoom: float | None = None
+) -> Described | None:
     """Describe an image as the generator sees it in segmentation; None for one that is constant.
 
     Parameters
@@ -94,19 +102,21 @@ def describe(segmenter: Segmenter, image: NDArray[np.uint8], settings: MapSettin
     image : ndarray of uint8, shape (H, W) or (H, W, 3)
     settings : MapSettings
         For one zoom and orientation.
+    zoom : float, optional
+        That of the image, see `Segmenter.segment`; found by default.
     """
     generator = segmenter.networks.generator
     assert generator is not None
-    # What was seen in search of the zoom is seen once more.
-    view = replace(segmenter.view(image), maps=None)
+    view = segmenter.view(image, zoom)
     if view.blank:
         return None
     side = generator_tile(generator, settings)
     with describe_tiles(generator, side=side) as tiles:
-        maps = predict(segmenter.networks, view, settings)
-    rows, cols = (round(length / generator.downsample) for length in view.grid)
-    area = shown_area((rows, cols), tile=side)
-    return Described(np.stack(tiles), uncertain_share(maps.probabilities), area)
+        maps = see(
+            segmenter.networks, generator_pixels(segmenter.networks, view, zoom=1.0), settings
+        ).probabilities
+    height, width = next(iter(maps.values())).shape
+    return Described(np.stack(tiles), uncertain_share(maps), shown_area((height, width), tile=side))
 
 
 def add_statistics(path: Path, labeled_images: Sequence[LabeledImage], *, seed: int = 0) -> NoveltyStatistics:
@@ -170,23 +180,27 @@ def _add(
 
 
 def _draw_windows(
-    labeled_images: Sequence[LabeledImage], count: int, *, tile: float, rng: np.random.Generator
-) -> Iterator[NDArray[np.uint8]]:
-    """Give turned windows, image by image and row by row; fewer than ``count`` where there are no more."""
+    labeled_images: Sequence[LabeledImage], count: int, *, sides: Sequence[float], rng: np.random.Generator
+) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """Give turned windows with the numbers of their images, image by image and row by row.
+
+    ``sides`` are those of a tile in the pixels of each image. There are fewer windows than ``count`` where no more
+    differ.
+    """
     places: set[tuple[int, int, int, int, int, int, bool]] = set()
     for _ in range(DRAWS * count):
         if len(places) == count:
             break
         number = int(rng.integers(len(labeled_images)))
-        side = max(1, round(tile * SMALLEST * (LARGEST / SMALLEST) ** rng.random()))
-        height, width = (min(side, length) for length in labeled_images[number].labels.shape)
+        shape = labeled_images[number].labels.shape
+        side = max(1, round(sides[number] * SMALLEST * (LARGEST / SMALLEST) ** rng.random()))
+        height, width = (min(side, length) for length in shape)
         row, col = (
-            int(rng.integers(length - part + 1))
-            for length, part in zip(labeled_images[number].labels.shape, (height, width), strict=True)
+            int(rng.integers(length - part + 1)) for length, part in zip(shape, (height, width), strict=True)
         )
         places.add((number, row, col, height, width, int(rng.integers(4)), bool(rng.integers(2))))
     for number, drawn in groupby(sorted(places), key=itemgetter(0)):
         pixels = plane_of(labeled_images[number].image)
         for _, row, col, height, width, quarter, flip in drawn:
             window = np.rot90(pixels[row : row + height, col : col + width], quarter)
-            yield np.ascontiguousarray(window[:, ::-1] if flip else window)
+            yield number, np.ascontiguousarray(window[:, ::-1] if flip else window)
