@@ -78,20 +78,23 @@ class Study:
     def images(self, name: str, part: Part, settings: ImagesConfig, most: int | None = None) -> list[LabeledImage]:
         """Read images of a source: for training, its val at home, or all of it abroad.
 
+        For training there are as many as ``data.fraction`` says, with those that thresholds are fitted to.
+
         Parameters
         ----------
         most : int, optional
             Of more images, so many are taken, evenly spaced.
         """
         source = self.config.data.sources[self.names.index(name)]
+        fraction = self.config.data.fraction if part == "train" else 1.0
         if name not in self.lists:
-            stored = _stored(self.data / source.images, name, part, settings)
+            stored = evenly_spaced(_stored(self.data / source.images, name, part, settings), fraction)
             return evenly_spaced(stored, 1.0 if most is None else min(1.0, most / len(stored)))
         lists = self.lists[name]
         stems = {"train": lists["train"], "home": lists["val"], "abroad": chain.from_iterable(lists.values())}[
             part
         ]
-        stems = sorted(set(stems))
+        stems = evenly_spaced(sorted(set(stems)), fraction)
         stems = evenly_spaced(stems, 1.0 if most is None else min(1.0, most / len(stems)))
         return load_labeled_images(
             self.data / source.images,
@@ -137,8 +140,15 @@ def read_study(recipe: Path, data: Path, *, stores: Path | None = None, split: P
         raise InputError(f"{split} is not a split file; wanted {{source: {{train: [...], val: [...]}}}}")
     lists = {}
     for source in sources:
-        if not names_store(data / source.images):
+        if names_store(data / source.images):
+            _check_val(data / source.images, source.name)
+        else:
             lists[source.name] = _with_val(_lists_of(source, data, split, known))
+            if not lists[source.name]["val"]:
+                raise InputError(
+                    f"source {source.name} has no image: {split or 'the folder'} lists none of its own; correct "
+                    "that, or leave the source out"
+                )
     return Study(config, data, lists)
 
 
@@ -198,6 +208,13 @@ def _with_val(lists: dict[str, list[str]]) -> dict[str, list[str]]:
         val = evenly_spaced(train, VALIDATION_SHARE)
         train = [stem for stem in train if stem not in val]
     return lists | {"train": train or val, "val": val}
+
+
+def _check_val(path: Path, name: str) -> None:
+    if not any(item.split == "val" for item in Store.open(path).items):
+        raise InputError(
+            f"source {name}: the store {path} has no val image to score at home; divide it with: autosam data split"
+        )
 
 
 def _stored(path: Path, name: str, part: Part, settings: ImagesConfig) -> list[LabeledImage]:

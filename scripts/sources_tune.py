@@ -34,10 +34,12 @@ def cross_fit(rows: Sequence[Row], recipe: str, *, resamples: int) -> list[str]:
     InputError
         If fewer than two runs or two settings are there to choose by.
     """
-    abroad, home, settings = group_rows([row for row in rows if row.recipe == recipe and row.without != ALL])
+    rows = [row for row in rows if row.recipe == recipe and row.without != ALL]
+    abroad, home, settings = group_rows(rows)
     if len({run for run, _ in abroad}) < 2 or len(settings) < 2:
+        runs = {row.without for row in rows if row.place == "abroad"}
         raise InputError(
-            f"the log has {len(abroad)} left-out sources of {recipe} and {len(settings)} settings that all "
+            f"the log has {len(runs)} runs of {recipe} without a source, and {len(settings)} settings that all "
             "have; cross-fitting needs two of each: score the runs with --set section.key=value,value"
         )
     lines = ["| thresholds | place | " + " | ".join(SCORES) + " |", "|---" * (2 + len(SCORES)) + "|"]
@@ -61,8 +63,8 @@ def cross_fit(rows: Sequence[Row], recipe: str, *, resamples: int) -> list[str]:
                 means[way, place] = mean_of(counts, choice)
                 lines.append(f"| {way} | {place} | " + " | ".join(f"{x:.3f}" for x in means[way, place]) + " |")
     gain = difference(
-        {source: by[settings[0]] for (_, source), by in abroad.items()},
-        {key[1]: by[crossed[key]] for key, by in abroad.items()},
+        {"/".join(key): by[settings[0]] for key, by in abroad.items()},
+        {"/".join(key): by[crossed[key]] for key, by in abroad.items()},
         resamples=resamples,
     )
     assert gain is not None

@@ -11,13 +11,16 @@ import numpy as np
 import pytest
 import yaml
 from blobs import SMALL, discs, labeled_image
+from memory_store import write_store
 from script_modules import load_script
 from small_models import GENERATOR_ALONE, write_model
 
 from autosam import Segmenter, cli
 from autosam.config import load_config
+from autosam.data.store import Store
 from autosam.images import write_labels, write_png
 from autosam.metrics import average_precision
+from autosam.training.samples.load_images import load_part
 
 study_sources = load_script("study_sources")
 sources_data = load_script("sources_data")
@@ -86,7 +89,8 @@ def in_process(monkeypatch):
 
     class Ended:
         def __init__(self, command, **_):
-            monkeypatch.setattr(sys, "argv", command)
+            assert command[:2] == [sys.executable, "-c"]
+            monkeypatch.setattr(sys, "argv", command[2:])
             try:
                 cli.main()
             except SystemExit as stop:
@@ -152,19 +156,43 @@ def test_a_recipe_is_trained_without_a_source_and_scored_at_home_and_abroad(reci
     assert "dim was begun with other settings (training.learning_rate); give the recipe another name" in refused(
         capsys, "train", other, data, tmp_path, "--without", "dim"
     )
+    # The other runs of a folder are of one recipe, too.
+    before = (folder / "recipe.yaml").read_bytes()
+    assert "dim was begun with other settings" in refused(
+        capsys, "train", other, data, tmp_path, "--without", "bright"
+    )
+    assert (folder / "recipe.yaml").read_bytes() == before
 
 
 def test_a_run_that_fails_is_told_with_its_last_line(recipe, data, tmp_path, capsys, monkeypatch):
-    program = tmp_path / "bin" / "autosam"
-    program.parent.mkdir()
-    program.write_text("#!/bin/sh\necho starting\necho autosam: no memory for $4\nexit 2\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+    monkeypatch.setattr(sources_runs, "TRAIN", "import sys; sys.exit(f'autosam: no memory for {sys.argv[4]}')")
     line = refused(capsys, "train", recipe, data, tmp_path, "--without", "dim", "none")
     folder = tmp_path / "tiny"
     told = f"the last line of {folder}/dim.log: autosam: no memory for {folder}/dim"
     # The other run is begun all the same.
     assert line == f"training failed without dim, none; {told}"
+    assert not list(folder.glob("*.done"))
+
+
+@pytest.mark.usefixtures("in_process")
+def test_a_run_that_patience_ended_is_finished(recipe, data, tmp_path, capsys):
+    """It has no validation at its last step, but its training ended."""
+    settings = yaml.safe_load(recipe.read_text())
+    settings["training"] |= {"steps": 20, "validate_every": 1, "patience": 1, "learning_rate": 1e-12}
+    impatient = tmp_path / "tiny.yaml"
+    impatient.write_text(yaml.safe_dump(settings))
+    run("train", impatient, data, tmp_path, "--without", "dim")
+    folder = tmp_path / "tiny"
+    assert len((folder / "dim" / "validation.csv").read_text().splitlines()) < 20
+    capsys.readouterr()
+    run("train", impatient, data, tmp_path, "--without", "dim")
+    assert capsys.readouterr().out == "dim: finished before\n"
+    # One whose training was killed while its model was completed is not.
+    (folder / "dim.done").unlink()
+    with pytest.raises(sources_data.InputError, match=r"without dim has no finished model\.safetensors.*dim\.done"):
+        sources_runs.runs_in(folder, [])
+    run("train", impatient, data, tmp_path, "--without", "dim")
+    assert list(sources_runs.runs_in(folder, [])) == ["dim"]
 
 
 def test_an_interrupted_run_goes_on(recipe, data, tmp_path, monkeypatch):
@@ -173,11 +201,13 @@ def test_an_interrupted_run_goes_on(recipe, data, tmp_path, monkeypatch):
     started = []
 
     def popen(command, **_):
-        started.append(command[4:])
+        (tmp_path / "dim.done").unlink(missing_ok=True)
+        started.append(command[6:])
         return type("Ended", (), {"poll": lambda self: 0})()
 
     monkeypatch.setattr(sources_runs.subprocess, "Popen", popen)
     sources_runs.train_runs(study, tmp_path, ["dim"], jobs=1)
+    assert (tmp_path / "dim.done").exists()
     (tmp_path / "dim" / "last.pt").touch()
     sources_runs.train_runs(study, tmp_path, ["dim"], jobs=1)
     assert started == [
@@ -236,7 +266,7 @@ def test_wrong_input_is_refused_in_one_line(recipe, data, tmp_path, capsys):
     log.write_text(text)
     assert "no recipe Q in the log; it has R" in refused(capsys, "table", log, "--recipes", "Q")
     assert "no row with the setting 'x'" in refused(capsys, "table", log, "--setting", "x")
-    assert "cross-fitting needs two of each" in refused(capsys, "tune", log, "R")
+    assert "the log has 1 runs of R without a source, and 1 settings" in refused(capsys, "tune", log, "R")
 
 
 def test_a_log_keeps_every_row_exactly(tmp_path):
@@ -419,6 +449,24 @@ def test_modalities_are_sources(folder):
         read(folder, "kinds_dark")
 
 
+def test_a_source_without_any_image_is_refused(folder):
+    with pytest.raises(sources_data.InputError, match=r"source kinds_stain has no image: .*splits\.json lists none"):
+        read(folder, "kinds_stain", split={"kinds": {"train": ["a", "c"], "val": ["f"]}})
+
+
+def test_a_fraction_of_the_training_images_is_that_of_training(recipe, data):
+    settings = yaml.safe_load(recipe.read_text())
+    settings["data"]["fraction"] = 0.5
+    half = recipe.with_name("half.yaml")
+    half.write_text(yaml.safe_dump(settings))
+    study = sources_data.read_study(half, data)
+    parts = {part: len(study.images("dim", part, study.config.images)) for part in ("train", "home", "abroad")}
+    assert parts == {"train": 1, "home": 1, "abroad": 3}
+    assert study.images("dim", "train", study.config.images)[0].name in {
+        one.name for one in load_part(data, study.config, "train")
+    }
+
+
 def test_a_source_without_val_images_gives_some(folder):
     assert read(folder, "kinds", split={"kinds": {"train": ["a", "b", "c"]}}).lists == {
         "kinds": {"train": ["a", "c"], "val": ["b"]}
@@ -446,6 +494,11 @@ def test_a_missing_store_is_told_with_what_makes_it(tmp_path):
     path = tmp_path / "recipe.yaml"
     path.write_text(yaml.safe_dump({"data": {"sources": [{"name": "m", "images": "m.h5", "labels": "m.h5"}]}}))
     with pytest.raises(sources_data.InputError, match=r"autosam data import FOLDER -o m\.h5"):
+        sources_data.read_study(path, tmp_path, stores=tmp_path)
+    image, labels = discs(0, 64)
+    stored = write_store(tmp_path / "m.h5", {"0": (image[..., 0], labels.astype(np.uint8))})
+    Store.open(stored).with_splits({"0": "train"})
+    with pytest.raises(sources_data.InputError, match=r"source m: the store .*m\.h5 has no val image"):
         sources_data.read_study(path, tmp_path, stores=tmp_path)
 
 
