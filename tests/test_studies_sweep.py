@@ -1,15 +1,18 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from blobs import SMALL, write_discs
 from fake_networks import BrightPixels, build_small_sam, use_component_sam
+from numpy.typing import NDArray
 
-from autosam.config import load_config
+from autosam.config import Config, load_config
 from autosam.data import LabeledImage
 from autosam.errors import ConfigError, ModelError
 from autosam.evaluation.axes import combinations, parse_axes
+from autosam.images import write_png
 from autosam.models.networks import Networks
 from autosam.pipeline.segmenter import Segmenter
 from autosam.studies import sweep as module
@@ -121,6 +124,52 @@ def test_images_without_labels_are_no_hindrance(data: Path, tmp_path: Path, segm
     setups = setups_of("data.unlabeled=[images]", "training.augment.spectrum=0.5", "merge.iou=0.3,0.4")
     outcomes = run(Sweep(setups, data, tmp_path / "out", segmenter=segmenter))
     assert states(outcomes) == ["done", "done"]
+
+
+def test_what_cannot_be_trained_is_refused_before_anything_runs(data: Path, tmp_path: Path) -> None:
+    paths = setups_of(*SMALL, *STEPS, "data.unlabeled=[images],[nowhere]", "training.augment.spectrum=0.5")
+    with pytest.raises(ConfigError, match=r"^data\.unlabeled: no file or folder .*nowhere"):
+        run(Sweep(paths, data, tmp_path / "out", device=CPU))
+    with pytest.raises(ConfigError, match=r"no source has so many"):
+        run(Sweep(setups_of(*SMALL, *STEPS, "training.threshold_images=0,1"), data, tmp_path / "out", device=CPU))
+    frozen = setups_of(*SMALL, *STEPS, "training.freeze_generator=false,true")
+    with pytest.raises(ConfigError, match=r"training\.freeze_generator=true trains SAM on the prompts"):
+        run(Sweep(frozen, data, tmp_path / "out", device=CPU))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_row_is_of_the_images_without_labels_and_names_fitted_thresholds(
+    data: Path, tmp_path: Path, segmenter: Segmenter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A training that fits thresholds is replaced by a model with such; the images are read once."""
+    read: list[tuple[str, ...]] = []
+    plain = module.load_unlabeled
+
+    def load_unlabeled(path: Path, config: Config) -> list[NDArray[np.uint8]]:
+        read.append(config.data.unlabeled)
+        return plain(path, config)
+
+    class Trained:
+        @staticmethod
+        def from_model(path: Path, **_: object) -> Segmenter:
+            return segmenter.with_settings(load_config(overrides=["merge.iou=0.65"]))
+
+    monkeypatch.setattr(module, "load_unlabeled", load_unlabeled)
+    monkeypatch.setattr(module, "Segmenter", Trained)
+    monkeypatch.setattr(Sweep, "_train", lambda *_: (tmp_path, {}))
+    given = (*SMALL, *STEPS, "data.unlabeled=[more]", "training.augment.spectrum=0.5")
+    (tmp_path / "data" / "more").mkdir()
+    write_png(tmp_path / "data" / "more" / "a.png", np.arange(64, dtype=np.uint8).reshape(8, 8))
+    setups = setups_of(*given, "training.accumulate=1,2")
+    outcomes = run(Sweep(setups, data, tmp_path / "out", device=CPU))
+    assert read == [("more",)]
+    before = [one.row for one in outcomes if one.row is not None]
+    assert [row["fitted"] for row in before] == ["merge.iou=0.65"] * 2
+    assert all(len(row["data_sha256"].split("+")) == 3 for row in before)
+    assert states(run(Sweep(setups, data, tmp_path / "out", device=CPU))) == ["kept", "kept"]
+    write_png(tmp_path / "data" / "more" / "a.png", np.arange(64, dtype=np.uint8).reshape(8, 8) % 60)
+    with pytest.raises(ConfigError, match="of other images or labels"):
+        run(Sweep(setups, data, tmp_path / "out", device=CPU))
 
 
 def test_a_training_is_resumed_and_scored(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -136,6 +136,17 @@ def test_of_very_many_some_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert len(load_unlabeled(tmp_path, unlabeled("images"))) == 2
 
 
+def test_of_a_very_large_one_the_middle_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "more").mkdir()
+    # Ramps along the columns, 0 to 255 as they are.
+    ramp = np.tile(np.arange(256, dtype=np.uint8), (5, 1))
+    write_png(tmp_path / "more" / "a.png", ramp)
+    whole = load_unlabeled(tmp_path, unlabeled("more"))[0]
+    monkeypatch.setattr("autosam.training.samples.load_images.UNLABELED_SIDE", 6)
+    (image,) = load_unlabeled(tmp_path, unlabeled("more"))
+    np.testing.assert_array_equal(image, whole[:, 125:131])
+
+
 def test_images_that_are_missing_are_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"^data\.unlabeled: .* matches no image"):
         load_unlabeled(tmp_path, unlabeled("'nowhere/*.tif'"))

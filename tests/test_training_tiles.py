@@ -431,8 +431,12 @@ def test_objects_of_another_source_are_pasted_where_no_user_prompts_are() -> Non
     for one, other in zip(drawn(prompted, 0.0), drawn(prompted, 1.0), strict=True):
         assert_same(one, other)
     stained = replace(empty, image=empty.image * np.array([1, 2, 1], np.uint8))
+    colored = 0
     for one, other in zip(drawn([source, stained], 0.0), drawn([source, stained], 1.0), strict=True):
-        assert torch.equal(one.labels, other.labels) or one.labels.any()
+        if not torch.equal(one.image[0], one.image[1]):
+            assert_same(one, other)
+            colored += 1
+    assert colored > 10
     # No object to be had.
     assert not any(tile.labels.any() for tile in drawn([empty], 1.0))
 
@@ -468,6 +472,26 @@ def test_objects_of_all_images_are_brought_to_one_diameter() -> None:
     np.testing.assert_allclose(sides, 10, atol=1.0)
     # As large as the networks see them.
     np.testing.assert_allclose(diameters(1.0, squares(6), squares(20), scale=1.5), 15, atol=1.5)
+
+
+def test_pasted_objects_are_brought_to_the_diameter_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("autosam.training.samples.tiles.PASTED_ZOOM", 0.0)
+    images = [replace(squares(6), source="a"), replace(squares(20), source="b")]
+    plain, pasted = (
+        TileDataset(
+            images,
+            with_settings(tile_config(same_diameter=1.0, paste=share), "images", diameter=10 * 2 / np.sqrt(np.pi)),
+            size=64,
+            length=40,
+        )
+        for share in (0.0, 1.0)
+    )
+    sides = []
+    for one, other in zip(plain, pasted, strict=True):
+        new = other.labels[one.labels != other.labels]
+        sides += [float(count) ** 0.5 for count in torch.bincount(new) if count]
+    assert len(sides) > 10
+    np.testing.assert_allclose(sides, 10, atol=1.0)
 
 
 def test_a_share_of_the_tiles_is_brought_to_it() -> None:

@@ -4,6 +4,9 @@ import time
 from collections.abc import Sequence
 from hashlib import sha256
 from math import isnan
+from typing import Any
+
+from numpy.typing import NDArray
 
 from autosam.data import LabeledImage
 from autosam.metrics import Scores, evaluate_pair, pool
@@ -55,6 +58,15 @@ def digest_of(labeled_images: Sequence[LabeledImage]) -> str:
         for prompt in one.prompts:
             for part in (prompt.points, prompt.point_labels, prompt.box):
                 digest.update(b"none" if part is None else part.tobytes())
+    return digest.hexdigest()
+
+
+def digest_of_arrays(arrays: Sequence[NDArray[Any]]) -> str:
+    """Return the SHA-256 of shapes and contents."""
+    digest = sha256()
+    for array in arrays:
+        digest.update(f"{array.shape} {array.dtype}".encode())
+        digest.update(array.tobytes())
     return digest.hexdigest()
 
 

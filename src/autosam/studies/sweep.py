@@ -6,21 +6,24 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from autosam.config import Config, ModelConfig
+from autosam.config import Config, DataConfig, ModelConfig
 from autosam.data import LabeledImage
 from autosam.data.folders import SplitPart
-from autosam.errors import AutosamError, ConfigError, ModelError
+from autosam.errors import AutosamError, ConfigError, InputError, ModelError
 from autosam.images import ensure_folder
 from autosam.models.networks import build_networks
 from autosam.pipeline.segmenter import Segmenter
 from autosam.studies.results import TABLE, Row, find_row, read_results, write_results
-from autosam.studies.scores import digest_of, score_labeled_images
+from autosam.studies.scores import digest_of, digest_of_arrays, score_labeled_images
 from autosam.studies.settings import Setup
+from autosam.training.fit.fit_thresholds import changed_thresholds, hold_out
 from autosam.training.loop import Progress, train
 from autosam.training.run.run_folder import CHECKPOINT, SETTINGS, TRAIN_LOG, check_same_settings
-from autosam.training.samples.batches import check_networks_used
+from autosam.training.samples.batches import check_trainable
 from autosam.training.samples.load_images import load_part, load_unlabeled
 
 RUNS = "runs"
@@ -69,6 +72,7 @@ class Sweep:
         # Most combinations differ in other settings, and share their images.
         self._load = lru_cache(maxsize=2)(partial(load_part, data))
         self._digest = lru_cache(maxsize=None)(lambda config, part: digest_of(self._load(config, part)))
+        self._load_unlabeled = lru_cache(maxsize=1)(partial(load_unlabeled, data))
 
     def run(self, *, begin: Callable[[Setup], None], say: Callable[[str], None]) -> Iterator[SweepOutcome]:
         """Score the combinations that are not finished, one after the other.
@@ -127,15 +131,17 @@ class Sweep:
                     self._segmenter.with_settings(setup.config)
                 else:
                     self._check_training(setup, built)
-            except (ConfigError, ModelError) as error:
+            except (ConfigError, ModelError, InputError) as error:
                 faults.append(str(error))
         if faults:
             raise ConfigError("; ".join(dict.fromkeys(faults)))
         return finished
 
     def _check_training(self, setup: Setup, built: set[ModelConfig]) -> None:
-        """Refuse networks that cannot be built or are not used, and a run folder with a run of other settings."""
-        check_networks_used(setup.config)
+        """Refuse images and settings that cannot be trained with, and a run folder with a run of other settings."""
+        images = self._images(setup, "train")
+        check_trainable(setup.config, hold_out(images, setup.config.training.threshold_images)[0])
+        self._unlabeled(setup)
         if setup.config.model not in built:
             # What is wrong with base weights or an architecture comes to light; the networks are not kept.
             build_networks(setup.config.model)
@@ -159,6 +165,7 @@ class Sweep:
             "model_sha256": self._model_sha256,
             "data_sha256": self._data_sha256(setup),
             "settings": setup.config.model_dump_json(),
+            "fitted": changed_thresholds(setup.config, segmenter.config),
         }
 
     def _train(self, setup: Setup, say: Callable[[str], None]) -> tuple[Path, dict[str, float]]:
@@ -173,7 +180,7 @@ class Sweep:
             self._images(setup, "train"),
             self._images(setup, "val"),
             out=folder,
-            unlabeled=load_unlabeled(self._data, setup.config),
+            unlabeled=self._unlabeled(setup),
             resume=(folder / CHECKPOINT).is_file(),
             device=self._device,
             report=report,
@@ -195,8 +202,17 @@ class Sweep:
     def _images(self, setup: Setup, part: SplitPart) -> list[LabeledImage]:
         return self._load(_images_settings(setup), part)
 
+    def _unlabeled(self, setup: Setup) -> list[NDArray[np.uint8]]:
+        """Read what `data.unlabeled` names, or take it as read for the combination before."""
+        # All that it depends on.
+        data = DataConfig(unlabeled=setup.config.data.unlabeled)
+        return self._load_unlabeled(Config(images=setup.config.images).model_copy(update={"data": data}))
+
     def _data_sha256(self, setup: Setup) -> str:
-        return "+".join(self._digest(_images_settings(setup), part) for part in self._parts)
+        digests = [self._digest(_images_settings(setup), part) for part in self._parts]
+        if self._segmenter is None and (unlabeled := self._unlabeled(setup)):
+            digests.append(digest_of_arrays(unlabeled))
+        return "+".join(digests)
 
 
 def _images_settings(setup: Setup) -> Config:

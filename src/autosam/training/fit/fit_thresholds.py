@@ -140,7 +140,8 @@ def complete_thresholds(
     names = [labeled_image.name for labeled_image in held_out]
     old, new = (round(_shown(one, metric), 4) for one in (before, after))
     summary = {**header.training, FITTED: {"images": names, "metric": metric, "before": old, "after": new}}
-    said = f"{metric} of {', '.join(names)}: {old:.3f} -> {new:.3f} by {_changes(before.config, after.config)}"
+    changed = changed_thresholds(before.config, after.config) or "nothing: no threshold is better"
+    said = f"{metric} of {', '.join(names)}: {old:.3f} -> {new:.3f} by {changed}"
     if val_images and after is not before:
         scored = validate(networks, after.config.model_copy(update={"training": config.training}), val_images)
         summary |= {name: value for name, value in scored.scores.items() if name in header.training}
@@ -151,8 +152,8 @@ def complete_thresholds(
     return said
 
 
-def _changes(before: Config, after: Config) -> str:
-    """List the settings that differ."""
+def changed_thresholds(before: Config, after: Config) -> str:
+    """List the settings of `SECTIONS` that differ, with their new values; empty where none does."""
     old, new = (config.model_dump(mode="json", include=set(SECTIONS)) for config in (before, after))
     changed = [
         f"{section}.{key}={value}"
@@ -160,7 +161,7 @@ def _changes(before: Config, after: Config) -> str:
         for key, value in new[section].items()
         if value != old[section][key]
     ]
-    return ", ".join(changed) or "nothing: no threshold is better"
+    return ", ".join(changed)
 
 
 def _shown(tried: Tried, metric: Metric) -> float:

@@ -27,6 +27,9 @@ from autosam.pipeline.find_zoom import known_zoom
 MOST_UNLABELED = 200
 """Images without labels that are read; a volume has thousands, which look alike."""
 
+UNLABELED_SIDE = 2048
+"""Longest side of what is kept of an image without labels, in pixels; a mosaic has no more to tell."""
+
 
 def load_part(data: Path, config: Config, part: SplitPart) -> list[LabeledImage]:
     """Read the training or the validation images.
@@ -103,7 +106,8 @@ def load_unlabeled(data: Path, config: Config) -> list[NDArray[np.uint8]]:
     Returns
     -------
     list of ndarray of uint8, shape (H, W)
-        Normalized as labeled images are; at most `MOST_UNLABELED`, evenly spaced. None where none is named.
+        Normalized as labeled images are; at most `MOST_UNLABELED`, evenly spaced, and of each at most the middle
+        `UNLABELED_SIDE` pixels in both directions. None where none is named.
 
     Raises
     ------
@@ -116,10 +120,16 @@ def load_unlabeled(data: Path, config: Config) -> list[NDArray[np.uint8]]:
     try:
         sources = find_sources([_unlabeled_path(folder, name) for name in config.data.unlabeled])
         chosen = evenly_spaced(sources, min(1.0, MOST_UNLABELED / len(sources)))
-        images = [normalized(read_pixels(source), config.images) for source in chosen]
+        return [_middle_in_gray(normalized(read_pixels(source), config.images)) for source in chosen]
     except InputError as error:
         raise InputError(f"data.unlabeled: {error}") from error
-    return [np.rint(image.mean(axis=-1)).astype(np.uint8) for image in images]
+
+
+def _middle_in_gray(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Give at most `UNLABELED_SIDE` rows and columns around the middle, (h, w), of an image of (H, W, 3)."""
+    row, col = (max(0, length - UNLABELED_SIDE) // 2 for length in image.shape[:2])
+    middle = image[row : row + UNLABELED_SIDE, col : col + UNLABELED_SIDE]
+    return np.rint(middle.mean(axis=-1)).astype(np.uint8)
 
 
 def _unlabeled_path(folder: Path, name: str) -> str:

@@ -70,7 +70,8 @@ class TileDataset(Dataset[Tile]):
     """Random tiles of labeled images.
 
     Tile i is drawn by a generator seeded with the seed and i. So a resumed run sees the tiles that an
-    uninterrupted one would have seen, with any number of workers.
+    uninterrupted one would have seen, with any number of workers. That holds as long as the images stay the same,
+    which nothing checks.
 
     Parameters
     ----------
@@ -146,7 +147,8 @@ class TileDataset(Dataset[Tile]):
         rng, augment = np.random.default_rng((self._seed, index)), self._augment
         source = self._sources[rng.integers(len(self._sources))]
         labeled_image = source[rng.integers(len(source))]
-        own = self._image_zoom(labeled_image, rng)
+        same_diameter = bool(self._diameter) and rng.random() < augment.same_diameter
+        own = self._image_zoom(labeled_image, same_diameter)
         low, high = (limit * self._zoom * own for limit in augment.zoom)
         zoom = draw_zoom((low, high), rng)
         matrix = draw_matrix(rotate=augment.rotate, stretch=augment.stretch, rng=rng)
@@ -158,7 +160,8 @@ class TileDataset(Dataset[Tile]):
             image, labels, prompts = spin_tile(image, labels, prompts, matrix=matrix, size=self._size)
         # User prompts speak of objects that are there.
         if augment.paste and not labeled_image.prompts and rng.random() < augment.paste:
-            image, labels = self._with_pasted(image, labels, labeled_image, zoom, rng)
+            pools = self._donors_for(labeled_image.source)
+            image, labels = self._with_pasted(image, labels, pools, zoom / own, same_diameter, rng)
         if augment.elastic:
             image, labels, prompts = bend_tile(image, labels, prompts, largest=augment.elastic, rng=rng)
         image = change_intensity(image, augment, rng, other=partial(self._others.draw, labeled_image.source, rng))
@@ -169,30 +172,34 @@ class TileDataset(Dataset[Tile]):
         self,
         image: NDArray[np.float32],
         labels: NDArray[np.int32],
-        labeled_image: LabeledImage,
+        pools: Sequence[Sequence[LabeledImage]],
         zoom: float,
+        same_diameter: bool,
         rng: np.random.Generator,
     ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-        """Paste objects of another source, or of this one where there is no other, seen at about the same zoom."""
-        pools = [images for name, images in self._donors.items() if name != labeled_image.source]
-        pools = pools or list(self._donors.values())
+        """Paste objects of one of the sources, seen at about the tile's zoom on top of their own image's."""
         if not pools:
             return image, labels
         pool = pools[rng.integers(len(pools))]
         zoom *= float(np.exp(rng.uniform(-PASTED_ZOOM, PASTED_ZOOM)))
         # An object that ends at the border of its image is not whole together with its mirror image.
-        donor, donor_labels, _ = cut_tile(
-            pool[rng.integers(len(pool))], self._size, zoom, rng, object_share=1.0, mirrored=False
-        )
+        one = pool[rng.integers(len(pool))]
+        zoom *= self._image_zoom(one, same_diameter)
+        donor, donor_labels, _ = cut_tile(one, self._size, zoom, rng, object_share=1.0, mirrored=False)
         # A stained object on a gray image would be known by its color.
         if donor.shape != image.shape:
             return image, labels
         return paste_objects(image, labels, donor, donor_labels, rng=rng)
 
-    def _image_zoom(self, labeled_image: LabeledImage, rng: np.random.Generator) -> float:
-        """Zoom of an image to the diameter of all, where `same_diameter` draws it, or else by its pixel size."""
+    def _donors_for(self, source: str) -> list[list[LabeledImage]]:
+        """List the images whose objects are pasted: of other sources, or of this one where there is no other."""
+        others = [images for name, images in self._donors.items() if name != source]
+        return others or list(self._donors.values())
+
+    def _image_zoom(self, labeled_image: LabeledImage, same_diameter: bool) -> float:
+        """Zoom of an image to the diameter of all, or else by its pixel size."""
         known = 1.0 if labeled_image.zoom is None else labeled_image.zoom
-        if not self._diameter or rng.random() >= self._augment.same_diameter:
+        if not same_diameter:
             return known
         own = self._diameters[labeled_image.name]
         return known if own is None else wanted_zoom(own, trained=self._diameter)
