@@ -213,7 +213,8 @@ def _with_val(lists: dict[str, list[str]]) -> dict[str, list[str]]:
 def _check_val(path: Path, name: str) -> None:
     if not any(item.split == "val" for item in Store.open(path).items):
         raise InputError(
-            f"source {name}: the store {path} has no val image to score at home; divide it with: autosam data split"
+            f"source {name}: the store {path} has no val image to score at home; divide it with: autosam data "
+            "split"
         )
 
 

@@ -189,7 +189,9 @@ def test_a_run_that_patience_ended_is_finished(recipe, data, tmp_path, capsys):
     assert capsys.readouterr().out == "dim: finished before\n"
     # One whose training was killed while its model was completed is not.
     (folder / "dim.done").unlink()
-    with pytest.raises(sources_data.InputError, match=r"without dim has no finished model\.safetensors.*dim\.done"):
+    with pytest.raises(
+        sources_data.InputError, match=r"without dim has no finished model\.safetensors.*dim\.done"
+    ):
         sources_runs.runs_in(folder, [])
     run("train", impatient, data, tmp_path, "--without", "dim")
     assert list(sources_runs.runs_in(folder, [])) == ["dim"]
@@ -450,7 +452,9 @@ def test_modalities_are_sources(folder):
 
 
 def test_a_source_without_any_image_is_refused(folder):
-    with pytest.raises(sources_data.InputError, match=r"source kinds_stain has no image: .*splits\.json lists none"):
+    with pytest.raises(
+        sources_data.InputError, match=r"source kinds_stain has no image: .*splits\.json lists none"
+    ):
         read(folder, "kinds_stain", split={"kinds": {"train": ["a", "c"], "val": ["f"]}})
 
 

@@ -138,7 +138,7 @@ class Sweep:
         return finished
 
     def _check_training(self, setup: Setup, built: set[ModelConfig]) -> None:
-        """Refuse images and settings that cannot be trained with, and a run folder with a run of other settings."""
+        """Refuse what cannot be trained with, and a run folder with a run of other settings."""
         images = self._images(setup, "train")
         check_trainable(setup.config, hold_out(images, setup.config.training.threshold_images)[0])
         self._unlabeled(setup)

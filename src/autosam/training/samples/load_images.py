@@ -129,7 +129,7 @@ def _middle_in_gray(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Give at most `UNLABELED_SIDE` rows and columns around the middle, (h, w), of an image of (H, W, 3)."""
     row, col = (max(0, length - UNLABELED_SIDE) // 2 for length in image.shape[:2])
     middle = image[row : row + UNLABELED_SIDE, col : col + UNLABELED_SIDE]
-    return np.rint(middle.mean(axis=-1)).astype(np.uint8)
+    return np.asarray(np.rint(middle.mean(axis=-1)), dtype=np.uint8)
 
 
 def _unlabeled_path(folder: Path, name: str) -> str:

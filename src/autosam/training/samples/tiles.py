@@ -180,10 +180,10 @@ class TileDataset(Dataset[Tile]):
         """Paste objects of one of the sources, seen at about the tile's zoom on top of their own image's."""
         if not pools:
             return image, labels
-        pool = pools[rng.integers(len(pools))]
+        pool = pools[int(rng.integers(len(pools)))]
         zoom *= float(np.exp(rng.uniform(-PASTED_ZOOM, PASTED_ZOOM)))
         # An object that ends at the border of its image is not whole together with its mirror image.
-        one = pool[rng.integers(len(pool))]
+        one = pool[int(rng.integers(len(pool)))]
         zoom *= self._image_zoom(one, same_diameter)
         donor, donor_labels, _ = cut_tile(one, self._size, zoom, rng, object_share=1.0, mirrored=False)
         # A stained object on a gray image would be known by its color.
