@@ -9,6 +9,7 @@ from fake_networks import draw_ellipses, use_rule_models
 from results_folders import discs, write_results
 
 from autosam import cli
+from autosam.errors import OutputError
 
 TWO = discs([(30, 30, 12), (60, 90, 9)])
 
@@ -78,6 +79,21 @@ def test_a_run_with_its_report(autosam, tmp_path, monkeypatch):
     assert "out/report.html" in out
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "unlike" in page
+    # Without room for the report, the results are told all the same.
+    (tmp_path / "b.tif").write_bytes((tmp_path / "a.tif").read_bytes())
+
+    def full(path, *_):
+        raise OutputError(f"{path} cannot be written (No space left on device)")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("autosam.report.html_page.write_page", full)
+        status, out, err = autosam("segment", "b.tif", "-o", "out", "-m", "model.safetensors", "--report")
+        assert (status, err.count("no report is written: out/report.html cannot be written (No space")) == (2, 1)
+        assert "1 image segmented" in out
+        status, _, err = autosam("segment", "bad.tif", "-o", "out", "-m", "model.safetensors", "--report")
+        assert status == 1
+        assert "no report is written" in err
+        assert "bad.tif" in err
     (tmp_path / "out" / "report.html").write_text("mine", encoding="utf-8")
     status, _, err = autosam("segment", "a.tif", "-o", "out", "-m", "model.safetensors", "--report")
     assert status == 2

@@ -14,6 +14,7 @@ from autosam.images import write_labels
 from autosam.models.files.file_hash import file_sha256
 from autosam.models.files.model_header import read_header
 from autosam.models.files.zoo import BUNDLED
+from autosam.report.html_page import write_page
 from autosam.report.svg_charts import number
 
 TWO = discs([(30, 30, 12), (60, 90, 9)])
@@ -97,6 +98,26 @@ def test_an_image_that_is_gone_is_shown_by_its_overlay(tmp_path):
     assert rows(content)["a"]["objects"] == "2"
     assert {names for _, names in said(content, "note")} == {("a", "b"), ("c",)}
     assert str(tmp_path) not in "".join(text for text, _ in said(content))
+
+
+def test_no_folder_of_this_machine_is_in_the_page(tmp_path):
+    entries = {
+        "b": {"warnings": [f"its labels are those of {tmp_path}/images/b.tif."]},
+        "bad": {"input": f"{tmp_path}/bad.tif", "error": f"{tmp_path}/bad.tif cannot be read"},
+    }
+    made = {"model": f"{tmp_path}/models/mine.safetensors"}
+    folder = write_results(tmp_path / "out", {"a": TWO, "b": TWO, "c": TWO}, entries=entries, run=made)
+    (tmp_path / "images" / "a.tif").unlink()
+    (tmp_path / "images" / "b.tif").write_bytes(b"no image")
+    (folder / "c_labels.tif").write_bytes((folder / "c_labels.tif").read_bytes()[:40])
+    content = make_report(folder, ReportOptions())
+    page = tmp_path / "page.html"
+    write_page(page, content)
+    text = page.read_text(encoding="utf-8")
+    assert str(tmp_path) not in text
+    assert "the model mine.safetensors" in text
+    assert ("bad.tif cannot be read", ("bad",)) in said(content)
+    assert ("1 image: its labels are those of b.tif.", ("b",)) in said(content), "one period, not two"
 
 
 def test_labels_that_are_gone_or_cut_short_are_told(tmp_path):

@@ -247,8 +247,11 @@ def test_the_viewer_by_keyboard(opened):
     assert title.text == "b10"
     # A layer that was switched off stays off.
     assert not find(opened, "#viewer .layer-objects").is_displayed()
-    press(opened, "p")
+    # Capitals as the page writes them, or by Caps Lock.
+    press(opened, "P")
     assert title.text == "b2"
+    press(opened, "O")
+    assert find(opened, "#viewer .layer-objects").is_displayed()
     press(opened, Keys.ESCAPE)
     until(opened, "!document.getElementById('viewer').open")
     assert opened.execute_script("return document.activeElement.dataset.title") == "b2"
@@ -278,6 +281,18 @@ def test_the_filter_holds_for_images_and_table(opened):
     find(opened, "#doubtful").send_keys(Keys.ENTER)
     shown = [one.text for one in opened.find_elements(By.CSS_SELECTOR, ".card h3") if one.is_displayed()]
     assert shown == ["b2", "d"]
+    # An image that the filter hides is opened by its name in the notices: the first one that is shown comes next.
+    opened.execute_script("document.querySelector('#image-2 .open').click()")
+    assert find(opened, "#viewer h2").text == "b10"
+    press(opened, "n")
+    assert find(opened, "#viewer h2").text == "b2"
+    press(opened, Keys.ESCAPE)
+    find(opened, "#filter").send_keys("no such image")
+    opened.execute_script("document.querySelector('#image-2 .open').click()")
+    press(opened, "n")
+    assert find(opened, "#viewer h2").text == "b10"
+    press(opened, Keys.ESCAPE)
+    assert opened.get_log("browser") == []
 
 
 def test_the_print_has_all_outlines_and_no_buttons(opened):

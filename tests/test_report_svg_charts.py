@@ -59,3 +59,10 @@ def test_values_lie_where_the_axis_says():
     assert (axis(10), axis(100), axis(1000)) == (0, 100, 200)
     assert ChartAxis(0, 1, 100, 0)(0.25) == 75
     assert 3.0 in ChartAxis(3, 3, 0, 1).ticks()
+
+
+@pytest.mark.parametrize(("low", "high"), [(210, 490), (52, 98), (3, 11), (1, 1e4), (0.2, 3e8), (7, 7)])
+def test_a_logarithmic_axis_has_some_ticks_and_not_too_many(low, high):
+    ticks = ChartAxis(low, high, 0, 1, log=True).ticks()
+    assert 2 <= len(ticks) <= 7
+    assert ticks == sorted(set(ticks))

@@ -139,6 +139,9 @@ def test_a_fold_is_scored_by_the_others(monkeypatch: pytest.MonkeyPatch) -> None
     assert second.reached[4] == pytest.approx(0.4, abs=0.05)
     alone, _ = held_out_reliability([regions(0.9), None], settings())
     assert alone is None
+    # A fold whose candidates all lie where labels are not known.
+    nothing = TrainingRegions(np.zeros((0, 3), np.float32), np.zeros(0), np.zeros(0))
+    assert held_out_reliability([regions(0.9), nothing], settings()) == [None, None]
 
 
 def test_a_model_file_gets_one_of_other_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -139,10 +139,15 @@ def test_train_fits_on_what_it_did_not_see(tmp_path: Path, monkeypatch: pytest.M
     assert seen == ["discs/0", "discs/1", "discs/2"] * 2
     header = read_header(model)
     fitted = header.training[FITTED]
-    assert fitted["images"] == ["discs/3"]
+    # A model is given away: it has no names of files.
+    assert fitted["images"] == {"discs": 1}
     assert fitted["metric"] == "a_rand"
     assert fitted["after"] <= fitted["before"]
-    assert told[-1].startswith("a_rand of discs/3: ")
+    assert told[-1].startswith("a_rand of held-out images (1 of discs): ")
+    assert "fitting thresholds to 1 held-out images" in told
+    searched = [message for message in told if message.startswith("thresholds: ")]
+    assert searched
+    assert searched[0].startswith("thresholds: 10 settings tried, the best has a_rand 0.")
     weights, unfitted = load_model(model)[0], load_model(plain)[0]
     for name, tensor in unfitted.items():
         assert torch.equal(weights[name], tensor), name
@@ -161,7 +166,7 @@ def test_fitted_thresholds_are_the_settings_of_the_file(tmp_path: Path, monkeypa
     )
     config = small_config(*SHORT)
     said = complete_thresholds(model, config, [joined_squares()], [joined_squares()], device=torch.device("cpu"))
-    assert "mean_ap of drawn/0: 0." in said
+    assert "mean_ap of held-out images (1 of drawn): 0." in said
     assert "-> 1.000 by prompts.foreground=0.6" in said
     assert "validation with that: ap50 1.000" in said
     header = read_header(model)

@@ -528,6 +528,14 @@ def test_logits_that_nobody_gives_are_not_fused(tmp_path: Path, settings: tuple[
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("given", ["second_pass=0.5", "simulate.wrong=4", "simulate.points_per_object=[1,3]"])
+def test_prompts_of_no_sam_are_not_simulated(tmp_path: Path, given: str) -> None:
+    config = small_config(f"training.{given}", "model.sam=null", "decode.sam=false", "tiles.size=64")
+    with pytest.raises(ConfigError, match=rf"^training\.{given.partition('=')[0]} speaks of the prompts of a SAM"):
+        train(config, [labeled_image(0)], [], out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_images_smaller_than_a_tile(tmp_path: Path) -> None:
     image, labels = labeled_image(0).image[:10, :30], labeled_image(0).labels[:10, :30].copy()
     labels[2:8, 3:12] = 1

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import typer
 
-from autosam.cli.console import interruptible, say
+from autosam.cli.console import error, interruptible, say
 from autosam.cli.interrupts import leaving_at_once
 from autosam.cli.progress import progress
 from autosam.cli.words import count, file_size
@@ -61,12 +61,21 @@ def check_report(results: Path) -> None:
     check_place(results / NAME)
 
 
-def report_results(results: Path) -> None:
-    """Write the report of a folder after a run; without a single result there is nothing to report."""
+def report_results(results: Path) -> bool:
+    """Write the report of a folder after a run, and tell whether that failed, which is said.
+
+    Without a single result there is nothing to report.
+    """
+    from autosam.errors import AutosamError
     from autosam.images.folder_listing import holds_results
 
-    if holds_results(results):
-        write_report(results)
+    try:
+        if holds_results(results):
+            write_report(results)
+    except AutosamError as failure:
+        error(f"no report is written: {failure}")
+        return False
+    return True
 
 
 def write_report(

@@ -213,10 +213,12 @@ def segment(
         failures = [*failures, *export_rest(formats, outcomes, out)]
     if timings:
         show_timings(outcomes)
-    if with_report:
-        report_results(out)
+    # What became of the images is told whatever becomes of the report.
+    reported = not with_report or report_results(out)
     only_user = user_prompts is not None and not with_automatic
     summarize(outcomes, failures, out, only_user=only_user, oracle=truths is not None)
+    if not reported:
+        raise typer.Exit(2)
 
 
 def _check_format(file_format: str) -> None:

@@ -55,6 +55,7 @@ def train(
     from autosam.config import load_config
     from autosam.errors import ConfigError
     from autosam.models.precision import choose_device
+    from autosam.training.fit.fit_thresholds import hold_out
     from autosam.training.loop import train as run_training
     from autosam.training.run.estimate import estimate
     from autosam.training.run.run_folder import SETTINGS, check_resumable
@@ -80,7 +81,7 @@ def train(
     if out is None or dry_run:
         _show_estimate(estimate(resolved, train_images, device=target), resolved.training.batch_size)
         return
-    run = out
+    run, held = out, resolved.training.threshold_images
     tell_settings(resolved, f"settings of {run}")
     with interruptible(partial(_then, run)), progress("training", resolved.training.steps, "steps") as bar:
         model = run_training(
@@ -93,7 +94,7 @@ def train(
             device=target,
             devices=devices,
             license=license,
-            report=_reporter(bar, train_images, val_images, target),
+            report=_reporter(bar, *hold_out(train_images, held), val_images, target),
         )
     if first:
         own = " --prompts TABLE.csv" if resolved.prompts.method == "user" else ""
@@ -108,11 +109,16 @@ def _then(run: Path) -> str:
 
 
 def _reporter(
-    bar: "Bar", train: "Sequence[LabeledImage]", val: "Sequence[LabeledImage]", device: "torch.device"
+    bar: "Bar",
+    train: "Sequence[LabeledImage]",
+    held_out: "Sequence[LabeledImage]",
+    val: "Sequence[LabeledImage]",
+    device: "torch.device",
 ) -> "Callable[[Report], None]":
     objects = sum(int(image.labels.max()) for image in train)
     share = sum(one.counted for one in (*train, *val)) / sum(one.labels.size for one in (*train, *val))
     known = f" in the {share:.0%} of the pixels that count" if share < 1 else ""
+    fitted = f" and {len(held_out)} to fit thresholds to" if held_out else ""
     begun = False
 
     def report(step: "Report") -> None:
@@ -120,8 +126,8 @@ def _reporter(
         if not begun:
             # Only now is it sure that there is something to do: a refusal stays one line.
             news(
-                f"{len(train)} training and {len(val)} validation images, {objects} objects to learn from{known}; "
-                f"on {device}"
+                f"{len(train)} training and {len(val)} validation images{fitted}, {objects} objects to learn "
+                f"from{known}; on {device}"
             )
             begun = True
         bar.update(step.step, "" if isnan(step.loss) else f"loss {step.loss:.3f}")

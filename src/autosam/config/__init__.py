@@ -16,7 +16,7 @@ from autosam.config.load import (
 )
 from autosam.config.model_section import LITE1_ENCODER, SAM_ENCODER, GeneratorConfig, ModelConfig, SamConfig
 from autosam.config.sections import Config, ImagesConfig, MergeConfig, PromptsConfig
-from autosam.config.training_section import SimulateConfig, TrainingConfig
+from autosam.config.training_section import Metric, SimulateConfig, TrainingConfig
 from autosam.config.volume_section import VolumeConfig
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "GeneratorConfig",
     "ImagesConfig",
     "MergeConfig",
+    "Metric",
     "ModelConfig",
     "PromptsConfig",
     "SamConfig",

@@ -36,8 +36,8 @@ class AugmentConfig(Section):
     )
     paste: Fraction = Field(
         0.0,
-        description="share of tiles into which up to 4 objects of another source are pasted, on background; for "
-        "sources whose objects are of one kind. Images with user prompts get none",
+        description="share of tiles into which up to 4 objects of another source, or of the only one, are pasted, "
+        "on background; for sources whose objects are of one kind. Images with user prompts get none",
     )
     invert: Fraction = Field(0.0, description="share of gray tiles in which dark becomes bright and bright dark")
     share: Fraction = Field(

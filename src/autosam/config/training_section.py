@@ -7,8 +7,11 @@ from pydantic import Field, model_validator
 from autosam.config.augment_section import AugmentConfig
 from autosam.config.section import Fraction, Positive, Section
 
-Points = Annotated[int, Field(ge=1, le=100)]
+PointCount = Annotated[int, Field(ge=1, le=100)]
 """A number of points of one object."""
+
+Metric = Literal["mean_ap", "a_rand"]
+"""What models and thresholds are chosen by: mean AP, or the adapted Rand error."""
 
 
 class SimulateConfig(Section):
@@ -21,7 +24,7 @@ class SimulateConfig(Section):
         0.1, description="standard deviation of a box's corners, as a fraction of the box's sides"
     )
     max_jitter: float = Field(20.0, ge=0, description="largest shift of a corner in pixels")
-    points_per_object: tuple[Points, Points] | None = Field(
+    points_per_object: tuple[PointCount, PointCount] | None = Field(
         None,
         description="range from which the number of positive points per object is drawn, log-uniformly and for "
         "each tile anew; predicted prompts have as many. null: prompts.points",
@@ -54,7 +57,9 @@ class TrainingConfig(Section):
     steps: Positive = Field(2000, description="optimizer steps")
     batch_size: Positive = Field(4, description="tiles per step and device")
     accumulate: Positive = Field(1, description="batches whose gradients are added up for one step")
-    prompts_per_tile: Positive = Field(16, description="most prompts of a tile that SAM is asked about")
+    prompts_per_tile: Positive = Field(
+        16, description="most prompts of a tile that SAM is asked about, beside those of simulate.wrong"
+    )
     object_tiles: Fraction = Field(
         0.8, description="share of tiles that are cut around an object; 1 leaves no empty tiles"
     )
@@ -116,7 +121,9 @@ class TrainingConfig(Section):
         "model; they are averaged as its decode.flips and decode.zooms say, so that one pass comes near them",
     )
     teacher_share: Fraction = Field(
-        0.8, description="share of the generator's loss that the teacher's maps have; the labels have the rest"
+        0.8,
+        description="share of the generator's loss that the teacher's maps have; the labels have the rest, in "
+        "which deep_supervision is",
     )
     boundary_width: Positive = Field(
         2, description="pixels on each side of an outline that the generator learns as boundary"
@@ -195,7 +202,7 @@ class TrainingConfig(Section):
         "nothing is learnt from them, and the thresholds that suit them best are written into the model file at "
         "the end; 0 holds none out and keeps the thresholds of the settings",
     )
-    metric: Literal["mean_ap", "a_rand"] = Field(
+    metric: Metric = Field(
         "mean_ap",
         description="score by which the best validation and fitted thresholds are chosen: mean AP, or for cells "
         "that fill the image, such as neurites, the adapted Rand error",

@@ -3,21 +3,19 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import isnan, nan
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import yaml
 
-from autosam.config import Config, load_config
+from autosam.config import Config, Metric, load_config
 from autosam.data import LabeledImage
 from autosam.errors import ConfigError
 from autosam.evaluation.axes import PIPELINE, Axis
+from autosam.evaluation.chosen_by import score_by
 from autosam.evaluation.step_cache import StepCache
 from autosam.metrics import AdaptedRand, AveragePrecision, adapted_rand, average_precision, contingency_table
 from autosam.pipeline.segmenter import Segmenter
-
-Metric = Literal["mean_ap", "a_rand"]
-"""What thresholds are chosen by: mean AP, or the adapted Rand error."""
 
 CANDIDATES = {
     "prompts.foreground": ("0.3", "0.4", "0.5", "0.6", "0.7", "0.8"),
@@ -64,9 +62,7 @@ class Tried:
 
     def score(self, metric: Metric) -> float:
         """Give the score to be raised: mean AP, or 1 − the adapted Rand error, 0 where that is undefined."""
-        if metric == "mean_ap":
-            return self.mean_ap
-        return 0.0 if isnan(self.a_rand) else 1 - self.a_rand
+        return score_by(metric, mean_ap=self.mean_ap, a_rand=self.a_rand)
 
 
 def axes_for(config: Config, given: Sequence[Axis] = (), *, region_classifier: bool = False) -> list[Axis]:

@@ -189,3 +189,14 @@ class PageContent:
     cite: tuple[str, ...]
     truth: TruthPart | None = None
     groups: GroupsPart | None = None
+
+
+def as_sentence(text: str) -> str:
+    """Begin with a capital, and end with one period.
+
+    Examples
+    --------
+    >>> as_sentence("nothing found"), as_sentence("2 images: no truth.")
+    ('Nothing found.', '2 images: no truth.')
+    """
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")

@@ -47,9 +47,10 @@ class ChartAxis:
             for steps in ((1, 2, 5), (1, 3), (1,)):
                 found = [float(step * 10.0**power) for power in powers for step in steps]
                 found = [value for value in found if self.low <= value <= self.high]
-                if len(found) <= most:
-                    break
-            return found
+                if 2 <= len(found) <= most:
+                    return found
+            if len(found) > most:
+                return found[:: ceil(len(found) / most)]
         raw = (self.high - self.low) / most
         power = 10.0 ** floor(log10(raw))
         step = next(step * power for step in (1, 2, 2.5, 5, 10) if step * power >= raw * (1 - 1e-9))

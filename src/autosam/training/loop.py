@@ -173,9 +173,14 @@ def _complete(
         raise AutosamError(
             f"the run in {state.folder} is finished, but its {MODEL} is gone; start again in another folder"
         )
-    device = state.fabric.device
-    if said := complete_model(model, state.config, train_images, held_out, val_images, device=device):
-        say(Progress(steps, steps, float("nan"), said))
+
+    def tell(message: str) -> None:
+        say(Progress(steps, steps, float("nan"), message))
+
+    if said := complete_model(
+        model, state.config, train_images, held_out, val_images, device=state.fabric.device, say=tell
+    ):
+        tell(said)
 
 
 def _say_nothing(progress: Progress) -> None:

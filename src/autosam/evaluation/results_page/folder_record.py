@@ -1,9 +1,10 @@
 """The run record of a folder of results, as the report needs it."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from autosam.config.old_names import RECORD_FIELDS, renamed
@@ -33,6 +34,11 @@ class RunFacts:
     settings: Mapping[str, Any]
     options: Mapping[str, Any]
 
+    @property
+    def model_name(self) -> str:
+        """The model as a report names it: without its folder."""
+        return PurePath(self.model).name
+
 
 @dataclass(frozen=True)
 class FolderRecord:
@@ -48,6 +54,19 @@ class FolderRecord:
     def of_run(self, run: RunFacts) -> dict[str, Mapping[str, Any]]:
         """Give the entries of the images that a run made."""
         return {name: entry for name, entry in self.entries.items() if self.run_of(entry) is run}
+
+
+def without_folders(text: str) -> str:
+    """Leave the folders of absolute paths out of a text: a report is sent to others, who need not know them.
+
+    Of a folder whose name has a space, what comes before the last space stays.
+
+    Examples
+    --------
+    >>> without_folders("/home/me/a.tif cannot be read: no TIFF, nor is '/x/b.tif'; 3/4 of it")
+    "a.tif cannot be read: no TIFF, nor is 'b.tif'; 3/4 of it"
+    """
+    return re.sub(r"(?<![\w.~)/])(?:[A-Za-z]:)?[\\/](?:[^\s\\/:;,'\"]+[\\/])+", "", text)
 
 
 def read_record(folder: Path) -> FolderRecord:

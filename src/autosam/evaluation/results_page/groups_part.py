@@ -62,11 +62,10 @@ def compare_groups(images: Sequence[ShownImage], groups: Mapping[str, str]) -> G
     """
     grouped = [image for image in images if image.name in groups]
     names = list(dict.fromkeys(groups.values()))
-    measures = [
-        _Values(title, {name: [] for name in names}) for title in _titles(all(i.um == i.um for i in grouped))
-    ]
+    in_um = all(image.um == image.um for image in grouped)
+    measures = [_Values(title, {name: [] for name in names}) for title in _titles(in_um)]
     for image in grouped:
-        for measure, value in zip(measures, _values_of(image, "µm" in measures[1].title), strict=True):
+        for measure, value in zip(measures, _values_of(image, in_um), strict=True):
             if value == value:
                 measure.by_group[groups[image.name]].append(value)
     tests = [rank_test(list(measure.by_group.values())) for measure in measures]

@@ -63,7 +63,7 @@ def changes_of(run: RunFacts) -> Changes:
 def run_part(record: FolderRecord, run: RunFacts, changes: Changes) -> RunPart:
     """Lay out what made the images of a run."""
     facts = [
-        Fact("model", run.model or "not known", changes.license),
+        Fact("model", run.model_name or "not known", changes.license),
         Fact("SHA-256 of the model", run.model_sha256 or "not known"),
         Fact("autosam", run.autosam or "0.1 or before"),
         Fact("last started", run.started.replace("T", " ").replace("+00:00", " UTC") or "not known"),

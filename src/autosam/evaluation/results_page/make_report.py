@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from autosam.errors import InputError
-from autosam.evaluation.results_page.folder_record import FolderRecord, read_record
+from autosam.evaluation.results_page.folder_record import FolderRecord, read_record, without_folders
 from autosam.evaluation.results_page.groups_part import compare_groups
 from autosam.evaluation.results_page.image_groups import read_groups
 from autosam.evaluation.results_page.made_part import changes_of, run_part
@@ -92,7 +92,7 @@ def make_report(
         try:
             gathered.add(labels)
         except InputError as error:
-            lost[labels.name] = str(error)
+            lost[labels.name] = without_folders(str(error))
         if progress is not None:
             progress(done, len(found))
     return _content(folder, gathered, groups, lost)
@@ -174,7 +174,7 @@ def _content(folder: Path, gathered: _Gathered, groups: Mapping[str, str], lost:
     first = record.runs[0]
     title = folder.resolve().name or str(folder.resolve())
     counts = {"truth": 0 if truth is None else len(truth.pairs), "groups": len(set(groups.values()))}
-    made = f"{first.model or 'unknown model'}, autosam {first.autosam}"
+    made = f"{first.model_name or 'unknown model'}, autosam {first.autosam}"
     return PageContent(
         title=title,
         subtitle=f"{made}, {len(images):,} image{'' if len(images) == 1 else 's'}, {first.started[:10]}",

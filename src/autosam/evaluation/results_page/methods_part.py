@@ -7,6 +7,7 @@ from autosam.config import SAM_ENCODER
 from autosam.evaluation.results_page.folder_record import FolderRecord, RunFacts
 from autosam.evaluation.results_page.made_part import Changes
 from autosam.evaluation.results_page.shown_image import ShownImage
+from autosam.evaluation.results_page.truth_part import RESAMPLES
 from autosam.metrics.group_comparison import FEWEST
 from autosam.report.svg_charts import number
 
@@ -53,7 +54,7 @@ def methods_of(
             f"Results were compared with ground truth in {truth} image{'s' * (truth > 1)}. Found and true objects "
             "were matched one to one at IoU thresholds of .50, .55, … .95. Average precision is TP / (TP + FP + "
             "FN). Counts of all images were pooled. Intervals are percentile bootstrap intervals over images "
-            "(95 %, 1,000 resamples)."
+            f"(95 %, {RESAMPLES:,} resamples)."
         )
     if groups > 1:
         test = "the Mann-Whitney test" if groups == 2 else "the Kruskal-Wallis test"
@@ -79,7 +80,7 @@ def to_cite(record: FolderRecord, *, truth: bool, groups: bool) -> tuple[str, ..
     entries.append(_CITE["measures"])
     entries += [_CITE["ap"]] if truth else []
     entries += [_CITE["tests"], _CITE["delta"]] if groups else []
-    models = dict.fromkeys(run.model for run in record.runs if run.model)
+    models = dict.fromkeys(run.model_name for run in record.runs if run.model)
     return (*entries, *(_CITE["model"].format(model=model) for model in models))
 
 
@@ -87,7 +88,7 @@ def _of_run(run: RunFacts, changes: Changes, images: int, runs: int) -> str:
     several = f"{images} of the images" if runs > 1 else f"{images} image{'s' * (images > 1)}"
     license = f", license {changes.license.split(',')[0]}" if changes.license else ""
     text = (
-        f"Objects in {several} were segmented with autosam {run.autosam or '0.1'} and the model {run.model} "
+        f"Objects in {several} were segmented with autosam {run.autosam or '0.1'} and the model {run.model_name} "
         f"(SHA-256 {run.model_sha256}{license}). {_way(run)}"
     )
     if run.options.get("prompts_sha256"):

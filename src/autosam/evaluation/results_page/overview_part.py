@@ -3,13 +3,14 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from autosam.evaluation.results_page.folder_record import FolderRecord
+from autosam.evaluation.results_page.folder_record import FolderRecord, without_folders
 from autosam.evaluation.results_page.shown_image import ShownImage
-from autosam.report.page_content import Cell, Chart, Column, Fact, Notice, Table
+from autosam.report.page_content import Cell, Chart, Column, Fact, Notice, Table, as_sentence
 from autosam.report.svg_charts import histogram, number
 
 UNLIKE = "unlike the training images"
@@ -21,7 +22,7 @@ _WIDE = 20
 
 def doubts_of(image: ShownImage) -> tuple[str, ...]:
     """Say in short what is doubtful about an image."""
-    warnings = [str(text) for text in image.entry.get("warnings", ())]
+    warnings = [without_folders(str(text)) for text in image.entry.get("warnings", ())]
     found = [UNLIKE] if image.entry.get("out_of_distribution") else []
     if not len(image.areas):
         found.append(EMPTY)
@@ -43,14 +44,14 @@ def notices_of(
     notices = []
     for name, entry in record.entries.items():
         if "error" in entry:
-            notices.append(Notice("error", " ".join(str(entry["error"]).split()), (name,)))
+            notices.append(Notice("error", _reason_of(entry), (name,)))
     notices += [Notice("error", f"The labels are not shown: {reason}", (name,)) for name, reason in lost.items()]
     doubtful: dict[str, list[str]] = {}
     for image in images:
         for doubt in doubts_of(image):
             doubtful.setdefault(doubt, []).append(image.name)
     for doubt, names in doubtful.items():
-        notices.append(Notice("warning", f"{_images(len(names))}: {doubt}.", tuple(names)))
+        notices.append(Notice("warning", as_sentence(f"{_images(len(names))}: {doubt}"), tuple(names)))
     notices += _of_runs(record)
     if busy is not None:
         text = f"{busy[0].upper()}{busy[1:]} works in this folder now. The report shows what was done before."
@@ -140,7 +141,7 @@ def table_of(
     for name in sorted(record.entries, key=_natural):
         image = by_name.get(name)
         if image is None:
-            reason = lost.get(name) or " ".join(str(record.entries[name].get("error", "")).split())
+            reason = lost.get(name) or _reason_of(record.entries[name])
             middle = [Cell("–") for _ in columns[1 + bool(groups) : -1]]
             group = [Cell(groups.get(name, "–"))] if groups else []
             rows.append((Cell(name), *group, *middle, Cell(f"failed: {reason}")))
@@ -205,6 +206,11 @@ def _row(
         *(Cell(f"{v:.3f}", v) if isfinite(v) else Cell("–") for v in (found_scores if scores else ())),
         Cell("; ".join(doubts_of(image))),
     )
+
+
+def _reason_of(entry: Mapping[str, Any]) -> str:
+    """Say in one line why an image failed."""
+    return without_folders(" ".join(str(entry.get("error", "")).split()))
 
 
 def _instead(names: Sequence[str], images: Sequence[ShownImage]) -> str:

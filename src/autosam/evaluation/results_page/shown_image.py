@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from autosam.config import ImagesConfig, make_config
 from autosam.errors import ConfigError, InputError
-from autosam.evaluation.results_page.folder_record import RunFacts
+from autosam.evaluation.results_page.folder_record import RunFacts, without_folders
 from autosam.images import read_image, to_uint8
 from autosam.images.channels import mean_picture, normalize_channels
 from autosam.images.multichannel import MultichannelImage, read_channels
@@ -100,7 +100,7 @@ def show_image(
             if labels is not None and picture.shape[:2] != labels.shape:
                 raise InputError(f"it has shape {picture.shape[:2]} and the labels {labels.shape}")
         except InputError as error:
-            missing = str(error)
+            missing = without_folders(str(error))
             picture = _overlay_of(folder, found.name)
             drawn = picture is not None
     return ShownImage(found.name, entry, areas, scores, labels, picture, drawn, missing, changed)
@@ -143,7 +143,6 @@ def _pixels_of(
     try:
         source = images.find(found, volume=False).sources[0]
     except InputError as error:
-        # Without its path, which is nobody's business who gets the report.
         raise InputError("it is not where the run record says any more") from error
     read = read_channels(source) if isinstance(source, MultichannelImage) else read_pixels(source)
     channels = [read] if isinstance(read, np.ndarray) else list(read)

@@ -21,7 +21,7 @@ from autosam.metrics.all_scores import Protocol
 from autosam.metrics.bootstrap import Interval
 from autosam.metrics.ignored import clear_ignored
 from autosam.pipeline.results_folder import FoundLabels
-from autosam.report.page_content import Cell, Chart, Column, Fact, Table, TruthPart
+from autosam.report.page_content import Cell, Chart, Column, Fact, Table, TruthPart, as_sentence
 from autosam.report.svg_charts import curve, number
 
 RESAMPLES = 1000
@@ -112,7 +112,7 @@ def open_truth(given: str, folder: Path, found: Sequence[FoundLabels], *, compon
             f"The true objects are the connected components, of {components} px or more, of a semantic mask."
         )
     rows = dict(zip(named, summary.rows, strict=True))
-    return OpenTruth(named, rows, summary, ObjectRules(components), tuple(map(_as_sentence, notes)))
+    return OpenTruth(named, rows, summary, ObjectRules(components), tuple(map(as_sentence, notes)))
 
 
 def truth_part(truth: OpenTruth) -> TruthPart:
@@ -181,7 +181,3 @@ def _limits(interval: Interval) -> str:
 
 def _with_limits(interval: Interval) -> tuple[str, str]:
     return _score(interval.value), _limits(interval) or "–"
-
-
-def _as_sentence(note: str) -> str:
-    return note[:1].upper() + note[1:] + ("" if note.endswith(".") else ".")

@@ -62,7 +62,11 @@ def start_from_imagenet(encoder: EfficientNetEncoder) -> str:
         If the package is missing, or its file is another one.
     """
     found = IMAGENET_LITE1
-    spec = find_spec(found.module)
+    try:
+        spec = find_spec(found.module)
+    except ValueError:
+        # Imported by something that left no trace of where from.
+        spec = None
     if spec is None or spec.origin is None:
         raise ModelError(
             f"model.generator.pretrained=imagenet needs the package {found.package}; "

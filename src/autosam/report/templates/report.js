@@ -79,7 +79,10 @@
   };
   const step = (by) => {
     const there = buttonsOf(current);
-    open(there[(there.indexOf(current) + by + there.length) % there.length]);
+    if (!there.length) return;
+    // The filter may hide the one that is open: then the first or the last one comes.
+    const place = there.includes(current) ? there.indexOf(current) + by : Math.min(0, by);
+    open(there[(place + there.length) % there.length]);
   };
   dialog.addEventListener("close", () => current && current.focus());
   all(".open").forEach((button) => button.addEventListener("click", () => open(button)));
@@ -144,7 +147,7 @@
   // Keys of the page; the viewer has its own.
   document.addEventListener("keydown", (event) => {
     if (dialog.open || event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input")) return;
-    const button = switches.find((one) => one.dataset.switch[0] === event.key);
+    const button = switches.find((one) => one.dataset.switch[0] === event.key.toLowerCase());
     if (button) button.click();
   });
 })();

@@ -179,7 +179,7 @@ class Viewer {
       PageUp: () => this.leave("previous"),
     };
     for (const name of Object.keys(this.shown)) keys[name[0]] = () => this.toggle(name);
-    const action = keys[event.key];
+    const action = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
     if (!action) return;
     event.preventDefault();
     action();

@@ -1,6 +1,6 @@
 """The last act of a run: its model file gets all that is fitted to the training images."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -20,6 +20,7 @@ def complete_model(
     val_images: Sequence[LabeledImage],
     *,
     device: torch.device,
+    say: Callable[[str], None],
 ) -> str:
     """Add novelty statistics and, where they are asked for, a region classifier and thresholds.
 
@@ -29,6 +30,8 @@ def complete_model(
         What the networks were trained on, and what thresholds are fitted to, as `hold_out` divides them.
     val_images : sequence of LabeledImage
         Scored with fitted thresholds; none of them chooses anything here.
+    say : callable
+        Called with how far a long search is.
 
     Returns
     -------
@@ -44,5 +47,6 @@ def complete_model(
             "(training.region_classifier_images)"
         )
     if held_out:
-        said.append(complete_thresholds(path, config, held_out, val_images, device=device))
+        say(f"fitting thresholds to {len(held_out)} held-out images")
+        said.append(complete_thresholds(path, config, held_out, val_images, device=device, say=say))
     return "; ".join(filter(None, said))

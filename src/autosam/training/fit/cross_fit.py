@@ -104,8 +104,8 @@ def held_out_reliability(parts: Sequence[TrainingRegions | None], config: Config
     measured: list[Reliability | None] = []
     for number, part in enumerate(parts):
         others = [other for index, other in enumerate(parts) if index != number]
-        classifier = None if part is None else fit_to_folds(others, config)
-        if part is None or classifier is None:
+        classifier = fit_to_folds(others, config) if part else None
+        if not part or classifier is None:
             measured.append(None)
         else:
             measured.append(reliability(classifier.score(part.features), part.scores))
@@ -114,6 +114,8 @@ def held_out_reliability(parts: Sequence[TrainingRegions | None], config: Config
 
 def reliability(expected: NDArray[np.floating], reached: NDArray[np.floating]) -> Reliability:
     """Average (N,) expected region scores, and the reached ones, between two ``EDGES`` each.
+
+    A score at an edge belongs to those above it, and 1 to the last ones.
 
     Examples
     --------

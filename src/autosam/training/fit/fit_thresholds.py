@@ -1,15 +1,16 @@
 """Thresholds that suit a trained model, chosen on training images that nothing else was learnt from."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from autosam.config import Config
+from autosam.config import Config, Metric
 from autosam.data.folders import LabeledImage
 from autosam.errors import InputError
-from autosam.evaluation.tune import Metric, Tried, axes_for, tune
+from autosam.evaluation.tune import Tried, axes_for, tune
 from autosam.models.files.checkpoint import load_model, save_model
 from autosam.models.files.model_file import load_networks
 from autosam.models.networks import Networks
@@ -22,6 +23,9 @@ FITTED = "thresholds"
 
 SECTIONS = ("prompts", "merge")
 """Where thresholds are."""
+
+TOLD_EVERY = 10
+"""Settings that are tried between two messages."""
 
 LEAST_LEFT = 2
 """Images of a source that are learnt from for each one that is held out."""
@@ -67,7 +71,12 @@ def hold_out(labeled_images: Sequence[LabeledImage], images: int) -> tuple[list[
 
 
 def fit_thresholds(
-    networks: Networks, config: Config, labeled_images: Sequence[LabeledImage], *, metric: Metric
+    networks: Networks,
+    config: Config,
+    labeled_images: Sequence[LabeledImage],
+    *,
+    metric: Metric,
+    say: Callable[[str], None] | None = None,
 ) -> tuple[Tried, Tried]:
     """Search for the thresholds with the best score, from those of the settings on; see `tune`.
 
@@ -80,6 +89,8 @@ def fit_thresholds(
     labeled_images : sequence of LabeledImage
         At least one, of those that the networks were not trained on.
     metric : {"mean_ap", "a_rand"}
+    say : callable, optional
+        Called now and then with how far the search is.
 
     Returns
     -------
@@ -93,7 +104,12 @@ def fit_thresholds(
     """
     classifies = networks.region_classifier is not None
     axes = axes_for(config, region_classifier=classifies)
-    tried = list(tune(Segmenter(networks, config), config, axes, labeled_images, metric=metric))
+    tried: list[Tried] = []
+    for one in tune(Segmenter(networks, config), config, axes, labeled_images, metric=metric):
+        tried.append(one)
+        if say is not None and len(tried) % TOLD_EVERY == 0:
+            best = _shown(max(tried, key=lambda one: one.score(metric)), metric)
+            say(f"thresholds: {len(tried)} settings tried, the best has {metric} {best:.3f}")
     return tried[0], max(tried, key=lambda one: one.score(metric))
 
 
@@ -104,6 +120,7 @@ def complete_thresholds(
     val_images: Sequence[LabeledImage],
     *,
     device: torch.device,
+    say: Callable[[str], None] | None = None,
 ) -> str:
     """Write fitted thresholds into the settings of a model file, unless it has such already.
 
@@ -117,6 +134,8 @@ def complete_thresholds(
         At least one.
     val_images : sequence of LabeledImage
         Their scores with the fitted thresholds take the place of those in the training summary.
+    say : callable, optional
+        Called now and then with how far the search is.
 
     Returns
     -------
@@ -136,12 +155,15 @@ def complete_thresholds(
     for network in networks.parts:
         network.to(device)
     metric = config.training.metric
-    before, after = fit_thresholds(networks, fitting_config(header, seed=config.seed), held_out, metric=metric)
-    names = [labeled_image.name for labeled_image in held_out]
+    start = fitting_config(header, seed=config.seed)
+    before, after = fit_thresholds(networks, start, held_out, metric=metric, say=say)
+    # Not by name: a model is given away, and names of files may be those of patients.
+    images = dict(Counter(labeled_image.source for labeled_image in held_out))
     old, new = (round(_shown(one, metric), 4) for one in (before, after))
-    summary = {**header.training, FITTED: {"images": names, "metric": metric, "before": old, "after": new}}
+    summary = {**header.training, FITTED: {"images": images, "metric": metric, "before": old, "after": new}}
     changed = changed_thresholds(before.config, after.config) or "nothing: no threshold is better"
-    said = f"{metric} of {', '.join(names)}: {old:.3f} -> {new:.3f} by {changed}"
+    listed = ", ".join(f"{count} of {source}" for source, count in images.items())
+    said = f"{metric} of held-out images ({listed}): {old:.3f} -> {new:.3f} by {changed}"
     if val_images and after is not before:
         scored = validate(networks, after.config.model_copy(update={"training": config.training}), val_images)
         summary |= {name: value for name, value in scored.scores.items() if name in header.training}

@@ -3,16 +3,15 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import isnan
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from autosam.config import Config
+from autosam.config import Config, Metric
 from autosam.data import LabeledImage
 from autosam.errors import InputError
-from autosam.evaluation.tune import Metric
+from autosam.evaluation.chosen_by import score_by
 from autosam.metrics import AveragePrecision, Scores, average_precision, evaluate_pair, pool
 from autosam.models.networks import Networks
 from autosam.pipeline.segmenter import Segmenter
@@ -59,15 +58,9 @@ class Validation:
 
     @property
     def score(self) -> float:
-        """The score by which models are selected, of ground-truth boxes where nothing else prompts.
-
-        It is the mean AP, or 1 − the adapted Rand error, which is 0 where the error is undefined.
-        """
+        """What models are selected by (`score_by`), of ground-truth boxes where nothing else prompts."""
         box = "" if "mean_ap" in self.scores else BOX_PROMPTED
-        value = self.scores[f"{box}{self.metric}"]
-        if self.metric == "mean_ap":
-            return value
-        return 0.0 if isnan(value) else 1 - value
+        return score_by(self.metric, mean_ap=self.scores[f"{box}mean_ap"], a_rand=self.scores[f"{box}a_rand"])
 
 
 def validate(networks: Networks, config: Config, labeled_images: Sequence[LabeledImage]) -> Validation:

@@ -33,6 +33,7 @@ def check_trainable(config: Config, train_images: Sequence[LabeledImage]) -> Non
     check_encoder(config)
     check_deep_supervision(config)
     check_fused(config)
+    check_asked(config)
     check_small_images(config)
 
 
@@ -83,6 +84,21 @@ def check_fused(config: Config) -> None:
         raise ConfigError(
             f"training.fusion={settings.fusion:g} adds the logits of mask prompts, which a generator with a "
             "foreground map gives a SAM where training.mask_prompt is above 0; set these, or training.fusion=0"
+        )
+
+
+def check_asked(config: Config) -> None:
+    """Raise a ConfigError where settings of SAM's prompts are given, and no SAM is prompted."""
+    settings = config.training
+    given = {
+        "training.second_pass": settings.second_pass > 0,
+        "training.simulate.wrong": settings.simulate.wrong > 0,
+        "training.simulate.points_per_object": settings.simulate.points_per_object is not None,
+    }
+    if any(given.values()) and not config.model.prompted:
+        raise ConfigError(
+            f"{', '.join(name for name, is_given in given.items() if is_given)} speaks of the prompts of a SAM in "
+            "training, and none is prompted; leave it out, or set model.sam"
         )
 
 

@@ -45,8 +45,8 @@ def scan_lines(plane: Plane, *, deviation: float, rng: np.random.Generator) -> P
 def curtains(plane: Plane, *, deviation: float, rng: np.random.Generator) -> Plane:
     """Add streaks along the columns that begin anywhere and fade: what an ion beam leaves behind dense material.
 
-    Their widths are of 1 to 8 pixels, about; ``deviation`` is the standard deviation over the columns at their
-    strongest.
+    Their widths are of 1 to 8 pixels, about; ``deviation`` is about the standard deviation over the columns at
+    their strongest.
     """
     height, width = plane.shape
     sigma = float(np.exp(rng.uniform(np.log(0.5), np.log(4))))

@@ -22,7 +22,7 @@ def draw_matrix(*, rotate: float, stretch: float, rng: np.random.Generator) -> M
     rotate : float
         Share of tiles that are turned, by up to 45 degrees: quarter turns do the rest.
     stretch : float
-        Largest ratio of the scales along two directions at right angles, at least 1.
+        Largest ratio of the zooms along two directions at right angles, at least 1.
 
     Returns
     -------
