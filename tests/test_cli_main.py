@@ -14,7 +14,7 @@ from autosam.cli import console, main
 
 Run = Callable[..., tuple[int, str, str]]
 COMMANDS = (
-    [[name] for name in ("segment", "train", "evaluate", "sweep", "tune", "settings")]
+    [[name] for name in ("segment", "apply", "train", "evaluate", "sweep", "tune", "settings")]
     + [["data", name] for name in ("import", "sources", "check", "show", "split", "patches")]
     + [["models", name] for name in ("list", "fetch", "show")]
 )

@@ -19,6 +19,8 @@ from autosam.evaluation.diagnosis import summary
 from autosam.instances.measure import INTENSITY_COLUMNS, SHAPE_COLUMNS
 from autosam.metrics import evaluate_pair
 from autosam.prompts.table import COLUMNS as PROMPT_COLUMNS
+from autosam.review.corrections_file import COLUMNS as CORRECTION_COLUMNS
+from autosam.review.provenance import COLUMNS as PROVENANCE_COLUMNS
 from autosam.studies.scores import COLUMNS as STUDY_COLUMNS
 from autosam.volumes.instance_sums import InstanceSums
 from autosam.volumes.object_table import InstanceScores, make_object_table
@@ -105,6 +107,8 @@ EMPTY = make_object_table(
     [
         ("NAME_instances.csv", {*SHAPE_COLUMNS, *INTENSITY_COLUMNS}),
         ("NAME_prompts.csv", set(PROMPT_COLUMNS)),
+        ("corrections.csv", set(CORRECTION_COLUMNS)),
+        ("provenance.csv", set(PROVENANCE_COLUMNS)),
         ("NAME_objects.csv", set(EMPTY.columns)),
         ("evaluation.csv", set(evaluate_pair(np.eye(4, dtype=int), np.eye(4, dtype=int)).row())),
         ("diagnosis.csv", set(summary._COLUMNS)),

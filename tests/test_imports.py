@@ -28,6 +28,7 @@ ROOMS = (
     "evaluation",
     "training",
     "studies",
+    "review",
     "cli",
 )
 WITHOUT_TORCH = ("errors", "config", "images", "metrics", "regions", "prompts", "instances", "report", "data")

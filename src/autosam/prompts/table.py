@@ -138,9 +138,11 @@ def write_prompts(path: str | Path, prompts: Sequence[Prompt] | Mapping[str, Seq
                 )
             name = {"image": image, "object": str(number)}
             for (row, col), label in zip(prompt.points, prompt.point_labels, strict=True):
-                table.writerow(name | {"row": _number(row), "col": _number(col), "label": str(int(label))})
+                table.writerow(
+                    name | {"row": write_number(row), "col": write_number(col), "label": str(int(label))}
+                )
             if prompt.box is not None:
-                table.writerow(name | dict(zip(BOX_COLUMNS, map(_number, prompt.box), strict=True)))
+                table.writerow(name | dict(zip(BOX_COLUMNS, map(write_number, prompt.box), strict=True)))
     write_text(path, lines.getvalue())
 
 
@@ -224,7 +226,7 @@ class _Table:
         """Read one group of cells; None where it is empty or faulty."""
         if not any(row[name] for name in names):
             return None
-        numbers = tuple(_read_number(row[name]) for name in names)
+        numbers = tuple(read_number(row[name]) for name in names)
         wrong = [name for name, number in zip(names, numbers, strict=True) if not math.isfinite(number)]
         self.faults += [(line, f"{name} is {row[name]!r}, wanted a number") for name in wrong]
         return None if wrong else numbers
@@ -238,7 +240,7 @@ class _Table:
                 self.faults.append((line, f"the {what} lies outside the image of {height} × {width}"))
 
 
-def _read_number(text: str) -> float:
+def read_number(text: str) -> float:
     """Read a number; NaN for any other text."""
     try:
         return float(text)
@@ -246,6 +248,6 @@ def _read_number(text: str) -> float:
         return math.nan
 
 
-def _number(value: float) -> str:
+def write_number(value: float) -> str:
     """Write a coordinate so that it reads back as the same number."""
     return str(int(value)) if float(value).is_integer() else repr(float(value))

@@ -11,7 +11,8 @@ from autosam.config.old_names import RECORD_FIELDS, renamed
 from autosam.errors import ConfigError, InputError
 from autosam.images.folder_listing import RUN_RECORD
 
-_WANTED = "autosam report takes a folder that autosam segment wrote"
+_WANTED = "autosam report takes"
+_FOLDER = "a folder that autosam segment wrote"
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,13 @@ def without_folders(text: str) -> str:
     return re.sub(r"(?<![\w.~)/])(?:[A-Za-z]:)?[\\/](?:[^\s\\/:;,'\"]+[\\/])+", "", text)
 
 
-def read_record(folder: Path) -> FolderRecord:
+def read_record(folder: Path, *, wanted: str = _WANTED) -> FolderRecord:
     """Read the run record of a folder of results, of this version or another one.
+
+    Parameters
+    ----------
+    wanted : str
+        Begin of what a message says of the folder that was wanted.
 
     Raises
     ------
@@ -79,7 +85,7 @@ def read_record(folder: Path) -> FolderRecord:
     ConfigError
         If the record is damaged.
     """
-    _check_folder(folder)
+    _check_folder(folder, f"{wanted} {_FOLDER}")
     path = folder / RUN_RECORD
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -95,7 +101,7 @@ def read_record(folder: Path) -> FolderRecord:
             f"the run record {path} is damaged or half written; repeat autosam segment with --overwrite"
         ) from error
     if not entries:
-        raise InputError(f"{path} names no image yet; repeat autosam segment, and then report")
+        raise InputError(f"{path} names no image yet; repeat autosam segment first")
     if not runs:
         raise ConfigError(f"the run record {path} does not say which run made its images; segment them again")
     return FolderRecord(runs, entries)
@@ -124,18 +130,18 @@ def _check_entry(entry: Mapping[str, Any]) -> None:
         raise TypeError("warnings and files of an entry")
 
 
-def _check_folder(folder: Path) -> None:
+def _check_folder(folder: Path, wanted: str) -> None:
     if (folder / RUN_RECORD).is_file():
         return
     of_volume = sorted(folder.glob("*_run.json")) if folder.is_dir() else []
     beside = folder.with_name(f"{folder.name.partition('.')[0]}_run.json")
     if of_volume or (beside.is_file() and folder.exists()):
         raise InputError(
-            f"{folder} holds the results of autosam volume, and {_WANTED}; look at NAME_sheet.png, or at the "
+            f"{folder} holds the results of autosam volume, and {wanted}; look at NAME_sheet.png, or at the "
             "volume with autosam view"
         )
     if not folder.exists():
-        raise InputError(f"{folder}: no such folder; {_WANTED}")
+        raise InputError(f"{folder}: no such folder; {wanted}")
     if not folder.is_dir():
-        raise InputError(f"{folder} is a file; {_WANTED}")
-    raise InputError(f"{folder} holds no {RUN_RECORD}; {_WANTED}")
+        raise InputError(f"{folder} is a file; {wanted}")
+    raise InputError(f"{folder} holds no {RUN_RECORD}; {wanted}")

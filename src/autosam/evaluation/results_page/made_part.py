@@ -21,6 +21,7 @@ _OPTIONS = {
     "prompts_sha256": "prompts by a person (SHA-256)",
     "oracle_mask_sha256": "truth that chose masks (SHA-256)",
     "inside_sha256": "--inside (SHA-256)",
+    "corrections_sha256": "corrections by a person (SHA-256)",
 }
 """Options that change results, and how they are named here."""
 

@@ -1,0 +1,1 @@
+"""What a person decides about results: corrections, where to look first, and corrected results."""
