@@ -66,8 +66,7 @@ if [ "$name" = nuclei ]; then
     train student --config scripts/bundled/nuclei_student.yaml --set "training.teacher=$out/teacher.safetensors" \
         --set "model.generator.base=$out/teacher.safetensors"
     python scripts/bundle_model.py "$out/teacher.safetensors" "$name" --generator "$out/student/model.safetensors"
-    # Of the first two sources alone: beside the further ones, electron micrographs would look known (novelty .9 instead of 1.3).
-    python scripts/add_statistics.py "$root" src/autosam/models/bundled/nuclei.safetensors --config scripts/bundled/nuclei_sized.yaml
+    python scripts/add_statistics.py "$root" src/autosam/models/bundled/nuclei.safetensors --config scripts/bundled/nuclei_student.yaml
     python scripts/add_region_classifier.py "$root" src/autosam/models/bundled/nuclei.safetensors --config scripts/bundled/nuclei_student.yaml
 else
     python scripts/bundle_model.py "$final" "$name"

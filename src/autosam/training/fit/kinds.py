@@ -22,9 +22,10 @@ KINDS, COMPONENTS = 64, 96
 SHRINKAGE = 0.5
 """Share of the covariance that is taken from the identity, scaled to the mean variance."""
 
-PERCENTILE = 96.0
+PERCENTILE = 95.0
 """Percentage of the windows, each measured without its half of its source, that sets the limit: the largest one of
-the small, middle and large windows. Other images of the sources lie beyond it a little more often."""
+the small, middle and large windows. Smaller parts than halves suit images that have nothing to do with each other,
+but in a stack of slices they have near neighbors, and the limit falls too low."""
 
 LEAST_OF_A_SIZE = 40
 """Windows of a size that have a percentile of their own; fewer are measured together with larger ones."""
