@@ -1,0 +1,128 @@
+"""Where to look first in a folder of results: every image is seen again by the model that made them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from autosam.errors import AutosamError, InputError
+from autosam.pipeline.origin_images import OriginImages
+from autosam.pipeline.segmenter import Segmenter
+from autosam.review.corrected_labels import ObjectOrigin
+from autosam.review.doubt import Doubt, SeenAgain, image_doubts, rank
+from autosam.review.prompt_answers import open_segmenter
+from autosam.review.provenance import read_provenance
+from autosam.review.review_results import ReviewImage, ReviewResults
+
+
+@dataclass(frozen=True)
+class FoundDoubts:
+    """What is doubtful in a folder, the most doubtful first, and sentences on what could not be looked at."""
+
+    doubts: tuple[Doubt, ...]
+    notes: tuple[str, ...]
+
+
+def find_doubts(
+    results: ReviewResults,
+    *,
+    images: str | None = None,
+    device: str = "auto",
+    progress: Callable[[int, int], None] | None = None,
+) -> FoundDoubts:
+    """Look at all images again, by the steps of the pipeline up to the generator's regions.
+
+    An image that is gone or has changed is judged by its labels and scores alone, and so are all if the model is
+    gone.
+
+    Parameters
+    ----------
+    images : str, optional
+        File or folder of the images, by name; by default where the run record says.
+    device : str
+        As in `Segmenter.from_model`.
+    progress : callable, optional
+        Called with the images that are done, and their number.
+
+    Raises
+    ------
+    InputError
+        If `images` has no image, or provenance.csv is damaged.
+    """
+    looking = _Looking(OriginImages(images), read_provenance(results.folder), device)
+    found: list[Doubt] = []
+    for done, image in enumerate(results.images.values(), 1):
+        try:
+            found += image_doubts(looking.see(image))
+        except InputError as error:
+            looking.notes.append(str(error))
+        if progress is not None:
+            progress(done, len(results.images))
+    ordered = rank(found, list(results.images))
+    return FoundDoubts(tuple(ordered), tuple(dict.fromkeys((*results.notes, *looking.notes))))
+
+
+class _Looking:
+    """Sees images again, with the model of each run loaded once."""
+
+    def __init__(
+        self, origins: OriginImages, provenance: Mapping[str, Mapping[int, ObjectOrigin]], device: str
+    ) -> None:
+        self.origins, self.provenance, self.device = origins, provenance, device
+        self.segmenters: dict[str, Segmenter | None] = {}
+        self.notes: list[str] = []
+
+    def see(self, image: ReviewImage) -> SeenAgain:
+        """See an image again; an `InputError` where its labels cannot be read."""
+        labels = image.read_labels()
+        made = self.provenance.get(image.name, {})
+        seen = SeenAgain(
+            image.name,
+            labels,
+            image.read_scores(int(labels.max(initial=0))),
+            novelty=image.entry.get("novelty"),
+            done=frozenset(number for number, origin in made.items() if origin.action),
+        )
+        segmenter = self._segmenter(image)
+        if segmenter is None:
+            return seen
+        try:
+            loaded = image.load(self.origins)
+        except InputError as error:
+            self.notes.append(str(error))
+            return seen
+        view = segmenter.view(loaded.image, image.zoom)
+        maps = segmenter.predict(view)
+        proposals = segmenter.propose(view, maps)
+        # The regions and maps on the image's own grid.
+        again = segmenter.merge(view, maps, proposals, None)
+        refined = segmenter.config.decode.sam is True and bool(maps.probabilities)
+        return SeenAgain(
+            seen.name,
+            labels,
+            seen.scores,
+            again.regions if refined else None,
+            again.maps,
+            _least_score(segmenter, refined=refined),
+            seen.novelty if again.novelty is None else again.novelty,
+            seen.done,
+        )
+
+    def _segmenter(self, image: ReviewImage) -> Segmenter | None:
+        """Load the model of a run; None where it is gone, or asked people instead of its generator."""
+        number = image.run.number
+        if number not in self.segmenters:
+            self.segmenters[number] = None
+            try:
+                opened = open_segmenter(image.run, prompted=False, device=self.device)
+            except AutosamError as error:
+                self.notes.append(f"{error}; until then, scores and shapes alone say what is doubtful")
+                return None
+            if opened.networks.generator is not None and opened.config.prompts.method != "user":
+                self.segmenters[number] = opened
+        return self.segmenters[number]
+
+
+def _least_score(segmenter: Segmenter, *, refined: bool) -> float:
+    """Give the score below which objects are left out."""
+    config, least = segmenter.config, segmenter.config.merge.min_score
+    chosen = segmenter.networks.region_classifier is not None and config.prompts.region_classifier
+    return max(least, config.prompts.min_region_score) if chosen and not refined else least
