@@ -13,6 +13,7 @@ from results_folders import discs, image_of, write_results
 from autosam import cli
 from autosam.data import load_labeled_images
 from autosam.images import read_labels
+from autosam.pipeline.claims import Claims
 from autosam.review.corrections import Correction
 from autosam.review.corrections_file import append_corrections
 from autosam.review.review_results import ReviewResults
@@ -237,3 +238,25 @@ def test_edited_labels_are_other_results(tmp_path, results):
     labels = read_labels(results / "a_labels.tif")
     tifffile.imwrite(results / "a_labels.tif", np.where(labels == 1, 0, labels))
     assert ReviewResults.open(results).images["a"].results != before
+
+
+def test_results_that_are_being_written_wait(autosam, tmp_path, results):
+    correct(tmp_path, Correction("a", "delete", (1,)))
+    with Claims(results):
+        status, _, err = autosam("apply", "out", "c.csv", "-o", "fixed")
+    assert status == 2
+    assert "out is being written by" in err
+    assert autosam("apply", "out", "c.csv", "-o", "fixed")[0] == 0
+
+
+def test_a_disk_that_fails_leaves_nothing(autosam, tmp_path, results, monkeypatch):
+    correct(tmp_path, Correction("a", "delete", (1,)))
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("autosam.review.apply.write_summary", full)
+    status, _, err = autosam("apply", "out", "c.csv", "-o", "fixed")
+    assert status == 2
+    assert "No space left on device" in err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["c.csv", "images", "out"]

@@ -16,7 +16,7 @@ from autosam.models.files.model_file import load_networks
 from autosam.models.files.zoo import resolve_model
 from autosam.models.networks import Networks
 from autosam.models.precision import choose_device
-from autosam.models.sam.masks import ChooseMask, decode_masks
+from autosam.models.sam.masks import ChooseMask, EncodedWindows, decode_masks
 from autosam.pipeline import find_zoom, merging, predict, propose
 from autosam.pipeline.free_memory import give_back
 from autosam.pipeline.look import look_at
@@ -40,8 +40,7 @@ class Segmenter(Timed):
     Parameters
     ----------
     networks : Networks
-        In evaluation mode, on the device that they are to run on. `from_model` and `with_settings` compile them
-        where ``decode.compile`` asks for it.
+        In evaluation mode, on their device. `from_model` and `with_settings` compile them for ``decode.compile``.
     config : Config
         Its ``model`` section must be the one that the networks were built with.
     """
@@ -227,15 +226,15 @@ class Segmenter(Timed):
         *,
         choose: ChooseMask | None = None,
         alternatives: bool | None = None,
+        encoded: EncodedWindows | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> list[MaskCrop] | None:
         """Ask SAM for masks: step 4 of 5.
 
         Parameters
         ----------
-        choose : callable, optional
-            Chooses among all of SAM's masks for each prompt, in place of SAM's own predicted IoU; see
-            `decode_masks`.
+        choose, encoded : optional
+            See `decode_masks`.
         alternatives : bool, optional
             Whether to keep all of SAM's masks for every prompt; by default for a grid's without ``choose``.
 
@@ -266,6 +265,7 @@ class Segmenter(Timed):
             alternatives=alternatives,
             choose=choose,
             encoding=partial(self.timings.stage, "encode", within="decode"),
+            encoded=encoded,
             progress=progress,
         )
         return [replace(mask, prompt=mask.prompt + first) for mask in masks] if first else masks

@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,11 @@ from autosam.evaluation.results_page.folder_record import RunFacts
 from autosam.instances import MaskCrop
 from autosam.models.files.file_hash import file_sha256
 from autosam.models.files.zoo import resolve_model
+from autosam.models.sam.masks import EncodedWindows
 from autosam.pipeline.probability_maps import Maps
 from autosam.pipeline.propose import Proposals
 from autosam.pipeline.segmenter import Segmenter
-from autosam.pipeline.view import Image
+from autosam.pipeline.view import Image, View
 from autosam.prompts import Prompt
 from autosam.review.corrections import Correction
 
@@ -91,6 +93,9 @@ def _written(settings: Mapping[str, Mapping[str, Any]]) -> list[str]:
 class PromptAnswers:
     """Answers prompts about one image, each on its own.
 
+    The image is normalized once, and SAM encodes each window once. So after the first answer, a further prompt
+    near it takes the mask decoder alone.
+
     Parameters
     ----------
     segmenter : Segmenter
@@ -104,6 +109,12 @@ class PromptAnswers:
     segmenter: Segmenter
     image: Image
     zoom: float = 1.0
+    _encoded: EncodedWindows = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def view(self) -> View:
+        """The image as SAM sees it."""
+        return self.segmenter.view(self.image, self.zoom)
 
     def answer(self, prompts: Sequence[Prompt]) -> list[MaskCrop | None]:
         """Ask SAM.
@@ -116,9 +127,9 @@ class PromptAnswers:
         """
         if not prompts:
             return []
-        view = self.segmenter.view(self.image, self.zoom)
+        view = self.view
         proposals = self.segmenter.propose(view, Maps({}), prompts)
-        masks = self.segmenter.decode(view, proposals) or []
+        masks = self.segmenter.decode(view, proposals, encoded=self._encoded) or []
         found: list[MaskCrop | None] = [None] * len(prompts)
         for mask in masks:
             alone = Proposals(proposals.regions, [proposals.prompts[mask.prompt]], 0)

@@ -159,11 +159,10 @@ class ReviewResults:
         if busy is not None:
             raise InputError(f"{folder} is being written by {busy}; wait until that run has ended")
         opened = open_results(folder)
-        images = {
-            found.name: ReviewImage(found.name, found, record.entries[found.name], record.run_of(entry))
-            for found in opened.labels
-            if (entry := record.entries[found.name])
-        }
+        images = {}
+        for found in opened.labels:
+            entry = record.entries[found.name]
+            images[found.name] = ReviewImage(found.name, found, entry, record.run_of(entry))
         if not images:
             raise InputError(f"{folder} holds no labels of the images that its record names; segment them again")
         return cls(folder, record, images, opened.notes)

@@ -93,6 +93,8 @@ def _of_run(run: RunFacts, changes: Changes, images: int, runs: int) -> str:
     )
     if run.options.get("prompts_sha256"):
         text += "A person gave prompts for some of the objects. "
+    if run.options.get("corrections_sha256"):
+        text += "A person then corrected the results (autosam apply; provenance.csv says which objects). "
     if run.options.get("pixel_size_nm"):
         text += f"The pixel size was given as {number(float(run.options['pixel_size_nm']))} nm. "
     if run.options.get("diameter"):

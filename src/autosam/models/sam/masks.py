@@ -1,6 +1,6 @@
 """Prompts → masks: each prompt is decoded in a window that holds its object whole."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
@@ -34,6 +34,9 @@ from autosam.prompts import Prompt, prompt_place
 ChooseMask = Callable[[Sequence[MaskCrop | None], int], int]
 """From the masks for one prompt (None for an empty one) and the index of SAM's choice to the index of another."""
 
+EncodedWindows = MutableMapping[Window, Sequence[Embedding]]
+"""Embeddings of windows of one image: of each its channels."""
+
 LARGEST_WINDOW = 4
 """How many times wider than at first the window of a point's mask may become in search of the mask's end."""
 
@@ -51,6 +54,7 @@ def decode_masks(
     alternatives: bool = False,
     choose: ChooseMask | None = None,
     encoding: Callable[[], AbstractContextManager[None]] = nullcontext,
+    encoded: EncodedWindows | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[MaskCrop]:
     """Answer every prompt with a mask.
@@ -91,6 +95,9 @@ def decode_masks(
         ``alternatives``.
     encoding : callable
         Gives a context that is entered while SAM's image encoder works, as to time it.
+    encoded : mutable mapping of Window to sequence of Embedding, optional
+        Embeddings of windows of this image, by this SAM: those that it has are not made again, and new ones are
+        added. So a further prompt is answered by the mask decoder alone.
     progress : callable, optional
         Called with the number of windows done and to do; the latter changes when masks are decoded again.
 
@@ -110,7 +117,9 @@ def decode_masks(
     places = None
     if settings.second_pass is not None and not alternatives and choose is None and prompts:
         places = np.stack([prompt_place(prompt) for prompt in prompts])
-    decoder = _WindowDecoder(sam, channels, settings, combine, enlarge, alternatives, choose, encoding, places)
+    decoder = _WindowDecoder(
+        sam, channels, settings, combine, enlarge, alternatives, choose, encoding, encoded, places
+    )
     shape = decoder.shape
     grid = tile_windows(shape, size=tile_size, overlap=int(overlap * tile_size))
     work = assign_windows(prompts, grid, shape, size=tile_size)
@@ -155,6 +164,7 @@ class _WindowDecoder:
     alternatives: bool
     choose: ChooseMask | None
     encoding: Callable[[], AbstractContextManager[None]]
+    encoded: EncodedWindows | None
     places: NDArray[np.float64] | None
 
     @property
@@ -166,8 +176,7 @@ class _WindowDecoder:
         window = _cut(window, self.shape) if self.enlarge else window
         try:
             with autocast(parameter_device(self.sam), self.settings.precision):
-                with self.encoding():
-                    embeddings = [encode(self.sam, read_window(channel, window)) for channel in self.channels]
+                embeddings = self._encode(window)
                 answers = self._answer(window, embeddings, prompts)
                 if self.places is not None:
                     again = second_prompts(prompts, answers, self.places)
@@ -179,6 +188,14 @@ class _WindowDecoder:
                 "single prompt; set tiles.size to less, or use --device cpu"
             ) from error
         return answers
+
+    def _encode(self, window: Window) -> Sequence[Embedding]:
+        """Encode a window of every channel, if that was not done before."""
+        known = {} if self.encoded is None else self.encoded
+        if window not in known:
+            with self.encoding():
+                known[window] = [encode(self.sam, read_window(channel, window)) for channel in self.channels]
+        return known[window]
 
     def _answer(self, window: Window, embeddings: Sequence[Embedding], prompts: dict[int, Prompt]) -> Answers:
         """Answer prompts in a window that is encoded, once for each channel."""
