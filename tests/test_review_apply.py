@@ -89,6 +89,11 @@ def test_corrected_results_without_a_model(autosam, tmp_path, results):
     assert record["images"]["day1/b"]["instances"] == 3
     assert len(record["options"]["corrections_sha256"]) == 64
     assert [row["objects"] for row in rows(fixed / "summary.csv")] == ["2", "3"]
+    # The same input gives the same bytes.
+    assert autosam("apply", "out", "c.csv", "-o", "again")[0] == 0
+    told = {path.relative_to(fixed): text for path, text in content(fixed).items()}
+    again = tmp_path / "again"
+    assert {path.relative_to(again): text for path, text in content(again).items()} == told
 
 
 def test_other_commands_take_corrected_results(autosam, tmp_path, results):

@@ -108,6 +108,8 @@ class TrainingFiles:
         if not isinstance(loaded.image, np.ndarray):
             return f"{name} has several channels, and is left out of {TRAINING}"
         file = _file(name)
+        if (self.folder / "images" / file).exists():
+            return f"{name} would have the name of another image in {TRAINING}, and is left out of it"
         for part in _PARTS:
             (self.folder / part).mkdir(parents=True, exist_ok=True)
         photometric = "rgb" if loaded.image.ndim == 3 else "minisblack"

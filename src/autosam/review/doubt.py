@@ -20,6 +20,8 @@ from autosam.review.object_shapes import touching_objects
 
 ONE_SHAPE, ROUGHEST = 0.4, 0.85
 """Doubt of two objects that are one convex shape without a border inside, and the least solidity that counts."""
+LEAST = 0.02
+"""Doubt of two objects below which they are not listed."""
 MISSED, SURE = 0.3, 0.4
 """Doubt of a place where nothing was kept, and what the generator's probability adds to it."""
 UNLIKE = 0.3
@@ -163,12 +165,14 @@ def _of_pairs(seen: SeenAgain, boxes: Sequence[tuple[slice, slice] | None], base
     for (one, other), pixels in touching_objects(seen.labels).items():
         if one in seen.done and other in seen.done:
             continue
+        open_ = 1.0 if border is None else 1 - float(np.mean(border.ravel()[pixels]))
+        if ONE_SHAPE * open_ < LEAST:
+            continue
         window = _union(boxes[one - 1], boxes[other - 1])
         together = np.isin(seen.labels[window], (one, other))
         convex = float(np.clip((_solidity(together) - ROUGHEST) / (1 - ROUGHEST), 0, 1))
-        open_ = 1.0 if border is None else 1 - float(np.mean(border.ravel()[pixels]))
         weight = ONE_SHAPE * convex * open_
-        if weight > 0:
+        if weight >= LEAST:
             why = f"Objects {one} and {other} touch and have one shape together: they could be one."
             crop = _around(window, (seen.labels.shape[0], seen.labels.shape[1]))
             found.append(_doubt(seen.name, crop, (one, other), [Reason("split", weight, why)], base))

@@ -84,8 +84,11 @@ def touching_objects(labels: NDArray[np.int32]) -> dict[tuple[int, int], NDArray
                 where.append(index[rows[end], cols[end]][meet])
     pairs = np.stack([np.concatenate(first), np.concatenate(second)], axis=1)
     pixels = np.concatenate(where)
-    found: dict[tuple[int, int], NDArray[np.int64]] = {}
     unique, of = np.unique(pairs, axis=0, return_inverse=True)
-    for number, (low, high) in enumerate(unique.tolist()):
-        found[low, high] = np.unique(pixels[of.ravel() == number]).astype(np.int64)
-    return found
+    order = np.argsort(of.ravel(), kind="stable")
+    ends = np.cumsum(np.bincount(of.ravel(), minlength=len(unique)))[:-1]
+    groups = np.split(pixels[order], ends) if len(unique) else []
+    return {
+        (low, high): np.unique(group).astype(np.int64)
+        for (low, high), group in zip(unique.tolist(), groups, strict=True)
+    }
