@@ -6,6 +6,7 @@ It waits before each image, and prints what became of it.
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -37,12 +38,17 @@ class Slow(Segmenter):
 def main(folder: str, out: str, seconds: str = "0") -> None:
     # Where the tests run in the background of a shell, it is ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    for line in outcomes(folder, out, seconds):
+        tell(line)
+
+
+def outcomes(folder: str, out: str, seconds: str = "0") -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         use_component_sam(patch)
         segmenter = Slow(Networks(build_small_sam(), BrightPixels()), load_config(), name="by rule")
         segmenter.wait = float(seconds)
         for outcome in segment_batch(find_sources([folder]), segmenter, Path(out)):
-            tell(f"{outcome.source.name} {outcome.state}")
+            yield f"{outcome.source.name} {outcome.state}"
 
 
 # pytest imports this file, too, to look for doctests.

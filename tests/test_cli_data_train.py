@@ -9,6 +9,8 @@ from blobs import SMALL, write_discs
 from autosam.cli import main
 from autosam.training.run.run_folder import MODEL
 
+pytestmark = pytest.mark.usefixtures("few_windows")
+
 STEPS = ("training.steps=2", "training.validate_every=2", "training.checkpoint_every=2")
 
 

@@ -16,6 +16,8 @@ from autosam.images import read_image
 from autosam.models.networks import Networks
 from autosam.pipeline.segmenter import Segmenter
 
+pytestmark = pytest.mark.usefixtures("few_windows")
+
 Run = Callable[..., tuple[int, str, str]]
 
 

@@ -13,6 +13,8 @@ from autosam.config import load_config
 from autosam.models.files.model_file import load_networks
 from autosam.training.run.run_folder import CHECKPOINT, MODEL, TRAIN_LOG, VALIDATION_LOG
 
+pytestmark = pytest.mark.usefixtures("few_windows")
+
 STEPS = ("training.steps=4", "training.validate_every=2", "training.checkpoint_every=2")
 
 

@@ -132,8 +132,8 @@ def test_the_same_model_gives_the_same_bytes_in_every_process(tmp_path):
         "header = ModelHeader(settings={name: name for name in sys.argv[2]})\n"
         "save_model(sys.argv[1], tensors=tensors, metadata=header)\n"
     )
-    paths = [tmp_path / f"{index}.safetensors" for index in range(3)]
-    for seed, (path, order) in enumerate(zip(paths, ("abcdefgh", "abcdefgh", "hgfedcba"), strict=True)):
+    paths = [tmp_path / f"{index}.safetensors" for index in range(2)]
+    for seed, (path, order) in enumerate(zip(paths, ("abcdefgh", "hgfedcba"), strict=True)):
         environment = os.environ | {"PYTHONHASHSEED": str(seed)}
         subprocess.run([sys.executable, "-c", program, path, order], check=True, env=environment)
     assert len({path.read_bytes() for path in paths}) == 1

@@ -1,4 +1,4 @@
-"""Several processes, and killed ones, in one folder of results."""
+"""Several processes, and killed ones, in one folder of results; what comes after them is asked in this process."""
 
 import json
 import os
@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from batch_job import outcomes
 from fake_networks import draw_ellipses
 
 from autosam.images import read_labels
@@ -54,7 +55,7 @@ def test_two_jobs_share_a_folder_and_keep_both_records(images, tmp_path):
     summary = (tmp_path / "out" / "summary.csv").read_text(encoding="utf-8").splitlines()
     assert [line.split(",")[:3] for line in summary[1:]] == [[name, "done", "2"] for name in "abcdef"]
     assert not list((tmp_path / "out").glob(".*"))
-    assert set(finish(start(images, tmp_path / "out"))) == {f"{name} skipped" for name in "abcdef"}
+    assert set(outcomes(str(images), str(tmp_path / "out"))) == {f"{name} skipped" for name in "abcdef"}
 
 
 def test_a_killed_job_loses_its_image_only(images, tmp_path):
@@ -67,7 +68,7 @@ def test_a_killed_job_loses_its_image_only(images, tmp_path):
     job.wait()
     job.stdout.close()
     assert list((out / ".autosam_claims").iterdir())
-    told = dict(line.split() for line in finish(start(images, out)))
+    told = dict(line.split() for line in outcomes(str(images), str(out)))
     assert set(told) == set("abcdef")
     assert set(told.values()) <= {"done", "skipped"}
     assert sorted(recorded(out)) == list("abcdef")
@@ -86,7 +87,7 @@ def test_ctrl_c_leaves_no_claim_and_a_record_of_all_that_is_done(images, tmp_pat
     job.stdout.close()
     assert not list(out.glob(".*"))
     assert set(recorded(out)) >= {"a", "b"}
-    told = dict(line.split() for line in finish(start(images, out)))
+    told = dict(line.split() for line in outcomes(str(images), str(out)))
     assert {told["a"], told["b"]} == {"skipped"}
     assert told["f"] == "done"
 
@@ -108,5 +109,5 @@ def test_a_full_disk_stops_in_one_line_and_leaves_no_part(images, tmp_path):
     # Nothing half written, and no claim.
     assert not list(out.glob("b_*"))
     assert not list(out.glob(".*"))
-    told = dict(line.split() for line in finish(start(images, out)))
+    told = dict(line.split() for line in outcomes(str(images), str(out)))
     assert told["b"] == "done"

@@ -28,6 +28,8 @@ from autosam.training.losses.batch_loss import BatchLoss
 from autosam.training.run.run_folder import CHECKPOINT
 from autosam.training.samples import batches
 
+pytestmark = pytest.mark.usefixtures("few_windows")
+
 RECIPES = ("sac", "adapter", "decoder", "medsam", "em_sam", "generator", "joint")
 SCENES, VALIDATION = [labeled_image(0), labeled_image(1)], [labeled_image(2)]
 SMALL_GENERATOR = (

@@ -22,6 +22,8 @@ from autosam.images import write_labels, write_png
 from autosam.metrics import average_precision
 from autosam.training.samples.load_images import load_part
 
+pytestmark = pytest.mark.usefixtures("few_windows")
+
 study_sources = load_script("study_sources")
 sources_data = load_script("sources_data")
 sources_log = load_script("sources_log")

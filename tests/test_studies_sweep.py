@@ -21,6 +21,8 @@ from autosam.studies.settings import Setup, trained_setups
 from autosam.studies.sweep import Sweep, SweepOutcome
 from autosam.training import loop
 
+pytestmark = pytest.mark.usefixtures("few_windows")
+
 STEPS = ("training.steps=2", "training.validate_every=2", "training.checkpoint_every=1", "training.previews=0")
 CPU = torch.device("cpu")
 

@@ -32,6 +32,8 @@ from autosam.training.fit.fit_region_classifier import (
 )
 from autosam.training.loop import train
 
+pytestmark = pytest.mark.usefixtures("few_windows")
+
 
 class ColorsAreMaps(BrightPixels):
     """A generator whose foreground is the red of the image, and its center the green."""
@@ -303,6 +305,7 @@ def test_a_run_ends_with_a_region_classifier_where_it_is_asked_for(
     short = (
         "model.sam=null",
         "decode.sam=false",
+        "tiles.size=64",
         "training.steps=1",
         "prompts.foreground=0.4",
         "images.diameter=18",

@@ -22,6 +22,8 @@ from autosam.training.fit.fit_thresholds import FITTED, complete_thresholds, fit
 from autosam.training.loop import train
 from autosam.training.run.validation import Validation
 
+pytestmark = pytest.mark.usefixtures("few_windows")
+
 SCENES = [labeled_image(seed) for seed in range(4)]
 SHORT = ("training.steps=1", "training.validate_every=1", "model.sam=null", "decode.sam=false", "tiles.size=64")
 

@@ -43,6 +43,8 @@ from autosam.training.schedule import learning_rate
 from autosam.training.state import build_state
 from autosam.training.step import _set_rates
 
+pytestmark = pytest.mark.usefixtures("few_windows")
+
 SCENES = [labeled_image(0), labeled_image(1)]
 VALIDATION = [labeled_image(2)]
 TIMES = ("waited_s", "seconds", "cpu_s", "tiles_per_second", "peak_mb", "seconds_per_image")
@@ -789,7 +791,7 @@ def test_the_log_knows_rates_shares_and_speed(tmp_path: Path) -> None:
 def test_the_log_has_the_rates_of_what_is_trained(tmp_path: Path) -> None:
     for name, rate, overrides in (
         ("sam", "learning_rate", ("model.generator=null", "prompts.method=user", "training.predicted_share=0")),
-        ("generator", "generator_learning_rate", ("model.sam=null", "decode.sam=false")),
+        ("generator", "generator_learning_rate", ("model.sam=null", "decode.sam=false", "tiles.size=64")),
     ):
         train(short("training.steps=1", *overrides), SCENES, [], out=tmp_path / name)
         (row,) = rows(tmp_path / name / TRAIN_LOG)
