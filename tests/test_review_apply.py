@@ -157,6 +157,10 @@ def test_sam_answers_points_and_boxes(autosam, tmp_path, monkeypatch):
     assert np.array_equal(read_labels(tmp_path / "fixed" / "a_labels.tif") > 0, labels > 0)
     told = [(row["by"], row["action"]) for row in rows(tmp_path / "fixed" / "provenance.csv") if row["label"]]
     assert sorted(told) == [("model", ""), ("sam", "add"), ("sam", "redraw")]
+    # A run does not go on in corrected results, nor write over them.
+    status, _, err = autosam("segment", "images/a.tif", "-o", "fixed", "-m", "model.safetensors")
+    assert status == 2
+    assert "corrections_sha256" in err
     append_corrections(tmp_path / "d.csv", [Correction("a", "add", points=((80.0, 20.0),), point_labels=(1,))])
     status, out, err = autosam("apply", "out", "d.csv", "-o", "again")
     assert (status, out) == (2, "")

@@ -188,6 +188,26 @@ def test_what_is_unsound_is_never_written(tmp_path):
     assert path.read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("one", "words"),
+    [
+        (Correction("a", "add", points=((float("nan"), 1.0),), point_labels=(1,)), "a number that is none"),
+        (Correction("a", "add", box=(0.0, 0.0, float("inf"), 1.0)), "a number that is none"),
+        (Correction("a", "add", box=(5.0, 0.0, 4.0, 1.0)), "the box ends before it begins"),
+        (Correction("a", "add", points=((1.0, 1.0),), point_labels=(2,)), "wanted 0 or 1"),
+        (Correction("a", "add", points=((1.0, 1.0),)), "1 points have 0 labels"),
+        (Correction("a", "delete", (0,)), "names object 0, wanted ids from 1 on"),
+        (Correction("a", "add", mask="1 1 2 2: 3"), "have 3 pixels"),
+        (Correction("a", "add", mask="0 0 1 1: " + "0 " * 70_000 + "1"), "and at most 131072 can be read"),
+    ],
+)
+def test_what_could_not_be_read_again_is_not_written(tmp_path, one, words):
+    with pytest.raises(InputError, match=words) as error:
+        append_corrections(tmp_path / "c.csv", [one])
+    told(error)
+    assert not (tmp_path / "c.csv").exists()
+
+
 def test_nothing_is_lost_without_a_copy(tmp_path):
     path = tmp_path / "c.csv"
     write_corrections(path, ALL[:2])

@@ -34,3 +34,5 @@ def test_an_empty_mask_is_refused():
         mask_text(np.zeros((3, 3), bool))
     with pytest.raises(InputError, match="negative"):
         read_mask_text("-1 0 2 2: 1 3")
+    with pytest.raises(InputError, match="large, wanted at most"):
+        read_mask_text("0 0 1000000000 1000000000: 999999999999999999 1")

@@ -5,11 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from autosam.errors import InputError
 from autosam.images.csv_text import read_rows
 from autosam.prompts.table import BOX_COLUMNS, POINT_COLUMNS, read_number
 from autosam.review.corrections import ACTIONS, MAKERS, Correction, fault_in
-from autosam.review.drawn_mask import read_mask_text
 
 _SAME = ("image", "action", "by", "results")
 """Cells that all rows of a correction have in common; later rows may leave them empty."""
@@ -121,16 +119,10 @@ class Rows:
         if box is not None:
             if one.box is not None:
                 self.faults.append((line, f"a second box of action {row['action_id']!r}"))
-            if box[2] < box[0] or box[3] < box[1]:
-                self.faults.append((line, "the box ends before it begins"))
             one.box = box
         if row["mask"]:
             if one.mask:
                 self.faults.append((line, f"a second mask of action {row['action_id']!r}"))
-            try:
-                read_mask_text(row["mask"])
-            except InputError as error:
-                self.faults.append((line, str(error)))
             one.mask = row["mask"]
 
     def _numbers(self, row: dict[str, str], names: Sequence[str], line: int) -> tuple[float, ...] | None:

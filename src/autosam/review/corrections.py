@@ -6,7 +6,9 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from autosam.errors import InputError
 from autosam.prompts import Prompt
+from autosam.review.drawn_mask import read_mask_text
 
 Action = Literal["accept", "delete", "merge", "split", "redraw", "add", "reviewed", "undo"]
 By = Literal["model", "sam", "hand"]
@@ -15,6 +17,9 @@ ACTIONS: tuple[Action, ...] = get_args(Action)
 MAKERS: tuple[By, ...] = get_args(By)
 DRAWING = ("redraw", "add")
 """Actions that draw an object anew: by a prompt that SAM answers, or by a mask."""
+
+LONGEST_MASK = 131_072
+"""Characters that Python's csv reads in a cell."""
 
 _OBJECTS = {"accept": (1, None), "delete": (1, None), "merge": (2, None), "split": (1, 1), "redraw": (1, 1)}
 """The least and the largest number of objects that an action names; others name none."""
@@ -103,9 +108,30 @@ def fault_in(correction: Correction) -> str | None:
         return f"{action} names {number} objects, wanted {wanted}"
     if len(set(correction.objects)) < number:
         return f"{action} names an object twice"
+    return _fault_in_numbers(correction) or _fault_in_shape(correction) or _fault_in_maker(correction)
+
+
+def _fault_in_numbers(correction: Correction) -> str | None:
+    """Say what of a correction no file could hold."""
     if len(correction.points) != len(correction.point_labels):
         return f"{len(correction.points)} points have {len(correction.point_labels)} labels"
-    return _fault_in_shape(correction) or _fault_in_maker(correction)
+    if not set(correction.point_labels) <= {0, 1}:
+        return f"the labels of its points are {list(correction.point_labels)}, wanted 0 or 1"
+    if any(number < 1 for number in correction.objects):
+        return f"it names object {min(correction.objects)}, wanted ids from 1 on"
+    box = correction.box or (0.0, 0.0, 0.0, 0.0)
+    if not np.isfinite([*np.ravel(correction.points), *box]).all():
+        return "a point or the box has a number that is none"
+    if box[2] < box[0] or box[3] < box[1]:
+        return "the box ends before it begins"
+    if len(correction.mask) > LONGEST_MASK:
+        return f"its mask takes {len(correction.mask)} characters, and at most {LONGEST_MASK} can be read"
+    try:
+        if correction.mask:
+            read_mask_text(correction.mask)
+    except InputError as error:
+        return str(error)
+    return None
 
 
 def _fault_in_shape(correction: Correction) -> str | None:

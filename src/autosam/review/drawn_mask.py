@@ -6,6 +6,9 @@ from numpy.typing import NDArray
 from autosam.errors import InputError
 from autosam.instances import MaskCrop
 
+LARGEST = 1 << 28
+"""Pixels of the crop of a mask at most."""
+
 
 def mask_text(mask: NDArray[np.bool_], *, row: int = 0, col: int = 0) -> str:
     """Write a mask as first row, first column, height and width, and the lengths of its runs.
@@ -62,6 +65,8 @@ def read_mask_text(text: str) -> MaskCrop:
         raise InputError(f"the mask is {_short(text)!r}, wanted ROW COL HEIGHT WIDTH: RUNS") from None
     if row < 0 or col < 0 or height < 1 or width < 1 or any(run < 0 for run in runs):
         raise InputError(f"the mask {_short(text)!r} has a negative number or no pixel")
+    if height * width > LARGEST:
+        raise InputError(f"the mask is {height} × {width} pixels large, wanted at most {LARGEST:,} pixels")
     if sum(runs) != height * width:
         raise InputError(
             f"the runs of the mask have {sum(runs)} pixels, wanted {height} × {width}; was the cell cut short?"
