@@ -8,6 +8,7 @@ from pathlib import Path
 import typer
 
 from autosam.cli import console
+from autosam.cli.adapt import adapt
 from autosam.cli.apply import apply
 from autosam.cli.data import data
 from autosam.cli.evaluate import evaluate
@@ -34,7 +35,21 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (segment, volume, link, view, report, apply, export, train, evaluate, sweep, tune, settings):
+for command in (
+    segment,
+    volume,
+    link,
+    view,
+    report,
+    apply,
+    adapt,
+    export,
+    train,
+    evaluate,
+    sweep,
+    tune,
+    settings,
+):
     app.command(cls=Command, epilog=FOR_ALL)(command)
 app.add_typer(data, name="data")
 app.add_typer(models, name="models")

@@ -27,10 +27,10 @@ class Bar:
         self._began = self._told_at = time.monotonic()
         self._told = 0.0
 
-    def update(self, done: float, what: str = "") -> None:
-        """Tell how much is done, in units of the total, and what is being done just now."""
+    def update(self, done: float, what: str = "", *, total: float | None = None) -> None:
+        """Tell how much is done, in units of the total, what is being done just now, and the total once known."""
         # What is searched in rounds has an end that nobody knows.
-        self._done, self._total = done, max(self._total, done)
+        self._done, self._total = done, max(total or self._total, done)
         doing = f"{self._doing}: {what}" if what else self._doing
         self._bar.update(self._task, completed=done, total=self._total, description=doing, count=self._count(done))
         now = time.monotonic()

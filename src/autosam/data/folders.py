@@ -145,7 +145,8 @@ def load_labeled_images(
         refuse_semantic(
             evidence,
             source,
-            "set components: true for it in data.sources, or give each object an id of its own",
+            "set components: true for it in data.sources (autosam adapt: --components), or give each object an id "
+            "of its own",
         )
     return found
 

@@ -49,6 +49,14 @@ def load_networks(path: Path) -> tuple[Networks, ModelHeader]:
     ModelError
         If the file is damaged, its base is missing or another one, or its tensors do not fit its settings.
     """
+    networks, header = load_unmerged(path)
+    if networks.image_encoder is not None:
+        merge_lora(networks.image_encoder)
+    return networks, header
+
+
+def load_unmerged(path: Path) -> tuple[Networks, ModelHeader]:
+    """Do the same as `load_networks`, but leave LoRA beside the weights, to train it further."""
     tensors, header = load_model(path)
     if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
         raise ModelError(f"{path} holds weights that are not numbers: it is damaged; get it again")
@@ -102,7 +110,7 @@ def _base_sam(settings: SamConfig | None, header: ModelHeader, path: Path) -> Sa
         return None
     preprocessing = settings.preprocessing or "sam"
     sam = build_sam(settings.variant, image_size=settings.image_size, preprocessing=preprocessing)
-    if not _is_whole(settings, header.base_sha256):
+    if not holds_all_of_sam(settings, header.base_sha256):
         base = find_base(header.base_name, beside=path)
         state = base_state(base, sha256=header.base_sha256)
         load_sam_weights(sam, state, variant=settings.variant, source=str(base))
@@ -111,7 +119,7 @@ def _base_sam(settings: SamConfig | None, header: ModelHeader, path: Path) -> Sa
 
 
 def _load_parts(networks: Networks, model: ModelConfig, parts: dict[str, dict[str, Tensor]], path: Path) -> None:
-    """Copy the parts of a file into networks as they were before the training, and merge LoRA."""
+    """Copy the parts of a file into networks as they were before the training."""
     trained = _trained_parts(networks, model)
     if parts.keys() != trained.keys():
         raise ModelError(
@@ -125,8 +133,6 @@ def _load_parts(networks: Networks, model: ModelConfig, parts: dict[str, dict[st
             what=f"{path}: the tensors of {part!r} do not fit the file's own settings",
             advice="it is damaged; get it again",
         )
-    if networks.image_encoder is not None:
-        merge_lora(networks.image_encoder)
 
 
 def _trained_parts(networks: Networks, model: ModelConfig) -> dict[str, dict[str, Tensor]]:
@@ -137,7 +143,7 @@ def _trained_parts(networks: Networks, model: ModelConfig) -> dict[str, dict[str
         parts["generator"] = generator_state_dict(networks.generator)
     if settings is None or encoder is None:
         return parts
-    if _is_whole(settings, networks.base_sha256):
+    if holds_all_of_sam(settings, networks.base_sha256):
         if sam is None:
             parts["encoder"] = encoder.state_dict()
         else:
@@ -152,6 +158,6 @@ def _trained_parts(networks: Networks, model: ModelConfig) -> dict[str, dict[str
     return parts
 
 
-def _is_whole(settings: SamConfig, base_sha256: str) -> bool:
+def holds_all_of_sam(settings: SamConfig, base_sha256: str) -> bool:
     """Whether a model file holds all of SAM that the model uses, so that it needs no base."""
     return not base_sha256 or settings.encoder == "full"

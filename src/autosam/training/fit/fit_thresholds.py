@@ -1,7 +1,7 @@
 """Thresholds that suit a trained model, chosen on training images that nothing else was learnt from."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -76,6 +76,7 @@ def fit_thresholds(
     labeled_images: Sequence[LabeledImage],
     *,
     metric: Metric,
+    only: Container[str] | None = None,
     say: Callable[[str], None] | None = None,
 ) -> tuple[Tried, Tried]:
     """Search for the thresholds with the best score, from those of the settings on; see `tune`.
@@ -89,6 +90,8 @@ def fit_thresholds(
     labeled_images : sequence of LabeledImage
         At least one, of those that the networks were not trained on.
     metric : {"mean_ap", "a_rand"}
+    only : container of str, optional
+        Keys of the thresholds that are searched; by default all that have an effect.
     say : callable, optional
         Called now and then with how far the search is.
 
@@ -104,6 +107,8 @@ def fit_thresholds(
     """
     classifies = networks.region_classifier is not None
     axes = axes_for(config, region_classifier=classifies)
+    if only is not None:
+        axes = [axis for axis in axes if axis.key in only]
     tried: list[Tried] = []
     for one in tune(Segmenter(networks, config), config, axes, labeled_images, metric=metric):
         tried.append(one)

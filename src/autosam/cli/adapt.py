@@ -1,0 +1,162 @@
+"""`autosam adapt`: a model of your own from another one and few labels."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from autosam.cli.console import interruptible, news, result, say, table
+from autosam.cli.interrupts import leaving_at_once
+from autosam.cli.options import Device, Settings
+from autosam.cli.progress import progress
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from autosam.training.adapt.adapt_model import Adapted
+
+
+def adapt(
+    data: Path = typer.Argument(
+        ...,
+        metavar="DATA",
+        help="Corrected results of autosam apply, a folder with images and labels, or a store.",
+        show_default=False,
+    ),
+    model: str = typer.Option(
+        ...,
+        "--model",
+        "-m",
+        metavar="NAME|FILE",
+        help="The model to start from: a bundled one, or a model file.",
+        show_default=False,
+    ),
+    output: Path = typer.Option(
+        ...,
+        "--output",
+        "--out",
+        "-o",
+        metavar="FILE",
+        help="The new model; .safetensors is added where it is missing.",
+        show_default=False,
+    ),
+    minutes: float = typer.Option(
+        10.0, min=0.1, metavar="N", help="Time for everything. After ten steps it becomes a number of steps."
+    ),
+    steps: int | None = typer.Option(
+        None, min=1, metavar="N", help="Steps instead of minutes; the same number repeats a run exactly."
+    ),
+    train: str = typer.Option(
+        "auto",
+        metavar="auto|thresholds|lora|sam|generator|all",
+        help="What is trained; auto goes by the model and the number of objects.",
+    ),
+    pixel_size: float | None = typer.Option(
+        None,
+        min=0.0001,
+        metavar="NM",
+        help="Side of a pixel of the images in nm. [zoom by the size of the labeled objects]",
+    ),
+    components: bool = typer.Option(
+        False, "--components", help="The labels are semantic: their connected components are the objects."
+    ),
+    ignore_label: int | None = typer.Option(
+        None, "--ignore-label", metavar="N", help="Pixels of this number in the labels, such as 255, do not count."
+    ),
+    seed: int = typer.Option(0, min=0, metavar="N", help="Seed of every random draw."),
+    settings: Settings = None,
+    device: Device = "auto",
+    overwrite: bool = typer.Option(False, "--overwrite", help="Replace a file that is there already."),
+) -> None:
+    """Adapt a model to a few labels, in minutes.
+
+    Some labels are left out to validate on: the new weights stay only where they are better on these.
+    """
+    began = time.monotonic()
+    with leaving_at_once():
+        import logging
+
+        from autosam.errors import OutputError
+        from autosam.images import ensure_folder
+        from autosam.images.overwriting import refuse_overwriting
+        from autosam.models.files.zoo import resolve_model
+
+        out = output if output.suffix == ".safetensors" else output.with_name(f"{output.name}.safetensors")
+        refuse_overwriting(out, (data, resolve_model(model)))
+        if out.exists() and not overwrite:
+            raise OutputError(f"{out} is there already; choose another name with --output, or add --overwrite")
+
+        # Slow imports only now: what is refused is answered at once.
+        from autosam.models.precision import choose_device
+        from autosam.training.adapt.adapt_model import adapt_model, announced
+        from autosam.training.adapt.adapt_task import AdaptOptions, AdaptTask
+        from autosam.training.adapt.adapted_part import asked_part
+        from autosam.training.adapt.few_labels import LabelOptions
+
+        # Fabric announces its precision, in the name of either package.
+        for package in ("lightning.fabric", "lightning.pytorch"):
+            logging.getLogger(package).setLevel(logging.WARNING)
+        options = AdaptOptions(
+            minutes,
+            steps,
+            asked_part(train),
+            LabelOptions(pixel_size, ignore_label, components),
+            seed,
+            tuple(settings or ()),
+        )
+        target = choose_device(device)
+        task = AdaptTask.read(data, model, options)
+        ensure_folder(out.absolute().parent)
+    for line in announced(task):
+        news(line)
+    with (
+        interruptible("nothing is written; the same command starts again"),
+        progress("adapting", steps or 0, "steps") as bar,
+    ):
+
+        def report(step: int, all_steps: int, message: str) -> None:
+            if step:
+                bar.update(step, total=all_steps or None)
+            if message:
+                news(f"step {step}: {message}" if step else message)
+
+        adapted = adapt_model(task, out, options, device=target, say=report, began=began)
+    for line in adapted.said:
+        news(line)
+    if adapted.before.tables:
+        result(_scores(adapted))
+    say(_told(adapted, out))
+
+
+def _scores(adapted: "Adapted") -> "Table":
+    """Show the scores of the old and the new model, with intervals."""
+    from autosam.metrics.object_intervals import object_differences, object_intervals
+
+    shown = table("score", "before", "after", "difference")
+    before, after = (object_intervals(one.tables) for one in (adapted.before, adapted.after))
+    difference = object_differences(adapted.before.tables, adapted.after.tables)
+    for name, title in (("mean_ap", "mean AP"), ("ap50", "AP@.5"), ("ap75", "AP@.75")):
+        cells = (
+            f"{one.value:{sign}.3f} ({one.low:{sign}.3f} to {one.high:{sign}.3f})"
+            for one, sign in ((before[name], ""), (after[name], ""), (difference[name], "+"))
+        )
+        shown.add_row(title, *cells)
+    return shown
+
+
+def _told(adapted: "Adapted", out: Path) -> str:
+    """Say in a line what came out."""
+    from autosam.training.fit.fit_thresholds import changed_thresholds
+
+    thresholds = changed_thresholds(adapted.before.config, adapted.after.config)
+    new = f"with thresholds fitted to them ({thresholds})" if thresholds else "with the thresholds of before"
+    if adapted.better:
+        share = adapted.record["share"]
+        weights = "new weights" if share == 1 else f"{share:.0%} of new weights and {1 - share:.0%} of old ones"
+        what = f"{weights}, {new}"
+    elif adapted.record["planned"] == "thresholds":
+        what = f"the weights of before, {new}"
+    else:
+        what = f"the weights of before, as new ones are not better on what was left out, {new}"
+    return f"{out} has {what}. Use it: autosam segment IMAGES --model {out} -o RESULTS"

@@ -1,0 +1,134 @@
+"""How far average precision would move with other objects: bootstrap intervals over objects, for few images."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autosam.errors import InputError
+from autosam.metrics.average_precision import THRESHOLDS
+from autosam.metrics.bootstrap import Interval
+from autosam.metrics.contingency import ContingencyTable
+from autosam.metrics.matching import match_objects
+
+_NAMES = {"mean_ap": slice(None), "ap50": 0, "ap75": 5}
+
+
+def object_intervals(
+    tables: Sequence[ContingencyTable], *, resamples: int = 1000, seed: int = 0, level: float = 0.95
+) -> dict[str, Interval]:
+    """Draw as many objects with replacement, again and again, and take quantiles of their average precision.
+
+    Objects of one image are more alike than those of several, which these intervals do not know: with many images,
+    take `bootstrap_intervals`.
+
+    Parameters
+    ----------
+    tables : sequence of ContingencyTable
+        One per image, pooled.
+    resamples : int
+        Number of draws; 0 for no limits.
+    seed : int
+        Of the draws.
+    level : float
+        Part of the resampled scores between the limits, above 0 and below 1.
+
+    Returns
+    -------
+    dict of str to Interval
+        ``mean_ap``, ``ap50`` and ``ap75`` by the convention ``dsb``. True objects and false predictions are drawn
+        apart, so that the numbers of both stay. NaN where there is no object on either side.
+
+    Raises
+    ------
+    InputError
+        If there are no tables, or a setting is out of range.
+
+    References
+    ----------
+    .. [1] Efron B, Tibshirani RJ (1993). An introduction to the bootstrap. Chapman & Hall, chapter 13.
+    """
+    draws = _Draws(resamples, seed, level)
+    return draws.limits(_Objects(tables).scores(draws))
+
+
+def object_differences(
+    before: Sequence[ContingencyTable],
+    after: Sequence[ContingencyTable],
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> dict[str, Interval]:
+    """Compare two predictions of the same images: the interval of the difference, after minus before.
+
+    Each draw takes the same true objects for both. Parameters, result and errors are those of `object_intervals`;
+    both need the same true objects.
+    """
+    draws = _Draws(resamples, seed, level)
+    first, other = _Objects(before), _Objects(after)
+    if first.true.shape != other.true.shape:
+        raise InputError(
+            f"{len(first.true)} and {len(other.true)} true objects came: give both predictions of the same images"
+        )
+    return draws.limits(other.scores(draws) - first.scores(draws))
+
+
+class _Draws:
+    """How often each object is drawn; the first draw takes each once."""
+
+    def __init__(self, resamples: int, seed: int, level: float) -> None:
+        if resamples < 0 or not 0 < level < 1:
+            raise InputError(
+                f"{resamples} resamples and level {level} came: give 0 or more and a level between 0 and 1"
+            )
+        self._resamples, self._seed, self._level = resamples, seed, level
+
+    def times(self, objects: int, stream: int) -> NDArray[np.float64]:
+        """Give the times that each of so many objects is drawn, (draws, objects)."""
+        if not objects:
+            return np.zeros((1 + self._resamples, 0))
+        rng = np.random.default_rng((self._seed, stream))
+        drawn = rng.multinomial(objects, np.full(objects, 1 / objects), size=self._resamples)
+        return np.concatenate([np.ones((1, objects)), drawn])
+
+    def limits(self, scores: NDArray[np.float64]) -> dict[str, Interval]:
+        """Give the intervals of scores, (draws, thresholds)."""
+        found = {}
+        for name, columns in _NAMES.items():
+            values = scores[:, columns].reshape(len(scores), -1).mean(axis=1)
+            tails = (1 - self._level) / 2, (1 + self._level) / 2
+            low, high = np.quantile(values[1:], tails) if self._resamples else (np.nan, np.nan)
+            found[name] = Interval(float(values[0]), float(low), float(high))
+        return found
+
+
+class _Objects:
+    """The true objects of images, and the predictions that belong to none of them at IoU .5."""
+
+    def __init__(self, tables: Sequence[ContingencyTable]) -> None:
+        if not tables:
+            raise InputError("no images came, wanted at least one")
+        parts = [_hits(table) for table in tables]
+        self.true = np.concatenate([hits for hits, _, _ in parts])
+        """Whether each true object is found at each threshold, (N, T)."""
+        self._paired = np.concatenate([paired for _, paired, _ in parts])
+        self._false = sum(false for _, _, false in parts)
+
+    def scores(self, draws: _Draws) -> NDArray[np.float64]:
+        """Give TP / (TP + FP + FN) of each draw, (draws, thresholds)."""
+        # A pair below the threshold is a miss and a false prediction.
+        counted = 1.0 + (self._paired[:, None] & ~self.true)
+        times = draws.times(len(self.true), 0)
+        total = times @ counted + draws.times(self._false, 1).sum(axis=1, keepdims=True)
+        with np.errstate(invalid="ignore"):
+            return np.asarray((times @ self.true) / total)
+
+
+def _hits(table: ContingencyTable) -> tuple[NDArray[np.bool_], NDArray[np.bool_], int]:
+    """Give hits at each threshold, (N, T), true objects with a partner at IoU .5, and predictions without."""
+    hits = np.zeros((len(table.truth_ids), len(THRESHOLDS)), bool)
+    for column, threshold in enumerate(THRESHOLDS):
+        hits[match_objects(table, threshold).truth_index, column] = True
+    paired = hits[:, 0].copy()
+    return hits, paired, len(table.pred_ids) - int(paired.sum())

@@ -1,0 +1,115 @@
+"""Adapting a model: what is kept, what the file says, and what becomes of the rest of the old model."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from blobs import discs, write_discs
+from small_models import GENERATOR_ALONE, write_model
+
+from autosam.images import write_json, write_labels, write_png
+from autosam.models.files.checkpoint import load_model, read_header
+from autosam.models.files.file_hash import file_sha256
+from autosam.models.files.model_file import load_networks
+from autosam.training.adapt import adapt_model as module
+from autosam.training.adapt.adapt_model import Adapted, adapt_model, announced
+from autosam.training.adapt.adapt_task import AdaptOptions, AdaptTask
+from autosam.training.adapt.few_labels import LabelOptions
+
+FAST = ("training.workers=0", "training.precision=float32", "training.prompts_per_tile=4")
+
+
+@pytest.fixture(scope="module")
+def generator(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "small.safetensors"
+    return write_model(path, *GENERATOR_ALONE, "tiles.size=64", "images.diameter=19")
+
+
+def adapted(data: Path, model: Path, out: Path, **options: object) -> Adapted:
+    chosen = AdaptOptions(overrides=FAST, **options)  # type: ignore[arg-type]
+    task = AdaptTask.read(data, str(model), chosen)
+    return adapt_model(task, out, chosen, device=torch.device("cpu"), say=lambda *_: None)
+
+
+def test_generator_and_sam_are_adapted_and_the_file_needs_no_other(tmp_path: Path) -> None:
+    model, out = write_model(tmp_path / "old.safetensors", "images.diameter=19"), tmp_path / "new.safetensors"
+    found = adapted(write_discs(tmp_path / "data", 1), model, out, steps=2, train="all")
+    assert found.task.choice.part == "all"
+    header = read_header(out)
+    record = header.training["adapted"]
+    assert record == found.record
+    assert record["sha256"] == file_sha256(model)
+    assert (record["model"], record["planned"], record["steps"]) == ("old.safetensors", "all", 2)
+    assert record["data"]["by"] == "regions"
+    assert record["data"]["learnt"] + record["data"]["left_out"] <= record["data"]["objects"] == 9
+    assert header.base_name == ""
+    assert header.license == read_header(model).license
+    load_networks(out)
+
+
+def test_new_weights_that_are_not_better_make_way(
+    generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def spoiled(old: object, new: dict[str, dict[str, torch.Tensor]], share: float) -> object:
+        return {
+            name: {key: torch.zeros_like(value) for key, value in state.items()} for name, state in new.items()
+        }
+
+    monkeypatch.setattr(module, "mixed", spoiled)
+    out = tmp_path / "new.safetensors"
+    found = adapted(write_discs(tmp_path / "data", 1), generator, out, steps=1)
+    assert not found.better
+    old, new = load_model(generator)[0], load_model(out)[0]
+    assert old.keys() == new.keys()
+    assert all(torch.equal(tensor, new[name]) for name, tensor in old.items())
+    record = read_header(out).training["adapted"]
+    assert (record["planned"], record["trained"], record["steps"]) == ("generator", "thresholds", 1)
+
+
+def test_few_objects_adapt_thresholds_alone(generator: Path, tmp_path: Path) -> None:
+    data = write_discs(tmp_path / "data", 1)
+    _, labels = discs(0)
+    write_labels(data / "labels" / "0.png", np.where(labels <= 3, labels, 0))
+    found = adapted(data, generator, tmp_path / "new.safetensors")
+    assert found.task.choice.part == "thresholds"
+    assert any("adapts thresholds alone: " in line for line in announced(found.task))
+    assert found.after.score >= found.before.score
+    assert found.record["steps"] == 0
+    assert load_model(tmp_path / "new.safetensors")[0].keys() == load_model(generator)[0].keys()
+
+
+def test_corrected_results_have_the_zoom_of_their_run(generator: Path, tmp_path: Path) -> None:
+    fixed = tmp_path / "fixed"
+    write_discs(fixed / "training", 1)
+    image, labels = discs(1)
+    write_png(fixed / "training" / "images" / "day__1.png", image)
+    write_labels(fixed / "training" / "labels" / "day__1.png", labels)
+    (fixed / "training" / "valid").mkdir()
+    for name in ("0", "day__1"):
+        write_labels(fixed / "training" / "valid" / f"{name}.png", np.ones(labels.shape, np.uint8))
+    write_json(
+        fixed / "autosam_run.json", {"corrected": {}, "images": {"0": {"zoom": 1.5}, "day/1": {"zoom": 0.5}}}
+    )
+    task = AdaptTask.read(fixed, str(generator), AdaptOptions())
+    assert {one.name: one.zoom for one in task.images} == {"labels/0": 1.5, "labels/day__1": 0.5}
+    assert [one.zoom for one in task.division.learnt] == [1.5, 0.5]
+
+
+def test_images_are_zoomed_by_pixel_size_or_by_the_size_of_the_objects(tmp_path: Path) -> None:
+    data = write_discs(tmp_path / "data", 1)
+    small, large = (
+        write_model(
+            tmp_path / f"{diameter}.safetensors",
+            *GENERATOR_ALONE,
+            "tiles.size=64",
+            f"images.diameter={diameter}",
+            "images.pixel_size=10",
+        )
+        for diameter in (18, 60)
+    )
+    assert [one.zoom for one in AdaptTask.read(data, str(small), AdaptOptions()).division.learnt] == [1.0]
+    # Three times larger, of which a zoom is at most two.
+    assert [one.zoom for one in AdaptTask.read(data, str(large), AdaptOptions()).division.learnt] == [2.0]
+    known = AdaptOptions(labels=LabelOptions(pixel_size=25.0))
+    assert [one.zoom for one in AdaptTask.read(data, str(large), known).images] == [2.5]
