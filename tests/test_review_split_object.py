@@ -23,6 +23,16 @@ def test_two_touching_discs_are_cut_at_their_neck(points):
         assert (parts[own] == number).mean() > 0.97
 
 
+def test_without_a_neck_it_is_cut_halfway_however_rough_its_outline():
+    rough = np.random.default_rng(0).random((61, 61)) < 0.5
+    mask = disc((61, 61), 30, 30, 20) | (disc((61, 61), 30, 30, 23) & rough)
+    for points in ([(30, 20), (30, 40)], [(22, 18), (30, 44)], [(45, 25), (17, 35)]):
+        parts = split_object(mask, points)
+        sizes = np.bincount(parts.ravel())[1:]
+        assert sizes.min() > 0.3 * sizes.max()
+        assert [parts[point] for point in points] == [1, 2]
+
+
 def test_every_point_gets_a_part_and_every_pixel_one():
     mask = disc((21, 21), 10, 10, 9)
     points = [(10, 10), (10, 11), (2, 10)]
