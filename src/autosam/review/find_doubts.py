@@ -30,7 +30,7 @@ def find_doubts(
 ) -> FoundDoubts:
     """Look at all images again, by the steps of the pipeline up to the generator's regions.
 
-    An image that is gone or has changed is judged by its labels and scores alone, and so are all if the model is
+    Of an image that is gone or has changed, labels and scores alone count, and so for all images if the model is
     gone.
 
     Parameters
