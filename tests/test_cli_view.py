@@ -43,7 +43,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         raise KeyboardInterrupt
 
     seen: list[str] = []
-    monkeypatch.setattr("autosam.cli.view._wait", pressed)
+    monkeypatch.setattr("autosam.cli.open_page.wait", pressed)
     monkeypatch.setattr(webbrowser, "open", lambda url: seen.append(url) or True)
     monkeypatch.setenv("DISPLAY", ":0")
     return seen

@@ -1,59 +1,18 @@
-"""The report in a real browser: Debian's chromium, driven by selenium; skipped where they are missing.
+"""The report in a real browser, see `real_browser`."""
 
-One browser serves all tests, for it takes seconds to start.
-"""
-
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from real_browser import CONTRAST, By, Keys, browser, find, needs_browser, press, show, until, webdriver  # noqa: F401
 from results_folders import discs, write_results
 
 from autosam.evaluation.results_page.make_report import ReportOptions, make_report
 from autosam.images import write_labels
 from autosam.report.html_page import write_page
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-from selenium.webdriver.chrome.options import Options  # noqa: E402
-from selenium.webdriver.chrome.service import Service  # noqa: E402
-from selenium.webdriver.common.by import By  # noqa: E402
-from selenium.webdriver.common.keys import Keys  # noqa: E402
-from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
-
-BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(
-    BROWSER is None or DRIVER is None,
-    reason="chromium and chromedriver are missing: apt-get install chromium-driver",
-)
-PATIENCE = 120
-"""Seconds for what takes a moment on a machine that does nothing else."""
+pytestmark = needs_browser
 HOSTILE = "x<script>document.title='hacked'<"
-CONTRAST = """
-const parse = (color) => color.match(/[\\d.]+/g).map(Number);
-const light = ([r, g, b]) => [r, g, b]
-  .map((v) => v / 255).map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
-  .reduce((sum, v, at) => sum + v * [0.2126, 0.7152, 0.0722][at], 0);
-const ground = (one) => {
-  for (; one; one = one.parentElement) {
-    const color = parse(getComputedStyle(one).backgroundColor);
-    if (color.length === 3 || color[3] === 1) return color;
-  }
-  return [255, 255, 255];
-};
-const found = [];
-const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-while (walker.nextNode()) {
-  const one = walker.currentNode.parentElement;
-  if (!walker.currentNode.data.trim() || !one.getClientRects().length) continue;
-  if (one.closest("script, style, .skip, title")) continue;
-  const style = getComputedStyle(one);
-  const [a, b] = [light(parse(one.closest("svg") ? style.fill : style.color)), light(ground(one))];
-  const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-  if (ratio < 4.5) found.push(`${one.tagName} ${ratio.toFixed(2)}: ${one.textContent.slice(0, 60)}`);
-}
-return found;
-"""
 
 
 @pytest.fixture(scope="module")
@@ -83,29 +42,8 @@ def page(tmp_path_factory):
     return file
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    options = Options()
-    options.binary_location = BROWSER
-    for argument in (
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-dev-shm-usage",
-        "--no-first-run",
-    ):
-        options.add_argument(argument)
-    options.add_argument("--disable-background-networking")
-    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('chromium')}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-    driver.set_page_load_timeout(PATIENCE)
-    yield driver
-    driver.quit()
-
-
 @pytest.fixture
-def opened(browser, page):
+def opened(browser, page):  # noqa: F811
     """Open the report as it is at first, at 1280 pixels."""
     show(browser, 1280, "light")
     browser.get(page.as_uri())
@@ -113,35 +51,13 @@ def opened(browser, page):
     return browser
 
 
-def show(browser, width, scheme):
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    # Without smooth scrolling, which moves what is to be clicked.
-    wanted = {"prefers-color-scheme": scheme, "prefers-reduced-motion": "reduce"}
-    features = [{"name": name, "value": value} for name, value in wanted.items()]
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-
-
-def find(browser, selector):
-    return browser.find_element(By.CSS_SELECTOR, selector)
-
-
-def until(browser, script):
-    """Wait until an expression of JavaScript is true."""
-    WebDriverWait(browser, PATIENCE).until(lambda one: one.execute_script(f"return Boolean({script})"))
-
-
-def draw_outlines(browser):
+def draw_outlines(browser):  # noqa: F811
     """Go to the images, whose outlines are drawn when they come near."""
     browser.execute_script("document.getElementById('images').scrollIntoView({behavior: 'instant'})")
     until(browser, "document.querySelector('.card .layer-objects')")
 
 
-def press(browser, keys):
-    browser.switch_to.active_element.send_keys(keys)
-
-
-def column(browser, title):
+def column(browser, title):  # noqa: F811
     """Give the cells of a column of the table of images, and its heading."""
     script = """
     const table = document.querySelector("table.sorts");

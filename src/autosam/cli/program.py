@@ -17,6 +17,7 @@ from autosam.cli.interrupts import INTERRUPTED
 from autosam.cli.link import link
 from autosam.cli.models import models
 from autosam.cli.report import report
+from autosam.cli.review import review
 from autosam.cli.segment import segment
 from autosam.cli.settings import settings
 from autosam.cli.sweep import sweep
@@ -41,6 +42,7 @@ for command in (
     link,
     view,
     report,
+    review,
     apply,
     adapt,
     export,

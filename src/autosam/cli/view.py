@@ -1,12 +1,10 @@
 """`autosam view`: labels over their volume, in a browser."""
 
-import os
-import sys
-import threading
 from typing import TYPE_CHECKING
 
 import typer
 
+from autosam.cli import open_page
 from autosam.cli.console import note, say
 from autosam.cli.interrupts import leaving_at_once
 
@@ -61,23 +59,9 @@ def show(labels: str, image: "str | VolumeSource | None", *, port: int = 0, brow
             except OutputError as error:
                 note(f"the state of the viewer is not kept: {error}")
             say(f"{page.url}\nCtrl-C ends it.")
-            if browser and _has_screen():
-                # Needed only here.
-                import webbrowser
-
-                webbrowser.open(page.url)
-            _wait()
+            if browser:
+                open_page.open_page(page.url)
+            open_page.wait()
     except KeyboardInterrupt:
         # This is how it ends.
         return
-
-
-def _wait() -> None:
-    threading.Event().wait()
-
-
-def _has_screen() -> bool:
-    """Tell whether a browser has a screen to open on; without one, a text browser would take the terminal."""
-    return not sys.platform.startswith("linux") or bool(
-        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-    )

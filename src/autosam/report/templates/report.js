@@ -1,44 +1,7 @@
 "use strict";
-/* The report: theme, outlines in the index, the viewer, tables that sort, a filter. */
+/* The report: outlines in the index, the viewer, tables that sort, a filter. */
 (() => {
-  const pictures = JSON.parse(document.getElementById("report-data").textContent).pictures;
-  const all = (selector, root = document) => [...root.querySelectorAll(selector)];
-
-  // Theme: as the system has it, until the reader chooses.
-  const themeButton = document.getElementById("theme");
-  const system = matchMedia("(prefers-color-scheme: dark)");
-  const isDark = () => (document.documentElement.dataset.theme || (system.matches ? "dark" : "light")) === "dark";
-  const nameTheme = () => themeButton.setAttribute("aria-pressed", String(isDark()));
-  try {
-    const kept = localStorage.getItem("autosam-theme");
-    if (kept === "dark" || kept === "light") document.documentElement.dataset.theme = kept;
-  } catch {
-    // Some browsers keep nothing for files.
-  }
-  themeButton.addEventListener("click", () => {
-    document.documentElement.dataset.theme = isDark() ? "light" : "dark";
-    nameTheme();
-    try {
-      localStorage.setItem("autosam-theme", document.documentElement.dataset.theme);
-    } catch {
-      // As above.
-    }
-  });
-  system.addEventListener("change", nameTheme);
-  nameTheme();
-
-  // Outlines over the pictures of the page; those far below are drawn when they come near.
-  const frames = all("[data-picture]");
-  const draw = (frame) => {
-    if (!frame.dataset.drawn) frame.append(Viewer.outlines(pictures[frame.dataset.picture], false));
-    frame.dataset.drawn = "yes";
-  };
-  const near = new IntersectionObserver(
-    (entries) => entries.filter((entry) => entry.isIntersecting).forEach((entry) => draw(entry.target)),
-    { rootMargin: "800px" },
-  );
-  frames.forEach((frame) => near.observe(frame));
-  addEventListener("beforeprint", () => frames.forEach(draw));
+  const { pictures, all } = Page;
   const switches = all("[data-switch]");
   const setLayer = (layer, on) => {
     document.body.classList.toggle(`hide-${layer}`, !on);

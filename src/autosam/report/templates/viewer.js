@@ -2,7 +2,10 @@
 /* Shows one picture: zoom, move, outlines that switch on and off, objects that can be chosen.
 
    The root holds an element .stage and buttons with data-action: in, out, fit, next, previous, close. Outlines lie in
-   layers by name; each layer has a button, made here, and a key: its first letter. */
+   layers by name; each layer has a button, made here, and a key: its first letter.
+
+   A tool, if there is one, gets what the pointer does: click(place, event), and where it draws boxes,
+   box(first, last, over) while one is dragged. Places are [x, y] in pixels of the picture. */
 class Viewer {
   static SVG = "http://www.w3.org/2000/svg";
   static UNITS = 2; // Of the outlines in a pixel of the picture.
@@ -21,6 +24,7 @@ class Viewer {
     this.shown = {};
     this.pointers = new Map();
     this.moved = false;
+    this.tool = null;
     this.width = this.height = this.scale = 1;
     this.x = this.y = 0;
     this.listen();
@@ -157,7 +161,8 @@ class Viewer {
     for (const end of ["pointerup", "pointercancel"]) {
       this.stage.addEventListener(end, (event) => this.release(event));
     }
-    this.stage.addEventListener("dblclick", (event) => this.zoom(2, ...this.at(event)));
+    this.stage.addEventListener("dblclick", (event) => this.tool || this.zoom(2, ...this.at(event)));
+    this.stage.addEventListener("contextmenu", (event) => this.tool && event.preventDefault());
     new ResizeObserver(() => this.stage.clientWidth && this.fit()).observe(this.stage);
   }
 
@@ -191,10 +196,11 @@ class Viewer {
   }
 
   press(event) {
-    if (event.button) return;
+    if (event.button && !(this.tool && event.button === 2)) return;
     this.stage.setPointerCapture(event.pointerId);
     this.pointers.set(event.pointerId, this.at(event));
-    this.moved = this.pointers.size > 1;
+    this.pinched = this.moved = this.pointers.size > 1;
+    this.began = this.placeOf(event);
     this.target = document.elementsFromPoint(event.clientX, event.clientY).find((one) => one.matches(".object"));
   }
 
@@ -206,6 +212,10 @@ class Viewer {
     if (Math.hypot(now[0] - before[0], now[1] - before[1]) < 3 && !this.moved) return;
     this.moved = true;
     this.pointers.set(event.pointerId, now);
+    if (!others.length && this.tool && this.tool.box) {
+      this.tool.box(this.began, this.placeOf(event), false);
+      return;
+    }
     if (!others.length) {
       this.move(now[0] - before[0], now[1] - before[1]);
       return;
@@ -217,7 +227,16 @@ class Viewer {
 
   release(event) {
     if (!this.pointers.delete(event.pointerId)) return;
-    if (!this.moved && event.type === "pointerup") this.choose(this.target);
+    if (this.pinched || event.type !== "pointerup") return;
+    if (this.moved && this.tool && this.tool.box) this.tool.box(this.began, this.placeOf(event), true);
+    else if (!this.moved && this.tool) this.tool.click(this.began, event);
+    else if (!this.moved) this.choose(this.target);
+  }
+
+  /* Gives the place of an event in the picture. */
+  placeOf(event) {
+    const [x, y] = this.at(event);
+    return [(x - this.x) / this.scale, (y - this.y) / this.scale];
   }
 
   /* Gives the place of an event on the stage. */

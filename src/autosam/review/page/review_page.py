@@ -1,0 +1,133 @@
+"""The review page as HTML: crops by doubt, and what a person can say about each."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from autosam.images import write_text
+from autosam.report.self_contained import PageKind
+from autosam.review.corrections import Correction
+from autosam.review.corrections_file import COLUMNS
+from autosam.review.page.review_crops import ReviewCrop
+from autosam.review.review_results import ReviewResults
+
+REVIEW = PageKind(
+    "review page",
+    "autosam-review",
+    "autosam.review/review.html.j2",
+    ("autosam.report/report.css", "autosam.review/review.css"),
+    (
+        "autosam.report/viewer.js",
+        "autosam.report/page.js",
+        "autosam.review/corrections.js",
+        "autosam.review/crop_view.js",
+        "autosam.review/review.js",
+    ),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class ReviewPage:
+    """All of a review page.
+
+    Attributes
+    ----------
+    title, subtitle : str
+        Name of the folder of results, and what is in it.
+    crops : tuple of ReviewCrop
+        The most doubtful first.
+    hidden : int
+        Doubts that the page does not show.
+    notes : tuple of str
+        Sentences on what is missing.
+    results : mapping of str to str
+        What ids are about, by image, see `ReviewImage.results`.
+    corrections : tuple of Correction
+        Made earlier.
+    """
+
+    title: str
+    subtitle: str
+    crops: tuple[ReviewCrop, ...]
+    hidden: int
+    notes: tuple[str, ...]
+    results: dict[str, str]
+    corrections: tuple[Correction, ...]
+
+    @property
+    def key(self) -> str:
+        """By which a browser keeps what was clicked: other results have another one."""
+        return sha256(repr(sorted(self.results.items())).encode()).hexdigest()[:16]
+
+
+def make_page(
+    results: ReviewResults,
+    crops: Sequence[ReviewCrop],
+    *,
+    hidden: int,
+    notes: Iterable[str],
+    corrections: Iterable[Correction],
+) -> ReviewPage:
+    """Put a page together."""
+    earlier = tuple(corrections)
+    named = {crop.doubt.image for crop in crops} | {one.image for one in earlier}
+    first = results.record.runs[0]
+    count = len(results.images)
+    return ReviewPage(
+        title=results.folder.resolve().name or str(results.folder.resolve()),
+        subtitle=f"{first.model_name or 'unknown model'}, {count:,} image{'' if count == 1 else 's'}",
+        crops=tuple(crops),
+        hidden=hidden,
+        notes=tuple(notes),
+        results={name: image.results for name, image in results.images.items() if name in named},
+        corrections=earlier,
+    )
+
+
+def write_review(path: Path, page: ReviewPage) -> None:
+    """Write a page that saves by download, whole or not at all.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    write_text(path, render_review(page))
+
+
+def render_review(page: ReviewPage, *, saved_as: str = "") -> str:
+    """Lay a page out as HTML; see `PageKind.render`.
+
+    Parameters
+    ----------
+    saved_as : str
+        The file in which the server saves corrections; by default there is no server.
+    """
+    data = {
+        "pictures": [crop.data for crop in page.crops],
+        "crops": [crop.for_page() for crop in page.crops],
+        "key": page.key,
+        "results": page.results,
+        "columns": COLUMNS,
+        "corrections": [correction_data(one) for one in page.corrections],
+        "served": bool(saved_as),
+    }
+    return REVIEW.render(data, served=bool(saved_as), page=page, saved_as=saved_as)
+
+
+def correction_data(one: Correction) -> dict[str, Any]:
+    """Give what the page knows of a correction."""
+    return {
+        "id": one.action_id,
+        "image": one.image,
+        "action": one.action,
+        "objects": one.objects,
+        "points": one.points,
+        "labels": one.point_labels,
+        "box": one.box,
+        "mask": one.mask,
+        "by": one.made_by,
+        "results": one.results,
+    }

@@ -1,0 +1,88 @@
+"""Saving what is clicked, one correction at a time, where it fits the results and what was saved before."""
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+from autosam.errors import InputError
+from autosam.review.check_corrections import faults_of, refuse
+from autosam.review.corrections import Correction, fault_in
+from autosam.review.corrections_file import append_corrections, read_corrections
+from autosam.review.review_results import ReviewImage, ReviewResults
+
+
+class SavedCorrections:
+    """The file of corrections of a folder of results, which grows with each click.
+
+    Parameters
+    ----------
+    results : ReviewResults
+    path : Path
+        The file; it need not be there yet.
+    """
+
+    def __init__(self, results: ReviewResults, path: Path) -> None:
+        self._results, self.path = results, path
+        self._writing = threading.Lock()
+
+    def read(self) -> list[Correction]:
+        """Read those that stand, with the names of results for their images; empty where there is no file.
+
+        Raises
+        ------
+        InputError
+            If the file is damaged.
+        """
+        found = read_corrections(self.path) if self.path.exists() else []
+        images = [self._results.find(one.image) for one in found]
+        return [
+            one if image is None else replace(one, image=image.name)
+            for one, image in zip(found, images, strict=True)
+        ]
+
+    def add(self, one: Correction) -> str:
+        """Append a correction, and give its id.
+
+        Raises
+        ------
+        InputError
+            If it does not fit the results as they are now, or contradicts one that stands.
+        OutputError
+            If the file cannot be written.
+        """
+        image = self._results.find(one.image)
+        if image is None:
+            raise InputError(f"there are no results of {one.image!r}")
+        with self._writing:
+            self._check(one, image)
+            (added,) = append_corrections(self.path, [one])
+        return added.action_id
+
+    def undo(self, action_id: str) -> None:
+        """Take a correction back; nothing happens where it does not stand any more.
+
+        Raises
+        ------
+        InputError
+            If the file is damaged.
+        OutputError
+            If the file cannot be written.
+        """
+        with self._writing:
+            if any(one.action_id == action_id for one in self.read()):
+                append_corrections(self.path, [Correction("", "undo", action_id=action_id)])
+
+    def _check(self, one: Correction, image: ReviewImage) -> None:
+        fault = fault_in(one)
+        if fault:
+            raise InputError(fault)
+        # Without what the image remembers, for the files can have changed since the page was made.
+        now = replace(image)
+        try:
+            same = one.results == now.results
+        except OSError as error:
+            raise InputError(f"the labels of {image.name} are gone: {error.strerror or error}") from error
+        if not same:
+            raise InputError(f"the results of {image.name} have changed; start autosam review again")
+        own = [other for other in self.read() if other.image == image.name]
+        refuse(faults_of(now.read_labels(), [*own, one]), "undo the other one first")

@@ -1,0 +1,350 @@
+"use strict";
+/* The review: one crop after the other, and what is said about it by buttons, keys and clicks. */
+(() => {
+  const { data, pictures, all } = Page;
+  const byId = (id) => document.getElementById(id);
+  const { crops } = data;
+  const sources = all("[data-crop] .frame").map((frame) => (frame.querySelector("img") || {}).src || "");
+  const told = byId("told");
+  let [at, chosen, mode, draft, asked, unsaved] = [0, [], "", null, 0, false];
+
+  const tell = (text) => (told.textContent = text);
+  const corrections = new Corrections(data, () => refresh(), trouble);
+  const viewer = new Viewer(byId("review"), { onLeave: (where) => step(where === "next" ? 1 : -1) });
+  const view = new CropView(viewer);
+  const crop = () => crops[at];
+  const keyOf = (one) => [one.image, one.kind, one.objects, one.row, one.col].join("|");
+  const listed = (ids) => `object${ids.length > 1 ? "s" : ""} ${ids.join(", ")}`;
+
+  function trouble(text) {
+    byId("trouble").textContent = text;
+    byId("trouble").hidden = !text;
+  }
+
+  // What was decided about a crop.
+  const covers = (box, one) =>
+    !box ||
+    (box[0] <= one.row &&
+      box[1] <= one.col &&
+      box[2] >= one.row + one.height - 1 &&
+      box[3] >= one.col + one.width - 1);
+  const placesOf = (one) => {
+    if (one.mask) return [one.mask.split(/[ :]/, 4).map(Number)].map(([r, c, h, w]) => [r + h / 2, c + w / 2]);
+    if (one.box) return [[(one.box[0] + one.box[2]) / 2, (one.box[1] + one.box[3]) / 2]];
+    return one.points.filter((_, number) => one.labels[number]);
+  };
+  const lies = (one, [row, col]) =>
+    row >= one.row && col >= one.col && row < one.row + one.height && col < one.col + one.width;
+  const isAbout = (one, place) => {
+    if (one.image !== place.image) return false;
+    if (one.action === "reviewed") return covers(one.box, place);
+    if (one.action === "add") return placesOf(one).some((point) => lies(place, point));
+    return one.objects.some((id) => place.objects.includes(id));
+  };
+  const stateOf = (one, known) => {
+    const own = known.filter((other) => isAbout(other, one));
+    const decided = own.flatMap((other) => other.objects);
+    const whole = own.some((other) => other.action === "reviewed" || (!one.objects.length && other.action === "add"));
+    if (whole || (one.objects.length && one.objects.every((id) => decided.includes(id)))) return "done";
+    return corrections.seen.has(keyOf(one)) ? "seen" : "";
+  };
+
+  // What is shown.
+  function refresh() {
+    const known = corrections.all;
+    let looked = 0;
+    all("#crops > li").forEach((item, number) => {
+      const state = stateOf(crops[number], known);
+      looked += Boolean(state);
+      item.dataset.state = state;
+      item.querySelector(".state").textContent = state;
+    });
+    byId("looked").value = looked;
+    const count = known.length;
+    byId("advance").textContent =
+      `${looked} of ${crops.length} looked at, ${count} correction${count === 1 ? "" : "s"}`;
+    if (crops.length) showDecisions(known);
+    if (!corrections.keeps && !data.served) {
+      trouble("This browser keeps nothing for this page. Download the corrections before you close it.");
+    }
+  }
+
+  function showDecisions(known) {
+    const seen = (one) =>
+      isAbout(one, crop()) ||
+      (one.image === crop().image &&
+        (one.points.some((point) => view.contains(point)) || one.objects.some((id) => view.ids.includes(id))));
+    const here = known.filter(seen);
+    view.decide((id) => (corrections.of(crop().image, id) || { action: "" }).action, chosen);
+    const drawn = draft ? [...here, { ...draft, action: mode }] : here;
+    view.mark(drawn, mode === "split" ? crop().points : []);
+    byId("here").replaceChildren(...here.map(lineOf));
+    byId("drawing").hidden = !mode;
+    byId("actions").hidden = Boolean(mode);
+    viewer.stage.classList.toggle("draws", Boolean(mode));
+    const sign = document.querySelector('[data-do="sign"]');
+    sign.hidden = !draws();
+    sign.setAttribute("aria-pressed", String(Boolean(draft && draft.beside)));
+  }
+
+  function lineOf(one) {
+    const line = document.createElement("li");
+    const words = { reviewed: "all is right", add: "added object" };
+    line.append(`${words[one.action] || one.action} ${one.objects.length ? listed(one.objects) : ""}`);
+    const button = line.appendChild(document.createElement("button"));
+    button.type = "button";
+    button.textContent = "Undo";
+    button.addEventListener("click", () => corrections.remove(one));
+    return line;
+  }
+
+  function open(number) {
+    if (!crops.length) return;
+    if (number !== at) corrections.look(keyOf(crop()));
+    at = number;
+    [mode, draft, chosen] = ["", null, [...crop().objects]];
+    useTool();
+    view.show(crop(), pictures[at], sources[at]);
+    byId("where").textContent = `${at + 1} of ${crops.length}`;
+    byId("kind").textContent = crop().kind;
+    byId("why").textContent = crop().why;
+    byId("image").textContent = crop().image;
+    all("[data-crop]").forEach((one, place) => one.setAttribute("aria-current", String(place === at)));
+    tell(chosen.length ? `Chosen: ${listed(chosen)}.` : "No object is chosen. Press a to add one, or c if all is right.");
+    refresh();
+    if (data.served) prepare();
+  }
+
+  function step(by) {
+    if (draft && (draft.points.length || draft.box)) return tell("Enter saves what you have drawn, and Esc drops it.");
+    open((at + by + crops.length) % crops.length);
+  }
+
+  function goOn() {
+    const known = corrections.all;
+    const order = crops.map((_, number) => (at + 1 + number) % crops.length);
+    const next = order.find((number) => !stateOf(crops[number], known));
+    if (next !== undefined && next !== at) open(next);
+    else tell("You have looked at all crops.");
+  }
+
+  // Actions.
+  const draws = () => mode === "add" || mode === "redraw";
+  function record(action, given = {}) {
+    const removed = corrections.add({ image: crop().image, action, ...given }, at);
+    unsaved = true;
+    const instead = removed.length ? ` in place of ${removed.map((one) => one.action).join(", ")}` : "";
+    tell(`${action}${given.objects ? ` ${listed(given.objects)}` : ""}${instead}.`);
+  }
+
+  function begin(wanted) {
+    if (wanted !== "add" && !chosen.length) return tell("Choose an object first: click it.");
+    if (wanted === "merge" && chosen.length > 1) return record("merge", { by: "hand", objects: chosen });
+    if (wanted !== "add") chosen = chosen.slice(0, 1);
+    mode = wanted;
+    draft = { points: [], labels: [], box: null, mask: "", beside: false };
+    useTool();
+    const hint = wanted === "split" && crop().points.length ? " Enter takes the two places that are marked." : "";
+    tell(
+      {
+        merge: `Click the neighbor that belongs to object ${chosen[0]}.`,
+        split: `Click two places on object ${chosen[0]}, one in each part.${hint}`,
+        add: "Click the new object, or drag a box around it. Then press Enter.",
+        redraw: `Click points on object ${chosen[0]}, with Shift beside it, or drag a box. Then press Enter.`,
+      }[wanted],
+    );
+    refresh();
+    return undefined;
+  }
+
+  function end() {
+    [mode, draft] = ["", null];
+    asked += 1;
+    useTool();
+    refresh();
+  }
+
+  const actions = {
+    accept: () => {
+      if (!chosen.length) return tell("Choose an object first: click it.");
+      record("accept", { by: "model", objects: chosen });
+      return goOn();
+    },
+    delete: () => {
+      if (!chosen.length) return tell("Choose an object first: click it.");
+      return record("delete", { objects: chosen });
+    },
+    merge: () => begin("merge"),
+    split: () => begin("split"),
+    redraw: () => begin("redraw"),
+    add: () => begin("add"),
+    reviewed: () => {
+      const { row, col, height, width } = crop();
+      record("reviewed", { box: [row, col, row + height - 1, col + width - 1] });
+      goOn();
+    },
+    undo: () => {
+      const place = corrections.undo();
+      if (place !== undefined && place !== at) open(place);
+      tell("The last correction is taken back.");
+    },
+    save: () => saveDraft(),
+    drop: () => {
+      end();
+      tell("Dropped.");
+    },
+    sign: () => {
+      draft.beside = !draft.beside;
+      refresh();
+    },
+  };
+
+  function saveDraft() {
+    const { points, labels, box, mask } = draft;
+    if (mode === "split" && !points.length && crop().points.length === 2) {
+      return crop().points.every((point) => view.idAt(point) === chosen[0])
+        ? split(crop().points)
+        : tell(`The places that are marked are not on object ${chosen[0]}: click two that are.`);
+    }
+    if (!draws()) return undefined;
+    if (!points.length && !box) return tell("Click a point or drag a box first.");
+    if (mode === "add" && !box && !labels.includes(1)) return tell("A new object needs a point on it, or a box.");
+    if (draft.nothing) return tell("SAM sees no object here: add points or a box, or press Esc.");
+    const [action, objects] = [mode, mode === "redraw" ? chosen : []];
+    end();
+    record(action, { by: "sam", objects, points, labels, box, mask });
+    return undefined;
+  }
+
+  function split(points) {
+    end();
+    record("split", { objects: chosen, points, labels: points.map(() => 1) });
+  }
+
+  // Clicks and boxes.
+  function useTool() {
+    viewer.tool = draws() ? { click, box } : { click };
+  }
+
+  function click(place, event) {
+    const point = view.toImage(place);
+    if (!point) return undefined;
+    const id = view.idAt(point);
+    if (draws()) {
+      draft.points.push(point);
+      draft.labels.push(event.shiftKey || event.button === 2 || draft.beside ? 0 : 1);
+      return drawn();
+    }
+    if (mode === "split") {
+      if (id !== chosen[0]) return tell(`Click on object ${chosen[0]} itself.`);
+      draft.points.push(point);
+      draft.labels.push(1);
+      return draft.points.length > 1 ? split(draft.points) : refresh();
+    }
+    if (mode === "merge") {
+      if (!id || chosen.includes(id)) return tell(`Click the neighbor of object ${chosen[0]}.`);
+      const objects = [chosen[0], id];
+      end();
+      return record("merge", { objects });
+    }
+    if (!id) chosen = [...crop().objects];
+    else if (!event.shiftKey) chosen = [id];
+    else chosen = chosen.includes(id) ? chosen.filter((other) => other !== id) : [...chosen, id];
+    const object = pictures[at].layers.objects.find((one) => one[0] === id);
+    const score = object && object.length > 2 ? `, score ${object[2]}` : "";
+    tell(chosen.length ? `Chosen: ${listed(chosen)}${chosen.length === 1 ? score : ""}.` : "No object is chosen.");
+    return refresh();
+  }
+
+  function box(first, last, over) {
+    const [one, other] = [view.toImage(first, true), view.toImage(last, true)].map((point) => point.map(Math.round));
+    const low = one.map((value, axis) => Math.min(value, other[axis]));
+    const high = one.map((value, axis) => Math.max(value, other[axis]));
+    draft.box = [...low, ...high];
+    if (over) drawn();
+    else refresh();
+  }
+
+  function drawn() {
+    Object.assign(draft, { mask: "", nothing: false });
+    refresh();
+    if (data.served) ask(draft);
+    else tell("Enter saves it. autosam apply asks SAM for the outline.");
+  }
+
+  // Live answers.
+  const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+  async function ask(own) {
+    const number = ++asked;
+    const objects = mode === "redraw" ? chosen : [];
+    const { points, labels, box: around } = own;
+    const question = { image: crop().image, objects, points, labels, box: around };
+    tell("Asking SAM …");
+    let reply = await post("answer", question);
+    while (reply.loading && number === asked) {
+      tell("The model is loading; your click waits.");
+      await wait(400);
+      reply = await post("answer", question);
+    }
+    if (number !== asked) return;
+    own.mask = reply.mask || "";
+    own.nothing = Boolean(reply.nothing);
+    if (reply.error) tell(`SAM cannot answer: ${reply.error} Enter saves the points without an outline.`);
+    else tell(own.nothing ? "SAM sees no object here." : `SAM's outline, score ${reply.score}. Enter saves it.`);
+    refresh();
+  }
+
+  /* Lets the server see the image before the first click. */
+  function prepare() {
+    const { image, row, col, height, width } = crop();
+    post("prepare", { image, point: [row + (height - 1) / 2, col + (width - 1) / 2] });
+  }
+
+  // Buttons and keys.
+  const keys = { y: "accept", d: "delete", m: "merge", s: "split", r: "redraw", a: "add", c: "reviewed", u: "undo" };
+  const run = (action) => {
+    const drawing = ["save", "drop", "sign"].includes(action);
+    if (drawing !== Boolean(mode) || (action === "sign" && !draws())) return;
+    actions[action]();
+    viewer.stage.focus({ preventScroll: true });
+  };
+  all("[data-do]").forEach((button) => button.addEventListener("click", () => run(button.dataset.do)));
+  all("[data-crop]").forEach((button) =>
+    button.addEventListener("click", () => {
+      open(Number(button.dataset.crop));
+      byId("review").scrollIntoView({ block: "nearest" });
+      viewer.stage.focus({ preventScroll: true });
+    }),
+  );
+  document.addEventListener("keydown", (event) => {
+    if (event.defaultPrevented || event.altKey || !crops.length) return;
+    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    if (event.ctrlKey || event.metaKey) {
+      if (key === "z" && !mode) run("undo");
+      return;
+    }
+    if (key === "Enter" && event.target.closest("button, a")) return;
+    const action = mode ? { Enter: "save", Escape: "drop", x: "sign" }[key] : keys[key];
+    if (action) {
+      event.preventDefault();
+      run(action);
+    } else if (!byId("review").contains(event.target)) viewer.key(event);
+  });
+  byId("download").addEventListener("click", () => {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([corrections.csv()], { type: "text/csv" }));
+    link.download = "corrections.csv";
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+    unsaved = false;
+  });
+  addEventListener("beforeunload", (event) => {
+    if (unsaved && !corrections.keeps && !data.served) event.preventDefault();
+  });
+
+  if (!crops.length) refresh();
+  const first = crops.findIndex((one) => !stateOf(one, corrections.all));
+  at = Math.max(first, 0);
+  open(at);
+  if (data.served) corrections.send();
+})();

@@ -1,0 +1,106 @@
+"""The review page with its server, in a real browser: clicks are answered by SAM, and saved at once."""
+
+import time
+
+import numpy as np
+import pytest
+import tifffile
+from fake_networks import use_rule_models
+from real_browser import PATIENCE, browser, find, needs_browser, press, show, until  # noqa: F401
+from results_folders import discs, image_of
+from test_review_page_browser import click, crop_of, start_on, told
+
+from autosam.images import find_sources
+from autosam.models.files.file_hash import file_sha256
+from autosam.pipeline.batch import segment_batch
+from autosam.pipeline.segmenter import Segmenter
+from autosam.review.corrections_file import read_corrections
+from autosam.review.drawn_mask import read_mask_text
+from autosam.review.page.make_review import ReviewOptions, make_review
+from autosam.review.review_results import ReviewResults
+from autosam.review.server.live_answers import LiveAnswers
+from autosam.review.server.serve_review import serve_review, take_port
+
+pytestmark = needs_browser
+FOUR = discs([(20, 20, 8), (20, 60, 8), (60, 90, 9), (70, 30, 12)])
+
+
+@pytest.fixture
+def results(tmp_path, monkeypatch):
+    """Segment an image by networks that answer by rule, and lose an object."""
+    use_rule_models(monkeypatch)
+    model = tmp_path / "model.safetensors"
+    model.write_bytes(b"stands for the weights")
+    tifffile.imwrite(tmp_path / "a.tif", image_of(FOUR), photometric="minisblack")
+    sources = find_sources([tmp_path / "a.tif"])
+    segmenter = Segmenter.from_model(model)
+    list(segment_batch(sources, segmenter, tmp_path / "out", model_sha256=file_sha256(model)))
+    path = tmp_path / "out" / "a_labels.tif"
+    labels = tifffile.imread(path)
+    tifffile.imwrite(path, np.where(labels == labels[20, 60], 0, labels))
+    return tmp_path / "out"
+
+
+def saved(results, count):
+    """Wait until so many corrections are saved."""
+    path, end = results / "corrections.csv", time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        found = read_corrections(path) if path.exists() else []
+        if len(found) == count:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"{path} has not {count} corrections")
+
+
+def test_clicks_are_answered_and_saved(browser, results):  # noqa: F811
+    opened = ReviewResults.open(results)
+    page = make_review(opened, ReviewOptions())
+    show(browser, 1280, "light")
+    with serve_review(opened, page, LiveAnswers(opened), take_port(0)) as url:
+        browser.get(url)
+        # What was lost comes first.
+        assert find(browser, "#kind").text == "missed"
+        find(browser, ".stage").click()
+        press(browser, "a")
+        click(browser, 20, 60)
+        until(
+            browser,
+            "document.getElementById('told').textContent.startsWith('SAM’s outline') "
+            "|| document.getElementById('told').textContent.startsWith(\"SAM's outline\")",
+        )
+        assert browser.execute_script("return document.querySelectorAll('.over canvas').length") == 1
+        press(browser, "\n")
+        (added,) = saved(results, 1)
+        assert (added.action, added.made_by, added.point_labels) == ("add", "sam", (1,))
+        crop = read_mask_text(added.mask)
+        assert np.array_equal(crop.mask, FOUR[crop.window] == 2)
+        assert find(browser, "#crops > li").get_attribute("data-state") == "done"
+        # Where SAM sees nothing, nothing is saved.
+        press(browser, "a")
+        click(browser, 45, 60)
+        until(browser, "document.getElementById('told').textContent === 'SAM sees no object here.'")
+        press(browser, "\n")
+        assert told(browser).startswith("SAM sees no object here: add points")
+        press(browser, "\ue00c")
+        number = int(tifffile.imread(results / "a_labels.tif")[60, 90])
+        start_on(browser, crop_of(browser, "a", number))
+        press(browser, "d")
+        assert [one.action for one in saved(results, 2)] == ["add", "delete"]
+        press(browser, "y")
+        assert [one.action for one in saved(results, 2)][1] in ("delete", "accept")
+        until(browser, "true")
+        end = time.monotonic() + PATIENCE
+        while [one.action for one in read_corrections(results / "corrections.csv")] != ["add", "accept"]:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        # Another visit shows them.
+        browser.get(url)
+        assert "2 corrections" in find(browser, "#advance").text
+        assert browser.get_log("browser") == []
+    # The server has ended: the page keeps what it cannot save, and says so.
+    start_on(browser, crop_of(browser, "a", number))
+    press(browser, "d")
+    until(browser, "!document.getElementById('trouble').hidden")
+    assert "the server does not answer" in find(browser, "#trouble").text
+    assert find(browser, "#here").text.startswith("delete object")
+    assert len(read_corrections(results / "corrections.csv")) == 2
