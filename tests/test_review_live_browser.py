@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tifffile
 from fake_networks import use_rule_models
-from real_browser import PATIENCE, browser, find, needs_browser, press, show, until  # noqa: F401
+from real_browser import PATIENCE, Keys, browser, find, needs_browser, press, show, until  # noqa: F401
 from results_folders import discs, image_of
 from test_review_page_browser import click, crop_of, start_on, told
 
@@ -41,15 +41,14 @@ def results(tmp_path, monkeypatch):
     return tmp_path / "out"
 
 
-def saved(results, count):
-    """Wait until so many corrections are saved."""
-    path, end = results / "corrections.csv", time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        found = read_corrections(path) if path.exists() else []
-        if len(found) == count:
-            return found
+def saved(results, *actions):
+    """Wait until these corrections stand in the file, and give them."""
+    path, end, found = results / "corrections.csv", time.monotonic() + PATIENCE, []
+    while [one.action for one in found] != list(actions):
+        assert time.monotonic() < end, found
         time.sleep(0.05)
-    raise AssertionError(f"{path} has not {count} corrections")
+        found = read_corrections(path) if path.exists() else []
+    return found
 
 
 def test_clicks_are_answered_and_saved(browser, results):  # noqa: F811
@@ -63,15 +62,11 @@ def test_clicks_are_answered_and_saved(browser, results):  # noqa: F811
         find(browser, ".stage").click()
         press(browser, "a")
         click(browser, 20, 60)
-        until(
-            browser,
-            "document.getElementById('told').textContent.startsWith('SAM’s outline') "
-            "|| document.getElementById('told').textContent.startsWith(\"SAM's outline\")",
-        )
+        until(browser, "document.getElementById('told').textContent.includes('outline, score')")
         assert browser.execute_script("return document.querySelectorAll('.over canvas').length") == 1
-        press(browser, "\n")
-        (added,) = saved(results, 1)
-        assert (added.action, added.made_by, added.point_labels) == ("add", "sam", (1,))
+        press(browser, Keys.ENTER)
+        (added,) = saved(results, "add")
+        assert (added.made_by, added.point_labels) == ("sam", (1,))
         crop = read_mask_text(added.mask)
         assert np.array_equal(crop.mask, FOUR[crop.window] == 2)
         assert find(browser, "#crops > li").get_attribute("data-state") == "done"
@@ -79,20 +74,16 @@ def test_clicks_are_answered_and_saved(browser, results):  # noqa: F811
         press(browser, "a")
         click(browser, 45, 60)
         until(browser, "document.getElementById('told').textContent === 'SAM sees no object here.'")
-        press(browser, "\n")
+        press(browser, Keys.ENTER)
         assert told(browser).startswith("SAM sees no object here: add points")
-        press(browser, "\ue00c")
+        press(browser, Keys.ESCAPE)
         number = int(tifffile.imread(results / "a_labels.tif")[60, 90])
         start_on(browser, crop_of(browser, "a", number))
         press(browser, "d")
-        assert [one.action for one in saved(results, 2)] == ["add", "delete"]
+        saved(results, "add", "delete")
+        # The last word counts.
         press(browser, "y")
-        assert [one.action for one in saved(results, 2)][1] in ("delete", "accept")
-        until(browser, "true")
-        end = time.monotonic() + PATIENCE
-        while [one.action for one in read_corrections(results / "corrections.csv")] != ["add", "accept"]:
-            assert time.monotonic() < end
-            time.sleep(0.05)
+        saved(results, "add", "accept")
         # Another visit shows them.
         browser.get(url)
         assert "2 corrections" in find(browser, "#advance").text
@@ -102,5 +93,5 @@ def test_clicks_are_answered_and_saved(browser, results):  # noqa: F811
     press(browser, "d")
     until(browser, "!document.getElementById('trouble').hidden")
     assert "the server does not answer" in find(browser, "#trouble").text
-    assert find(browser, "#here").text.startswith("delete object")
+    assert "delete object" in find(browser, "#here").text
     assert len(read_corrections(results / "corrections.csv")) == 2

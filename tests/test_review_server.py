@@ -308,6 +308,7 @@ def test_the_command_serves_until_ctrl_c_and_keeps_what_was_saved(results):
     one = {"image": "a", "action": "delete", "objects": [2], "results": made}
     connection.request("POST", place.path + "corrections", json.dumps(one))
     assert json.loads(connection.getresponse().read()) == {"id": "2"}
+    connection.close()
     ran.send_signal(signal.SIGINT)
     out, err = ran.communicate(timeout=60)
     assert ran.returncode == 0

@@ -104,12 +104,14 @@ class PromptAnswers:
         As in `Segmenter.view`.
     zoom : float
         The image's own, as the results have it.
+    encoded : mutable mapping
+        Keeps what SAM has encoded, see `decode_masks`; by default all of it.
     """
 
     segmenter: Segmenter
     image: Image
     zoom: float = 1.0
-    _encoded: EncodedWindows = field(default_factory=dict, repr=False)
+    encoded: EncodedWindows = field(default_factory=dict, repr=False)
 
     @cached_property
     def view(self) -> View:
@@ -129,7 +131,7 @@ class PromptAnswers:
             return []
         view = self.view
         proposals = self.segmenter.propose(view, Maps({}), prompts)
-        masks = self.segmenter.decode(view, proposals, encoded=self._encoded) or []
+        masks = self.segmenter.decode(view, proposals, encoded=self.encoded) or []
         found: list[MaskCrop | None] = [None] * len(prompts)
         for mask in masks:
             alone = Proposals(proposals.regions, [proposals.prompts[mask.prompt]], 0)
