@@ -22,6 +22,7 @@ REVIEW = PageKind(
         "autosam.report/viewer.js",
         "autosam.report/page.js",
         "autosam.review/corrections.js",
+        "autosam.review/crop_state.js",
         "autosam.review/crop_view.js",
         "autosam.review/review.js",
     ),

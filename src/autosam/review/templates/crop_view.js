@@ -35,11 +35,6 @@ class CropView {
     return this.ids[down * this.crop.width + across] || 0;
   }
 
-  contains([row, col]) {
-    const { crop } = this;
-    return row >= crop.row && col >= crop.col && row < crop.row + crop.height && col < crop.col + crop.width;
-  }
-
   /* Draws decisions on the objects; decided(id) gives an action or "", chosen is a list of ids. */
   decide(decided, chosen) {
     for (const path of this.viewer.canvas.querySelectorAll(".object")) {
@@ -61,7 +56,7 @@ class CropView {
   }
 
   addPoint(point, kind) {
-    if (!this.contains(point)) return;
+    if (!CropState.contains(this.crop, point)) return;
     const mark = this.over.appendChild(document.createElement("span"));
     mark.className = `point ${kind}`;
     this.put(mark, point);

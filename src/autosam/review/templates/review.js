@@ -21,31 +21,8 @@
     byId("trouble").hidden = !text;
   }
 
-  // What was decided about a crop.
-  const covers = (box, one) =>
-    !box ||
-    (box[0] <= one.row &&
-      box[1] <= one.col &&
-      box[2] >= one.row + one.height - 1 &&
-      box[3] >= one.col + one.width - 1);
-  const placesOf = (one) => {
-    if (one.mask) return [one.mask.split(/[ :]/, 4).map(Number)].map(([r, c, h, w]) => [r + h / 2, c + w / 2]);
-    if (one.box) return [[(one.box[0] + one.box[2]) / 2, (one.box[1] + one.box[3]) / 2]];
-    return one.points.filter((_, number) => one.labels[number]);
-  };
-  const lies = (one, [row, col]) =>
-    row >= one.row && col >= one.col && row < one.row + one.height && col < one.col + one.width;
-  const isAbout = (one, place) => {
-    if (one.image !== place.image) return false;
-    if (one.action === "reviewed") return covers(one.box, place);
-    if (one.action === "add") return placesOf(one).some((point) => lies(place, point));
-    return one.objects.some((id) => place.objects.includes(id));
-  };
   const stateOf = (one, known) => {
-    const own = known.filter((other) => isAbout(other, one));
-    const decided = own.flatMap((other) => other.objects);
-    const whole = own.some((other) => other.action === "reviewed" || (!one.objects.length && other.action === "add"));
-    if (whole || (one.objects.length && one.objects.every((id) => decided.includes(id)))) return "done";
+    if (CropState.isDone(one, known)) return "done";
     return corrections.seen.has(keyOf(one)) ? "seen" : "";
   };
 
@@ -71,9 +48,9 @@
 
   function showDecisions(known) {
     const seen = (one) =>
-      isAbout(one, crop()) ||
+      CropState.isAbout(one, crop()) ||
       (one.image === crop().image &&
-        (one.points.some((point) => view.contains(point)) || one.objects.some((id) => view.ids.includes(id))));
+        (one.points.some((point) => CropState.contains(crop(), point)) || one.objects.some((id) => view.ids.includes(id))));
     const here = known.filter(seen);
     view.decide((id) => (corrections.of(crop().image, id) || { action: "" }).action, chosen);
     const drawn = draft ? [...here, { ...draft, action: mode }] : here;
