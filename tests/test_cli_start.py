@@ -80,6 +80,32 @@ def test_what_is_refused_is_refused_without_torch(folder: Path, arguments: tuple
     assert not (folder / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("gone", "-m", "mito"), "no folder or store gone"),
+        (("results", "-m", "mito"), "it holds results that were not corrected"),
+        (("results", "-m", "mitos"), "no model is named 'mitos'"),
+        (("results", "-m", "mito", "--train", "it"), "--train it is unknown"),
+    ],
+)
+def test_labels_that_are_no_labels_are_refused_without_torch(
+    folder: Path, arguments: tuple[str, ...], words: str
+) -> None:
+    (folder / "results").mkdir()
+    (folder / "results" / "autosam_run.json").write_text('{"images": {}}', encoding="utf-8")
+    if "--train" in arguments:
+        for name in ("images", "labels"):
+            (folder / "results" / "training" / name).mkdir(parents=True)
+    status, loaded, _, said = run(folder, "adapt", *arguments, "-o", "out")
+    (line,) = said.splitlines()
+    assert status == 2
+    assert words in line
+    assert "torch" not in loaded
+    assert not loaded & (SLOW - {"zarr"})
+    assert not (folder / "out.safetensors").exists()
+
+
 def test_a_command_does_without_slow_packages_and_results_of_others_are_refused_without_torch(
     folder: Path,
 ) -> None:

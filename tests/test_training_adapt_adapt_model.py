@@ -34,15 +34,24 @@ def adapted(data: Path, model: Path, out: Path, **options: object) -> Adapted:
 
 def test_generator_and_sam_are_adapted_and_the_file_needs_no_other(tmp_path: Path) -> None:
     model, out = write_model(tmp_path / "old.safetensors", "images.diameter=19"), tmp_path / "new.safetensors"
-    found = adapted(write_discs(tmp_path / "data", 1), model, out, steps=2, train="all")
+    data = tmp_path / "data"
+    image, labels = discs(0, 64)
+    for name in ("images", "labels"):
+        (data / name).mkdir(parents=True)
+    write_png(data / "images" / "0.png", image)
+    write_labels(data / "labels" / "0.png", labels)
+    found = adapted(data, model, out, steps=2, train="all")
     assert found.task.choice.part == "all"
     header = read_header(out)
     record = header.training["adapted"]
     assert record == found.record
     assert record["sha256"] == file_sha256(model)
     assert (record["model"], record["planned"], record["steps"]) == ("old.safetensors", "all", 2)
-    assert record["data"]["by"] == "regions"
-    assert record["data"]["learnt"] + record["data"]["left_out"] <= record["data"]["objects"] == 9
+    # Four objects side by side leave no room for a margin.
+    assert record["data"]["by"] == "nothing"
+    assert (record["data"]["objects"], record["data"]["learnt"], record["data"]["left_out"]) == (4, 4, 0)
+    assert record["share"] in (0.0, 0.5)
+    assert any("nothing can be left out" in line for line in announced(found.task))
     assert header.base_name == ""
     assert header.license == read_header(model).license
     load_networks(out)

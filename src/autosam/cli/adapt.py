@@ -75,32 +75,21 @@ def adapt(
     """
     began = time.monotonic()
     with leaving_at_once():
-        import logging
+        from autosam.training.adapt.adapted_part import asked_part
 
-        from autosam.errors import OutputError
-        from autosam.images import ensure_folder
-        from autosam.images.overwriting import refuse_overwriting
-        from autosam.models.files.zoo import resolve_model
-
-        out = output if output.suffix == ".safetensors" else output.with_name(f"{output.name}.safetensors")
-        refuse_overwriting(out, (data, resolve_model(model)))
-        if out.exists() and not overwrite:
-            raise OutputError(f"{out} is there already; choose another name with --output, or add --overwrite")
+        asked, out = asked_part(train), _free_place(output, data, model, overwrite=overwrite)
 
         # Slow imports only now: what is refused is answered at once.
+        from autosam.images import ensure_folder
         from autosam.models.precision import choose_device
         from autosam.training.adapt.adapt_model import adapt_model, announced
         from autosam.training.adapt.adapt_task import AdaptOptions, AdaptTask
-        from autosam.training.adapt.adapted_part import asked_part
         from autosam.training.adapt.few_labels import LabelOptions
 
-        # Fabric announces its precision, in the name of either package.
-        for package in ("lightning.fabric", "lightning.pytorch"):
-            logging.getLogger(package).setLevel(logging.WARNING)
         options = AdaptOptions(
             minutes,
             steps,
-            asked_part(train),
+            asked,
             LabelOptions(pixel_size, ignore_label, components),
             seed,
             tuple(settings or ()),
@@ -108,6 +97,7 @@ def adapt(
         target = choose_device(device)
         task = AdaptTask.read(data, model, options)
         ensure_folder(out.absolute().parent)
+    _quiet_fabric()
     for line in announced(task):
         news(line)
     with (
@@ -127,6 +117,31 @@ def adapt(
     if adapted.before.tables:
         result(_scores(adapted))
     say(_told(adapted, out))
+
+
+def _free_place(output: Path, data: Path, model: str, *, overwrite: bool) -> Path:
+    """Give the file to write, and refuse what can be known to be wrong without slow imports."""
+    from autosam.data.label_place import label_folders
+    from autosam.errors import OutputError
+    from autosam.images.overwriting import refuse_overwriting
+    from autosam.models.files.zoo import resolve_model
+
+    out = output if output.suffix == ".safetensors" else output.with_name(f"{output.name}.safetensors")
+    refuse_overwriting(out, (data, resolve_model(model)))
+    if out.exists() and not overwrite:
+        raise OutputError(f"{out} is there already; choose another name with --output, or add --overwrite")
+    # A store is read later: that takes slow imports.
+    if not data.is_file() and data.suffix.lower() != ".zarr":
+        label_folders(data)
+    return out
+
+
+def _quiet_fabric() -> None:
+    """Fabric announces its precision, in the name of either package."""
+    import logging
+
+    for package in ("lightning.fabric", "lightning.pytorch"):
+        logging.getLogger(package).setLevel(logging.WARNING)
 
 
 def _scores(adapted: "Adapted") -> "Table":

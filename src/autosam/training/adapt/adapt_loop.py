@@ -12,8 +12,8 @@ from autosam.models.networks import Networks
 from autosam.training.adapt.adapt_settings import with_steps
 from autosam.training.adapt.adapted_networks import State, Trainee
 from autosam.training.adapt.pace import TIMED, Budget, validation_steps
+from autosam.training.adapt.validated import compete
 from autosam.training.run.devices import make_fabric
-from autosam.training.run.validation import validate
 from autosam.training.samples.batches import make_batches, tile_size
 from autosam.training.samples.tiles import TileBatch
 from autosam.training.state import TrainingState, build_state
@@ -100,9 +100,10 @@ def _finish(
         if state.step in places:
             now = _averaged(state)
             networks = trainee.evaluated(now, state.fabric.device)
-            scores = validate(networks, state.config, left_out)
-            message = f"mean AP {scores.score:.3f}"
-            if state.is_best(scores.score):
+            metric = state.config.training.metric
+            found = compete(networks, state.config, left_out, metric)
+            message = f"{'mean AP' if metric == 'mean_ap' else '1 - adapted Rand error'} {found.score:.3f}"
+            if state.is_best(found.rank):
                 kept, best_step = now, state.step
             elif patience and state.fruitless >= patience:
                 say(

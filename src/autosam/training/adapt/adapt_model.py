@@ -108,7 +108,7 @@ def adapt_model(
             say=say,
         )
         weights, after = _averaged(task, trainee, start, trained, device)
-        if after.score > best.score:
+        if after.rank > best.rank:
             best = after
         else:
             weights = None
@@ -126,7 +126,7 @@ def _averaged(
     for share in shares:
         networks = trainee.evaluated(mixed(start, trained.state, share), device)
         found.append((compete(networks, task.own, task.scored, metric), share, networks))
-    after, share, networks = max(found, key=lambda one: one[0].score)
+    after, share, networks = max(found, key=lambda one: one[0].rank)
     after = _fitted(after, networks, task)
     return Weights(trainee, mixed(start, trained.state, share), share), after
 

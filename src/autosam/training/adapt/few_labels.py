@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from autosam.config import Config
+from autosam.config import Config, SourceConfig
 from autosam.data import LabeledImage
-from autosam.data.folder_files import find_pair
-from autosam.data.folders import load_labeled_images
-from autosam.data.manifest import SPLITS
+from autosam.data.folders import SplitPart, load_labeled_images
+from autosam.data.label_place import label_folders
 from autosam.data.store import Store
 from autosam.data.stored_images import names_store, stored_labeled_images
 from autosam.errors import InputError
@@ -22,9 +21,6 @@ from autosam.training.samples.tiles import median_diameter
 
 SOURCE = "labels"
 """Name of the source of the labels; names of folders may be those of patients, and a model is given away."""
-
-CORRECTED = "training"
-"""Folder of corrected results with what was reviewed."""
 
 
 @dataclass(frozen=True)
@@ -67,16 +63,15 @@ def read_labels_of(data: Path, config: Config, options: LabelOptions) -> list[La
     InputError
         If there is nothing to learn from, a file cannot be read, or sizes differ.
     """
-    if not data.exists():
-        raise InputError(f"no folder or store {data}; check the spelling")
     zoom = known_zoom(config.images, pixel_size_nm=options.pixel_size, diameter=None)
     if names_store(data):
         there = {item.split for item in Store.open(data).items}
+        parts: tuple[SplitPart, ...] = ("train", "val")
         found = [
             one
-            for part in SPLITS
-            if part in there and part in ("train", "val")
-            for one in stored_labeled_images(data, part, source=SOURCE, settings=config.images)  # type: ignore[arg-type]
+            for part in parts
+            if part in there
+            for one in stored_labeled_images(data, part, source=SOURCE, settings=config.images)
         ]
         found = [replace(one, zoom=zoom) for one in found]
     else:
@@ -88,31 +83,17 @@ def read_labels_of(data: Path, config: Config, options: LabelOptions) -> list[La
 
 
 def _of_folders(data: Path, config: Config, options: LabelOptions, zoom: float | None) -> list[LabeledImage]:
-    images, labels = _folders(data)
+    images, labels = label_folders(data)
     found = load_labeled_images(
         images,
         labels,
         source=SOURCE,
-        component_size=30 if options.components else None,
+        component_size=SourceConfig.model_fields["min_size"].default if options.components else None,
         settings=config.images,
         ignore=options.ignore_label,
         zoom=zoom,
     )
     return found if zoom is not None else _with_recorded_zoom(found, data)
-
-
-def _folders(data: Path) -> tuple[Path, Path]:
-    """Find the folders of images and labels; say what is wrong with results that nobody corrected."""
-    if (data / RUN_RECORD).is_file():
-        if not (data / CORRECTED).is_dir():
-            corrected = "corrected" in read_json(data / RUN_RECORD)
-            why = "nothing in it was reviewed" if corrected else "it holds results that were not corrected"
-            raise InputError(
-                f"{data} has no folder {CORRECTED}: {why}; correct some objects, and give the folder that "
-                "autosam apply writes"
-            )
-        data = data / CORRECTED
-    return find_pair(data, "images", "labels")
 
 
 def _with_recorded_zoom(found: Sequence[LabeledImage], data: Path) -> list[LabeledImage]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage
@@ -62,8 +63,12 @@ def leave_out(labeled_images: Sequence[LabeledImage]) -> Division:
     left = []
     for one in labeled_images:
         best = max(_cuts(one, margin), key=lambda cut: cut.worth, default=None)
-        learnt.append(one if best is None else best.learnt)
-        left += [] if best is None else [best.left_out]
+        if best is None:
+            learnt.append(one)
+            continue
+        kept, validating = _parts(one, best, margin)
+        learnt.append(kept)
+        left.append(validating)
     return Division(learnt, left, "regions" if left else "nothing")
 
 
@@ -71,10 +76,12 @@ def _diameter(labeled_images: Sequence[LabeledImage]) -> float:
     return median_diameter([replace(one, zoom=None) for one in labeled_images])
 
 
-@dataclass(frozen=True, eq=False)
-class _Cut:
-    learnt: LabeledImage
-    left_out: LabeledImage
+class _Cut(NamedTuple):
+    """A place along an axis, whether what follows it is left out or what is before it, and how good that is."""
+
+    axis: int
+    place: int
+    last: bool
     worth: float
 
 
@@ -94,19 +101,18 @@ def _cuts(one: LabeledImage, margin: int) -> Iterator[_Cut]:
                 share = inside.sum() / len(boxes)
                 lost = 1 - share - outside.sum() / len(boxes)
                 worth = -abs(share - SHARE) - 0.5 * lost
-                yield _Cut(*_parts(one, axis, place, margin, last=last), float(worth))
+                yield _Cut(axis, place, last, float(worth))
 
 
-def _parts(
-    one: LabeledImage, axis: int, place: int, margin: int, *, last: bool
-) -> tuple[LabeledImage, LabeledImage]:
+def _parts(one: LabeledImage, cut: _Cut, margin: int) -> tuple[LabeledImage, LabeledImage]:
     """Cut an image in what is learnt and what is left out, in which objects that are cut do not count."""
+    axis, place, last, _ = cut
     learnt = slice(0, place - margin) if last else slice(place + margin, None)
     left = slice(place, None) if last else slice(0, place)
     kept = _window(one, axis, left)
-    cut = np.unique(np.take(one.labels, place - 1 if last else place, axis=axis))
+    crossing = np.unique(np.take(one.labels, place - 1 if last else place, axis=axis))
     valid = np.ones(kept.labels.shape, bool) if kept.valid is None else kept.valid
-    here = np.isin(kept.labels, cut[cut > 0])
+    here = np.isin(kept.labels, crossing[crossing > 0])
     validating = replace(kept, labels=np.where(here, 0, kept.labels).astype(np.int32), valid=valid & ~here)
     return _window(one, axis, learnt), validating
 

@@ -35,6 +35,10 @@ GAIN = 0.01
 """What fitted thresholds have to gain: they are chosen on the same objects as they are scored."""
 
 
+TIE = 1e-3
+"""How much the IoU of the foreground counts beside the score, so that it decides where that is the same."""
+
+
 @dataclass(frozen=True, eq=False)
 class Competitor:
     """Settings, and what they find in the labels that were left out.
@@ -51,6 +55,14 @@ class Competitor:
     config: Config
     tables: tuple[ContingencyTable, ...]
     score: float
+
+    @property
+    def rank(self) -> float:
+        """The score, and a little for the foreground: of few objects, often all are found or none."""
+        seen = [table.foreground for table in self.tables]
+        both = sum(one.both for one in seen)
+        either = sum(one.pred + one.truth for one in seen) - both
+        return self.score + TIE * both / max(1, either)
 
 
 def compete(
