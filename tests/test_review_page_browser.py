@@ -104,6 +104,8 @@ def test_clicks_become_corrections(opened, results, tmp_path):
     press(opened, "y")
     start_on(opened, crop_of(opened, "a", 2))
     press(opened, "m")
+    click(opened, 20, 20)
+    assert told(opened) == "These objects lie more than 16 pixels apart, and cannot be merged."
     click(opened, 20, 82)
     start_on(opened, crop_of(opened, "a", 4))
     press(opened, "s")

@@ -133,6 +133,8 @@ def test_corrections_are_saved_at_once_and_taken_back(results):
         ]
         for one, words in (
             ({"action": "delete", "objects": [1]}, "object 1 is"),
+            ({"action": "merge", "objects": [2, 3]}, "objects 2 and 3 lie more than 16 pixels apart"),
+            ({"action": "add", "mask": "80 10 1 1: 0 1"}, "all pixels of its object belong to objects"),
             ({"action": "delete", "objects": [9]}, "a has no object 9"),
             ({"action": "delete", "objects": []}, "delete names 0 objects"),
             ({"action": "add", "points": [[500, 3]], "labels": [1]}, "outside the image"),

@@ -10,6 +10,7 @@ from autosam.images import write_text
 from autosam.report.self_contained import PageKind
 from autosam.review.corrections import Correction
 from autosam.review.corrections_file import COLUMNS
+from autosam.review.join_objects import WIDEST_GAP
 from autosam.review.page.review_crops import ReviewCrop
 from autosam.review.review_results import ReviewResults
 
@@ -112,6 +113,7 @@ def render_review(page: ReviewPage, *, saved_as: str = "") -> str:
         "key": page.key,
         "results": page.results,
         "columns": COLUMNS,
+        "widest_gap": WIDEST_GAP,
         "corrections": [correction_data(one) for one in page.corrections],
         "served": bool(saved_as),
     }

@@ -4,11 +4,18 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from autosam.errors import InputError
 from autosam.review.check_corrections import faults_of, refuse
+from autosam.review.corrected_labels import correct_labels
 from autosam.review.corrections import Correction, fault_in
 from autosam.review.corrections_file import append_corrections, read_corrections
+from autosam.review.drawn_mask import read_mask_text
 from autosam.review.review_results import ReviewImage, ReviewResults
+
+_NEW = "new"
+"""Id of a correction while it is checked."""
 
 
 class SavedCorrections:
@@ -85,4 +92,9 @@ class SavedCorrections:
         if not same:
             raise InputError(f"the results of {image.name} have changed; start autosam review again")
         own = [other for other in self.read() if other.image == image.name]
-        refuse(faults_of(now.read_labels(), [*own, one]), "undo the other one first")
+        labels = now.read_labels()
+        refuse(faults_of(labels, [*own, one]), "undo the other one first")
+        # As autosam apply will do it, but for what SAM is asked then.
+        known = [other for other in (*own, replace(one, action_id=_NEW)) if not other.asks_model]
+        drawn = {other.action_id: read_mask_text(other.mask) for other in known if other.mask}
+        correct_labels(labels, np.zeros(int(labels.max(initial=0))), known, drawn)

@@ -35,6 +35,28 @@ class CropView {
     return this.ids[down * this.crop.width + across] || 0;
   }
 
+  /* Gives the distance between the nearest pixels of two objects, as far as the crop shows them. */
+  gap(one, other) {
+    const [first, second] = [one, other].map((id) => this.borderOf(id));
+    return first.reduce(
+      (least, [down, across]) =>
+        second.reduce((found, [row, col]) => Math.min(found, Math.hypot(row - down, col - across)), least),
+      Infinity,
+    );
+  }
+
+  borderOf(id) {
+    const { width } = this.crop;
+    const found = [];
+    this.ids.forEach((value, at) => {
+      const around = [at - width, at + width, at % width ? at - 1 : -1, (at + 1) % width ? at + 1 : -1];
+      if (value === id && around.some((place) => this.ids[place] !== id)) {
+        found.push([Math.floor(at / width), at % width]);
+      }
+    });
+    return found;
+  }
+
   /* Draws decisions on the objects; decided(id) gives an action or "", chosen is a list of ids. */
   decide(decided, chosen) {
     for (const path of this.viewer.canvas.querySelectorAll(".object")) {

@@ -116,7 +116,7 @@
 
   function begin(wanted) {
     if (wanted !== "add" && !chosen.length) return tell("Choose an object first: click it.");
-    if (wanted === "merge" && chosen.length > 1) return record("merge", { by: "hand", objects: chosen });
+    if (wanted === "merge" && chosen.length > 1) return merge(chosen);
     if (wanted !== "add") chosen = chosen.slice(0, 1);
     mode = wanted;
     draft = { points: [], labels: [], box: null, mask: "", beside: false };
@@ -193,6 +193,17 @@
     return undefined;
   }
 
+  function merge(objects) {
+    // Those that the crop does not show are not known here.
+    const far = objects.slice(1).every((id) => {
+      const gap = view.gap(objects[0], id);
+      return gap > data.widest_gap && gap < Infinity;
+    });
+    if (far) return tell(`These objects lie more than ${data.widest_gap} pixels apart, and cannot be merged.`);
+    end();
+    return record("merge", { objects });
+  }
+
   function split(points) {
     end();
     record("split", { objects: chosen, points, labels: points.map(() => 1) });
@@ -220,9 +231,7 @@
     }
     if (mode === "merge") {
       if (!id || chosen.includes(id)) return tell(`Click the neighbor of object ${chosen[0]}.`);
-      const objects = [chosen[0], id];
-      end();
-      return record("merge", { objects });
+      return merge([chosen[0], id]);
     }
     if (!id) chosen = [...crop().objects];
     else if (!event.shiftKey) chosen = [id];
