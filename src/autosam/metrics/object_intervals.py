@@ -11,7 +11,7 @@ from autosam.metrics.bootstrap import Interval
 from autosam.metrics.contingency import ContingencyTable
 from autosam.metrics.matching import match_objects
 
-_NAMES = {"mean_ap": slice(None), "ap50": 0, "ap75": 5}
+_COLUMNS = {"mean_ap": slice(None), "ap50": slice(0, 1), "ap75": slice(5, 6)}
 
 
 def object_intervals(
@@ -95,8 +95,8 @@ class _Draws:
     def limits(self, scores: NDArray[np.float64]) -> dict[str, Interval]:
         """Give the intervals of scores, (draws, thresholds)."""
         found = {}
-        for name, columns in _NAMES.items():
-            values = scores[:, columns].reshape(len(scores), -1).mean(axis=1)
+        for name, columns in _COLUMNS.items():
+            values = scores[:, columns].mean(axis=1)
             tails = (1 - self._level) / 2, (1 + self._level) / 2
             low, high = np.quantile(values[1:], tails) if self._resamples else (np.nan, np.nan)
             found[name] = Interval(float(values[0]), float(low), float(high))

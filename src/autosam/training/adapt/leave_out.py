@@ -51,16 +51,17 @@ def leave_out(labeled_images: Sequence[LabeledImage]) -> Division:
     """
     with_objects = [one for one in labeled_images if one.labels.any()]
     if len(with_objects) >= FROM:
-        total, left = count_objects(labeled_images), []
+        total = count_objects(labeled_images)
+        last: list[LabeledImage] = []
         for one in reversed(with_objects[2:]):
-            left.insert(0, one)
-            if count_objects(left) >= SHARE * total:
+            last.insert(0, one)
+            if count_objects(last) >= SHARE * total:
                 break
-        kept = {one.name for one in left}
-        return Division([one for one in labeled_images if one.name not in kept], left, "images")
+        names = {one.name for one in last}
+        return Division([one for one in labeled_images if one.name not in names], last, "images")
     margin = max(LEAST_MARGIN, round(_diameter(with_objects)))
     learnt: list[LabeledImage] = []
-    left = []
+    left: list[LabeledImage] = []
     for one in labeled_images:
         best = max(_cuts(one, margin), key=lambda cut: cut.worth, default=None)
         if best is None:

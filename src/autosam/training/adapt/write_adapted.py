@@ -77,7 +77,7 @@ def write_adapted(
     record = _record(task, before, after, weights, trained)
     sections = after.config.model_dump(mode="json", include={"prompts", "merge"})
     settings = {**task.header.settings, **sections}
-    training = {ADAPTED: record, OLD: dict(task.header.training)}
+    training: dict[str, Any] = {ADAPTED: record, OLD: dict(task.header.training)}
     if task.header.notice:
         training[NOTICE] = task.header.notice
     header = replace(task.header, settings=settings, training=training)
