@@ -1,5 +1,6 @@
 """The review page as HTML: crops by doubt, and what a person can say about each."""
 
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -117,7 +118,9 @@ def render_review(page: ReviewPage, *, saved_as: str = "") -> str:
         "corrections": [correction_data(one) for one in page.corrections],
         "served": bool(saved_as),
     }
-    return REVIEW.render(data, served=bool(saved_as), page=page, saved_as=saved_as)
+    folder = Path(saved_as).parent if saved_as else page.title
+    command = shlex.join(["autosam", "apply", str(folder), saved_as or "corrections.csv", "-o", "fixed"])
+    return REVIEW.render(data, served=bool(saved_as), page=page, saved_as=saved_as, command=command)
 
 
 def correction_data(one: Correction) -> dict[str, Any]:

@@ -29,6 +29,11 @@ class Corrections {
     return [...this.saved.filter((one) => !this.dropped.has(Corrections.content(one))), ...this.fresh];
   }
 
+  /* Tells whether the server does not know all yet. */
+  get pending() {
+    return this.data.served && Boolean(this.fresh.length || this.dropped.size);
+  }
+
   /* Gives the last correction of an object. */
   of(image, object) {
     return this.all.findLast((one) => one.image === image && one.objects.includes(object));
@@ -153,7 +158,7 @@ class Corrections {
         if (!one) break;
         const reply = await post("corrections", gone ? { undo: gone.id } : one);
         if (reply.error && !reply.refused) {
-          this.onTrouble(`Not saved yet: ${reply.error} Your corrections are kept here; the next one tries again.`);
+          this.onTrouble(`Not saved yet: ${reply.error} The next correction tries again. A download keeps all of them.`);
           return;
         }
         this.settle(one, gone, reply);
@@ -189,6 +194,6 @@ async function post(what, body) {
     if (reply.ok || reply.status === 409) return await reply.json();
     return { error: `the server answers ${reply.status}; open its page again.` };
   } catch {
-    return { error: "the server does not answer; start autosam review again." };
+    return { error: "the server does not answer." };
   }
 }

@@ -325,7 +325,7 @@
     unsaved = false;
   });
   addEventListener("beforeunload", (event) => {
-    if (unsaved && !corrections.keeps && !data.served) event.preventDefault();
+    if (corrections.pending || (unsaved && !corrections.keeps && !data.served)) event.preventDefault();
   });
 
   if (!crops.length) refresh();
