@@ -28,7 +28,8 @@ from autosam.pipeline.segmenter import Segmenter
 from autosam.review.page.make_review import ReviewOptions, make_review
 from autosam.review.review_results import ReviewResults
 from autosam.review.server.live_answers import LiveAnswers
-from autosam.review.server.serve_review import serve_review, take_port
+from autosam.review.server.serve_review import serve_review
+from autosam.review.server.take_port import take_port
 
 SHAPE = 768, 1024
 

@@ -19,7 +19,8 @@ from autosam.review.drawn_mask import read_mask_text
 from autosam.review.page.make_review import ReviewOptions, make_review
 from autosam.review.review_results import ReviewResults
 from autosam.review.server.live_answers import LiveAnswers
-from autosam.review.server.serve_review import serve_review, take_port
+from autosam.review.server.serve_review import serve_review
+from autosam.review.server.take_port import take_port
 
 pytestmark = needs_browser
 FOUR = discs([(20, 20, 8), (20, 60, 8), (60, 90, 9), (70, 30, 12)])

@@ -33,11 +33,12 @@ from autosam.review.drawn_mask import read_mask_text
 from autosam.review.page.make_review import ReviewOptions, make_review
 from autosam.review.page.review_page import correction_data
 from autosam.review.review_results import ReviewResults
-from autosam.review.server import live_answers, serve_review
+from autosam.review.server import live_answers, take_port
 from autosam.review.server.live_answers import LiveAnswers
 from autosam.review.server.read_correction import read_correction
 from autosam.review.server.recent_windows import RecentWindows
 from autosam.review.server.save_corrections import SavedCorrections
+from autosam.review.server.serve_review import serve_review
 
 THREE = discs([(20, 20, 8), (20, 60, 8), (60, 90, 9)])
 
@@ -65,8 +66,8 @@ def served(folder, **options):
     """Serve a folder; gives a function that asks and returns status, headers and content."""
     opened = ReviewResults.open(folder)
     page = make_review(opened, ReviewOptions())
-    listening = serve_review.take_port(0)
-    with serve_review.serve_review(opened, page, LiveAnswers(opened, **options), listening) as url:
+    listening = take_port.take_port(0)
+    with serve_review(opened, page, LiveAnswers(opened, **options), listening) as url:
         place = urlsplit(url)
 
         def ask(path, body=None, **headers):
@@ -288,7 +289,7 @@ def test_a_port_in_use_and_a_missing_package(results, monkeypatch, capsys):
     assert f"port {port} cannot be used" in line
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     with pytest.raises(ConfigError, match=r"needs the package uvicorn; pip install 'autosam\[review\]'"):
-        serve_review.require_server()
+        take_port.require_server()
 
 
 def test_the_command_serves_until_ctrl_c_and_keeps_what_was_saved(results):

@@ -1,6 +1,6 @@
 """`autosam review`: a page on which a person corrects results, what is most doubtful first."""
 
-from contextlib import ExitStack
+import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from autosam.cli.interrupts import leaving_at_once
 from autosam.cli.options import Device
 from autosam.cli.progress import progress
 from autosam.cli.words import count, file_size
+from autosam.review.page import MOST_CROPS
 
 if TYPE_CHECKING:
     from autosam.review.page.make_review import ReviewOptions
@@ -47,8 +48,8 @@ def review(
     no_browser: bool = typer.Option(
         False, "--no-browser", help="With --serve, print the address and open no browser."
     ),
-    crops: int | None = typer.Option(
-        None, "--crops", min=1, metavar="N", help="Show so many crops at most, the most doubtful ones. [100]"
+    crops: int = typer.Option(
+        MOST_CROPS, "--crops", min=1, metavar="N", help="Show so many crops at most, the most doubtful ones."
     ),
     model: str | None = typer.Option(
         None,
@@ -81,19 +82,22 @@ def review(
             raise ConfigError("--output came with --serve, which writes no page; leave one of them out")
         if not serve and (port or model is not None or no_browser):
             raise ConfigError("--port, --model and --no-browser are about --serve; add it, or leave them out")
+        listening: socket.socket | None = None
         if serve:
-            from autosam.review.server.serve_review import require_server
+            from autosam.review.server.take_port import require_server, take_port
 
             require_server()
+            listening = take_port(port)
         else:
             _check_place(results / NAME if output is None else output)
 
         # Slow imports only now: what is refused is answered at once.
-        from autosam.review.page.make_review import MOST_CROPS, ReviewOptions
+        from autosam.review.page.make_review import ReviewOptions
 
-    options = ReviewOptions(MOST_CROPS if crops is None else crops, images, device)
-    if serve:
-        _serve(opened, options, model=model, port=port, browser=not no_browser)
+    options = ReviewOptions(crops, images, device)
+    if listening is not None:
+        with listening:
+            _serve(opened, options, listening, model=model, browser=not no_browser)
     else:
         _write(opened, options, results / NAME if output is None else output)
 
@@ -117,28 +121,31 @@ def _write(opened: "ReviewResults", options: "ReviewOptions", path: Path) -> Non
 
 
 def _serve(
-    opened: "ReviewResults", options: "ReviewOptions", *, model: str | None, port: int, browser: bool
+    opened: "ReviewResults",
+    options: "ReviewOptions",
+    listening: socket.socket,
+    *,
+    model: str | None,
+    browser: bool,
 ) -> None:
     """Serve the page and wait for Ctrl-C."""
     with leaving_at_once():
         from autosam.review.page.make_review import corrections_file
         from autosam.review.server.live_answers import LiveAnswers
-        from autosam.review.server.serve_review import serve_review, take_port
+        from autosam.review.server.serve_review import serve_review
 
-    with ExitStack() as stack:
-        # Before the work: a port in use is told at once.
-        listening = stack.enter_context(take_port(port))
+    with interruptible("nothing is served"):
         page = _look(opened, options)
         answers = LiveAnswers(opened, model=model, images=options.images, device=options.device)
-        try:
-            url = stack.enter_context(serve_review(opened, page, answers, listening))
+    try:
+        with serve_review(opened, page, answers, listening) as url:
             say(f"{_crops(page)} to review, saved in {corrections_file(opened.folder)}:\n{url}\nCtrl-C ends it.")
             if browser:
                 open_page.open_page(url)
             open_page.wait()
-        except KeyboardInterrupt:
-            # This is how it ends.
-            return
+    except KeyboardInterrupt:
+        # This is how it ends.
+        return
 
 
 def _look(opened: "ReviewResults", options: "ReviewOptions") -> "ReviewPage":

@@ -10,12 +10,10 @@ from autosam.review.corrections import Correction
 from autosam.review.corrections_file import read_corrections
 from autosam.review.find_doubts import find_doubts
 from autosam.review.fixed_place import is_corrected
+from autosam.review.page import MOST_CROPS
 from autosam.review.page.review_crops import make_crops
 from autosam.review.page.review_page import ReviewPage, make_page
 from autosam.review.review_results import ReviewResults
-
-MOST_CROPS = 100
-"""Crops on a page, where nobody says how many."""
 
 
 @dataclass(frozen=True)

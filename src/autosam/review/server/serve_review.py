@@ -8,48 +8,17 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from autosam.errors import ConfigError
 from autosam.review.page.make_review import corrections_file
 from autosam.review.page.review_page import ReviewPage, render_review
 from autosam.review.review_results import ReviewResults
-from autosam.volumes.file_server import HOST, port_error
+from autosam.review.server.take_port import require_server
+from autosam.volumes.file_server import HOST
 
 if TYPE_CHECKING:
     from autosam.review.server.live_answers import LiveAnswers
 
 PATIENCE = 5
 """Seconds that an answer may still take when the server ends."""
-
-
-def require_server() -> None:
-    """Say how to get the packages of the server, if they are missing.
-
-    Raises
-    ------
-    ConfigError
-        If one is not there.
-    """
-    try:
-        import starlette  # noqa: F401
-        import uvicorn  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"--serve needs the package {error.name}; pip install 'autosam[review]', or leave --serve out"
-        ) from None
-
-
-def take_port(port: int) -> socket.socket:
-    """Listen at a port of this machine alone; 0 takes a free one.
-
-    Raises
-    ------
-    ConfigError
-        If it is in use.
-    """
-    try:
-        return socket.create_server((HOST, port))
-    except (OSError, OverflowError) as error:
-        raise port_error(port, error) from error
 
 
 @contextmanager
@@ -91,6 +60,7 @@ def serve_review(
         access_log=False,
         server_header=False,
         lifespan="off",
+        ws="none",
         timeout_graceful_shutdown=PATIENCE,
     )
     server = uvicorn.Server(config)

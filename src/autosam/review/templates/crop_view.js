@@ -9,7 +9,7 @@ class CropView {
 
   show(crop, picture, source) {
     this.crop = crop;
-    this.scale = picture.width / crop.width;
+    this.scales = [picture.width / crop.width, picture.height / crop.height];
     this.ids = new Int32Array(crop.width * crop.height);
     let at = 0;
     for (let run = 0; run < crop.runs.length; run += 2) {
@@ -22,7 +22,7 @@ class CropView {
   /* From a place of the picture to [row, column] of the image, or null beside the crop. */
   toImage([x, y], clamp = false) {
     const { row, col, width, height } = this.crop;
-    let [across, down] = [x / this.scale - 0.5, y / this.scale - 0.5];
+    let [across, down] = [x / this.scales[0] - 0.5, y / this.scales[1] - 0.5];
     if (!clamp && (across < -0.5 || down < -0.5 || across > width - 0.5 || down > height - 0.5)) return null;
     across = Math.min(Math.max(across, 0), width - 1);
     down = Math.min(Math.max(down, 0), height - 1);
