@@ -10,10 +10,12 @@ from real_browser import PATIENCE, Keys, browser, find, needs_browser, press, sh
 from results_folders import discs, image_of
 from test_review_page_browser import click, crop_of, start_on, told
 
-from autosam.images import find_sources
+from autosam.images import find_sources, read_labels
 from autosam.models.files.file_hash import file_sha256
 from autosam.pipeline.batch import segment_batch
 from autosam.pipeline.segmenter import Segmenter
+from autosam.review.apply import apply_corrections
+from autosam.review.check_corrections import check_corrections
 from autosam.review.corrections_file import read_corrections
 from autosam.review.drawn_mask import read_mask_text
 from autosam.review.page.make_review import ReviewOptions, make_review
@@ -89,6 +91,9 @@ def test_clicks_are_answered_and_saved(browser, results):  # noqa: F811
         browser.get(url)
         assert "2 corrections" in find(browser, "#advance").text
         assert browser.get_log("browser") == []
+    # What was clicked is what is applied.
+    apply_corrections(check_corrections(saved(results, "add", "accept"), opened), results.parent / "fixed")
+    assert np.array_equal(read_labels(results.parent / "fixed" / "a_labels.tif") > 0, FOUR > 0)
     # The server has ended: the page keeps what it cannot save, and says so.
     start_on(browser, crop_of(browser, "a", number))
     press(browser, "d")

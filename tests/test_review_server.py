@@ -304,7 +304,7 @@ def test_the_command_serves_until_ctrl_c_and_keeps_what_was_saved(results):
         "--no-browser",
     ]
     ran = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
-    assert ran.stdout.readline().startswith(f"6 crops to review, saved in {results / 'corrections.csv'}")
+    assert ran.stdout.readline().startswith(f"6 crops to review, saved in {results / 'corrections.csv'}.")
     place = urlsplit(ran.stdout.readline().strip())
     connection = http.client.HTTPConnection(place.hostname, place.port, timeout=60)
     made = ReviewResults.open(results).images["a"].results

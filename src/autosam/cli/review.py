@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from autosam.cli import open_page
-from autosam.cli.console import interruptible, note, say
+from autosam.cli.console import interruptible, note, result, say
 from autosam.cli.interrupts import leaving_at_once
 from autosam.cli.options import Device
 from autosam.cli.progress import progress
@@ -139,7 +139,8 @@ def _serve(
         answers = LiveAnswers(opened, model=model, images=options.images, device=options.device)
     try:
         with serve_review(opened, page, answers, listening) as url:
-            say(f"{_crops(page)} to review, saved in {corrections_file(opened.folder)}:\n{url}\nCtrl-C ends it.")
+            say(f"{_crops(page)} to review, saved in {corrections_file(opened.folder)}. Ctrl-C ends it.")
+            result(url)
             if browser:
                 open_page.open_page(url)
             open_page.wait()

@@ -99,13 +99,16 @@ class LiveAnswers:
             return found
 
     def _load(self) -> None:
-        for run in self._results.record.runs:
-            try:
-                self._segmenters[run.number] = self._open(run)
-            except AutosamError as error:
-                # Told to whoever asks.
-                self._segmenters[run.number] = error
-        self._loaded.set()
+        try:
+            for run in self._results.record.runs:
+                try:
+                    self._segmenters[run.number] = self._open(run)
+                except AutosamError as error:
+                    # Told to whoever asks.
+                    self._segmenters[run.number] = error
+        finally:
+            # Nobody waits for what has failed.
+            self._loaded.set()
 
     def _open(self, run: RunFacts) -> Segmenter:
         return open_segmenter(run, model=self._model, device=self._device)
@@ -117,7 +120,9 @@ class LiveAnswers:
             image = self._results.find(name)
             if image is None:
                 raise InputError(f"there are no results of {name!r}")
-            segmenter = self._segmenters[image.run.number]
+            segmenter = self._segmenters.get(image.run.number)
+            if segmenter is None:
+                raise InputError("the model could not be loaded; the terminal of autosam review says why")
             if not isinstance(segmenter, Segmenter):
                 raise segmenter
             loaded = image.load(self._origins)

@@ -48,12 +48,10 @@ class CropView {
   borderOf(id) {
     const { width } = this.crop;
     const found = [];
-    this.ids.forEach((value, at) => {
+    for (let at = this.ids.indexOf(id); at >= 0; at = this.ids.indexOf(id, at + 1)) {
       const around = [at - width, at + width, at % width ? at - 1 : -1, (at + 1) % width ? at + 1 : -1];
-      if (value === id && around.some((place) => this.ids[place] !== id)) {
-        found.push([Math.floor(at / width), at % width]);
-      }
-    });
+      if (around.some((place) => this.ids[place] !== id)) found.push([Math.floor(at / width), at % width]);
+    }
     return found;
   }
 
