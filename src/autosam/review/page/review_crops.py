@@ -17,7 +17,7 @@ from autosam.review.review_results import ReviewImage, ReviewResults
 
 BYTES = 15_000_000
 """What all crops of a page take together at most, about."""
-MOST_BYTES = 200_000
+MOST_BYTES = 600_000
 """What one crop takes at most."""
 
 
