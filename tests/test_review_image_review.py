@@ -1,0 +1,132 @@
+"""One image while a person corrects it: what is shown, and what the file says then."""
+
+import numpy as np
+import pytest
+from results_folders import discs, write_results
+
+from autosam.errors import InputError
+from autosam.review.corrections import Correction
+from autosam.review.corrections_file import append_corrections, read_corrections
+from autosam.review.image_review import ImageReview, with_mask
+from autosam.review.page.make_review import corrections_file
+from autosam.review.review_results import ReviewResults
+
+THREE = discs([(20, 20, 8), (20, 60, 8), (60, 90, 9)])
+SQUARE = Correction("", "add", mask="80 10 4 4: 0 16", by="hand")
+
+
+@pytest.fixture
+def review(tmp_path):
+    results = ReviewResults.open(write_results(tmp_path / "out", {"a": THREE, "b": THREE}))
+    return ImageReview(results, "a", corrections_file(results.folder))
+
+
+def saved(review):
+    return [(one.action, one.objects) for one in read_corrections(review.path)]
+
+
+def shown_at(review, row, col):
+    return int(review.corrected.labels[row, col])
+
+
+def test_without_corrections_the_results_are_shown(review):
+    assert np.array_equal(review.corrected.labels, THREE)
+    assert review.standing == []
+    assert review.undo() is None
+    assert not review.path.exists()
+
+
+def test_ids_of_the_file_are_those_of_the_results(review):
+    review.act("delete", [1])
+    # The former object 3 is shown as 2 now.
+    assert shown_at(review, 60, 90) == 2
+    review.act("accept", [2])
+    assert saved(review) == [("delete", (1,)), ("accept", (3,))]
+    assert {one.results for one in review.standing} == {review.image.results}
+    assert {one.image for one in review.standing} == {"a"}
+
+
+def test_a_new_correction_takes_the_place_of_an_older_one(review):
+    review.act("accept", [1, 2])
+    review.act("delete", [2])
+    assert sorted(saved(review)) == [("accept", (1,)), ("delete", (2,))]
+    review.act("accept", [1])
+    assert sorted(saved(review)) == [("accept", (1,)), ("delete", (2,))]
+    assert len(review.corrected.scores) == 2
+
+
+def test_an_object_that_was_added_is_drawn_anew_and_deleted(review):
+    review.act("add", drawing=SQUARE)
+    number = shown_at(review, 81, 11)
+    assert number == 4
+    review.act("redraw", [number], drawing=Correction("", "redraw", mask="80 30 4 4: 0 16", by="hand"))
+    assert saved(review) == [("add", ())]
+    assert shown_at(review, 81, 11) == 0
+    with pytest.raises(InputError, match=r"comes from a correction \(add, action 2\), and merge takes objects"):
+        review.act("merge", [1, shown_at(review, 81, 31)])
+    review.act("delete", [shown_at(review, 81, 31)])
+    assert saved(review) == []
+    assert np.array_equal(review.corrected.labels, THREE)
+
+
+def test_parts_of_a_split_object_wait_for_undo(review):
+    halves = Correction("", "split", points=((20.0, 15.0), (20.0, 25.0)), point_labels=(1, 1))
+    review.act("split", [1], drawing=halves)
+    assert shown_at(review, 20, 15) != shown_at(review, 20, 25)
+    with pytest.raises(InputError, match="take that correction back first, with undo"):
+        review.act("delete", [shown_at(review, 20, 15)])
+    assert review.undo().action == "split"
+    assert np.array_equal(review.corrected.labels, THREE)
+
+
+def test_what_does_not_fit_is_not_saved(review):
+    with pytest.raises(InputError, match="more than 16 pixels apart"):
+        review.act("merge", [1, 3])
+    with pytest.raises(InputError, match="split wants two points or more"):
+        review.act("split", [1], drawing=Correction("", "split", points=((20.0, 20.0),), point_labels=(1,)))
+    beside = Correction("", "split", points=((20.0, 20.0), (90.0, 90.0)), point_labels=(1, 1))
+    with pytest.raises(InputError, match="the point 90, 90 is not on object 1"):
+        review.act("split", [1], drawing=beside)
+    assert not review.path.exists()
+
+
+def test_corrections_of_other_programs_are_seen(review):
+    review.act("reviewed", drawing=Correction("", "reviewed", box=(0, 0, 9, 9)))
+    append_corrections(review.path, [Correction("a.tif", "delete", (2,)), Correction("b", "delete", (1,))])
+    review.refresh()
+    assert shown_at(review, 20, 60) == 0
+    assert shown_at(review, 20, 20) == 1
+    assert [one.action for one in review.standing] == ["reviewed", "delete"]
+    # SAM has still to answer this one, so that nothing is shown of it.
+    append_corrections(review.path, [Correction("a", "redraw", (1,), ((20.0, 22.0),), (1,))])
+    review.refresh()
+    assert shown_at(review, 20, 20) == 1
+    append_corrections(review.path, [Correction("a", "delete", (3,), results="sha256:0123456789abcdef")])
+    with pytest.raises(InputError, match=r"actions 5 are about other results of a; move the file away"):
+        review.refresh()
+
+
+def test_points_and_a_box_make_a_question(review):
+    on, beside = np.array([[20.0, 21.5]]), np.zeros((0, 2))
+    corners = np.array([[-3.0, 10.2], [-3.0, 300], [9.6, 300], [9.6, 10.2]])
+    one = review.question([], on, beside, corners)
+    assert (one.image, one.action, one.objects) == ("a", "add", ())
+    assert (one.points, one.point_labels) == (((20.0, 21.5),), (1,))
+    assert one.box == (0, 10, 10, 127)
+    review.act("delete", [1])
+    again = review.question([1], beside, on)
+    assert (again.action, again.objects, again.point_labels, again.box) == ("redraw", (2,), (0,), None)
+
+
+def test_a_mask_is_that_of_sam_until_a_hand_changes_it():
+    asked = Correction("a", "add", points=((2.0, 2.0),), point_labels=(1,))
+    answer = np.zeros((6, 6), bool)
+    with pytest.raises(InputError, match="there is no answer of SAM yet"):
+        with_mask(asked, answer, answer)
+    answer[1:4, 1:4] = True
+    one = with_mask(asked, answer, answer)
+    assert (one.mask, one.by, one.points) == ("1 1 3 3: 0 9", "sam", asked.points)
+    painted = answer.copy()
+    painted[1, 1] = False
+    one = with_mask(asked, painted, answer)
+    assert (one.mask, one.by, one.points) == ("1 1 3 3: 1 8", "hand", ())
