@@ -5,8 +5,9 @@ import re
 import pytest
 from docs_pages import PAGES, ROOT
 
+# `.emit` is a method of Qt.
 RETIRED = re.compile(
-    r"(?<![a-z])(basins?|judge[sd]?|judging|magnif\w+|emit(s|ted|ting)?|(un)?familiarity|unfamiliar|restain\w*|scenes?"
+    r"(?<![a-z])(basins?|judge[sd]?|judging|magnif\w+|(?<!\.)emit(s|ted|ting)?|(un)?familiarity|unfamiliar|restain\w*|scenes?"
     r"|licences?|label(led|ling)|colour\w*|neighbour\w*|behaviour\w*|centre[ds]?)(?![a-z])",
     re.IGNORECASE,
 )

@@ -106,6 +106,15 @@ def test_rooms_of_arrays_do_without_torch():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def test_the_plugin_alone_knows_napari_and_qt():
+    for name, tree in TREES.items():
+        names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+        names |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+        found = {one.split(".")[0] for one in names} & {"napari", "npe2", "qtpy", "superqt", "PySide6"}
+        assert not found or name.startswith("autosam.review.napari_plugin."), name
+        assert not (found and name.endswith(".results_layers")), "the reader does without Qt"
+
+
 @pytest.mark.parametrize("kind", ["module", "class"])
 def test_one_name_means_one_thing(kind):
     places = defaultdict(list)

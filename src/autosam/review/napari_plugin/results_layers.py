@@ -1,0 +1,101 @@
+"""Results, and images to try, as napari's layers; nothing here needs Qt."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from autosam.errors import InputError
+from autosam.images import read_image
+from autosam.images.folder_listing import RUN_RECORD
+from autosam.pipeline.origin_images import OriginImages
+from autosam.review.corrected_labels import CorrectedLabels
+from autosam.review.review_results import ReviewResults
+
+Layer = tuple[Any, dict[str, Any], str]
+"""What napari makes a layer of: its data, its options and its type."""
+
+FOLDER, IMAGE = "autosam_results", "autosam_image"
+"""What the metadata of a layer name: the folder of results, and the image among them."""
+
+
+def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[Layer]] | None:
+    """Give the reader of a folder of results, or of its run record; None for anything else."""
+    place = Path(path if isinstance(path, str) else path[0])
+    folder = place.parent if place.name == RUN_RECORD else place
+    if not (folder / RUN_RECORD).is_file() or (isinstance(path, list) and len(path) > 1):
+        return None
+
+    def read(_: str | list[str]) -> list[Layer]:
+        results = ReviewResults.open(folder)
+        return layers_of(results, next(iter(results.images)))
+
+    return read
+
+
+def layers_of(results: ReviewResults, name: str) -> list[Layer]:
+    """Give an image of a folder of results: its pixels, and its labels with the scores as features.
+
+    Without the image file, there are labels alone.
+    """
+    found: list[Layer] = []
+    about = {FOLDER: str(results.folder), IMAGE: name}
+    image = results.images[name]
+    try:
+        pixels = image.load(OriginImages(None)).image
+    except InputError:
+        pixels = []
+    channels = [pixels] if isinstance(pixels, np.ndarray) else list(pixels)
+    for number, channel in enumerate(channels):
+        title = f"{name} {number}" if len(channels) > 1 else name
+        found.append((channel, {"name": title, "rgb": channel.ndim == 3, "metadata": about}, "image"))
+    labels = image.read_labels()
+    features = features_of(image.read_scores(int(labels.max(initial=0))))
+    found.append((labels, {"name": f"{name} objects", "features": features, "metadata": about}, "labels"))
+    return found
+
+
+def show_results(viewer: Any, results: ReviewResults, name: str) -> None:
+    """Show an image of a folder of results in the place of any other."""
+    for layer in [layer for layer in viewer.layers if FOLDER in layer.metadata]:
+        viewer.layers.remove(layer)
+    for data, options, kind in layers_of(results, name):
+        getattr(viewer, f"add_{kind}")(data, **options)
+
+
+def features_of(scores: Any, corrected: CorrectedLabels | None = None) -> dict[str, Any]:
+    """Make the table of a layer of labels, a row for each id from 0 on.
+
+    Parameters
+    ----------
+    scores : ndarray of float64, shape (n,)
+    corrected : CorrectedLabels, optional
+        Says who made each object, and by which action.
+    """
+    made = {} if corrected is None else {one.label: one for one in corrected.origins if one.label}
+    rows = [made.get(number) for number in range(len(scores) + 1)]
+    return {
+        "index": np.arange(len(scores) + 1),
+        "score": np.concatenate([[np.nan], scores]),
+        "by": [one.by if one else "" for one in rows],
+        "action": [one.action if one else "" for one in rows],
+    }
+
+
+def sample_fluorescence() -> list[Layer]:
+    """Give stained nuclei in fluorescence, from stage 1 of the Data Science Bowl 2018 (CC0)."""
+    return _sample("dsb2018_5f9d29d6388c")
+
+
+def sample_stained() -> list[Layer]:
+    """Give nuclei in stained tissue, from stage 1 of the Data Science Bowl 2018 (CC0)."""
+    return _sample("dsb2018_5ef4442e5b8b")
+
+
+def _sample(name: str) -> list[Layer]:
+    package = Path(__file__).resolve().parents[2]
+    packed = package / "examples"
+    place = packed if packed.is_dir() else package.parents[1] / "examples"
+    pixels = read_image(place / "nuclei" / f"{name}.png")
+    return [(pixels, {"name": name, "rgb": pixels.ndim == 3}, "image")]

@@ -1,0 +1,209 @@
+"""The panels that segment a layer in a thread, and adapt a model in a process of its own."""
+
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import numpy as np
+from napari.layers import Image
+from napari.qt.threading import create_worker
+from qtpy import QtWidgets
+from qtpy.QtCore import QObject, QProcess, Signal
+
+from autosam.errors import AutosamError
+from autosam.models.files.zoo import BUNDLED
+from autosam.review.napari_plugin.results_layers import FOLDER, show_results
+from autosam.review.page.make_review import corrections_file
+from autosam.review.review_results import ReviewResults
+from autosam.review.segment_arrays import segment_slices, segment_stack
+
+PROGRAM = ("-u", "-c", "from autosam.cli import main; main()")
+
+
+class Cancelled(Exception):  # noqa: N818 -- nothing went wrong
+    """Somebody has cancelled the work of a thread."""
+
+
+class Background(QObject):
+    """Something that runs in a thread of napari, while the window goes on.
+
+    Parameters
+    ----------
+    work : callable
+        Is given a function that takes the share that is done.
+    done, told, last, share : callable
+        Called in the thread of the window: with the result; with a message if there is none; at the end in any
+        case; with the share that is done.
+    """
+
+    _share = Signal(float)
+
+    def __init__(
+        self,
+        work: Callable[[Callable[[float], None]], Any],
+        done: Callable[[Any], None],
+        told: Callable[[str], None],
+        last: Callable[[], None] = lambda: None,
+        share: Callable[[float], None] = lambda _: None,
+    ) -> None:
+        super().__init__()
+        self._cancelled, self._told = Event(), told
+        self._share.connect(share)
+        self._worker = create_worker(work, self._tell, _start_thread=False, _ignore_errors=True)
+        self._worker.returned.connect(done)
+        self._worker.errored.connect(self._failed)
+        self._worker.finished.connect(last)
+        self._worker.start()
+
+    def cancel(self) -> None:
+        """End it when it next tells its share."""
+        self._cancelled.set()
+
+    def _tell(self, share: float) -> None:
+        if self._cancelled.is_set():
+            raise Cancelled("cancelled; what was done is kept")
+        self._share.emit(share)
+
+    def _failed(self, error: Exception) -> None:
+        if not isinstance(error, AutosamError | Cancelled):
+            raise error
+        self._told(str(error))
+
+
+class _Panel(QtWidgets.QWidget):
+    """Fields with their titles, a button that starts something, and one that cancels it."""
+
+    def __init__(
+        self, viewer: Any, start: str, fields: dict[str, QtWidgets.QWidget], below: list[QtWidgets.QWidget]
+    ) -> None:
+        super().__init__()
+        self.viewer, form = viewer, QtWidgets.QFormLayout(self)
+        self.start, self.stop = QtWidgets.QPushButton(start), QtWidgets.QPushButton("Cancel", enabled=False)
+        for title, field in fields.items():
+            form.addRow(title, field)
+        for field in (self.start, self.stop, *below):
+            form.addRow(field)
+
+    def _set_running(self, running: bool) -> None:
+        self.start.setEnabled(not running)
+        self.stop.setEnabled(running)
+
+
+class SegmentPanel(_Panel):
+    """Segment an image, a stack slice by slice, or a volume, and open the results."""
+
+    def __init__(self, napari_viewer: Any) -> None:
+        self.layer, self.model, self.stack = (
+            QtWidgets.QComboBox(),
+            QtWidgets.QComboBox(editable=True),
+            QtWidgets.QComboBox(),
+        )
+        self.pixel_size = QtWidgets.QDoubleSpinBox(
+            maximum=1e6, decimals=2, specialValueText="not known", suffix=" nm"
+        )
+        self.out, self.bar, self.said = (
+            QtWidgets.QLineEdit(str(Path.home() / "autosam")),
+            QtWidgets.QProgressBar(),
+            QtWidgets.QLabel(wordWrap=True),
+        )
+        fields = {"Image": self.layer, "Model": self.model, "Pixel size": self.pixel_size, "Stacks": self.stack}
+        super().__init__(napari_viewer, "Segment", {**fields, "Results in": self.out}, [self.bar, self.said])
+        self.model.addItems(list(BUNDLED))
+        self.stack.addItems(["each slice alone", "objects in 3D"])
+        self.task: Background | None = None
+        self.start.clicked.connect(lambda: self.segment())
+        self.stop.clicked.connect(lambda: self.task and self.task.cancel())
+        for event in (self.viewer.layers.events.inserted, self.viewer.layers.events.removed):
+            event.connect(lambda: self._list_layers())
+        self._list_layers()
+
+    def segment(self) -> None:
+        """Segment the chosen layer in a thread; the results go into a new folder, which is then opened."""
+        name, parent = self.layer.currentText(), Path(self.out.text()).expanduser()
+        if name not in self.viewer.layers:
+            self.said.setText("open an image first")
+            return
+        layer = self.viewer.layers[name]
+        pixels, volume = np.asarray(layer.data), self.stack.currentIndex() == 1 and layer.ndim == 3
+        tried = (parent / (f"{name}_{number}" if number else name) for number in range(1_000_000))
+        out = next(folder for folder in tried if not folder.exists())
+        segment = segment_stack if volume else partial(segment_slices, rgb=layer.rgb)
+        given = {"model": self.model.currentText(), "pixel_size_nm": self.pixel_size.value() or None}
+        self._set_running(True)
+        self.said.setText(f"results: {out}")
+        self.task = Background(
+            lambda tell: segment(pixels, out, name, progress=tell, **given),
+            self._show,
+            self.said.setText,
+            lambda: self._set_running(False),
+            lambda share: self.bar.setValue(round(100 * share)),
+        )
+
+    def _show(self, found: Any) -> None:
+        if isinstance(found, ReviewResults):
+            show_results(self.viewer, found, next(iter(found.images)))
+        else:
+            self.viewer.add_labels(found, name=f"{self.layer.currentText()} objects")
+
+    def _list_layers(self) -> None:
+        chosen = self.layer.currentText()
+        self.layer.clear()
+        self.layer.addItems([layer.name for layer in self.viewer.layers if isinstance(layer, Image)])
+        self.layer.setCurrentText(chosen)
+
+
+class AdaptPanel(_Panel):
+    """Apply the corrections of the open results and adapt a model to them, in the background."""
+
+    def __init__(self, napari_viewer: Any) -> None:
+        self.model, self.name = QtWidgets.QComboBox(editable=True), QtWidgets.QLineEdit("mine")
+        self.minutes = QtWidgets.QDoubleSpinBox(minimum=0.1, maximum=600, value=10, suffix=" min")
+        self.output = QtWidgets.QPlainTextEdit(readOnly=True)
+        fields = {"From": self.model, "New model": self.name, "Time": self.minutes}
+        super().__init__(napari_viewer, "Adapt", fields, [self.output])
+        self.model.addItems(list(BUNDLED))
+        self.commands: list[list[str]] = []
+        self.start.clicked.connect(lambda: self.adapt())
+        self.stop.clicked.connect(lambda: self.cancel())
+        self.process = QProcess(self)
+        self.process.setProcessChannelMode(QProcess.ProcessChannelMode.MergedChannels)
+        self.process.readyReadStandardOutput.connect(self._read)
+        self.process.finished.connect(lambda code, _: self._ended(code))
+
+    def adapt(self) -> None:
+        """Start `autosam apply` and then `autosam adapt`; what they print is shown."""
+        self.output.clear()
+        folders = {layer.metadata[FOLDER] for layer in self.viewer.layers if FOLDER in layer.metadata}
+        if len(folders) != 1:
+            self.output.setPlainText("open results and correct them first")
+            return
+        results = Path(folders.pop())
+        fixed, new = (results.with_name(name) for name in (f"{results.name}_fixed", self.name.text()))
+        apply = ["apply", str(results), str(corrections_file(results)), "-o", str(fixed), "--overwrite"]
+        adapt = ["adapt", str(fixed), "-m", self.model.currentText(), "-o", str(new)]
+        self.commands = [apply, [*adapt, "--minutes", f"{self.minutes.value():g}"]]
+        self._next()
+
+    def cancel(self) -> None:
+        """End what runs; what is not whole is not written."""
+        self.commands = []
+        self.process.kill()
+
+    def _next(self) -> None:
+        command = self.commands.pop(0)
+        self.output.appendPlainText(f"autosam {' '.join(command)}\n")
+        self._set_running(True)
+        self.process.start(sys.executable, [*PROGRAM, *command])
+
+    def _read(self) -> None:
+        self.output.insertPlainText(bytes(self.process.readAllStandardOutput()).decode(errors="replace"))
+
+    def _ended(self, code: int) -> None:
+        if code == 0 and self.commands:
+            self._next()
+        else:
+            self._set_running(False)
+            self.output.appendPlainText("done" if code == 0 else "ended without a new model")
