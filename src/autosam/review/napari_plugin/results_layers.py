@@ -56,14 +56,6 @@ def layers_of(results: ReviewResults, name: str) -> list[Layer]:
     return found
 
 
-def show_results(viewer: Any, results: ReviewResults, name: str) -> None:
-    """Show an image of a folder of results in the place of any other."""
-    for layer in [layer for layer in viewer.layers if FOLDER in layer.metadata]:
-        viewer.layers.remove(layer)
-    for data, options, kind in layers_of(results, name):
-        getattr(viewer, f"add_{kind}")(data, **options)
-
-
 def features_of(scores: Any, corrected: CorrectedLabels | None = None) -> dict[str, Any]:
     """Make the table of a layer of labels, a row for each id from 0 on.
 

@@ -16,8 +16,8 @@ from autosam.instances import MaskCrop
 from autosam.review.corrections import DRAWING, Action, Correction, fault_in
 from autosam.review.find_doubts import FoundDoubts, find_doubts
 from autosam.review.image_review import ImageReview, with_mask
-from autosam.review.napari_plugin.results_layers import FOLDER, IMAGE, features_of, show_results
-from autosam.review.napari_plugin.run_panels import Background
+from autosam.review.napari_plugin.results_layers import FOLDER, IMAGE, features_of
+from autosam.review.napari_plugin.run_panels import ANSWER, BESIDE, BOX, CHOSEN, ON, Background, show_results
 from autosam.review.page.make_review import corrections_file
 from autosam.review.review_results import ReviewResults
 from autosam.review.server.live_answers import LiveAnswers
@@ -32,7 +32,6 @@ BUTTONS: dict[Action, str] = {
     "reviewed": "All in the box, or in the whole image, is right now",
     "undo": "Take back the last correction of this image",
 }
-ON, BESIDE, BOX, ANSWER, CHOSEN = "points on the object", "points beside it", "box", "answer", "selected"
 
 
 class ReviewPanel(QWidget):
@@ -148,8 +147,6 @@ class ReviewPanel(QWidget):
                 layer = add(ndim=2, name=title, face_color="transparent" if title == BOX else color, **given)
                 layer.mode = "add_rectangle" if title == BOX else "add"
                 layer.events.data.connect(lambda: self._timer.start())
-        for title in (ANSWER, CHOSEN, BOX, BESIDE, ON):
-            self.viewer.layers.move(self.viewer.layers.index(title), len(self.viewer.layers))
         self._refresh()
 
     def _refresh(self) -> None:

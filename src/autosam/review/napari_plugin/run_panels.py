@@ -8,19 +8,32 @@ from threading import Event
 from typing import Any
 
 import numpy as np
-from napari.layers import Image
+from napari.layers import Image, Layer
 from napari.qt.threading import create_worker
 from qtpy import QtWidgets
 from qtpy.QtCore import QObject, QProcess, Signal
 
 from autosam.errors import AutosamError
 from autosam.models.files.zoo import BUNDLED
-from autosam.review.napari_plugin.results_layers import FOLDER, show_results
+from autosam.review.napari_plugin.results_layers import FOLDER, layers_of
 from autosam.review.page.make_review import corrections_file
 from autosam.review.review_results import ReviewResults
 from autosam.review.segment_arrays import segment_slices, segment_stack
 
+PROMPTS = ON, BESIDE, BOX, ANSWER, CHOSEN = "points on the object", "points beside it", "box", "answer", "selected"
+"""Layers of prompts, which lie above results."""
 PROGRAM = ("-u", "-c", "from autosam.cli import main; main()")
+
+
+def show_results(viewer: Any, results: ReviewResults, name: str) -> None:
+    """Show an image of a folder of results in the place of any other, below the layers of prompts."""
+    for layer in [layer for layer in viewer.layers if FOLDER in layer.metadata]:
+        viewer.layers.remove(layer)
+    for data, options, kind in layers_of(results, name):
+        above = (
+            place for place, layer in enumerate(viewer.layers) if layer.name in (ON, BESIDE, BOX, ANSWER, CHOSEN)
+        )
+        viewer.layers.insert(min(above, default=len(viewer.layers)), Layer.create(data, options, kind))
 
 
 class Cancelled(Exception):  # noqa: N818 -- nothing went wrong
