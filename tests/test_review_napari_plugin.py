@@ -50,7 +50,7 @@ def add_layers(viewer, layers):
 
 def click(panel, row, col, *modifiers, drag=False):
     event = SimpleNamespace(type="mouse_press", position=(row, col), modifiers=modifiers)
-    (callback,) = panel.objects.mouse_drag_callbacks
+    callback = panel.objects.mouse_drag_callbacks[-1]
     going_on = callback(panel.objects, event)
     next(going_on)
     event.type = "mouse_move" if drag else "mouse_release"

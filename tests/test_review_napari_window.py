@@ -37,7 +37,11 @@ chosen = list(panel.chosen)
 panel.act("delete")
 seen = viewer.screenshot(canvas_only=True, flash=False)[..., :3]
 layers = [layer.name for layer in viewer.layers]
-print(json.dumps({"chosen": chosen, "layers": layers, "colors": len(np.unique(seen.reshape(-1, 3), axis=0))}))
+panel.images.setCurrentText("b")
+QTest.qWait(200)
+after = [layer.name for layer in viewer.layers]
+colors = len(np.unique(seen.reshape(-1, 3), axis=0))
+print(json.dumps({"chosen": chosen, "layers": layers, "after": after, "colors": colors}))
 sys.stdout.flush()
 os._exit(0)
 """
@@ -48,7 +52,7 @@ os._exit(0)
 @pytest.mark.skipif(find_spec("pytestqt") is None, reason="pytest-qt is not installed, or Qt cannot be loaded")
 @pytest.mark.skipif(shutil.which("xvfb-run") is None, reason="xvfb is not installed")
 def test_an_object_is_deleted_in_a_window(tmp_path):
-    folder = write_results(tmp_path / "out", {"a": discs([(20, 20, 8), (60, 90, 9)])})
+    folder = write_results(tmp_path / "out", {"a": discs([(20, 20, 8), (60, 90, 9)]), "b": discs([(20, 20, 8)])})
     display = ["xvfb-run", "-a", "-s", "-screen 0 1280x800x24"]
     environment = {key: text for key, text in os.environ.items() if key != "QT_QPA_PLATFORM"}
     done = subprocess.run(
@@ -63,6 +67,9 @@ def test_an_object_is_deleted_in_a_window(tmp_path):
     assert told["chosen"] == [2]
     assert told["layers"][:2] == ["a", "a objects"]
     assert told["colors"] > 10
+    # Another image takes the place of the first one, and napari complains of nothing.
+    assert told["after"] == ["b", "b objects", *told["layers"][2:]]
+    assert "Traceback" not in done.stderr
     assert [(one.action, one.objects) for one in read_corrections(folder / "corrections.csv")] == [
         ("delete", (2,))
     ]

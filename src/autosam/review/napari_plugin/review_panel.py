@@ -129,7 +129,10 @@ class ReviewPanel(QWidget):
             show_results(self.viewer, self.results, name)
         own = (layer for layer in self.viewer.layers if about.items() <= layer.metadata.items())
         self.objects = next(layer for layer in own if isinstance(layer, Labels))
-        self.objects.contour, self.objects.mouse_drag_callbacks[:] = 2, [self._clicked]
+        self.objects.contour = 2
+        # napari has callbacks of its own there.
+        if self._clicked not in self.objects.mouse_drag_callbacks:
+            self.objects.mouse_drag_callbacks.append(self._clicked)
         self.images.blockSignals(True)
         self.images.setCurrentText(name)
         self.images.blockSignals(False)
