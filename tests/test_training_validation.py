@@ -194,5 +194,8 @@ def test_no_images_are_refused() -> None:
 
 
 def test_the_score_of_a_validation() -> None:
-    assert Validation({"generator_mean_ap": 0.9, "mean_ap": 0.4}, []).score == 0.4
-    assert Validation({f"{validation.BOX_PROMPTED}mean_ap": 0.3}, []).score == 0.3
+    scores = {"generator_mean_ap": 0.9, "mean_ap": 0.4, "a_rand": 0.25}
+    assert Validation(scores, []).score == 0.4
+    assert Validation(scores, [], "a_rand").score == 0.75
+    boxes = {f"{validation.BOX_PROMPTED}{name}": score for name, score in (("mean_ap", 0.3), ("a_rand", 0.5))}
+    assert Validation(boxes, []).score == 0.3
