@@ -696,7 +696,7 @@ def scored(monkeypatch: pytest.MonkeyPatch, *scores: float) -> list[int]:
 
     def validate(networks: Networks, config: Config, labeled_images: list[LabeledImage]) -> Validation:
         calls.append(len(labeled_images))
-        return Validation({"mean_ap": scores[len(calls) - 1]}, [])
+        return Validation({"mean_ap": scores[len(calls) - 1], "a_rand": 0.1}, [])
 
     monkeypatch.setattr(loop, "validate", validate)
     return calls
@@ -711,7 +711,7 @@ def test_a_run_that_gets_no_better_ends(tmp_path: Path, monkeypatch: pytest.Monk
     train(short(*EARLY), SCENES, VALIDATION, out=tmp_path, report=said.append)
     assert len(calls) == 4
     assert [progress.step for progress in said] == [0, 1, 2, 3, 4]
-    assert said[-1].message == "mean_ap 0.200; no better for 2 validations, so the run ends here"
+    assert said[-1].message == "mean_ap 0.200, a_rand 0.100; no better for 2 validations, so the run ends here"
     assert [row["step"] for row in rows(tmp_path / TRAIN_LOG)] == ["1", "2", "3", "4"]
     _, header = load_networks(tmp_path / MODEL)
     assert (header.training["step"], header.training["mean_ap"]) == (2, 0.4)
@@ -756,7 +756,7 @@ def test_a_run_whose_patience_ends_with_it_says_nothing_of_it(
     said: list[Progress] = []
     config = short("training.steps=3", *EARLY)
     train(config, SCENES, VALIDATION, out=tmp_path, report=said.append)
-    assert said[-1].message == "mean_ap 0.300"
+    assert said[-1].message == "mean_ap 0.300, a_rand 0.100"
 
 
 # What is logged
