@@ -1,32 +1,14 @@
 """`autosam report` and `segment --report` as a user runs them."""
 
-import sys
-
 import numpy as np
 import pytest
 import tifffile
 from fake_networks import draw_ellipses, use_rule_models
 from results_folders import discs, write_results
 
-from autosam import cli
 from autosam.errors import OutputError
 
 TWO = discs([(30, 30, 12), (60, 90, 9)])
-
-
-@pytest.fixture
-def autosam(tmp_path, monkeypatch, capsys):
-    """Run the program in its own folder; gives exit status, stdout and stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["autosam", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        captured = capsys.readouterr()
-        return stop.value.code or 0, captured.out, captured.err
-
-    return run
 
 
 def test_a_report_lies_beside_the_results(autosam, tmp_path):

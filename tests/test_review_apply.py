@@ -2,7 +2,6 @@
 
 import csv
 import json
-import sys
 
 import numpy as np
 import pytest
@@ -10,7 +9,6 @@ import tifffile
 from fake_networks import use_rule_models
 from results_folders import discs, image_of, write_results
 
-from autosam import cli
 from autosam.data import load_labeled_images
 from autosam.images import read_labels
 from autosam.pipeline.claims import Claims
@@ -20,21 +18,6 @@ from autosam.review.review_results import ReviewResults
 
 TWO = discs([(30, 30, 12), (60, 90, 9)])
 THREE = discs([(20, 20, 8), (20, 60, 8), (60, 90, 9)])
-
-
-@pytest.fixture
-def autosam(tmp_path, monkeypatch, capsys):
-    """Run the program in its own folder; gives exit status, stdout and stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["autosam", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        captured = capsys.readouterr()
-        return stop.value.code or 0, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture

@@ -1,12 +1,9 @@
 """The content of the review page, and what is refused."""
 
-import sys
-
 import numpy as np
 import pytest
 from results_folders import discs, write_results
 
-from autosam import cli
 from autosam.errors import InputError
 from autosam.review.corrections import Correction
 from autosam.review.corrections_file import append_corrections
@@ -23,21 +20,6 @@ THREE = discs([(20, 20, 8), (20, 60, 8), (60, 90, 9)])
 @pytest.fixture
 def results(tmp_path):
     return write_results(tmp_path / "out", {"a": TWO, "day1/b": THREE})
-
-
-@pytest.fixture
-def autosam(tmp_path, monkeypatch, capsys):
-    """Run the program in its own folder; gives exit status, stdout and stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["autosam", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        captured = capsys.readouterr()
-        return stop.value.code or 0, captured.out, captured.err
-
-    return run
 
 
 def test_crops_have_pixels_outlines_and_ids(results):

@@ -6,7 +6,7 @@ import typer
 
 from autosam.cli.console import interruptible, note, say
 from autosam.cli.interrupts import leaving_at_once
-from autosam.cli.options import Device
+from autosam.cli.options import Device, ImagesPlace
 from autosam.cli.progress import progress
 from autosam.cli.words import count
 
@@ -34,12 +34,7 @@ def apply(
         metavar="NAME|FILE",
         help="The model that answers points and boxes. [that of the run, with its settings]",
     ),
-    images: str | None = typer.Option(
-        None,
-        "--images",
-        metavar="PLACE",
-        help="The images, by name: a file or a folder. [where the run record says]",
-    ),
+    images: ImagesPlace = None,
     device: Device = "auto",
     overwrite: bool = typer.Option(
         False, "--overwrite", help="Replace a folder of corrected results that is there already."

@@ -24,6 +24,14 @@ Settings = Annotated[
     ),
 ]
 Device = Annotated[str, typer.Option("--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:1 ...")]
+ImagesPlace = Annotated[
+    str | None,
+    typer.Option(
+        "--images",
+        metavar="PLACE",
+        help="The images, by name: a file or a folder. [where the run record says]",
+    ),
+]
 Channel = Annotated[
     str | None,
     typer.Option(

@@ -9,7 +9,7 @@ import typer
 from autosam.cli import open_page
 from autosam.cli.console import interruptible, note, result, say
 from autosam.cli.interrupts import leaving_at_once
-from autosam.cli.options import Device
+from autosam.cli.options import Device, ImagesPlace
 from autosam.cli.progress import progress
 from autosam.cli.words import count, file_size
 from autosam.review.page import MOST_CROPS
@@ -58,12 +58,7 @@ def review(
         metavar="NAME|FILE",
         help="With --serve, the model that answers clicks. [that of the run, with its settings]",
     ),
-    images: str | None = typer.Option(
-        None,
-        "--images",
-        metavar="PLACE",
-        help="The images, by name: a file or a folder. [where the run record says]",
-    ),
+    images: ImagesPlace = None,
     device: Device = "auto",
 ) -> None:
     """Make a page on which you correct results, what is most doubtful first.

@@ -100,13 +100,18 @@ def paired_differences(
     return _intervals(row_of, len(first), resamples, seed, level)
 
 
-def _intervals(
-    row_of: Callable[[Sequence[int]], _Row], images: int, resamples: int, seed: int, level: float
-) -> dict[str, Interval]:
+def check_resamples(resamples: int, level: float) -> None:
+    """Refuse a number of resamples or a level that is out of range: an `InputError`."""
     if resamples < 0 or not 0 < level < 1:
         raise InputError(
             f"{resamples} resamples and level {level} came: give 0 or more and a level between 0 and 1"
         )
+
+
+def _intervals(
+    row_of: Callable[[Sequence[int]], _Row], images: int, resamples: int, seed: int, level: float
+) -> dict[str, Interval]:
+    check_resamples(resamples, level)
     value, rng = row_of(range(images)), np.random.default_rng(seed)
     drawn = [row_of(rng.integers(0, images, images).tolist()) for _ in range(resamples if images > 1 else 0)]
     intervals = {}

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from autosam.errors import InputError
 from autosam.metrics.average_precision import THRESHOLDS
-from autosam.metrics.bootstrap import Interval
+from autosam.metrics.bootstrap import Interval, check_resamples
 from autosam.metrics.contingency import ContingencyTable
 from autosam.metrics.matching import match_objects
 
@@ -78,10 +78,7 @@ class _Draws:
     """How often each object is drawn; the first draw takes each once."""
 
     def __init__(self, resamples: int, seed: int, level: float) -> None:
-        if resamples < 0 or not 0 < level < 1:
-            raise InputError(
-                f"{resamples} resamples and level {level} came: give 0 or more and a level between 0 and 1"
-            )
+        check_resamples(resamples, level)
         self._resamples, self._seed, self._level = resamples, seed, level
 
     def times(self, objects: int, stream: int) -> NDArray[np.float64]:

@@ -60,3 +60,14 @@ def smooth_field(shape: tuple[int, int], nodes: int, rng: np.random.Generator) -
     values = torch.from_numpy(rng.uniform(-1, 1, (nodes, nodes)))
     field = cubic_weights(nodes, shape[0]) @ values @ cubic_weights(nodes, shape[1]).T
     return np.asarray(np.clip(field.numpy(), -1, 1), dtype=np.float32)
+
+
+def resize_window(pixels: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
+    """Bring a square window, (side, side, 3), to (size, size, 3) of 0 to 1; of a gray one, to (size, size, 1)."""
+    side = len(pixels)
+    # Enlarging one plane and three differs in the last bit, and runs that were begun with three go on.
+    pixels = pixels if side < size else one_channel(pixels)
+    image = torch.from_numpy(pixels.astype(np.float32) / 255).permute(2, 0, 1)[None]
+    if side != size:
+        image = F.interpolate(image, (size, size), mode="bilinear", antialias=side > size)
+    return one_channel(image[0].permute(1, 2, 0).numpy())

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from autosam.config import Config
@@ -21,7 +20,7 @@ from autosam.training.samples.deform import bend_tile, part_pieces, place_prompt
 from autosam.training.samples.intensity import change_intensity
 from autosam.training.samples.others import OtherPictures
 from autosam.training.samples.paste import paste_objects
-from autosam.training.samples.planes import one_channel
+from autosam.training.samples.planes import resize_window
 from autosam.training.samples.spin import draw_matrix, margin_around, spin_tile
 
 IGNORED = -1
@@ -273,7 +272,7 @@ def cut_tile(
         wide = max(1, round(size / zoom))
         row, col, side = row - (wide - side) // 2, col - (wide - side) // 2, wide
     window = Window(row, col, side, side)
-    image = _resized(read_window(labeled_image.image, window), size)
+    image = resize_window(read_window(labeled_image.image, window), size)
     nearest = ((np.arange(size) + 0.5) * side / size).astype(np.intp)
     labels = read_window(labeled_image.labels, window)
     if row < 0 or col < 0 or row + side > height or col + side > width:
@@ -292,14 +291,3 @@ def cut_tile(
         image, labels = image[:, ::-1], labels[:, ::-1]
     prompts = place_prompts(labeled_image.prompts, window=window, size=size, quarter=quarter, flip=flip)
     return np.ascontiguousarray(image), np.ascontiguousarray(labels, dtype=np.int32), prompts
-
-
-def _resized(pixels: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
-    """Bring a square window, (side, side, 3), to (size, size, 3) of 0 to 1; of a gray one, to (size, size, 1)."""
-    side = len(pixels)
-    # Enlarging one plane and three differs in the last bit, and runs that were begun with three go on.
-    pixels = pixels if side < size else one_channel(pixels)
-    image = torch.from_numpy(pixels.astype(np.float32) / 255).permute(2, 0, 1)[None]
-    if side != size:
-        image = F.interpolate(image, (size, size), mode="bilinear", antialias=side > size)
-    return one_channel(image[0].permute(1, 2, 0).numpy())
