@@ -55,31 +55,56 @@ def train_peer(study: Study, run: str, folder: Path, *, seconds: float) -> Path:
         print(f"{NAME} without {run}: trained before")
         return path
     lacked = study.lacking(run)
-    sources = [
-        [_training_pair(one) for one in study.images(name, "train", study.config.images)]
-        for name in study.names
-        if name not in lacked
-    ]
-    torch.manual_seed(study.config.seed)
-    rng = np.random.default_rng(study.config.seed)
-    network = build()
-    optimizer = torch.optim.AdamW(network.parameters(), RATE, weight_decay=DECAY)
-    began, steps, spent = time.process_time(), 0, 0.0
-    while spent < seconds or not steps:
-        for group in optimizer.param_groups:
-            group["lr"] = RATE * (1 - spent / seconds) + LEAST_RATE
-        tiles = [_draw(sources, rng, TILE) for _ in range(BATCH)]
-        loss = _loss(network, *(torch.from_numpy(np.stack(part)) for part in zip(*tiles, strict=True)))
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        steps, spent = steps + 1, time.process_time() - began
+    sources = [study.images(name, "train", study.config.images) for name in study.names if name not in lacked]
+    network, steps, spent = train_network(sources, seed=study.config.seed, seconds=seconds)
     ensure_folder(folder)
     write_text(folder / "log.csv", f"step,cpu_s\n{steps},{spent:.1f}\n")
     with atomic_path(path) as temporary:
         save_file({name: value.contiguous() for name, value in network.state_dict().items()}, temporary)
     print(f"{NAME} without {run}: {steps} steps in {spent:.0f} CPU s", flush=True)
     return path
+
+
+def train_network(
+    sources: Sequence[Sequence[LabeledImage]],
+    *,
+    seed: int,
+    seconds: float | None = None,
+    steps: int | None = None,
+) -> tuple[nn.Module, int, float]:
+    """Train the network from random weights, for some CPU time or a number of steps.
+
+    Parameters
+    ----------
+    sources : sequence of sequence of LabeledImage
+        Each source is drawn equally often.
+    seconds, steps : float, int
+        One of them.
+
+    Returns
+    -------
+    network : nn.Module
+    steps : int
+    spent : float
+        CPU seconds.
+    """
+    pairs = [[_training_pair(one) for one in images] for images in sources]
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    network = build()
+    optimizer = torch.optim.AdamW(network.parameters(), RATE, weight_decay=DECAY)
+    began, done, spent, share = time.process_time(), 0, 0.0, 0.0
+    while share < 1 or not done:
+        for group in optimizer.param_groups:
+            group["lr"] = RATE * (1 - share) + LEAST_RATE
+        tiles = [_draw(pairs, rng, TILE) for _ in range(BATCH)]
+        loss = _loss(network, *(torch.from_numpy(np.stack(part)) for part in zip(*tiles, strict=True)))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        done, spent = done + 1, time.process_time() - began
+        share = spent / seconds if seconds is not None else done / steps if steps else 1.0
+    return network, done, spent
 
 
 def score_peer(model: Model, study: Study, log: Path, *, most: int | None = None, again: bool = False) -> None:

@@ -1,0 +1,308 @@
+"""The study of corrections: what the simulated annotator does, in which order, and points that repeat."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+import yaml
+from blobs import discs
+from numpy.typing import NDArray
+from results_folders import write_results
+from script_modules import load_script
+from small_models import GENERATOR_ALONE, write_model
+
+from autosam.errors import ConfigError, InputError
+from autosam.instances import MaskCrop
+from autosam.review.check_corrections import check_corrections
+from autosam.review.corrected_labels import correct_labels
+from autosam.review.doubt import Doubt
+from autosam.review.drawn_mask import read_mask_text
+from autosam.review.review_results import ReviewResults
+
+study_corrections = load_script("study_corrections")
+annotator = load_script("corrections_annotator")
+drawing = load_script("corrections_drawing")
+images = load_script("corrections_images")
+log = load_script("corrections_log")
+order = load_script("corrections_order")
+times = load_script("corrections_time")
+# Imported by commands, when the folder of scripts is no longer on the path.
+load_script("corrections_points")
+load_script("corrections_plot")
+
+Labels = NDArray[np.int32]
+
+
+@pytest.fixture
+def results_of(tmp_path):
+    def make(labels):
+        write_results(tmp_path / "out", labels)
+        return ReviewResults.open(tmp_path / "out")
+
+    return make
+
+
+def boxes(*places: tuple[int, int, int, int], shape: tuple[int, int] = (40, 60)) -> Labels:
+    """Draw rectangles of first row, first column, height and width, with ids from 1."""
+    labels = np.zeros(shape, np.int32)
+    for number, (row, col, height, width) in enumerate(places, 1):
+        labels[row : row + height, col : col + width] = number
+    return labels
+
+
+def actions(labels: Labels, truth: Labels, valid: NDArray[np.bool_] | None = None) -> list[tuple[object, ...]]:
+    plan = annotator.plan_answers("a", labels, truth, valid)
+    return [(one.action, one.objects, one.truths) for one in plan]
+
+
+def test_a_right_object_is_accepted_a_false_one_deleted_and_a_missed_one_added():
+    labels = boxes((2, 2, 10, 10), (25, 40, 8, 8))
+    truth = boxes((20, 2, 12, 12), (2, 2, 10, 9))
+    assert actions(labels, truth) == [("accept", (1,), (2,)), ("delete", (2,), ()), ("add", (), (1,))]
+
+
+def test_two_objects_in_one_are_split_by_a_click_in_each():
+    truth = boxes((5, 5, 12, 12), (5, 18, 12, 12))
+    labels = np.where(truth > 0, 1, 0)
+    labels[10:12, 17] = 1
+    (one,) = annotator.plan_answers("a", labels, truth)
+    assert (one.action, one.objects, one.truths) == ("split", (1,), (1, 2))
+    assert [truth[int(row), int(col)] for row, col in one.points] == [1, 2]
+
+
+def test_parts_of_one_object_are_merged():
+    truth = boxes((5, 5, 12, 40))
+    labels = boxes((5, 5, 12, 18), (5, 25, 12, 20))
+    assert actions(labels, truth) == [("merge", (1, 2), (1,))]
+
+
+def test_an_outline_that_is_wrong_is_redrawn_and_fragments_of_the_object_go_with_it():
+    truth = boxes((5, 5, 20, 40))
+    # The union of both is not right either.
+    labels = boxes((5, 5, 18, 15), (10, 30, 6, 6))
+    (one,) = annotator.plan_answers("a", labels, truth)
+    assert (one.action, one.objects, one.truths, one.covered) == ("redraw", (1,), (1,), (2,))
+    assert one.touches == {1, 2}
+
+
+def test_of_what_lies_where_no_truth_is_known_nothing_is_said():
+    labels, valid = boxes((2, 2, 10, 10), (25, 40, 8, 8)), np.zeros((40, 60), bool)
+    valid[:, :30] = True
+    assert actions(labels, np.zeros((40, 60), np.int32), valid) == [("delete", (1,), ())]
+    assert actions(labels, np.zeros((40, 60), np.int32), np.zeros((40, 60), bool)) == []
+    assert actions(np.zeros((40, 60), np.int32), np.zeros((40, 60), np.int32)) == []
+
+
+def random_labels(seed: int) -> tuple[Labels, Labels]:
+    """Make labels and a truth that have objects in common, and others cut, joined, moved and left out."""
+    rng = np.random.default_rng(seed)
+    truth = discs(seed, 128)[1]
+    labels = np.roll(truth, (0, int(rng.integers(0, 5))), (0, 1)).astype(np.int32)
+    for number in range(1, labels.max() + 1):
+        what, own = rng.integers(5), labels == number
+        cols = np.flatnonzero(own.any(axis=0))
+        if what == 0:
+            labels[own] = 0
+        elif what == 1:
+            labels[own & (np.arange(128) > np.median(cols))] = labels.max() + 1
+        elif what == 2 and number > 1:
+            labels[own] = number - 1
+    labels[100:108, 60:68] = labels.max() + 1
+    return labels, truth
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_all_answers_together_make_all_objects_right(seed, results_of):
+    labels, truth = random_labels(seed)
+    results = results_of({"a": labels})
+    answers = annotator.plan_answers("a", labels, truth)
+    made = drawing.make_corrections(answers, results, {"a": truth}, asks_sam=False)
+    corrections = [one.correction for one in made]
+    named = [replace(one, action_id=str(number)) for number, one in enumerate(corrections)]
+    own = check_corrections(named, results).of["a"][1]
+    drawn = {one.action_id: read_mask_text(one.mask) for one in own if one.mask}
+    fixed = correct_labels(labels, np.ones(labels.max()), own, drawn).labels
+    assert fixed.max() == truth.max()
+    again = annotator.plan_answers("a", fixed, truth)
+    assert {one.action for one in again} == {"accept"}
+    # Each object is named once, so that any of the answers can be left out.
+    named = [number for one in answers for number in one.touches]
+    assert len(named) == len(set(named))
+    assert sorted(true for one in answers for true in one.truths) == list(range(1, truth.max() + 1))
+
+
+def known(labels: Labels, truth: Labels, valid: NDArray[np.bool_] | None = None):
+    return order.Known(labels, truth, valid, annotator.plan_answers("a", labels, truth, valid))
+
+
+def doubt_of(objects: tuple[int, ...], *points: tuple[float, float], kind: str = "missed") -> Doubt:
+    return Doubt("a", (15, 0, 40, 30), objects, kind, 0.5, "", points)
+
+
+def test_the_order_is_that_of_the_doubts_and_what_none_shows_comes_last():
+    labels = boxes((2, 2, 10, 10), (25, 40, 8, 8))
+    truth = boxes((20, 2, 12, 12), (2, 2, 10, 9))
+    one = known(labels, truth)
+    doubts = [doubt_of((2,), kind="score"), doubt_of((), (25.0, 8.0)), doubt_of((2,), kind="merge")]
+    assert [answer.action for answer in order.by_doubt({"a": one}, doubts)] == ["delete", "add", "accept"]
+    assert [answer.action for answer in order.by_doubt({"a": one}, [])] == ["accept", "delete", "add"]
+    nothing = [doubt_of((), kind="image")]
+    assert order.by_doubt({"a": one}, nothing) == one.answers
+
+
+def test_a_crop_is_called_right_only_where_all_in_it_is():
+    labels, truth = boxes((2, 40, 8, 8)), boxes((2, 40, 8, 8), (2, 15, 10, 10))
+    false_place = doubt_of((), (30.0, 5.0))
+    (box, *_) = order.by_doubt({"a": known(labels, truth)}, [false_place])
+    assert (box.action, box.box, box.truths) == ("reviewed", (15.0, 0.0, 39.0, 29.0), ())
+    # The missed object reaches into the crop.
+    truth[10:20, 15:25] = 2
+    given = order.by_doubt({"a": known(labels, truth)}, [false_place])
+    assert "reviewed" not in [one.action for one in given]
+    given = order.by_doubt({"a": known(labels, truth)}, [doubt_of((), (16.0, 20.0)), false_place])
+    assert [one.action for one in given] == ["add", "reviewed", "accept"]
+    # Nothing is said of pixels of which nothing is known.
+    valid = np.ones(labels.shape, bool)
+    valid[35:] = False
+    given = order.by_doubt({"a": known(labels, boxes((2, 40, 8, 8)), valid)}, [false_place])
+    assert [one.action for one in given] == ["accept"]
+
+
+def test_random_answers_are_all_answers_and_repeat_with_their_seed():
+    labels, truth = random_labels(1)
+    one = known(labels, truth)
+    first, again, other = (order.at_random({"a": one}, seed) for seed in (3, 3, 4))
+    assert first == again != other
+    assert sorted(first, key=repr) == sorted(one.answers, key=repr)
+
+
+def asked_of(answers: list[MaskCrop | None], labels: Labels, truth: Labels, results_of):
+    """Draw the first answer with a SAM that gives these masks; give what was made and the prompts that came."""
+    prompts = []
+
+    def ask(prompt):
+        prompts.append(prompt)
+        return answers[len(prompts) - 1]
+
+    image = results_of({"a": labels}).images["a"]
+    (one,) = annotator.plan_answers("a", labels, truth)
+    return drawing.make_correction(one, image, truth, ask), prompts
+
+
+def crop_of(labels: Labels) -> MaskCrop:
+    return MaskCrop(0, 0, labels > 0, 0.9, 0)
+
+
+def test_sam_is_clicked_until_its_outline_is_right(results_of):
+    truth, nothing = boxes((10, 10, 12, 20)), np.zeros((40, 60), np.int32)
+    half, more = boxes((10, 10, 12, 8)), boxes((10, 10, 12, 34))
+    made, prompts = asked_of([crop_of(half), crop_of(more), crop_of(truth)], nothing, truth, results_of)
+    one = made.correction
+    assert (one.action, one.made_by, one.point_labels, one.objects) == ("add", "sam", (1, 1, 0), ())
+    assert [truth[int(row), int(col)] for row, col in one.points] == [1, 1, 0]
+    assert np.array_equal(read_mask_text(one.mask).mask, np.ones((12, 20), bool))
+    # A key, three clicks and Enter.
+    assert made.clicks == 5
+    assert [len(prompt.points) for prompt in prompts] == [1, 2, 3]
+
+
+def test_an_outline_is_drawn_by_hand_where_sam_does_not_get_there(results_of):
+    truth, found = boxes((10, 10, 12, 20)), boxes((10, 10, 12, 6))
+    made, prompts = asked_of([None] * drawing.MOST_POINTS, found, truth, results_of)
+    one = made.correction
+    assert (one.action, one.made_by, one.objects, one.points) == ("redraw", "hand", (1,), ())
+    assert len(prompts) == drawing.MOST_POINTS
+    assert made.clicks == 1 + drawing.MOST_POINTS + drawing.corners(truth == 1)
+    assert 4 <= drawing.corners(truth == 1) <= 8
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two images to learn from and one to score, with masks of what has labels."""
+    folder = tmp_path_factory.mktemp("data")
+    for number in range(3):
+        image, labels = discs(number, 96)
+        for part, array in (("images", image[..., 0]), ("labels", labels)):
+            (folder / "far" / part).mkdir(parents=True, exist_ok=True)
+            tifffile.imwrite(folder / "far" / part / f"{number}.tif", array.astype(np.uint8))
+    case = {"images": "far/images", "labels": "far/labels", "learn": ["0", "1"], "score": ["2"]}
+    (folder / "cases.yaml").write_text(yaml.safe_dump({"far": case}), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "small.safetensors"
+    return write_model(path, *GENERATOR_ALONE, "tiles.size=64")
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    monkeypatch.setattr(sys, "argv", ["study_corrections.py", *map(str, arguments)])
+    return study_corrections.main()
+
+
+def timeless(table: Path) -> list[object]:
+    return [replace(row, cpu_s=0.0) for row in log.read_rows(table)]
+
+
+@pytest.mark.usefixtures("few_windows")
+def test_points_are_computed_once_and_repeat(data, model, tmp_path, monkeypatch, capsys):
+    def compute(table: Path, *counts: int) -> None:
+        given = ["run", table, "far", "--cases", data / "cases.yaml", "--data", data, "--model", model]
+        given += ["--curves", "none", "doubt", "random", "peer:doubt", "--counts", *counts, "--steps", 2]
+        sets = ("training.workers=0", "training.precision=float32", "tiles.size=64")
+        given += ["--peer-steps", 1, *(part for text in sets for part in ("--set", text))]
+        assert run(monkeypatch, *given) == 0
+
+    compute(tmp_path / "a.csv", 3)
+    compute(tmp_path / "a.csv", 3, 12)
+    assert capsys.readouterr().out.count("small adapt doubt 3:") == 1
+    compute(tmp_path / "b.csv", 3, 12)
+    rows = timeless(tmp_path / "a.csv")
+    assert sorted(rows, key=repr) == sorted(timeless(tmp_path / "b.csv"), key=repr)
+    points = [(row.key.learner, row.key.order, row.key.corrections) for row in rows]
+    assert len(points) == len(set(points)) == 7
+    for row in rows:
+        assert row.effort.number == row.key.corrections == sum(log.counted(row.actions).values())
+        assert row.true_objects == 9
+        assert 0 <= row.scores[1] <= row.scores[0] <= row.scores[2] <= 1
+
+    assert run(monkeypatch, "time", tmp_path / "a.csv") == 0
+    told = capsys.readouterr().out
+    assert "far small none 0: finishing the 9 objects" in told
+    assert "far small doubt 12:" in told
+    assert run(monkeypatch, "plot", tmp_path / "a.csv", tmp_path / "curves.png") == 0
+    assert (tmp_path / "curves.png").stat().st_size > 1000
+
+
+def test_time_is_counted_in_objects_drawn_by_hand():
+    assert times.finish_time({"accept": 10}, 0.0) == pytest.approx(10 * 30 / 544)
+    assert times.finish_time({"add": 2, "redraw": 2, "split": 1}, 0.5) == pytest.approx(2 + 3 * 69 / 544)
+    key = log.Key("far", "m", "ab", "adapt", "doubt", 4, 2, 0, "")
+    effort = log.Effort(2, 1, 1, 30)
+    row = log.Row(key, "accept 1, add 2, merge 1", effort, 3, "thresholds", 1.0, (0.5,) * 6, 9, "add 4")
+    assert times.effort_time(row) == pytest.approx(1 + 2 * 69 / 544 + 30 / 544)
+    (_, labeling, finishing) = times.estimates([row])
+    assert "30 clicks for 3 objects, 10.0 each" in labeling
+    # Half of the objects were drawn by SAM, and so are half of the four that are left.
+    assert "takes 2.3 instead of 9" in finishing
+
+
+@pytest.mark.parametrize(
+    ("case", "told"), [("near", "has no case near; it has far"), ("far", "no images to score")]
+)
+def test_a_case_that_is_no_case_is_one_line(data, tmp_path, case, told):
+    cases = yaml.safe_load((data / "cases.yaml").read_text(encoding="utf-8"))
+    cases["far"].pop("score")
+    (tmp_path / "cases.yaml").write_text(yaml.safe_dump(cases), encoding="utf-8")
+    with pytest.raises(ConfigError, match=told):
+        images.read_case(tmp_path / "cases.yaml", case, data)
+
+
+def test_a_table_of_something_else_is_refused(tmp_path):
+    (tmp_path / "t.csv").write_text("a,b\n1,2\n", encoding="utf-8")
+    with pytest.raises(InputError, match="no table of this study"):
+        log.read_rows(tmp_path / "t.csv")
