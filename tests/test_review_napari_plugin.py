@@ -1,5 +1,6 @@
 """The napari plugin: its manifest, its layers, and its panels beside a viewer without a window."""
 
+import json
 import os
 import sys
 import warnings
@@ -10,9 +11,14 @@ import numpy as np
 import pytest
 from fake_networks import use_rule_models
 from results_folders import discs, image_of, write_results
+from small_models import GENERATOR_ALONE, write_model
 
 import autosam
+from autosam.config import load_config
 from autosam.images import read_labels
+from autosam.models.files.checkpoint import read_header
+from autosam.models.files.model_file import load_networks
+from autosam.pipeline import batch_workers
 from autosam.review.corrections_file import read_corrections
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
@@ -114,7 +120,7 @@ def test_clicks_select_and_buttons_save(panel, tmp_path):
     panel.act("reviewed")
     panel.act("undo")
     assert len(saved(tmp_path / "out")) == 2
-    panel.images.setCurrentText("b")
+    panel.images.textActivated.emit("b")
     assert [layer.name for layer in panel.viewer.layers][:2] == ["b", "b objects"]
     click(panel, 30, 30)
     panel.act("delete")
@@ -218,6 +224,56 @@ def test_each_slice_of_a_stack_is_segmented_until_it_is_cancelled(segmented, qtb
     folder = tmp_path / "stack_1"
     assert len(list(folder.glob("*_labels.tif"))) == 3
     assert [layer.name for layer in segmented.viewer.layers][1:] == ["stack_0000", "stack_0000 objects"]
+
+
+def test_a_stack_becomes_objects_in_3d(segmented, qtbot, tmp_path, monkeypatch):
+    monkeypatch.setattr(batch_workers, "settings_of_model", lambda *_, **__: load_config())
+    # The second object ends in the middle of the stack.
+    truth = np.stack([THREE, THREE, np.where(THREE == 2, 0, THREE)])
+    segmented.viewer.add_image(np.stack([image_of(one) for one in truth]), name="stack")
+    segmented.stack.setCurrentText("objects in 3D")
+    segmented.pixel_size.setValue(8)
+    panel = ReviewPanel(segmented.viewer)
+    run(segmented, qtbot)
+    assert [layer.name for layer in segmented.viewer.layers] == ["stack", "stack objects"], segmented.said.text()
+    assert segmented.bar.value() == 100
+    shown = segmented.viewer.layers["stack objects"].data
+    assert np.array_equal(shown > 0, truth > 0)
+    # One id for each object in all of its slices.
+    assert [len(np.unique(shown[truth == number])) for number in (1, 2, 3)] == [1, 1, 1]
+    assert shown.max() == 3
+    assert np.array_equal(read_labels(tmp_path / "stack" / "stack.tif"), shown)
+    assert json.loads((tmp_path / "stack" / "stack_run.json").read_text())["voxel_size_nm"] == [8, 8, 8]
+    # Volumes are not corrected here.
+    assert panel.review is None
+
+
+def test_a_model_is_adapted_from_the_panel(qtbot, tmp_path):
+    many = discs([(row, col, 8) for row in (20, 50, 80) for col in (20, 50, 80, 110)])
+    panel = ReviewPanel(ViewerModel())
+    qtbot.addWidget(panel)
+    panel.open(write_results(tmp_path / "out", {"a": many}))
+    panel.select([12])
+    panel.act("delete")
+    panel.act("reviewed")
+    model = write_model(tmp_path / "small.safetensors", *GENERATOR_ALONE, "tiles.size=64", "images.diameter=17")
+    adapting = AdaptPanel(panel.viewer)
+    qtbot.addWidget(adapting)
+    adapting.model.setCurrentText(str(model))
+    adapting.name.setText("ours")
+    adapting.minutes.setValue(0.1)
+    adapting.adapt()
+    assert not adapting.start.isEnabled()
+    qtbot.waitUntil(adapting.start.isEnabled, timeout=900_000)
+    told = adapting.output.toPlainText()
+    assert "2 corrections applied to 1 image: 12 objects before, 11 now" in told
+    assert "1 image with 11 objects" in told
+    assert told.endswith("done")
+    record = read_header(tmp_path / "ours.safetensors").training["adapted"]
+    assert record["data"]["objects"] == 11
+    assert record["planned"] == "generator"
+    assert record["steps"] >= 10
+    load_networks(tmp_path / "ours.safetensors")
 
 
 def test_a_model_is_adapted_in_another_process(panel, qtbot, tmp_path, monkeypatch):

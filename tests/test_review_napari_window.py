@@ -37,7 +37,7 @@ chosen = list(panel.chosen)
 panel.act("delete")
 seen = viewer.screenshot(canvas_only=True, flash=False)[..., :3]
 layers = [layer.name for layer in viewer.layers]
-panel.images.setCurrentText("b")
+panel.images.textActivated.emit("b")
 QTest.qWait(200)
 after = [layer.name for layer in viewer.layers]
 colors = len(np.unique(seen.reshape(-1, 3), axis=0))

@@ -1,6 +1,7 @@
 """Segment pixels that no file holds, such as a layer of a viewer, into a folder of results."""
 
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,12 @@ from autosam.pipeline.outputs import BatchOptions
 from autosam.pipeline.segmenter import Segmenter
 from autosam.review.review_results import ReviewResults
 from autosam.volumes.python_face import segment_volume
+
+
+def free_folder(folder: Path) -> Path:
+    """Give a folder that is not there yet: this one, or one with a number behind its name."""
+    tried = (folder.with_name(f"{folder.name}_{number}" if number else folder.name) for number in count())
+    return next(one for one in tried if not one.exists())
 
 
 def segment_slices(

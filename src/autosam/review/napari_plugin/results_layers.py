@@ -26,20 +26,16 @@ def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[Layer]
     folder = place.parent if place.name == RUN_RECORD else place
     if not (folder / RUN_RECORD).is_file() or (isinstance(path, list) and len(path) > 1):
         return None
-
-    def read(_: str | list[str]) -> list[Layer]:
-        results = ReviewResults.open(folder)
-        return layers_of(results, next(iter(results.images)))
-
-    return read
+    return lambda _: layers_of(ReviewResults.open(folder))
 
 
-def layers_of(results: ReviewResults, name: str) -> list[Layer]:
-    """Give an image of a folder of results: its pixels, and its labels with the scores as features.
+def layers_of(results: ReviewResults, name: str | None = None) -> list[Layer]:
+    """Give an image of a folder of results, by default the first: its pixels, and its labels with their scores.
 
     Without the image file, there are labels alone.
     """
     found: list[Layer] = []
+    name = name or next(iter(results.images))
     about = {FOLDER: str(results.folder), IMAGE: name}
     image = results.images[name]
     try:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from napari.layers import Labels
-from numpy.typing import NDArray
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QComboBox, QFileDialog, QGridLayout, QLabel, QListWidget, QPushButton, QWidget
 
@@ -49,23 +48,22 @@ class ReviewPanel(QWidget):
         self.results: ReviewResults
         self.review: ImageReview | None = None
         self.chosen: list[int] = []
-        self.answered: NDArray[np.bool_]
         self.tasks: dict[str, Background | None] = {}
         self._again = False
         self._timer = QTimer(self, singleShot=True, interval=40, timeout=self.ask)
         grid = QGridLayout(self)
-        self.images, self.said, self.doubts = (
-            QComboBox(),
-            QLabel("Open results.", wordWrap=True),
-            QListWidget(wordWrap=True),
-        )
-        self.images.currentTextChanged.connect(lambda name: self._try(self._show_image, name))
+        self.images, self.doubts = QComboBox(), QListWidget(wordWrap=True)
+        self.said = QLabel("Open results.", wordWrap=True)
+        self.images.textActivated.connect(lambda name: self._try(self._show_image, name))
         self.doubts.currentRowChanged.connect(lambda row: self._try(self._show_doubt, row))
-        for place, (action, tip) in enumerate(BUTTONS.items(), 4):
-            self._button(f"&{action.capitalize()}", tip, partial(self.act, action), grid, place)
         choose = partial(QFileDialog.getExistingDirectory, self, "Results of autosam")
-        self._button("Open ...", "A folder that autosam segment wrote", lambda: self.open(choose()), grid, 0)
-        self._button("Where to look &first", "What is doubtful in all images", self.look, grid, 1)
+        buttons = [("Open ...", "A folder that autosam segment wrote", lambda: self.open(choose()))]
+        buttons += [("Where to look &first", "What is doubtful in all images", self.look)]
+        buttons += [(f"&{name.capitalize()}", tip, partial(self.act, name)) for name, tip in BUTTONS.items()]
+        for place, (text, tip, clicked) in enumerate(buttons):
+            button = QPushButton(text, toolTip=tip)
+            button.clicked.connect(partial(lambda do, _: do(), clicked))
+            grid.addWidget(button, place // 2 + (place > 1), place % 2)
         for row, field in ((1, self.images), (6, self.said), (7, self.doubts)):
             grid.addWidget(field, row, 0, 1, 2)
         self.viewer.layers.events.inserted.connect(lambda event: self._adopt(event.value))
@@ -96,53 +94,45 @@ class ReviewPanel(QWidget):
         elif self.tasks.get("ask"):
             self._again = True
         else:
-            self._again = False
+            self._again, answers = False, self.answers
 
             def show(crop: MaskCrop | None) -> None:
                 # The points can be others by now, and the image as well.
                 self._show_answer(crop if question == self._question() else None)
 
-            self._run("ask", lambda _: self.answers.answer(question), show)
+            self._run("ask", lambda _: answers.answer(question), show)
 
     def look(self) -> None:
         """List what is doubtful in all images, most doubtful first."""
         if self.review is not None and not self.tasks.get("look"):
-            self._run(
-                "look", lambda tell: find_doubts(self.results, progress=lambda n, of: tell(n / of)), self._list
-            )
+            results = self.results
+            self._run("look", lambda tell: find_doubts(results, progress=lambda n, of: tell(n / of)), self._list)
 
     def _open(self, folder: str | Path, name: str | None) -> None:
         if self.review is None or Path(folder) != self.results.folder:
             self.results = ReviewResults.open(folder)
             self.answers = LiveAnswers(self.results)
             self.answers.load()
-            self.images.blockSignals(True)
             self.images.clear()
             self.images.addItems(list(self.results.images))
-            self.images.blockSignals(False)
         self._show_image(name or next(iter(self.results.images)))
 
     def _show_image(self, name: str) -> None:
         self.review = ImageReview(self.results, name, corrections_file(self.results.folder))
         about = {FOLDER: str(self.results.folder), IMAGE: name}
-        if not any(about.items() <= layer.metadata.items() for layer in self.viewer.layers):
-            show_results(self.viewer, self.results, name)
-        own = (layer for layer in self.viewer.layers if about.items() <= layer.metadata.items())
-        self.objects = next(layer for layer in own if isinstance(layer, Labels))
+        labels = (layer for layer in self.viewer.layers if isinstance(layer, Labels))
+        own = [layer for layer in labels if about.items() <= layer.metadata.items()]
+        self.objects = own[0] if own else show_results(self.viewer, self.results, name)
         self.objects.contour = 2
         # napari has callbacks of its own there.
         if self._clicked not in self.objects.mouse_drag_callbacks:
             self.objects.mouse_drag_callbacks.append(self._clicked)
-        self.images.blockSignals(True)
         self.images.setCurrentText(name)
-        self.images.blockSignals(False)
         size = max(3, round(max(self.objects.data.shape) / 80))
         for title, color in ((ANSWER, "yellow"), (CHOSEN, "white")):
-            empty = np.zeros(self.objects.data.shape, np.uint8)
-            if title in self.viewer.layers:
-                self.viewer.layers[title].data = empty
-            else:
-                self.viewer.add_labels(empty, name=title, colormap={None: "transparent", 1: color}).contour = 1
+            if title not in self.viewer.layers:
+                empty, colors = np.zeros(self.objects.data.shape, np.uint8), {None: "transparent", 1: color}
+                self.viewer.add_labels(empty, name=title, colormap=colors).contour = 1
         for title, color in ((BOX, "lime"), (BESIDE, "red"), (ON, "lime")):
             if title not in self.viewer.layers:
                 add = self.viewer.add_shapes if title == BOX else self.viewer.add_points
@@ -174,9 +164,8 @@ class ReviewPanel(QWidget):
         yield
         if event.type != "mouse_move":
             number = int(layer.get_value(event.position, world=True) or 0)
-            more = self.chosen if "Shift" in event.modifiers else []
-            new = [number] if number and number not in more else []
-            self.select([one for one in more if one != number] + new)
+            more = set(self.chosen) if "Shift" in event.modifiers else set()
+            self.select(sorted(more ^ ({number} - {0})))
 
     def _question(self) -> Correction | None:
         """Make a correction of the points and the box that are there."""
@@ -236,10 +225,9 @@ class ReviewPanel(QWidget):
             if name == "ask" and self._again:
                 self.ask()
 
-        self.said.setText("looking at all images" if name == "look" else "SAM is asked")
-        self.tasks[name] = Background(
-            work, done, self.said.setText, last, lambda share: self.said.setText(f"looking: {share:.0%}")
-        )
+        say = self.said.setText
+        say("looking at all images" if name == "look" else "SAM is asked")
+        self.tasks[name] = Background(work, done, say, last, lambda share: say(f"looking: {share:.0%}"))
 
     def _try(self, work: Callable[..., None], *given: Any) -> None:
         """Do something; where that cannot be, say why."""
@@ -247,8 +235,3 @@ class ReviewPanel(QWidget):
             work(*given)
         except AutosamError as error:
             self.said.setText(str(error))
-
-    def _button(self, text: str, tip: str, clicked: Callable[[], None], grid: QGridLayout, place: int) -> None:
-        button = QPushButton(text, toolTip=tip)
-        button.clicked.connect(lambda: clicked())
-        grid.addWidget(button, place // 2, place % 2)

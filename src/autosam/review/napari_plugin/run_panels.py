@@ -8,32 +8,41 @@ from threading import Event
 from typing import Any
 
 import numpy as np
-from napari.layers import Image, Layer
+from napari.layers import Image, Labels, Layer
 from napari.qt.threading import create_worker
 from qtpy import QtWidgets
 from qtpy.QtCore import QObject, QProcess, Signal
+from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QLabel, QLineEdit, QProgressBar, QWidget
 
 from autosam.errors import AutosamError
 from autosam.models.files.zoo import BUNDLED
 from autosam.review.napari_plugin.results_layers import FOLDER, layers_of
 from autosam.review.page.make_review import corrections_file
 from autosam.review.review_results import ReviewResults
-from autosam.review.segment_arrays import segment_slices, segment_stack
+from autosam.review.segment_arrays import free_folder, segment_slices, segment_stack
 
 PROMPTS = ON, BESIDE, BOX, ANSWER, CHOSEN = "points on the object", "points beside it", "box", "answer", "selected"
 """Layers of prompts, which lie above results."""
+Call = Callable[..., Any]
 PROGRAM = ("-u", "-c", "from autosam.cli import main; main()")
 
 
-def show_results(viewer: Any, results: ReviewResults, name: str) -> None:
-    """Show an image of a folder of results in the place of any other, below the layers of prompts."""
+def show_results(viewer: Any, results: ReviewResults, name: str | None = None) -> Labels:
+    """Show an image of a folder of results in the place of any other, below the layers of prompts.
+
+    Returns
+    -------
+    Labels
+        The layer of its objects, which lies above its pixels.
+    """
     for layer in [layer for layer in viewer.layers if FOLDER in layer.metadata]:
         viewer.layers.remove(layer)
-    for data, options, kind in layers_of(results, name):
-        above = (
-            place for place, layer in enumerate(viewer.layers) if layer.name in (ON, BESIDE, BOX, ANSWER, CHOSEN)
-        )
-        viewer.layers.insert(min(above, default=len(viewer.layers)), Layer.create(data, options, kind))
+    above = (place for place, layer in enumerate(viewer.layers) if layer.name in PROMPTS)
+    place = min(above, default=len(viewer.layers))
+    shown = [Layer.create(*layer) for layer in layers_of(results, name)]
+    for number, layer in enumerate(shown):
+        viewer.layers.insert(place + number, layer)
+    return shown[-1]
 
 
 class Cancelled(Exception):  # noqa: N818 -- nothing went wrong
@@ -54,14 +63,7 @@ class Background(QObject):
 
     _share = Signal(float)
 
-    def __init__(
-        self,
-        work: Callable[[Callable[[float], None]], Any],
-        done: Callable[[Any], None],
-        told: Callable[[str], None],
-        last: Callable[[], None] = lambda: None,
-        share: Callable[[float], None] = lambda _: None,
-    ) -> None:
+    def __init__(self, work: Call, done: Call, told: Call, last: Call, share: Call) -> None:
         super().__init__()
         self._cancelled, self._told = Event(), told
         self._share.connect(share)
@@ -86,12 +88,10 @@ class Background(QObject):
         self._told(str(error))
 
 
-class _Panel(QtWidgets.QWidget):
+class _Panel(QWidget):
     """Fields with their titles, a button that starts something, and one that cancels it."""
 
-    def __init__(
-        self, viewer: Any, start: str, fields: dict[str, QtWidgets.QWidget], below: list[QtWidgets.QWidget]
-    ) -> None:
+    def __init__(self, viewer: Any, start: str, fields: dict[str, QWidget], below: list[QWidget]) -> None:
         super().__init__()
         self.viewer, form = viewer, QtWidgets.QFormLayout(self)
         self.start, self.stop = QtWidgets.QPushButton(start), QtWidgets.QPushButton("Cancel", enabled=False)
@@ -109,19 +109,10 @@ class SegmentPanel(_Panel):
     """Segment an image, a stack slice by slice, or a volume, and open the results."""
 
     def __init__(self, napari_viewer: Any) -> None:
-        self.layer, self.model, self.stack = (
-            QtWidgets.QComboBox(),
-            QtWidgets.QComboBox(editable=True),
-            QtWidgets.QComboBox(),
-        )
-        self.pixel_size = QtWidgets.QDoubleSpinBox(
-            maximum=1e6, decimals=2, specialValueText="not known", suffix=" nm"
-        )
-        self.out, self.bar, self.said = (
-            QtWidgets.QLineEdit(str(Path.home() / "autosam")),
-            QtWidgets.QProgressBar(),
-            QtWidgets.QLabel(wordWrap=True),
-        )
+        self.layer, self.model, self.stack = QComboBox(), QComboBox(editable=True), QComboBox()
+        self.pixel_size = QDoubleSpinBox(maximum=1e6, decimals=2, specialValueText="not known", suffix=" nm")
+        self.out = QLineEdit(str(Path.home() / "autosam"))
+        self.bar, self.said = QProgressBar(), QLabel(wordWrap=True)
         fields = {"Image": self.layer, "Model": self.model, "Pixel size": self.pixel_size, "Stacks": self.stack}
         super().__init__(napari_viewer, "Segment", {**fields, "Results in": self.out}, [self.bar, self.said])
         self.model.addItems(list(BUNDLED))
@@ -141,8 +132,7 @@ class SegmentPanel(_Panel):
             return
         layer = self.viewer.layers[name]
         pixels, volume = np.asarray(layer.data), self.stack.currentIndex() == 1 and layer.ndim == 3
-        tried = (parent / (f"{name}_{number}" if number else name) for number in range(1_000_000))
-        out = next(folder for folder in tried if not folder.exists())
+        out = free_folder(parent / name)
         segment = segment_stack if volume else partial(segment_slices, rgb=layer.rgb)
         given = {"model": self.model.currentText(), "pixel_size_nm": self.pixel_size.value() or None}
         self._set_running(True)
@@ -157,7 +147,7 @@ class SegmentPanel(_Panel):
 
     def _show(self, found: Any) -> None:
         if isinstance(found, ReviewResults):
-            show_results(self.viewer, found, next(iter(found.images)))
+            show_results(self.viewer, found)
         else:
             self.viewer.add_labels(found, name=f"{self.layer.currentText()} objects")
 
@@ -172,8 +162,8 @@ class AdaptPanel(_Panel):
     """Apply the corrections of the open results and adapt a model to them, in the background."""
 
     def __init__(self, napari_viewer: Any) -> None:
-        self.model, self.name = QtWidgets.QComboBox(editable=True), QtWidgets.QLineEdit("mine")
-        self.minutes = QtWidgets.QDoubleSpinBox(minimum=0.1, maximum=600, value=10, suffix=" min")
+        self.model, self.name = QComboBox(editable=True), QLineEdit("mine")
+        self.minutes = QDoubleSpinBox(minimum=0.1, maximum=600, value=10, suffix=" min")
         self.output = QtWidgets.QPlainTextEdit(readOnly=True)
         fields = {"From": self.model, "New model": self.name, "Time": self.minutes}
         super().__init__(napari_viewer, "Adapt", fields, [self.output])
