@@ -26,6 +26,7 @@ REVIEW = PageKind(
         "autosam.review/corrections.js",
         "autosam.review/crop_state.js",
         "autosam.review/crop_view.js",
+        "autosam.review/draft.js",
         "autosam.review/review.js",
     ),
 )

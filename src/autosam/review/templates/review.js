@@ -6,10 +6,11 @@
   const { crops } = data;
   const sources = all("[data-crop] .frame").map((frame) => (frame.querySelector("img") || {}).src || "");
   const told = byId("told");
-  let [at, chosen, mode, draft, asked, unsaved] = [0, [], "", null, 0, false];
+  let [at, chosen, unsaved] = [0, [], false];
 
   const tell = (text) => (told.textContent = text);
   const corrections = new Corrections(data, () => refresh(), trouble);
+  const draft = new Draft(data.served, () => refresh(), tell);
   const viewer = new Viewer(byId("review"), { onLeave: (where) => step(where === "next" ? 1 : -1) });
   const view = new CropView(viewer);
   const crop = () => crops[at];
@@ -53,15 +54,14 @@
         (one.points.some((point) => CropState.contains(crop(), point)) || one.objects.some((id) => view.ids.includes(id))));
     const here = known.filter(seen);
     view.decide((id) => (corrections.of(crop().image, id) || { action: "" }).action, chosen);
-    const drawn = draft ? [...here, { ...draft, action: mode }] : here;
-    view.mark(drawn, mode === "split" ? crop().points : []);
+    view.mark([...here, { ...draft.shape, action: draft.mode }], draft.mode === "split" ? crop().points : []);
     byId("here").replaceChildren(...here.map(lineOf));
-    byId("drawing").hidden = !mode;
-    byId("actions").hidden = Boolean(mode);
-    viewer.stage.classList.toggle("draws", Boolean(mode));
+    byId("drawing").hidden = !draft.mode;
+    byId("actions").hidden = Boolean(draft.mode);
+    viewer.stage.classList.toggle("draws", Boolean(draft.mode));
     const sign = document.querySelector('[data-do="sign"]');
-    sign.hidden = !draws();
-    sign.setAttribute("aria-pressed", String(Boolean(draft && draft.beside)));
+    sign.hidden = !draft.draws;
+    sign.setAttribute("aria-pressed", String(draft.beside));
   }
 
   function lineOf(one) {
@@ -79,7 +79,8 @@
     if (!crops.length) return;
     if (number !== at) corrections.look(keyOf(crop()));
     at = number;
-    [mode, draft, chosen] = ["", null, [...crop().objects]];
+    draft.end();
+    chosen = [...crop().objects];
     useTool();
     view.show(crop(), pictures[at], sources[at]);
     byId("where").textContent = `${at + 1} of ${crops.length}`;
@@ -93,7 +94,7 @@
   }
 
   function step(by) {
-    if (draft && (draft.points.length || draft.box)) return tell("Enter saves what you have drawn, and Esc drops it.");
+    if (draft.started) return tell("Enter saves what you have drawn, and Esc drops it.");
     open((at + by + crops.length) % crops.length);
   }
 
@@ -106,7 +107,6 @@
   }
 
   // Actions.
-  const draws = () => mode === "add" || mode === "redraw";
   function record(action, given = {}) {
     const removed = corrections.add({ image: crop().image, action, ...given }, at);
     unsaved = true;
@@ -118,8 +118,7 @@
     if (wanted !== "add" && !chosen.length) return tell("Choose an object first: click it.");
     if (wanted === "merge" && chosen.length > 1) return merge(chosen);
     if (wanted !== "add") chosen = chosen.slice(0, 1);
-    mode = wanted;
-    draft = { points: [], labels: [], box: null, mask: "", beside: false };
+    draft.begin(wanted, crop().image, chosen);
     useTool();
     const hint = wanted === "split" && crop().points.length ? " Enter takes the two places that are marked." : "";
     tell(
@@ -135,8 +134,7 @@
   }
 
   function end() {
-    [mode, draft] = ["", null];
-    asked += 1;
+    draft.end();
     useTool();
     refresh();
   }
@@ -177,20 +175,16 @@
   };
 
   function saveDraft() {
-    const { points, labels, box, mask } = draft;
+    const { mode, points, fault, shape } = draft;
     if (mode === "split" && !points.length && crop().points.length === 2) {
       return crop().points.every((point) => view.idAt(point) === chosen[0])
         ? split(crop().points)
         : tell(`The places that are marked are not on object ${chosen[0]}: click two that are.`);
     }
-    if (!draws()) return undefined;
-    if (!points.length && !box) return tell("Click a point or drag a box first.");
-    if (mode === "add" && !box && !labels.includes(1)) return tell("A new object needs a point on it, or a box.");
-    if (draft.nothing) return tell("SAM sees no object here: add points or a box, or press Esc.");
-    const [action, objects] = [mode, mode === "redraw" ? chosen : []];
+    if (!draft.draws) return undefined;
+    if (fault) return tell(fault);
     end();
-    record(action, { by: "sam", objects, points, labels, box, mask });
-    return undefined;
+    return record(mode, { by: "sam", objects: mode === "redraw" ? chosen : [], ...shape });
   }
 
   function merge(objects) {
@@ -211,25 +205,23 @@
 
   // Clicks and boxes.
   function useTool() {
-    viewer.tool = draws() ? { click, box } : { click };
+    viewer.tool = draft.draws ? { click, box } : { click };
   }
 
   function click(place, event) {
     const point = view.toImage(place);
     if (!point) return undefined;
     const id = view.idAt(point);
-    if (draws()) {
-      draft.points.push(point);
-      draft.labels.push(event.shiftKey || event.button === 2 || draft.beside ? 0 : 1);
-      return drawn();
+    if (draft.draws) {
+      draft.addPoint(point, !(event.shiftKey || event.button === 2 || draft.beside));
+      return draft.ask();
     }
-    if (mode === "split") {
+    if (draft.mode === "split") {
       if (id !== chosen[0]) return tell(`Click on object ${chosen[0]} itself.`);
-      draft.points.push(point);
-      draft.labels.push(1);
+      draft.addPoint(point, true);
       return draft.points.length > 1 ? split(draft.points) : refresh();
     }
-    if (mode === "merge") {
+    if (draft.mode === "merge") {
       if (!id || chosen.includes(id)) return tell(`Click the neighbor of object ${chosen[0]}.`);
       return merge([chosen[0], id]);
     }
@@ -247,37 +239,8 @@
     const low = one.map((value, axis) => Math.min(value, other[axis]));
     const high = one.map((value, axis) => Math.max(value, other[axis]));
     draft.box = [...low, ...high];
-    if (over) drawn();
+    if (over) draft.ask();
     else refresh();
-  }
-
-  function drawn() {
-    Object.assign(draft, { mask: "", nothing: false });
-    refresh();
-    if (data.served) ask(draft);
-    else tell("Enter saves it. autosam apply asks SAM for the outline.");
-  }
-
-  // Live answers.
-  const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-  async function ask(own) {
-    const number = ++asked;
-    const objects = mode === "redraw" ? chosen : [];
-    const { points, labels, box: around } = own;
-    const question = { image: crop().image, objects, points, labels, box: around };
-    tell("Asking SAM …");
-    let reply = await post("answer", question);
-    while (reply.loading && number === asked) {
-      tell("The model is loading; your click waits.");
-      await wait(400);
-      reply = await post("answer", question);
-    }
-    if (number !== asked) return;
-    own.mask = reply.mask || "";
-    own.nothing = Boolean(reply.nothing);
-    if (reply.error) tell(`SAM cannot answer: ${reply.error} Enter saves the points without an outline.`);
-    else tell(own.nothing ? "SAM sees no object here." : `SAM's outline, score ${reply.score}. Enter saves it.`);
-    refresh();
   }
 
   /* Lets the server see the image before the first click. */
@@ -290,7 +253,7 @@
   const keys = { y: "accept", d: "delete", m: "merge", s: "split", r: "redraw", a: "add", c: "reviewed", u: "undo" };
   const run = (action) => {
     const drawing = ["save", "drop", "sign"].includes(action);
-    if (drawing !== Boolean(mode) || (action === "sign" && !draws())) return;
+    if (drawing !== Boolean(draft.mode) || (action === "sign" && !draft.draws)) return;
     actions[action]();
     viewer.stage.focus({ preventScroll: true });
   };
@@ -306,11 +269,11 @@
     if (event.defaultPrevented || event.altKey || !crops.length) return;
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     if (event.ctrlKey || event.metaKey) {
-      if (key === "z" && !mode) run("undo");
+      if (key === "z" && !draft.mode) run("undo");
       return;
     }
     if (key === "Enter" && event.target.closest("button, a")) return;
-    const action = mode ? { Enter: "save", Escape: "drop", x: "sign" }[key] : keys[key];
+    const action = draft.mode ? { Enter: "save", Escape: "drop", x: "sign" }[key] : keys[key];
     if (action) {
       event.preventDefault();
       run(action);
