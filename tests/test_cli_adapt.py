@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,9 @@ from autosam.cli import main
 from autosam.images import read_labels, write_json, write_labels
 from autosam.models.files.checkpoint import read_header
 from autosam.models.files.model_file import load_networks
+from autosam.training.adapt import adapt_loop
+from autosam.training.samples.tiles import TileBatch
+from autosam.training.state import TrainingState
 
 SETS = tuple(
     part
@@ -143,3 +146,26 @@ def test_bad_options_are_one_line(command: Command, model: Path, tmp_path: Path)
     out.write_bytes(b"")
     assert "is there already" in command(data, "-m", model, "-o", out)[2]
     assert out.read_bytes() == b""
+
+
+@pytest.mark.parametrize("at", [3, 12])
+def test_an_interrupted_run_loses_nothing_and_says_what_to_do(
+    command: Command, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    data, out = write_discs(tmp_path / "data", 1), tmp_path / "mine.safetensors"
+    out.write_bytes(b"an earlier model")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    take_step = adapt_loop.take_step
+
+    def interrupted(state: TrainingState, batches: Iterator[TileBatch]) -> dict[str, float]:
+        if state.step == at:
+            raise KeyboardInterrupt
+        return take_step(state, batches)
+
+    monkeypatch.setattr(adapt_loop, "take_step", interrupted)
+    status, _, err = command(data, "-m", model, "-o", out, "--steps", 20, "--overwrite")
+    assert status == 130
+    assert err.splitlines()[-1] == (
+        f"autosam: interrupted; nothing is written to {out}; the same command starts again"
+    )
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before

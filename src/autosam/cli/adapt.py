@@ -101,7 +101,7 @@ def adapt(
     for line in announced(task):
         news(line)
     with (
-        interruptible("nothing is written; the same command starts again"),
+        interruptible(f"nothing is written to {out}; the same command starts again"),
         progress("adapting", steps or 0, "steps") as bar,
     ):
 
