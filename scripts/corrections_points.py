@@ -2,9 +2,10 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from corrections_annotator import Answer, plan_answers
 from corrections_drawing import Made, make_corrections
@@ -14,7 +15,8 @@ from corrections_log import ALL, NONE, PEER, Effort, Key, Row, add_row, read_row
 from corrections_order import Known, at_random, by_doubt
 
 from autosam.data import LabeledImage
-from autosam.images import find_sources
+from autosam.images import find_sources, write_json
+from autosam.images.read import read_json
 from autosam.metrics.contingency import contingency_table
 from autosam.metrics.object_intervals import object_intervals
 from autosam.models.files.file_hash import file_sha256
@@ -25,6 +27,7 @@ from autosam.review.apply import ApplyOptions, apply_corrections
 from autosam.review.check_corrections import check_corrections
 from autosam.review.corrected_files import TRAINING
 from autosam.review.corrections_file import read_corrections, write_corrections
+from autosam.review.doubt import Doubt
 from autosam.review.find_doubts import find_doubts
 from autosam.review.review_results import ReviewResults
 from autosam.training.adapt.adapt_task import AdaptOptions
@@ -116,8 +119,15 @@ class Study:
     @cached_property
     def answers(self) -> dict[str, list[Answer]]:
         """All answers, in either order."""
-        doubts = find_doubts(self.results, device="cpu").doubts
-        return {"doubt": by_doubt(self.known, doubts), "random": at_random(self.known, self.learning.seed)}
+        return {"doubt": by_doubt(self.known, self._doubts()), "random": at_random(self.known, self.learning.seed)}
+
+    def _doubts(self) -> list[Doubt]:
+        """Find doubts, or read those that were found before."""
+        kept = self.folder / "doubts.json"
+        if not kept.is_file():
+            write_json(kept, [asdict(one) for one in find_doubts(self.results, device="cpu").doubts])
+        listed = [{name: _tuples(value) for name, value in one.items()} for one in read_json(kept)]
+        return [Doubt(**one) for one in listed]
 
     def run(self, learner: str, order: str, counts: Sequence[int]) -> None:
         """Compute the points of a curve that the table lacks; ``none`` and ``all`` have one point."""
@@ -196,6 +206,10 @@ class Study:
         )
         out = self.folder / f"{data.name}-adapted-{key.steps}-{key.seed}.safetensors"
         return adapt(data, self.model, out, options, self.scored)
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(one) for one in value) if isinstance(value, list) else value
 
 
 def described(row: Row) -> str:
