@@ -7,7 +7,7 @@ import pytest
 from blobs import labeled_image
 
 from autosam.data import LabeledImage
-from autosam.training.adapt.few_labels import count_objects, hash_of
+from autosam.training.adapt.few_labels import count_empty, count_objects, hash_of
 from autosam.training.adapt.leave_out import leave_out
 
 
@@ -72,3 +72,15 @@ def test_the_hash_follows_pixels_and_not_names(part: str) -> None:
     changed = getattr(one, part).copy()
     changed[3, 3] = 1 - changed[3, 3]
     assert hash_of([one]) != hash_of([replace(one, **{part: changed})])
+
+
+def test_reviewed_places_without_an_object_are_counted() -> None:
+    one = drawn((10, 10, 20, 20), (50, 60, 20, 20))
+    assert count_empty([one]) == 0
+    valid = np.zeros(one.labels.shape, bool)
+    assert count_empty([replace(one, labels=np.zeros_like(one.labels), valid=valid)]) == 0
+    valid[5:35, 5:35] = True  # an object with its rim
+    valid[60:80, 100:120] = valid[80:90, 120:130] = True  # one place, joined at a corner
+    valid[5:10, 200:205] = True
+    assert count_empty([replace(one, valid=valid)]) == 2
+    assert count_empty([replace(one, labels=np.zeros_like(one.labels))] * 3) == 3

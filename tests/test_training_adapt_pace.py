@@ -58,6 +58,10 @@ def test_what_is_trained_follows_from_objects_and_model() -> None:
     prompted = small_config("decode.sam=prompted")
     assert choose_part(prompted, FOR_SAM - 1).part == "thresholds"
     assert choose_part(prompted, FOR_GENERATOR).part == "generator"
+    # Deleted objects teach a generator, and SAM nothing.
+    assert choose_part(prompted, 1, empty=FOR_SAM - 2).part == "thresholds"
+    assert choose_part(prompted, 1, empty=FOR_SAM - 1).part == "generator"
+    assert choose_part(both, FOR_SAM - 1, empty=100).part == "thresholds"
     alone = small_config("model.generator=null", "prompts.method=user")
     assert choose_part(alone, 100).part == "sam"
     assert choose_part(alone, FOR_SAM).part == "sam"

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from autosam.training.adapt.adapted_networks import State, Trainee, make_trainee
 from autosam.training.adapt.adapted_part import WORDS
 from autosam.training.adapt.few_labels import count_objects
 from autosam.training.adapt.pace import VALIDATIONS, Budget
-from autosam.training.adapt.validated import LEAST_FITTED, Competitor, compete, with_thresholds
+from autosam.training.adapt.validated import LEAST_FITTED, Competitor, compete, with_smallest_size, with_thresholds
 from autosam.training.adapt.write_adapted import Weights, write_adapted
 
 SHARES = (1.0, 0.5)
@@ -88,9 +88,12 @@ def adapt_model(
     for network in old.parts:
         network.to(device)
     timed = time.monotonic()
-    before = compete(old, task.own, task.scored, task.config.training.metric)
+    before = start_from = compete(old, task.own, task.scored, task.config.training.metric)
     validating = time.monotonic() - timed
-    best, weights = _fitted(before, old, task), None
+    sized = _sized(task, old)
+    if sized is not task:
+        task, start_from = sized, compete(old, sized.own, task.scored, task.config.training.metric)
+    best, weights = _fitted(start_from, old, task), None
     fitting = time.monotonic() - timed - validating
     trained = None
     if task.choice.part != "thresholds":
@@ -114,6 +117,14 @@ def adapt_model(
             weights = None
     record, said = write_adapted(out, task, before, best, weights, trained=trained)
     return Adapted(task, weights is not None, before, best, record, said)
+
+
+def _sized(task: AdaptTask, old: Networks) -> AdaptTask:
+    """Start from the smallest size of instances that suits all labels; the same where there is no better one."""
+    own = with_smallest_size(old, task.own, task.images, task.config.training.metric)
+    if own is task.own:
+        return task
+    return replace(task, own=own, config=task.config.model_copy(update={"merge": own.merge}))
 
 
 def _averaged(

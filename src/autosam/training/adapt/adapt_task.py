@@ -10,7 +10,13 @@ from autosam.models.files.model_header import ModelHeader, read_header
 from autosam.models.files.zoo import resolve_model
 from autosam.training.adapt.adapt_settings import adapt_settings
 from autosam.training.adapt.adapted_part import Asked, Choice, check_objects, choose_part
-from autosam.training.adapt.few_labels import LabelOptions, count_objects, read_labels_of, zoom_by_objects
+from autosam.training.adapt.few_labels import (
+    LabelOptions,
+    count_empty,
+    count_objects,
+    read_labels_of,
+    zoom_by_objects,
+)
 from autosam.training.adapt.leave_out import Division, leave_out
 
 
@@ -94,7 +100,8 @@ class AdaptTask:
         images = read_labels_of(data, own, options.labels)
         check_objects(count_objects(images), len(images))
         division = _with_zoom(leave_out(images), images, own)
-        choice = choose_part(own, count_objects(division.learnt), options.train)
+        objects, empty = count_objects(division.learnt), count_empty(division.learnt)
+        choice = choose_part(own, objects, options.train, empty=empty)
         config = adapt_settings(header, choice.part, seed=options.seed, overrides=options.overrides)
         return cls(model, path, header, own, config, images, division, choice)
 

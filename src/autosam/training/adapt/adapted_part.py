@@ -23,7 +23,7 @@ LEAST = 2
 
 FOR_SAM, FOR_GENERATOR = 4, 8
 """Objects to learn from without which SAM, or the generator beside it, stays as it is. A generator that finds
-objects by itself is trained from the first number on."""
+objects by itself is trained from the first number on, in which reviewed places without any object count, too."""
 
 
 class Choice(NamedTuple):
@@ -33,7 +33,7 @@ class Choice(NamedTuple):
     why: str
 
 
-def choose_part(config: Config, objects: int, asked: Asked = "auto") -> Choice:
+def choose_part(config: Config, objects: int, asked: Asked = "auto", *, empty: int = 0) -> Choice:
     """Choose what is trained.
 
     Parameters
@@ -44,6 +44,8 @@ def choose_part(config: Config, objects: int, asked: Asked = "auto") -> Choice:
         To learn from.
     asked : {"auto", "thresholds", "lora", "sam", "generator", "all"}
         What the user wants; auto goes by the number of objects.
+    empty : int
+        Reviewed places without any object, such as those of deleted ones: they teach a generator what is none.
 
     Raises
     ------
@@ -61,11 +63,11 @@ def choose_part(config: Config, objects: int, asked: Asked = "auto") -> Choice:
         if objects < FOR_SAM:
             raise InputError(f"{few} {FOR_SAM}, and a model without a generator has no thresholds: label more")
         return Choice("sam", "the model has no generator")
-    if objects < FOR_SAM:
-        return Choice("thresholds", f"{few} {FOR_SAM}")
-    if not asks_sam:
+    if not asks_sam and objects + empty >= FOR_SAM:
         why = "has no SAM" if not config.model.prompted else "asks SAM about prompts of a user alone"
         return Choice("generator", f"the model {why}, and finds objects by the generator")
+    if objects < FOR_SAM:
+        return Choice("thresholds", f"{few} {FOR_SAM}")
     if objects < FOR_GENERATOR:
         return Choice("sam", f"{few} {FOR_GENERATOR}")
     return Choice("all", f"there are {objects} objects to learn from")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from scipy import ndimage
 
 from autosam.config import Config, SourceConfig
 from autosam.data import LabeledImage
@@ -120,6 +121,16 @@ def zoom_by_objects(labeled_images: Sequence[LabeledImage], config: Config) -> f
 def count_objects(labeled_images: Sequence[LabeledImage]) -> int:
     """Count the objects of all images."""
     return sum(int(np.count_nonzero(np.bincount(one.labels.ravel())[1:])) for one in labeled_images)
+
+
+def count_empty(labeled_images: Sequence[LabeledImage]) -> int:
+    """Count the places whose labels are complete and hold no object, such as those of deleted ones."""
+    number = 0
+    for one in labeled_images:
+        counted = np.ones(one.labels.shape, bool) if one.valid is None else one.valid
+        places, there = ndimage.label(counted, structure=np.ones((3, 3)))
+        number += there - len(np.unique(places[(one.labels > 0) & counted]))
+    return number
 
 
 def hash_of(labeled_images: Sequence[LabeledImage]) -> str:

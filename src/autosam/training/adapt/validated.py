@@ -3,8 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from autosam.config import Config, Metric
 from autosam.data import LabeledImage
+from autosam.evaluation.axes import Axis
 from autosam.evaluation.chosen_by import score_by
 from autosam.metrics import AdaptedRand, AveragePrecision, adapted_rand, average_precision, contingency_table
 from autosam.metrics.contingency import ContingencyTable
@@ -34,6 +37,9 @@ LEAST_FITTED = 2
 GAIN = 0.01
 """What fitted thresholds have to gain: they are chosen on the same objects as they are scored."""
 
+
+LEAST_SIZED, SMALL = 4, 0.05
+"""Objects that tell how small they can be, and the share of them that counts as unusually small."""
 
 TIE = 1e-3
 """How much the IoU of the foreground counts beside the score, so that it decides where that is the same."""
@@ -101,3 +107,51 @@ def with_thresholds(
     if best.score(metric) < competitor.score + GAIN:
         return competitor
     return compete(networks, best.config, labeled_images, metric)
+
+
+def with_smallest_size(
+    networks: Networks, config: Config, labeled_images: Sequence[LabeledImage], metric: Metric
+) -> Config:
+    """Fit the smallest size of instances, or give the same settings where it gains too little.
+
+    Labels of a handful of objects tell their sizes, long before they tell other thresholds. So all of them can be
+    used, with the old weights, for which reviewed places are as hard as any others.
+
+    Parameters
+    ----------
+    networks : Networks
+        The old ones, in evaluation mode.
+    labeled_images : sequence of LabeledImage
+        All labels.
+    """
+    sizes = smallest_sizes(labeled_images, config)
+    if not sizes or config.prompts.method in ("grid", "user"):
+        return config
+    own, best = fit_thresholds(networks, config, labeled_images, metric=metric, only=(), given=sizes)
+    return best.config if best.score(metric) >= own.score(metric) + GAIN else config
+
+
+def smallest_sizes(labeled_images: Sequence[LabeledImage], config: Config) -> list[Axis]:
+    """Give the smallest sizes of instances to try: a quarter and a half of what nearly all objects exceed.
+
+    Parameters
+    ----------
+    config : Config
+        Its ``merge.min_size`` is tried as well, and nothing below it.
+
+    Returns
+    -------
+    list of Axis
+        One of ``merge.min_size``, in pixels as the networks see the images; none for fewer than ``LEAST_SIZED``
+        objects, or small ones.
+    """
+    zooms = [(1.0 if one.zoom is None else one.zoom) * config.images.zoom for one in labeled_images]
+    areas = [
+        np.bincount(one.labels.ravel())[1:] * zoom**2 for one, zoom in zip(labeled_images, zooms, strict=True)
+    ]
+    there = np.concatenate([own[own > 0] for own in areas]) if areas else np.zeros(0)
+    if len(there) < LEAST_SIZED:
+        return []
+    own, least = config.merge.min_size, float(np.quantile(there, SMALL))
+    larger = [size for size in (round(least / 4), round(least / 2)) if size > own]
+    return [Axis("merge.min_size", tuple(map(str, (own, *larger))))] if larger else []

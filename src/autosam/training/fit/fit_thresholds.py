@@ -10,6 +10,7 @@ import torch
 from autosam.config import Config, Metric
 from autosam.data.folders import LabeledImage
 from autosam.errors import InputError
+from autosam.evaluation.axes import Axis
 from autosam.evaluation.tune import Tried, axes_for, tune
 from autosam.models.files.checkpoint import load_model, save_model
 from autosam.models.files.model_file import load_networks
@@ -77,6 +78,7 @@ def fit_thresholds(
     *,
     metric: Metric,
     only: Container[str] | None = None,
+    given: Sequence[Axis] = (),
     say: Callable[[str], None] | None = None,
 ) -> tuple[Tried, Tried]:
     """Search for the thresholds with the best score, from those of the settings on; see `tune`.
@@ -92,6 +94,8 @@ def fit_thresholds(
     metric : {"mean_ap", "a_rand"}
     only : container of str, optional
         Keys of the thresholds that are searched; by default all that have an effect.
+    given : sequence of Axis
+        Settings that are searched among these values, whatever `only` says.
     say : callable, optional
         Called now and then with how far the search is.
 
@@ -106,9 +110,9 @@ def fit_thresholds(
         If no threshold has an effect with these settings.
     """
     classifies = networks.region_classifier is not None
-    axes = axes_for(config, region_classifier=classifies)
+    axes = axes_for(config, given, region_classifier=classifies)
     if only is not None:
-        axes = [axis for axis in axes if axis.key in only]
+        axes = [axis for axis in axes if axis.key in only or axis in given]
     tried: list[Tried] = []
     for one in tune(Segmenter(networks, config), config, axes, labeled_images, metric=metric):
         tried.append(one)
