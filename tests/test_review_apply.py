@@ -13,7 +13,7 @@ from autosam.data import load_labeled_images
 from autosam.images import read_labels
 from autosam.pipeline.claims import Claims
 from autosam.review.corrections import Correction
-from autosam.review.corrections_file import append_corrections
+from autosam.review.corrections_file import append_corrections, read_corrections
 from autosam.review.review_results import ReviewResults
 
 TWO = discs([(30, 30, 12), (60, 90, 9)])
@@ -165,8 +165,16 @@ def test_sam_answers_points_and_boxes(autosam, tmp_path, monkeypatch):
         ([Correction("a", "merge", (1, 2))], (), "lie more than 16 pixels apart"),
         ([Correction("a", "add", box=(1.0, 1.0, 9.0, 9.0))], (), "the model gone.safetensors that made"),
         ([Correction("a", "delete", (1,))], ("--images", "none"), "none"),
-        ([Correction("a", "delete", (1,))], ("-o", "out"), "out is, holds or lies in the results out"),
-        ([Correction("a", "delete", (1,))], ("-o", "out/in"), "lies in the results out"),
+        (
+            [Correction("a", "delete", (1,))],
+            ("-o", "out"),
+            "--output out is the folder of results out, holds it or lies in it",
+        ),
+        (
+            [Correction("a", "delete", (1,))],
+            ("-o", "out/in"),
+            "is the folder of results out, holds it or lies in it",
+        ),
         ([Correction("a", "delete", (1,))], ("-o", "images"), "images is there and holds no corrected results"),
         ([Correction("a", "delete", (1,))], ("-o", "c.csv"), "c.csv is there and holds no corrected results"),
         ([Correction("day1/b", "delete", (1,))], (), "has changed since it was segmented"),
@@ -222,6 +230,38 @@ def test_corrected_results_are_replaced_only_on_demand(autosam, tmp_path, result
     record = json.loads((tmp_path / "fixed" / "autosam_run.json").read_text(encoding="utf-8"))
     assert record["images"]["a"]["warnings"] == ["nothing found"]
     assert record["images"]["a"]["median_area"] is None
+
+
+def test_corrections_of_a_folder_that_is_replaced_are_kept(autosam, tmp_path, results):
+    fixed = tmp_path / "fixed"
+    for number, object_ in enumerate((1, 2)):
+        (tmp_path / "c.csv").unlink(missing_ok=True)
+        correct(tmp_path, Correction("a", "accept", (object_,)))
+        assert autosam("apply", "out", "c.csv", "-o", "fixed", *["--overwrite"] * number)[0] == 0
+        append_corrections(fixed / "further_corrections.csv", [Correction("b", "accept", (1,))])
+    assert [one.objects for one in read_corrections(fixed / "corrections.csv")] == [(2,)]
+    assert [one.objects for one in read_corrections(fixed / "corrections.1.csv")] == [(1,)]
+    # What was not applied yet is about the labels of before.
+    assert [one.image for one in read_corrections(fixed / "further_corrections.1.csv")] == ["b"]
+    assert autosam("apply", "out", "c.csv", "-o", "fixed", "--overwrite")[0] == 0
+    assert sorted(path.name for path in fixed.glob("*corrections*")) == [
+        "corrections.1.csv",
+        "corrections.csv",
+        "further_corrections.1.csv",
+        "further_corrections.2.csv",
+    ]
+
+
+def test_a_model_that_nobody_asks_is_named_right_all_the_same(autosam, tmp_path, results):
+    correct(tmp_path, Correction("a", "accept", (1,)))
+    status, out, err = autosam("apply", "out", "c.csv", "-o", "fixed", "--model", "nucleus")
+    assert (status, out, len(err.splitlines())) == (2, "", 1)
+    assert "no model is named 'nucleus'" in err
+    status, _, err = autosam("apply", "out", "none.csv", "-o", "fixed")
+    assert (status, err) == (
+        2,
+        "autosam: there is no file none.csv; give the table of corrections that autosam review saves\n",
+    )
 
 
 def test_edited_labels_are_other_results(tmp_path, results):

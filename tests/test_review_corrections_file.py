@@ -153,8 +153,10 @@ def test_no_such_table(tmp_path, text, words):
     (tmp_path / "c.csv").write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=words):
         read_corrections(tmp_path / "c.csv")
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match=r"there is no file .*none\.csv; give the table of corrections"):
         read_corrections(tmp_path / "none.csv")
+    with pytest.raises(InputError, match="cannot be read"):
+        read_corrections(tmp_path)
 
 
 def test_undo_takes_a_correction_back(tmp_path):

@@ -57,7 +57,7 @@ def test_an_image_that_is_gone_is_shown_by_its_overlay(results):
     (results.parent / "images" / "a.tif").unlink()
     page = make_review(ReviewResults.open(results), ReviewOptions())
     assert all(crop.picture.jpeg for crop in page.crops)
-    assert [note for note in page.notes if note.startswith("A: ")]
+    assert [note for note in page.notes if note.startswith("a: ")]
     (results.parent / "images" / "day1" / "b.tif").unlink()
     with pytest.raises(InputError, match=r"not one image of .* can be shown .*--images"):
         make_review(ReviewResults.open(results), ReviewOptions())

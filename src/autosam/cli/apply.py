@@ -47,6 +47,7 @@ def apply(
     """
     with leaving_at_once():
         from autosam.errors import InputError
+        from autosam.models.files.zoo import resolve_model
         from autosam.review.check_corrections import check_corrections
         from autosam.review.corrections_file import read_corrections
         from autosam.review.fixed_place import check_place
@@ -55,6 +56,8 @@ def apply(
         check_place(results, output, overwrite=overwrite)
         if output.resolve() in corrections.resolve().parents:
             raise InputError(f"{output} holds {corrections} itself; choose another folder with --output")
+        if model is not None:
+            resolve_model(model)
         opened = ReviewResults.open(results, wanted="autosam apply takes")
         checked = check_corrections(read_corrections(corrections), opened)
 

@@ -192,11 +192,12 @@ class PageContent:
 
 
 def as_sentence(text: str) -> str:
-    """Begin with a capital, and end with one period.
+    """Begin with a capital, unless a name comes first, and end with one period.
 
     Examples
     --------
-    >>> as_sentence("nothing found"), as_sentence("2 images: no truth.")
-    ('Nothing found.', '2 images: no truth.')
+    >>> as_sentence("nothing found"), as_sentence("2 images: no truth."), as_sentence("a: it is gone")
+    ('Nothing found.', '2 images: no truth.', 'a: it is gone.')
     """
-    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
+    first = text.split(" ", 1)[0]
+    return (text[:1].upper() + text[1:] if first.isalpha() else text) + ("" if text.endswith(".") else ".")

@@ -24,7 +24,7 @@ from autosam.review.check_corrections import CheckedCorrections, refuse, where
 from autosam.review.corrected_files import TRAINING, TrainingFiles, copy_files, write_files
 from autosam.review.corrected_labels import CorrectedLabels, ObjectOrigin, correct_labels
 from autosam.review.corrections import DRAWING, Correction
-from autosam.review.corrections_file import corrections_text, write_corrections
+from autosam.review.corrections_file import corrections_text, keep_corrections, write_corrections
 from autosam.review.drawn_mask import read_mask_text
 from autosam.review.fixed_place import CORRECTIONS_SHA256, check_place
 from autosam.review.prompt_answers import PromptAnswers, open_segmenter, prompt_of
@@ -125,6 +125,7 @@ def apply_corrections(
     with atomic_path(out) as temporary:
         temporary.mkdir()
         done = applying.write(temporary, progress)
+        keep_corrections(out, temporary)
         write_corrections(temporary / CORRECTIONS, checked.all)
     return done
 

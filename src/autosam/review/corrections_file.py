@@ -14,6 +14,7 @@ A file grows by whole corrections, and is replaced when the new one is whole. Wh
 
 import csv
 import io
+import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +28,9 @@ from autosam.review.correction_rows import Rows
 from autosam.review.corrections import Correction, fault_in, standing
 
 COLUMNS = (*PROMPT_COLUMNS, "action_id", "action", "by", "mask", "results")
+FURTHER = "further_corrections.csv"
+"""Corrections of a folder whose ``corrections.csv`` was applied."""
+
 _HEADER = ",".join(COLUMNS) + "\n"
 
 
@@ -109,6 +113,16 @@ def write_corrections(path: str | Path, corrections: Sequence[Correction]) -> Pa
         return _write(path, _with_ids(list(corrections), []))
 
 
+def keep_corrections(before: Path, folder: Path) -> None:
+    """Copy the files of corrections of a folder into the one that takes its place.
+
+    Those that were not applied yet are about the labels of before, so they get a number: ``NAME.1.csv``.
+    """
+    for path in sorted(before.glob("*corrections*.csv")):
+        kept = folder / path.name
+        shutil.copyfile(path, _free_name(kept) if path.name == FURTHER else kept)
+
+
 def _write(path: Path, corrections: Iterable[Correction]) -> Path | None:
     text, copy = corrections_text(corrections), None
     if path.exists():
@@ -125,6 +139,10 @@ def _read(path: Path) -> list[Correction]:
     """Read everything, also what was taken back, and what took it back."""
     try:
         text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise InputError(
+            f"there is no file {path}; give the table of corrections that autosam review saves"
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"corrections {path} cannot be read ({error}), wanted a CSV file in UTF-8") from error
     rows = Rows(COLUMNS)

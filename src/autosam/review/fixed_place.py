@@ -22,7 +22,9 @@ def check_place(results: Path, out: Path, *, overwrite: bool) -> None:
     """
     place, source = out.resolve(), results.resolve()
     if place == source or source in place.parents or place in source.parents:
-        raise InputError(f"{out} is, holds or lies in the results {results}; choose another folder with --output")
+        raise InputError(
+            f"--output {out} is the folder of results {results}, holds it or lies in it; choose another folder"
+        )
     if out.is_dir() and not any(out.iterdir()):
         return
     if out.exists():

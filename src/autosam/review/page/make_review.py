@@ -7,7 +7,7 @@ from pathlib import Path
 from autosam.report.page_content import as_sentence
 from autosam.review.check_corrections import check_corrections
 from autosam.review.corrections import Correction
-from autosam.review.corrections_file import read_corrections
+from autosam.review.corrections_file import FURTHER, read_corrections
 from autosam.review.find_doubts import find_doubts
 from autosam.review.fixed_place import is_corrected
 from autosam.review.page import MOST_CROPS
@@ -41,7 +41,7 @@ def corrections_file(results: Path) -> Path:
     In a folder of corrected results, ``corrections.csv`` holds those that were applied. So further ones have a
     file of their own.
     """
-    return results / ("further_corrections.csv" if is_corrected(results) else "corrections.csv")
+    return results / (FURTHER if is_corrected(results) else "corrections.csv")
 
 
 def earlier_corrections(results: ReviewResults) -> list[Correction]:
