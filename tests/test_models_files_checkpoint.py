@@ -22,6 +22,7 @@ from autosam.models.files.checkpoint import (
     save_model,
     split_parts,
 )
+from autosam.models.statistics.novelty import NoveltyStatistics
 
 HEADER = ModelHeader(
     settings={
@@ -92,10 +93,24 @@ def test_half_shrinks_weights_and_keeps_what_needs_precision(tensors, path):
     )
 
 
-def test_half_keeps_statistics_of_training_images_exactly(path):
-    statistics = join_parts({STATISTICS: {"means": torch.rand(64, 64)}})
-    save_model(path, tensors=statistics, metadata=HEADER, half=True)
-    assert same(load_model(path)[0], statistics)
+def test_half_changes_novelty_by_less_than_a_thousandth(path):
+    draw = torch.Generator().manual_seed(0)
+    directions = torch.linalg.qr(torch.randn(64, 64, generator=draw))[0].T
+    values = {
+        "means": torch.randn(32, 64, generator=draw),
+        "components": directions[:32],
+        "variances": torch.logspace(0, -4, 32),
+        **{name: torch.ones(()) for name in ("growth", "limit", "uncertain_growth", "uncertain_rate")},
+        "rest": torch.tensor(1e-4),
+    }
+    save_model(path, tensors=join_parts({STATISTICS: values}), metadata=HEADER, half=True)
+    tiles = torch.randn(100, 64, generator=draw).numpy()
+    exact, stored = (
+        NoveltyStatistics.from_state_dict(state, channels=32).distances(tiles)
+        for state in (values, split_parts(load_model(path)[0])[STATISTICS])
+    )
+    assert stored == pytest.approx(exact, rel=1e-3)
+    assert (stored != exact).any()
 
 
 def test_half_keeps_values_that_float16_cannot_hold(path):

@@ -71,8 +71,8 @@ def save_model(
         As `join_parts` names them; on any device.
     half : bool
         Store floating-point tensors as float16. Tensors of one dimension or of fewer than 1,024 values keep their
-        type: they are small, and precision depends on them. So do the statistics of training images, the region
-        classifier, and tensors with a value that float16 cannot hold. Integers are never changed.
+        type: they are small, and precision depends on them. So do the region classifier, and tensors with a value
+        that float16 cannot hold. Integers are never changed.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def save_model(
         raise ModelError(f"{path} does not end in .safetensors, which is what autosam writes models to")
     if not tensors:
         raise ModelError(f"nothing to save in {path}: no tensors were given")
-    exact = (f"{STATISTICS}.", f"{REGION_CLASSIFIER}.")
+    exact = f"{REGION_CLASSIFIER}."
     stored = {name: _stored(tensors[name], half=half and not name.startswith(exact)) for name in sorted(tensors)}
     values = asdict(metadata)
     values[CHECKSUM] = _checksum(stored, values)

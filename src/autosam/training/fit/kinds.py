@@ -16,8 +16,8 @@ TILES_OF_A_KIND = 16
 """Different tiles of a source for each kind of it. A data set can hold several modalities, and images between two
 of them are like neither: with one mean for each source, `nuclei` found no novelty in electron micrographs."""
 
-KINDS, COMPONENTS = 64, 96
-"""Most kinds, and most directions in which the covariance is known: a file of .4 MB with 256 channels."""
+KINDS, COMPONENTS = 64, 64
+"""Most kinds, and most directions in which the covariance is known: .1 MB with 256 channels."""
 
 SHRINKAGE = 0.5
 """Share of the covariance that is taken from the identity, scaled to the mean variance."""
