@@ -6,7 +6,7 @@ The settings that it segments with can be tuned after training: this writes thos
 scripts/bundled/NAME_tuned.yaml (or of another file), over those that it was trained with, into the model file's
 header. A zoom that the generator undoes (model.generator.downsample) may change together with it. A model that
 holds all its weights forgets what it was started from. With --generator, the prompt generator is that of another
-model file, of the same shape. Of several, where one went on from the other, it is the mean of their weights
+model file. Of several, where one went on from the other, it is the mean of their weights
 (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models"). What the model knows of its training images is
 then to be measured anew: scripts/add_statistics.py.
 """
@@ -37,7 +37,7 @@ SECTIONS = {"images", "model", "tiles", "prompts", "decode", "merge"}
 
 def _steps(header: ModelHeader, part: str) -> dict[str, Any]:
     """Say how long a part was trained, on what; a bundled model says it of each part."""
-    kept = ("steps", "batch_size", "seed", "sources")
+    kept = ("steps", "batch_size", "seed", "sources", "notice")
     summary = header.training.get(part, header.training)
     return {key: summary[key] for key in kept if key in summary}
 
@@ -92,9 +92,14 @@ def main() -> None:
     for path in args.generator:
         others, other = load_model(path)
         model = make_model(other.settings).model_dump(mode="json")
-        theirs = model["generator"] and {**model["generator"], "base": None}
-        if theirs is None or {**theirs, "downsample": mine["downsample"]} != mine:
-            parser.error(f"the generator of {path} is {theirs}, wanted {mine}")
+        # A model that holds its weights forgets what they were started from.
+        theirs = model["generator"] and {**model["generator"], "base": None, "pretrained": None}
+        if theirs is None:
+            parser.error(f"{path} has no generator of its own")
+        if not taken:
+            mine = settings["model"]["generator"] = {**theirs, "downsample": mine["downsample"]}
+        elif {**theirs, "downsample": mine["downsample"]} != mine:
+            parser.error(f"the generator of {path} is {theirs}, and that of {args.generator[0]} {mine}")
         images = settings["images"]
         seen = {key: (images[key], other.settings["images"][key]) for key in ("low", "high")}
         # What the UNet sees of a zoomed image that it sees smaller is what it was trained on.

@@ -23,13 +23,21 @@ from autosam.images import read_labels, write_png, write_text
 from autosam.models.files.checkpoint import load_model, read_header, split_parts
 from autosam.models.files.file_hash import file_sha256
 from autosam.models.files.zoo import BUNDLED
-from autosam.report.contact_sheet import Panel, contact_sheet, thumbnail
+from autosam.report.contact_sheet import Panel, contact_sheet, shrink, thumbnail
 from autosam.report.figures import draw_errors
 from autosam.training.samples.load_images import load_part
 
-SOURCES = {"mito": ("epfl", "vnc"), "nuclei": ("dsb2018", "fluorescence", "monuseg")}
+SOURCES = {"mito": ("epfl", "vnc", "cardona", "hela"), "nuclei": ("dsb2018", "fluorescence", "monuseg")}
 STAGES = {
-    "mito": {"start": "mito_start", "final": "mito"},
+    "mito": {
+        "start": "mito_start",
+        "final": "mito",
+        "early": "mito_early",
+        "sam": "mito_sam",
+        "generator": "mito_generator",
+        "calm": "mito_calm",
+        "refine": "mito_refine",
+    },
     "nuclei": {
         "start": "nuclei_start",
         "final": "nuclei",
@@ -44,6 +52,7 @@ STAGES = {
     },
 }
 """Folders of the runs, in order, and their configs. The last one has the data of all."""
+SPLITS = {"mito": [f"data.split={Path.cwd()}/scripts/bundled/mito_split.json"], "nuclei": []}
 WAYS = {
     "mito": {"sam": "mito", "generator": "its generator alone"},
     "nuclei": {
@@ -53,7 +62,7 @@ WAYS = {
     },
 }
 """Folders of the scores by way, and what it is; the first way is the model as it is."""
-POOLED = ("epfl", "vnc")
+POOLED = ("epfl", "vnc", "cardona", "hela")
 """The sources whose objects are pooled over the images; the others' scores are averaged over images."""
 WORST = 4
 """Failures drawn for each source."""
@@ -77,7 +86,7 @@ def main() -> None:
     scores = args.out / "scores"
     root, config = (
         args.data if args.name == "mito" else args.out / "stores",
-        load_config(f"scripts/bundled/{[*STAGES[args.name].values()][-1]}.yaml"),
+        load_config(f"scripts/bundled/{[*STAGES[args.name].values()][-1]}.yaml", overrides=SPLITS[args.name]),
     )
     parts = {part: load_part(root, config, part) for part in ("train", "val")}
     template = Template(Path(f"scripts/cards/{args.name}.md").read_text(encoding="utf-8"))
@@ -186,7 +195,8 @@ def score_table(name: str, scores: Path) -> str:
             found = json.loads((scores / f"{source}-{way}" / "evaluation.json").read_text(encoding="utf-8"))
             values = found[kind]
             cells = [f"{values[key]:.3f}".lstrip("0") for key in KEYS]
-            if title == name:
+            # One image has no interval.
+            if title == name and "intervals" in found:
                 cells = [
                     f"{cell} [{_short(found['intervals'][kind][key])}]" if key in INTERVALS else cell
                     for cell, key in zip(cells, KEYS, strict=True)
@@ -230,13 +240,16 @@ def draw_failures(name: str, labeled_images: Mapping[str, LabeledImage], scores:
         for entry in sorted(scored, key=lambda image: image["ap50"])[:WORST]:
             stem = entry["image"]
             labeled_image, found = labeled_images[f"{source}/{stem}"], read_labels(place / f"{stem}_labels.tif")
-            errors = draw_errors(found, labeled_image.labels)
+            # Where labels are incomplete nothing is scored.
+            counts_there = labeled_image.valid if labeled_image.valid is not None else True
+            errors = draw_errors(np.where(counts_there, found, 0), labeled_image.labels)
+            height, width = (length * SIDE // max(errors.shape) for length in errors.shape[:2])
             caption = f"{source} {stem[:24]}"
             counts = (
                 f"AP@.5 {entry['ap50']:.2f}: {entry['fp50']} spurious, {entry['fn50']} lost of {entry['objects']}"
             )
             panels.append(Panel(thumbnail(labeled_image.image, found, side=SIDE), (caption, "found")))
-            panels.append(Panel(thumbnail(errors, None, side=SIDE), (caption, counts)))
+            panels.append(Panel(shrink(errors, (height, width)), (caption, counts)))
     write_png(path, contact_sheet(panels, columns=4, side=SIDE))
 
 

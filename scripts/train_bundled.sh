@@ -11,7 +11,11 @@ name=$1 data=$2 out=$3
 options=("${@:4}")
 mkdir -p "$out"
 case $name in
-    mito) root=$data ;;
+    mito)
+        root=$data
+        # That of DATA, with a slice of the HeLa cell to validate.
+        options+=(--set "data.split=$PWD/scripts/bundled/mito_split.json")
+        ;;
     nuclei)
         root=$out/stores
         mkdir -p "$root"
@@ -69,7 +73,18 @@ if [ "$name" = nuclei ]; then
     python scripts/add_statistics.py "$root" src/autosam/models/bundled/nuclei.safetensors --config scripts/bundled/nuclei_student.yaml
     python scripts/add_region_classifier.py "$root" src/autosam/models/bundled/nuclei.safetensors --config scripts/bundled/nuclei_student.yaml
 else
-    python scripts/bundle_model.py "$final" "$name"
+    # SAM learns from the regions of an early generator, while the generator is trained; last of all from those of the
+    # generator that it will work with.
+    train early --config scripts/bundled/mito_early.yaml
+    train sam --config scripts/bundled/mito_sam.yaml --set "model.sam.base=$final" \
+        --set "model.generator.base=$out/early/model.safetensors"
+    train generator --config scripts/bundled/mito_generator.yaml
+    train calm --config scripts/bundled/mito_calm.yaml --set "model.generator.base=$out/generator/model.safetensors"
+    train refine --config scripts/bundled/mito_refine.yaml --set "model.sam.base=$out/sam/model.safetensors" \
+        --set "model.generator.base=$out/generator/model.safetensors"
+    python scripts/bundle_model.py "$out/refine/model.safetensors" "$name" \
+        --generator "$out/generator/model.safetensors" "$out/calm/model.safetensors"
+    python scripts/add_statistics.py "$root" src/autosam/models/bundled/mito.safetensors --config "$out/calm/config.yaml"
 fi
 scripts/score_bundled.sh "$name" "$data" "$out/scores"
 python scripts/model_card.py "$name" "$data" "$out"
