@@ -301,7 +301,9 @@ def test_a_model_file_gets_statistics_and_keeps_the_rest(tmp_path: Path) -> None
     loaded = load_networks(path)[0].statistics
     assert loaded is not None
     for name, tensor in added.state_dict().items():
-        assert torch.equal(tensor, loaded.state_dict()[name]), name
+        stored = loaded.state_dict()[name]
+        rounded = tensor.ndim == 2 and tensor.numel() >= 1024
+        assert torch.equal(stored, tensor.half().float() if rounded else tensor), name
     content = path.read_bytes()
     add_statistics(path, labeled_images(), seed=3)
     assert path.read_bytes() == content
