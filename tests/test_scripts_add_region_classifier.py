@@ -13,7 +13,7 @@ MITO = BUNDLED["mito"].path
 
 
 def test_the_header_names_what_a_model_was_trained_on():
-    assert trained_sources(read_header(MITO).training) == {"epfl", "vnc"}
+    assert trained_sources(read_header(MITO).training) == {"epfl", "vnc", "cardona", "hela"}
     parts = {"generator": {"sources": ["a"]}, "sam": {"sources": ["b"], "steps": 3}}
     assert trained_sources(parts) == {"a", "b"}
     assert trained_sources({}) == set()
