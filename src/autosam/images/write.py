@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -96,9 +97,9 @@ def ensure_folder(path: str | Path) -> Path:
     path = Path(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
-        probe = path / f".{uuid.uuid4().hex}"
-        probe.touch()
-        probe.unlink()
+        # A file without a name: one with a name would stay if the process were killed just now.
+        with tempfile.TemporaryFile(dir=path):
+            pass
     except (FileExistsError, NotADirectoryError):
         file = next(p for p in (path, *path.parents) if p.exists())
         raise OutputError(f"{path} cannot be a folder: {file} is a file; choose another output folder.") from None

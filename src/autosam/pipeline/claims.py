@@ -7,6 +7,7 @@ is known to be dead, or has not renewed it for `STALE_AFTER` seconds.
 
 import json
 import os
+import tempfile
 import threading
 import time
 import uuid
@@ -214,16 +215,12 @@ def _holder(path: Path) -> Holder | None:
 def _stale(path: Path, holder: Holder) -> bool:
     if holder.dead:
         return True
-    probe = path.with_name(f".{uuid.uuid4().hex}")
     try:
-        # The clock of a file server is not that of this host.
-        probe.touch()
-        return probe.stat().st_mtime - path.stat().st_mtime > STALE_AFTER
+        # The clock of a file server is not that of this host. A file without a name outlives no killed process.
+        with tempfile.TemporaryFile(dir=path.parent) as probe:
+            return os.fstat(probe.fileno()).st_mtime - path.stat().st_mtime > STALE_AFTER
     except OSError:
         return False
-    finally:
-        with suppress(OSError):
-            probe.unlink()
 
 
 def _set_aside(path: Path, stale: Holder) -> bool:
