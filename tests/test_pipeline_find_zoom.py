@@ -155,6 +155,13 @@ def test_an_image_that_was_unlike_by_its_scale_alone_is_zoomed() -> None:
     assert result.warnings == ()
 
 
+def test_an_unlike_image_without_objects_in_its_middle_is_seen_as_a_whole() -> None:
+    eyes = Eyes((12, 2), (12, 6), (11, 6), novelty=(1.3, 1.3, 0.9), large=True)
+    result = found_by(eyes, trained=diameter(20))
+    assert eyes.parts == ["middle", "all", "all"]
+    assert result.zoom == pytest.approx(20 / 12)
+
+
 def test_a_middle_that_holds_too_few_is_not_enough() -> None:
     eyes = Eyes((10, 2), (10, 8), (10, 9), large=True)
     result = found_by(eyes, trained=diameter(20))

@@ -146,7 +146,8 @@ def find_zoom(view: View, look: Callable[[View, Part], Look], *, trained: float,
             break
         tolerance = min(zoom_tolerance, NEAR)
         again = view.at(target)
-        further = look(again, "tile" if unlike else part)
+        # The tile is one of the middle; where that holds too few objects, it tells nothing.
+        further = look(again, "tile" if unlike and part == "middle" else part)
         if further.diameter is None or (unlike and _unlike(further)):
             break
         unlike = False
