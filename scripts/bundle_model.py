@@ -87,6 +87,7 @@ def main() -> None:
         )
     for part in ("sam", "generator"):
         settings["model"][part]["base"] = None
+    settings["model"]["generator"]["pretrained"] = None
     mine = settings["model"]["generator"]
     taken = []
     for path in args.generator:

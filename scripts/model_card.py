@@ -52,7 +52,6 @@ STAGES = {
     },
 }
 """Folders of the runs, in order, and their configs. The last one has the data of all."""
-SPLITS = {"mito": [f"data.split={Path.cwd()}/scripts/bundled/mito_split.json"], "nuclei": []}
 WAYS = {
     "mito": {"sam": "mito", "generator": "its generator alone"},
     "nuclei": {
@@ -84,10 +83,11 @@ def main() -> None:
 
     model = BUNDLED[args.name].path
     scores = args.out / "scores"
-    root, config = (
-        args.data if args.name == "mito" else args.out / "stores",
-        load_config(f"scripts/bundled/{[*STAGES[args.name].values()][-1]}.yaml", overrides=SPLITS[args.name]),
-    )
+    if args.name == "mito":
+        root, split = args.data, [f"data.split={Path('scripts/bundled/mito_split.json').resolve()}"]
+    else:
+        root, split = args.out / "stores", []
+    config = load_config(f"scripts/bundled/{[*STAGES[args.name].values()][-1]}.yaml", overrides=split)
     parts = {part: load_part(root, config, part) for part in ("train", "val")}
     template = Template(Path(f"scripts/cards/{args.name}.md").read_text(encoding="utf-8"))
     card = template.substitute(
@@ -241,8 +241,8 @@ def draw_failures(name: str, labeled_images: Mapping[str, LabeledImage], scores:
             stem = entry["image"]
             labeled_image, found = labeled_images[f"{source}/{stem}"], read_labels(place / f"{stem}_labels.tif")
             # Where labels are incomplete nothing is scored.
-            counts_there = labeled_image.valid if labeled_image.valid is not None else True
-            errors = draw_errors(np.where(counts_there, found, 0), labeled_image.labels)
+            scored_there = True if labeled_image.valid is None else labeled_image.valid
+            errors = draw_errors(np.where(scored_there, found, 0), labeled_image.labels)
             height, width = (length * SIDE // max(errors.shape) for length in errors.shape[:2])
             caption = f"{source} {stem[:24]}"
             counts = (

@@ -20,7 +20,7 @@ def segmenters() -> dict[str, Segmenter]:
     ("model", "image", "least", "most"),
     [
         ("mito", "vnc_13.png", 0, 0.9),
-        ("mito", "nuclei/dsb2018_5f9d29d6388c.png", 1.3, 20),
+        ("mito", "nuclei/dsb2018_5f9d29d6388c.png", 1.4, 20),
         ("nuclei", "vnc_13.png", 1.3, 3),
         ("nuclei", "nuclei/dsb2018_5f9d29d6388c.png", 0, 0.8),
     ],

@@ -17,7 +17,7 @@ TILES_OF_A_KIND = 16
 of them are like neither: with one mean for each source, `nuclei` found no novelty in electron micrographs."""
 
 KINDS, COMPONENTS = 64, 64
-"""Most kinds, and most directions in which the covariance is known: .1 MB with 256 channels."""
+"""Most kinds, and most directions in which the covariance is known. They take .1 MB with 256 channels."""
 
 SHRINKAGE = 0.5
 """Share of the covariance that is taken from the identity, scaled to the mean variance."""
