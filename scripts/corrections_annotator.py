@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from autosam.metrics import iou
 from autosam.metrics.contingency import contingency_table
+from autosam.prompts.points import place_points
 from autosam.review.join_objects import join_objects
 from autosam.review.split_object import split_object
 
@@ -91,14 +93,8 @@ def plan_answers(image: str, labels: Labels, truth: Labels, valid: Mask | None =
 def deepest_point(mask: Mask) -> Point:
     """Give the pixel that lies farthest from the outline of a mask: where a person clicks."""
     rows, cols = ndimage.find_objects(mask.astype(np.uint8))[0]
-    depth = ndimage.distance_transform_edt(np.pad(mask[rows, cols], 1))[1:-1, 1:-1]
-    row, col = np.unravel_index(int(np.argmax(depth)), depth.shape)
+    ((row, col),) = place_points(mask[rows, cols], method="distance", count=1)
     return float(rows.start + row), float(cols.start + col)
-
-
-def iou(one: Mask, other: Mask) -> float:
-    """Give intersection over union of two masks, at least one of which has a pixel."""
-    return float((one & other).sum() / (one | other).sum())
 
 
 class _Plan:

@@ -4,13 +4,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from corrections_annotator import RIGHT, Answer, Labels, Mask, Point, deepest_point, iou
+from corrections_annotator import RIGHT, Answer, Labels, Mask, Point, deepest_point
 from skimage.measure import approximate_polygon, find_contours
 
 from autosam.instances import MaskCrop
+from autosam.metrics import iou
 from autosam.pipeline.origin_images import OriginImages
+from autosam.pipeline.segmenter import Segmenter
 from autosam.prompts import Prompt
-from autosam.review.corrections import Correction
+from autosam.review.corrections import DRAWING, By, Correction
 from autosam.review.drawn_mask import mask_text
 from autosam.review.prompt_answers import PromptAnswers, open_segmenter
 from autosam.review.review_results import ReviewImage, ReviewResults
@@ -40,35 +42,41 @@ class Made:
     clicks: int
 
 
-def make_corrections(
-    answers: Sequence[Answer], results: ReviewResults, truths: Mapping[str, Labels], *, asks_sam: bool
-) -> list[Made]:
-    """Write answers about a folder of results as a person gives them.
+class Annotator:
+    """Writes answers about a folder of results as a person gives them; each of them once.
 
     Parameters
     ----------
+    results : ReviewResults
     truths : mapping of str to ndarray of integers, shape (H, W)
         By name of the image.
     asks_sam : bool
-        The model of the run has a SAM, which answers clicks as on the served review page.
+        SAM answers clicks, as on the served review page; otherwise outlines are drawn by hand.
     """
-    asking: dict[str, Ask] = {}
-    if asks_sam:
-        segmenters = {}
-        for name in dict.fromkeys(one.image for one in answers):
-            image = results.images[name]
-            if image.run.number not in segmenters:
-                segmenters[image.run.number] = open_segmenter(image.run, device="cpu")
+
+    def __init__(self, results: ReviewResults, truths: Mapping[str, Labels], *, asks_sam: bool) -> None:
+        self._results, self._truths, self._asks_sam = results, truths, asks_sam
+        self._segmenters: dict[str, Segmenter] = {}
+        self._askers: dict[str, Ask] = {}
+        self._made: dict[Answer, Made] = {}
+
+    def make(self, one: Answer) -> Made:
+        """Write an answer, or give what was written before."""
+        if one not in self._made:
+            image = self._results.images[one.image]
+            ask = self._asker(image) if self._asks_sam else None
+            self._made[one] = make_correction(one, image, self._truths[one.image], ask)
+        return self._made[one]
+
+    def _asker(self, image: ReviewImage) -> Ask:
+        if image.name not in self._askers:
+            run = image.run
+            if run.number not in self._segmenters:
+                self._segmenters[run.number] = open_segmenter(run, device="cpu")
             loaded = image.load(OriginImages())
-            asking[name] = _asker(PromptAnswers(segmenters[image.run.number], loaded.image, image.zoom))
-    return [
-        make_correction(one, results.images[one.image], truths[one.image], asking.get(one.image))
-        for one in answers
-    ]
-
-
-def _asker(answers: PromptAnswers) -> Ask:
-    return lambda prompt: answers.answer([prompt])[0]
+            answers = PromptAnswers(self._segmenters[run.number], loaded.image, image.zoom)
+            self._askers[image.name] = lambda prompt: answers.answer([prompt])[0]
+        return self._askers[image.name]
 
 
 def make_correction(one: Answer, image: ReviewImage, truth: Labels, ask: Ask | None) -> Made:
@@ -83,7 +91,7 @@ def make_correction(one: Answer, image: ReviewImage, truth: Labels, ask: Ask | N
     ask : callable or None
         SAM, which is asked first; None where the model has none, and outlines are drawn by hand.
     """
-    if one.action in ("redraw", "add"):
+    if one.action in DRAWING:
         return _draw(one, image, truth == one.truths[0], ask)
     labels = (1,) * len(one.points)
     made = Correction(one.image, one.action, one.objects, one.points, labels, box=one.box, results=image.results)
@@ -99,8 +107,12 @@ def _draw(one: Answer, image: ReviewImage, truth: Mask, ask: Ask | None) -> Made
     while ask is not None and tried < MOST_POINTS:
         tried += 1
         crop = ask(Prompt(np.array(points), np.array(labels), None))
-        answer = _whole(crop, truth.shape)
-        if crop is not None and iou(answer, truth) >= RIGHT:
+        if crop is None:
+            # The next click would be where the first one was.
+            break
+        answer = np.zeros_like(truth)
+        answer[crop.window] = crop.mask
+        if iou(answer, truth) >= RIGHT:
             text = mask_text(crop.mask, row=crop.row, col=crop.col)
             return Made(_drawn(one, image, points, labels, text, "sam"), 1 + tried + 1)
         wrong = max((truth & ~answer, answer & ~truth), key=np.count_nonzero)
@@ -111,19 +123,10 @@ def _draw(one: Answer, image: ReviewImage, truth: Mask, ask: Ask | None) -> Made
 
 
 def _drawn(
-    one: Answer, image: ReviewImage, points: Sequence[Point], labels: Sequence[int], mask: str, by: str
+    one: Answer, image: ReviewImage, points: Sequence[Point], labels: Sequence[int], mask: str, by: By
 ) -> Correction:
-    assert by in ("sam", "hand")
-    return Correction(
-        one.image,
-        one.action,
-        one.objects,
-        tuple(points),
-        tuple(labels),
-        mask=mask,
-        by="sam" if by == "sam" else "hand",
-        results=image.results,
-    )
+    clicked = tuple(points), tuple(labels)
+    return Correction(one.image, one.action, one.objects, *clicked, mask=mask, by=by, results=image.results)
 
 
 def corners(mask: Mask) -> int:
@@ -131,10 +134,3 @@ def corners(mask: Mask) -> int:
     outlines = find_contours(np.pad(mask, 1).astype(np.float32), 0.5)
     longest = max(outlines, key=len)
     return max(3, len(approximate_polygon(longest, POLYGON)) - 1)
-
-
-def _whole(crop: MaskCrop | None, shape: tuple[int, ...]) -> Mask:
-    whole = np.zeros(shape, bool)
-    if crop is not None:
-        whole[crop.window] = crop.mask
-    return whole

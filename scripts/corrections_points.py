@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from corrections_annotator import Answer, plan_answers
-from corrections_drawing import Made, make_corrections
+from corrections_drawing import Annotator, Made
 from corrections_images import LEARN, SCORE, Prepared
 from corrections_learners import Learnt, adapt, find, train_peer
 from corrections_log import ALL, NONE, PEER, Effort, Key, Row, add_row, read_rows, told
@@ -121,6 +121,14 @@ class Study:
         """All answers, in either order."""
         return {"doubt": by_doubt(self.known, self._doubts()), "random": at_random(self.known, self.learning.seed)}
 
+    @cached_property
+    def annotator(self) -> Annotator:
+        """Who corrects; SAM is asked if the model asks it."""
+        config = self.segmenter.config
+        truths = {name: known.truth for name, known in self.known.items()}
+        asks_sam = config.model.prompted and config.decode.sam is True
+        return Annotator(self.results, truths, asks_sam=asks_sam)
+
     def _doubts(self) -> list[Doubt]:
         """Find doubts, or read those that were found before."""
         kept = self.folder / "doubts.json"
@@ -150,9 +158,7 @@ class Study:
         """Compute a point."""
         made: list[Made] = []
         if key.corrections:
-            answers = self.answers[key.order][: key.corrections]
-            truths = {name: known.truth for name, known in self.known.items()}
-            made = make_corrections(answers, self.results, truths, asks_sam=self._asks_sam)
+            made = [self.annotator.make(one) for one in self.answers[key.order][: key.corrections]]
         learnt = self._learn(key, self._fixed(key, made) if made else self.prepared.folder / LEARN)
         tables, left = [], Counter[str]()
         for labels, one in zip(learnt.labels, self.scored, strict=True):
@@ -174,11 +180,6 @@ class Study:
         )
         print(described(row), flush=True)
         return row
-
-    @property
-    def _asks_sam(self) -> bool:
-        config = self.segmenter.config
-        return config.model.prompted and config.decode.sam is True
 
     def _fixed(self, key: Key, made: Sequence[Made]) -> Path:
         """Write corrections and apply them."""

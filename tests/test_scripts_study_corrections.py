@@ -119,8 +119,8 @@ def test_all_answers_together_make_all_objects_right(seed, results_of):
     labels, truth = random_labels(seed)
     results = results_of({"a": labels})
     answers = annotator.plan_answers("a", labels, truth)
-    made = drawing.make_corrections(answers, results, {"a": truth}, asks_sam=False)
-    corrections = [one.correction for one in made]
+    person = drawing.Annotator(results, {"a": truth}, asks_sam=False)
+    corrections = [person.make(one).correction for one in answers]
     named = [replace(one, action_id=str(number)) for number, one in enumerate(corrections)]
     own = check_corrections(named, results).of["a"][1]
     drawn = {one.action_id: read_mask_text(one.mask) for one in own if one.mask}
@@ -211,12 +211,19 @@ def test_sam_is_clicked_until_its_outline_is_right(results_of):
 
 def test_an_outline_is_drawn_by_hand_where_sam_does_not_get_there(results_of):
     truth, found = boxes((10, 10, 12, 20)), boxes((10, 10, 12, 6))
-    made, prompts = asked_of([None] * drawing.MOST_POINTS, found, truth, results_of)
+    half = boxes((10, 10, 12, 8))
+    made, prompts = asked_of([crop_of(half)] * drawing.MOST_POINTS, found, truth, results_of)
     one = made.correction
     assert (one.action, one.made_by, one.objects, one.points) == ("redraw", "hand", (1,), ())
+    assert np.array_equal(read_mask_text(one.mask).mask, np.ones((12, 20), bool))
     assert len(prompts) == drawing.MOST_POINTS
     assert made.clicks == 1 + drawing.MOST_POINTS + drawing.corners(truth == 1)
     assert 4 <= drawing.corners(truth == 1) <= 8
+    # Where it sees nothing, another click at the same place would tell it nothing new.
+    made, prompts = asked_of([crop_of(half), None], found, truth, results_of)
+    assert len(prompts) == 2
+    assert made.correction.made_by == "hand"
+    assert made.clicks == 1 + 2 + drawing.corners(truth == 1)
 
 
 @pytest.fixture(scope="module")
