@@ -1,20 +1,20 @@
 """The images of a case of the study: what is corrected and learnt from, and what is scored."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import tifffile
 import yaml
 from numpy.typing import NDArray
 
-from autosam.config import ImagesConfig
+from autosam.config import ImagesConfig, SourceConfig, make_config
 from autosam.data import LabeledImage
 from autosam.data.folder_files import images_of
-from autosam.data.folders import load_labeled_images
+from autosam.data.folders import SplitPart, load_labeled_images, read_split
 from autosam.errors import ConfigError
-from autosam.images import ensure_folder, write_labels
+from autosam.images import ensure_folder, write_json, write_labels
 from autosam.images.read import read_json, read_pixels
 from autosam.pipeline.find_zoom import known_zoom
 
@@ -22,6 +22,8 @@ MARGIN = 64
 """Pixels around the part of an image that has labels; the rest is cut off."""
 
 LEARN, SCORE = "learn", "score"
+MADE = "case.json"
+"""Says, in a folder of images, what they were made from."""
 
 
 @dataclass(frozen=True)
@@ -30,59 +32,54 @@ class Case:
 
     Attributes
     ----------
-    name : str
-        Of the source.
-    images, labels : str
-        Folders in the data.
+    source : SourceConfig
+        Folders are relative to the data.
     learn, score : tuple of str
         Images to correct and learn from, and images to score, by name without suffix.
-    valid : str, optional
-        Folder of masks of what has labels; by default a folder ``valid`` beside the labels.
-    components : int, optional
-        The labels are semantic, and components of so many pixels are the objects.
-    pixel_size : float, optional
-        In nm.
     """
 
-    name: str
-    images: str
-    labels: str
+    source: SourceConfig
     learn: tuple[str, ...]
     score: tuple[str, ...]
-    valid: str | None = None
-    components: int | None = None
-    pixel_size: float | None = None
 
 
 def read_case(path: Path, name: str, data: Path) -> Case:
-    """Read a case: a mapping of names to what `Case` has.
+    """Read a case: a mapping of names to what a source of a recipe has, and to ``learn`` and ``score``.
 
-    ``learn`` and ``score`` are lists, or the name of a part of the source in ``splits.json`` of the data.
+    Those two are lists, or the name of a part of the source in ``splits.json`` of the data.
 
     Raises
     ------
     ConfigError
-        If there is no such case, or it lacks something.
+        If there is no such case, it lacks something, or has something unknown.
+    InputError
+        If ``splits.json`` has no such part.
     """
     try:
         cases = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{path} cannot be read ({error}); name a YAML file of cases") from error
-    if not isinstance(cases, dict) or name not in cases:
-        raise ConfigError(f"{path} has no case {name}; it has {', '.join(cases or ())}")
+    there = [str(one) for one in cases] if isinstance(cases, dict) else []
+    if name not in there or not isinstance(cases[name], dict):
+        raise ConfigError(f"{path} has no case {name}; it has {', '.join(there) or 'none'}")
     given: dict[str, Any] = dict(cases[name])
-    for part in (LEARN, SCORE):
-        if isinstance(given.get(part), str):
-            given[part] = read_json(data / "splits.json")[Path(given["images"]).parts[0]][given[part]]
-        given[part] = tuple(str(stem) for stem in given.get(part, ()))
-        if not given[part]:
-            raise ConfigError(f"case {name} of {path} has no images to {part}")
-    known = {"images", "labels", LEARN, SCORE, "valid", "components", "pixel_size"}
-    if not {"images", "labels"} <= given.keys() <= known:
-        raise ConfigError(
-            f"case {name} of {path} has {', '.join(given)}; wanted some of {', '.join(sorted(known))}"
-        )
-    return Case(name, **given)
+    listed = {part: given.pop(part, None) for part in (LEARN, SCORE)}
+    try:
+        source = make_config({"data": {"sources": [{**given, "name": name}]}}).data.sources[0]
+    except ConfigError as error:
+        raise ConfigError(f"case {name} of {path} has {error}") from error
+    stems = {part: _stems(listed[part], source, data) for part in (LEARN, SCORE)}
+    for part, own in stems.items():
+        if not own:
+            raise ConfigError(f"case {name} of {path} has no images to {part}; list some")
+    return Case(source, **stems)
+
+
+def _stems(given: object, source: SourceConfig, data: Path) -> tuple[str, ...]:
+    if isinstance(given, str):
+        folder = source.images.partition("/")[0]
+        given = read_split(data / "splits.json", folder, cast(SplitPart, given))
+    return tuple(map(str, given)) if isinstance(given, list) else ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,42 +91,52 @@ class Prepared:
 
     case: Case
     folder: Path
-    _kept: dict[tuple[str, str], list[LabeledImage]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def make(cls, case: Case, data: Path, folder: Path) -> "Prepared":
-        """Write the folders, or take those that are there."""
+        """Write the folders, or take those that are there.
+
+        Raises
+        ------
+        ConfigError
+            If they hold images of another case, such as of another list.
+        """
+        source = case.source
         for part, stems in ((LEARN, case.learn), (SCORE, case.score)):
             place = folder / part
-            if (place / "done").is_file():
+            wanted = {"source": source.model_dump(mode="json"), "images": list(stems)}
+            if (place / MADE).is_file():
+                if read_json(place / MADE) != wanted:
+                    raise ConfigError(
+                        f"{place} was made when case {source.name} was another; delete {folder}, or name another "
+                        "folder with --work"
+                    )
                 continue
-            files = images_of(data / case.images, data / case.labels)
+            files = images_of(data / source.images, data / source.labels)
             known = load_labeled_images(
-                data / case.images,
-                data / case.labels,
-                source=case.name,
+                data / source.images,
+                data / source.labels,
+                source=source.name,
                 stems=list(stems),
-                component_size=case.components,
-                valid=None if case.valid is None else data / case.valid,
+                component_size=source.min_size if source.components else None,
+                valid=None if source.valid is None else data / source.valid,
+                ignore=source.ignore_label,
             )
             for one in known:
                 stem = one.name.partition("/")[2]
                 _write(place, stem, read_pixels(files[stem]), one)
-            (place / "done").touch()
+            write_json(place / MADE, wanted)
         return cls(case, folder)
 
     def labeled(self, part: str, settings: ImagesConfig) -> list[LabeledImage]:
         """Read the images of a part, normalized and zoomed as a model wants them."""
-        key = part, settings.model_dump_json()
-        if key not in self._kept:
-            self._kept[key] = load_labeled_images(
-                self.folder / part / "images",
-                self.folder / part / "labels",
-                source=self.case.name,
-                settings=settings,
-                zoom=known_zoom(settings, pixel_size_nm=self.case.pixel_size, diameter=None),
-            )
-        return self._kept[key]
+        return load_labeled_images(
+            self.folder / part / "images",
+            self.folder / part / "labels",
+            source=self.case.source.name,
+            settings=settings,
+            zoom=known_zoom(settings, pixel_size_nm=self.case.source.pixel_size, diameter=None),
+        )
 
 
 def _write(place: Path, stem: str, pixels: NDArray[Any], one: LabeledImage) -> None:

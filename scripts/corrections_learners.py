@@ -15,15 +15,11 @@ from sources_peer import divide, predict, standardized, train_network
 from autosam.config import ImagesConfig
 from autosam.data import LabeledImage
 from autosam.data.folders import load_labeled_images
-from autosam.errors import InputError
 from autosam.pipeline.segmenter import Segmenter
 from autosam.training.adapt.adapt_model import adapt_model
 from autosam.training.adapt.adapt_task import AdaptOptions, AdaptTask
-from autosam.training.adapt.few_labels import count_objects
-from autosam.training.fit import fit_novelty
-
-NOVELTY_WINDOWS = 12
-"""Windows that novelty statistics are fitted to: no labels depend on them, and they take as long as 100 steps."""
+from autosam.training.adapt.adapted_part import LEAST
+from autosam.training.adapt.few_labels import count_objects, read_labels_of
 
 Found = list[NDArray[np.integer[Any]]]
 
@@ -51,14 +47,14 @@ class Learnt:
 
 
 def adapt(data: Path, model: Path, out: Path, options: AdaptOptions, scored: Sequence[LabeledImage]) -> Learnt:
-    """Adapt a model as `autosam adapt` does; where that refuses the labels, the model stays as it is."""
+    """Adapt a model as `autosam adapt` does; where the labels are too few for that, the model stays as it is."""
     began = _cpu_seconds()
-    try:
-        task = AdaptTask.read(data, str(model), options)
-    except InputError as error:
-        print(f"not adapted: {error}", flush=True)
-        return Learnt(find(Segmenter.from_model(model, device="cpu"), scored), 0, "refused", 0.0)
-    fit_novelty.WINDOWS = min(NOVELTY_WINDOWS, fit_novelty.WINDOWS)
+    segmenter = Segmenter.from_model(model, device="cpu")
+    objects = count_objects(read_labels_of(data, segmenter.config, options.labels))
+    if objects < LEAST:
+        print(f"not adapted: {objects} labeled objects, and autosam adapt wants {LEAST}", flush=True)
+        return Learnt(find(segmenter, scored), 0, "refused", 0.0)
+    task = AdaptTask.read(data, str(model), options)
     adapted = adapt_model(task, out, options, device=torch.device("cpu"), say=lambda *_: None)
     spent = _cpu_seconds() - began
     record = adapted.record

@@ -3,13 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("agg")
-
-import matplotlib.pyplot as plt
 from corrections_log import ADAPT, ALL, NONE, SCORES, Row
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 from autosam.errors import InputError
 from autosam.images import atomic_path
@@ -25,6 +22,13 @@ TITLES = {"ap50": "AP at IoU .5", "mean_ap": "mean AP"}
 
 
 def draw(rows: Sequence[Row], picture: Path) -> None:
+    """Write what `draw_curves` draws; the format is that of the suffix."""
+    figure = draw_curves(rows)
+    with atomic_path(picture) as temporary:
+        figure.savefig(temporary, format=picture.suffix.lstrip(".") or "png", dpi=120)
+
+
+def draw_curves(rows: Sequence[Row]) -> Figure:
     """Draw a row of two plots for each case and model; the best of several steps and seeds is not chosen.
 
     Points of all steps, seeds and settings are drawn, so give a table with one of each.
@@ -37,9 +41,10 @@ def draw(rows: Sequence[Row], picture: Path) -> None:
     groups = list(dict.fromkeys((row.key.case, row.key.model) for row in rows))
     if not groups:
         raise InputError("the table has no point; compute some with: study_corrections.py run")
-    figure, axes = plt.subplots(
-        len(groups), len(TITLES), figsize=(9, 3.2 * len(groups)), squeeze=False, layout="constrained"
-    )
+    # Not pyplot: its state is global, and it may look for a screen.
+    figure = Figure(figsize=(9, 3.2 * len(groups)), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(len(groups), len(TITLES), squeeze=False)
     for line, (case, model) in zip(axes, groups, strict=True):
         own = [row for row in rows if (row.key.case, row.key.model) == (case, model)]
         for axis, (score, title) in zip(line, TITLES.items(), strict=True):
@@ -47,9 +52,7 @@ def draw(rows: Sequence[Row], picture: Path) -> None:
             axis.set(title=f"{case} ({model})", xlabel="corrections", ylabel=title)
             axis.grid(alpha=0.3)
         line[0].legend(fontsize=7)
-    with atomic_path(picture) as temporary:
-        figure.savefig(temporary, format=picture.suffix.lstrip(".") or "png", dpi=120)
-    plt.close(figure)
+    return figure
 
 
 def _curves(axis: Axes, rows: Sequence[Row], at: int) -> None:

@@ -50,10 +50,10 @@ class Learning:
         ``section.key=value`` for the adaptation.
     """
 
-    steps: int = 100
-    peer_steps: int = 300
-    seed: int = 0
-    settings: tuple[str, ...] = ()
+    steps: int
+    peer_steps: int
+    seed: int
+    settings: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +101,7 @@ class Study:
     def results(self) -> ReviewResults:
         """What the model finds in the images to learn from."""
         sources = find_sources([self.prepared.folder / LEARN / "images"])
-        options = BatchOptions(pixel_size_nm=self.prepared.case.pixel_size)
+        options = BatchOptions(pixel_size_nm=self.prepared.case.source.pixel_size)
         digest = file_sha256(self.model)
         list(segment_batch(sources, self.segmenter, self.folder / "results", options, model_sha256=digest))
         return ReviewResults.open(self.folder / "results")
@@ -152,7 +152,7 @@ class Study:
             how = self.learning.peer_steps, self.learning.seed, ""
         elif order != NONE:
             how = self.learning.steps, self.learning.seed, " ".join(self.learning.settings)
-        return Key(self.prepared.case.name, self.name, self.model_hash, learner, order, number, *how)
+        return Key(self.prepared.case.source.name, self.name, self.model_hash, learner, order, number, *how)
 
     def point(self, key: Key) -> Row:
         """Compute a point."""
@@ -201,7 +201,7 @@ class Study:
             return train_peer(place, images, self.scored, steps=key.steps, seed=key.seed)
         options = AdaptOptions(
             steps=key.steps,
-            labels=LabelOptions(pixel_size=self.prepared.case.pixel_size),
+            labels=LabelOptions(pixel_size=self.prepared.case.source.pixel_size),
             seed=key.seed,
             overrides=self.learning.settings,
         )

@@ -21,6 +21,8 @@ import os
 import sys
 from pathlib import Path
 
+from script_arguments import positive
+
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 CURVES = ("none", "doubt", "random", "all", "peer:doubt", "peer:random", "peer:all")
@@ -50,14 +52,16 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--data", type=Path, required=True, help="the folder that cases are relative to")
     run.add_argument("--model", required=True, help="a model that never saw the source: a file, or a bundled one")
     run.add_argument("--name", help="of the model in the table; by default that of its file")
-    run.add_argument("--curves", nargs="+", default=CURVES[:4], choices=CURVES, metavar="CURVE")
-    run.add_argument("--counts", nargs="+", type=_positive, default=[10, 25, 50, 100, 200], metavar="N")
-    run.add_argument("--steps", type=_positive, default=100, help="of each adaptation")
-    run.add_argument("--peer-steps", type=_positive, default=300, help="of each training of the peer")
+    run.add_argument(
+        "--curves", nargs="+", default=["none", "doubt", "random", "all"], choices=CURVES, metavar="CURVE"
+    )
+    run.add_argument("--counts", nargs="+", type=positive, default=[10, 25, 50, 100, 200], metavar="N")
+    run.add_argument("--steps", type=positive, default=100, help="of each adaptation")
+    run.add_argument("--peer-steps", type=positive, default=300, help="of each training of the peer")
     run.add_argument("--seed", type=int, default=0)
     run.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="for adaptations")
     run.add_argument("--work", type=Path, help="folder of images, results and models; by default beside the table")
-    run.add_argument("--threads", type=_positive, default=1)
+    run.add_argument("--threads", type=positive, default=1)
     times = commands.add_parser("time", help="clicks per object, and time saved")
     times.set_defaults(run=_time)
     times.add_argument("table", type=Path)
@@ -66,13 +70,6 @@ def _parser() -> argparse.ArgumentParser:
     plot.add_argument("table", type=Path)
     plot.add_argument("picture", type=Path)
     return parser
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} came; give 1 or more")
-    return number
 
 
 def _run(given: argparse.Namespace) -> None:
@@ -87,7 +84,7 @@ def _run(given: argparse.Namespace) -> None:
     model = resolve_model(given.model)
     work = given.work or given.table.with_suffix("")
     learning = Learning(given.steps, given.peer_steps, given.seed, tuple(given.set))
-    prepared = Prepared.make(case, given.data, work / case.name)
+    prepared = Prepared.make(case, given.data, work / given.case)
     study = Study(prepared, model, given.name or model.stem, given.table, learning)
     for curve in given.curves:
         learner, _, order = curve.rpartition(":")

@@ -23,6 +23,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from script_arguments import positive
+
 from autosam.errors import AutosamError
 
 
@@ -49,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--without", nargs="+", default=[], metavar="SOURCE", help="a run lacks SOURCE, or A+B"
         )
-    train.add_argument("--jobs", type=_positive, default=1, help="runs at once")
+    train.add_argument("--jobs", type=positive, default=1, help="runs at once")
     peer.add_argument("--seconds", type=float, required=True, help="CPU time of a training")
     score = commands.add_parser("score", help="score runs, or a model")
     score.set_defaults(run=_score)
@@ -65,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("--device", default="cpu")
     for command in (score, peer):
         command.add_argument("--log", type=Path, required=True)
-        command.add_argument("--images", type=_positive, metavar="N", help="most images of each source")
+        command.add_argument("--images", type=positive, metavar="N", help="most images of each source")
         command.add_argument("--again", action="store_true", help="score what was scored before, too")
     for command in (train, score, peer):
         command.add_argument("--stores", type=Path, help="folder of the sources that are stores")
@@ -81,15 +83,8 @@ def _parser() -> argparse.ArgumentParser:
     tune.add_argument("log", type=Path)
     tune.add_argument("recipe")
     for command in (table, tune):
-        command.add_argument("--resamples", type=_positive, default=1000)
+        command.add_argument("--resamples", type=positive, default=1000)
     return parser
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} came; give 1 or more")
-    return number
 
 
 def _train(given: argparse.Namespace) -> None:

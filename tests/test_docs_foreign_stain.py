@@ -6,6 +6,7 @@ A small model that has seen nothing stands for `nuclei`, and a script for the pe
 import re
 import shlex
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -66,7 +67,7 @@ def correct(folder: Path) -> None:
             *(Correction(name, "add", mask=mask_text(truth == number), by="hand") for number in nuclei),
             Correction(name, "reviewed", box=box),
         ):
-            saved.add(Correction(**{**vars(one), "results": image.results}))
+            saved.add(replace(one, results=image.results))
 
 
 def test_the_commands_lead_to_a_better_model(

@@ -1,6 +1,8 @@
 """The study of corrections: what the simulated annotator does, in which order, and points that repeat."""
 
+import json
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,13 +11,17 @@ import pytest
 import tifffile
 import yaml
 from blobs import discs
+from fake_networks import use_rule_models
 from numpy.typing import NDArray
 from results_folders import write_results
 from script_modules import load_script
 from small_models import GENERATOR_ALONE, write_model
 
+from autosam.config import ImagesConfig
 from autosam.errors import ConfigError, InputError
+from autosam.images import read_image, read_labels, write_labels
 from autosam.instances import MaskCrop
+from autosam.pipeline.segmenter import Segmenter
 from autosam.review.check_corrections import check_corrections
 from autosam.review.corrected_labels import correct_labels
 from autosam.review.doubt import Doubt
@@ -29,9 +35,8 @@ images = load_script("corrections_images")
 log = load_script("corrections_log")
 order = load_script("corrections_order")
 times = load_script("corrections_time")
-# Imported by commands, when the folder of scripts is no longer on the path.
-load_script("corrections_points")
-load_script("corrections_plot")
+points = load_script("corrections_points")
+plot = load_script("corrections_plot")
 
 Labels = NDArray[np.int32]
 
@@ -226,17 +231,29 @@ def test_an_outline_is_drawn_by_hand_where_sam_does_not_get_there(results_of):
     assert made.clicks == 1 + 2 + drawing.corners(truth == 1)
 
 
+LABELED = 30
+"""Columns of the first image that have labels."""
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two images to learn from and one to score, with masks of what has labels."""
     folder = tmp_path_factory.mktemp("data")
     for number in range(3):
         image, labels = discs(number, 96)
-        for part, array in (("images", image[..., 0]), ("labels", labels)):
+        valid = np.full(labels.shape, 255)
+        if number == 0:
+            valid[:, LABELED:] = 0
+        for part, array in (("images", image[..., 0]), ("labels", labels), ("valid", valid)):
             (folder / "far" / part).mkdir(parents=True, exist_ok=True)
             tifffile.imwrite(folder / "far" / part / f"{number}.tif", array.astype(np.uint8))
-    case = {"images": "far/images", "labels": "far/labels", "learn": ["0", "1"], "score": ["2"]}
-    (folder / "cases.yaml").write_text(yaml.safe_dump({"far": case}), encoding="utf-8")
+    case = {"images": "far/images", "labels": "far/labels"}
+    cases = {
+        "far": {**case, "learn": ["0", "1"], "score": ["2"]},
+        "split": {**case, "learn": "train", "score": "val"},
+    }
+    (folder / "cases.yaml").write_text(yaml.safe_dump(cases), encoding="utf-8")
+    (folder / "splits.json").write_text(json.dumps({"far": {"train": ["0", "1"], "val": ["2"]}}), encoding="utf-8")
     return folder
 
 
@@ -259,7 +276,7 @@ def timeless(table: Path) -> list[object]:
 def test_points_are_computed_once_and_repeat(data, model, tmp_path, monkeypatch, capsys):
     def compute(table: Path, *counts: int) -> None:
         given = ["run", table, "far", "--cases", data / "cases.yaml", "--data", data, "--model", model]
-        given += ["--curves", "none", "doubt", "random", "peer:doubt", "--counts", *counts, "--steps", 2]
+        given += ["--curves", "none", "doubt", "random", "all", "peer:doubt", "--counts", *counts, "--steps", 2]
         sets = ("training.workers=0", "training.precision=float32", "tiles.size=64")
         given += ["--peer-steps", 1, *(part for text in sets for part in ("--set", text))]
         assert run(monkeypatch, *given) == 0
@@ -270,12 +287,23 @@ def test_points_are_computed_once_and_repeat(data, model, tmp_path, monkeypatch,
     compute(tmp_path / "b.csv", 3, 12)
     rows = timeless(tmp_path / "a.csv")
     assert sorted(rows, key=repr) == sorted(timeless(tmp_path / "b.csv"), key=repr)
-    points = [(row.key.learner, row.key.order, row.key.corrections) for row in rows]
-    assert len(points) == len(set(points)) == 7
+    keys = [(row.key.learner, row.key.order, row.key.corrections) for row in rows]
+    assert len(keys) == len(set(keys)) == 8
     for row in rows:
         assert row.effort.number == row.key.corrections == sum(log.counted(row.actions).values())
         assert row.true_objects == 9
         assert 0 <= row.scores[1] <= row.scores[0] <= row.scores[2] <= 1
+    # More corrections are more to learn from, and with all labels all is learnt from.
+    of = dict(zip(keys, rows, strict=True))
+    labels = (tmp_path / "a" / "far" / "learn" / "labels").iterdir()
+    there = sum(len(np.unique(read_labels(one))) - 1 for one in labels)
+    assert 2 <= of["adapt", "doubt", 3].objects < of["adapt", "all", 0].objects == there
+    assert of["adapt", "doubt", 3].objects < of["adapt", "doubt", 12].objects
+    assert of["peer", "doubt", 3].objects == of["adapt", "doubt", 3].objects
+    image, truth = (tifffile.imread(data / "far" / part / "2.tif") for part in ("images", "labels"))
+    found = Segmenter.from_model(model).segment(image).labels
+    left = Counter(one.action for one in annotator.plan_answers("", found, truth))
+    assert log.counted(of["adapt", "none", 0].left) == left != {}
 
     assert run(monkeypatch, "time", tmp_path / "a.csv") == 0
     told = capsys.readouterr().out
@@ -285,28 +313,112 @@ def test_points_are_computed_once_and_repeat(data, model, tmp_path, monkeypatch,
     assert (tmp_path / "curves.png").stat().st_size > 1000
 
 
+@pytest.mark.usefixtures("few_windows")
+def test_sam_draws_what_the_study_clicks(data, tmp_path, monkeypatch):
+    use_rule_models(monkeypatch)
+    (tmp_path / "rule.safetensors").write_bytes(b"stands for the weights")
+    prepared = images.Prepared.make(images.read_case(data / "cases.yaml", "far", data), data, tmp_path / "far")
+    learning = points.Learning(1, 1, 0, ())
+    study = points.Study(prepared, tmp_path / "rule.safetensors", "rule", tmp_path / "t.csv", learning)
+    file = study.results.folder / "1_labels.tif"
+    write_labels(file, np.where(read_labels(file) > 6, 0, read_labels(file)))
+    number = len(study.answers["doubt"])
+    study.run("peer", "doubt", [number])
+    (row,) = log.read_rows(tmp_path / "t.csv")
+    # All but the three that were lost had been found.
+    assert log.counted(row.actions)["add"] == row.effort.by_sam == 3
+    assert row.effort.by_hand == 0
+    # An answer is drawn once, however often it is given.
+    monkeypatch.setattr(drawing, "make_correction", None)
+    assert all(study.annotator.make(one).correction for one in study.answers["doubt"])
+
+
 def test_time_is_counted_in_objects_drawn_by_hand():
-    assert times.finish_time({"accept": 10}, 0.0) == pytest.approx(10 * 30 / 544)
-    assert times.finish_time({"add": 2, "redraw": 2, "split": 1}, 0.5) == pytest.approx(2 + 3 * 69 / 544)
-    key = log.Key("far", "m", "ab", "adapt", "doubt", 4, 2, 0, "")
-    effort = log.Effort(2, 1, 1, 30)
-    row = log.Row(key, "accept 1, add 2, merge 1", effort, 3, "thresholds", 1.0, (0.5,) * 6, 9, "add 4")
-    assert times.effort_time(row) == pytest.approx(1 + 2 * 69 / 544 + 30 / 544)
-    (_, labeling, finishing) = times.estimates([row])
-    assert "30 clicks for 3 objects, 10.0 each" in labeling
+    assert times.time_of({"accept": 10}, 0.0) == pytest.approx(10 * 30 / 544)
+    assert times.time_of({"add": 2, "redraw": 2, "split": 1}, 0.5) == pytest.approx(2 + 3 * 69 / 544)
+    assert times.time_of({}, 0.5) == 0
+    (_, labeling, finishing) = times.estimates([row_of("doubt", 4)])
+    # One by hand, one by SAM, a merge, and a glance: 1 + 2 * 69/544 + 30/544.
+    assert "30 clicks for 3 objects, 10.0 each; labeling them takes 1.3 instead of 3" in labeling
     # Half of the objects were drawn by SAM, and so are half of the four that are left.
     assert "takes 2.3 instead of 9" in finishing
 
 
+def row_of(order: str, corrections: int, learner: str = "adapt", score: float = 0.5):
+    key = log.Key("far", "m", "ab", learner, order, corrections, 2, 0, "")
+    effort = log.Effort(2, 1, 1, 30)
+    return log.Row(key, "accept 1, add 2, merge 1", effort, 3, "thresholds", 1.0, (score,) * 6, 9, "add 4")
+
+
+def test_curves_begin_with_the_model_as_it_is():
+    rows = [row_of("doubt", 25, score=0.7), row_of("none", 0, score=0.4), row_of("doubt", 10, score=0.6)]
+    rows += [row_of("all", 0, score=0.9), row_of("random", 10, "peer", score=0.1)]
+    ap50, mean_ap = plot.draw_curves(rows).axes
+    for axis in (ap50, mean_ap):
+        doubt, peer, everything = axis.lines
+        assert list(doubt.get_xdata()) == [0, 10, 25]
+        assert list(doubt.get_ydata()) == [0.4, 0.6, 0.7]
+        assert (list(peer.get_xdata()), list(peer.get_ydata())) == ([10], [0.1])
+        assert list(everything.get_ydata()) == [0.9, 0.9]
+    with pytest.raises(InputError, match="the table has no point"):
+        plot.draw_curves([])
+
+
+def test_images_are_cut_to_what_has_labels(data, tmp_path):
+    case = images.read_case(data / "cases.yaml", "far", data)
+    prepared = images.Prepared.make(case, data, tmp_path)
+    columns = LABELED + images.MARGIN
+    cut, whole = (read_image(tmp_path / "learn" / "images" / f"{number}.tif") for number in (0, 1))
+    assert cut.shape == (96, columns)
+    assert np.array_equal(cut, tifffile.imread(data / "far" / "images" / "0.tif")[:, :columns])
+    assert np.array_equal(whole, tifffile.imread(data / "far" / "images" / "1.tif"))
+    assert [path.name for path in (tmp_path / "score" / "images").iterdir()] == ["2.tif"]
+    first, _ = prepared.labeled("learn", ImagesConfig())
+    assert first.valid.shape == (96, columns)
+    assert first.valid[:, :LABELED].all()
+    assert not first.valid[:, LABELED:].any()
+    assert not first.labels[:, LABELED:].any()
+
+
+def test_images_of_another_list_are_not_taken_for_those_of_this_one(data, tmp_path):
+    case = images.read_case(data / "cases.yaml", "far", data)
+    images.Prepared.make(case, data, tmp_path)
+    file = tmp_path / "learn" / "images" / "0.tif"
+    made = file.stat().st_mtime_ns
+    images.Prepared.make(case, data, tmp_path)
+    assert file.stat().st_mtime_ns == made, "they were there"
+    with pytest.raises(ConfigError, match="was made when case far was another; delete"):
+        images.Prepared.make(replace(case, learn=("1",)), data, tmp_path)
+    other = case.source.model_copy(update={"valid": "none"})
+    with pytest.raises(ConfigError, match="was made when case far was another; delete"):
+        images.Prepared.make(replace(case, source=other), data, tmp_path)
+
+
+def test_a_case_may_name_the_parts_of_a_split(data):
+    split, far = (images.read_case(data / "cases.yaml", name, data) for name in ("split", "far"))
+    assert (split.learn, split.score) == (far.learn, far.score) == (("0", "1"), ("2",))
+    assert split.source == far.source.model_copy(update={"name": "split"})
+
+
 @pytest.mark.parametrize(
-    ("case", "told"), [("near", "has no case near; it has far"), ("far", "no images to score")]
+    ("changes", "case", "told"),
+    [
+        ({}, "near", "has no case near; it has far, split"),
+        ({"score": None}, "far", "no images to score"),
+        ({"score": 2}, "far", "no images to score"),
+        ({"images": None}, "far", r"case far of .* 1 wrong setting: data.sources.0.images is missing"),
+        ({"pixels": 3}, "far", r"case far of .* 1 wrong setting: data.sources.0.pixels is unknown"),
+        ({"learn": "test"}, "far", "has no list far.test"),
+    ],
 )
-def test_a_case_that_is_no_case_is_one_line(data, tmp_path, case, told):
+def test_a_case_that_is_no_case_is_one_line(data, tmp_path, changes, case, told):
     cases = yaml.safe_load((data / "cases.yaml").read_text(encoding="utf-8"))
-    cases["far"].pop("score")
+    given = cases["far"] | changes
+    cases["far"] = {key: value for key, value in given.items() if value is not None}
     (tmp_path / "cases.yaml").write_text(yaml.safe_dump(cases), encoding="utf-8")
-    with pytest.raises(ConfigError, match=told):
+    with pytest.raises((ConfigError, InputError), match=told) as error:
         images.read_case(tmp_path / "cases.yaml", case, data)
+    assert "\n" not in str(error.value)
 
 
 def test_a_table_of_something_else_is_refused(tmp_path):
