@@ -64,8 +64,10 @@ def read_case(path: Path, name: str, data: Path) -> Case:
         raise ConfigError(f"{path} has no case {name}; it has {', '.join(there) or 'none'}")
     given: dict[str, Any] = dict(cases[name])
     listed = {part: given.pop(part, None) for part in (LEARN, SCORE)}
+    # A source of known pixel size wants one to be brought to; here each model brings it to its own.
+    images = {"pixel_size": given.get("pixel_size")}
     try:
-        source = make_config({"data": {"sources": [{**given, "name": name}]}}).data.sources[0]
+        source = make_config({"images": images, "data": {"sources": [{**given, "name": name}]}}).data.sources[0]
     except ConfigError as error:
         raise ConfigError(f"case {name} of {path} has {error}") from error
     stems = {part: _stems(listed[part], source, data) for part in (LEARN, SCORE)}

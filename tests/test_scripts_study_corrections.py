@@ -14,7 +14,7 @@ from blobs import discs
 from fake_networks import use_rule_models
 from numpy.typing import NDArray
 from results_folders import write_results
-from script_modules import load_script
+from script_modules import SCRIPTS, load_script
 from small_models import GENERATOR_ALONE, write_model
 
 from autosam.config import ImagesConfig
@@ -398,6 +398,17 @@ def test_a_case_may_name_the_parts_of_a_split(data):
     split, far = (images.read_case(data / "cases.yaml", name, data) for name in ("split", "far"))
     assert (split.learn, split.score) == (far.learn, far.score) == (("0", "1"), ("2",))
     assert split.source == far.source.model_copy(update={"name": "split"})
+
+
+def test_the_cases_of_the_project_are_read(tmp_path):
+    cases = yaml.safe_load((SCRIPTS / "corrections.yaml").read_text(encoding="utf-8"))
+    parts = {case["images"].partition("/")[0]: {"train": ["0"], "val": ["1"]} for case in cases.values()}
+    (tmp_path / "splits.json").write_text(json.dumps(parts), encoding="utf-8")
+    for name, given in cases.items():
+        case = images.read_case(SCRIPTS / "corrections.yaml", name, tmp_path)
+        assert case.source.pixel_size == given.get("pixel_size")
+        assert case.learn
+        assert not {*case.learn} & {*case.score}
 
 
 @pytest.mark.parametrize(
