@@ -10,19 +10,18 @@ right. The corrections go into RESULTS/corrections.csv, one after the other. If 
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 from corrections_annotator import Answer, Labels, plan_answers
 from corrections_drawing import Annotator
+from corrections_order import Known, box_of, lies_in, wrong_in
 
 from autosam.errors import AutosamError, InputError
 from autosam.evaluation.label_sources import label_files
 from autosam.images import read_labels
 from autosam.review.corrections import Correction
-from autosam.review.doubt import Doubt
 from autosam.review.find_doubts import find_doubts
 from autosam.review.page.make_review import corrections_file
 from autosam.review.review_results import ReviewResults
@@ -47,25 +46,24 @@ def answer_review(results: ReviewResults, truth: str, *, most: int) -> list[Corr
         If the model of the results has no SAM, or is gone.
     """
     truths = _read_truths(results, truth)
-    found = {name: image.read_labels() for name, image in results.images.items()}
-    plans = {name: plan_answers(name, found[name], true) for name, true in truths.items()}
+    known = {}
+    for name, true in truths.items():
+        labels = results.images[name].read_labels()
+        known[name] = Known(labels, true, None, plan_answers(name, labels, true))
     annotator = Annotator(results, truths, asks_sam=True)
     saved = SavedCorrections(results, corrections_file(results.folder))
     for doubt in find_doubts(results, device="cpu").doubts:
         said = saved.read()
         if len(said) >= most:
             break
-        name = doubt.image
-        if _is_reviewed(doubt, said):
+        name, box = doubt.image, box_of(doubt)
+        if lies_in(box, (one.box for one in said if one.image == name and one.action == "reviewed")):
             continue
         there = {_without_id(one) for one in said}
-        for one in _shown(doubt, plans[name], found[name], truths[name]):
+        for one in [*wrong_in(doubt, known[name]), Answer(name, "reviewed", box=box)]:
             correction = annotator.make(one).correction
             if _without_id(correction) not in there:
                 saved.add(correction)
-        top, left, bottom, right = map(float, doubt.crop)
-        box = (top, left, bottom - 1, right - 1)
-        saved.add(Correction(name, "reviewed", box=box, results=results.images[name].results))
     return saved.read()
 
 
@@ -75,21 +73,6 @@ def _read_truths(results: ReviewResults, truth: str) -> dict[str, Labels]:
     if missing:
         raise InputError(f"{truth} has no labels of {', '.join(missing)}; add label files of these names")
     return {name: read_labels(str(files[name])) for name in results.images}
-
-
-def _shown(doubt: Doubt, plan: Iterable[Answer], found: Labels, truth: Labels) -> list[Answer]:
-    """Give what is to be done about each wrong object that a crop shows a pixel of."""
-    top, left, bottom, right = doubt.crop
-    crop = np.s_[top:bottom, left:right]
-    objects, truths = set(np.unique(found[crop])), set(np.unique(truth[crop]))
-    wrong = (one for one in plan if one.action != "accept")
-    return [one for one in wrong if one.touches & objects or set(one.truths) & truths]
-
-
-def _is_reviewed(doubt: Doubt, said: Iterable[Correction]) -> bool:
-    top, left, bottom, right = doubt.crop
-    boxes = (one.box for one in said if one.image == doubt.image and one.action == "reviewed" and one.box)
-    return any(b[0] <= top and b[1] <= left and b[2] >= bottom - 1 and b[3] >= right - 1 for b in boxes)
 
 
 def _without_id(one: Correction) -> Correction:

@@ -1,12 +1,14 @@
 """In which order a simulated annotator answers: by doubt, as on the review page, or at random."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from corrections_annotator import Answer, Labels, Mask
 
 from autosam.review.doubt import Doubt
+
+Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,11 +31,11 @@ class Known:
 
 
 def by_doubt(images: Mapping[str, Known], doubts: Sequence[Doubt]) -> list[Answer]:
-    """Go through the doubts, the largest first, and answer what each shows.
+    """Go through the crops of the review page in its order, and put right all that each one shows.
 
-    Of an object, and of two that could be one, that is what they need. At a place where nothing was kept, the true
-    object is added. If none is there, the crop is called right once all in it is. Where nothing was found in an
-    image, all its objects are added.
+    Then the crop is called right, so that its background is known, too. A crop that lies in another one is
+    skipped. Where a part of a crop has no truth, its wrong objects are corrected, and those that the doubt is
+    about are accepted. Where nothing was found in an image, all its objects are added.
 
     Parameters
     ----------
@@ -45,52 +47,49 @@ def by_doubt(images: Mapping[str, Known], doubts: Sequence[Doubt]) -> list[Answe
     Returns
     -------
     list of Answer
-        What no doubt shows comes last, image by image.
+        What no crop shows comes last, image by image.
     """
-    given: list[Answer] = []
-    there: set[Answer] = set()
-
-    def give(answers: Iterator[Answer]) -> None:
-        for one in answers:
-            if one not in there:
-                there.add(one)
-                given.append(one)
-
+    given: dict[Answer, None] = {}
     for doubt in doubts:
-        give(_shown(doubt, images[doubt.image], there))
-    give(one for known in images.values() for one in known.answers)
-    return given
+        given |= dict.fromkeys(_about(doubt, images[doubt.image], given))
+    return list(given | dict.fromkeys(one for known in images.values() for one in known.answers))
 
 
-def at_random(images: Mapping[str, Known], seed: int) -> list[Answer]:
-    """Answer about each object, found or missed, with the same chance."""
-    listed = [one for known in images.values() for one in known.answers]
-    order = np.random.default_rng(seed).permutation(len(listed))
-    return [listed[at] for at in order]
+def at_random(images: Mapping[str, Known], doubts: Sequence[Doubt], seed: int) -> list[Answer]:
+    """Do the same with the crops in a random order."""
+    order = np.random.default_rng(seed).permutation(len(doubts))
+    return by_doubt(images, [doubts[at] for at in order])
 
 
-def _shown(doubt: Doubt, known: Known, there: set[Answer]) -> Iterator[Answer]:
+def wrong_in(doubt: Doubt, known: Known) -> list[Answer]:
+    """Give what is to be done about each wrong object that a crop shows a pixel of."""
+    top, left, bottom, right = doubt.crop
+    crop = np.s_[top:bottom, left:right]
+    found, truths = set(np.unique(known.labels[crop])), set(np.unique(known.truth[crop]))
+    wrong = (one for one in known.answers if one.action != "accept")
+    return [one for one in wrong if one.touches & found or set(one.truths) & truths]
+
+
+def box_of(doubt: Doubt) -> Box:
+    """Give the first and last row and column of a crop: first row, first column, last row, last column."""
+    top, left, bottom, right = map(float, doubt.crop)
+    return top, left, bottom - 1, right - 1
+
+
+def lies_in(box: Box, others: Iterable[Box | None]) -> bool:
+    """Whether a box lies in one of others."""
+    top, left, bottom, right = box
+    return any(o and o[0] <= top and o[1] <= left and o[2] >= bottom and o[3] >= right for o in others)
+
+
+def _about(doubt: Doubt, known: Known, given: Mapping[Answer, None]) -> list[Answer]:
     if doubt.kind == "image":
-        yield from known.answers
-    elif doubt.objects:
-        shown = set(doubt.objects)
-        yield from (one for one in known.answers if one.touches & shown)
-    else:
-        yield from _at_place(doubt, known, there)
-
-
-def _at_place(doubt: Doubt, known: Known, there: set[Answer]) -> Iterator[Answer]:
-    (point,) = doubt.points
-    at = int(point[0]), int(point[1])
-    true = int(known.truth[at])
-    if true:
-        yield from (one for one in known.answers if true in one.truths)
-    elif known.valid is None or known.valid[at]:
-        top, left, bottom, right = doubt.crop
-        crop = np.s_[top:bottom, left:right]
-        found, truths = set(np.unique(known.labels[crop])), set(np.unique(known.truth[crop]))
-        wrong = [one for one in known.answers if one.action != "accept" and one not in there]
-        seen = any(one.touches & found or set(one.truths) & truths for one in wrong)
-        if not seen and (known.valid is None or known.valid[crop].all()):
-            box = (float(top), float(left), float(bottom - 1), float(right - 1))
-            yield Answer(doubt.image, "reviewed", box=box)
+        return known.answers
+    box = box_of(doubt)
+    if lies_in(box, (one.box for one in given if one.image == doubt.image)):
+        return []
+    top, left, bottom, right = doubt.crop
+    if known.valid is None or known.valid[top:bottom, left:right].all():
+        return [*wrong_in(doubt, known), Answer(doubt.image, "reviewed", box=box)]
+    right_ones = (one for one in known.answers if one.action == "accept")
+    return [*wrong_in(doubt, known), *(one for one in right_ones if one.touches & set(doubt.objects))]

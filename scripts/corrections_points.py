@@ -119,7 +119,11 @@ class Study:
     @cached_property
     def answers(self) -> dict[str, list[Answer]]:
         """All answers, in either order."""
-        return {"doubt": by_doubt(self.known, self._doubts()), "random": at_random(self.known, self.learning.seed)}
+        doubts = self._doubts()
+        return {
+            "doubt": by_doubt(self.known, doubts),
+            "random": at_random(self.known, doubts, self.learning.seed),
+        }
 
     @cached_property
     def annotator(self) -> Annotator:

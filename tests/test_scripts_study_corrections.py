@@ -147,41 +147,55 @@ def doubt_of(objects: tuple[int, ...], *points: tuple[float, float], kind: str =
     return Doubt("a", (15, 0, 40, 30), objects, kind, 0.5, "", points)
 
 
-def test_the_order_is_that_of_the_doubts_and_what_none_shows_comes_last():
-    labels = boxes((2, 2, 10, 10), (25, 40, 8, 8))
-    truth = boxes((20, 2, 12, 12), (2, 2, 10, 9))
+def test_each_crop_is_put_right_and_then_called_right():
+    # The crop shows the false object, and a part of the missed one.
+    labels = boxes((2, 40, 8, 8), (20, 2, 8, 8))
+    truth = boxes((2, 40, 8, 8), (8, 15, 10, 10))
     one = known(labels, truth)
-    doubts = [doubt_of((2,), kind="score"), doubt_of((), (25.0, 8.0)), doubt_of((2,), kind="merge")]
-    assert [answer.action for answer in order.by_doubt({"a": one}, doubts)] == ["delete", "add", "accept"]
-    assert [answer.action for answer in order.by_doubt({"a": one}, [])] == ["accept", "delete", "add"]
+    box = (15.0, 0.0, 39.0, 29.0)
+    given = order.by_doubt({"a": one}, [doubt_of((2,), kind="score"), doubt_of((), (30.0, 5.0))])
+    assert [answer.action for answer in given] == ["delete", "add", "reviewed", "accept"]
+    assert given[2].box == box
+    # What no crop shows comes last, image by image.
+    assert order.by_doubt({"a": one}, []) == one.answers
     nothing = [doubt_of((), kind="image")]
     assert order.by_doubt({"a": one}, nothing) == one.answers
 
 
-def test_a_crop_is_called_right_only_where_all_in_it_is():
-    labels, truth = boxes((2, 40, 8, 8)), boxes((2, 40, 8, 8), (2, 15, 10, 10))
-    false_place = doubt_of((), (30.0, 5.0))
-    (box, *_) = order.by_doubt({"a": known(labels, truth)}, [false_place])
-    assert (box.action, box.box, box.truths) == ("reviewed", (15.0, 0.0, 39.0, 29.0), ())
-    # The missed object reaches into the crop.
-    truth[10:20, 15:25] = 2
-    given = order.by_doubt({"a": known(labels, truth)}, [false_place])
-    assert "reviewed" not in [one.action for one in given]
-    given = order.by_doubt({"a": known(labels, truth)}, [doubt_of((), (16.0, 20.0)), false_place])
-    assert [one.action for one in given] == ["add", "reviewed", "accept"]
-    # Nothing is said of pixels of which nothing is known.
+def test_an_answer_is_given_once_and_a_crop_in_another_one_is_skipped():
+    one = known(boxes((2, 40, 8, 8), (20, 2, 8, 8)), boxes((2, 40, 8, 8)))
+    first, inside = doubt_of((2,)), replace(doubt_of((2,)), crop=(16, 1, 30, 20))
+    beside = replace(first, crop=(15, 5, 40, 50))
+    given = order.by_doubt({"a": one}, [first, inside, beside])
+    assert [answer.action for answer in given] == ["delete", "reviewed", "reviewed", "accept"]
+    assert [answer.box for answer in given[1:3]] == [order.box_of(first), order.box_of(beside)]
+    other = known(boxes((20, 2, 8, 8)), boxes((20, 2, 8, 8)))
+    given = order.by_doubt({"a": one, "b": other}, [first, replace(inside, image="b")])
+    assert [answer.image for answer in given if answer.action == "reviewed"] == ["a", "b"]
+
+
+def test_a_crop_without_truth_in_a_part_is_not_called_right():
+    labels, truth = boxes((2, 40, 8, 8), (20, 2, 8, 8), (20, 14, 8, 8)), boxes((2, 40, 8, 8), (20, 2, 8, 8))
     valid = np.ones(labels.shape, bool)
     valid[35:] = False
-    given = order.by_doubt({"a": known(labels, boxes((2, 40, 8, 8)), valid)}, [false_place])
-    assert [one.action for one in given] == ["accept"]
+    one = known(labels, truth, valid)
+    given = order.by_doubt({"a": one}, [doubt_of((2,))])
+    assert [(answer.action, answer.objects) for answer in given] == [
+        ("delete", (3,)),
+        ("accept", (2,)),
+        ("accept", (1,)),
+    ]
 
 
-def test_random_answers_are_all_answers_and_repeat_with_their_seed():
+def test_random_crops_are_the_same_crops_and_repeat_with_their_seed():
     labels, truth = random_labels(1)
     one = known(labels, truth)
-    first, again, other = (order.at_random({"a": one}, seed) for seed in (3, 3, 4))
+    doubts = [Doubt("a", (at, at, at + 30, at + 30), (), "missed", 0.5, "") for at in range(0, 90, 15)]
+    first, again, other = (order.at_random({"a": one}, doubts, seed) for seed in (3, 3, 4))
     assert first == again != other
-    assert sorted(first, key=repr) == sorted(one.answers, key=repr)
+    by_doubt = order.by_doubt({"a": one}, doubts)
+    assert sorted(first, key=repr) == sorted(by_doubt, key=repr)
+    assert {answer for answer in first if answer.action != "reviewed"} == {*one.answers}
 
 
 def asked_of(answers: list[MaskCrop | None], labels: Labels, truth: Labels, results_of):
