@@ -15,6 +15,7 @@ from autosam.models.files.model_file import load_networks
 from autosam.training.adapt import adapt_model as module
 from autosam.training.adapt.adapt_model import Adapted, adapt_model, announced
 from autosam.training.adapt.adapt_task import AdaptOptions, AdaptTask
+from autosam.training.adapt.adapted_networks import State
 from autosam.training.adapt.few_labels import LabelOptions
 
 FAST = ("training.workers=0", "training.precision=float32", "training.prompts_per_tile=4")
@@ -74,6 +75,29 @@ def test_new_weights_that_are_not_better_make_way(
     assert all(torch.equal(tensor, new[name]) for name, tensor in old.items())
     record = read_header(out).training["adapted"]
     assert (record["planned"], record["trained"], record["steps"]) == ("generator", "thresholds", 1)
+
+
+@pytest.mark.parametrize(("rows", "wanted"), [(96, {1.0, 0.5}), (40, {0.5})])
+def test_where_less_than_half_was_reviewed_half_of_the_new_weights_is_taken(
+    generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int, wanted: set[float]
+) -> None:
+    shares: set[float] = set()
+    mixed = module.mixed
+
+    def noted(old: State, new: State, share: float) -> State:
+        shares.add(share)
+        return mixed(old, new, share)
+
+    monkeypatch.setattr(module, "mixed", noted)
+    data = write_discs(tmp_path / "data", 4)
+    (data / "valid").mkdir()
+    for number in range(4):
+        valid = np.zeros(discs(number)[1].shape, np.uint8)
+        valid[:rows] = 1
+        write_labels(data / "valid" / f"{number}.png", valid)
+    found = adapted(data, generator, tmp_path / "new.safetensors", steps=1)
+    assert found.task.division.how == "images"
+    assert shares == wanted
 
 
 def test_few_objects_adapt_thresholds_alone(generator: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from autosam.training.adapt.adapt_loop import Trained, train_steps
 from autosam.training.adapt.adapt_task import AdaptOptions, AdaptTask
 from autosam.training.adapt.adapted_networks import State, Trainee, make_trainee, mixed
 from autosam.training.adapt.adapted_part import WORDS
-from autosam.training.adapt.few_labels import count_objects
+from autosam.training.adapt.few_labels import count_objects, share_that_counts
 from autosam.training.adapt.pace import VALIDATIONS, Budget
 from autosam.training.adapt.validated import LEAST_FITTED, Competitor, compete, with_smallest_size, with_thresholds
 from autosam.training.adapt.write_adapted import Weights, write_adapted
@@ -23,7 +23,13 @@ SHARES = (1.0, 0.5)
 """Shares of the new weights in the average with the old ones; the best on what was left out is kept."""
 
 UNCHECKED = 0.5
-"""That share where nothing was left out to choose it by."""
+"""That share where nothing was left out to choose it by, or what was tells too little."""
+
+MOSTLY = 0.5
+"""Share of the pixels that has to count for a choice. Reviewed areas hold more objects than the rest of an image,
+where new weights alone find too much: after 100 and 200 corrections of a stack, half of each had .04 to .15 more
+AP@.5.
+"""
 
 Say = Callable[[int, int, str], None]
 
@@ -132,7 +138,8 @@ def _averaged(
 ) -> tuple[Weights, Competitor]:
     """Average new weights with the old ones, and fit thresholds."""
     metric = task.config.training.metric
-    shares = SHARES if task.division.left_out else (UNCHECKED,)
+    told = bool(task.division.left_out) and share_that_counts(task.images) > MOSTLY
+    shares = SHARES if told else (UNCHECKED,)
     found: list[tuple[Competitor, float, Networks]] = []
     for share in shares:
         networks = trainee.evaluated(mixed(start, trained.state, share), device)
@@ -163,7 +170,7 @@ def _statistics_time(task: AdaptTask, validating: float) -> float:
 def announced(task: AdaptTask) -> list[str]:
     """Say what is learnt from, what is left out and what is trained, before it begins."""
     division = task.division
-    share = sum(one.counted for one in task.images) / sum(one.labels.size for one in task.images)
+    share = share_that_counts(task.images)
     known = f" in the {share:.0%} of the pixels that count" if share < 1 else ""
     images, left = len(task.images), count_objects(division.left_out)
     what = {

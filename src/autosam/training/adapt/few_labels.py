@@ -123,6 +123,11 @@ def count_objects(labeled_images: Sequence[LabeledImage]) -> int:
     return sum(int(np.count_nonzero(np.bincount(one.labels.ravel())[1:])) for one in labeled_images)
 
 
+def share_that_counts(labeled_images: Sequence[LabeledImage]) -> float:
+    """Give the share of the pixels of all images whose labels are known."""
+    return sum(one.counted for one in labeled_images) / sum(one.labels.size for one in labeled_images)
+
+
 def count_empty(labeled_images: Sequence[LabeledImage]) -> int:
     """Count the places whose labels are complete and hold no object, such as those of deleted ones."""
     number = 0
