@@ -5,8 +5,8 @@
     python scripts/study_corrections.py time TABLE.csv
     python scripts/study_corrections.py plot TABLE.csv PICTURE.png
 
-`run` segments the images of a case that are to be learnt from, and finds doubts. The annotator goes through
-them as through the review page, or takes objects at random, and writes corrections.csv. After each number of
+`run` segments the images of a case that are to be learnt from, and finds doubts. The annotator puts right one crop
+of the review page after the other, by doubt or at random, and writes corrections.csv. After each number of
 corrections they are applied, the model is adapted, and the images that were left aside are scored. `none` is the
 model as it is, `all` learns from all labels of these images at once. `peer:` before an order is a UNet with a
 watershed that is trained from random weights on the same labels. Each point is a row of TABLE.csv, and is not
