@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from corrections_annotator import Answer, Labels, plan_answers
+from corrections_annotator import Labels, plan_answers
 from corrections_drawing import Annotator
-from corrections_order import Known, box_of, lies_in, wrong_in
+from corrections_order import Known, answers_about
 
 from autosam.errors import AutosamError, InputError
 from autosam.evaluation.label_sources import label_files
@@ -56,11 +56,9 @@ def answer_review(results: ReviewResults, truth: str, *, most: int) -> list[Corr
         said = saved.read()
         if len(said) >= most:
             break
-        name, box = doubt.image, box_of(doubt)
-        if lies_in(box, (one.box for one in said if one.image == name and one.action == "reviewed")):
-            continue
+        boxes = (one.box for one in said if one.image == doubt.image and one.action == "reviewed")
         there = {_without_id(one) for one in said}
-        for one in [*wrong_in(doubt, known[name]), Answer(name, "reviewed", box=box)]:
+        for one in answers_about(doubt, known[doubt.image], boxes):
             correction = annotator.make(one).correction
             if _without_id(correction) not in there:
                 saved.add(correction)

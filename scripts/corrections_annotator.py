@@ -35,7 +35,7 @@ Act = Literal["accept", "delete", "merge", "split", "redraw", "add", "reviewed"]
 
 @dataclass(frozen=True)
 class Answer:
-    """What is done about one object.
+    """What is done about one object, or said of a crop.
 
     Attributes
     ----------

@@ -83,7 +83,8 @@ class Row:
         Labeled objects that were learnt from, or validated on.
     kept : str
         What became of the weights: ``generator 1`` for a share of 1 of new ones in the generator; ``thresholds``
-        for the old ones.
+        for the old ones, with fitted thresholds in brackets; ``refused`` for too few labels; ``none`` and ``peer``
+        where nothing is adapted.
     cpu_s : float
         CPU seconds of learning.
     scores : tuple of float

@@ -35,7 +35,7 @@ def by_doubt(images: Mapping[str, Known], doubts: Sequence[Doubt]) -> list[Answe
 
     Then the crop is called right, so that its background is known, too. A crop that lies in another one is
     skipped. Where a part of a crop has no truth, its wrong objects are corrected, and those that the doubt is
-    about are accepted. Where nothing was found in an image, all its objects are added.
+    about are accepted.
 
     Parameters
     ----------
@@ -51,14 +51,27 @@ def by_doubt(images: Mapping[str, Known], doubts: Sequence[Doubt]) -> list[Answe
     """
     given: dict[Answer, None] = {}
     for doubt in doubts:
-        given |= dict.fromkeys(_about(doubt, images[doubt.image], given))
+        boxes = (one.box for one in given if one.image == doubt.image)
+        given |= dict.fromkeys(answers_about(doubt, images[doubt.image], boxes))
     return list(given | dict.fromkeys(one for known in images.values() for one in known.answers))
 
 
 def at_random(images: Mapping[str, Known], doubts: Sequence[Doubt], seed: int) -> list[Answer]:
-    """Do the same with the crops in a random order."""
+    """Do the same in a random order, in which other crops may lie in one that came before."""
     order = np.random.default_rng(seed).permutation(len(doubts))
     return by_doubt(images, [doubts[at] for at in order])
+
+
+def answers_about(doubt: Doubt, known: Known, reviewed: Iterable[Box | None]) -> list[Answer]:
+    """Say what is done about a crop: nothing where it lies in one that was called right."""
+    box = box_of(doubt)
+    if lies_in(box, reviewed):
+        return []
+    top, left, bottom, right = doubt.crop
+    if known.valid is None or known.valid[top:bottom, left:right].all():
+        return [*wrong_in(doubt, known), Answer(doubt.image, "reviewed", box=box)]
+    accepted = (one for one in known.answers if one.action == "accept")
+    return [*wrong_in(doubt, known), *(one for one in accepted if one.touches & set(doubt.objects))]
 
 
 def wrong_in(doubt: Doubt, known: Known) -> list[Answer]:
@@ -71,7 +84,7 @@ def wrong_in(doubt: Doubt, known: Known) -> list[Answer]:
 
 
 def box_of(doubt: Doubt) -> Box:
-    """Give the first and last row and column of a crop: first row, first column, last row, last column."""
+    """Give a crop as first row, first column, last row and last column."""
     top, left, bottom, right = map(float, doubt.crop)
     return top, left, bottom - 1, right - 1
 
@@ -80,16 +93,3 @@ def lies_in(box: Box, others: Iterable[Box | None]) -> bool:
     """Whether a box lies in one of others."""
     top, left, bottom, right = box
     return any(o and o[0] <= top and o[1] <= left and o[2] >= bottom and o[3] >= right for o in others)
-
-
-def _about(doubt: Doubt, known: Known, given: Mapping[Answer, None]) -> list[Answer]:
-    if doubt.kind == "image":
-        return known.answers
-    box = box_of(doubt)
-    if lies_in(box, (one.box for one in given if one.image == doubt.image)):
-        return []
-    top, left, bottom, right = doubt.crop
-    if known.valid is None or known.valid[top:bottom, left:right].all():
-        return [*wrong_in(doubt, known), Answer(doubt.image, "reviewed", box=box)]
-    right_ones = (one for one in known.answers if one.action == "accept")
-    return [*wrong_in(doubt, known), *(one for one in right_ones if one.touches & set(doubt.objects))]

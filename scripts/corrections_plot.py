@@ -50,8 +50,12 @@ def draw_curves(rows: Sequence[Row]) -> Figure:
         for axis, (score, title) in zip(line, TITLES.items(), strict=True):
             _curves(axis, own, SCORES.index(score))
             axis.set(title=f"{case} ({model})", xlabel="corrections", ylabel=title)
+            axis.set_ylim(bottom=0)
             axis.grid(alpha=0.3)
-        line[0].legend(fontsize=7)
+    named = {
+        label: one for axis in axes.flat for one, label in zip(*axis.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(list(named.values()), list(named), loc="outside lower center", ncol=3, fontsize=7)
     return figure
 
 

@@ -118,7 +118,7 @@ class Study:
 
     @cached_property
     def answers(self) -> dict[str, list[Answer]]:
-        """All answers, in either order."""
+        """All answers by order; in another one, other crops are called right."""
         doubts = self._doubts()
         return {
             "doubt": by_doubt(self.known, doubts),

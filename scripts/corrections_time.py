@@ -3,8 +3,7 @@
 Assumptions, printed with the figures:
 
 * Annotating an image took 544 s by hand. With the model's proposals and prompts it took 69 s, and after
-  fine-tuning 30 s. These are the raw annotation times behind micro-sam (Archit et al. 2025), as the issue cites
-  them.
+  fine-tuning 30 s. These are the raw annotation times behind micro-sam (Archit et al. 2025).
 * The ratios hold for objects. One drawn by hand is the unit. One that SAM draws from clicks takes 69/544 of it,
   and so does one that is split or merged.
 * One that is accepted, deleted or called right takes 30/544. That is looking over the results of a fine-tuned

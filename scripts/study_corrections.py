@@ -6,11 +6,10 @@
     python scripts/study_corrections.py plot TABLE.csv PICTURE.png
 
 `run` segments the images of a case that are to be learnt from, and finds doubts. The annotator puts right one crop
-of the review page after the other, by doubt or at random, and writes corrections.csv. After each number of
-corrections they are applied, the model is adapted, and the images that were left aside are scored. `none` is the
-model as it is, `all` learns from all labels of these images at once. `peer:` before an order is a UNet with a
-watershed that is trained from random weights on the same labels. Each point is a row of TABLE.csv, and is not
-computed again.
+of the review page after the other, by doubt or at random. After each number of corrections they are applied, the
+model is adapted, and the images that were left aside are scored. `none` is the model as it is, `all` learns from
+all labels of these images at once. `peer:` before an order is a UNet with a watershed that is trained from random
+weights on the same labels. Each point is a row of TABLE.csv, and is not computed again.
 
 `time` prints clicks per object, and estimates the time that is saved, with its assumptions. `plot` draws the
 curves. Cases are in scripts/corrections.yaml; --cases names another file.

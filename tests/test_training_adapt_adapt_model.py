@@ -77,7 +77,7 @@ def test_new_weights_that_are_not_better_make_way(
     assert (record["planned"], record["trained"], record["steps"]) == ("generator", "thresholds", 1)
 
 
-@pytest.mark.parametrize(("rows", "wanted"), [(96, {1.0, 0.5}), (40, {0.5})])
+@pytest.mark.parametrize(("rows", "wanted"), [(48, {1.0, 0.5}), (47, {0.5})])
 def test_where_less_than_half_was_reviewed_half_of_the_new_weights_is_taken(
     generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int, wanted: set[float]
 ) -> None:

@@ -23,9 +23,9 @@ SHARES = (1.0, 0.5)
 """Shares of the new weights in the average with the old ones; the best on what was left out is kept."""
 
 UNCHECKED = 0.5
-"""That share where nothing was left out to choose it by, or what was tells too little."""
+"""That share where nothing was left out to choose it by, or what was left out tells too little."""
 
-MOSTLY = 0.5
+LEAST_SHARE = 0.5
 """Share of the pixels that has to count for a choice. Reviewed areas hold more objects than the rest of an image,
 where new weights alone find too much: after 100 and 200 corrections of a stack, half of each had .04 to .15 more
 AP@.5.
@@ -103,7 +103,9 @@ def adapt_model(
     fitting = time.monotonic() - timed - validating
     trained = None
     if task.choice.part != "thresholds":
-        budget.beside = (VALIDATIONS + len(SHARES)) * validating + fitting + _statistics_time(task, validating)
+        budget.beside = (
+            (VALIDATIONS + len(_shares(task))) * validating + fitting + _statistics_time(task, validating)
+        )
         trainee = make_trainee(task.path, task.choice.part, seed=task.config.seed)
         start = trainee.state()
         trained = train_steps(
@@ -133,15 +135,19 @@ def _sized(task: AdaptTask, old: Networks) -> AdaptTask:
     return replace(task, own=own, config=task.config.model_copy(update={"merge": own.merge}))
 
 
+def _shares(task: AdaptTask) -> tuple[float, ...]:
+    """Give the shares of new weights that compete."""
+    told = bool(task.division.left_out) and share_that_counts(task.images) >= LEAST_SHARE
+    return SHARES if told else (UNCHECKED,)
+
+
 def _averaged(
     task: AdaptTask, trainee: Trainee, start: State, trained: Trained, device: torch.device
 ) -> tuple[Weights, Competitor]:
     """Average new weights with the old ones, and fit thresholds."""
     metric = task.config.training.metric
-    told = bool(task.division.left_out) and share_that_counts(task.images) > MOSTLY
-    shares = SHARES if told else (UNCHECKED,)
     found: list[tuple[Competitor, float, Networks]] = []
-    for share in shares:
+    for share in _shares(task):
         networks = trainee.evaluated(mixed(start, trained.state, share), device)
         found.append((compete(networks, task.own, task.scored, metric), share, networks))
     after, share, networks = max(found, key=lambda one: one[0].rank)
