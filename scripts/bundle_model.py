@@ -6,8 +6,8 @@ The settings that it segments with can be tuned after training: this writes thos
 scripts/bundled/NAME_tuned.yaml (or of another file), over those that it was trained with, into the model file's
 header. A zoom that the generator undoes (model.generator.downsample) may change together with it. A model that
 holds all its weights forgets what it was started from. With --generator, the prompt generator is that of another
-model file. Of several, where one went on from the other, it is the mean of their weights
-(Wortsman et al. 2022, "Robust fine-tuning of zero-shot models"). What the model knows of its training images is
+model file. Several are averaged, tensor by tensor, and each has to go on from the one before (Wortsman et al.
+2022, "Robust fine-tuning of zero-shot models"). What the model knows of its training images is
 then to be measured anew: scripts/add_statistics.py.
 """
 

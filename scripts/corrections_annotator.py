@@ -30,6 +30,7 @@ MOSTLY = 0.5
 Labels = NDArray[np.integer[Any]]
 Mask = NDArray[np.bool_]
 Point = tuple[float, float]
+Box = tuple[float, float, float, float]
 Act = Literal["accept", "delete", "merge", "split", "redraw", "add", "reviewed"]
 
 
@@ -60,7 +61,7 @@ class Answer:
     truths: tuple[int, ...] = ()
     points: tuple[Point, ...] = ()
     covered: tuple[int, ...] = ()
-    box: tuple[float, float, float, float] | None = None
+    box: Box | None = None
 
     @property
     def touches(self) -> frozenset[int]:

@@ -4,11 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from corrections_annotator import Answer, Labels, Mask
+from corrections_annotator import Answer, Box, Labels, Mask
 
 from autosam.review.doubt import Doubt
-
-Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,16 +63,16 @@ def at_random(images: Mapping[str, Known], doubts: Sequence[Doubt], seed: int) -
 def answers_about(doubt: Doubt, known: Known, reviewed: Iterable[Box | None]) -> list[Answer]:
     """Say what is done about a crop: nothing where it lies in one that was called right."""
     box = box_of(doubt)
-    if lies_in(box, reviewed):
+    if _lies_in(box, reviewed):
         return []
     top, left, bottom, right = doubt.crop
     if known.valid is None or known.valid[top:bottom, left:right].all():
-        return [*wrong_in(doubt, known), Answer(doubt.image, "reviewed", box=box)]
+        return [*_wrong_in(doubt, known), Answer(doubt.image, "reviewed", box=box)]
     accepted = (one for one in known.answers if one.action == "accept")
-    return [*wrong_in(doubt, known), *(one for one in accepted if one.touches & set(doubt.objects))]
+    return [*_wrong_in(doubt, known), *(one for one in accepted if one.touches & set(doubt.objects))]
 
 
-def wrong_in(doubt: Doubt, known: Known) -> list[Answer]:
+def _wrong_in(doubt: Doubt, known: Known) -> list[Answer]:
     """Give what is to be done about each wrong object that a crop shows a pixel of."""
     top, left, bottom, right = doubt.crop
     crop = np.s_[top:bottom, left:right]
@@ -89,7 +87,7 @@ def box_of(doubt: Doubt) -> Box:
     return top, left, bottom - 1, right - 1
 
 
-def lies_in(box: Box, others: Iterable[Box | None]) -> bool:
+def _lies_in(box: Box, others: Iterable[Box | None]) -> bool:
     """Whether a box lies in one of others."""
     top, left, bottom, right = box
     return any(o and o[0] <= top and o[1] <= left and o[2] >= bottom and o[3] >= right for o in others)

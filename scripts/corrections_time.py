@@ -6,8 +6,7 @@ Assumptions, printed with the figures:
   fine-tuning 30 s. These are the raw annotation times behind micro-sam (Archit et al. 2025).
 * The ratios hold for objects. One drawn by hand is the unit. One that SAM draws from clicks takes 69/544 of it,
   and so does one that is split or merged.
-* One that is accepted, deleted or called right takes 30/544. That is looking over the results of a fine-tuned
-  model.
+* One that is accepted, deleted or called right takes 30/544, as in looking over what a fine-tuned model found.
 * Learning takes no time of a person.
 
 MedSAM's study (Ma et al. 2024) reports 82 % of the time saved, to compare with.

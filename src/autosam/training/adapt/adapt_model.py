@@ -20,15 +20,15 @@ from autosam.training.adapt.validated import LEAST_FITTED, Competitor, compete, 
 from autosam.training.adapt.write_adapted import Weights, write_adapted
 
 SHARES = (1.0, 0.5)
-"""Shares of the new weights in the average with the old ones; the best on what was left out is kept."""
+"""Shares of the new weights in the average with the old ones; the better one on what was left out is kept."""
 
 UNCHECKED = 0.5
 """That share where nothing was left out to choose it by, or what was left out tells too little."""
 
 LEAST_SHARE = 0.5
 """Share of the pixels that has to count for a choice. Reviewed areas hold more objects than the rest of an image,
-where new weights alone find too much: after 100 and 200 corrections of a stack, half of each had .04 to .15 more
-AP@.5.
+where new weights alone find too much: after 100 and 200 corrections of *vnc*, half of each had .15 and .04 more
+AP@.5 (docs/benchmarks.md).
 """
 
 Say = Callable[[int, int, str], None]

@@ -124,7 +124,7 @@ def count_objects(labeled_images: Sequence[LabeledImage]) -> int:
 
 
 def share_that_counts(labeled_images: Sequence[LabeledImage]) -> float:
-    """Give the share of the pixels of all images whose labels are known."""
+    """Give the share of the pixels of all images whose labels are known, 0 to 1; there has to be an image."""
     return sum(one.counted for one in labeled_images) / sum(one.labels.size for one in labeled_images)
 
 
