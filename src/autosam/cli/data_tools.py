@@ -24,7 +24,8 @@ def split(
         None,
         metavar="blocks|volume|group|random",
         help="blocks: runs of slices along z, with gaps. volume: whole volumes. group: whole groups. random: "
-        "single images, group by group. [blocks where there are volumes or runs of slices, else random]",
+        "single images, group by group. [blocks where there are volumes or runs of slices, volume for patches of "
+        "single images, else random]",
     ),
     fractions: str | None = typer.Option(None, metavar="A/B/C", help="Shares of train, val and test. [80/10/10]"),
     gap: int | None = typer.Option(
