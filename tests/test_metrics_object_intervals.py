@@ -49,6 +49,25 @@ def test_all_or_nothing_has_no_width_and_half_has_that_of_a_coin() -> None:
     assert object_intervals([contingency_table(half, hundred)])["ap50"] == found
 
 
+def test_false_predictions_are_counts_that_chance_changes() -> None:
+    hundred = np.arange(1, 101).repeat(3)[None]
+    truth = np.where(hundred <= 50, hundred, 0)
+    found = object_intervals([contingency_table(hundred, truth)])["ap50"]
+    assert found.value == 0.5
+    # 50 found of 50, and 50 ± 1.96 * 7.1 false ones
+    assert found.low == pytest.approx(50 / 114, abs=0.02)
+    assert found.high == pytest.approx(50 / 86, abs=0.02)
+
+
+def test_without_its_false_predictions_a_result_is_better_by_an_uncertain_amount() -> None:
+    six = row(1, 0, 2, 0, 3, 0, 4, 0, 5, 0, 6, 0, 0, 0, 0, 0, 0, 0)
+    spurious = row(1, 0, 2, 0, 3, 0, 4, 0, 5, 0, 6, 0, 7, 0, 8, 0, 9, 0)
+    found = object_differences([contingency_table(spurious, six)], [contingency_table(six, six)])["ap50"]
+    assert found.value == pytest.approx(1 / 3)
+    assert 0 <= found.low < 0.2
+    assert 0.4 < found.high <= 0.6
+
+
 def test_a_difference_draws_the_same_objects_for_both() -> None:
     worse, better = contingency_table(row(1, 0, 0, 0, 0, 0, 0, 0), TRUTH), contingency_table(TRUTH, TRUTH)
     found = object_differences([worse], [better])["ap50"]

@@ -36,8 +36,8 @@ def object_intervals(
     Returns
     -------
     dict of str to Interval
-        ``mean_ap``, ``ap50`` and ``ap75`` by the convention ``dsb``. True objects and false predictions are drawn
-        apart, so that the numbers of both stay. NaN where there is no object on either side.
+        ``mean_ap``, ``ap50`` and ``ap75`` by the convention ``dsb``. True objects keep their number. That of false
+        predictions is a count, and is drawn as one (Poisson). NaN where there is no object on either side.
 
     Raises
     ------
@@ -62,7 +62,8 @@ def object_differences(
 ) -> dict[str, Interval]:
     """Compare two predictions of the same images: the interval of the difference, after minus before.
 
-    Each draw takes the same true objects for both. Parameters, result and errors are those of `object_intervals`;
+    Each draw takes the same true objects for both. False predictions are drawn apart, since nothing tells which of them
+    are the same: the interval is rather too wide than too narrow. Parameters, result and errors are those of `object_intervals`;
     both need the same true objects.
     """
     draws = _Draws(resamples, seed, level)
@@ -71,23 +72,28 @@ def object_differences(
         raise InputError(
             f"{len(first.true)} and {len(other.true)} true objects came: give both predictions of the same images"
         )
-    return draws.limits(other.scores(draws) - first.scores(draws))
+    return draws.limits(other.scores(draws, stream=2) - first.scores(draws))
 
 
 class _Draws:
-    """How often each object is drawn; the first draw takes each once."""
+    """How often objects are drawn; the first draw takes each once."""
 
     def __init__(self, resamples: int, seed: int, level: float) -> None:
         check_resamples(resamples, level)
         self._resamples, self._seed, self._level = resamples, seed, level
 
-    def times(self, objects: int, stream: int) -> NDArray[np.float64]:
-        """Give the times that each of so many objects is drawn, (draws, objects)."""
+    def times(self, objects: int) -> NDArray[np.float64]:
+        """Give the times that each of so many objects is drawn, (draws, objects); their sum stays."""
         if not objects:
             return np.zeros((1 + self._resamples, 0))
-        rng = np.random.default_rng((self._seed, stream))
+        rng = np.random.default_rng((self._seed, 0))
         drawn = rng.multinomial(objects, np.full(objects, 1 / objects), size=self._resamples)
         return np.concatenate([np.ones((1, objects)), drawn])
+
+    def counts(self, number: int, stream: int) -> NDArray[np.float64]:
+        """Give how many there are of what there was so often by chance, (draws, 1)."""
+        drawn = np.random.default_rng((self._seed, stream)).poisson(number, size=self._resamples)
+        return np.concatenate([[number], drawn]).astype(float)[:, None]
 
     def limits(self, scores: NDArray[np.float64]) -> dict[str, Interval]:
         """Give the intervals of scores, (draws, thresholds)."""
@@ -112,12 +118,12 @@ class _Objects:
         self._paired = np.concatenate([paired for _, paired, _ in parts])
         self._false = sum(false for _, _, false in parts)
 
-    def scores(self, draws: _Draws) -> NDArray[np.float64]:
-        """Give TP / (TP + FP + FN) of each draw, (draws, thresholds)."""
+    def scores(self, draws: _Draws, *, stream: int = 1) -> NDArray[np.float64]:
+        """Give TP / (TP + FP + FN) of each draw, (draws, thresholds); the stream is that of false predictions."""
         # A pair below the threshold is a miss and a false prediction.
         counted = 1.0 + (self._paired[:, None] & ~self.true)
-        times = draws.times(len(self.true), 0)
-        total = times @ counted + draws.times(self._false, 1).sum(axis=1, keepdims=True)
+        times = draws.times(len(self.true))
+        total = times @ counted + draws.counts(self._false, stream)
         with np.errstate(invalid="ignore"):
             return np.asarray((times @ self.true) / total)
 
