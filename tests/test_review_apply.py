@@ -10,7 +10,7 @@ from fake_networks import use_rule_models
 from results_folders import discs, image_of, write_results
 
 from autosam.data import load_labeled_images
-from autosam.images import read_labels
+from autosam.images import read_labels, write_labels
 from autosam.pipeline.claims import Claims
 from autosam.review.corrections import Correction
 from autosam.review.corrections_file import append_corrections, read_corrections
@@ -250,6 +250,33 @@ def test_corrections_of_a_folder_that_is_replaced_are_kept(autosam, tmp_path, re
         "further_corrections.1.csv",
         "further_corrections.2.csv",
     ]
+
+
+def test_what_a_person_put_or_changed_in_a_folder_that_is_replaced_is_kept(autosam, tmp_path, results):
+    fixed = tmp_path / "fixed"
+    correct(tmp_path, Correction("a", "accept", (1,)))
+    assert autosam("apply", "out", "c.csv", "-o", "fixed")[0] == 0
+    (fixed / "mine.safetensors").write_bytes(b"a model")
+    (fixed / "notes").mkdir()
+    (fixed / "notes" / "day 1.txt").write_text("by hand", encoding="utf-8")
+    edited = np.where(TWO == 2, 0, TWO).astype(np.int32)
+    write_labels(fixed / "a_labels.tif", edited)
+    status, said, _ = autosam("apply", "out", "c.csv", "-o", "fixed", "--overwrite")
+    assert status == 0
+    assert "a_labels.1.tif, mine.safetensors, notes/day 1.txt" in " ".join(said.split())
+    assert (fixed / "mine.safetensors").read_bytes() == b"a model"
+    assert (fixed / "notes" / "day 1.txt").read_text(encoding="utf-8") == "by hand"
+    assert np.array_equal(read_labels(fixed / "a_labels.1.tif"), edited)
+    assert np.array_equal(read_labels(fixed / "a_labels.tif"), TWO)
+
+
+def test_what_apply_writes_itself_is_not_kept_twice(autosam, tmp_path, results):
+    correct(tmp_path, Correction("a", "accept", (1,)))
+    assert autosam("apply", "out", "c.csv", "-o", "fixed")[0] == 0
+    first = set(content(tmp_path / "fixed"))
+    status, said, _ = autosam("apply", "out", "c.csv", "-o", "fixed", "--overwrite")
+    assert (status, "kept in" in said) == (0, False)
+    assert set(content(tmp_path / "fixed")) - first == set()
 
 
 def test_a_model_that_nobody_asks_is_named_right_all_the_same(autosam, tmp_path, results):

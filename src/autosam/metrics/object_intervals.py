@@ -62,9 +62,9 @@ def object_differences(
 ) -> dict[str, Interval]:
     """Compare two predictions of the same images: the interval of the difference, after minus before.
 
-    Each draw takes the same true objects for both. False predictions are drawn apart, since nothing tells which of them
-    are the same: the interval is rather too wide than too narrow. Parameters, result and errors are those of `object_intervals`;
-    both need the same true objects.
+    Each draw takes the same true objects for both. False predictions are drawn apart, since nothing tells which of
+    them are the same: the interval is rather too wide than too narrow. Parameters, result and errors are those of
+    `object_intervals`; both need the same true objects.
     """
     draws = _Draws(resamples, seed, level)
     first, other = _Objects(before), _Objects(after)

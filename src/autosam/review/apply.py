@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from autosam.review.corrections import DRAWING, Correction
 from autosam.review.corrections_file import corrections_text, keep_corrections, write_corrections
 from autosam.review.drawn_mask import read_mask_text
 from autosam.review.fixed_place import CORRECTIONS_SHA256, check_place
+from autosam.review.kept_files import keep_others
 from autosam.review.prompt_answers import PromptAnswers, open_segmenter, prompt_of
 from autosam.review.provenance import read_provenance, write_provenance
 from autosam.review.review_results import ReviewImage
@@ -34,6 +35,8 @@ from autosam.review.reviewed_area import reviewed_area
 
 CORRECTIONS = "corrections.csv"
 """Name of the copy of the corrections in a folder of corrected results."""
+NAMED = 3
+"""Most files that a note names."""
 
 
 @dataclass(frozen=True)
@@ -126,8 +129,11 @@ def apply_corrections(
         temporary.mkdir()
         done = applying.write(temporary, progress)
         keep_corrections(out, temporary)
+        kept = keep_others(out, temporary)
         write_corrections(temporary / CORRECTIONS, checked.all)
-    return done
+    named = ", ".join(kept[:NAMED]) + (f" and {len(kept) - NAMED} more" if len(kept) > NAMED else "")
+    notes = (*done.notes, f"kept in {out}, where autosam apply did not write it: {named}") if kept else done.notes
+    return replace(done, notes=notes)
 
 
 class _Applying:

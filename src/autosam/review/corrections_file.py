@@ -120,7 +120,7 @@ def keep_corrections(before: Path, folder: Path) -> None:
     """
     for path in sorted(before.glob("*corrections*.csv")):
         kept = folder / path.name
-        shutil.copyfile(path, _free_name(kept) if path.name == FURTHER else kept)
+        shutil.copyfile(path, free_name(kept) if path.name == FURTHER else kept)
 
 
 def _write(path: Path, corrections: Iterable[Correction]) -> Path | None:
@@ -128,7 +128,7 @@ def _write(path: Path, corrections: Iterable[Correction]) -> Path | None:
     if path.exists():
         before = path.read_bytes()
         if not text.encode().startswith(before):
-            copy = _free_name(path)
+            copy = free_name(path)
             with atomic_path(copy) as temporary:
                 temporary.write_bytes(before)
     write_text(path, text)
@@ -220,7 +220,8 @@ def _cells_of(one: Correction) -> list[dict[str, str]]:
     return objects or parts or [{}]
 
 
-def _free_name(path: Path) -> Path:
+def free_name(path: Path) -> Path:
+    """Give the first of ``NAME.1``, ``NAME.2`` and so on that is not taken."""
     number = 1
     while (copy := path.with_name(f"{path.stem}.{number}{path.suffix}")).exists():
         number += 1
