@@ -261,9 +261,9 @@ def test_what_a_person_put_or_changed_in_a_folder_that_is_replaced_is_kept(autos
     (fixed / "notes" / "day 1.txt").write_text("by hand", encoding="utf-8")
     edited = np.where(TWO == 2, 0, TWO).astype(np.int32)
     write_labels(fixed / "a_labels.tif", edited)
-    status, said, _ = autosam("apply", "out", "c.csv", "-o", "fixed", "--overwrite")
+    status, _, err = autosam("apply", "out", "c.csv", "-o", "fixed", "--overwrite")
     assert status == 0
-    assert "a_labels.1.tif, mine.safetensors, notes/day 1.txt" in " ".join(said.split())
+    assert "a_labels.1.tif, mine.safetensors, notes/day 1.txt" in " ".join(err.split())
     assert (fixed / "mine.safetensors").read_bytes() == b"a model"
     assert (fixed / "notes" / "day 1.txt").read_text(encoding="utf-8") == "by hand"
     assert np.array_equal(read_labels(fixed / "a_labels.1.tif"), edited)
@@ -274,8 +274,8 @@ def test_what_apply_writes_itself_is_not_kept_twice(autosam, tmp_path, results):
     correct(tmp_path, Correction("a", "accept", (1,)))
     assert autosam("apply", "out", "c.csv", "-o", "fixed")[0] == 0
     first = set(content(tmp_path / "fixed"))
-    status, said, _ = autosam("apply", "out", "c.csv", "-o", "fixed", "--overwrite")
-    assert (status, "kept in" in said) == (0, False)
+    status, _, err = autosam("apply", "out", "c.csv", "-o", "fixed", "--overwrite")
+    assert (status, "kept in" in err) == (0, False)
     assert set(content(tmp_path / "fixed")) - first == set()
 
 

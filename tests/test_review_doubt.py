@@ -171,6 +171,13 @@ def test_images_are_seen_again_through_the_model(tmp_path, monkeypatch):
     missed = found.doubts[0]
     assert (missed.kind, missed.image) == ("missed", "a")
     assert missed.points == ((20.0, 60.0),)
+    record = tmp_path / "out" / "autosam_run.json"
+    text = record.read_text(encoding="utf-8")
+    record.write_text(text.replace('"rows":', '"inside_px": 3000, "rows":'), encoding="utf-8")
+    inside = find_doubts(ReviewResults.open(tmp_path / "out"))
+    assert [one.objects for one in inside.doubts] == [(1,), (3,)]
+    assert "inside an area alone (--inside)" in inside.notes[0]
+    record.write_text(text, encoding="utf-8")
     (tmp_path / "a.tif").unlink()
     gone = find_doubts(ReviewResults.open(tmp_path / "out"))
     assert "is not there any more" in gone.notes[0]

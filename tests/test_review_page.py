@@ -5,6 +5,7 @@ import pytest
 from results_folders import discs, write_results
 
 from autosam.errors import InputError
+from autosam.images import write_labels
 from autosam.review.corrections import Correction
 from autosam.review.corrections_file import append_corrections
 from autosam.review.doubt import Doubt
@@ -51,6 +52,23 @@ def test_the_page_has_the_most_doubtful_crops_and_tells_of_the_rest(results):
     assert "connect-src" not in text
     assert "connect-src 'self'" in render_review(page, saved_as="corrections.csv")
     assert text == render_review(page)
+
+
+def test_the_browser_keeps_what_was_clicked_for_the_same_results(results):
+    keys = {make_review(ReviewResults.open(results), ReviewOptions(crops=crops)).key for crops in (1, 2, 100)}
+    assert len(keys) == 1
+    path = results / "a_labels.tif"
+    write_labels(path, np.where(TWO == 2, 0, TWO))
+    assert make_review(ReviewResults.open(results), ReviewOptions(crops=1)).key not in keys
+
+
+def test_another_image_that_is_there_is_enough(results):
+    opened = ReviewResults.open(results)
+    doubts = [Doubt("a", (0, 0, 40, 40), (1,), "score", 0.5, "Low.")]
+    (results.parent / "images" / "a.tif").unlink()
+    made = make_crops(opened, doubts)
+    assert made.crops[0].picture.jpeg
+    assert made.notes[0].startswith("a: ")
 
 
 def test_an_image_that_is_gone_is_shown_by_its_overlay(results):

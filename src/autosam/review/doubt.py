@@ -91,6 +91,8 @@ class SeenAgain:
         See `Segmentation`.
     done : frozenset of int
         Objects that somebody has reviewed: they are in no doubt.
+    complete : bool
+        Whether objects were kept in the whole image, not inside an area alone: then no place lacks one.
     """
 
     name: str
@@ -101,6 +103,7 @@ class SeenAgain:
     min_score: float = 0.0
     novelty: float | None = None
     done: frozenset[int] = frozenset()
+    complete: bool = True
 
 
 def rank(doubts: Iterable[Doubt], images: Sequence[str]) -> list[Doubt]:
@@ -136,7 +139,8 @@ def image_doubts(seen: SeenAgain) -> list[Doubt]:
         ]
         found.append(_doubt(seen.name, _around(box, shape), (number,), parts, base))
     found += _of_pairs(seen, boxes, base)
-    found += _of_places(seen, typical, base)
+    if seen.complete:
+        found += _of_places(seen, typical, base)
     if not found and not seen.done:
         why = "Nothing was found in this image."
         if base:

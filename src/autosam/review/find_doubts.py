@@ -80,7 +80,13 @@ class _Looking:
             image.read_scores(int(labels.max(initial=0))),
             novelty=image.entry.get("novelty"),
             done=frozenset(number for number, origin in made.items() if origin.action),
+            complete="inside_px" not in image.entry,
         )
+        if not seen.complete:
+            self.notes.append(
+                f"{image.name}: objects were kept inside an area alone (--inside), so no place without an object is "
+                "listed; call nothing right that reaches out of the area"
+            )
         segmenter = self._segmenter(image)
         if segmenter is None:
             return seen
@@ -104,6 +110,7 @@ class _Looking:
             _least_score(segmenter, refined=refined),
             seen.novelty if again.novelty is None else again.novelty,
             seen.done,
+            seen.complete,
         )
 
     def _segmenter(self, image: ReviewImage) -> Segmenter | None:

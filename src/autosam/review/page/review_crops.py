@@ -89,7 +89,7 @@ def make_crops(
     Raises
     ------
     InputError
-        If not a single image is there, or `images` has none.
+        If not a single image of the results is there, or `images` has none.
     """
     origins, budget = OriginImages(images), min(MOST_BYTES, BYTES // max(1, len(doubts)))
     wanted: dict[str, list[int]] = {}
@@ -106,12 +106,21 @@ def make_crops(
             made[place] = _cut(image, shown, doubts[place], budget)
         if progress is not None:
             progress(done, len(wanted))
-    if wanted and len(missing) == len(wanted):
+    others = (image for name, image in results.images.items() if name not in wanted)
+    if wanted and len(missing) == len(wanted) and not any(_is_there(image, origins) for image in others):
         raise InputError(
             f"not one image of {results.folder} can be shown ({missing[0]}); put the images back, or say where "
             "they are with --images"
         )
     return MadeCrops(tuple(made[place] for place in range(len(doubts))), tuple(missing))
+
+
+def _is_there(image: ReviewImage, origins: OriginImages) -> bool:
+    try:
+        image.load(origins)
+    except InputError:
+        return False
+    return True
 
 
 def _cut(image: ReviewImage, shown: ShownImage, doubt: Doubt, budget: int) -> ReviewCrop:

@@ -47,7 +47,9 @@ class ReviewPage:
     notes : tuple of str
         Sentences on what is missing.
     results : mapping of str to str
-        What ids are about, by image, see `ReviewImage.results`.
+        What ids are about, by image, see `ReviewImage.results`; of the images that are on the page.
+    key : str
+        By which a browser keeps what was clicked: other results have another one, other crops of them do not.
     corrections : tuple of Correction
         Made earlier.
     """
@@ -58,12 +60,8 @@ class ReviewPage:
     hidden: int
     notes: tuple[str, ...]
     results: dict[str, str]
+    key: str
     corrections: tuple[Correction, ...]
-
-    @property
-    def key(self) -> str:
-        """By which a browser keeps what was clicked: other results have another one."""
-        return sha256(repr(sorted(self.results.items())).encode()).hexdigest()[:16]
 
 
 def make_page(
@@ -86,8 +84,14 @@ def make_page(
         hidden=hidden,
         notes=tuple(notes),
         results={name: image.results for name, image in results.images.items() if name in named},
+        key=_key(results),
         corrections=earlier,
     )
+
+
+def _key(results: ReviewResults) -> str:
+    about = sorted((name, image.results) for name, image in results.images.items())
+    return sha256(repr(about).encode()).hexdigest()[:16]
 
 
 def write_review(path: Path, page: ReviewPage) -> None:
