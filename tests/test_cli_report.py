@@ -1,5 +1,8 @@
 """`autosam report` and `segment --report` as a user runs them."""
 
+import os
+import sys
+
 import numpy as np
 import pytest
 import tifffile
@@ -20,6 +23,16 @@ def test_a_report_lies_beside_the_results(autosam, tmp_path):
     assert autosam("report", "out", "-o", "again.html")[0] == 0
     assert (tmp_path / "again.html").read_bytes() == first
     assert autosam("report", "out")[0] == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are bytes on Linux alone")
+def test_a_folder_whose_name_is_no_utf8(autosam, tmp_path):
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    write_results(folder, {"a": TWO})
+    for command, page in (("report", "report.html"), ("review", "review.html")):
+        status, _, err = autosam(command, folder)
+        assert status == 0, err
+        assert "caf\\udce9" in (folder / page).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

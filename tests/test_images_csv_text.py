@@ -45,3 +45,9 @@ def test_only_whole_numbers_with_a_decimal_comma_are_numbers():
 def test_a_quote_that_is_not_closed_is_an_error():
     with pytest.raises(csv.Error):
         list(read_rows('row;col\n"1;2\n', ["row", "col"]))
+
+
+def test_blanks_of_exact_columns_stay():
+    text = "image; object\n x .tif ; 1 \n  ;  2\n"
+    rows = [cells for _, cells in read_rows(text, ["image", "object"], exact=["image"])]
+    assert rows == [["image", "object"], [" x .tif ", "1"], ["", "2"]]

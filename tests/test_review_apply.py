@@ -14,6 +14,7 @@ from autosam.images import read_labels, write_labels
 from autosam.pipeline.claims import Claims
 from autosam.review.corrections import Correction
 from autosam.review.corrections_file import append_corrections, read_corrections
+from autosam.review.provenance import read_provenance
 from autosam.review.review_results import ReviewResults
 
 TWO = discs([(30, 30, 12), (60, 90, 9)])
@@ -175,6 +176,7 @@ def test_sam_answers_points_and_boxes(autosam, tmp_path, monkeypatch):
             ("-o", "out/in"),
             "is the folder of results out, holds it or lies in it",
         ),
+        ([Correction("a", "delete", (1,))], ("-o", "."), "--output . has no name of its own"),
         ([Correction("a", "delete", (1,))], ("-o", "images"), "images is there and holds no corrected results"),
         ([Correction("a", "delete", (1,))], ("-o", "c.csv"), "c.csv is there and holds no corrected results"),
         ([Correction("day1/b", "delete", (1,))], (), "has changed since it was segmented"),
@@ -297,6 +299,25 @@ def test_edited_labels_are_other_results(tmp_path, results):
     labels = read_labels(results / "a_labels.tif")
     tifffile.imwrite(results / "a_labels.tif", np.where(labels == 1, 0, labels))
     assert ReviewResults.open(results).images["a"].results != before
+
+
+def test_blanks_around_the_name_of_an_image(autosam, tmp_path):
+    write_results(tmp_path / "out", {"x ": TWO})
+    correct(tmp_path, Correction("x ", "accept", (1,)))
+    assert autosam("apply", "out", "c.csv", "-o", "fixed")[0] == 0
+    assert read_provenance(tmp_path / "fixed")["x "][1].action == "accept"
+    # By hand, blanks come and go.
+    (tmp_path / "c.csv").write_text("image,action_id,action,object\n  x, 1, delete, 2\n", encoding="utf-8")
+    assert autosam("apply", "out", "c.csv", "-o", "again")[0] == 0
+    assert read_labels(tmp_path / "again" / "x _labels.tif").max() == 1
+
+
+def test_ids_that_memory_cannot_hold_are_one_line(autosam, tmp_path, results):
+    correct(tmp_path, Correction("a", "delete", (1,)))
+    tifffile.imwrite(results / "a_labels.tif", np.where(TWO == 2, 2_000_000_000, TWO).astype(np.uint32))
+    status, _, err = autosam("apply", "out", "c.csv", "-o", "fixed")
+    assert status == 2
+    assert "have ids up to 2,000,000,000; wanted up to 16,777,216: number them anew" in " ".join(err.split())
 
 
 def test_results_that_are_being_written_wait(autosam, tmp_path, results):

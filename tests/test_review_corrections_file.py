@@ -101,6 +101,7 @@ def test_who_made_a_shape(one, by):
         ([row(image="a", action="remove", action_id=1, object=1)], "action is 'remove', wanted accept, delete"),
         ([row(image="a", action="delete", action_id=1, object="x")], "line 2: object is 'x', wanted an id"),
         ([row(image="a", action="delete", action_id=1, object=0)], "object is '0', wanted an id"),
+        ([row(image="a", action="delete", action_id=1, object="1" * 5000)], "wanted an id: 1, 2, …"),
         ([row(image="a", action="delete", action_id=1)], "delete names 0 objects, wanted 1 objects or more"),
         ([row(image="a", action="merge", action_id=1, object=1)], "merge names 1 objects, wanted 2 objects"),
         ([row(image="a", action="add", action_id=1, object=1, row=1, col=1)], "add names 1 objects, wanted no"),

@@ -140,6 +140,14 @@ def test_unlike_images_are_more_doubtful():
     assert unlike.doubt == pytest.approx(1 - 0.9 * 0.7)
 
 
+def test_the_most_doubtful_of_many_images_are_kept_and_the_others_counted(tmp_path):
+    results = ReviewResults.open(write_results(tmp_path / "out", dict.fromkeys("abcd", LABELS)))
+    every = find_doubts(results)
+    few = find_doubts(results, most=2)
+    assert few.doubts == every.doubts[:2]
+    assert (few.others, every.others) == (len(every.doubts) - 2, 0)
+
+
 def test_without_model_and_images_labels_and_scores_are_left(tmp_path):
     results = write_results(tmp_path / "out", {"a": LABELS, "b": np.zeros((20, 20), np.int32)})
     found = find_doubts(ReviewResults.open(results))

@@ -10,6 +10,7 @@ from fake_networks import BrightPixels
 from autosam.data import LabeledImage
 from autosam.evaluation.axes import Axis
 from autosam.models.networks import Networks
+from autosam.training.adapt.few_labels import zoom_by_objects
 from autosam.training.adapt.validated import compete, smallest_sizes, with_smallest_size
 
 
@@ -29,6 +30,12 @@ def test_nearly_all_objects_are_four_and_two_times_as_large_as_what_is_tried():
     # As the networks see it, the image is twice as large.
     twice = [replace(five, zoom=2.0)]
     assert smallest_sizes(twice, config) == [Axis("merge.min_size", ("50", "500", "1000"))]
+    # Objects of 30 pixels that the model wants to see at 60.
+    found = small_config("merge.min_size=50", "images.diameter=60", "images.find_zoom=true")
+    (sizes,) = smallest_sizes([squares(30, 30, 30, 30, 30)], found)
+    zoom = zoom_by_objects([squares(30, 30, 30, 30, 30)], found)
+    assert zoom > 1.5
+    assert sizes.values == ("50", str(round(900 * zoom**2 / 4)), str(round(900 * zoom**2 / 2)))
     assert smallest_sizes([five], small_config("merge.min_size=125")) == [Axis("merge.min_size", ("125", "250"))]
 
 

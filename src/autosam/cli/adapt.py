@@ -1,5 +1,6 @@
 """`autosam adapt`: a model of your own from another one and few labels."""
 
+import math
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from autosam.cli.console import interruptible, news, result, say, table
-from autosam.cli.interrupts import leaving_at_once
+from autosam.cli.interrupts import ending_in_order, leaving_at_once
 from autosam.cli.options import Device, Settings
 from autosam.cli.progress import progress
 
@@ -75,6 +76,10 @@ def adapt(
     """
     began = time.monotonic()
     with leaving_at_once():
+        from autosam.errors import ConfigError
+
+        if not math.isfinite(minutes):
+            raise ConfigError(f"--minutes is {minutes}, wanted a number such as 10; or give --steps")
         from autosam.training.adapt.adapted_part import asked_part
 
         asked, out = asked_part(train), _free_place(output, data, model, overwrite=overwrite)
@@ -102,6 +107,7 @@ def adapt(
         news(line)
     with (
         interruptible(f"nothing is written to {out}; the same command starts again"),
+        ending_in_order(),
         progress("adapting", steps or 0, "steps") as bar,
     ):
 
@@ -126,6 +132,8 @@ def _free_place(output: Path, data: Path, model: str, *, overwrite: bool) -> Pat
     from autosam.images.overwriting import refuse_overwriting
     from autosam.models.files.zoo import resolve_model
 
+    if not output.name:
+        raise OutputError(f"--output {output} is a folder; give the name of the new model file")
     out = output if output.suffix == ".safetensors" else output.with_name(f"{output.name}.safetensors")
     refuse_overwriting(out, (data, resolve_model(model)))
     if out.exists() and not overwrite:

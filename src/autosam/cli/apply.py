@@ -5,7 +5,7 @@ from pathlib import Path
 import typer
 
 from autosam.cli.console import interruptible, note, say
-from autosam.cli.interrupts import leaving_at_once
+from autosam.cli.interrupts import ending_in_order, leaving_at_once
 from autosam.cli.options import Device, ImagesPlace
 from autosam.cli.progress import progress
 from autosam.cli.words import count
@@ -65,7 +65,11 @@ def apply(
         from autosam.review.apply import ApplyOptions, apply_corrections
 
     options = ApplyOptions(model, images, device, overwrite=overwrite)
-    with interruptible("nothing is written"), progress("correcting", len(checked.of)) as bar:
+    with (
+        interruptible("nothing is written"),
+        ending_in_order(),
+        progress("correcting", len(checked.of)) as bar,
+    ):
         done = apply_corrections(checked, output, options, progress=lambda number, _: bar.update(number))
     for text in done.notes:
         note(text)

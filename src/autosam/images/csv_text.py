@@ -7,11 +7,14 @@ from collections.abc import Collection, Iterator
 DELIMITERS = (",", ";", "\t")
 
 
-def read_rows(text: str, known: Collection[str]) -> Iterator[tuple[int, list[str]]]:
+def read_rows(
+    text: str, known: Collection[str], *, exact: Collection[str] = ()
+) -> Iterator[tuple[int, list[str]]]:
     r"""Read the rows of a table, each with the number of its last line; the first is the header.
 
-    Cells come without blanks around them. Blank lines, and a first line ``sep=;`` as spreadsheets write it, are
-    passed over. What stands between cells is found by the names of the columns.
+    Cells come without blanks around them, but for those of the columns in `exact`. Blank lines, and a first line
+    ``sep=;`` as spreadsheets write it, are passed over. What stands between cells is found by the names of the
+    columns.
 
     Parameters
     ----------
@@ -19,6 +22,8 @@ def read_rows(text: str, known: Collection[str]) -> Iterator[tuple[int, list[str
         The table, with line ends of any system.
     known : collection of str
         Names that its columns can have.
+    exact : collection of str
+        Columns whose blanks belong to what they hold, such as names of files.
 
     Raises
     ------
@@ -36,15 +41,23 @@ def read_rows(text: str, known: Collection[str]) -> Iterator[tuple[int, list[str
     header = next(iter(lines.lstrip().splitlines()[skipped:]), "")
     delimiter = max(DELIMITERS, key=lambda one: sum(name in known for name in _cells(header, one)))
     rows = csv.reader(io.StringIO(lines, newline=""), delimiter=delimiter, strict=True)
-    for cells in rows:
-        cells = [cell.strip() for cell in cells]
+    kept: set[int] | None = None
+    for raw in rows:
+        cells = [_cell(cell, kept=bool(kept) and place in kept) for place, cell in enumerate(raw)]
         if not any(cells) and len(cells) < 2:
             continue
         if skipped:
             skipped = False
         else:
+            if kept is None:
+                kept = {place for place, name in enumerate(cells) if name in exact}
             # Where a comma parts no cells, it can be that of a number.
             yield rows.line_num, cells if delimiter == "," else [_with_point(cell) for cell in cells]
+
+
+def _cell(text: str, *, kept: bool) -> str:
+    plain = text.strip()
+    return text if kept and plain else plain
 
 
 def _cells(line: str, delimiter: str) -> list[str]:

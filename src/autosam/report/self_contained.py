@@ -78,7 +78,7 @@ class PageKind:
         style = "\n".join(map(_resource, self.styles))
         scripts = [_resource(name) for name in self.scripts]
         room, _, template = self.template.rpartition("/")
-        return (
+        page = (
             _environment(room)
             .get_template(template)
             .render(
@@ -91,6 +91,8 @@ class PageKind:
                 **content,
             )
         )
+        # Bytes of file names that are no UTF-8.
+        return page.encode(errors="backslashreplace").decode()
 
     def _is_ours(self, path: Path) -> bool:
         try:

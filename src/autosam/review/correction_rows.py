@@ -11,6 +11,8 @@ from autosam.review.corrections import ACTIONS, MAKERS, Correction, fault_in
 
 _SAME = ("image", "action", "by", "results")
 """Cells that all rows of a correction have in common; later rows may leave them empty."""
+LONGEST_ID = 18
+"""Most digits of a number that stands for an object or an action."""
 
 
 @dataclass
@@ -37,7 +39,7 @@ class Rows:
 
     def read(self, text: str) -> None:
         """Take every row, and go on after a fault."""
-        rows = read_rows(text, self.columns)
+        rows = read_rows(text, self.columns, exact=("image",))
         _, header = next(rows, (1, []))
         faults = [f"unknown column {name!r}" for name in header if name not in self.columns]
         faults += [f"column {name} comes twice" for name in self.columns if header.count(name) > 1]
@@ -104,7 +106,7 @@ class Rows:
     def _add(self, one: _Rows, row: dict[str, str], line: int) -> None:
         """Take in what a row says of its object, and its point, box and mask."""
         number = row["object"]
-        if number and not (number.isdecimal() and int(number) > 0):
+        if number and not (number.isdecimal() and len(number) <= LONGEST_ID and int(number) > 0):
             self.faults.append((line, f"object is {number!r}, wanted an id: 1, 2, …"))
         elif number and int(number) not in one.objects:
             one.objects.append(int(number))

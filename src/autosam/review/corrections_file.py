@@ -24,7 +24,7 @@ from autosam.images.write import atomic_path, write_text
 from autosam.pipeline.claims import locked
 from autosam.prompts.table import BOX_COLUMNS, write_number
 from autosam.prompts.table import COLUMNS as PROMPT_COLUMNS
-from autosam.review.correction_rows import Rows
+from autosam.review.correction_rows import LONGEST_ID, Rows
 from autosam.review.corrections import Correction, fault_in, standing
 
 COLUMNS = (*PROMPT_COLUMNS, "action_id", "action", "by", "mask", "results")
@@ -160,8 +160,8 @@ def _read(path: Path) -> list[Correction]:
 def _with_ids(corrections: list[Correction], there: Sequence[Correction]) -> list[Correction]:
     """Give corrections their ids, and refuse those that cannot be written after others."""
     known = {one.action_id: one.action for one in there}
-    numbers = [int(one) for one in known if one.isdecimal()]
-    numbers += [int(one.action_id) for one in corrections if one.action_id.isdecimal()]
+    numbers = [int(one) for one in known if _is_number(one)]
+    numbers += [int(one.action_id) for one in corrections if _is_number(one.action_id)]
     last = max(numbers, default=0)
     added = []
     for one in corrections:
@@ -180,6 +180,10 @@ def _with_ids(corrections: list[Correction], there: Sequence[Correction]) -> lis
         known[one.action_id] = one.action
         added.append(one)
     return added
+
+
+def _is_number(action_id: str) -> bool:
+    return action_id.isdecimal() and len(action_id) <= LONGEST_ID
 
 
 def _is_own(path: Path) -> bool:

@@ -15,10 +15,21 @@ from autosam.review.review_results import ReviewImage, ReviewResults
 
 @dataclass(frozen=True)
 class FoundDoubts:
-    """What is doubtful in a folder, the most doubtful first, and sentences on what could not be looked at."""
+    """What is doubtful in a folder.
+
+    Attributes
+    ----------
+    doubts : tuple of Doubt
+        The most doubtful first.
+    notes : tuple of str
+        Sentences on what could not be looked at.
+    others : int
+        How many there are that are less doubtful.
+    """
 
     doubts: tuple[Doubt, ...]
     notes: tuple[str, ...]
+    others: int = 0
 
 
 def find_doubts(
@@ -26,6 +37,7 @@ def find_doubts(
     *,
     images: str | None = None,
     device: str = "auto",
+    most: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> FoundDoubts:
     """Look at all images again, by the steps of the pipeline up to the generator's regions.
@@ -39,6 +51,8 @@ def find_doubts(
         File or folder of the images, by name; by default where the run record says.
     device : str
         As in `Segmenter.from_model`.
+    most : int, optional
+        How many to keep, so that memory does not grow with the images; by default all.
     progress : callable, optional
         Called with the images that are done, and their number.
 
@@ -48,16 +62,20 @@ def find_doubts(
         If `images` has no image, or provenance.csv is damaged.
     """
     looking = _Looking(OriginImages(images), read_provenance(results.folder), device)
-    found: list[Doubt] = []
+    names, found, number = list(results.images), list[Doubt](), 0
     for done, image in enumerate(results.images.values(), 1):
         try:
-            found += image_doubts(looking.see(image))
+            seen = image_doubts(looking.see(image))
+            number, found = number + len(seen), [*found, *seen]
         except InputError as error:
             looking.notes.append(str(error))
+        if most is not None and len(found) > 2 * most:
+            found = rank(found, names)[:most]
         if progress is not None:
             progress(done, len(results.images))
-    ordered = rank(found, list(results.images))
-    return FoundDoubts(tuple(ordered), tuple(dict.fromkeys((*results.notes, *looking.notes))))
+    ordered = rank(found, names)[:most]
+    notes = tuple(dict.fromkeys((*results.notes, *looking.notes)))
+    return FoundDoubts(tuple(ordered), notes, number - len(ordered))
 
 
 class _Looking:
@@ -84,8 +102,8 @@ class _Looking:
         )
         if not seen.complete:
             self.notes.append(
-                f"{image.name}: objects were kept inside an area alone (--inside), so no place without an object is "
-                "listed; call nothing right that reaches out of the area"
+                f"{image.name}: objects were kept inside an area alone (--inside), so no place without an object "
+                "is listed; call nothing right that reaches out of the area"
             )
         segmenter = self._segmenter(image)
         if segmenter is None:

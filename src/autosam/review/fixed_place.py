@@ -18,8 +18,11 @@ def check_place(results: Path, out: Path, *, overwrite: bool) -> None:
     InputError
         If it is the folder of the results, or lies within it or around it.
     OutputError
-        If it is there already and ``overwrite`` is off, or something else than corrected results is there.
+        If it is there already and ``overwrite`` is off, something else than corrected results is there, or it is
+        the current folder.
     """
+    if not out.name:
+        raise OutputError(f"--output {out} has no name of its own; give that of a new folder")
     place, source = out.resolve(), results.resolve()
     if place == source or source in place.parents or place in source.parents:
         raise InputError(

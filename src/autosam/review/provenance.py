@@ -42,7 +42,7 @@ def read_provenance(folder: Path) -> dict[str, dict[int, ObjectOrigin]]:
     if not path.exists():
         return found
     try:
-        rows = [cells for _, cells in read_rows(path.read_text(encoding="utf-8-sig"), COLUMNS)]
+        rows = [cells for _, cells in read_rows(path.read_text(encoding="utf-8-sig"), COLUMNS, exact=("image",))]
         for cells in rows[1:]:
             row = dict(zip(rows[0], cells, strict=True))
             by = next(maker for maker in MAKERS if maker == row["by"])

@@ -22,6 +22,9 @@ from autosam.pipeline.results_folder import FoundLabels, open_results
 if TYPE_CHECKING:
     from autosam.pipeline.one_image import LoadedImage
 
+HIGHEST_ID = 2**24
+"""Of an object. Memory grows with the highest one."""
+
 
 @dataclass(frozen=True, eq=False)
 class ReviewImage:
@@ -82,8 +85,11 @@ class ReviewImage:
         labels = self.found.read()
         if labels.ndim != 2:
             raise InputError(f"the labels of {self.name} have shape {labels.shape}; wanted (H, W)")
-        if labels.size and int(labels.max()) > np.iinfo(np.int32).max:
-            raise InputError(f"the labels of {self.name} have ids up to {labels.max()}; wanted up to 2**31 - 1")
+        if labels.size and int(labels.max()) > HIGHEST_ID:
+            raise InputError(
+                f"the labels of {self.name} have ids up to {labels.max():,}; wanted up to {HIGHEST_ID:,}: number "
+                "them anew"
+            )
         return labels.astype(np.int32)
 
     def read_scores(self, highest: int) -> NDArray[np.float64]:
@@ -171,7 +177,9 @@ class ReviewResults:
         """Find an image by the name of its results or of its own file; None where there is none."""
         if name in self.images:
             return self.images[name]
+        # A table that was written by hand can have blanks around its cells.
         named = [image for image in self.images.values() if image.file_name == name]
+        named = named or [image for image in self.images.values() if image.name.strip() == name.strip()]
         if len(named) == 1:
             return named[0]
         return self.images.get(without_suffix(name))

@@ -1,5 +1,6 @@
 """Segment pixels that no file holds, such as a layer of a viewer, into a folder of results."""
 
+import re
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -24,6 +25,18 @@ def free_folder(folder: Path) -> Path:
     """Give a folder that is not there yet: this one, or one with a number behind its name."""
     tried = (folder.with_name(f"{folder.name}_{number}" if number else folder.name) for number in count())
     return next(one for one in tried if not one.exists())
+
+
+def plain_name(name: str) -> str:
+    """Make a name of a file or folder of that of a layer, which can be any text.
+
+    Examples
+    --------
+    >>> plain_name("day1/a"), plain_name(" .. ")
+    ('day1__a', 'image')
+    """
+    plain = re.sub(r"[/\\]", "__", name).strip(" .")
+    return plain or "image"
 
 
 def segment_slices(

@@ -11,7 +11,7 @@ import numpy as np
 from napari.layers import Image, Labels, Layer
 from napari.qt.threading import create_worker
 from qtpy import QtWidgets
-from qtpy.QtCore import QObject, QProcess, Signal
+from qtpy.QtCore import QObject, QProcess, QTimer, Signal
 from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QLabel, QLineEdit, QProgressBar, QWidget
 
 from autosam.errors import AutosamError
@@ -19,11 +19,13 @@ from autosam.models.files.zoo import BUNDLED
 from autosam.review.napari_plugin.results_layers import FOLDER, layers_of
 from autosam.review.page.make_review import corrections_file
 from autosam.review.review_results import ReviewResults
-from autosam.review.segment_arrays import free_folder, segment_slices, segment_stack
+from autosam.review.segment_arrays import free_folder, plain_name, segment_slices, segment_stack
 
 PROMPTS = ON, BESIDE, BOX, ANSWER, CHOSEN = "points on the object", "points beside it", "box", "answer", "selected"
 """Layers of prompts, which lie above results."""
 Call = Callable[..., Any]
+GRACE_MS = 5000
+"""Time that a cancelled command has to clear up."""
 PROGRAM = ("-u", "-c", "from autosam.cli import main; main()")
 
 
@@ -132,13 +134,14 @@ class SegmentPanel(_Panel):
             return
         layer = self.viewer.layers[name]
         pixels, volume = np.asarray(layer.data), self.stack.currentIndex() == 1 and layer.ndim == 3
-        out = free_folder(parent / name)
+        file_name = plain_name(name)
+        out = free_folder(parent / file_name)
         segment = segment_stack if volume else partial(segment_slices, rgb=layer.rgb)
         given = {"model": self.model.currentText(), "pixel_size_nm": self.pixel_size.value() or None}
         self._set_running(True)
         self.said.setText(f"results: {out}")
         self.task = Background(
-            lambda tell: segment(pixels, out, name, progress=tell, **given),
+            lambda tell: segment(pixels, out, file_name, progress=tell, **given),
             self._show,
             self.said.setText,
             lambda: self._set_running(False),
@@ -175,6 +178,8 @@ class AdaptPanel(_Panel):
         self.process.setProcessChannelMode(QProcess.ProcessChannelMode.MergedChannels)
         self.process.readyReadStandardOutput.connect(self._read)
         self.process.finished.connect(lambda code, _: self._ended(code))
+        self.grace = QTimer(self, singleShot=True)
+        self.grace.timeout.connect(self.process.kill)
 
     def adapt(self) -> None:
         """Start `autosam apply` and then `autosam adapt`; what they print is shown."""
@@ -193,7 +198,9 @@ class AdaptPanel(_Panel):
     def cancel(self) -> None:
         """End what runs; what is not whole is not written."""
         self.commands = []
-        self.process.kill()
+        # Asked to end, it takes away what is half written.
+        self.process.terminate()
+        self.grace.start(GRACE_MS)
 
     def _next(self) -> None:
         command = self.commands.pop(0)
@@ -205,6 +212,7 @@ class AdaptPanel(_Panel):
         self.output.insertPlainText(bytes(self.process.readAllStandardOutput()).decode(errors="replace"))
 
     def _ended(self, code: int) -> None:
+        self.grace.stop()
         if code == 0 and self.commands:
             self._next()
         else:

@@ -84,11 +84,11 @@ def make_review(
         results,
         images=options.images,
         device=options.device,
+        most=options.crops,
         progress=lambda done, todo: tell("looking for doubts", done, todo),
     )
-    shown = found.doubts[: options.crops]
     made = make_crops(
-        results, shown, images=options.images, progress=lambda done, todo: tell("cutting crops", done, todo)
+        results, found.doubts, images=options.images, progress=lambda done, todo: tell("cutting crops", done, todo)
     )
     # An image that is gone was named by the search already.
     named = {note.split(":")[0] for note in found.notes}
@@ -96,7 +96,7 @@ def make_review(
     return make_page(
         results,
         made.crops,
-        hidden=len(found.doubts) - len(shown),
+        hidden=found.others,
         notes=map(as_sentence, notes),
         corrections=earlier,
     )

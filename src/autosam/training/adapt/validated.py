@@ -14,6 +14,7 @@ from autosam.metrics.contingency import ContingencyTable
 from autosam.models.networks import Networks
 from autosam.pipeline.segmenter import Segmenter
 from autosam.prompts import ground_truth_prompts
+from autosam.training.adapt.few_labels import zoom_by_objects
 from autosam.training.fit.fit_thresholds import fit_thresholds
 
 OF_REGIONS = frozenset(
@@ -145,7 +146,9 @@ def smallest_sizes(labeled_images: Sequence[LabeledImage], config: Config) -> li
         One of ``merge.min_size``, in pixels as the networks see the images; none for fewer than ``LEAST_SIZED``
         objects, or small ones.
     """
-    zooms = [(1.0 if one.zoom is None else one.zoom) * config.images.zoom for one in labeled_images]
+    with_objects = [one for one in labeled_images if one.labels.any()]
+    found = (zoom_by_objects(with_objects, config) if with_objects else None) or 1.0
+    zooms = [(found if one.zoom is None else one.zoom) * config.images.zoom for one in labeled_images]
     areas = [
         np.bincount(one.labels.ravel())[1:] * zoom**2 for one, zoom in zip(labeled_images, zooms, strict=True)
     ]
