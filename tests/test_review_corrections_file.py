@@ -10,6 +10,7 @@ from autosam.review.corrections import Correction, fault_in, standing
 from autosam.review.corrections_file import (
     COLUMNS,
     append_corrections,
+    extend_corrections,
     read_corrections,
     write_corrections,
 )
@@ -250,3 +251,21 @@ def test_two_that_append_at_once_lose_nothing(tmp_path):
     assert {image: [one.objects for one in found if one.image == image] for image in "ab"} == {
         image: [(number,) for number in range(1, 6)] for image in "ab"
     }
+
+
+def test_what_is_added_can_be_chosen_by_what_stands(tmp_path):
+    path = tmp_path / "c.csv"
+    assert extend_corrections(path, lambda found: found) == []
+    assert not path.exists()
+    append_corrections(path, [Correction("a", "accept", (1,)), Correction("a", "accept", (2,))])
+    append_corrections(path, [Correction("", "undo", action_id="1")])
+    before = path.read_bytes()
+    seen = []
+    assert extend_corrections(path, lambda found: seen.extend(found) or []) == []
+    assert [one.objects for one in seen] == [(2,)]
+    assert path.read_bytes() == before
+    added = extend_corrections(
+        path, lambda found: [Correction("", "undo", action_id=one.action_id) for one in found]
+    )
+    assert [one.action_id for one in added] == ["2"]
+    assert read_corrections(path) == []

@@ -1,15 +1,22 @@
 """One image while a person corrects it: what is shown, and what the file says then."""
 
+import threading
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from results_folders import discs, write_results
 
 from autosam.errors import InputError
+from autosam.review import image_review
+from autosam.review.corrected_labels import correct_labels
 from autosam.review.corrections import Correction
 from autosam.review.corrections_file import append_corrections, read_corrections
 from autosam.review.image_review import ImageReview, with_mask
 from autosam.review.page.make_review import corrections_file
 from autosam.review.review_results import ReviewResults
+from autosam.review.server import save_corrections
+from autosam.review.server.save_corrections import SavedCorrections
 
 THREE = discs([(20, 20, 8), (20, 60, 8), (60, 90, 9)])
 SQUARE = Correction("", "add", mask="80 10 4 4: 0 16", by="hand")
@@ -130,3 +137,58 @@ def test_a_mask_is_that_of_sam_until_a_hand_changes_it():
     painted[1, 1] = False
     one = with_mask(asked, painted, answer)
     assert (one.mask, one.by, one.points) == ("1 1 3 3: 1 8", "hand", ())
+
+
+def test_what_another_program_wrote_meanwhile_counts(review):
+    saved_by_page = SavedCorrections(review._results, review.path)
+    for one in (Correction("a", "accept", (1,)), Correction("a", "delete", (3,))):
+        saved_by_page.add(replace(one, results=review.image.results))
+    # The last word counts, and the file stays one that can be read.
+    review.act("delete", [1])
+    assert saved(review) == [("delete", (3,)), ("delete", (1,))]
+    assert len(review.corrected.scores) == 1
+    # Object 2 is shown as the first one now. What was chosen by a former number is that object still.
+    other = ImageReview(review._results, "a", review.path)
+    other.undo()
+    review.act("accept", [1])
+    assert saved(review) == [("delete", (3,)), ("accept", (2,))]
+    assert shown_at(review, 20, 20) == 1
+
+
+def test_an_object_that_another_program_has_changed_is_to_be_chosen_again(review):
+    other = ImageReview(review._results, "a", review.path)
+    other.act("delete", [3])
+    with pytest.raises(InputError, match="another program has changed object 3 meanwhile; choose again"):
+        review.act("accept", [3])
+    assert saved(review) == [("delete", (3,))]
+    assert shown_at(review, 60, 90) == 0
+    other.act("add", drawing=SQUARE)
+    with pytest.raises(InputError, match="all pixels of its object belong to objects"):
+        review.act("add", drawing=Correction("", "add", mask="81 11 1 1: 0 1", by="hand"))
+    assert [one for one, _ in saved(review)] == ["delete", "add"]
+
+
+@pytest.mark.parametrize("program", ["napari", "server"])
+def test_nothing_comes_between_the_check_and_the_new_rows(review, monkeypatch, program):
+    """Another process writes while the first one is still checking."""
+    wrote = []
+
+    def other(*given, **options):
+        if not wrote:
+            wrote.append(threading.Thread(target=write))
+            wrote[0].start()
+            wrote[0].join(0.5)
+        return correct_labels(*given, **options)
+
+    def write():
+        append_corrections(review.path, [Correction("a", "accept", (2,))])
+
+    if program == "napari":
+        monkeypatch.setattr(image_review, "correct_labels", other)
+        review.act("reviewed")
+    else:
+        monkeypatch.setattr(save_corrections, "correct_labels", other)
+        one = Correction("a", "reviewed", results=review.image.results)
+        SavedCorrections(review._results, review.path).add(one)
+    wrote[0].join()
+    assert saved(review) == [("reviewed", ()), ("accept", (2,))]

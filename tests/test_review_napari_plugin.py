@@ -19,7 +19,8 @@ from autosam.images import read_labels
 from autosam.models.files.checkpoint import read_header
 from autosam.models.files.model_file import load_networks
 from autosam.pipeline import batch_workers
-from autosam.review.corrections_file import read_corrections
+from autosam.review.corrections import Correction
+from autosam.review.corrections_file import append_corrections, read_corrections
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 pytest.importorskip("pytestqt", reason="pytest-qt is not installed")
@@ -157,6 +158,15 @@ def test_what_cannot_be_done_is_said_and_not_saved(panel, tmp_path):
     assert "autosam_run.json" in panel.said.text()
     assert not (tmp_path / "out" / "corrections.csv").exists()
     ReviewPanel(ViewerModel()).act("delete")
+
+
+def test_what_another_program_has_changed_is_shown_when_it_is_refused(panel, tmp_path, qtbot):
+    click(panel, 60, 90)
+    append_corrections(tmp_path / "out" / "corrections.csv", [Correction("a", "delete", (3,))])
+    panel.act("accept")
+    qtbot.wait(100)
+    assert panel.said.text() == "another program has changed object 3 meanwhile; choose again"
+    assert (panel.objects.data.max(), panel.chosen) == (2, [])
 
 
 def test_without_the_model_a_click_says_why(panel, qtbot):

@@ -15,7 +15,7 @@ A file grows by whole corrections, and is replaced when the new one is whole. Wh
 import csv
 import io
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -80,13 +80,39 @@ def append_corrections(path: str | Path, corrections: Iterable[Correction]) -> l
     OutputError
         If the file cannot be written.
     """
+    return extend_corrections(path, lambda _: corrections)
+
+
+def extend_corrections(
+    path: str | Path, choose: Callable[[list[Correction]], Iterable[Correction]]
+) -> list[Correction]:
+    """Add corrections that are chosen by what stands in the file, as `append_corrections` adds them.
+
+    No other program can add anything between the look at the file and the new rows.
+
+    Parameters
+    ----------
+    choose : callable
+        Gets the corrections that stand, as `read_corrections` gives them; without a file, none. Gives those to
+        add. Nothing is written if it gives none or raises an error.
+
+    Returns
+    -------
+    list of Correction
+        Those that were added, with their ids.
+
+    Raises
+    ------
+    InputError, OutputError
+        As `append_corrections` does.
+    """
     path = Path(path)
     with locked(path.parent):
         there = _read(path) if path.exists() else []
-        added = _with_ids(list(corrections), there)
-        if path.exists() and not _is_own(path):
+        added = _with_ids(list(choose(standing(there))), there)
+        if added and path.exists() and not _is_own(path):
             _write(path, [*there, *added])
-        else:
+        elif added:
             text = path.read_text(encoding="utf-8") if path.exists() else _HEADER
             write_text(path, text + _rows_of(added))
     return added

@@ -178,15 +178,27 @@ class ReviewPanel(QWidget):
         given, chosen = self._question(), self.chosen
         if self.review is None or given is None:
             raise InputError("no results are open, or a layer of the panel is gone; open a folder of results")
-        if action == "undo":
-            self.review.undo()
-        else:
-            if action == "split" and not chosen:
-                chosen = sorted({int(self.objects.get_value(point) or 0) for point in given.points} - {0})
-            if action in DRAWING:
-                given = with_mask(given, np.asarray(self.viewer.layers[ANSWER].data) > 0, self.answered)
-            self.review.act(action, chosen, drawing=given)
+        shown = self.review.corrected
+        try:
+            self._correct(self.review, action, chosen, given)
+        except AutosamError:
+            if self.review.corrected is not shown:
+                # Another program has changed what is there.
+                self._refresh()
+                # It would write over what the error says.
+                self._timer.stop()
+            raise
         self._refresh()
+
+    def _correct(self, review: ImageReview, action: Action, chosen: list[int], given: Correction) -> None:
+        if action == "undo":
+            review.undo()
+            return
+        if action == "split" and not chosen:
+            chosen = sorted({int(self.objects.get_value(point) or 0) for point in given.points} - {0})
+        if action in DRAWING:
+            given = with_mask(given, np.asarray(self.viewer.layers[ANSWER].data) > 0, self.answered)
+        review.act(action, chosen, drawing=given)
 
     def _show_answer(self, crop: MaskCrop | None) -> None:
         if ANSWER not in self.viewer.layers:

@@ -1,16 +1,17 @@
 """Saving what is clicked, one correction at a time, where it fits the results and what was saved before."""
 
-import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from autosam.errors import InputError
 from autosam.review.check_corrections import faults_of, refuse
 from autosam.review.corrected_labels import correct_labels
 from autosam.review.corrections import Correction, fault_in
-from autosam.review.corrections_file import append_corrections, read_corrections
+from autosam.review.corrections_file import extend_corrections, read_corrections
 from autosam.review.drawn_mask import read_mask_text
 from autosam.review.review_results import ReviewImage, ReviewResults
 
@@ -30,7 +31,6 @@ class SavedCorrections:
 
     def __init__(self, results: ReviewResults, path: Path) -> None:
         self._results, self.path = results, path
-        self._writing = threading.Lock()
 
     def read(self) -> list[Correction]:
         """Read those that stand, with the names of results for their images; empty where there is no file.
@@ -40,7 +40,9 @@ class SavedCorrections:
         InputError
             If the file is damaged.
         """
-        found = read_corrections(self.path) if self.path.exists() else []
+        return self._named(read_corrections(self.path) if self.path.exists() else [])
+
+    def _named(self, found: Sequence[Correction]) -> list[Correction]:
         images = [self._results.find(one.image) for one in found]
         return [
             one if image is None else replace(one, image=image.name)
@@ -60,9 +62,13 @@ class SavedCorrections:
         image = self._results.find(one.image)
         if image is None:
             raise InputError(f"there are no results of {one.image!r}")
-        with self._writing:
-            self._check(one, image)
-            (added,) = append_corrections(self.path, [one])
+        labels = self._labels_of(image, one)
+
+        def choose(found: list[Correction]) -> list[Correction]:
+            self._check(one, image, labels, self._named(found))
+            return [one]
+
+        (added,) = extend_corrections(self.path, choose)
         return added.action_id
 
     def undo(self, action_id: str) -> None:
@@ -75,14 +81,15 @@ class SavedCorrections:
         OutputError
             If the file cannot be written.
         """
-        with self._writing:
-            if any(one.action_id == action_id for one in self.read()):
-                append_corrections(self.path, [Correction("", "undo", action_id=action_id)])
+        extend_corrections(
+            self.path,
+            lambda found: [
+                Correction("", "undo", action_id=action_id) for one in found if one.action_id == action_id
+            ],
+        )
 
-    def _check(self, one: Correction, image: ReviewImage) -> None:
-        fault = fault_in(one)
-        if fault:
-            raise InputError(fault)
+    def _labels_of(self, image: ReviewImage, one: Correction) -> NDArray[np.int32]:
+        """Read the labels that a correction is about."""
         # Without what the image remembers, for the files can have changed since the page was made.
         now = replace(image)
         try:
@@ -91,8 +98,15 @@ class SavedCorrections:
             raise InputError(f"the labels of {image.name} are gone: {error.strerror or error}") from error
         if not same:
             raise InputError(f"the results of {image.name} have changed; start autosam review again")
-        own = [other for other in self.read() if other.image == image.name]
-        labels = now.read_labels()
+        return now.read_labels()
+
+    def _check(
+        self, one: Correction, image: ReviewImage, labels: NDArray[np.int32], found: Sequence[Correction]
+    ) -> None:
+        fault = fault_in(one)
+        if fault:
+            raise InputError(fault)
+        own = [other for other in found if other.image == image.name]
         refuse(faults_of(labels, [*own, one]), "undo the other one first")
         # As autosam apply will do it, but for what SAM is asked then.
         known = [other for other in (*own, replace(one, action_id=_NEW)) if not other.asks_model]
