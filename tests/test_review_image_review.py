@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,6 +10,8 @@ from results_folders import discs, write_results
 
 from autosam.errors import InputError
 from autosam.review import image_review
+from autosam.review.apply import apply_corrections
+from autosam.review.check_corrections import check_corrections
 from autosam.review.corrected_labels import correct_labels
 from autosam.review.corrections import Correction
 from autosam.review.corrections_file import append_corrections, read_corrections
@@ -192,3 +195,44 @@ def test_nothing_comes_between_the_check_and_the_new_rows(review, monkeypatch, p
         SavedCorrections(review._results, review.path).add(one)
     wrote[0].join()
     assert saved(review) == [("reviewed", ()), ("accept", (2,))]
+
+
+@pytest.fixture
+def second(review):
+    """Apply corrections of three objects, and open what comes out."""
+    halves = Correction("", "split", points=((60.0, 85.0), (60.0, 95.0)), point_labels=(1, 1))
+    review.act("accept", [1])
+    review.act("split", [3], drawing=halves)
+    fixed = review.path.parent.parent / "fixed"
+    apply_corrections(check_corrections(read_corrections(review.path), review._results), fixed)
+    results = ReviewResults.open(fixed)
+    return ImageReview(results, "a", corrections_file(fixed))
+
+
+@pytest.mark.parametrize("program", ["napari", "server"])
+def test_what_was_reviewed_in_an_earlier_round_keeps_its_pixels(second, program):
+    inside = Correction("a", "add", mask="19 19 2 2: 0 4", by="hand", results=second.image.results)
+    napari, server = partial(second.act, "add", drawing=inside), SavedCorrections(second._results, second.path)
+    with pytest.raises(InputError, match="all pixels of its object belong to objects 1"):
+        napari() if program == "napari" else server.add(inside)
+    assert not second.path.exists()
+    # As what applies them says.
+    append_corrections(second.path, [inside])
+    with pytest.raises(InputError, match="all pixels of its object belong to objects 1"):
+        apply_corrections(
+            check_corrections(read_corrections(second.path), second._results), second.path.parent.parent / "again"
+        )
+
+
+def test_an_object_of_an_earlier_round_is_corrected_as_any_other(second):
+    labels = second.corrected.labels
+    assert {one.action for one in second.corrected.origins} == {"", "accept", "split"}
+    # In the first round, action 1 was another one.
+    second.act("accept", [int(labels[20, 60])])
+    second.act("accept", [int(labels[20, 20])])
+    second.act("delete", [int(labels[60, 84])])
+    number = int(second._labels[60, 84])
+    assert saved(second)[2:] == [("delete", (number,))]
+    assert len(saved(second)) == 3
+    second.undo()
+    assert np.array_equal(second.corrected.labels, labels)

@@ -13,6 +13,7 @@ from autosam.review.corrected_labels import correct_labels
 from autosam.review.corrections import Correction, fault_in
 from autosam.review.corrections_file import extend_corrections, read_corrections
 from autosam.review.drawn_mask import read_mask_text
+from autosam.review.provenance import read_provenance
 from autosam.review.review_results import ReviewImage, ReviewResults
 
 _NEW = "new"
@@ -27,10 +28,16 @@ class SavedCorrections:
     results : ReviewResults
     path : Path
         The file; it need not be there yet.
+
+    Raises
+    ------
+    InputError
+        If the results were corrected before, and their provenance is damaged.
     """
 
     def __init__(self, results: ReviewResults, path: Path) -> None:
         self._results, self.path = results, path
+        self._origins = read_provenance(results.folder)
 
     def read(self) -> list[Correction]:
         """Read those that stand, with the names of results for their images; empty where there is no file.
@@ -111,4 +118,5 @@ class SavedCorrections:
         # As autosam apply will do it, but for what SAM is asked then.
         known = [other for other in (*own, replace(one, action_id=_NEW)) if not other.asks_model]
         drawn = {other.action_id: read_mask_text(other.mask) for other in known if other.mask}
-        correct_labels(labels, np.zeros(int(labels.max(initial=0))), known, drawn)
+        scores = np.zeros(int(labels.max(initial=0)))
+        correct_labels(labels, scores, known, drawn, origins=self._origins.get(image.name))
