@@ -61,7 +61,7 @@ def answer_review(results: ReviewResults, truth: str, *, most: int) -> list[Corr
         for one in answers_about(doubt, known[doubt.image], boxes):
             correction = annotator.make(one).correction
             if _without_id(correction) not in there:
-                saved.add(correction)
+                saved.save([correction])
     return saved.read()
 
 

@@ -67,7 +67,7 @@ def correct(folder: Path) -> None:
             *(Correction(name, "add", mask=mask_text(truth == number), by="hand") for number in nuclei),
             Correction(name, "reviewed", box=box),
         ):
-            saved.add(replace(one, results=image.results))
+            saved.save([replace(one, results=image.results)])
 
 
 def test_the_commands_lead_to_a_better_model(

@@ -145,7 +145,7 @@ def test_a_mask_is_that_of_sam_until_a_hand_changes_it():
 def test_what_another_program_wrote_meanwhile_counts(review):
     saved_by_page = SavedCorrections(review._results, review.path)
     for one in (Correction("a", "accept", (1,)), Correction("a", "delete", (3,))):
-        saved_by_page.add(replace(one, results=review.image.results))
+        saved_by_page.save([replace(one, results=review.image.results)])
     # The last word counts, and the file stays one that can be read.
     review.act("delete", [1])
     assert saved(review) == [("delete", (3,)), ("delete", (1,))]
@@ -192,7 +192,7 @@ def test_nothing_comes_between_the_check_and_the_new_rows(review, monkeypatch, p
     else:
         monkeypatch.setattr(save_corrections, "correct_labels", other)
         one = Correction("a", "reviewed", results=review.image.results)
-        SavedCorrections(review._results, review.path).add(one)
+        SavedCorrections(review._results, review.path).save([one])
     wrote[0].join()
     assert saved(review) == [("reviewed", ()), ("accept", (2,))]
 
@@ -214,7 +214,7 @@ def test_what_was_reviewed_in_an_earlier_round_keeps_its_pixels(second, program)
     inside = Correction("a", "add", mask="19 19 2 2: 0 4", by="hand", results=second.image.results)
     napari, server = partial(second.act, "add", drawing=inside), SavedCorrections(second._results, second.path)
     with pytest.raises(InputError, match="all pixels of its object belong to objects 1"):
-        napari() if program == "napari" else server.add(inside)
+        napari() if program == "napari" else server.save([inside])
     assert not second.path.exists()
     # As what applies them says.
     append_corrections(second.path, [inside])

@@ -1,13 +1,14 @@
 """The review page with its server, in a real browser: clicks are answered by SAM, and saved at once."""
 
 import time
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
 import tifffile
 from fake_networks import use_rule_models
 from real_browser import PATIENCE, Keys, browser, find, needs_browser, press, show, until  # noqa: F401
-from results_folders import discs, image_of
+from results_folders import discs, image_of, write_results
 from test_review_page_browser import click, crop_of, start_on, told
 
 from autosam.images import find_sources, read_labels
@@ -16,7 +17,8 @@ from autosam.pipeline.batch import segment_batch
 from autosam.pipeline.segmenter import Segmenter
 from autosam.review.apply import apply_corrections
 from autosam.review.check_corrections import check_corrections
-from autosam.review.corrections_file import read_corrections
+from autosam.review.corrections import Correction
+from autosam.review.corrections_file import append_corrections, read_corrections
 from autosam.review.drawn_mask import read_mask_text
 from autosam.review.page.make_review import ReviewOptions, make_review
 from autosam.review.review_results import ReviewResults
@@ -101,3 +103,78 @@ def test_clicks_are_answered_and_saved(browser, results):  # noqa: F811
     assert "the server does not answer" in find(browser, "#trouble").text
     assert "delete object" in find(browser, "#here").text
     assert len(read_corrections(results / "corrections.csv")) == 2
+
+
+@contextmanager
+def page_of(browser, results):  # noqa: F811
+    """Serve a folder without a model, and open its page on an object."""
+    opened = ReviewResults.open(results)
+    with serve_review(opened, make_review(opened, ReviewOptions()), LiveAnswers(opened), take_port(0)) as url:
+        show(browser, 1280, "light")
+        browser.get(url)
+        start_on(browser, crop_of(browser, "a", 1))
+        yield
+
+
+@pytest.fixture
+def near(tmp_path):
+    return write_results(tmp_path / "out", {"a": discs([(20, 20, 8), (20, 42, 8)])})
+
+
+def choose_both(browser):  # noqa: F811
+    click(browser, 20, 20)
+    click(browser, 20, 42, keys=Keys.SHIFT)
+
+
+def test_a_correction_of_several_objects_keeps_the_rest(browser, near):  # noqa: F811
+    with page_of(browser, near):
+        choose_both(browser)
+        press(browser, "d")
+        saved(near, "delete")
+        click(browser, 20, 20)
+        press(browser, "y")
+        found = saved(near, "delete", "accept")
+        assert [one.objects for one in found] == [(2,), (1,)]
+        start_on(browser, crop_of(browser, "a", 1))
+        press(browser, "u")
+        (one,) = saved(near, "delete")
+        assert one.objects == (1, 2)
+
+
+def test_what_is_refused_destroys_nothing_and_stays_told(browser, near):  # noqa: F811
+    path = near / "corrections.csv"
+    with page_of(browser, near):
+        click(browser, 20, 20)
+        press(browser, "d")
+        saved(near, "delete")
+        # Another program says something of the other object, which the page does not know.
+        append_corrections(path, [Correction("a", "delete", (2,))])
+        choose_both(browser)
+        press(browser, "y")
+        until(browser, "!document.getElementById('trouble').hidden")
+        assert find(browser, "#troubles").text.startswith("Not saved: corrections cannot be applied: object")
+        assert [one.objects for one in saved(near, "delete", "delete")] == [(1,), (2,)]
+        start_on(browser, crop_of(browser, "a", 1))
+        assert find(browser, "#here").text.startswith("delete object 1")
+        press(browser, "c")
+        saved(near, "delete", "delete", "reviewed")
+        until(browser, "document.getElementById('advance').textContent.includes('2 corrections')")
+        assert find(browser, "#troubles").text.startswith("Not saved: ")
+        find(browser, "#understood").click()
+        assert not find(browser, "#trouble").is_displayed()
+
+
+def test_what_could_not_be_written_is_tried_again(browser, near):  # noqa: F811
+    path = near / "corrections.csv"
+    with page_of(browser, near):
+        path.write_text("image,row\nx,,,\n")
+        click(browser, 20, 20)
+        press(browser, "d")
+        until(browser, "!document.getElementById('trouble').hidden")
+        assert find(browser, "#troubles").text.startswith("Not saved yet: corrections ")
+        assert find(browser, "#here").text.startswith("delete object 1")
+        path.unlink()
+        assert find(browser, "#understood").text == "Try again"
+        find(browser, "#understood").click()
+        assert [one.objects for one in saved(near, "delete")] == [(1,)]
+        until(browser, "document.getElementById('trouble').hidden")

@@ -186,6 +186,32 @@ def test_the_last_word_counts_and_undo_brings_the_first_one_back(opened, tmp_pat
     assert opened.get_log("browser") == []
 
 
+def test_what_a_correction_says_of_other_objects_stays(opened, tmp_path):
+    start_on(opened, crop_of(opened, "a", 2))
+    click(opened, 20, 82, keys=Keys.SHIFT)
+    assert told(opened) == "Chosen: objects 2, 3."
+    press(opened, "d")
+    click(opened, 20, 60)
+    press(opened, "y")
+    found = read_corrections(downloaded(opened, tmp_path))
+    assert [(one.action, one.objects) for one in found] == [("delete", (2,)), ("delete", (3,)), ("accept", (2,))]
+    # The former state comes back in one step.
+    press(opened, "u")
+    (tmp_path / "corrections.csv").unlink()
+    found = read_corrections(downloaded(opened, tmp_path))
+    assert [(one.action, one.objects) for one in found] == [("delete", (2,)), ("delete", (2, 3))]
+    press(opened, "u")
+    assert "1 correction" in find(opened, "#advance").text
+    # One that was taken back by its own button is not to be undone.
+    start_on(opened, crop_of(opened, "a", 1))
+    press(opened, "d")
+    start_on(opened, crop_of(opened, "a", 4))
+    press(opened, "d")
+    find(opened, "#here button").click()
+    press(opened, "u")
+    assert "1 correction" in find(opened, "#advance").text
+
+
 def test_keys_move_and_switch_outlines(opened):
     assert find(opened, "#where").text == "1 of 7"
     find(opened, ".stage").click()

@@ -35,7 +35,7 @@ from autosam.review.page.review_page import correction_data
 from autosam.review.review_results import ReviewResults
 from autosam.review.server import live_answers, take_port
 from autosam.review.server.live_answers import LiveAnswers
-from autosam.review.server.read_correction import read_correction
+from autosam.review.server.read_correction import RefusedError, read_correction
 from autosam.review.server.recent_windows import RecentWindows
 from autosam.review.server.save_corrections import SavedCorrections
 from autosam.review.server.serve_review import serve_review
@@ -94,7 +94,8 @@ def test_strangers_are_refused(results):
         assert "connect-src 'self'" in page
         host = f"127.0.0.1:{ask.url.port}"
         assert ask("", Host=f"localhost:{ask.url.port}")[0] == 200
-        correction = {"image": "a", "action": "delete", "objects": [1], "results": "x"}
+        one = {"image": "a", "action": "delete", "objects": [1], "results": "x"}
+        correction = {"undo": [], "add": [one]}
         for path, others in (
             ("/", {}),
             ("/wrong/", {}),
@@ -121,12 +122,13 @@ def test_corrections_are_saved_at_once_and_taken_back(results):
     made = ReviewResults.open(results).images["a"].results
     with served(results) as ask:
 
-        def save(**one):
-            status, _, content = ask("corrections", {"image": "a", "results": made, **one})
+        def save(*undo, **one):
+            given = {"undo": undo, "add": [{"image": "a", "results": made, **one}]}
+            status, _, content = ask("corrections", given)
             return status, json.loads(content)
 
-        assert save(action="accept", objects=[1]) == (200, {"id": "1"})
-        assert save(action="add", box=[80, 10, 90, 20], by="sam", mask="80 10 2 2: 0 4")[1] == {"id": "2"}
+        assert save(action="accept", by="model", objects=[1]) == (200, {"ids": ["1"]})
+        assert save(action="add", box=[80, 10, 90, 20], by="sam", mask="80 10 2 2: 0 4")[1] == {"ids": ["2"]}
         found = read_corrections(results / "corrections.csv")
         assert [(one.action, one.objects, one.made_by, one.results) for one in found] == [
             ("accept", (1,), "model", made),
@@ -145,11 +147,17 @@ def test_corrections_are_saved_at_once_and_taken_back(results):
             status, reply = save(**one)
             assert (status, reply["refused"]) == (409, True)
             assert words in reply["error"]
-        assert ask("corrections", {"undo": "1"})[0] == 200
-        # Twice does no harm.
-        assert ask("corrections", {"undo": "1"})[0] == 200
-        assert save(action="delete", objects=[1]) == (200, {"id": "3"})
+            # What it would take the place of stays.
+            before = (results / "corrections.csv").read_bytes()
+            assert save("2", **{**one, "action": "eat"})[1]["refused"] is True
+            assert (results / "corrections.csv").read_bytes() == before
+        assert save("1", action="delete", by="hand", objects=[1]) == (200, {"ids": ["3"]})
         assert [one.action_id for one in read_corrections(results / "corrections.csv")] == ["2", "3"]
+        # Twice does no harm.
+        before = (results / "corrections.csv").read_bytes()
+        assert save("1", action="delete", by="hand", objects=[1]) == (200, {"ids": ["3"]})
+        assert ask("corrections", {"undo": ["1"], "add": []})[0] == 200
+        assert (results / "corrections.csv").read_bytes() == before
         # The page that is opened now has them.
         data = json.loads(re.search(r'id="page-data">(.*?)</script>', ask("")[2], re.S)[1])
         assert [one["id"] for one in data["corrections"]] == ["2", "3"]
@@ -160,15 +168,50 @@ def test_labels_that_change_meanwhile_are_noticed(results):
     opened = ReviewResults.open(results)
     saved = SavedCorrections(opened, results / "corrections.csv")
     one = Correction("a", "delete", (1,), results=opened.images["a"].results)
-    assert saved.add(one) == "1"
+    assert saved.save([one]) == ["1"]
     path = results / "a_labels.tif"
     tifffile.imwrite(path, np.where(THREE == 2, 0, THREE).astype(np.uint8))
     with pytest.raises(InputError, match="results of a have changed; start autosam review again"):
-        saved.add(Correction("a", "delete", (3,), results=one.results))
+        saved.save([Correction("a", "delete", (3,), results=one.results)], ["1"])
     path.unlink()
     with pytest.raises(InputError, match="labels of a are gone"):
-        saved.add(Correction("a", "delete", (3,), results=one.results))
+        saved.save([Correction("a", "delete", (3,), results=one.results)], ["1"])
     assert len(saved.read()) == 1
+
+
+def test_a_refused_correction_leaves_those_that_it_replaces(results):
+    opened = ReviewResults.open(results)
+    saved, made = SavedCorrections(opened, results / "corrections.csv"), opened.images["a"].results
+    first = [Correction("a", "accept", (1, 2), by="model", results=made), Correction("b", "accept", (1,))]
+    assert saved.save(first) == ["1", "2"]
+    apart = [Correction("a", "accept", (2,), results=made), Correction("a", "merge", (1, 3), results=made)]
+    with pytest.raises(RefusedError, match="objects 1 and 3 lie more than 16 pixels apart"):
+        saved.save(apart, ["1"])
+    assert [one.action_id for one in saved.read()] == ["1", "2"]
+    kept = [
+        Correction("a", "accept", (2,), by="model", results=made),
+        Correction("a", "delete", (1,), results=made),
+    ]
+    assert saved.save(kept, ["1"]) == ["3", "4"]
+    assert [one.action_id for one in saved.read()] == ["2", "3", "4"]
+
+
+def test_what_cannot_be_read_is_no_refusal(results):
+    made = ReviewResults.open(results).images["a"].results
+    path, labels = results / "corrections.csv", results / "a_labels.tif"
+    given = {"undo": [], "add": [{"image": "a", "results": made, "action": "delete", "objects": [1]}]}
+    with served(results) as ask:
+        path.write_text("image,row\nx,,,\n")
+        status, _, content = ask("corrections", given)
+        assert (status, json.loads(content)["refused"]) == (409, False)
+        path.unlink()
+        there = labels.read_bytes()
+        labels.unlink()
+        status, _, content = ask("corrections", given)
+        assert (status, json.loads(content)["refused"]) == (409, False)
+        assert "the labels of a are gone" in json.loads(content)["error"]
+        labels.write_bytes(there)
+        assert json.loads(ask("corrections", given)[2]) == {"ids": ["1"]}
 
 
 def test_sam_answers_clicks_and_boxes(segmented):
@@ -309,8 +352,8 @@ def test_the_command_serves_until_ctrl_c_and_keeps_what_was_saved(results):
     connection = http.client.HTTPConnection(place.hostname, place.port, timeout=60)
     made = ReviewResults.open(results).images["a"].results
     one = {"image": "a", "action": "delete", "objects": [2], "results": made}
-    connection.request("POST", place.path + "corrections", json.dumps(one))
-    assert json.loads(connection.getresponse().read()) == {"id": "2"}
+    connection.request("POST", place.path + "corrections", json.dumps({"undo": [], "add": [one]}))
+    assert json.loads(connection.getresponse().read()) == {"ids": ["2"]}
     connection.close()
     ran.send_signal(signal.SIGINT)
     out, err = ran.communicate(timeout=60)

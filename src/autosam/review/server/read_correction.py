@@ -7,12 +7,16 @@ from autosam.errors import InputError
 from autosam.review.corrections import ACTIONS, By, Correction
 
 
+class RefusedError(InputError):
+    """A correction is none, or does not fit: to send it again is of no use."""
+
+
 def read_correction(sent: Any) -> Correction:
     """Read a correction that came as JSON; `correction_data` is its form.
 
     Raises
     ------
-    InputError
+    RefusedError
         If it has another form.
     """
     try:
@@ -33,7 +37,7 @@ def read_correction(sent: Any) -> Correction:
             results=_text(sent.get("results") or ""),
         )
     except (KeyError, TypeError, ValueError, AttributeError, StopIteration) as error:
-        raise InputError("this is no correction; open the page again") from error
+        raise RefusedError("this is no correction; open the page again") from error
 
 
 def _number(value: Any) -> float:

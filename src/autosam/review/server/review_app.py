@@ -14,11 +14,11 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from autosam.errors import AutosamError, InputError
+from autosam.errors import AutosamError
 from autosam.review.corrections import Correction
 from autosam.review.drawn_mask import mask_text
 from autosam.review.server.live_answers import LiveAnswers
-from autosam.review.server.read_correction import read_correction
+from autosam.review.server.read_correction import RefusedError, read_correction
 from autosam.review.server.save_corrections import SavedCorrections
 
 HOSTS = ("127.0.0.1", "localhost")
@@ -114,10 +114,8 @@ class ReviewApp:
         return await self._reply(request, self._saving)
 
     def _saving(self, sent: Any) -> dict[str, Any]:
-        if isinstance(sent, dict) and isinstance(sent.get("undo"), str):
-            self._saved.undo(sent["undo"])
-            return {}
-        return {"id": self._saved.add(read_correction(sent))}
+        added = [read_correction(one) for one in sent["add"]]
+        return {"ids": self._saved.save(added, frozenset(map(str, sent["undo"])))}
 
     async def _answer(self, request: Request) -> Response:
         return await self._reply(request, self._asking)
@@ -148,7 +146,8 @@ class ReviewApp:
         except (ValueError, KeyError, TypeError):
             return PlainTextResponse("wanted JSON as the page sends it\n", 400, HEADERS)
         except AutosamError as error:
-            refused = isinstance(error, InputError)
+            # Whatever else fails can succeed when it is asked again.
+            refused = isinstance(error, RefusedError)
             return JSONResponse({"error": f"{error}.", "refused": refused}, 409, HEADERS)
 
 

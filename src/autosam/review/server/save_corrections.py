@@ -1,6 +1,6 @@
-"""Saving what is clicked, one correction at a time, where it fits the results and what was saved before."""
+"""Saving what is clicked, where it fits the results and what was saved before."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,9 +15,10 @@ from autosam.review.corrections_file import extend_corrections, read_corrections
 from autosam.review.drawn_mask import read_mask_text
 from autosam.review.provenance import read_provenance
 from autosam.review.review_results import ReviewImage, ReviewResults
+from autosam.review.server.read_correction import RefusedError
 
 _NEW = "new"
-"""Id of a correction while it is checked."""
+"""Begin of the id of a correction while it is checked."""
 
 
 class SavedCorrections:
@@ -56,67 +57,82 @@ class SavedCorrections:
             for one, image in zip(found, images, strict=True)
         ]
 
-    def add(self, one: Correction) -> str:
-        """Append a correction, and give its id.
+    def save(self, added: Sequence[Correction], undone: Collection[str] = ()) -> list[str]:
+        """Take corrections back and add others, all of it or nothing.
+
+        Parameters
+        ----------
+        added : sequence of Correction
+            One that stands already is not written again, so that a request can be repeated.
+        undone : collection of str
+            Ids. Nothing happens to one that does not stand any more.
+
+        Returns
+        -------
+        list of str
+            The ids of those that were to be added.
 
         Raises
         ------
+        RefusedError
+            If one does not fit the results as they are now, or contradicts one that stands.
         InputError
-            If it does not fit the results as they are now, or contradicts one that stands.
+            If labels or the file cannot be read.
         OutputError
             If the file cannot be written.
         """
-        image = self._results.find(one.image)
-        if image is None:
-            raise InputError(f"there are no results of {one.image!r}")
-        labels = self._labels_of(image, one)
+        now = self._now(added)
+        left: list[Correction] = []
 
         def choose(found: list[Correction]) -> list[Correction]:
-            self._check(one, image, labels, self._named(found))
-            return [one]
+            left.extend(one for one in self._named(found) if one.action_id not in undone)
+            there = {replace(one, action_id="") for one in left}
+            new = [one for one in added if one not in there]
+            for image, labels in now:
+                self._check(image, labels, left, [one for one in new if self._results.find(one.image) is image])
+            gone = [one.action_id for one in found if one.action_id in undone]
+            return [*(Correction("", "undo", action_id=action_id) for action_id in gone), *new]
 
-        (added,) = extend_corrections(self.path, choose)
-        return added.action_id
+        written = extend_corrections(self.path, choose)
+        ids = {replace(one, action_id=""): one.action_id for one in (*left, *written)}
+        return [ids[one] for one in added]
 
-    def undo(self, action_id: str) -> None:
-        """Take a correction back; nothing happens where it does not stand any more.
-
-        Raises
-        ------
-        InputError
-            If the file is damaged.
-        OutputError
-            If the file cannot be written.
-        """
-        extend_corrections(
-            self.path,
-            lambda found: [
-                Correction("", "undo", action_id=action_id) for one in found if one.action_id == action_id
-            ],
-        )
-
-    def _labels_of(self, image: ReviewImage, one: Correction) -> NDArray[np.int32]:
-        """Read the labels that a correction is about."""
-        # Without what the image remembers, for the files can have changed since the page was made.
-        now = replace(image)
-        try:
-            same = one.results == now.results
-        except OSError as error:
-            raise InputError(f"the labels of {image.name} are gone: {error.strerror or error}") from error
-        if not same:
-            raise InputError(f"the results of {image.name} have changed; start autosam review again")
-        return now.read_labels()
+    def _now(self, added: Sequence[Correction]) -> list[tuple[ReviewImage, NDArray[np.int32]]]:
+        """Read the labels that corrections are about, and check that they are the same still."""
+        about: dict[str, tuple[ReviewImage, list[Correction]]] = {}
+        for one in added:
+            fault, image = fault_in(one), self._results.find(one.image)
+            if fault or image is None:
+                raise RefusedError(fault or f"there are no results of {one.image!r}")
+            about.setdefault(image.name, (image, []))[1].append(one)
+        # Without what an image remembers, for the files can have changed since the page was made.
+        return [(image, _read_labels(replace(image), own)) for image, own in about.values()]
 
     def _check(
-        self, one: Correction, image: ReviewImage, labels: NDArray[np.int32], found: Sequence[Correction]
+        self,
+        image: ReviewImage,
+        labels: NDArray[np.int32],
+        standing: Sequence[Correction],
+        new: Sequence[Correction],
     ) -> None:
-        fault = fault_in(one)
-        if fault:
-            raise InputError(fault)
-        own = [other for other in found if other.image == image.name]
-        refuse(faults_of(labels, [*own, one]), "undo the other one first")
-        # As autosam apply will do it, but for what SAM is asked then.
-        known = [other for other in (*own, replace(one, action_id=_NEW)) if not other.asks_model]
-        drawn = {other.action_id: read_mask_text(other.mask) for other in known if other.mask}
-        scores = np.zeros(int(labels.max(initial=0)))
-        correct_labels(labels, scores, known, drawn, origins=self._origins.get(image.name))
+        own = [one for one in standing if one.image == image.name]
+        try:
+            refuse(faults_of(labels, [*own, *new]), "undo the other one first")
+            # As autosam apply will do it, but for what SAM is asked then.
+            named = [replace(one, action_id=f"{_NEW} {number}") for number, one in enumerate(new, 1)]
+            known = [one for one in (*own, *named) if not one.asks_model]
+            drawn = {one.action_id: read_mask_text(one.mask) for one in known if one.mask}
+            scores = np.zeros(int(labels.max(initial=0)))
+            correct_labels(labels, scores, known, drawn, origins=self._origins.get(image.name))
+        except InputError as error:
+            raise RefusedError(str(error)) from error
+
+
+def _read_labels(image: ReviewImage, corrections: Sequence[Correction]) -> NDArray[np.int32]:
+    try:
+        results = image.results
+    except OSError as error:
+        raise InputError(f"the labels of {image.name} are gone: {error.strerror or error}") from error
+    if any(one.results not in ("", results) for one in corrections):
+        raise RefusedError(f"the results of {image.name} have changed; start autosam review again")
+    return image.read_labels()

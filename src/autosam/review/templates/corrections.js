@@ -1,37 +1,61 @@
 "use strict";
-/* The corrections of a review: those of the file, and new ones. The browser keeps them; they are written as CSV, or
-   sent to the server that the page comes from.
+/* The corrections of a review: those of the file, and steps that change them. The browser keeps the steps; all is
+   written as CSV, or each step is sent to the server that the page comes from.
 
-   A correction is {id, image, action, objects, points, labels, box, mask, by}. Points are [row, column]. A new one has
-   no id. */
+   A correction is {id, image, action, objects, points, labels, box, mask, by, results}. Points are [row, column]. A
+   new one has no id. A step is {undo, add}: the contents of corrections to take back, and new corrections. */
 class Corrections {
   static TOGETHER = ["accept", "delete", "merge"]; // An object can have several of these that say the same.
+  static ALONE = ["accept", "delete"]; // They say something of each of their objects.
   static BOX = ["row_min", "col_min", "row_max", "col_max"];
+  static contents = new WeakMap();
 
-  /* onChange() comes after each change, onTrouble(text) when something was not saved; "" when it is well again. */
+  /* onChange() comes after each change. onTrouble(text, again) comes when something was not saved, and tells whether
+     it can be tried again; the text is "" when all is well. */
   constructor(data, onChange, onTrouble) {
     Object.assign(this, { data, onChange, onTrouble });
     this.place = `autosam-review:${data.key}`;
     this.saved = data.corrections;
-    this.fresh = [];
-    this.dropped = new Set(); // What of the file was taken back, by content.
+    this.steps = []; // That the file does not have yet.
+    this.history = []; // Steps of this visit, also those that were saved.
+    this.sent = null; // The step that the server has now.
+    this.refused = []; // What the server said of steps that it will never take.
+    this.waiting = ""; // Why steps wait.
     this.seen = new Set();
-    this.history = [];
     this.keeps = true; // Whether the browser does.
     this.load();
   }
 
   static content(one) {
-    return JSON.stringify([one.action, one.image, one.objects, one.points, one.labels, one.box, one.mask]);
+    if (!Corrections.contents.has(one)) {
+      const told = [one.action, one.image, one.objects, one.points, one.labels, one.box, one.mask];
+      Corrections.contents.set(one, JSON.stringify(told));
+    }
+    return Corrections.contents.get(one);
   }
 
-  get all() {
-    return [...this.saved.filter((one) => !this.dropped.has(Corrections.content(one))), ...this.fresh];
+  static among(one, others) {
+    return others.some((other) => Corrections.content(other) === Corrections.content(one));
+  }
+
+  /* Says what a step changes: the corrections that go, those that stay, and those that come. */
+  static effect(step, standing) {
+    const undone = new Set(step.undo);
+    const gone = standing.filter((one) => undone.has(Corrections.content(one)));
+    const left = standing.filter((one) => !undone.has(Corrections.content(one)));
+    return { gone, left, come: step.add.filter((one) => !Corrections.among(one, left)) };
+  }
+
+  count() {
+    this.all = this.steps.reduce((standing, step) => {
+      const { left, come } = Corrections.effect(step, standing);
+      return [...left, ...come];
+    }, this.saved);
   }
 
   /* Tells whether the server does not know all yet. */
   get pending() {
-    return this.data.served && Boolean(this.fresh.length || this.dropped.size);
+    return this.data.served && Boolean(this.steps.length);
   }
 
   /* Gives the last correction of an object. */
@@ -43,7 +67,7 @@ class Corrections {
   add(given, crop) {
     const empty = { objects: [], points: [], labels: [], box: null, mask: "", by: "hand" };
     const one = { ...empty, ...given, id: "", results: this.data.results[given.image] };
-    if (this.all.some((other) => Corrections.content(other) === Corrections.content(one))) return [];
+    if (Corrections.among(one, this.all)) return [];
     const together = Corrections.TOGETHER.includes(one.action);
     const removed = this.all.filter(
       (other) =>
@@ -51,45 +75,47 @@ class Corrections {
         other.objects.some((object) => one.objects.includes(object)) &&
         !(together && other.action === one.action),
     );
-    removed.forEach((other) => this.drop(other));
-    this.fresh.push(one);
-    this.history.push({ one, removed, crop });
-    this.change();
+    const rests = removed
+      .filter((other) => Corrections.ALONE.includes(other.action))
+      .map((other) => ({ ...other, id: "", objects: other.objects.filter((object) => !one.objects.includes(object)) }))
+      .filter((other) => other.objects.length);
+    this.take({ undo: removed.map(Corrections.content), add: [...rests, one], removed, crop }, true);
     return removed;
   }
 
   /* Takes the last correction back, and gives the crop in which it was made; undefined where there is none. */
   undo() {
-    const last = this.history.pop();
+    let last = this.history.pop();
+    // Some were taken back one by one.
+    while (last && !last.add.some((one) => Corrections.among(one, this.all))) last = this.history.pop();
     if (last === undefined) {
       const one = this.all.at(-1);
       if (one) this.remove(one);
       return undefined;
     }
-    this.drop(this.all.find((one) => Corrections.content(one) === Corrections.content(last.one)) || last.one);
-    for (const one of last.removed) this.restore(one);
-    this.change();
+    if (this.steps.includes(last) && last !== this.sent) {
+      this.steps = this.steps.filter((step) => step !== last);
+      this.change();
+    } else {
+      // What was taken back in the file has an id that is used up.
+      const again = last.removed.map((one) => ({ ...one, id: "" }));
+      this.take({ undo: last.add.map(Corrections.content), add: again });
+    }
     return last.crop;
   }
 
   remove(one) {
-    this.history = this.history.filter((step) => Corrections.content(step.one) !== Corrections.content(one));
-    this.drop(one);
+    this.take({ undo: [Corrections.content(one)], add: [] });
+  }
+
+  take(step, undoable = false) {
+    this.steps.push(step);
+    if (undoable) this.history.push(step);
     this.change();
   }
 
-  drop(one) {
-    if (this.saved.includes(one)) this.dropped.add(Corrections.content(one));
-    else this.fresh = this.fresh.filter((other) => other !== one);
-  }
-
-  restore(one) {
-    // What the server was told to take back has an id that is used up.
-    if (!this.data.served && this.saved.includes(one)) this.dropped.delete(Corrections.content(one));
-    else this.fresh.push({ ...one, id: "" });
-  }
-
   change() {
+    this.count();
     this.keep();
     this.onChange();
     if (this.data.served) this.send();
@@ -103,20 +129,23 @@ class Corrections {
   load() {
     try {
       const kept = JSON.parse(localStorage.getItem(this.place) || "{}");
-      const known = new Set(this.saved.map(Corrections.content));
-      this.fresh = (kept.fresh || []).filter((one) => !known.has(Corrections.content(one)));
-      this.dropped = new Set((kept.dropped || []).filter((content) => known.has(content)));
+      // An earlier autosam kept all of it as one step.
+      this.steps = kept.steps || [{ undo: kept.dropped || [], add: kept.fresh || [] }];
       this.seen = new Set(kept.seen || []);
       localStorage.setItem(this.place, JSON.stringify(kept));
     } catch {
       // Some browsers keep nothing for files.
       this.keeps = false;
     }
+    this.count();
+    // The file has them by now.
+    const there = (ones, others) => ones.every((one) => Corrections.among(one, others));
+    if (there(this.all, this.saved) && there(this.saved, this.all)) [this.steps, this.all] = [[], this.saved];
   }
 
   keep() {
     try {
-      const kept = { fresh: this.fresh, dropped: [...this.dropped], seen: [...this.seen] };
+      const kept = { steps: this.steps.map(({ undo, add }) => ({ undo, add })), seen: [...this.seen] };
       localStorage.setItem(this.place, JSON.stringify(kept));
     } catch {
       this.keeps = false;
@@ -147,50 +176,54 @@ class Corrections {
     return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   }
 
-  /* Sends what the server does not know yet, one after the other. */
+  /* Sends the steps that the server does not know yet, one after the other. */
   async send() {
-    if (this.sending) return;
-    this.sending = true;
-    try {
-      for (;;) {
-        const gone = this.saved.find((one) => this.dropped.has(Corrections.content(one)));
-        const one = gone || this.fresh[0];
-        if (!one) break;
-        const reply = await post("corrections", gone ? { undo: gone.id } : one);
-        if (reply.error && !reply.refused) {
-          this.onTrouble(`Not saved yet: ${reply.error} The next correction tries again. A download keeps all of them.`);
-          return;
-        }
-        this.settle(one, gone, reply);
-        this.onTrouble(reply.error ? `Not saved: ${reply.error}` : "");
-      }
-    } finally {
-      this.sending = false;
+    if (this.sent) return;
+    this.waiting = "";
+    while (this.steps.length && !this.waiting) {
+      const step = this.steps[0];
+      const effect = Corrections.effect(step, this.saved);
+      const asked = { undo: effect.gone.map((one) => one.id), add: effect.come };
+      this.sent = step;
+      const reply = asked.undo.length || asked.add.length ? await post("corrections", asked) : { ids: [] };
+      this.sent = null;
+      if (reply.error && !reply.refused) this.waiting = `Not saved yet: ${reply.error}`;
+      else this.settle(step, effect, reply);
+      this.report();
     }
   }
 
-  settle(one, gone, reply) {
-    if (gone) {
-      this.dropped.delete(Corrections.content(gone));
-      if (!reply.error) this.saved = this.saved.filter((other) => other !== gone);
+  settle(step, { left, come }, reply) {
+    this.steps = this.steps.filter((other) => other !== step);
+    if (reply.error) {
+      this.refused.push(`Not saved: ${reply.error}`);
+      this.history = this.history.filter((other) => other !== step);
     } else {
-      const wanted = this.fresh.includes(one);
-      this.fresh = this.fresh.filter((other) => other !== one);
-      const known = { ...one, id: reply.id };
-      if (!reply.error) this.saved.push(known);
-      // It was taken back meanwhile.
-      if (!reply.error && !wanted) this.dropped.add(Corrections.content(known));
+      this.saved = [...left, ...come.map((one, at) => ({ ...one, id: reply.ids[at] }))];
     }
+    this.count();
     this.keep();
     this.onChange();
+  }
+
+  report() {
+    const more = this.waiting ? [`${this.waiting} The next correction tries again. A download keeps all of them.`] : [];
+    this.onTrouble([...new Set(this.refused), ...more].join(" "), Boolean(this.waiting));
+  }
+
+  /* A person has read what was refused; what waits is tried again. */
+  understood() {
+    this.refused = [];
+    this.report();
+    this.send();
   }
 }
 
 /* Asks the server; the reply has an error where it could not answer, and `refused` where it will not. */
-async function post(what, body) {
+async function post(what, body, signal) {
   try {
     const headers = { "Content-Type": "application/json" };
-    const reply = await fetch(what, { method: "POST", headers, body: JSON.stringify(body) });
+    const reply = await fetch(what, { method: "POST", headers, body: JSON.stringify(body), signal });
     if (reply.ok || reply.status === 409) return await reply.json();
     return { error: `the server answers ${reply.status}; open its page again.` };
   } catch {

@@ -50,6 +50,11 @@ class Draft {
     return { points, labels, box, mask };
   }
 
+  /* Lets the server see a crop before the first click. */
+  prepare({ image, row, col, height, width }) {
+    if (this.served) post("prepare", { image, point: [row + (height - 1) / 2, col + (width - 1) / 2] });
+  }
+
   /* Asks for an outline after each click or box. */
   async ask() {
     this.forget();

@@ -17,9 +17,11 @@
   const keyOf = (one) => [one.image, one.kind, one.objects, one.row, one.col].join("|");
   const listed = (ids) => `object${ids.length > 1 ? "s" : ""} ${ids.join(", ")}`;
 
-  function trouble(text) {
-    byId("trouble").textContent = text;
+  function trouble(text, again) {
+    byId("troubles").textContent = text;
     byId("trouble").hidden = !text;
+    byId("understood").hidden = !data.served;
+    byId("understood").textContent = again ? "Try again" : "Close";
   }
 
   const stateOf = (one, known) => {
@@ -90,7 +92,7 @@
     all("[data-crop]").forEach((one, place) => one.setAttribute("aria-current", String(place === at)));
     tell(chosen.length ? `Chosen: ${listed(chosen)}.` : "No object is chosen. Press a to add one, or c if all is right.");
     refresh();
-    if (data.served) prepare();
+    draft.prepare(crop());
   }
 
   function step(by) {
@@ -243,12 +245,6 @@
     else refresh();
   }
 
-  /* Lets the server see the image before the first click. */
-  function prepare() {
-    const { image, row, col, height, width } = crop();
-    post("prepare", { image, point: [row + (height - 1) / 2, col + (width - 1) / 2] });
-  }
-
   // Buttons and keys.
   const keys = { y: "accept", d: "delete", m: "merge", s: "split", r: "redraw", a: "add", c: "reviewed", u: "undo" };
   const run = (action) => {
@@ -279,6 +275,7 @@
       run(action);
     } else if (!byId("review").contains(event.target)) viewer.key(event);
   });
+  byId("understood").addEventListener("click", () => corrections.understood());
   byId("download").addEventListener("click", () => {
     const link = document.createElement("a");
     link.href = URL.createObjectURL(new Blob([corrections.csv()], { type: "text/csv" }));
