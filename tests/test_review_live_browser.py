@@ -178,3 +178,16 @@ def test_what_could_not_be_written_is_tried_again(browser, near):  # noqa: F811
         find(browser, "#understood").click()
         assert [one.objects for one in saved(near, "delete")] == [(1,)]
         until(browser, "document.getElementById('trouble').hidden")
+
+
+def test_only_the_last_crop_is_prepared(browser, near):  # noqa: F811
+    with page_of(browser, near):
+        browser.execute_script(
+            "window.asked = []; window.fetch = (what, { signal }) => { asked.push([what, signal]);"
+            " return new Promise(() => {}); };"
+        )
+        find(browser, ".stage").click()
+        for _ in range(5):
+            press(browser, "n")
+        found = browser.execute_script("return asked.map(([what, signal]) => [what, signal.aborted])")
+        assert found == [*[["prepare", True]] * 4, ["prepare", False]]

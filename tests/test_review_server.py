@@ -262,6 +262,50 @@ def test_a_click_while_the_model_loads_waits(segmented, monkeypatch):
         assert "mask" in json.loads(ask("answer", question)[2])
 
 
+def test_the_newest_crop_is_prepared_clicks_come_first_and_saving_waits_for_neither(segmented, monkeypatch):
+    go_on, begun, seen = threading.Event(), threading.Event(), []
+
+    def slowly(answers, prompts):
+        seen.append(float(prompts[0].points[0, 1]))
+        begun.set()
+        assert go_on.wait(60)
+        return [None]
+
+    monkeypatch.setattr(live_answers.PromptAnswers, "answer", slowly)
+    made = ReviewResults.open(segmented).images["a"].results
+    with served(segmented) as ask:
+        outside = {"image": "a", "points": [[500, 3]], "labels": [1]}
+        while json.loads(ask("answer", outside)[2]).get("loading"):
+            time.sleep(0.02)
+
+        def start(what, col):
+            more = {"point": [20, col]} if what == "prepare" else {"points": [[20, col]], "labels": [1]}
+            asking = threading.Thread(target=ask, args=(what, {"image": "a", **more}), daemon=True)
+            asking.start()
+            return asking
+
+        first = start("prepare", 1)
+        assert begun.wait(60)
+        paged = [start("prepare", col) for col in range(2, 50)]
+        end = time.monotonic() + 30
+        while sum(one.is_alive() for one in paged) > 1 and time.monotonic() < end:
+            time.sleep(0.02)
+        last = start("prepare", 99)
+        for one in paged:
+            one.join(5)
+        assert not any(one.is_alive() for one in paged)
+        # With both crops, as many as the server answers at once.
+        clicks = [start("answer", 100) for _ in range(38)]
+        time.sleep(0.5)
+        assert all(one.is_alive() for one in (first, last, *clicks))
+        step = {"undo": [], "add": [{"image": "a", "results": made, "action": "reviewed"}]}
+        assert ask("corrections", step)[0] == 200
+        go_on.set()
+        for one in (first, last, *clicks):
+            one.join()
+    assert seen == [1, *[100] * 38, 99]
+
+
 def test_what_is_gone_is_told(segmented):
     results = ReviewResults.open(segmented)
     question = Correction("a", "add", points=((20.0, 20.0),), point_labels=(1,))
@@ -273,8 +317,11 @@ def test_what_is_gone_is_told(segmented):
     (segmented.parent / "model.safetensors").unlink()
     answers = LiveAnswers(results)
     answers.load()
-    with pytest.raises(ModelError, match="is gone"):
+    with pytest.raises(ModelError, match="is gone") as told:
         answers.answer(question)
+    with pytest.raises(ModelError, match="is gone") as again:
+        answers.answer(question)
+    assert again.value is not told.value
 
 
 def test_memory_is_bounded(segmented, monkeypatch):

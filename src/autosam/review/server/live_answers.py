@@ -18,6 +18,7 @@ from autosam.review.corrections import Correction
 from autosam.review.prompt_answers import PromptAnswers, open_segmenter, prompt_of
 from autosam.review.review_results import ReviewImage, ReviewResults
 from autosam.review.server.recent_windows import RecentWindows
+from autosam.review.server.turns import Turns
 
 WINDOW_BYTES = 128_000_000
 """Memory of the embeddings of one image."""
@@ -68,7 +69,7 @@ class LiveAnswers:
         self._origins = OriginImages(images)
         self._segmenters: dict[str, Segmenter | AutosamError] = {}
         self._kept: OrderedDict[str, _Ready] = OrderedDict()
-        self._asking = threading.Lock()
+        self._turns = Turns()
         self._loaded = threading.Event()
         self._loading = threading.Thread(target=self._load, name="autosam-model", daemon=True)
 
@@ -90,13 +91,27 @@ class LiveAnswers:
             If the image is gone or another one, points lie outside, or the model is gone or has no SAM.
         """
         self._loaded.wait()
-        with self._asking:
-            ready = self._ready(question.image)
-            faults = faults_of(ready.labels, [question])
-            if faults:
-                raise InputError(faults[0].partition(": ")[2])
-            (found,) = ready.answers.answer([prompt_of(question, ready.labels)])
-            return found
+        with self._turns.wanted():
+            return self._ask(question)
+
+    def prepare(self, question: Correction) -> None:
+        """Let SAM see what a question is about, unless another one is to be prepared before it begins.
+
+        Questions that are asked come first. Nothing happens while the model is loading. Errors are those of
+        `answer`.
+        """
+        if self.loaded:
+            with self._turns.spare() as current:
+                if current:
+                    self._ask(question)
+
+    def _ask(self, question: Correction) -> MaskCrop | None:
+        ready = self._ready(question.image)
+        faults = faults_of(ready.labels, [question])
+        if faults:
+            raise InputError(faults[0].partition(": ")[2])
+        (found,) = ready.answers.answer([prompt_of(question, ready.labels)])
+        return found
 
     def _load(self) -> None:
         try:
@@ -124,7 +139,8 @@ class LiveAnswers:
             if segmenter is None:
                 raise InputError("the model could not be loaded; the terminal of autosam review says why")
             if not isinstance(segmenter, Segmenter):
-                raise segmenter
+                # Each thread that asks raises its own, for raising writes into an error.
+                raise type(segmenter)(*segmenter.args)
             loaded = image.load(self._origins)
             nbytes = _PER_PIXEL * int(np.prod(loaded.shape))
             self._make_room(nbytes)

@@ -2,7 +2,10 @@
 
 import json
 import secrets
-from collections.abc import Callable
+from asyncio import get_running_loop
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -90,6 +93,8 @@ class ReviewApp:
         self, render: Callable[[list[Correction]], str], saved: SavedCorrections, answers: LiveAnswers
     ) -> None:
         self._render, self._saved, self._answers = render, saved, answers
+        # A thread of its own, for questions that wait for SAM can take up all others.
+        self._saver = ThreadPoolExecutor(1, "autosam-save")
 
     def application(self, token: str) -> Starlette:
         """Give the application, guarded by a token."""
@@ -111,14 +116,14 @@ class ReviewApp:
         return HTMLResponse(text, headers=HEADERS)
 
     async def _save(self, request: Request) -> Response:
-        return await self._reply(request, self._saving)
+        return await self._reply(request, partial(get_running_loop().run_in_executor, self._saver, self._saving))
 
     def _saving(self, sent: Any) -> dict[str, Any]:
         added = [read_correction(one) for one in sent["add"]]
         return {"ids": self._saved.save(added, frozenset(map(str, sent["undo"])))}
 
     async def _answer(self, request: Request) -> Response:
-        return await self._reply(request, self._asking)
+        return await self._reply(request, partial(run_in_threadpool, self._asking))
 
     def _asking(self, sent: Any) -> dict[str, Any]:
         question = _question(sent)
@@ -130,19 +135,18 @@ class ReviewApp:
         return {"mask": mask_text(found.mask, row=found.row, col=found.col), "score": f"{found.score:.2f}"}
 
     async def _prepare(self, request: Request) -> Response:
-        return await self._reply(request, self._preparing)
+        return await self._reply(request, partial(run_in_threadpool, self._preparing))
 
     def _preparing(self, sent: Any) -> dict[str, Any]:
         # SAM sees the window in which a click in the middle would be answered.
-        if self._answers.loaded:
-            self._answers.answer(_question({**sent, "points": [sent["point"]], "labels": [1]}))
+        self._answers.prepare(_question({**sent, "points": [sent["point"]], "labels": [1]}))
         return {}
 
-    async def _reply(self, request: Request, answer: Callable[[Any], dict[str, Any]]) -> Response:
+    async def _reply(self, request: Request, answer: Callable[[Any], Awaitable[dict[str, Any]]]) -> Response:
         """Answer in JSON; what is refused is no failure of the server."""
         try:
             sent = json.loads(await request.body())
-            return JSONResponse(await run_in_threadpool(answer, sent), headers=HEADERS)
+            return JSONResponse(await answer(sent), headers=HEADERS)
         except (ValueError, KeyError, TypeError):
             return PlainTextResponse("wanted JSON as the page sends it\n", 400, HEADERS)
         except AutosamError as error:

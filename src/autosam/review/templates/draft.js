@@ -6,6 +6,7 @@ class Draft {
   /* onChange() comes when the outline changes, tell(text) says what became of a question. */
   constructor(served, onChange, tell) {
     Object.assign(this, { served, onChange, tell });
+    this.preparing = new AbortController();
     this.number = 0; // Of the last question; answers to earlier ones come too late.
     this.end();
   }
@@ -50,9 +51,12 @@ class Draft {
     return { points, labels, box, mask };
   }
 
-  /* Lets the server see a crop before the first click. */
+  /* Lets the server see a crop before the first click; only the last one that was opened. */
   prepare({ image, row, col, height, width }) {
-    if (this.served) post("prepare", { image, point: [row + (height - 1) / 2, col + (width - 1) / 2] });
+    if (!this.served) return;
+    this.preparing.abort();
+    this.preparing = new AbortController();
+    post("prepare", { image, point: [row + (height - 1) / 2, col + (width - 1) / 2] }, this.preparing.signal);
   }
 
   /* Asks for an outline after each click or box. */
