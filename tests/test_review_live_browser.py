@@ -15,6 +15,7 @@ from autosam.images import find_sources, read_labels
 from autosam.models.files.file_hash import file_sha256
 from autosam.pipeline.batch import segment_batch
 from autosam.pipeline.segmenter import Segmenter
+from autosam.review import corrections
 from autosam.review.apply import apply_corrections
 from autosam.review.check_corrections import check_corrections
 from autosam.review.corrections import Correction
@@ -22,6 +23,7 @@ from autosam.review.corrections_file import append_corrections, read_corrections
 from autosam.review.drawn_mask import read_mask_text
 from autosam.review.page.make_review import ReviewOptions, make_review
 from autosam.review.review_results import ReviewResults
+from autosam.review.server import review_app
 from autosam.review.server.live_answers import LiveAnswers
 from autosam.review.server.serve_review import serve_review
 from autosam.review.server.take_port import take_port
@@ -124,6 +126,22 @@ def near(tmp_path):
 def choose_both(browser):  # noqa: F811
     click(browser, 20, 20)
     click(browser, 20, 42, keys=Keys.SHIFT)
+
+
+def test_of_an_outline_that_is_too_long_the_points_are_saved(browser, results, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(corrections, "LONGEST_MASK", 20)
+    monkeypatch.setattr(review_app, "LONGEST_MASK", 20)
+    opened = ReviewResults.open(results)
+    with serve_review(opened, make_review(opened, ReviewOptions()), LiveAnswers(opened), take_port(0)) as url:
+        browser.get(url)
+        find(browser, ".stage").click()
+        press(browser, "a")
+        click(browser, 20, 60)
+        until(browser, "document.getElementById('told').textContent.includes('outline is too long')")
+        assert browser.execute_script("return document.querySelectorAll('.over canvas').length") == 1
+        press(browser, Keys.ENTER)
+        (added,) = saved(results, "add")
+        assert (added.made_by, added.point_labels, added.mask) == ("sam", (1,), "")
 
 
 def test_a_correction_of_several_objects_keeps_the_rest(browser, near):  # noqa: F811

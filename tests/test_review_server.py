@@ -33,7 +33,7 @@ from autosam.review.drawn_mask import read_mask_text
 from autosam.review.page.make_review import ReviewOptions, make_review
 from autosam.review.page.review_page import correction_data
 from autosam.review.review_results import ReviewResults
-from autosam.review.server import live_answers, take_port
+from autosam.review.server import live_answers, review_app, take_port
 from autosam.review.server.live_answers import LiveAnswers
 from autosam.review.server.read_correction import RefusedError, read_correction
 from autosam.review.server.recent_windows import RecentWindows
@@ -230,6 +230,7 @@ def test_sam_answers_clicks_and_boxes(segmented):
         crop = read_mask_text(reply["mask"])
         assert np.array_equal(crop.mask, THREE[crop.window] == 2)
         assert 0 < float(reply["score"]) <= 1
+        assert reply["kept"] is True
         assert answer(box=[8, 50, 32, 70])[1]["mask"] == reply["mask"]
         assert answer(points=[[85, 20]], labels=[1]) == (200, {"nothing": True})
         number = int(tifffile.imread(segmented / "a_labels.tif")[60, 90])
@@ -241,6 +242,16 @@ def test_sam_answers_clicks_and_boxes(segmented):
         assert ask("prepare", {"image": "a", "point": [20, 20]})[0] == 200
         assert ask("answer", {"image": "a", "points": "x"})[0] == 409
         assert ask("answer", {})[0] == 409
+
+
+def test_an_outline_that_no_file_can_hold_is_shown_and_not_kept(segmented, monkeypatch):
+    monkeypatch.setattr(review_app, "LONGEST_MASK", 20)
+    with served(segmented) as ask:
+        question = {"image": "a", "points": [[20, 60]], "labels": [1]}
+        while (reply := json.loads(ask("answer", question)[2])).get("loading"):
+            time.sleep(0.02)
+        assert reply["kept"] is False
+        assert read_mask_text(reply["mask"]).mask.any()
 
 
 def test_a_click_while_the_model_loads_waits(segmented, monkeypatch):

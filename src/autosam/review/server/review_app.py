@@ -18,7 +18,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from autosam.errors import AutosamError
-from autosam.review.corrections import Correction
+from autosam.review.corrections import LONGEST_MASK, Correction
 from autosam.review.drawn_mask import mask_text
 from autosam.review.server.live_answers import LiveAnswers
 from autosam.review.server.read_correction import RefusedError, read_correction
@@ -132,7 +132,9 @@ class ReviewApp:
         found = self._answers.answer(question)
         if found is None:
             return {"nothing": True}
-        return {"mask": mask_text(found.mask, row=found.row, col=found.col), "score": f"{found.score:.2f}"}
+        mask = mask_text(found.mask, row=found.row, col=found.col)
+        # What is too long for a cell is asked again when the corrections are applied.
+        return {"mask": mask, "kept": len(mask) <= LONGEST_MASK, "score": f"{found.score:.2f}"}
 
     async def _prepare(self, request: Request) -> Response:
         return await self._reply(request, partial(run_in_threadpool, self._preparing))

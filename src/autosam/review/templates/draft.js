@@ -22,7 +22,7 @@ class Draft {
   }
 
   forget() {
-    Object.assign(this, { mask: "", nothing: false });
+    Object.assign(this, { mask: "", kept: true, nothing: false });
   }
 
   get draws() {
@@ -45,10 +45,15 @@ class Draft {
     return this.nothing ? "SAM sees no object here: add points or a box, or press Esc." : "";
   }
 
-  /* Gives the shape of a correction. */
+  /* Gives what is drawn. */
   get shape() {
     const { points, labels, box, mask } = this;
     return { points, labels, box, mask };
+  }
+
+  /* Gives what is saved of it. */
+  get saved() {
+    return { ...this.shape, mask: this.kept ? this.mask : "" };
   }
 
   /* Lets the server see a crop before the first click; only the last one that was opened. */
@@ -80,8 +85,10 @@ class Draft {
     if (number !== this.number) return;
     this.mask = reply.mask || "";
     this.nothing = Boolean(reply.nothing);
+    this.kept = Boolean(reply.kept);
+    const how = this.kept ? "it" : "the points or the box; the outline is too long for a file, and SAM is asked again";
     if (reply.error) this.tell(`SAM cannot answer: ${reply.error} Enter saves the points without an outline.`);
-    else this.tell(this.nothing ? "SAM sees no object here." : `SAM's outline, score ${reply.score}. Enter saves it.`);
+    else this.tell(this.nothing ? "SAM sees no object here." : `SAM's outline, score ${reply.score}. Enter saves ${how}.`);
     this.onChange();
   }
 }

@@ -177,7 +177,7 @@
   };
 
   function saveDraft() {
-    const { mode, points, fault, shape } = draft;
+    const { mode, points, fault, saved } = draft;
     if (mode === "split" && !points.length && crop().points.length === 2) {
       return crop().points.every((point) => view.idAt(point) === chosen[0])
         ? split(crop().points)
@@ -186,7 +186,7 @@
     if (!draft.draws) return undefined;
     if (fault) return tell(fault);
     end();
-    return record(mode, { by: "sam", objects: mode === "redraw" ? chosen : [], ...shape });
+    return record(mode, { by: "sam", objects: mode === "redraw" ? chosen : [], ...saved });
   }
 
   function merge(objects) {
