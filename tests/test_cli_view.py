@@ -1,10 +1,14 @@
 """`autosam view`: the address is told, the state is kept, and what does not fit is one line."""
 
+import html
 import json
+import re
 import subprocess
 import sys
 import webbrowser
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import numpy as np
 import pytest
@@ -34,9 +38,16 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, st
     return int(ended.value.code or 0), out, err
 
 
+def address_in(url: str) -> str:
+    """Give the address that a file leads to."""
+    text = Path(url2pathname(urlsplit(url).path)).read_text(encoding="utf-8")
+    (address,) = re.findall(r'content="0;url=(.*?)"', text)
+    return html.unescape(address)
+
+
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Let the wait for Ctrl-C end at once, and note what a browser is told to open."""
+    """Let the wait for Ctrl-C end at once, and note the addresses to which a browser is led."""
     pytest.importorskip("neuroglancer")
 
     def pressed() -> None:
@@ -44,7 +55,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     seen: list[str] = []
     monkeypatch.setattr("autosam.cli.open_page.wait", pressed)
-    monkeypatch.setattr(webbrowser, "open", lambda url: seen.append(url) or True)
+    monkeypatch.setattr(webbrowser, "open", lambda url: seen.append(address_in(url)) or True)
     monkeypatch.setenv("DISPLAY", ":0")
     return seen
 

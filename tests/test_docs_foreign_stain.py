@@ -6,6 +6,7 @@ A small model that has seen nothing stands for `nuclei`, and a script for the pe
 import re
 import shlex
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -75,7 +76,7 @@ def test_the_commands_lead_to_a_better_model(
 ) -> None:
     small = write_model(folder / "small.safetensors", *GENERATOR_ALONE, "tiles.size=64", "images.diameter=16")
     served: list[str] = []
-    monkeypatch.setattr(open_page, "open_page", served.append)
+    monkeypatch.setattr(open_page, "open_page", lambda url: nullcontext(served.append(url)))
 
     def person() -> None:
         correct(folder)

@@ -1,6 +1,7 @@
 """The review page with its server, in a real browser: clicks are answered by SAM, and saved at once."""
 
 import time
+import webbrowser
 from contextlib import contextmanager
 
 import numpy as np
@@ -11,6 +12,7 @@ from real_browser import PATIENCE, Keys, browser, find, needs_browser, press, sh
 from results_folders import discs, image_of, write_results
 from test_review_page_browser import click, crop_of, start_on, told
 
+from autosam.cli.open_page import open_page
 from autosam.images import find_sources, read_labels
 from autosam.models.files.file_hash import file_sha256
 from autosam.pipeline.batch import segment_batch
@@ -131,6 +133,7 @@ def choose_both(browser):  # noqa: F811
 def test_of_an_outline_that_is_too_long_the_points_are_saved(browser, results, monkeypatch):  # noqa: F811
     monkeypatch.setattr(corrections, "LONGEST_MASK", 20)
     monkeypatch.setattr(review_app, "LONGEST_MASK", 20)
+    show(browser, 1280, "light")
     opened = ReviewResults.open(results)
     with serve_review(opened, make_review(opened, ReviewOptions()), LiveAnswers(opened), take_port(0)) as url:
         browser.get(url)
@@ -209,3 +212,16 @@ def test_only_the_last_crop_is_prepared(browser, near):  # noqa: F811
             press(browser, "n")
         found = browser.execute_script("return asked.map(([what, signal]) => [what, signal.aborted])")
         assert found == [*[["prepare", True]] * 4, ["prepare", False]]
+
+
+def test_the_file_that_a_browser_opens_leads_to_the_page(browser, near, monkeypatch):  # noqa: F811
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setattr(webbrowser, "open", browser.get)
+    show(browser, 1280, "light")
+    opened = ReviewResults.open(near)
+    with serve_review(opened, make_review(opened, ReviewOptions()), LiveAnswers(opened), take_port(0)) as url:
+        with open_page(url):
+            until(browser, f"document.URL === '{url}' && document.getElementById('review')")
+        start_on(browser, crop_of(browser, "a", 1))
+        press(browser, "d")
+        saved(near, "delete")

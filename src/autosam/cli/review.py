@@ -1,6 +1,7 @@
 """`autosam review`: a page on which a person corrects results, what is most doubtful first."""
 
 import socket
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -136,9 +137,8 @@ def _serve(
         with serve_review(opened, page, answers, listening) as url:
             say(f"{_crops(page)} to review, saved in {corrections_file(opened.folder)}. Ctrl-C ends it.")
             result(url)
-            if browser:
-                open_page.open_page(url)
-            open_page.wait()
+            with open_page.open_page(url) if browser else nullcontext():
+                open_page.wait()
     except KeyboardInterrupt:
         # This is how it ends.
         return

@@ -1,5 +1,6 @@
 """`autosam view`: labels over their volume, in a browser."""
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import typer
@@ -59,9 +60,8 @@ def show(labels: str, image: "str | VolumeSource | None", *, port: int = 0, brow
             except OutputError as error:
                 note(f"the state of the viewer is not kept: {error}")
             say(f"{page.url}\nCtrl-C ends it.")
-            if browser:
-                open_page.open_page(page.url)
-            open_page.wait()
+            with open_page.open_page(page.url) if browser else nullcontext():
+                open_page.wait()
     except KeyboardInterrupt:
         # This is how it ends.
         return
