@@ -166,8 +166,16 @@ class ImageReview:
         if objects or action in ("add", "redraw", "reviewed"):
             # An object that a correction has added has no id to be drawn anew by.
             to_do: Action = "add" if action == "redraw" and not objects else action
-            about = {"image": self.image.name, "results": self.image.results, "action_id": ""}
-            added.append(replace(given, action=to_do, objects=tuple(sorted(objects)), **about))
+            added.append(
+                replace(
+                    given,
+                    image=self.image.name,
+                    action=to_do,
+                    objects=tuple(sorted(objects)),
+                    action_id="",
+                    results=self.image.results,
+                )
+            )
         self._check(undone, added)
         return [*(_undoing(one) for one in undone), *added]
 

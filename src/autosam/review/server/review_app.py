@@ -5,7 +5,6 @@ import secrets
 from asyncio import get_running_loop
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -116,14 +115,15 @@ class ReviewApp:
         return HTMLResponse(text, headers=HEADERS)
 
     async def _save(self, request: Request) -> Response:
-        return await self._reply(request, partial(get_running_loop().run_in_executor, self._saver, self._saving))
+        run = get_running_loop().run_in_executor
+        return await self._reply(request, lambda sent: run(self._saver, self._saving, sent))
 
     def _saving(self, sent: Any) -> dict[str, Any]:
         added = [read_correction(one) for one in sent["add"]]
         return {"ids": self._saved.save(added, frozenset(map(str, sent["undo"])))}
 
     async def _answer(self, request: Request) -> Response:
-        return await self._reply(request, partial(run_in_threadpool, self._asking))
+        return await self._reply(request, lambda sent: run_in_threadpool(self._asking, sent))
 
     def _asking(self, sent: Any) -> dict[str, Any]:
         question = _question(sent)
@@ -137,7 +137,7 @@ class ReviewApp:
         return {"mask": mask, "kept": len(mask) <= LONGEST_MASK, "score": f"{found.score:.2f}"}
 
     async def _prepare(self, request: Request) -> Response:
-        return await self._reply(request, partial(run_in_threadpool, self._preparing))
+        return await self._reply(request, lambda sent: run_in_threadpool(self._preparing, sent))
 
     def _preparing(self, sent: Any) -> dict[str, Any]:
         # SAM sees the window in which a click in the middle would be answered.
