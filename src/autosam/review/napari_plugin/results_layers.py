@@ -10,7 +10,7 @@ from autosam.errors import InputError
 from autosam.images import read_image
 from autosam.images.folder_listing import RUN_RECORD
 from autosam.pipeline.origin_images import OriginImages
-from autosam.review.corrected_labels import CorrectedLabels
+from autosam.review.object_features import features_of
 from autosam.review.review_results import ReviewResults
 
 Layer = tuple[Any, dict[str, Any], str]
@@ -52,25 +52,6 @@ def layers_of(results: ReviewResults, name: str | None = None) -> list[Layer]:
     return found
 
 
-def features_of(scores: Any, corrected: CorrectedLabels | None = None) -> dict[str, Any]:
-    """Make the table of a layer of labels, a row for each id from 0 on.
-
-    Parameters
-    ----------
-    scores : ndarray of float64, shape (n,)
-    corrected : CorrectedLabels, optional
-        Says who made each object, and by which action.
-    """
-    made = {} if corrected is None else {one.label: one for one in corrected.origins if one.label}
-    rows = [made.get(number) for number in range(len(scores) + 1)]
-    return {
-        "index": np.arange(len(scores) + 1),
-        "score": np.concatenate([[np.nan], scores]),
-        "by": [one.by if one else "" for one in rows],
-        "action": [one.action if one else "" for one in rows],
-    }
-
-
 def sample_fluorescence() -> list[Layer]:
     """Give stained nuclei in fluorescence, from stage 1 of the Data Science Bowl 2018 (CC0)."""
     return _sample("dsb2018_5f9d29d6388c")
@@ -82,8 +63,7 @@ def sample_stained() -> list[Layer]:
 
 
 def _sample(name: str) -> list[Layer]:
-    package = Path(__file__).resolve().parents[2]
-    packed = package / "examples"
-    place = packed if packed.is_dir() else package.parents[1] / "examples"
+    # In the package, or in the repository that it is in.
+    place = next(one for above in Path(__file__).resolve().parents[2:5] if (one := above / "examples").is_dir())
     pixels = read_image(place / "nuclei" / f"{name}.png")
     return [(pixels, {"name": name, "rgb": pixels.ndim == 3}, "image")]

@@ -15,8 +15,9 @@ from autosam.instances import MaskCrop
 from autosam.review.corrections import DRAWING, Action, Correction, fault_in
 from autosam.review.find_doubts import FoundDoubts, find_doubts
 from autosam.review.image_review import ImageReview, with_mask
-from autosam.review.napari_plugin.results_layers import FOLDER, IMAGE, features_of
+from autosam.review.napari_plugin.results_layers import FOLDER, IMAGE
 from autosam.review.napari_plugin.run_panels import ANSWER, BESIDE, BOX, CHOSEN, ON, Background, show_results
+from autosam.review.object_features import features_of
 from autosam.review.page.make_review import corrections_file
 from autosam.review.review_results import ReviewResults
 from autosam.review.server.live_answers import LiveAnswers

@@ -24,8 +24,6 @@ from autosam.review.segment_arrays import free_folder, plain_name, segment_slice
 PROMPTS = ON, BESIDE, BOX, ANSWER, CHOSEN = "points on the object", "points beside it", "box", "answer", "selected"
 """Layers of prompts, which lie above results."""
 Call = Callable[..., Any]
-GRACE_MS = 5000
-"""Time that a cancelled command has to clear up."""
 PROGRAM = ("-u", "-c", "from autosam.cli import main; main()")
 
 
@@ -134,14 +132,13 @@ class SegmentPanel(_Panel):
             return
         layer = self.viewer.layers[name]
         pixels, volume = np.asarray(layer.data), self.stack.currentIndex() == 1 and layer.ndim == 3
-        file_name = plain_name(name)
-        out = free_folder(parent / file_name)
+        out = free_folder(parent / plain_name(name))
         segment = segment_stack if volume else partial(segment_slices, rgb=layer.rgb)
         given = {"model": self.model.currentText(), "pixel_size_nm": self.pixel_size.value() or None}
         self._set_running(True)
         self.said.setText(f"results: {out}")
         self.task = Background(
-            lambda tell: segment(pixels, out, file_name, progress=tell, **given),
+            lambda tell: segment(pixels, out, out.name, progress=tell, **given),
             self._show,
             self.said.setText,
             lambda: self._set_running(False),
@@ -178,7 +175,8 @@ class AdaptPanel(_Panel):
         self.process.setProcessChannelMode(QProcess.ProcessChannelMode.MergedChannels)
         self.process.readyReadStandardOutput.connect(self._read)
         self.process.finished.connect(lambda code, _: self._ended(code))
-        self.grace = QTimer(self, singleShot=True)
+        # That a cancelled command has to clear up.
+        self.grace = QTimer(self, singleShot=True, interval=5000)
         self.grace.timeout.connect(self.process.kill)
 
     def adapt(self) -> None:
@@ -200,7 +198,7 @@ class AdaptPanel(_Panel):
         self.commands = []
         # Asked to end, it takes away what is half written.
         self.process.terminate()
-        self.grace.start(GRACE_MS)
+        self.grace.start()
 
     def _next(self) -> None:
         command = self.commands.pop(0)
