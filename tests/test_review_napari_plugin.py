@@ -236,6 +236,12 @@ def test_each_slice_of_a_stack_is_segmented_until_it_is_cancelled(segmented, qtb
     assert [layer.name for layer in segmented.viewer.layers][1:] == ["stack_0000", "stack_0000 objects"]
 
 
+def test_a_layer_can_have_a_name_that_no_file_can(segmented, qtbot, tmp_path):
+    segmented.viewer.add_image(image_of(THREE), name="day1/a")
+    run(segmented, qtbot)
+    assert (tmp_path / "day1__a" / "day1__a_labels.tif").exists()
+
+
 def test_a_stack_becomes_objects_in_3d(segmented, qtbot, tmp_path, monkeypatch):
     monkeypatch.setattr(batch_workers, "settings_of_model", lambda *_, **__: load_config())
     # The second object ends in the middle of the stack.

@@ -57,7 +57,7 @@ def segment_slices(
     out : Path
         A new folder. The images are written into its folder ``images``, so that they are found again.
     name : str
-        Of the image; slices get their number, too.
+        Of the image, of which `plain_name` makes that of its file; slices get their number, too.
     progress : callable, optional
         Called with the share that is done, 0 to 1. What it raises ends the run, and what was done is kept.
 
@@ -74,7 +74,7 @@ def segment_slices(
     path, segmenter = resolve_model(model), Segmenter.from_model(model)
     images = out / "images"
     images.mkdir(parents=True)
-    stack = pixels if dimensions == 3 else pixels[None]
+    stack, name = pixels if dimensions == 3 else pixels[None], plain_name(name)
     names = [f"{name}_{number:04}" for number in range(len(stack))] if dimensions == 3 else [name]
     for one, pixels_of_one in zip(names, stack, strict=True):
         tifffile.imwrite(
@@ -123,6 +123,7 @@ def segment_stack(
         See `segment_volume`.
     """
     out.mkdir(parents=True)
+    name = plain_name(name)
     segment_volume(
         pixels,
         out=out / f"{name}.tif",

@@ -138,7 +138,7 @@ class SegmentPanel(_Panel):
         self._set_running(True)
         self.said.setText(f"results: {out}")
         self.task = Background(
-            lambda tell: segment(pixels, out, out.name, progress=tell, **given),
+            lambda tell: segment(pixels, out, name, progress=tell, **given),
             self._show,
             self.said.setText,
             lambda: self._set_running(False),
