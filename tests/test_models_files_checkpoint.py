@@ -93,6 +93,16 @@ def test_half_shrinks_weights_and_keeps_what_needs_precision(tensors, path):
     )
 
 
+def test_half_shrinks_rows_of_weights_but_no_running_statistics(path):
+    rows = {f"generator.1.{name}": torch.linspace(0, 1, 128) for name in ("weight", "bias", "running_mean")}
+    rows["generator.2.bias"] = torch.linspace(0, 1, 127)
+    save_model(path, tensors=rows, metadata=HEADER, half=True)
+    assert [name for name, tensor in load_file(path).items() if tensor.dtype == torch.float16] == [
+        "generator.1.bias",
+        "generator.1.weight",
+    ]
+
+
 def test_half_changes_novelty_by_less_than_a_thousandth(path):
     draw = torch.Generator().manual_seed(0)
     directions = torch.linalg.qr(torch.randn(64, 64, generator=draw))[0].T

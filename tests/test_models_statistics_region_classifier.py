@@ -49,6 +49,22 @@ def test_the_target_score_counts_the_first_threshold_half_and_all_ten_half() -> 
     assert target_score(np.array([11 / 20, 13 / 20, 17 / 20])) == pytest.approx([0.6, 0.7, 0.9])
 
 
+def test_numbers_of_many_nodes_take_two_bytes() -> None:
+    short = by_hand()
+    assert {short.state_dict()[name].dtype for name in ("feature", "left", "right")} == {torch.int8}
+    many = replace(
+        short,
+        **{
+            name: np.pad(getattr(short, name), ((0, 0), (0, 300)), constant_values=-1 if name == "feature" else 0)
+            for name in ("feature", "threshold", "left", "right", "value")
+        },
+    )
+    far = replace(many, right=np.where(many.right == 4, 304, many.right).astype(np.int16))
+    assert far.state_dict()["right"].dtype == torch.int16
+    again = RegionClassifier.from_state_dict(far.state_dict(), features=2)
+    assert again.right.tolist() == far.right.tolist()
+
+
 def test_it_comes_back_from_its_tensors() -> None:
     region_classifier = by_hand()
     again = RegionClassifier.from_state_dict(region_classifier.state_dict(), features=2)

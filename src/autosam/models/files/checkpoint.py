@@ -50,8 +50,10 @@ __all__ = [
 ]
 
 _HALF_FROM = 1024
+_HALF_ROW_FROM = 128
+"""Values from which a tensor, and one of a single dimension, is stored as float16."""
 STATISTICS = "statistics"
-"""The part with the statistics of the training images; stored exactly."""
+"""The part with the statistics of the training images."""
 REGION_CLASSIFIER = "region_classifier"
 """The part with the region classifier's trees; stored exactly."""
 
@@ -70,9 +72,10 @@ def save_model(
     tensors : mapping of str to torch.Tensor
         As `join_parts` names them; on any device.
     half : bool
-        Store floating-point tensors as float16. Tensors of one dimension or of fewer than 1,024 values keep their
-        type: they are small, and precision depends on them. So do the region classifier, and tensors with a value
-        that float16 cannot hold. Integers are never changed.
+        Store floating-point tensors of 1,024 values and more as float16, and weights and biases in a row of 128
+        and more. All others keep their type: they are small, and precision depends on them. So do the running
+        statistics of batch normalization, the region classifier, and tensors with a value that float16 cannot
+        hold. Integers are never changed.
 
     Raises
     ------
@@ -87,7 +90,12 @@ def save_model(
     if not tensors:
         raise ModelError(f"nothing to save in {path}: no tensors were given")
     exact = f"{REGION_CLASSIFIER}."
-    stored = {name: _stored(tensors[name], half=half and not name.startswith(exact)) for name in sorted(tensors)}
+    stored = {
+        name: _stored(
+            tensors[name], half=half and not name.startswith(exact) and _can_be_short(name, tensors[name])
+        )
+        for name in sorted(tensors)
+    }
     values = asdict(metadata)
     values[CHECKSUM] = _checksum(stored, values)
     content = save(stored, metadata={KEY: json.dumps(values, sort_keys=True)})
@@ -155,10 +163,16 @@ def _renamed(name: str) -> str:
     return f"{MODEL_PARTS.get(part, part)}{dot}{rest}"
 
 
+def _can_be_short(name: str, tensor: Tensor) -> bool:
+    if tensor.ndim == 1 and name.endswith((".weight", ".bias")):
+        return tensor.numel() >= _HALF_ROW_FROM
+    return tensor.ndim >= 2 and tensor.numel() >= _HALF_FROM
+
+
 def _stored(tensor: Tensor, *, half: bool) -> Tensor:
     # A copy: safetensors refuses tensors that share memory, as tied weights do.
     tensor = tensor.detach().cpu().contiguous().clone()
-    if not half or not tensor.is_floating_point() or tensor.ndim < 2 or tensor.numel() < _HALF_FROM:
+    if not half or not tensor.is_floating_point():
         return tensor
     shorter = tensor.to(torch.float16)
     return shorter if bool(torch.isfinite(shorter).all()) else tensor

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -114,8 +115,12 @@ class RegionClassifier:
         )
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Give the trees by name, for a model file."""
-        return array_tensors(self)
+        """Give the trees by name, for a model file; small numbers of nodes and features in one byte each."""
+        tensors = array_tensors(self)
+        for name in ("feature", "left", "right"):
+            if tensors[name].max() <= np.iinfo(np.int8).max:
+                tensors[name] = tensors[name].to(torch.int8)
+        return tensors
 
     @classmethod
     def from_state_dict(cls, tensors: Mapping[str, Tensor], *, features: int) -> "RegionClassifier":
