@@ -41,16 +41,16 @@ def read_rows(
     header = next(iter(lines.lstrip().splitlines()[skipped:]), "")
     delimiter = max(DELIMITERS, key=lambda one: sum(name in known for name in _cells(header, one)))
     rows = csv.reader(io.StringIO(lines, newline=""), delimiter=delimiter, strict=True)
-    kept: set[int] | None = None
+    kept, header_came = set[int](), False
     for raw in rows:
-        cells = [_cell(cell, kept=bool(kept) and place in kept) for place, cell in enumerate(raw)]
+        cells = [_cell(cell, kept=place in kept) for place, cell in enumerate(raw)]
         if not any(cells) and len(cells) < 2:
             continue
         if skipped:
             skipped = False
         else:
-            if kept is None:
-                kept = {place for place, name in enumerate(cells) if name in exact}
+            if not header_came:
+                kept, header_came = {place for place, name in enumerate(cells) if name in exact}, True
             # Where a comma parts no cells, it can be that of a number.
             yield rows.line_num, cells if delimiter == "," else [_with_point(cell) for cell in cells]
 
