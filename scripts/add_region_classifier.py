@@ -1,6 +1,6 @@
-"""Train the region classifier of a model's candidates, and put it into the model file:
+"""Train the region classifier of a model's candidate regions, and put it into the model file:
 
-    python scripts/add_region_classifier.py DATA MODEL --config mito.yaml --fold no_epfl.safetensors=epfl
+    python scripts/add_region_classifier.py DATA MODEL --config scripts/bundled/mito.yaml --fold FILE=epfl
 
 DATA is what `autosam train` was given, and the config is that of the training: its sources and split say which
 images are for training. Each `--fold FILE=SOURCE` names a model that has not seen a source; several sources are

@@ -1,6 +1,6 @@
 """Put the statistics of its training images into a model file, in the place of earlier ones:
 
-    python scripts/add_statistics.py DATA MODEL --config mito.yaml
+    python scripts/add_statistics.py DATA MODEL --config scripts/bundled/mito.yaml
 
 DATA is what `autosam train` was given, and the config is that of the training: its sources and split say which
 images the model has seen. The weights and the header stay as they are.

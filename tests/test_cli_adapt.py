@@ -138,6 +138,7 @@ def test_bad_options_are_one_line(command: Command, model: Path, tmp_path: Path)
         (("-m", model, "-o", out, "--train", "it"), "--train it is unknown; choose one of auto, thresholds"),
         (("-m", model, "-o", model), "would be written over its own source"),
         (("-m", model, "-o", out, "--set", "training.nothing=1"), "training.nothing is unknown"),
+        (("-m", model, "-o", ".."), "--output .. is a folder; give the name of the new model file"),
         (("-m", model, "-o", "."), "--output . is a folder; give the name of the new model file"),
         (("-m", model, "-o", out, "--minutes", "inf"), "--minutes is inf, wanted a number such as 10"),
     ):

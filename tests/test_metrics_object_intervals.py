@@ -82,6 +82,12 @@ def test_without_any_object_there_is_no_score() -> None:
     assert np.isnan(object_intervals([contingency_table(nothing, nothing)])["ap50"].value)
 
 
+def test_without_a_true_object_nothing_is_found_for_certain() -> None:
+    nothing = np.zeros_like(TRUTH)
+    found = object_intervals([contingency_table(TRUTH, nothing)])["ap50"]
+    assert (found.value, found.low, found.high) == (0, 0, 0)
+
+
 def test_what_cannot_be_drawn_is_refused() -> None:
     table = contingency_table(TRUTH, TRUTH)
     with pytest.raises(InputError, match="no images came"):

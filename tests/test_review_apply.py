@@ -261,11 +261,15 @@ def test_what_a_person_put_or_changed_in_a_folder_that_is_replaced_is_kept(autos
     (fixed / "mine.safetensors").write_bytes(b"a model")
     (fixed / "notes").mkdir()
     (fixed / "notes" / "day 1.txt").write_text("by hand", encoding="utf-8")
+    (fixed / "notes" / "my_corrections.csv").write_text("of another program", encoding="utf-8")
+    (fixed / "training" / "more.txt").write_text("by hand", encoding="utf-8")
     edited = np.where(TWO == 2, 0, TWO).astype(np.int32)
     write_labels(fixed / "a_labels.tif", edited)
     status, _, err = autosam("apply", "out", "c.csv", "-o", "fixed", "--overwrite")
     assert status == 0
-    assert "a_labels.1.tif, mine.safetensors, notes/day 1.txt" in " ".join(err.split())
+    assert "a_labels.1.tif, mine.safetensors, notes/day 1.txt and 2 more" in " ".join(err.split())
+    assert (fixed / "notes" / "my_corrections.csv").read_text(encoding="utf-8") == "of another program"
+    assert (fixed / "training" / "more.txt").read_text(encoding="utf-8") == "by hand"
     assert (fixed / "mine.safetensors").read_bytes() == b"a model"
     assert (fixed / "notes" / "day 1.txt").read_text(encoding="utf-8") == "by hand"
     assert np.array_equal(read_labels(fixed / "a_labels.1.tif"), edited)
@@ -307,9 +311,14 @@ def test_blanks_around_the_name_of_an_image(autosam, tmp_path):
     assert autosam("apply", "out", "c.csv", "-o", "fixed")[0] == 0
     assert read_provenance(tmp_path / "fixed")["x "][1].action == "accept"
     # By hand, blanks come and go.
-    (tmp_path / "c.csv").write_text("image,action_id,action,object\n  x, 1, delete, 2\n", encoding="utf-8")
+    rows_by_hand = "image,action_id,action,object\n  x, 1, delete, 1\n x  , 1, delete, 2\n"
+    (tmp_path / "c.csv").write_text(rows_by_hand, encoding="utf-8")
     assert autosam("apply", "out", "c.csv", "-o", "again")[0] == 0
-    assert read_labels(tmp_path / "again" / "x _labels.tif").max() == 1
+    assert not read_labels(tmp_path / "again" / "x _labels.tif").any()
+    rows_by_hand = "image,action_id,action,object\n  x .tif , 1, delete, 2\n"
+    (tmp_path / "c.csv").write_text(rows_by_hand, encoding="utf-8")
+    assert autosam("apply", "out", "c.csv", "-o", "third")[0] == 0
+    assert read_labels(tmp_path / "third" / "x _labels.tif").max() == 1
 
 
 def test_ids_that_memory_cannot_hold_are_one_line(autosam, tmp_path, results):

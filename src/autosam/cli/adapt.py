@@ -132,7 +132,7 @@ def _free_place(output: Path, data: Path, model: str, *, overwrite: bool) -> Pat
     from autosam.images.overwriting import refuse_overwriting
     from autosam.models.files.zoo import resolve_model
 
-    if not output.name:
+    if output.name in ("", ".."):
         raise OutputError(f"--output {output} is a folder; give the name of the new model file")
     out = output if output.suffix == ".safetensors" else output.with_name(f"{output.name}.safetensors")
     refuse_overwriting(out, (data, resolve_model(model)))

@@ -120,9 +120,12 @@ class _Objects:
 
     def scores(self, draws: _Draws, *, stream: int = 1) -> NDArray[np.float64]:
         """Give TP / (TP + FP + FN) of each draw, (draws, thresholds); the stream is that of false predictions."""
+        times = draws.times(len(self.true))
+        if self._false and not len(self.true):
+            # However many there are, nothing is found.
+            return np.zeros((len(times), self.true.shape[1]))
         # A pair below the threshold is a miss and a false prediction.
         counted = 1.0 + (self._paired[:, None] & ~self.true)
-        times = draws.times(len(self.true))
         total = times @ counted + draws.counts(self._false, stream)
         with np.errstate(invalid="ignore"):
             return np.asarray((times @ self.true) / total)

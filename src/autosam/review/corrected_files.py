@@ -133,6 +133,11 @@ class TrainingFiles:
         return area if area is not None and area.shape == shape else None
 
 
+def training_names(name: str) -> list[str]:
+    """Give the files of an image in the folder `TRAINING`, whether they are there or not."""
+    return [f"{part}/{_file(name)}" for part in _PARTS]
+
+
 def _file(name: str) -> str:
     # Folder pairs have no subfolders.
     return f"{name.replace('/', '__')}.tif"

@@ -99,7 +99,7 @@ class Rows:
 
     def _check_same(self, one: _Rows, row: dict[str, str], line: int) -> None:
         for name in _SAME:
-            if row[name] and row[name] != one.cells[name]:
+            if row[name] and row[name].strip() != one.cells[name].strip():
                 told = f"{name} {row[name]!r} here and {one.cells[name]!r} in line {one.lines[0]}"
                 self.faults.append((line, f"action {row['action_id']!r} has {told}"))
 

@@ -28,6 +28,8 @@ from autosam.review.correction_rows import LONGEST_ID, Rows
 from autosam.review.corrections import Correction, fault_in, standing
 
 COLUMNS = (*PROMPT_COLUMNS, "action_id", "action", "by", "mask", "results")
+CORRECTIONS = "*corrections*.csv"
+"""The files of corrections of a folder."""
 FURTHER = "further_corrections.csv"
 """Corrections of a folder whose ``corrections.csv`` was applied."""
 
@@ -80,7 +82,11 @@ def append_corrections(path: str | Path, corrections: Iterable[Correction]) -> l
     OutputError
         If the file cannot be written.
     """
-    return extend_corrections(path, lambda _: corrections)
+    added = extend_corrections(path, lambda _: corrections)
+    with locked(Path(path).parent):
+        if not Path(path).exists():
+            write_text(path, _HEADER)
+    return added
 
 
 def extend_corrections(
@@ -144,7 +150,7 @@ def keep_corrections(before: Path, folder: Path) -> None:
 
     Those that were not applied yet are about the labels of before, so they get a number: ``NAME.1.csv``.
     """
-    for path in sorted(before.glob("*corrections*.csv")):
+    for path in sorted(before.glob(CORRECTIONS)):
         kept = folder / path.name
         shutil.copyfile(path, free_name(kept) if path.name == FURTHER else kept)
 

@@ -179,7 +179,9 @@ class ReviewResults:
             return self.images[name]
         # A table that was written by hand can have blanks around its cells.
         named = [image for image in self.images.values() if image.file_name == name]
-        named = named or [image for image in self.images.values() if image.name.strip() == name.strip()]
+        bare = name.strip()
+        names = ((image, {image.name.strip(), image.file_name.strip()}) for image in self.images.values())
+        named = named or [image for image, own in names if bare in own]
         if len(named) == 1:
             return named[0]
-        return self.images.get(without_suffix(name))
+        return self.images.get(without_suffix(name)) or self.images.get(without_suffix(bare))

@@ -51,7 +51,7 @@ __all__ = [
 
 _HALF_FROM = 1024
 _HALF_ROW_FROM = 128
-"""Values from which a tensor, and one of a single dimension, is stored as float16."""
+"""Values from which a tensor, and a weight or bias of a single dimension, is stored as float16."""
 STATISTICS = "statistics"
 """The part with the statistics of the training images."""
 REGION_CLASSIFIER = "region_classifier"
@@ -72,10 +72,10 @@ def save_model(
     tensors : mapping of str to torch.Tensor
         As `join_parts` names them; on any device.
     half : bool
-        Store floating-point tensors of 1,024 values and more as float16, and weights and biases in a row of 128
-        and more. All others keep their type: they are small, and precision depends on them. So do the running
-        statistics of batch normalization, the region classifier, and tensors with a value that float16 cannot
-        hold. Integers are never changed.
+        Store floating-point tensors of two dimensions or more and at least 1,024 values as float16, and weights
+        and biases of one dimension with at least 128. All others keep their type: they are small, and precision
+        depends on them. So do the running statistics of batch normalization, the region classifier, and tensors
+        with a value that float16 cannot hold. Integers are never changed.
 
     Raises
     ------
