@@ -68,12 +68,7 @@ def test_clicks_are_answered_and_saved(browser, results):  # noqa: F811
         browser.get(url)
         # What was lost comes first.
         assert find(browser, "#kind").text == "missed"
-        find(browser, ".stage").click()
-        press(browser, "a")
-        click(browser, 20, 60)
-        until(browser, "document.getElementById('told').textContent.includes('outline, score')")
-        assert browser.execute_script("return document.querySelectorAll('.over canvas').length") == 1
-        press(browser, Keys.ENTER)
+        add_by_a_click(browser, "outline, score")
         (added,) = saved(results, "add")
         assert (added.made_by, added.point_labels) == ("sam", (1,))
         crop = read_mask_text(added.mask)
@@ -125,6 +120,16 @@ def near(tmp_path):
     return write_results(tmp_path / "out", {"a": discs([(20, 20, 8), (20, 42, 8)])})
 
 
+def add_by_a_click(browser, told):  # noqa: F811
+    """Click where an object is missing, wait for what the page tells of SAM's outline, and save it."""
+    find(browser, ".stage").click()
+    press(browser, "a")
+    click(browser, 20, 60)
+    until(browser, f"document.getElementById('told').textContent.includes('{told}')")
+    assert browser.execute_script("return document.querySelectorAll('.over canvas').length") == 1
+    press(browser, Keys.ENTER)
+
+
 def choose_both(browser):  # noqa: F811
     click(browser, 20, 20)
     click(browser, 20, 42, keys=Keys.SHIFT)
@@ -137,12 +142,7 @@ def test_of_an_outline_that_is_too_long_the_points_are_saved(browser, results, m
     opened = ReviewResults.open(results)
     with serve_review(opened, make_review(opened, ReviewOptions()), LiveAnswers(opened), take_port(0)) as url:
         browser.get(url)
-        find(browser, ".stage").click()
-        press(browser, "a")
-        click(browser, 20, 60)
-        until(browser, "document.getElementById('told').textContent.includes('outline is too long')")
-        assert browser.execute_script("return document.querySelectorAll('.over canvas').length") == 1
-        press(browser, Keys.ENTER)
+        add_by_a_click(browser, "outline is too long")
         (added,) = saved(results, "add")
         assert (added.made_by, added.point_labels, added.mask) == ("sam", (1,), "")
 

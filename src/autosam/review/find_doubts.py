@@ -12,6 +12,12 @@ from autosam.review.prompt_answers import open_segmenter
 from autosam.review.provenance import read_provenance
 from autosam.review.review_results import ReviewImage, ReviewResults
 
+INSIDE = (
+    "objects were kept inside an area alone (--inside), so no place without an object is listed; call nothing "
+    "right that reaches out of the area"
+)
+"""What a person has to know of such results; once, however many images there are."""
+
 
 @dataclass(frozen=True)
 class FoundDoubts:
@@ -66,7 +72,8 @@ def find_doubts(
     for done, image in enumerate(results.images.values(), 1):
         try:
             seen = image_doubts(looking.see(image))
-            number, found = number + len(seen), [*found, *seen]
+            number += len(seen)
+            found += seen
         except InputError as error:
             looking.notes.append(str(error))
         if most is not None and len(found) > 2 * most:
@@ -100,11 +107,8 @@ class _Looking:
             done=frozenset(number for number, origin in made.items() if origin.action),
             complete="inside_px" not in image.entry,
         )
-        if not seen.complete:
-            self.notes.append(
-                f"{image.name}: objects were kept inside an area alone (--inside), so no place without an object "
-                "is listed; call nothing right that reaches out of the area"
-            )
+        if not seen.complete and INSIDE not in self.notes:
+            self.notes.append(INSIDE)
         segmenter = self._segmenter(image)
         if segmenter is None:
             return seen

@@ -39,7 +39,7 @@ def keep_others(before: Path, folder: Path) -> list[str]:
         name = place.as_posix()
         if path.name == LOCK or FOLDER in place.parts:
             continue
-        results = next((start for start in own if name == start or name.startswith(f"{start}/")), None)
+        results = next((above for one in (place, *place.parents) if (above := one.as_posix()) in own), None)
         if results == name and own[name] is not None and own[name] != describe(path)["sha256"]:
             kept.append(_copy(path, free_name(folder / name), folder))
         elif results is None and path.is_file() and not (len(place.parts) == 1 and path.match(CORRECTIONS)):
