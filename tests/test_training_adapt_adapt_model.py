@@ -79,9 +79,14 @@ def test_new_weights_that_are_not_better_make_way(
     assert (record["planned"], record["trained"], record["steps"]) == ("generator", "thresholds", 1)
 
 
-@pytest.mark.parametrize(("rows", "wanted"), [(72, {1.0, 0.5}), (40, {0.5})])
-def test_where_less_than_half_was_reviewed_half_of_the_new_weights_is_taken(
-    generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int, wanted: set[float]
+@pytest.mark.parametrize(("rows", "wanted", "ends_at"), [(72, {1.0, 0.5}, 20), (40, {module.UNCHECKED}, 40)])
+def test_where_less_than_half_was_reviewed_nothing_is_chosen_by_what_was_left_out(
+    generator: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    rows: int,
+    wanted: set[float],
+    ends_at: int,
 ) -> None:
     shares: set[float] = set()
     mixed = module.mixed

@@ -116,6 +116,33 @@ def test_the_loss_is_shared_between_teacher_and_labels() -> None:
     torch.testing.assert_close(loss(0.5, torch.full_like(labels, -1)), 0.5 * expected)
 
 
+def test_where_labels_are_unknown_the_teacher_comes_beside_them() -> None:
+    config = small_config(*ALONE)
+    networks = build_networks(config.model)
+    teacher = Teacher(build_networks(config.model, seed=3).generator.eval(), (0, 1), (1.0,), flips=False)
+    images, labels = disc_tiles()
+    half = labels.clone()
+    half[..., 32:] = -1
+
+    def loss(labels: Tensor, **update: object) -> Tensor:
+        settings = config.training.model_copy(update=update)
+        model = JointModel(networks, prompts=config.prompts, training=settings, teacher=teacher).eval()
+        found = model(images, labels, user_prompts=[()] * len(images), predicted_share=0.0, seed=(0, 0))
+        return found.generator
+
+    def both(share: float, labels: Tensor) -> Tensor:
+        return loss(labels, teacher_where="unknown", teacher_share=share)
+
+    with torch.no_grad():
+        found, target = networks.generator.eval()(images), teacher.generator(images).sigmoid()
+    taught = bce(found[..., 32:], target[..., 32:]).mean(dim=1).sum()
+    known = loss(half, teacher_share=0.0)
+    torch.testing.assert_close(both(0.25, half), known + 0.25 * taught)
+    torch.testing.assert_close(both(1.0, half), known + taught)
+    # There is nothing to teach where all is known.
+    assert torch.equal(both(1.0, labels), loss(labels, teacher_share=0.0))
+
+
 def test_a_student_comes_near_its_teacher() -> None:
     config = small_config(*ALONE, "training.teacher_share=1.0")
     networks = build_networks(config.model)

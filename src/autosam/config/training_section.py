@@ -125,6 +125,11 @@ class TrainingConfig(Section):
         description="share of the generator's loss that the teacher's maps have; the labels have the rest, in "
         "which deep_supervision is",
     )
+    teacher_where: Literal["everywhere", "unknown"] = Field(
+        "everywhere",
+        description="pixels whose maps the teacher gives: all of them, or those alone whose labels are unknown; "
+        "then teacher_share is their weight beside the loss of the labels, which stays as it is",
+    )
     boundary_width: Positive = Field(
         2, description="pixels on each side of an outline that the generator learns as boundary"
     )

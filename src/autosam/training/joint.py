@@ -57,7 +57,8 @@ class JointModel(nn.Module):
     prompts : PromptsConfig
         How prompts are predicted.
     teacher : Teacher, optional
-        Gives maps that the generator learns beside the labels (``training.teacher_share``).
+        Gives maps that the generator learns beside the labels (``training.teacher_share``), or where these are
+        unknown (``training.teacher_where``).
     """
 
     sam: Sam | None
@@ -176,13 +177,15 @@ class JointModel(nn.Module):
     ) -> Tensor:
         """Sum the generator's loss over tiles, by their labels and by the teacher's maps."""
         known = self._label_loss(logits, coarse, label_maps, valid)
-        if self._teacher is None:
+        everywhere = self._training.teacher_where == "everywhere"
+        if self._teacher is None or (valid.all() and not everywhere):
             return known
         # A stream of its own beside that of the first tile.
         drawn = np.random.default_rng((*seed, 1)).integers(len(MIRRORED), size=len(self._teacher.scales))
-        taught = bce(logits, self._teacher.maps(images, mirrored=drawn.tolist())).mean(dim=1).sum()
+        unknown = None if everywhere else torch.from_numpy(~valid[:, None]).to(logits)
+        taught = bce(logits, self._teacher.maps(images, mirrored=drawn.tolist()), unknown).mean(dim=1).sum()
         share = self._training.teacher_share
-        return share * taught + (1 - share) * known
+        return share * taught + (1 - share if everywhere else 1) * known
 
     def _label_loss(
         self,

@@ -22,14 +22,8 @@ from autosam.training.adapt.write_adapted import Weights, write_adapted
 SHARES = (1.0, 0.5)
 """Shares of the new weights in the average with the old ones; the better one on what was left out is kept."""
 
-UNCHECKED = 0.5
-"""That share where nothing was left out to choose it by, or what was left out tells too little."""
-
-LEAST_SHARE = 0.5
-"""Share of the pixels that has to count for a choice. Reviewed areas hold more objects than the rest of an image,
-where new weights alone find too much: after 100 and 200 corrections of *vnc*, half of each had .15 and .04 more
-AP@.5 (docs/benchmarks.md).
-"""
+UNCHECKED = 0.75
+"""That share where nothing tells which one is better; see `AdaptTask.judged`."""
 
 Say = Callable[[int, int, str], None]
 
@@ -112,7 +106,7 @@ def adapt_model(
             trainee,
             task.config,
             task.division.learnt,
-            task.division.left_out,
+            task.division.left_out if task.judged else [],
             steps=options.steps,
             budget=budget,
             device=device,
@@ -137,8 +131,7 @@ def _sized(task: AdaptTask, old: Networks) -> AdaptTask:
 
 def _shares(task: AdaptTask) -> tuple[float, ...]:
     """Give the shares of new weights that compete."""
-    told = bool(task.division.left_out) and share_that_counts(task.images) >= LEAST_SHARE
-    return SHARES if told else (UNCHECKED,)
+    return SHARES if task.judged else (UNCHECKED,)
 
 
 def _averaged(
@@ -156,8 +149,8 @@ def _averaged(
 
 
 def _fitted(competitor: Competitor, networks: Networks, task: AdaptTask) -> Competitor:
-    """Fit thresholds where objects were left out for it, or nothing is trained; a user's prompts want none."""
-    learnt = task.choice.part != "thresholds" and not task.division.left_out
+    """Fit thresholds where what was left out tells them, or nothing is trained; a user's prompts want none."""
+    learnt = task.choice.part != "thresholds" and not task.judged
     few = count_objects(task.scored) < LEAST_FITTED
     if learnt or few or task.own.prompts.method in ("grid", "user"):
         return competitor
@@ -189,9 +182,12 @@ def announced(task: AdaptTask) -> list[str]:
         return [*lines, f"adapts {WORDS['thresholds']}: {task.choice.why}; scores are of the same objects"]
     if not division.left_out:
         lines.append("nothing can be left out, so scores are of what was learnt from: label more, in other places")
+    held = "averaging its weights with the new ones"
+    if task.config.training.teacher is not None:
+        held += ", and by learning its maps where labels are unknown"
     lines[0] += f": {count_objects(division.learnt)} to learn from, and {left} ({what}) to validate on"
     return [
         *lines,
         f"adapts {WORDS[task.choice.part]}: {task.choice.why}",
-        "holds the old model by averaging its weights with the new ones; no old image is replayed",
+        f"holds the old model by {held}; no old image is replayed",
     ]

@@ -15,9 +15,17 @@ from autosam.training.adapt.few_labels import (
     count_empty,
     count_objects,
     read_labels_of,
+    share_that_counts,
     zoom_by_objects,
 )
 from autosam.training.adapt.leave_out import Division, leave_out
+
+LEAST_SHARE = 0.5
+"""Share of the pixels whose labels have to be known, so that what was left out tells how good new weights are.
+
+Reviewed areas hold more objects than the rest of an image. So they do not show what new weights find elsewhere,
+and thresholds that suit them do not suit the rest (docs/benchmarks.md).
+"""
 
 
 @dataclass(frozen=True)
@@ -102,8 +110,16 @@ class AdaptTask:
         division = _with_zoom(leave_out(images), images, own)
         objects, empty = count_objects(division.learnt), count_empty(division.learnt)
         choice = choose_part(own, objects, options.train, empty=empty)
-        config = adapt_settings(header, choice.part, seed=options.seed, overrides=options.overrides)
+        teacher = path if share_that_counts(images) < 1 else None
+        config = adapt_settings(
+            header, choice.part, seed=options.seed, teacher=teacher, overrides=options.overrides
+        )
         return cls(model, path, header, own, config, images, division, choice)
+
+    @property
+    def judged(self) -> bool:
+        """Whether what was left out tells when to stop, how much of the new weights to take, and thresholds."""
+        return bool(self.division.left_out) and share_that_counts(self.images) >= LEAST_SHARE
 
     @property
     def scored(self) -> list[LabeledImage]:
