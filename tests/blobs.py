@@ -80,12 +80,12 @@ def write_base(path: Path, *, seed: int = 0) -> Path:
     return path
 
 
-def write_discs(folder: Path, count: int) -> Path:
+def write_discs(folder: Path, count: int, side: int = 96) -> Path:
     """Write ``images`` and ``labels`` as `autosam train` wants them."""
     for name in ("images", "labels"):
         (folder / name).mkdir(parents=True)
     for seed in range(count):
-        image, labels = discs(seed)
+        image, labels = discs(seed, side)
         write_png(folder / "images" / f"{seed}.png", image)
         write_labels(folder / "labels" / f"{seed}.png", labels)
     return folder

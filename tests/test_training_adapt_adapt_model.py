@@ -18,7 +18,7 @@ from autosam.training.adapt import adapt_model as module
 from autosam.training.adapt.adapt_model import Adapted, adapt_model, announced
 from autosam.training.adapt.adapt_task import AdaptOptions, AdaptTask
 from autosam.training.adapt.adapted_networks import State
-from autosam.training.adapt.few_labels import LabelOptions, share_that_counts
+from autosam.training.adapt.few_labels import LabelOptions, count_objects, share_that_counts
 
 FAST = ("training.workers=0", "training.precision=float32", "training.prompts_per_tile=4")
 
@@ -37,12 +37,7 @@ def adapted(data: Path, model: Path, out: Path, **options: object) -> Adapted:
 
 def test_generator_and_sam_are_adapted_and_the_file_needs_no_other(tmp_path: Path) -> None:
     model, out = write_model(tmp_path / "old.safetensors", "images.diameter=19"), tmp_path / "new.safetensors"
-    data = tmp_path / "data"
-    image, labels = discs(0, 64)
-    for name in ("images", "labels"):
-        (data / name).mkdir(parents=True)
-    write_png(data / "images" / "0.png", image)
-    write_labels(data / "labels" / "0.png", labels)
+    data = write_discs(tmp_path / "data", 1, side=64)
     found = adapted(data, model, out, steps=2, train="all")
     assert found.task.choice.part == "all"
     header = read_header(out)
@@ -79,32 +74,58 @@ def test_new_weights_that_are_not_better_make_way(
     assert (record["planned"], record["trained"], record["steps"]) == ("generator", "thresholds", 1)
 
 
-@pytest.mark.parametrize(("rows", "wanted", "ends_at"), [(72, {1.0, 0.5}, 20), (40, {module.UNCHECKED}, 40)])
-def test_where_less_than_half_was_reviewed_nothing_is_chosen_by_what_was_left_out(
-    generator: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    rows: int,
-    wanted: set[float],
-    ends_at: int,
-) -> None:
-    shares: set[float] = set()
+@pytest.fixture
+def shares(monkeypatch: pytest.MonkeyPatch) -> set[float]:
+    """Note the shares of new weights that are tried."""
+    noted: set[float] = set()
     mixed = module.mixed
 
-    def noted(old: State, new: State, share: float) -> State:
-        shares.add(share)
+    def noting(old: State, new: State, share: float) -> State:
+        noted.add(share)
         return mixed(old, new, share)
 
-    monkeypatch.setattr(module, "mixed", noted)
+    monkeypatch.setattr(module, "mixed", noting)
+    return noted
+
+
+@pytest.mark.parametrize(("rows", "wanted", "judged"), [(72, {1.0, 0.5}, True), (40, {0.75}, False)])
+def test_where_less_than_half_was_reviewed_nothing_is_chosen_by_what_was_left_out(
+    generator: Path, tmp_path: Path, shares: set[float], rows: int, wanted: set[float], judged: bool
+) -> None:
     data = write_discs(tmp_path / "data", 4)
     (data / "valid").mkdir()
     for number in range(4):
         valid = np.zeros(discs(number)[1].shape, np.uint8)
         valid[:rows] = 1
         write_labels(data / "valid" / f"{number}.png", valid)
-    found = adapted(data, generator, tmp_path / "new.safetensors", steps=1)
-    assert found.task.division.how == "images"
+    said: list[str] = []
+    options = AdaptOptions(overrides=FAST, steps=12)
+    task = AdaptTask.read(data, str(generator), options)
+    found = adapt_model(
+        task,
+        tmp_path / "new.safetensors",
+        options,
+        device=torch.device("cpu"),
+        say=lambda step, steps, message: said.append(message),
+    )
+    assert task.division.how == "images"
+    assert task.judged is judged
     assert shares == wanted
+    assert any("mean AP" in message for message in said) is judged
+    if not judged:
+        assert found.record["best_step"] == 12
+        assert found.record["thresholds"] is None
+    assert any("its maps where labels are unknown" in line for line in announced(task))
+
+
+def test_of_few_objects_half_of_the_new_weights_is_taken(
+    generator: Path, tmp_path: Path, shares: set[float]
+) -> None:
+    data = write_discs(tmp_path / "data", 1, side=64)
+    found = adapted(data, generator, tmp_path / "new.safetensors", steps=1, train="generator")
+    assert found.task.division.how == "nothing"
+    assert count_objects(found.task.division.learnt) == 4
+    assert shares == {0.5}
 
 
 def test_the_share_of_pixels_that_count_is_that_of_all_images() -> None:
