@@ -13,7 +13,7 @@ from autosam.models.networks import Networks
 from autosam.training.adapt.adapt_loop import Trained, train_steps
 from autosam.training.adapt.adapt_task import AdaptOptions, AdaptTask
 from autosam.training.adapt.adapted_networks import State, Trainee, make_trainee, mixed
-from autosam.training.adapt.adapted_part import FOR_GENERATOR, WORDS
+from autosam.training.adapt.adapted_part import WORDS
 from autosam.training.adapt.few_labels import count_objects, share_that_counts
 from autosam.training.adapt.pace import VALIDATIONS, Budget
 from autosam.training.adapt.validated import LEAST_FITTED, Competitor, compete, with_smallest_size, with_thresholds
@@ -22,9 +22,9 @@ from autosam.training.adapt.write_adapted import Weights, write_adapted
 SHARES = (1.0, 0.5)
 """Shares of the new weights in the average with the old ones; the better one on what was left out is kept."""
 
-UNCHECKED, OF_FEW = 0.75, 0.5
-"""That share where nothing tells which one is better (see `AdaptTask.judged`), and the same with fewer than
-`FOR_GENERATOR` objects to learn from, with which new weights are soon too sure (docs/benchmarks.md).
+UNCHECKED = 0.5
+"""That share where nothing tells which one is better; see `AdaptTask.judged`. Three quarters are as good for a weak
+model, and worse for a good one (docs/benchmarks.md).
 """
 
 Say = Callable[[int, int, str], None]
@@ -132,9 +132,7 @@ def _sized(task: AdaptTask, old: Networks) -> AdaptTask:
 
 def _shares(task: AdaptTask) -> tuple[float, ...]:
     """Give the shares of new weights that compete."""
-    if task.judged:
-        return SHARES
-    return (UNCHECKED if count_objects(task.division.learnt) >= FOR_GENERATOR else OF_FEW,)
+    return SHARES if task.judged else (UNCHECKED,)
 
 
 def _averaged(
