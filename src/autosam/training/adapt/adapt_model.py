@@ -23,8 +23,8 @@ SHARES = (1.0, 0.5)
 """Shares of the new weights in the average with the old ones; the better one on what was left out is kept."""
 
 UNCHECKED = 0.5
-"""That share where nothing tells which one is better; see `AdaptTask.judged`. Three quarters are as good for a weak
-model, and worse for a good one (docs/benchmarks.md).
+"""That share where nothing tells which one is better; see `AdaptTask.judged`. Three quarters are as good for a
+weak model, and worse for a good one (docs/benchmarks.md).
 """
 
 Say = Callable[[int, int, str], None]
