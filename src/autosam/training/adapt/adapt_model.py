@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from autosam.metrics.object_intervals import object_differences
 from autosam.models.files.model_file import load_networks
 from autosam.models.networks import Networks
 from autosam.training.adapt.adapt_loop import Trained, train_steps
@@ -114,7 +115,7 @@ def adapt_model(
             say=say,
         )
         weights, after = _averaged(task, trainee, start, trained, device)
-        if after.rank > best.rank:
+        if _is_taken(after, best, task):
             best = after
         else:
             weights = None
@@ -147,6 +148,19 @@ def _averaged(
     after, share, networks = max(found, key=lambda one: one[0].rank)
     after = _fitted(after, networks, task)
     return Weights(trainee, mixed(start, trained.state, share), share), after
+
+
+def _is_taken(new: Competitor, old: Competitor, task: AdaptTask) -> bool:
+    """Whether new weights are taken: those that score better, and others that nothing judges and that are not worse.
+
+    A handful of objects in reviewed areas does not tell the better one of two models that are close. So they only
+    refuse new weights that are worse beyond chance.
+    """
+    if new.rank > old.rank:
+        return True
+    if task.judged or task.config.training.metric != "mean_ap":
+        return False
+    return object_differences(old.tables, new.tables)["mean_ap"].high > 0
 
 
 def _fitted(competitor: Competitor, networks: Networks, task: AdaptTask) -> Competitor:
