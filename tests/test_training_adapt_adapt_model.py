@@ -9,8 +9,10 @@ import torch
 from blobs import discs, write_discs
 from small_models import GENERATOR_ALONE, write_model
 
+from autosam.config import Config
 from autosam.data import LabeledImage
 from autosam.images import write_json, write_labels, write_png
+from autosam.metrics import contingency_table
 from autosam.models.files.checkpoint import load_model, read_header
 from autosam.models.files.file_hash import file_sha256
 from autosam.models.files.model_file import load_networks
@@ -19,6 +21,7 @@ from autosam.training.adapt.adapt_model import Adapted, adapt_model, announced
 from autosam.training.adapt.adapt_task import AdaptOptions, AdaptTask
 from autosam.training.adapt.adapted_networks import State
 from autosam.training.adapt.few_labels import LabelOptions, share_that_counts
+from autosam.training.adapt.validated import Competitor, pooled_score
 
 FAST = ("training.workers=0", "training.precision=float32", "training.prompts_per_tile=4")
 
@@ -116,6 +119,34 @@ def test_where_less_than_half_was_reviewed_nothing_is_chosen_by_what_was_left_ou
         assert found.record["best_step"] == 12
         assert found.record["thresholds"] is None
     assert any("its maps where labels are unknown" in line for line in announced(task))
+
+
+@pytest.mark.parametrize(("low", "kept"), [(False, True), (True, False)])
+def test_unjudged_new_weights_are_refused_only_if_they_are_surely_worse(
+    generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, low: bool, kept: bool
+) -> None:
+    def scored(networks: object, config: Config, images: list[LabeledImage], metric: str) -> Competitor:
+        """Find all objects at first; afterwards all but one, or none."""
+        calls.append(networks)
+        truth = images[0].labels
+        left = () if len(calls) == 1 else np.unique(truth) if low else (truth.max(),)
+        found = np.where(np.isin(truth, left), 0, truth)
+        table = contingency_table(found, truth, valid=images[0].valid)
+        return Competitor(config, (table,), pooled_score([table], "mean_ap"))
+
+    calls: list[object] = []
+    monkeypatch.setattr(module, "compete", scored)
+    monkeypatch.setattr(module, "with_smallest_size", lambda old, own, images, metric: own)
+    data = write_discs(tmp_path / "data", 1)
+    (data / "valid").mkdir()
+    valid = np.zeros(discs(0)[1].shape, np.uint8)
+    valid[:40] = 1
+    write_labels(data / "valid" / "0.png", valid)
+    found = adapted(data, generator, tmp_path / "new.safetensors", steps=1, train="generator")
+    assert not found.task.judged
+    assert found.before.score == 1
+    assert found.better is kept
+    assert len(calls) == 2
 
 
 def test_the_share_of_pixels_that_count_is_that_of_all_images() -> None:

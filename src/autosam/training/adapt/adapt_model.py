@@ -151,16 +151,15 @@ def _averaged(
 
 
 def _is_taken(new: Competitor, old: Competitor, task: AdaptTask) -> bool:
-    """Whether new weights are taken: those that score better, and others that nothing judges and that are not worse.
+    """Whether new weights are taken: where they score better, or, where nothing judges them, are not surely worse.
 
-    A handful of objects in reviewed areas does not tell the better one of two models that are close. So they only
-    refuse new weights that are worse beyond chance.
+    A handful of objects in reviewed areas does not tell the better one of two models that are close.
     """
     if new.rank > old.rank:
         return True
     if task.judged or task.config.training.metric != "mean_ap":
         return False
-    return object_differences(old.tables, new.tables)["mean_ap"].high > 0
+    return object_differences(old.tables, new.tables)["mean_ap"].high >= 0
 
 
 def _fitted(competitor: Competitor, networks: Networks, task: AdaptTask) -> Competitor:
