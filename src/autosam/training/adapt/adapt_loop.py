@@ -18,6 +18,7 @@ from autosam.training.samples.batches import make_batches, tile_size
 from autosam.training.samples.tiles import TileBatch
 from autosam.training.state import TrainingState, build_state
 from autosam.training.step import take_step
+from autosam.training.teacher import load_teacher
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +65,8 @@ def train_steps(
     """
     fabric = make_fabric(device, devices=1, precision=config.training.precision)
     config = with_steps(config, steps)
-    state = build_state(config, trainee.networks, fabric, folder=Path(), license="")
+    teacher = load_teacher(config)
+    state = build_state(config, trainee.networks, fabric, folder=Path(), license="", teacher=teacher)
     size = tile_size(trainee.networks, config)
     batches = make_batches(config, learnt, size, fabric, start=0)
     seconds: list[float] = []

@@ -198,7 +198,7 @@ def announced(task: AdaptTask) -> list[str]:
         lines.append("nothing can be left out, so scores are of what was learnt from: label more, in other places")
     held = "averaging its weights with the new ones"
     if task.config.training.teacher is not None:
-        held += ", and by learning its maps where labels are unknown"
+        held += f", and by learning maps of {task.config.training.teacher} where labels are unknown"
     lines[0] += f": {count_objects(division.learnt)} to learn from, and {left} ({what}) to validate on"
     return [
         *lines,

@@ -1,10 +1,9 @@
 """The settings with which a model is adapted: its own, and those of a short training on few images."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from autosam.config import SAM_ENCODER, Config, load_config
+from autosam.config import Config, load_config
 from autosam.models.files.model_header import ModelHeader
 from autosam.training.adapt.adapted_part import Part
 from autosam.training.adapt.pace import MOST_STEPS, TIMED
@@ -22,7 +21,7 @@ FEW: dict[str, Any] = {
     "predicted_share": 0.5,
     "previews": 0,
     "patience": 2,
-    # The old model gives the maps of places that nobody has reviewed.
+    # A teacher, which is asked for, gives the maps of places that nobody has reviewed.
     "teacher_where": "unknown",
     "teacher_share": 1.0,
     "augment": {"zoom": (0.8, 1.25), "rotate": 0.3, "elastic": 4.0},
@@ -30,23 +29,13 @@ FEW: dict[str, Any] = {
 """What differs from the defaults of training."""
 
 
-def adapt_settings(
-    header: ModelHeader,
-    part: Part,
-    *,
-    seed: int,
-    teacher: Path | None = None,
-    overrides: Sequence[str] = (),
-) -> Config:
+def adapt_settings(header: ModelHeader, part: Part, *, seed: int, overrides: Sequence[str] = ()) -> Config:
     """Give the settings of a run, for a number of steps that is not known yet; see `with_steps`.
 
     Parameters
     ----------
     header : ModelHeader
         That of the model.
-    teacher : Path, optional
-        The file of the model, where labels are unknown in places. A generator learns its old maps there; one in
-        SAM's image encoder does not.
     overrides : sequence of str
         ``section.key=value``.
 
@@ -61,9 +50,6 @@ def adapt_settings(
     if part in ("sam", "lora", "all"):
         # SAM is asked in training as it is at inference.
         training |= {"fusion": own.decode.fusion, "second_pass": 0.5 if own.decode.second_pass else 0.0}
-    generator = own.model.generator
-    if generator is not None and generator.encoder != SAM_ENCODER and part in ("generator", "all"):
-        training["teacher"] = None if teacher is None else str(teacher)
     config = load_config(defaults={**settings, "training": training, "seed": seed}, overrides=overrides)
     return with_steps(config, None)
 

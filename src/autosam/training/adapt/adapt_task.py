@@ -110,10 +110,7 @@ class AdaptTask:
         division = _with_zoom(leave_out(images), images, own)
         objects, empty = count_objects(division.learnt), count_empty(division.learnt)
         choice = choose_part(own, objects, options.train, empty=empty)
-        teacher = path if share_that_counts(images) < 1 else None
-        config = adapt_settings(
-            header, choice.part, seed=options.seed, teacher=teacher, overrides=options.overrides
-        )
+        config = adapt_settings(header, choice.part, seed=options.seed, overrides=options.overrides)
         return cls(model, path, header, own, config, images, division, choice)
 
     @property
