@@ -101,9 +101,9 @@ def shares(monkeypatch: pytest.MonkeyPatch) -> set[float]:
     return noted
 
 
-@pytest.mark.parametrize(("rows", "wanted", "judged"), [(72, {1.0, 0.5}, True), (40, {0.5}, False)])
+@pytest.mark.parametrize(("rows", "wanted", "validates"), [(72, {1.0, 0.5}, True), (40, {0.5}, False)])
 def test_where_less_than_half_was_reviewed_nothing_is_chosen_by_what_was_left_out(
-    generator: Path, tmp_path: Path, shares: set[float], rows: int, wanted: set[float], judged: bool
+    generator: Path, tmp_path: Path, shares: set[float], rows: int, wanted: set[float], validates: bool
 ) -> None:
     data = with_reviewed_rows(write_discs(tmp_path / "data", 4), rows)
     said: list[str] = []
@@ -117,17 +117,40 @@ def test_where_less_than_half_was_reviewed_nothing_is_chosen_by_what_was_left_ou
         say=lambda step, steps, message: said.append(message),
     )
     assert task.division.how == "images"
-    assert task.judged is judged
+    assert task.validates is validates
     assert shares == wanted
-    assert any("mean AP" in message for message in said) is judged
-    if not judged:
+    assert any("mean AP" in message for message in said) is validates
+    if not validates:
         assert found.record["best_step"] == 12
         assert found.record["thresholds"] is None
-    assert any("its maps where labels are unknown" in line for line in announced(task))
+
+
+def test_a_teacher_gives_maps_where_labels_are_unknown(
+    generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states: list[State] = []
+    mixed = module.mixed
+
+    def noting(old: State, new: State, share: float) -> State:
+        states.append(new)
+        return mixed(old, new, share)
+
+    monkeypatch.setattr(module, "mixed", noting)
+    data = with_reviewed_rows(write_discs(tmp_path / "data", 4), 40)
+    said = []
+    for name, teacher in (("alone", ()), ("taught", (f"training.teacher={generator}",))):
+        options = AdaptOptions(overrides=(*FAST, *teacher), steps=3)
+        task = AdaptTask.read(data, str(generator), options)
+        out = tmp_path / f"{name}.safetensors"
+        adapt_model(task, out, options, device=torch.device("cpu"), say=lambda *_: None)
+        said.append(any("small.safetensors where labels are unknown" in line for line in announced(task)))
+    alone, taught = (state["generator"] for state in (states[0], states[-1]))
+    assert any(not torch.equal(value, taught[key]) for key, value in alone.items())
+    assert said == [False, True]
 
 
 @pytest.mark.parametrize(("missed", "kept"), [((1, 2), True), ((0, 3), False)])
-def test_unjudged_new_weights_are_refused_only_if_they_are_surely_worse(
+def test_unvalidated_new_weights_are_refused_only_if_they_are_surely_worse(
     generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missed: tuple[int, int], kept: bool
 ) -> None:
     def scored(networks: object, config: Config, images: list[LabeledImage], metric: str) -> Competitor:
@@ -146,7 +169,7 @@ def test_unjudged_new_weights_are_refused_only_if_they_are_surely_worse(
     monkeypatch.setattr(module, "with_smallest_size", lambda old, own, images, metric: own)
     data = with_reviewed_rows(write_discs(tmp_path / "data", 4), 40)
     found = adapted(data, generator, tmp_path / "new.safetensors", steps=1, train="generator")
-    assert not found.task.judged
+    assert not found.task.validates
     assert found.before.score > 0
     assert found.better is kept
     assert len(calls) == 2

@@ -1,10 +1,7 @@
 """Minutes become steps once; what is trained follows from the number of objects and the model."""
 
-from pathlib import Path
-
 import pytest
 from blobs import small_config
-from small_models import ENCODER_ONLY
 
 from autosam.errors import ConfigError, InputError
 from autosam.models.files.model_header import ModelHeader
@@ -50,24 +47,6 @@ def test_sam_is_asked_in_training_as_at_inference() -> None:
     assert trained.training.batch_size == 1
     assert trained.seed == 3
     assert adapt_settings(header, "generator", seed=0).training.fusion == 0
-
-
-def test_a_new_generator_learns_from_the_old_one_where_labels_are_unknown() -> None:
-    header = ModelHeader(small_config().model_dump(mode="json"))
-    old = Path("old.safetensors")
-    for part in ("generator", "all"):
-        settings = adapt_settings(header, part, seed=0, teacher=old).training
-        assert (settings.teacher, settings.teacher_where) == ("old.safetensors", "unknown")
-        assert adapt_settings(header, part, seed=0).training.teacher is None
-    assert adapt_settings(header, "sam", seed=0, teacher=old).training.teacher is None
-    chosen = adapt_settings(header, "all", seed=0, teacher=old, overrides=["training.teacher=null"])
-    assert chosen.training.teacher is None
-
-
-def test_maps_of_sams_encoder_teach_nothing() -> None:
-    own = small_config(*ENCODER_ONLY)
-    header = ModelHeader(own.model_dump(mode="json"))
-    assert adapt_settings(header, "generator", seed=0, teacher=Path("old.safetensors")).training.teacher is None
 
 
 def test_what_is_trained_follows_from_objects_and_model() -> None:

@@ -72,8 +72,8 @@ def adapt(
 ) -> None:
     """Adapt a model to a few labels, in minutes.
 
-    Some labels are left out to validate on. The old weights stay where new ones are no better on these, or, if
-    less than half of the pixels count, where they are worse.
+    Some labels are left out to validate on. The old weights stay where new ones are no better on these. If less
+    than half of the pixels have labels, they stay only where new ones are surely worse.
     """
     began = time.monotonic()
     with leaving_at_once():
@@ -182,6 +182,6 @@ def _told(adapted: "Adapted", out: Path) -> str:
     elif adapted.record["planned"] == "thresholds":
         what = f"the weights of before, {new}"
     else:
-        found = "not better" if adapted.task.judged else "worse"
-        what = f"the weights of before, as new ones are {found} on what was left out, {new}"
+        found = "not better" if adapted.task.validates else "surely worse"
+        what = f"the weights of before, as new ones are {found} by these scores, {new}"
     return f"{out} has {what}. Use it: autosam segment IMAGES --model {out} -o RESULTS"

@@ -1,4 +1,4 @@
-"""`autosam adapt`: a model and few labels → a model that fits them better, or the old one where none does."""
+"""`autosam adapt`: a model and few labels → a model that fits them better, or the old one."""
 
 import time
 from collections.abc import Callable
@@ -24,7 +24,7 @@ SHARES = (1.0, 0.5)
 """Shares of the new weights in the average with the old ones; the better one on what was left out is kept."""
 
 UNCHECKED = 0.5
-"""That share where nothing tells which one is better; see `AdaptTask.judged`. Three quarters are as good for a
+"""That share where nothing tells which one is better; see `AdaptTask.validates`. Three quarters were as good for a
 weak model, and worse for a good one (docs/benchmarks.md).
 """
 
@@ -100,7 +100,7 @@ def adapt_model(
     fitting = time.monotonic() - timed - validating
     trained = None
     if task.choice.part != "thresholds":
-        validations = len(_shares(task)) + (VALIDATIONS if task.judged else 0)
+        validations = len(_shares(task)) + (VALIDATIONS if task.validates else 0)
         budget.beside = validations * validating + fitting + _statistics_time(task, validating)
         trainee = make_trainee(task.path, task.choice.part, seed=task.config.seed)
         start = trainee.state()
@@ -108,7 +108,7 @@ def adapt_model(
             trainee,
             task.config,
             task.division.learnt,
-            task.division.left_out if task.judged else [],
+            task.division.left_out if task.validates else [],
             steps=options.steps,
             budget=budget,
             device=device,
@@ -133,7 +133,7 @@ def _sized(task: AdaptTask, old: Networks) -> AdaptTask:
 
 def _shares(task: AdaptTask) -> tuple[float, ...]:
     """Give the shares of new weights that compete."""
-    return SHARES if task.judged else (UNCHECKED,)
+    return SHARES if task.validates else (UNCHECKED,)
 
 
 def _averaged(
@@ -151,20 +151,20 @@ def _averaged(
 
 
 def _is_taken(new: Competitor, old: Competitor, task: AdaptTask) -> bool:
-    """Whether new weights are taken: where they score better, or, where nothing judges them, are not surely worse.
+    """Whether new weights are taken: where they score better, or, where nothing validates, are not surely worse.
 
     A handful of objects in reviewed areas does not tell the better one of two models that are close.
     """
     if new.rank > old.rank:
         return True
-    if task.judged or task.config.training.metric != "mean_ap":
+    if task.validates:
         return False
     return object_differences(old.tables, new.tables)["mean_ap"].high >= 0
 
 
 def _fitted(competitor: Competitor, networks: Networks, task: AdaptTask) -> Competitor:
     """Fit thresholds where what was left out tells them, or nothing is trained; a user's prompts want none."""
-    learnt = task.choice.part != "thresholds" and not task.judged
+    learnt = task.choice.part != "thresholds" and not task.validates
     few = count_objects(task.scored) < LEAST_FITTED
     if learnt or few or task.own.prompts.method in ("grid", "user"):
         return competitor

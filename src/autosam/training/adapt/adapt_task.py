@@ -114,7 +114,7 @@ class AdaptTask:
         return cls(model, path, header, own, config, images, division, choice)
 
     @property
-    def judged(self) -> bool:
+    def validates(self) -> bool:
         """Whether what was left out tells when to stop, how much of the new weights to take, and thresholds."""
         return bool(self.division.left_out) and share_that_counts(self.images) >= LEAST_SHARE
 
