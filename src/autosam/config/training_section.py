@@ -128,7 +128,7 @@ class TrainingConfig(Section):
     teacher_where: Literal["everywhere", "unknown"] = Field(
         "everywhere",
         description="pixels whose maps the teacher gives: all of them, or those alone whose labels are unknown; "
-        "then teacher_share is their weight beside the loss of the labels, which stays as it is",
+        "then teacher_share is the weight of their mean loss beside that of the labels, which stays as it is",
     )
     boundary_width: Positive = Field(
         2, description="pixels on each side of an outline that the generator learns as boundary"
