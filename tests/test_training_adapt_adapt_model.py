@@ -88,13 +88,13 @@ def with_reviewed_rows(data: Path, rows: int) -> Path:
 
 
 @pytest.fixture
-def shares(monkeypatch: pytest.MonkeyPatch) -> set[float]:
-    """Note the shares of new weights that are tried."""
-    noted: set[float] = set()
+def mixtures(monkeypatch: pytest.MonkeyPatch) -> list[tuple[State, float]]:
+    """Note the new weights that are mixed with old ones, and their shares."""
+    noted: list[tuple[State, float]] = []
     mixed = module.mixed
 
     def noting(old: State, new: State, share: float) -> State:
-        noted.add(share)
+        noted.append((new, share))
         return mixed(old, new, share)
 
     monkeypatch.setattr(module, "mixed", noting)
@@ -103,7 +103,12 @@ def shares(monkeypatch: pytest.MonkeyPatch) -> set[float]:
 
 @pytest.mark.parametrize(("rows", "wanted", "validates"), [(72, {1.0, 0.5}, True), (40, {0.5}, False)])
 def test_where_less_than_half_was_reviewed_nothing_is_chosen_by_what_was_left_out(
-    generator: Path, tmp_path: Path, shares: set[float], rows: int, wanted: set[float], validates: bool
+    generator: Path,
+    tmp_path: Path,
+    mixtures: list[tuple[State, float]],
+    rows: int,
+    wanted: set[float],
+    validates: bool,
 ) -> None:
     data = with_reviewed_rows(write_discs(tmp_path / "data", 4), rows)
     said: list[str] = []
@@ -118,7 +123,7 @@ def test_where_less_than_half_was_reviewed_nothing_is_chosen_by_what_was_left_ou
     )
     assert task.division.how == "images"
     assert task.validates is validates
-    assert shares == wanted
+    assert {share for _, share in mixtures} == wanted
     assert any("mean AP" in message for message in said) is validates
     if not validates:
         assert found.record["best_step"] == 12
@@ -126,16 +131,8 @@ def test_where_less_than_half_was_reviewed_nothing_is_chosen_by_what_was_left_ou
 
 
 def test_a_teacher_gives_maps_where_labels_are_unknown(
-    generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    generator: Path, tmp_path: Path, mixtures: list[tuple[State, float]]
 ) -> None:
-    states: list[State] = []
-    mixed = module.mixed
-
-    def noting(old: State, new: State, share: float) -> State:
-        states.append(new)
-        return mixed(old, new, share)
-
-    monkeypatch.setattr(module, "mixed", noting)
     data = with_reviewed_rows(write_discs(tmp_path / "data", 4), 40)
     said = []
     for name, teacher in (("alone", ()), ("taught", (f"training.teacher={generator}",))):
@@ -144,7 +141,7 @@ def test_a_teacher_gives_maps_where_labels_are_unknown(
         out = tmp_path / f"{name}.safetensors"
         adapt_model(task, out, options, device=torch.device("cpu"), say=lambda *_: None)
         said.append(any("small.safetensors where labels are unknown" in line for line in announced(task)))
-    alone, taught = (state["generator"] for state in (states[0], states[-1]))
+    alone, taught = (state["generator"] for state, _ in (mixtures[0], mixtures[-1]))
     assert any(not torch.equal(value, taught[key]) for key, value in alone.items())
     assert said == [False, True]
 

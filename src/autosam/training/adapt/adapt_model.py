@@ -197,7 +197,7 @@ def announced(task: AdaptTask) -> list[str]:
     if not division.left_out:
         lines.append("nothing can be left out, so scores are of what was learnt from: label more, in other places")
     held = "averaging its weights with the new ones"
-    if task.config.training.teacher is not None:
+    if task.config.training.teacher is not None and task.choice.part in ("generator", "all") and share < 1:
         held += f", and by learning maps of {task.config.training.teacher} where labels are unknown"
     lines[0] += f": {count_objects(division.learnt)} to learn from, and {left} ({what}) to validate on"
     return [
