@@ -21,9 +21,8 @@ LABELS = {
 TITLES = {"ap50": "AP at IoU .5", "mean_ap": "mean AP"}
 
 
-def draw(rows: Sequence[Row], picture: Path) -> None:
-    """Write what `draw_curves` draws; the format is that of the suffix."""
-    figure = draw_curves(rows)
+def write_figure(figure: Figure, picture: Path) -> None:
+    """Write a figure in the format of the suffix."""
     with atomic_path(picture) as temporary:
         figure.savefig(temporary, format=picture.suffix.lstrip(".") or "png", dpi=120)
 

@@ -12,7 +12,8 @@ all labels of these images at once. `peer:` before an order is a UNet with a wat
 weights on the same labels. Each point is a row of TABLE.csv, and is not computed again.
 
 `time` prints clicks per object, and estimates the time that is saved, with its assumptions. `plot` draws the
-curves. Cases are in scripts/corrections.yaml; --cases names another file.
+curves. Cases are in scripts/corrections.yaml; --cases names another file, such as scripts/slices.yaml, whose cases
+are a few slices that are labeled in full.
 """
 
 import argparse
@@ -68,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     plot.set_defaults(run=_plot)
     plot.add_argument("table", type=Path)
     plot.add_argument("picture", type=Path)
+    plot.add_argument("--slices", action="store_true", help="curves of slices that are labeled in full")
     return parser
 
 
@@ -99,9 +101,11 @@ def _time(given: argparse.Namespace) -> None:
 
 def _plot(given: argparse.Namespace) -> None:
     from corrections_log import read_rows
-    from corrections_plot import draw
+    from corrections_plot import draw_curves, write_figure
+    from slices_plot import draw_slices
 
-    draw(read_rows(given.table), given.picture)
+    draw = draw_slices if given.slices else draw_curves
+    write_figure(draw(read_rows(given.table)), given.picture)
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ order = load_script("corrections_order")
 times = load_script("corrections_time")
 points = load_script("corrections_points")
 plot = load_script("corrections_plot")
+slices_plot = load_script("slices_plot")
 
 Labels = NDArray[np.int32]
 
@@ -327,6 +328,8 @@ def test_points_are_computed_once_and_repeat(data, model, tmp_path, monkeypatch,
     assert "far small doubt 12:" in told
     assert run(monkeypatch, "plot", tmp_path / "a.csv", tmp_path / "curves.png") == 0
     assert (tmp_path / "curves.png").stat().st_size > 1000
+    assert run(monkeypatch, "plot", tmp_path / "a.csv", tmp_path / "slices.png", "--slices") == 2
+    assert "no case of slices" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("few_windows")
@@ -380,6 +383,23 @@ def test_curves_begin_with_the_model_as_it_is():
         plot.draw_curves([])
 
 
+def test_curves_of_slices_begin_with_the_model_as_it_is():
+    def slices(number: int, order: str, learner: str = "adapt", score: float = 0.5):
+        row = row_of(order, 0, learner, score)
+        return replace(row, key=replace(row.key, case=f"vnc_{number}"))
+
+    rows = [slices(5, "all", score=0.8), slices(1, "all"), slices(5, "none", score=0.3)]
+    rows += [slices(1, "all", "peer", 0.1), row_of("all", 0)]
+    ap50, mean_ap = slices_plot.draw_slices(rows).axes
+    for axis in (ap50, mean_ap):
+        adapted, peer = axis.lines
+        assert list(adapted.get_xdata()) == [0, 1, 5]
+        assert list(adapted.get_ydata()) == [0.3, 0.5, 0.8]
+        assert (list(peer.get_xdata()), list(peer.get_ydata())) == ([1], [0.1])
+    with pytest.raises(InputError, match="no case of slices"):
+        slices_plot.draw_slices([row_of("all", 0)])
+
+
 def test_images_are_cut_to_what_has_labels(data, tmp_path):
     case = images.read_case(data / "cases.yaml", "far", data)
     prepared = images.Prepared.make(case, data, tmp_path)
@@ -416,12 +436,13 @@ def test_a_case_may_name_the_parts_of_a_split(data):
     assert split.source == far.source.model_copy(update={"name": "split"})
 
 
-def test_the_cases_of_the_project_are_read(tmp_path):
-    cases = yaml.safe_load((SCRIPTS / "corrections.yaml").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("file", ["corrections.yaml", "slices.yaml"])
+def test_the_cases_of_the_project_are_read(tmp_path, file):
+    cases = yaml.safe_load((SCRIPTS / file).read_text(encoding="utf-8"))
     parts = {case["images"].partition("/")[0]: {"train": ["0"], "val": ["1"]} for case in cases.values()}
     (tmp_path / "splits.json").write_text(json.dumps(parts), encoding="utf-8")
     for name, given in cases.items():
-        case = images.read_case(SCRIPTS / "corrections.yaml", name, tmp_path)
+        case = images.read_case(SCRIPTS / file, name, tmp_path)
         assert case.source.pixel_size == given.get("pixel_size")
         assert case.learn
         listed = isinstance(given["learn"], list) and isinstance(given["score"], list)

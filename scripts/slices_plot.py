@@ -1,0 +1,65 @@
+"""The curves of a few labeled slices: AP@.5 and mean AP against their number."""
+
+import re
+from collections.abc import Sequence
+
+from corrections_log import ALL, NONE, SCORES, Row
+from corrections_plot import TITLES
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from autosam.errors import InputError
+
+NUMBERED = re.compile(r"(.+)_(\d+)")
+"""The name of a case of so many slices; see scripts/slices.yaml."""
+
+CURVES = {"adapt": ("adapted", "-", "#0072b2"), "peer": ("UNet from scratch", "--", "#d55e00")}
+
+
+def draw_slices(rows: Sequence[Row]) -> Figure:
+    """Draw a row of two plots for each set.
+
+    The model as it is, scored on the same images whatever is learnt, stands at 0 slices.
+
+    Raises
+    ------
+    InputError
+        If no case is one of so many slices.
+    """
+    sets: dict[str, list[tuple[int, Row]]] = {}
+    for row in rows:
+        if found := NUMBERED.fullmatch(row.key.case):
+            sets.setdefault(found[1], []).append((int(found[2]), row))
+    if not sets:
+        raise InputError(
+            "the table has no case of slices, such as vnc_5; compute some with: study_corrections.py run"
+        )
+    # Not pyplot: its state is global, and it may look for a screen.
+    figure = Figure(figsize=(9, 3.2 * len(sets)), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(len(sets), len(TITLES), squeeze=False)
+    for line, (name, own) in zip(axes, sets.items(), strict=True):
+        for axis, (score, title) in zip(line, TITLES.items(), strict=True):
+            _curves(axis, own, SCORES.index(score))
+            axis.set(title=name, xlabel="labeled slices", ylabel=title)
+            axis.set_ylim(bottom=0)
+            axis.xaxis.get_major_locator().set_params(integer=True)
+            axis.grid(alpha=0.3)
+    figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside lower center", ncol=2, fontsize=7)
+    return figure
+
+
+def _curves(axis: Axes, rows: Sequence[tuple[int, Row]], at: int) -> None:
+    start = next(((0, row) for _, row in rows if row.key.order == NONE), None)
+    for learner, (label, style, color) in CURVES.items():
+        learnt = [(number, row) for number, row in rows if row.key.order == ALL and row.key.learner == learner]
+        if not learnt:
+            continue
+        if learner == "adapt" and start is not None:
+            learnt.append(start)
+        learnt.sort(key=lambda one: one[0])
+        numbers = [number for number, _ in learnt]
+        values, low, high = ([row.scores[column] for _, row in learnt] for column in (at, at + 1, at + 2))
+        axis.plot(numbers, values, style, marker="o", ms=3, color=color, label=label)
+        axis.fill_between(numbers, low, high, color=color, alpha=0.1)
