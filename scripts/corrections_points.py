@@ -15,7 +15,7 @@ from corrections_log import ALL, NONE, PEER, Effort, Key, Row, add_row, read_row
 from corrections_order import Known, at_random, by_doubt
 
 from autosam.data import LabeledImage
-from autosam.images import find_sources, write_json
+from autosam.images import ensure_folder, find_sources, write_json
 from autosam.images.read import read_json
 from autosam.metrics.contingency import contingency_table
 from autosam.metrics.object_intervals import object_intervals
@@ -209,7 +209,7 @@ class Study:
             seed=key.seed,
             overrides=self.learning.settings,
         )
-        out = self.folder / f"{data.name}-adapted-{key.steps}-{key.seed}.safetensors"
+        out = ensure_folder(self.folder) / f"{data.name}-adapted-{key.steps}-{key.seed}.safetensors"
         return adapt(data, self.model, out, options, self.scored)
 
 

@@ -332,6 +332,15 @@ def test_points_are_computed_once_and_repeat(data, model, tmp_path, monkeypatch,
     assert "no case of slices" in capsys.readouterr().err
 
 
+def test_all_labels_are_learnt_without_finding_doubts_first(data, model, tmp_path, monkeypatch):
+    given = ["run", tmp_path / "t.csv", "far", "--cases", data / "cases.yaml", "--data", data, "--model", model]
+    given += ["--curves", "all", "--steps", 1, "--set", "training.workers=0", "--set", "tiles.size=64"]
+    assert run(monkeypatch, *given) == 0
+    (row,) = log.read_rows(tmp_path / "t.csv")
+    assert row.key.order == "all"
+    assert row.objects > 0
+
+
 @pytest.mark.usefixtures("few_windows")
 def test_sam_draws_what_the_study_clicks(data, tmp_path, monkeypatch):
     use_rule_models(monkeypatch)
