@@ -96,7 +96,8 @@ def test_what_was_not_reviewed_changes_nothing(command: Command, model: Path, tm
         ("no labels", "no folder"),
         ("nothing", "no object where they count"),
         ("one", "1 object where they count"),
-        ("size", "has an image of"),
+        ("size", "has an image of (96, 96) and labels of (50, 96): replace or take away these files"),
+        ("partner", "add the files, or leave these images out"),
         ("not reviewed", "has a pixel whose labels count"),
         ("results", "it holds results that were not corrected"),
         ("corrected", "nothing in it was reviewed"),
@@ -113,6 +114,8 @@ def test_bad_labels_are_one_line(command: Command, model: Path, tmp_path: Path, 
         file.parent.rmdir()
     elif spoil in ("nothing", "one"):
         write_labels(file, np.where(labels == 1, int(spoil == "one"), 0))
+    elif spoil == "partner":
+        (data / "images" / "1.png").write_bytes((data / "images" / "0.png").read_bytes())
     elif spoil == "size":
         write_labels(file, labels[:50])
     elif spoil == "not reviewed":
@@ -146,6 +149,10 @@ def test_bad_options_are_one_line(command: Command, model: Path, tmp_path: Path)
         assert status == 2
         assert fault in err
         assert len(err.splitlines()) == 1
+    out.mkdir()
+    for more in ((), ("--overwrite",)):
+        assert f"--output {out} is a folder" in command(data, "-m", model, "-o", out, *more)[2]
+    out.rmdir()
     out.write_bytes(b"")
     assert "is there already" in command(data, "-m", model, "-o", out)[2]
     assert out.read_bytes() == b""

@@ -85,7 +85,7 @@ def test_many_faults_are_counted(pair: tuple[Path, Path]) -> None:
     for index in range(13):
         put(pair[0], f"{index:02}.tif", GRAY)
     put(pair[1], "other.tif", GRAY)
-    with pytest.raises(InputError, match=r"^13 faults in s: .*no labels 09 in .*; and 3 more\.$"):
+    with pytest.raises(InputError, match=r"^13 faults in s: .*no labels 09 in .*; and 3 more: add the files, or leave these images out\.$"):
         load_labeled_images(*pair, source="s")
 
 

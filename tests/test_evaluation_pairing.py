@@ -63,6 +63,12 @@ def test_every_missing_partner_is_named_at_once(tmp_path):
         pair(pred, truth, stems=["x", "a", "b", "a"])
 
 
+def test_of_many_missing_partners_the_first_are_named(tmp_path):
+    pred, truth = touch(tmp_path / "p", "a.png"), touch(tmp_path / "t", *(f"{n:02}.png" for n in range(25)))
+    with pytest.raises(InputError, match=r"no prediction for 00, 01, .*, 19 and 5 more in "):
+        pair_predictions([pred], truth)
+
+
 def test_single_files(tmp_path):
     pred = touch(tmp_path / "p", "mine.tif", "a.png")
     truth = touch(tmp_path / "t", "truth.png", "a.tif", "b.tif")

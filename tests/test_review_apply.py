@@ -182,6 +182,11 @@ def test_sam_answers_points_and_boxes(autosam, tmp_path, monkeypatch):
         ([Correction("day1/b", "delete", (1,))], (), "has changed since it was segmented"),
         ([Correction("failed", "delete", (1,))], (), "no results of 'failed' (it failed)"),
         ([], (), "there is no correction of out that stands"),
+        (
+            [Correction("z", "accept", (1,)), Correction("a", "accept", (3,)), Correction("a", "delete", (4,))],
+            (),
+            "'z'; line 3 (action 2): a has no object 3; line 4 (action 3): a has no object 4: correct these rows",
+        ),
     ],
 )
 def test_one_line_and_nothing_written(autosam, tmp_path, corrections, arguments, words):

@@ -379,6 +379,15 @@ def test_what_the_page_sends_is_read_and_nothing_else():
             read_correction(wrong)
 
 
+def test_a_model_that_is_not_there_is_refused_at_once(results, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["autosam", "review", str(results), "--serve", "--model", "foo"])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "no model is named 'foo'" in line
+
+
 def test_a_port_in_use_and_a_missing_package(results, monkeypatch, capsys):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

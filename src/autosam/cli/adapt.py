@@ -136,6 +136,8 @@ def _free_place(output: Path, data: Path, model: str, *, overwrite: bool) -> Pat
     if output.name in ("", ".."):
         raise OutputError(f"--output {output} is a folder; give the name of the new model file")
     out = output if output.suffix == ".safetensors" else output.with_name(f"{output.name}.safetensors")
+    if out.is_dir():
+        raise OutputError(f"--output {out} is a folder; choose another name for the new model file")
     refuse_overwriting(out, (data, resolve_model(model)))
     if out.exists() and not overwrite:
         raise OutputError(f"{out} is there already; choose another name with --output, or add --overwrite")

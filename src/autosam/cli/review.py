@@ -80,9 +80,12 @@ def review(
             raise ConfigError("--port, --model and --no-browser are about --serve; add it, or leave them out")
         listening: socket.socket | None = None
         if serve:
+            from autosam.models.files.zoo import resolve_model
             from autosam.review.server.take_port import require_server, take_port
 
             require_server()
+            if model is not None:
+                resolve_model(model)
             listening = take_port(port)
         else:
             _check_place(results / NAME if output is None else output)

@@ -116,7 +116,7 @@ def load_labeled_images(
     wanted = sorted(image_files if wanted is None else {_known(stem, image_files) for stem in wanted})
     faults = [f"no image {stem} in {images}" for stem in wanted if stem not in image_files]
     faults += [f"no labels {stem} in {labels}" for stem in wanted if stem not in label_files]
-    refuse_faults(faults, source)
+    refuse_faults(faults, source, remedy="add the files, or leave these images out")
     masks = masks_of(wanted, labels, valid)
     if prompts is not None:
         check_tables(prompts, wanted, source=source)
@@ -140,7 +140,7 @@ def load_labeled_images(
                 ids = renumbered(ids)
             asked = table_prompts(prompts, stem, image=file.name, shape=ids.shape)
             found.append(LabeledImage(f"{source}/{stem}", source, image, ids, asked, counted, zoom))
-    refuse_faults(faults, source)
+    refuse_faults(faults, source, remedy="replace or take away these files")
     if component_size is None:
         refuse_semantic(
             evidence,

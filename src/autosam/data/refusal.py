@@ -15,8 +15,10 @@ def noting(faults: list[str], name: str = "") -> Iterator[None]:
         faults.append(name + str(error))
 
 
-def refuse_faults(faults: Sequence[str], source: str, *, most: int = 10) -> None:
+def refuse_faults(faults: Sequence[str], source: str, *, remedy: str = "", most: int = 10) -> None:
     """Raise one error that names the first `most` faults and counts the others; return where there is none.
+
+    The error ends with a remedy, if there is one for all of them.
 
     Raises
     ------
@@ -26,4 +28,5 @@ def refuse_faults(faults: Sequence[str], source: str, *, most: int = 10) -> None
     if faults:
         more = f"; and {len(faults) - most} more" if len(faults) > most else ""
         count = f"{len(faults)} fault{'s' * (len(faults) > 1)}"
-        raise InputError(f"{count} in {source}: {'; '.join(fault.rstrip('.') for fault in faults[:most])}{more}.")
+        named = "; ".join(fault.rstrip(".") for fault in faults[:most])
+        raise InputError(f"{count} in {source}: {named}{more}{f': {remedy}' if remedy else ''}.")

@@ -13,6 +13,9 @@ from autosam.images.valid_masks import NO_MASKS, masks_in, misnamed_masks, read_
 Mask = NDArray[np.bool_]
 
 
+_WITHOUT = f"take their folder away, or set valid: {NO_MASKS} for the source in a training config"
+
+
 def masks_of(names: Iterable[str], labels: Path, given: Path | None) -> dict[str, str]:
     """Find the masks of images by name; empty where there are none.
 
@@ -38,13 +41,13 @@ def masks_of(names: Iterable[str], labels: Path, given: Path | None) -> dict[str
     there = valid_beside(labels) if given is None else masks_in(given)
     found = {name: there[name] for name in wanted if name in there}
     if not found and given is None and (misnamed := misnamed_masks(labels)):
-        raise InputError(f"{misnamed}: rename them, or set valid: {NO_MASKS} in data.sources")
+        raise InputError(f"{misnamed}: rename them, {_WITHOUT}")
     lacking = [name for name in wanted if name not in found]
     if lacking and (found or given is not None):
         place = given or labels.resolve().parent / "valid"
         raise InputError(
-            f"{len(lacking)} of {len(wanted)} images have no mask in {place}, such as {lacking[0]}: add them, or "
-            f"set valid: {NO_MASKS} in data.sources"
+            f"{len(lacking)} of {len(wanted)} images have no mask in {place}, such as {lacking[0]}: add them, "
+            f"{_WITHOUT}"
         )
     return found
 

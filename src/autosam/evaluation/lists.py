@@ -77,7 +77,7 @@ def read_pairs(path: Path, *, valid: str | None = None) -> list[Pair]:
     try:
         found = list(read_rows(path.read_text(encoding="utf-8-sig"), (*_COLUMNS, "name")))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"list of pairs {path} cannot be read ({error}): give a CSV file") from error
+        raise InputError(f"list of pairs {path} cannot be read ({error}): give a CSV file in UTF-8") from error
     columns = found[0][1] if found else []
     lacking = [column for column in _COLUMNS if column not in columns]
     if lacking:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from autosam.errors import InputError
+from autosam.errors import InputError, listed
 from autosam.evaluation.find_labels import find_labels
 from autosam.evaluation.label_refs import LabelRef
 from autosam.evaluation.label_sources import LabelSource, label_files
@@ -12,6 +12,9 @@ from autosam.evaluation.pages import match_pages, slice_of
 from autosam.evaluation.volumes import open_labels
 from autosam.images.valid_masks import NO_MASKS, misnamed_masks, valid_beside
 from autosam.metrics.label_arrays import check_shapes
+
+MOST_NAMED = 20
+"""Names without a partner that a message tells; it counts the others."""
 
 
 @dataclass(frozen=True)
@@ -75,15 +78,15 @@ def pair_labels(
     valid = dict(truth.valid)
     for files, stacks, masks, source in ((preds, truths, valid, pred), (truths, preds, {}, truth)):
         wanted = _with_pages(wanted, files, stacks, masks, given=source.name, some=named is not None)
-    listed = sorted(wanted)
+    names = sorted(wanted)
     faults = [
-        f"{what} for {', '.join(missing)} in {source.name}"
+        f"{what} for {listed(missing, most=MOST_NAMED)} in {source.name}"
         for what, source, side in (("no prediction", pred, preds), ("no truth", truth, truths))
-        if (missing := [name for name in listed if name not in side])
+        if (missing := [name for name in names if name not in side])
     ]
     return [
         Pair(name, preds[name], truths[name], valid.get(name))
-        for name in listed
+        for name in names
         if name in preds and name in truths
     ], faults
 
@@ -251,8 +254,9 @@ def _renamed(labels: Mapping[str, LabelRef], as_name: Callable[[str], str]) -> d
 
 
 def _missing(faults: Sequence[str]) -> str:
-    listed = "; ".join(dict.fromkeys(faults))
-    return f"{listed}: add the files, or give --list with the stems that are to be compared"
+    return (
+        f"{'; '.join(dict.fromkeys(faults))}: add the files, or give --list with the stems that are to be compared"
+    )
 
 
 def _unlike(pairs: Sequence[Pair]) -> list[str]:

@@ -46,20 +46,22 @@ def check_corrections(corrections: Iterable[Correction], results: ReviewResults)
     Raises
     ------
     InputError
-        If there is none; if they name images that the results do not have, or are about other results; if labels
-        cannot be read; or for what `faults_of` finds. All faults of a kind are in one line.
+        If there is none; if labels cannot be read; or, with all faults in one line, if they name images that the
+        results do not have, are about other results, or for what `faults_of` finds.
     """
-    of = _by_image(corrections, results)
-    if not of:
+    of, faults = _by_image(corrections, results)
+    if not of and not faults:
         raise InputError(f"there is no correction of {results.folder} that stands; review the results first")
-    faults = [fault for image, own in of.values() for fault in faults_of(image.read_labels(), own)]
-    refuse(faults, "correct these rows, or take them back with undo")
+    remedy = ", or name the results that they are about" if faults else ""
+    faults += [fault for image, own in of.values() for fault in faults_of(image.read_labels(), own)]
+    refuse(faults, f"correct these rows, or take them back with undo{remedy}")
     return CheckedCorrections(results, of)
 
 
 def _by_image(
     corrections: Iterable[Correction], results: ReviewResults
-) -> dict[str, tuple[ReviewImage, list[Correction]]]:
+) -> tuple[dict[str, tuple[ReviewImage, list[Correction]]], list[str]]:
+    """Give what is about images of the results, and the faults of the rest."""
     found: dict[str, tuple[ReviewImage, list[Correction]]] = {}
     faults = []
     for one in corrections:
@@ -74,8 +76,7 @@ def _by_image(
             )
         else:
             found.setdefault(image.name, (image, []))[1].append(one)
-    refuse(faults, "segment the same way again, or correct these results")
-    return found
+    return found, faults
 
 
 def faults_of(labels: NDArray[np.integer[Any]], corrections: Sequence[Correction]) -> list[str]:

@@ -133,8 +133,9 @@ def _sentence(test: RankTest, adjusted: float, groups: Mapping[str, list[float]]
     if len(groups) < 2:
         return "One group alone: there is nothing to compare it with."
     if not test.name:
-        few = listed([name for name, values in groups.items() if len(values) < FEWEST])
-        return f"No test: it takes at least {FEWEST} images in each group, and {few} has fewer."
+        few = [name for name, values in groups.items() if len(values) < FEWEST]
+        have = "has" if len(few) == 1 else "have"
+        return f"No test: it takes at least {FEWEST} images in each group, and {listed(few)} {have} fewer."
     others = f", adjusted for {count} measures (Holm): p = {_p(adjusted)}" if count > 1 else ""
     value = "" if test.statistic != test.statistic else f" = {number(test.statistic)}"
     p = f"{test.name}{value}, p = {_p(test.p)}{others}."
@@ -153,7 +154,8 @@ def _notes(images: Sequence[ShownImage], grouped: Sequence[ShownImage], names: S
     ]
     left_out = len(images) - len(grouped)
     if left_out:
-        notes.append(f"{left_out} images are in no group, and are left out here.")
+        are = "image is" if left_out == 1 else "images are"
+        notes.append(f"{left_out} {are} in no group, and left out here.")
     pairs = len(names) * (len(names) - 1) // 2
     if pairs > MOST_PAIRS:
         notes.append(f"Of {pairs} pairs of groups, the first {MOST_PAIRS} are listed.")

@@ -39,7 +39,9 @@ def read_groups(path: Path, names: Collection[str], *, failed: Collection[str] =
     try:
         rows = list(read_rows(path.read_text(encoding="utf-8-sig"), _COLUMNS))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"--groups {path} cannot be read ({error}); give a CSV file with image,group") from error
+        raise InputError(
+            f"--groups {path} cannot be read ({error}); give a CSV file in UTF-8 with image,group"
+        ) from error
     columns = rows[0][1] if rows else []
     lacking = [column for column in _COLUMNS if column not in columns]
     if lacking:

@@ -21,6 +21,7 @@
     byId("troubles").textContent = text;
     byId("trouble").hidden = !text;
     byId("understood").hidden = !data.served;
+    if (byId("saved")) byId("saved").hidden = again;
     byId("understood").textContent = again ? "Try again" : "Close";
   }
 
@@ -113,7 +114,7 @@
     const removed = corrections.add({ image: crop().image, action, ...given }, at);
     unsaved = true;
     const instead = removed.length ? ` in place of ${removed.map((one) => one.action).join(", ")}` : "";
-    tell(`${action}${given.objects ? ` ${listed(given.objects)}` : ""}${instead}.`);
+    tell(`${action}${given.objects?.length ? ` ${listed(given.objects)}` : ""}${instead}.`);
   }
 
   function begin(wanted) {
