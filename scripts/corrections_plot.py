@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from corrections_log import ADAPT, ALL, NONE, SCORES, Row
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from autosam.errors import InputError
 from autosam.images import atomic_path
@@ -51,11 +53,16 @@ def draw_curves(rows: Sequence[Row]) -> Figure:
             axis.set(title=f"{case} ({model})", xlabel="corrections", ylabel=title)
             axis.set_ylim(bottom=0)
             axis.grid(alpha=0.3)
+    add_legend(figure, axes, ncol=3)
+    return figure
+
+
+def add_legend(figure: Figure, axes: NDArray[Any], *, ncol: int) -> None:
+    """Add one legend of what any of the plots shows."""
     named = {
         label: one for axis in axes.flat for one, label in zip(*axis.get_legend_handles_labels(), strict=True)
     }
-    figure.legend(list(named.values()), list(named), loc="outside lower center", ncol=3, fontsize=7)
-    return figure
+    figure.legend(list(named.values()), list(named), loc="outside lower center", ncol=ncol, fontsize=7)
 
 
 def _curves(axis: Axes, rows: Sequence[Row], at: int) -> None:

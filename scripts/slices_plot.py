@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from corrections_log import ALL, NONE, SCORES, Row
-from corrections_plot import TITLES
+from corrections_plot import TITLES, add_legend
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -18,19 +18,20 @@ CURVES = {"adapt": ("adapted", "-", "#0072b2"), "peer": ("UNet from scratch", "-
 
 
 def draw_slices(rows: Sequence[Row]) -> Figure:
-    """Draw a row of two plots for each set.
+    """Draw a row of two plots for each set and model.
 
-    The model as it is, scored on the same images whatever is learnt, stands at 0 slices.
+    The model as it is, scored on the same images whatever is learnt, stands at 0 slices. Points of all steps,
+    seeds and settings are drawn, so give a table with one of each.
 
     Raises
     ------
     InputError
         If no case is one of so many slices.
     """
-    sets: dict[str, list[tuple[int, Row]]] = {}
+    sets: dict[tuple[str, str], list[tuple[int, Row]]] = {}
     for row in rows:
         if found := NUMBERED.fullmatch(row.key.case):
-            sets.setdefault(found[1], []).append((int(found[2]), row))
+            sets.setdefault((found[1], row.key.model), []).append((int(found[2]), row))
     if not sets:
         raise InputError(
             "the table has no case of slices, such as vnc_5; compute some with: study_corrections.py run"
@@ -39,14 +40,14 @@ def draw_slices(rows: Sequence[Row]) -> Figure:
     figure = Figure(figsize=(9, 3.2 * len(sets)), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(sets), len(TITLES), squeeze=False)
-    for line, (name, own) in zip(axes, sets.items(), strict=True):
+    for line, ((name, model), own) in zip(axes, sets.items(), strict=True):
         for axis, (score, title) in zip(line, TITLES.items(), strict=True):
             _curves(axis, own, SCORES.index(score))
-            axis.set(title=name, xlabel="labeled slices", ylabel=title)
+            axis.set(title=f"{name} ({model})", xlabel="labeled slices", ylabel=title)
             axis.set_ylim(bottom=0)
             axis.xaxis.get_major_locator().set_params(integer=True)
             axis.grid(alpha=0.3)
-    figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside lower center", ncol=2, fontsize=7)
+    add_legend(figure, axes, ncol=2)
     return figure
 
 

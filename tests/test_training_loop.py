@@ -2,9 +2,6 @@
 
 import csv
 import math
-import multiprocessing
-import os
-import signal
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
@@ -613,19 +610,6 @@ def batches(world: int, rank: int, *, start: int = 0, **settings: int) -> list[A
     config = short(*(f"training.{name}={value}" for name, value in settings.items()))
     fabric: Any = SimpleNamespace(world_size=world, global_rank=rank)
     return list(make_batches(config, SCENES, 64, fabric, start=start))
-
-
-def test_a_signal_to_all_processes_ends_no_worker() -> None:
-    fabric: Any = SimpleNamespace(world_size=1, global_rank=0)
-    drawn = make_batches(short("training.workers=1"), SCENES, 64, fabric, start=0)
-    next(drawn)
-    (worker,) = multiprocessing.active_children()
-    assert worker.pid is not None
-    for number in (signal.SIGINT, signal.SIGTERM):
-        os.kill(worker.pid, number)
-    assert len(list(drawn)) == 5
-    worker.join(timeout=30)
-    assert worker.exitcode == 0
 
 
 def tiles(*of: list[Any]) -> list[Tensor]:

@@ -10,6 +10,9 @@ from contextlib import AbstractContextManager, contextmanager
 INTERRUPTED = 130
 """Exit status after Ctrl-C."""
 
+WORKER_TERMINATED = "killed by signal: Terminated"
+"""What torch says of a worker of a DataLoader that SIGTERM has ended."""
+
 
 def leaving_at_once() -> AbstractContextManager[None]:
     """End the process on Ctrl-C with one line.
@@ -20,9 +23,20 @@ def leaving_at_once() -> AbstractContextManager[None]:
     return _handling(signal.SIGINT, _leave)
 
 
-def ending_in_order() -> AbstractContextManager[None]:
-    """Take SIGTERM, which ends jobs of a cluster, for Ctrl-C: claims are given free and the record is written."""
-    return _handling(signal.SIGTERM, _interrupt)
+@contextmanager
+def ending_in_order() -> Iterator[None]:
+    """Take SIGTERM, which ends jobs of a cluster, for Ctrl-C: claims are given free and the record is written.
+
+    The signal may reach torch's workers, too. That one of them died of it then means the same.
+    """
+    with _handling(signal.SIGTERM, _interrupt):
+        try:
+            yield
+        except RuntimeError as error:
+            # Torch raises a second error from the first where it waits for the worker.
+            if WORKER_TERMINATED not in f"{error} {error.__cause__}":
+                raise
+            raise KeyboardInterrupt from error
 
 
 @contextmanager
@@ -39,6 +53,9 @@ def _handling(number: int, handler: Callable[..., None]) -> Iterator[None]:
 
 
 def _interrupt(*_: object) -> None:
+    # Torch tells of its dead workers in the middle of whatever ends the run now.
+    if hasattr(signal, "SIGCHLD"):
+        signal.signal(signal.SIGCHLD, lambda *_: None)
     raise KeyboardInterrupt
 
 

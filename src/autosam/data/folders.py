@@ -116,7 +116,7 @@ def load_labeled_images(
     wanted = sorted(image_files if wanted is None else {_known(stem, image_files) for stem in wanted})
     faults = [f"no image {stem} in {images}" for stem in wanted if stem not in image_files]
     faults += [f"no labels {stem} in {labels}" for stem in wanted if stem not in label_files]
-    refuse_faults(faults, source, remedy="add the files, or leave these images out")
+    refuse_faults(faults, source, remedy="add the files, or leave the others out")
     masks = masks_of(wanted, labels, valid)
     if prompts is not None:
         check_tables(prompts, wanted, source=source)
@@ -131,7 +131,9 @@ def load_labeled_images(
             except InputError as error:
                 raise InputError(f"{file}: {error}") from error
             if truth.shape != image.shape[:2]:
-                raise InputError(f"{stem} has an image of {image.shape[:2]} and labels of {truth.shape}")
+                raise InputError(
+                    f"{stem} has an image of {image.shape[:2]} and labels of {truth.shape}; replace one of them"
+                )
             truth, counted = split_ignored(truth, read_mask_of(truth, masks.get(stem)), ignore=ignore)
             evidence.add(truth)
             ids = renumbered(truth) if component_size is None else components(truth, min_size=component_size)
@@ -140,7 +142,7 @@ def load_labeled_images(
                 ids = renumbered(ids)
             asked = table_prompts(prompts, stem, image=file.name, shape=ids.shape)
             found.append(LabeledImage(f"{source}/{stem}", source, image, ids, asked, counted, zoom))
-    refuse_faults(faults, source, remedy="replace or take away these files")
+    refuse_faults(faults, source)
     if component_size is None:
         refuse_semantic(
             evidence,

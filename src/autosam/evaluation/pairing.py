@@ -181,11 +181,11 @@ def pair_predictions(
     if missing:
         faults.append(_missing(missing))
     if truth in found and found[truth].masked:
-        unmasked = sorted({pair.name for listed in pairs.values() for pair in listed if pair.valid is None})
+        unmasked = sorted({pair.name for own in pairs.values() for pair in own if pair.valid is None})
         if unmasked:
             faults.append(f"no mask of valid pixels for {', '.join(unmasked)}: add it, or give --valid none")
     if faults:
-        faults += [f"{given}: {fault}" for given, listed in pairs.items() for fault in _unlike(listed)]
+        faults += [f"{given}: {fault}" for given, own in pairs.items() for fault in _unlike(own)]
         raise InputError("; ".join(dict.fromkeys(faults)))
     _refuse_different_truths(pairs)
     return pairs, [note for source in found.values() for note in source.notes]
@@ -271,9 +271,9 @@ def _unlike(pairs: Sequence[Pair]) -> list[str]:
 
 
 def _refuse_different_truths(pairs: Mapping[str, Sequence[Pair]]) -> None:
-    truths = {given: [pair.truth for pair in listed] for given, listed in pairs.items()}
+    truths = {given: [pair.truth for pair in own] for given, own in pairs.items()}
     first, expected = next(iter(truths.items()))
-    others = {given: len(listed) for given, listed in truths.items() if listed != expected}
+    others = {given: len(own) for given, own in truths.items() if own != expected}
     if others:
         counts = ", ".join(f"{given} with {number}" for given, number in others.items())
         raise InputError(

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autosam.data.refusal import noting
 from autosam.errors import InputError, listed
 from autosam.review.corrections import Correction
 from autosam.review.drawn_mask import read_mask_text
@@ -52,8 +53,10 @@ def check_corrections(corrections: Iterable[Correction], results: ReviewResults)
     of, faults = _by_image(corrections, results)
     if not of and not faults:
         raise InputError(f"there is no correction of {results.folder} that stands; review the results first")
-    remedy = ", or name the results that they are about" if faults else ""
-    faults += [fault for image, own in of.values() for fault in faults_of(image.read_labels(), own)]
+    remedy = "; or segment the same way again" if faults else ""
+    for image, own in of.values():
+        with noting(faults):
+            faults += faults_of(image.read_labels(), own)
     refuse(faults, f"correct these rows, or take them back with undo{remedy}")
     return CheckedCorrections(results, of)
 

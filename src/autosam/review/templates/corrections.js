@@ -191,6 +191,7 @@ class Corrections {
       else this.settle(step, effect, reply);
       this.report();
     }
+    this.report();
   }
 
   settle(step, { left, come }, reply) {

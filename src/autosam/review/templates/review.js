@@ -21,7 +21,7 @@
     byId("troubles").textContent = text;
     byId("trouble").hidden = !text;
     byId("understood").hidden = !data.served;
-    if (byId("saved")) byId("saved").hidden = again;
+    if (byId("saved")) byId("saved").hidden = Boolean(text);
     byId("understood").textContent = again ? "Try again" : "Close";
   }
 

@@ -1,6 +1,5 @@
 """The batches of a run: which tiles each process gets, and at which step."""
 
-import signal
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -198,18 +197,7 @@ def make_batches(
         batch_size=settings.batch_size,
         num_workers=settings.workers,
         collate_fn=collate_tiles,
-        worker_init_fn=_leave_signals_to_parent,
         # Its own, although tiles need none: by default torch's global one is moved.
         generator=torch.Generator().manual_seed(config.seed),
     )
     return iter(loader)
-
-
-def _leave_signals_to_parent(_: int) -> None:
-    """Ignore signals that a terminal or a cluster sends to all processes of a run.
-
-    The parent, which ends its workers by itself, would take the death of one for a fault. A worker also ends when
-    its parent is gone.
-    """
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
