@@ -254,7 +254,7 @@ def test_groups_are_compared_by_image(tmp_path):
     assert "adjusted for 3 measures" in share.sentence
     assert size.chart.svg.count('class="dot"') == 8
     assert "unit of replication is the image" in content.groups.notes[0]
-    assert content.groups.notes[1].startswith("1 images")
+    assert content.groups.notes[1].startswith("1 image is in no group")
     assert rows(content)["x"]["group"] == "–"
 
 
