@@ -209,7 +209,7 @@ def test_scores_and_worst_objects_with_a_truth(tmp_path):
     assert rows(content)["a"]["AP@.5"] == "0.500"
     assert rows(content)["b"]["AP@.5"] == "–"
     assert list(card(content, "a").picture.layers) == ["objects", "truth"]
-    assert any("1 images have no truth" in note for note in content.truth.notes)
+    assert any("1 image has no truth, and is not scored" in note for note in content.truth.notes)
 
 
 def test_masks_of_valid_pixels_count_in_the_report_too(tmp_path):

@@ -106,7 +106,8 @@ def open_truth(given: str, folder: Path, found: Sequence[FoundLabels], *, compon
     without = [labels.name for labels in found if labels.name not in named]
     notes = [*truth.notes, *scored.notes]
     if without:
-        notes.append(f"{len(without)} images have no truth, and are not scored: {listed(without)}.")
+        have, are = ("image has", "is") if len(without) == 1 else ("images have", "are")
+        notes.append(f"{len(without)} {have} no truth, and {are} not scored: {listed(without)}.")
     if components is not None:
         notes.append(
             f"The true objects are the connected components, of {components} px or more, of a semantic mask."
