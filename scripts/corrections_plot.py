@@ -1,18 +1,18 @@
 """The curves of the study: AP@.5 and mean AP against corrections."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from corrections_log import ADAPT, ALL, NONE, SCORES, Row
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from autosam.errors import InputError
 from autosam.images import atomic_path
 
+T = TypeVar("T")
 COLORS = {"doubt": "#0072b2", "random": "#e69f00"}
 LABELS = {
     ("adapt", "doubt"): "adapted, by doubt",
@@ -42,27 +42,41 @@ def draw_curves(rows: Sequence[Row]) -> Figure:
     groups = list(dict.fromkeys((row.key.case, row.key.model) for row in rows))
     if not groups:
         raise InputError("the table has no point; compute some with: study_corrections.py run")
+    named = {
+        f"{case} ({model})": [row for row in rows if (row.key.case, row.key.model) == (case, model)]
+        for case, model in groups
+    }
+    return draw_panels(named, _curves, xlabel="corrections")
+
+
+def draw_panels(
+    groups: Mapping[str, Sequence[T]], curves: Callable[[Axes, Sequence[T], int], None], *, xlabel: str
+) -> Figure:
+    """Draw a row of two plots for each group, under its title, and one legend.
+
+    Parameters
+    ----------
+    groups : mapping of str to sequence
+        Points by title.
+    curves : callable
+        Draws the points of a group into a plot, by a score's place in `corrections_log.SCORES`.
+    """
     # Not pyplot: its state is global, and it may look for a screen.
     figure = Figure(figsize=(9, 3.2 * len(groups)), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(groups), len(TITLES), squeeze=False)
-    for line, (case, model) in zip(axes, groups, strict=True):
-        own = [row for row in rows if (row.key.case, row.key.model) == (case, model)]
-        for axis, (score, title) in zip(line, TITLES.items(), strict=True):
-            _curves(axis, own, SCORES.index(score))
-            axis.set(title=f"{case} ({model})", xlabel="corrections", ylabel=title)
+    for line, (title, own) in zip(axes, groups.items(), strict=True):
+        for axis, (score, label) in zip(line, TITLES.items(), strict=True):
+            curves(axis, own, SCORES.index(score))
+            axis.set(title=title, xlabel=xlabel, ylabel=label)
             axis.set_ylim(bottom=0)
+            axis.xaxis.get_major_locator().set_params(integer=True)
             axis.grid(alpha=0.3)
-    add_legend(figure, axes, ncol=3)
-    return figure
-
-
-def add_legend(figure: Figure, axes: NDArray[Any], *, ncol: int) -> None:
-    """Add one legend of what any of the plots shows."""
     named = {
         label: one for axis in axes.flat for one, label in zip(*axis.get_legend_handles_labels(), strict=True)
     }
-    figure.legend(list(named.values()), list(named), loc="outside lower center", ncol=ncol, fontsize=7)
+    figure.legend(list(named.values()), list(named), loc="outside lower center", ncol=3, fontsize=7)
+    return figure
 
 
 def _curves(axis: Axes, rows: Sequence[Row], at: int) -> None:

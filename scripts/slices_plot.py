@@ -3,10 +3,9 @@
 import re
 from collections.abc import Sequence
 
-from corrections_log import ALL, NONE, SCORES, Row
-from corrections_plot import TITLES, add_legend
+from corrections_log import ALL, NONE, Row
+from corrections_plot import draw_panels
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from autosam.errors import InputError
@@ -28,27 +27,15 @@ def draw_slices(rows: Sequence[Row]) -> Figure:
     InputError
         If no case is one of so many slices.
     """
-    sets: dict[tuple[str, str], list[tuple[int, Row]]] = {}
+    sets: dict[str, list[tuple[int, Row]]] = {}
     for row in rows:
         if found := NUMBERED.fullmatch(row.key.case):
-            sets.setdefault((found[1], row.key.model), []).append((int(found[2]), row))
+            sets.setdefault(f"{found[1]} ({row.key.model})", []).append((int(found[2]), row))
     if not sets:
         raise InputError(
             "the table has no case of slices, such as vnc_5; compute some with: study_corrections.py run"
         )
-    # Not pyplot: its state is global, and it may look for a screen.
-    figure = Figure(figsize=(9, 3.2 * len(sets)), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(len(sets), len(TITLES), squeeze=False)
-    for line, ((name, model), own) in zip(axes, sets.items(), strict=True):
-        for axis, (score, title) in zip(line, TITLES.items(), strict=True):
-            _curves(axis, own, SCORES.index(score))
-            axis.set(title=f"{name} ({model})", xlabel="labeled slices", ylabel=title)
-            axis.set_ylim(bottom=0)
-            axis.xaxis.get_major_locator().set_params(integer=True)
-            axis.grid(alpha=0.3)
-    add_legend(figure, axes, ncol=2)
-    return figure
+    return draw_panels(sets, _curves, xlabel="labeled slices")
 
 
 def _curves(axis: Axes, rows: Sequence[tuple[int, Row]], at: int) -> None:

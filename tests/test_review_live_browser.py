@@ -194,6 +194,13 @@ def test_what_could_not_be_written_is_tried_again(browser, near):  # noqa: F811
         until(browser, "!document.getElementById('trouble').hidden")
         assert find(browser, "#troubles").text.startswith("Not saved yet: corrections ")
         assert find(browser, "#here").text.startswith("delete object 1")
+        assert not find(browser, "#saved").is_displayed()
+        # What is taken back waits no more.
+        press(browser, "u")
+        until(browser, "document.getElementById('trouble').hidden")
+        assert find(browser, "#saved").is_displayed()
+        press(browser, "d")
+        until(browser, "!document.getElementById('trouble').hidden")
         path.unlink()
         assert find(browser, "#understood").text == "Try again"
         find(browser, "#understood").click()
