@@ -30,6 +30,7 @@ from autosam.review.corrections_file import read_corrections, write_corrections
 from autosam.review.doubt import Doubt
 from autosam.review.find_doubts import find_doubts
 from autosam.review.review_results import ReviewResults
+from autosam.review.whole_images import whole_images
 from autosam.training.adapt.adapt_task import AdaptOptions
 from autosam.training.adapt.few_labels import LabelOptions, count_objects
 
@@ -123,6 +124,7 @@ class Study:
         return {
             "doubt": by_doubt(self.known, doubts),
             "random": at_random(self.known, doubts, self.learning.seed),
+            "whole": by_doubt(self.known, whole_images(self.results).doubts),
         }
 
     @cached_property

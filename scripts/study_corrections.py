@@ -25,7 +25,7 @@ from script_arguments import positive
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-CURVES = ("none", "doubt", "random", "all", "peer:doubt", "peer:random", "peer:all")
+CURVES = ("none", "doubt", "random", "whole", "all", "peer:doubt", "peer:random", "peer:whole", "peer:all")
 
 
 def main() -> int:

@@ -48,7 +48,7 @@ def test_the_page_has_the_most_doubtful_crops_and_tells_of_the_rest(results):
     assert [crop.doubt.objects for crop in page.crops] == [(1,), (1,)]
     assert page.hidden == 3
     text = render_review(page)
-    assert "3 more places are less doubtful" in text
+    assert "Less doubtful places that are not on this page: 3." in text
     assert "connect-src" not in text
     assert "connect-src 'self'" in render_review(page, saved_as="corrections.csv")
     assert text == render_review(page)

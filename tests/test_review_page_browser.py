@@ -263,3 +263,30 @@ def test_names_of_files_are_text_and_nothing_is_loaded(opened, page):
         opened.execute_script("return Object.keys(Page.data.results)"), ensure_ascii=False
     ).replace('\\"', '"')
     assert page.stat().st_size < 300_000
+
+
+def test_a_part_of_a_whole_image_is_done_when_all_in_it_is_right(browser, tmp_path):  # noqa: F811
+    folder = write_results(tmp_path / "out", {"a": FIVE, "b": TWO})
+    file = folder / "review.html"
+    write_review(file, make_review(ReviewResults.open(folder), ReviewOptions(whole=True)))
+    show(browser, 1280, "light")
+    browser.get(file.as_uri())
+    browser.execute_script("localStorage.clear()")
+    browser.get(file.as_uri())
+    states = "return [...document.querySelectorAll('#crops > li')].map((one) => one.dataset.state)"
+    assert find(browser, "#where").text == "1 of 2"
+    # Neither an accepted object nor an added one ends it, and the part stays open.
+    click(browser, 70, 30)
+    press(browser, "y")
+    press(browser, "a")
+    click(browser, 80, 70)
+    press(browser, Keys.ENTER)
+    assert find(browser, "#where").text == "1 of 2"
+    assert browser.execute_script(states) == ["", ""]
+    press(browser, "c")
+    assert find(browser, "#where").text == "2 of 2"
+    assert browser.execute_script(states) == ["done", ""]
+    assert browser.get_log("browser") == []
+    found = read_corrections(downloaded(browser, tmp_path))
+    assert [one.action for one in found] == ["accept", "add", "reviewed"]
+    assert found[2].box == (0, 0, FIVE.shape[0] - 1, FIVE.shape[1] - 1)

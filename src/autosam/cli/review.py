@@ -1,4 +1,4 @@
-"""`autosam review`: a page on which a person corrects results, what is most doubtful first."""
+"""`autosam review`: a page on which a person corrects results, by doubt or image by image."""
 
 import socket
 from contextlib import nullcontext
@@ -50,7 +50,13 @@ def review(
         False, "--no-browser", help="With --serve, print the address and open no browser."
     ),
     crops: int = typer.Option(
-        MOST_CROPS, "--crops", min=1, metavar="N", help="Show so many crops at most, the most doubtful ones."
+        MOST_CROPS, "--crops", min=1, metavar="N", help="Show so many crops at most, the first ones."
+    ),
+    whole_images: bool = typer.Option(
+        False,
+        "--whole-images",
+        help="Show whole images in parts of about 512 pixels, in place of what is doubtful. An image of which you "
+        "called every part right has complete labels, from which a model learns best.",
     ),
     model: str | None = typer.Option(
         None,
@@ -93,7 +99,7 @@ def review(
         # Slow imports only now: what is refused is answered at once.
         from autosam.review.page.make_review import ReviewOptions
 
-    options = ReviewOptions(crops, images, device)
+    options = ReviewOptions(crops, images, device, whole_images)
     if listening is not None:
         with listening:
             _serve(opened, options, listening, model=model, browser=not no_browser)
@@ -148,7 +154,7 @@ def _serve(
 
 
 def _look(opened: "ReviewResults", options: "ReviewOptions") -> "ReviewPage":
-    """Find what is doubtful, with a bar."""
+    """Find what to look at, with a bar."""
     from autosam.review.page.make_review import make_review
 
     with progress("looking for doubts", 2 * len(opened.images)) as bar:

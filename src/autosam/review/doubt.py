@@ -54,6 +54,7 @@ class Doubt:
         ``score``: a low score. ``threshold``: a score near that below which objects are dropped. ``conflict``: SAM
         and the generator see different outlines. ``merge``: likely two objects. ``split``: likely parts of one.
         ``missed``: the generator sees something, and nothing was kept. ``image``: nothing was found at all.
+        ``part``: not in doubt, but a part of an image that is looked at as a whole.
     doubt : float
         0 to 1.
     why : str

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from autosam.review.object_shapes import find_neck
 
-Kind = Literal["score", "threshold", "conflict", "merge", "split", "missed", "image"]
+Kind = Literal["score", "threshold", "conflict", "merge", "split", "missed", "image", "part"]
 
 CONFLICT = 0.5
 """Doubt of an object whose outline has nothing in common with the generator's region."""

@@ -69,6 +69,14 @@ class ReviewImage:
         alone = Path(str(self.entry.get("input", self.name)).replace("\\", "/")).name
         return (Path(self.name).parent / alone).as_posix()
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the image; an `InputError` as that of `read_labels`."""
+        if not self.found.by_parts and {"rows", "columns"} <= set(self.entry):
+            return int(self.entry["rows"]), int(self.entry["columns"])
+        rows, columns = self.read_labels().shape
+        return rows, columns
+
     def read_labels(self) -> NDArray[np.int32]:
         """Read the labels, (H, W).
 

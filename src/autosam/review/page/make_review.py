@@ -8,12 +8,13 @@ from autosam.report.page_content import as_sentence
 from autosam.review.check_corrections import check_corrections
 from autosam.review.corrections import Correction
 from autosam.review.corrections_file import FURTHER, read_corrections
-from autosam.review.find_doubts import find_doubts
+from autosam.review.find_doubts import FoundDoubts, find_doubts
 from autosam.review.fixed_place import is_corrected
 from autosam.review.page import MOST_CROPS
 from autosam.review.page.review_crops import make_crops
 from autosam.review.page.review_page import ReviewPage, make_page
 from autosam.review.review_results import ReviewResults
+from autosam.review.whole_images import whole_images
 
 
 @dataclass(frozen=True)
@@ -23,16 +24,19 @@ class ReviewOptions:
     Attributes
     ----------
     crops : int
-        How many crops at most, the most doubtful ones.
+        How many crops at most, the first ones.
     images : str, optional
         File or folder of the images, by name; by default where the run record says.
     device : str
         As in `Segmenter.from_model`.
+    whole : bool
+        Whether whole images are shown, part by part, not what is doubtful.
     """
 
     crops: int = MOST_CROPS
     images: str | None = None
     device: str = "auto"
+    whole: bool = False
 
 
 def corrections_file(results: Path) -> Path:
@@ -66,7 +70,7 @@ def make_review(
     *,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> ReviewPage:
-    """Find what is doubtful, and cut it out of the images.
+    """Find what to look at, and cut it out of the images.
 
     Parameters
     ----------
@@ -80,13 +84,7 @@ def make_review(
     """
     earlier = earlier_corrections(results)
     tell = progress or (lambda what, done, todo: None)
-    found = find_doubts(
-        results,
-        images=options.images,
-        device=options.device,
-        most=options.crops,
-        progress=lambda done, todo: tell("looking for doubts", done, todo),
-    )
+    found = _to_look_at(results, options, lambda done, todo: tell("looking for doubts", done, todo))
     made = make_crops(
         results, found.doubts, images=options.images, progress=lambda done, todo: tell("cutting crops", done, todo)
     )
@@ -99,4 +97,15 @@ def make_review(
         hidden=found.others,
         notes=map(as_sentence, notes),
         corrections=earlier,
+        whole=options.whole,
+    )
+
+
+def _to_look_at(
+    results: ReviewResults, options: ReviewOptions, progress: Callable[[int, int], None]
+) -> FoundDoubts:
+    if options.whole:
+        return whole_images(results, most=options.crops)
+    return find_doubts(
+        results, images=options.images, device=options.device, most=options.crops, progress=progress
     )

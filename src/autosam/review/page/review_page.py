@@ -1,4 +1,4 @@
-"""The review page as HTML: crops by doubt, and what a person can say about each."""
+"""The review page as HTML: crops, and what a person can say about each."""
 
 import shlex
 from collections.abc import Iterable, Sequence
@@ -41,9 +41,9 @@ class ReviewPage:
     title, subtitle : str
         Name of the folder of results, and what is in it.
     crops : tuple of ReviewCrop
-        The most doubtful first.
+        The most doubtful first, or the parts of whole images.
     hidden : int
-        Doubts that the page does not show.
+        Doubts or parts that the page does not show.
     notes : tuple of str
         Sentences on what is missing.
     results : mapping of str to str
@@ -52,6 +52,8 @@ class ReviewPage:
         By which a browser keeps what was clicked: other results have another one, other crops of them do not.
     corrections : tuple of Correction
         Made earlier.
+    whole : bool
+        Whether the crops are parts of whole images.
     """
 
     title: str
@@ -62,6 +64,7 @@ class ReviewPage:
     results: dict[str, str]
     key: str
     corrections: tuple[Correction, ...]
+    whole: bool = False
 
 
 def make_page(
@@ -71,6 +74,7 @@ def make_page(
     hidden: int,
     notes: Iterable[str],
     corrections: Iterable[Correction],
+    whole: bool = False,
 ) -> ReviewPage:
     """Put a page together."""
     earlier = tuple(corrections)
@@ -86,6 +90,7 @@ def make_page(
         results={name: image.results for name, image in results.images.items() if name in named},
         key=_key(results),
         corrections=earlier,
+        whole=whole,
     )
 
 

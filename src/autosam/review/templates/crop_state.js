@@ -33,6 +33,8 @@ class CropState {
     const own = corrections.filter((one) => CropState.isAbout(one, crop));
     const decided = own.flatMap((one) => one.objects);
     if (own.some((one) => one.action === "reviewed")) return true;
+    // A part of a whole image is done when someone says that all in it is right.
+    if (crop.kind === "part") return false;
     if (!crop.objects.length) return own.some((one) => one.action === "add");
     return crop.objects.every((id) => decided.includes(id));
   }

@@ -146,7 +146,7 @@
     accept: () => {
       if (!chosen.length) return tell("Choose an object first: click it.");
       record("accept", { by: "model", objects: chosen });
-      return goOn();
+      return crop().kind === "part" ? undefined : goOn();
     },
     delete: () => {
       if (!chosen.length) return tell("Choose an object first: click it.");

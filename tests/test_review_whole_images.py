@@ -1,0 +1,85 @@
+"""Whole images to review: their parts, their order, and what becomes of images whose parts were called right."""
+
+import json
+
+import numpy as np
+import pytest
+from results_folders import discs, write_results
+
+from autosam.images import read_labels
+from autosam.images.read import read_pixels
+from autosam.review.corrections import Correction
+from autosam.review.corrections_file import append_corrections
+from autosam.review.page.make_review import ReviewOptions, make_review
+from autosam.review.page.review_page import render_review
+from autosam.review.review_results import ReviewResults
+from autosam.review.whole_images import far_apart, whole_images
+
+WIDE = discs([(30, 30, 12), (60, 700, 20), (90, 1000, 9)], shape=(130, 1100))
+SMALL = discs([(20, 20, 8)])
+
+
+@pytest.fixture
+def results(tmp_path):
+    return write_results(tmp_path / "out", {"a": WIDE, "b": SMALL})
+
+
+def test_parts_cover_each_image_once(results):
+    found = whole_images(ReviewResults.open(results))
+    assert [(one.image, one.crop) for one in found.doubts] == [
+        ("a", (0, 0, 130, 550)),
+        ("a", (0, 550, 130, 1100)),
+        ("b", (0, 0, *SMALL.shape)),
+    ]
+    assert {(one.kind, one.objects) for one in found.doubts} == {("part", ())}
+    assert found.doubts[1].why.startswith("Part 2 of 2 of this image")
+    assert found.doubts[2].why.startswith("The whole image")
+    assert (found.others, found.notes) == (0, ())
+    # The first ones are kept, and the rest is counted.
+    fewer = whole_images(ReviewResults.open(results), most=1)
+    assert (fewer.doubts, fewer.others) == (found.doubts[:1], 2)
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, 3, 12])
+def test_the_order_of_images_has_each_once(number):
+    assert sorted(far_apart(range(number))) == list(range(number))
+
+
+def test_the_beginning_of_the_order_is_spread():
+    for count in (2, 4, 8):
+        gaps = np.diff(sorted(far_apart(range(64))[:count]))
+        assert set(gaps) == {64 // count}
+
+
+def test_results_that_do_not_tell_the_size_are_read(results):
+    record = results / "autosam_run.json"
+    kept = json.loads(record.read_text(encoding="utf-8"))
+    for entry in kept["images"].values():
+        del entry["rows"], entry["columns"]
+    record.write_text(json.dumps(kept), encoding="utf-8")
+    assert [one.shape for one in ReviewResults.open(results).images.values()] == [WIDE.shape, SMALL.shape]
+
+
+def test_the_page_shows_parts_and_asks_no_model(autosam, results):
+    status, out, _ = autosam("review", "out", "--whole-images", "--crops", 2)
+    assert status == 0
+    assert "2 crops of 3 to review: out/review.html" in out
+    text = render_review(make_review(ReviewResults.open(results), ReviewOptions(crops=2, whole=True)))
+    assert "Parts of images, one image after the other" in text
+    assert "Parts of images that are not on this page: 1." in text
+    assert "most doubtful" not in text
+
+
+def test_an_image_whose_parts_are_right_has_complete_labels(autosam, tmp_path, results):
+    """Each part is called right by its box, as the page does."""
+    parts = [one for one in whole_images(ReviewResults.open(results)).doubts if one.image == "a"]
+    boxes = [(top, left, bottom - 1, right - 1) for top, left, bottom, right in (one.crop for one in parts)]
+    append_corrections(
+        results / "corrections.csv",
+        [Correction("a", "delete", (3,)), *(Correction("a", "reviewed", box=box) for box in boxes)],
+    )
+    assert autosam("apply", "out", "out/corrections.csv", "-o", "fixed")[0] == 0
+    training = tmp_path / "fixed" / "training"
+    assert (read_pixels(training / "valid" / "a.tif") != 0).all()
+    assert np.unique(read_labels(training / "labels" / "a.tif")).tolist() == [0, 1, 2]
+    assert not list((training / "images").glob("b*"))
