@@ -1,6 +1,7 @@
 """`autosam train` as a person runs it."""
 
 import re
+import signal
 import sys
 from pathlib import Path
 
@@ -88,8 +89,9 @@ def test_a_run_from_folders_to_a_model(command: Command, data: Path, tmp_path: P
     assert lines[-1] == f"wrote {out / MODEL}; use it with: autosam segment IMAGE --model {out / MODEL} -o RESULTS"
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_stopped_and_resumed(
-    command: Command, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    command: Command, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     from autosam.training import loop
 
@@ -98,7 +100,7 @@ def test_stopped_and_resumed(
     def interrupted(*arguments: object) -> object:
         calls.append(1)
         if len(calls) == 2:
-            raise KeyboardInterrupt
+            signal.raise_signal(number)
         return validate(*arguments)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from autosam.cli.console import interruptible, news, result, set_up, table
+from autosam.cli.interrupts import ending_in_order
 from autosam.cli.options import ConfigFile, Device, LabeledData, Settings
 from autosam.cli.progress import progress
 
@@ -83,7 +84,11 @@ def train(
         return
     run, held = out, resolved.training.threshold_images
     tell_settings(resolved, f"settings of {run}")
-    with interruptible(partial(_then, run)), progress("training", resolved.training.steps, "steps") as bar:
+    with (
+        interruptible(partial(_then, run)),
+        ending_in_order(),
+        progress("training", resolved.training.steps, "steps") as bar,
+    ):
         model = run_training(
             resolved,
             train_images,
