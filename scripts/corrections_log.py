@@ -24,7 +24,7 @@ class Key:
         The source, and the model that was corrected.
     learner : {"adapt", "peer"}
         What learns from the corrections.
-    order : {"none", "doubt", "random", "all"}
+    order : {"none", "doubt", "random", "whole", "all"}
     corrections : int
         How many there are; fewer than asked for where no more could be given. 0 for ``none`` and ``all``.
     steps, seed : int

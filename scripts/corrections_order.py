@@ -1,7 +1,7 @@
-"""In which order a simulated annotator answers: by doubt, as on the review page, or at random."""
+"""In which order a simulated annotator answers: by doubt, image by image, or at random."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from corrections_annotator import Answer, Box, Labels, Mask
@@ -40,7 +40,7 @@ def by_doubt(images: Mapping[str, Known], doubts: Sequence[Doubt]) -> list[Answe
     images : mapping of str to Known
         By name.
     doubts : sequence of Doubt
-        From `find_doubts`.
+        From `find_doubts`, or parts of whole images from `whole_images`.
 
     Returns
     -------
@@ -61,7 +61,12 @@ def at_random(images: Mapping[str, Known], doubts: Sequence[Doubt], seed: int) -
 
 
 def answers_about(doubt: Doubt, known: Known, reviewed: Iterable[Box | None]) -> list[Answer]:
-    """Say what is done about a crop: nothing where it lies in one that was called right."""
+    """Say what is done about a crop: nothing where it lies in one that was called right.
+
+    A part of a whole image counts as far as its truth is known.
+    """
+    if doubt.kind == "part" and known.valid is not None:
+        doubt = replace(doubt, crop=_cut_to(known.valid, doubt.crop))
     box = box_of(doubt)
     if _lies_in(box, reviewed):
         return []
@@ -70,6 +75,15 @@ def answers_about(doubt: Doubt, known: Known, reviewed: Iterable[Box | None]) ->
         return [*_wrong_in(doubt, known), Answer(doubt.image, "reviewed", box=box)]
     accepted = (one for one in known.answers if one.action == "accept")
     return [*_wrong_in(doubt, known), *(one for one in accepted if one.touches & set(doubt.objects))]
+
+
+def _cut_to(valid: Mask, crop: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+    """Give the part of a crop around all that is valid in it; the crop itself where nothing is."""
+    top, left, bottom, right = crop
+    rows, cols = (np.flatnonzero(valid[top:bottom, left:right].any(axis=axis)) for axis in (1, 0))
+    if not len(rows):
+        return crop
+    return top + int(rows[0]), left + int(cols[0]), top + int(rows[-1]) + 1, left + int(cols[-1]) + 1
 
 
 def _wrong_in(doubt: Doubt, known: Known) -> list[Answer]:

@@ -13,12 +13,14 @@ from autosam.errors import InputError
 from autosam.images import atomic_path
 
 T = TypeVar("T")
-COLORS = {"doubt": "#0072b2", "random": "#e69f00"}
+COLORS = {"doubt": "#0072b2", "random": "#e69f00", "whole": "#009e73"}
 LABELS = {
     ("adapt", "doubt"): "adapted, by doubt",
     ("adapt", "random"): "adapted, at random",
+    ("adapt", "whole"): "adapted, whole images",
     ("peer", "doubt"): "UNet from scratch, by doubt",
     ("peer", "random"): "UNet from scratch, at random",
+    ("peer", "whole"): "UNet from scratch, whole images",
 }
 TITLES = {"ap50": "AP at IoU .5", "mean_ap": "mean AP"}
 

@@ -1,15 +1,16 @@
 """How fast a model learns from corrections: a simulated annotator, who knows the truth, corrects and adapts.
 
     python scripts/study_corrections.py run TABLE.csv CASE --data DATA --model MODEL [--name no_hela] \\
-        [--curves none doubt random all peer:doubt] [--counts 10 25 50 100 200] [--steps 100] [--work FOLDER]
+        [--curves none doubt random whole all peer:doubt] [--counts 10 25 50 100 200] [--steps 100] [--work FOLDER]
     python scripts/study_corrections.py time TABLE.csv
     python scripts/study_corrections.py plot TABLE.csv PICTURE.png
 
 `run` segments the images of a case that are to be learnt from, and finds doubts. The annotator puts right one crop
-of the review page after the other, by doubt or at random. After each number of corrections they are applied, the
-model is adapted, and the images that were left aside are scored. `none` is the model as it is, `all` learns from
-all labels of these images at once. `peer:` before an order is a UNet with a watershed that is trained from random
-weights on the same labels. Each point is a row of TABLE.csv, and is not computed again.
+of the review page after the other: by doubt, at random, or part by part of whole images. After each number of
+corrections they are applied, the model is adapted, and the images that were left aside are scored. `none` is the
+model as it is, `all` learns from all labels of these images at once. `peer:` before an order is a UNet with a
+watershed that is trained from random weights on the same labels. Each point is a row of TABLE.csv, and is not
+computed again.
 
 `time` prints clicks per object, and estimates the time that is saved, with its assumptions. `plot` draws the
 curves. Cases are in scripts/corrections.yaml; --cases names another file, such as scripts/slices.yaml, whose cases

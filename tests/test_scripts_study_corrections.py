@@ -356,6 +356,16 @@ def test_sam_draws_what_the_study_clicks(data, tmp_path, monkeypatch):
     # All but the three that were lost had been found.
     assert log.counted(row.actions)["add"] == row.effort.by_sam == 3
     assert row.effort.by_hand == 0
+    # Of a whole image all that is wrong is put right, and then all of it is called right.
+    ends = [place for place, one in enumerate(study.answers["whole"]) if one.action == "reviewed"]
+    for first, end in zip((0, *(place + 1 for place in ends)), ends, strict=False):
+        *wrong, right = study.answers["whole"][first : end + 1]
+        known = study.known[right.image]
+        truth_is_known = np.ones_like(known.truth, bool) if known.valid is None else known.valid
+        rows, cols = np.nonzero(truth_is_known)
+        assert right.box == (rows.min(), cols.min(), rows.max(), cols.max())
+        assert wrong == [one for one in known.answers if one.action != "accept"]
+    assert len(ends) == len(study.known)
     # An answer is drawn once, however often it is given.
     monkeypatch.setattr(drawing, "make_correction", None)
     assert all(study.annotator.make(one).correction for one in study.answers["doubt"])
