@@ -40,6 +40,16 @@ def test_parts_cover_each_image_once(results):
     assert (fewer.doubts, fewer.others) == (found.doubts[:1], 2)
 
 
+def test_parts_are_smaller_where_objects_are_crowded(tmp_path):
+    places = [(row, col, 6) for row in range(16, 320, 32) for col in range(16, 320, 32)]
+    crowded, few = discs(places, shape=(320, 320)), discs(places[:9], shape=(320, 320))
+    opened = ReviewResults.open(write_results(tmp_path / "out", {"crowded": crowded, "few": few}))
+    parts = [one.crop for one in whole_images(opened).doubts if one.image == "crowded"]
+    # A dozen of 100 objects would be 111 pixels, and 128 is the least: as near as equal parts come to it.
+    assert parts == [(0, 0, 160, 160), (0, 160, 160, 320), (160, 0, 320, 160), (160, 160, 320, 320)]
+    assert [one.crop for one in whole_images(opened).doubts if one.image == "few"] == [(0, 0, 320, 320)]
+
+
 @pytest.mark.parametrize("number", [0, 1, 2, 3, 12])
 def test_the_order_of_images_has_each_once(number):
     assert sorted(far_apart(range(number))) == list(range(number))
