@@ -55,8 +55,8 @@ def review(
     whole_images: bool = typer.Option(
         False,
         "--whole-images",
-        help="Show whole images, part by part, in place of what is doubtful. An image of which you called every part "
-        "right has complete labels, from which a model learns best.",
+        help="Show whole images, part by part, in place of what is doubtful. An image of which you called every "
+        "part right has complete labels, from which a model learns best.",
     ),
     model: str | None = typer.Option(
         None,
