@@ -52,6 +52,9 @@ def test_the_page_has_the_most_doubtful_crops_and_tells_of_the_rest(results):
     assert "connect-src" not in text
     assert "connect-src 'self'" in render_review(page, saved_as="corrections.csv")
     assert text == render_review(page)
+    # What comes then, to be typed as it stands.
+    assert f"autosam apply out corrections.csv -o fixed\nautosam adapt fixed --model {page.model} -o mine" in text
+    assert page.model
 
 
 def test_the_browser_keeps_what_was_clicked_for_the_same_results(results):

@@ -40,6 +40,8 @@ class ReviewPage:
     ----------
     title, subtitle : str
         Name of the folder of results, and what is in it.
+    model : str
+        Name of the model that made them, without its folder; empty where it is not known.
     crops : tuple of ReviewCrop
         The most doubtful first, or the parts of whole images.
     hidden : int
@@ -58,6 +60,7 @@ class ReviewPage:
 
     title: str
     subtitle: str
+    model: str
     crops: tuple[ReviewCrop, ...]
     hidden: int
     notes: tuple[str, ...]
@@ -84,6 +87,7 @@ def make_page(
     return ReviewPage(
         title=results.folder.resolve().name or str(results.folder.resolve()),
         subtitle=f"{first.model_name or 'unknown model'}, {count:,} image{'' if count == 1 else 's'}",
+        model=first.model_name,
         crops=tuple(crops),
         hidden=hidden,
         notes=tuple(notes),
@@ -129,8 +133,11 @@ def render_review(page: ReviewPage, *, saved_as: str = "") -> str:
         "served": bool(saved_as),
     }
     folder = Path(saved_as).parent if saved_as else page.title
-    command = shlex.join(["autosam", "apply", str(folder), saved_as or "corrections.csv", "-o", "fixed"])
-    return REVIEW.render(data, served=bool(saved_as), page=page, saved_as=saved_as, command=command)
+    commands = [
+        shlex.join(["autosam", "apply", str(folder), saved_as or "corrections.csv", "-o", "fixed"]),
+        shlex.join(["autosam", "adapt", "fixed", "--model", page.model or "MODEL", "-o", "mine"]),
+    ]
+    return REVIEW.render(data, served=bool(saved_as), page=page, saved_as=saved_as, commands=commands)
 
 
 def correction_data(one: Correction) -> dict[str, Any]:
