@@ -1,10 +1,11 @@
 """Correct results as a person does on the review page who knows the true labels:
 
-    python scripts/answer_review.py RESULTS TRUTH [--most 30]
+    python scripts/answer_review.py RESULTS TRUTH [--most 30] [--whole-images]
 
-The crops come in the order of the page. In each one, every wrong object that it shows is corrected. SAM is asked
-first about an object that is drawn. Where its outline is wrong, it is drawn by hand. Then the crop is said to be
-right. The corrections go into RESULTS/corrections.csv, one after the other. If one is refused, the script stops.
+The crops come in the order of the page, which is that of `autosam review` with or without --whole-images. In each
+one, every wrong object that it shows is corrected. SAM is asked first about an object that is drawn. Where its
+outline is wrong, it is drawn by hand. Then the crop is said to be right. The corrections go into
+RESULTS/corrections.csv, one after the other. If one is refused, the script stops.
 """
 
 import argparse
@@ -26,10 +27,11 @@ from autosam.review.find_doubts import find_doubts
 from autosam.review.page.make_review import corrections_file
 from autosam.review.review_results import ReviewResults
 from autosam.review.server.save_corrections import SavedCorrections
+from autosam.review.whole_images import whole_images
 
 
-def answer_review(results: ReviewResults, truth: str, *, most: int) -> list[Correction]:
-    """Correct the most doubtful crops, and give the corrections of the folder.
+def answer_review(results: ReviewResults, truth: str, *, most: int, whole: bool = False) -> list[Correction]:
+    """Correct the first crops, and give the corrections of the folder.
 
     Parameters
     ----------
@@ -37,6 +39,8 @@ def answer_review(results: ReviewResults, truth: str, *, most: int) -> list[Corr
         A folder of label files with the names of the images.
     most : int
         After so many corrections, the crop is finished, and no other one begun.
+    whole : bool
+        Whether crops are parts of whole images, not what is most doubtful.
 
     Raises
     ------
@@ -52,7 +56,8 @@ def answer_review(results: ReviewResults, truth: str, *, most: int) -> list[Corr
         known[name] = Known(labels, true, None, plan_answers(name, labels, true))
     annotator = Annotator(results, truths, asks_sam=True)
     saved = SavedCorrections(results, corrections_file(results.folder))
-    for doubt in find_doubts(results, device="cpu").doubts:
+    found = whole_images(results) if whole else find_doubts(results, device="cpu")
+    for doubt in found.doubts:
         said = saved.read()
         if len(said) >= most:
             break
@@ -83,9 +88,12 @@ def main() -> int:
     parser.add_argument("results", type=Path)
     parser.add_argument("truth")
     parser.add_argument("--most", type=int, default=30, help="corrections, about")
+    parser.add_argument("--whole-images", action="store_true", help="whole images, part by part")
     given = parser.parse_args()
     try:
-        made = answer_review(ReviewResults.open(given.results), given.truth, most=given.most)
+        made = answer_review(
+            ReviewResults.open(given.results), given.truth, most=given.most, whole=given.whole_images
+        )
     except AutosamError as error:
         print(f"answer_review: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
