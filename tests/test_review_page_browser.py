@@ -3,6 +3,7 @@
 import json
 import time
 
+import numpy as np
 import pytest
 from real_browser import (  # noqa: F401
     CONTRAST,
@@ -266,7 +267,7 @@ def test_names_of_files_are_text_and_nothing_is_loaded(opened, page):
 
 
 def test_a_part_of_a_whole_image_is_done_when_all_in_it_is_right(browser, tmp_path):  # noqa: F811
-    folder = write_results(tmp_path / "out", {"a": FIVE, "b": TWO})
+    folder = write_results(tmp_path / "out", {"a": np.tile(FIVE, (1, 10)), "b": TWO})
     file = folder / "review.html"
     write_review(file, make_review(ReviewResults.open(folder), ReviewOptions(whole=True)))
     show(browser, 1280, "light")
@@ -274,19 +275,48 @@ def test_a_part_of_a_whole_image_is_done_when_all_in_it_is_right(browser, tmp_pa
     browser.execute_script("localStorage.clear()")
     browser.get(file.as_uri())
     states = "return [...document.querySelectorAll('#crops > li')].map((one) => one.dataset.state)"
-    assert find(browser, "#where").text == "1 of 2"
-    # Neither an accepted object nor an added one ends it, and the part stays open.
+    crops = browser.execute_script("return Page.data.crops.map((one) => [one.image, one.col, one.width])")
+    assert [image for image, _, _ in crops] == ["a", "a", "b"]
+    # The first two overlap.
+    first, second, _ = crops
+    border = second[1]
+    assert first[1] + first[2] > border
+    # Neither an accepted object nor an added one ends a part, nor does it do to have seen it.
     click(browser, 70, 30)
     press(browser, "y")
     press(browser, "a")
-    click(browser, 80, 70)
+    click(browser, 80, border - 30, drag_to=(90, border + 4))
     press(browser, Keys.ENTER)
-    assert find(browser, "#where").text == "1 of 2"
-    assert browser.execute_script(states) == ["", ""]
+    assert find(browser, "#where").text == "1 of 3"
+    press(browser, "n")
+    # What was added at the border is shown on both sides of it.
+    assert [
+        one.text.partition("Undo")[0].strip() for one in browser.find_elements(By.CSS_SELECTOR, "#here li")
+    ] == ["added object"]
+    assert browser.execute_script(states) == ["", "", ""]
     press(browser, "c")
-    assert find(browser, "#where").text == "2 of 2"
-    assert browser.execute_script(states) == ["done", ""]
+    press(browser, "c")
+    assert browser.execute_script(states) == ["", "done", "done"]
+    assert "2 of 3 parts called right, 1 of 2 images complete, 4 corrections" in find(browser, "#advance").text
+    assert find(browser, "#where").text == "1 of 3"
+    press(browser, "c")
+    assert told(browser) == "Every part was called right: the images are complete."
     assert browser.get_log("browser") == []
     found = read_corrections(downloaded(browser, tmp_path))
-    assert [one.action for one in found] == ["accept", "add", "reviewed"]
-    assert found[2].box == (0, 0, FIVE.shape[0] - 1, FIVE.shape[1] - 1)
+    assert [one.action for one in found] == ["accept", "add", "reviewed", "reviewed", "reviewed"]
+    assert found[4].box == (0, 0, FIVE.shape[0] - 1, first[2] - 1)
+
+
+def test_boxes_cover_a_crop_together(opened):
+    def covered(*boxes):
+        return opened.execute_script("return CropState.covered([10, 10, 19, 29], arguments[0])", boxes)
+
+    left, right = [0, 0, 50, 19], [0, 20, 50, 60]
+    assert covered(left, right)
+    assert covered([0, 0, 14, 60], [15, 0, 50, 25], [12, 22, 50, 60])
+    assert covered(None)
+    assert not covered()
+    assert not covered(left)
+    assert not covered(left, [0, 21, 50, 60])
+    # All but the pixel in the middle.
+    assert not covered([0, 0, 14, 60], [16, 0, 50, 60], [15, 0, 15, 19], [15, 21, 15, 60])

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from results_folders import discs, write_results
 
+from autosam.errors import InputError
 from autosam.images import read_labels
 from autosam.images.read import read_pixels
 from autosam.review.corrections import Correction
 from autosam.review.corrections_file import append_corrections
+from autosam.review.find_doubts import find_doubts
 from autosam.review.page.make_review import ReviewOptions, make_review
 from autosam.review.page.review_page import render_review
 from autosam.review.review_results import ReviewResults
@@ -24,20 +26,29 @@ def results(tmp_path):
     return write_results(tmp_path / "out", {"a": WIDE, "b": SMALL})
 
 
-def test_parts_cover_each_image_once(results):
+def test_parts_cover_each_image_and_overlap(results):
     found = whole_images(ReviewResults.open(results))
     assert [(one.image, one.crop) for one in found.doubts] == [
-        ("a", (0, 0, 130, 550)),
-        ("a", (0, 550, 130, 1100)),
+        ("a", (0, 0, 130, 618)),
+        ("a", (0, 482, 130, 1100)),
         ("b", (0, 0, *SMALL.shape)),
     ]
     assert {(one.kind, one.objects) for one in found.doubts} == {("part", ())}
     assert found.doubts[1].why.startswith("Part 2 of 2 of this image")
     assert found.doubts[2].why.startswith("The whole image")
     assert (found.others, found.notes) == (0, ())
-    # The first ones are kept, and the rest is counted.
-    fewer = whole_images(ReviewResults.open(results), most=1)
-    assert (fewer.doubts, fewer.others) == (found.doubts[:1], 2)
+
+
+def test_an_image_is_listed_whole_or_not_at_all(results):
+    opened = ReviewResults.open(results)
+    found = whole_images(opened)
+    assert whole_images(opened, most=2).doubts == found.doubts[:2]
+    assert whole_images(opened, most=2).others == 1
+    # The first one does not fit, and the second does.
+    assert (whole_images(opened, most=1).doubts, whole_images(opened, most=1).others) == (found.doubts[2:], 2)
+    (results / "b_labels.tif").unlink()
+    with pytest.raises(InputError, match="--crops is 1, and no image has fewer than 2 parts"):
+        whole_images(ReviewResults.open(results), most=1)
 
 
 def test_parts_are_smaller_where_objects_are_crowded(tmp_path):
@@ -45,9 +56,36 @@ def test_parts_are_smaller_where_objects_are_crowded(tmp_path):
     crowded, few = discs(places, shape=(320, 320)), discs(places[:9], shape=(320, 320))
     opened = ReviewResults.open(write_results(tmp_path / "out", {"crowded": crowded, "few": few}))
     parts = [one.crop for one in whole_images(opened).doubts if one.image == "crowded"]
-    # A dozen of 100 objects would be 111 pixels, and 128 is the least: as near as equal parts come to it.
-    assert parts == [(0, 0, 160, 160), (0, 160, 160, 320), (160, 0, 320, 160), (160, 160, 320, 320)]
+    # A dozen of 100 objects would be 111 pixels, and 128 is the least: two and a half parts to a side.
+    assert parts == [(0, 0, 180, 180), (0, 140, 180, 320), (140, 0, 320, 180), (140, 140, 320, 320)]
     assert [one.crop for one in whole_images(opened).doubts if one.image == "few"] == [(0, 0, 320, 320)]
+
+
+def change_record(folder, **changes):
+    """Change the entry of the image b; None removes a field."""
+    record = folder / "autosam_run.json"
+    kept = json.loads(record.read_text(encoding="utf-8"))
+    entry = kept["images"]["b"] | changes
+    kept["images"]["b"] = {key: value for key, value in entry.items() if value is not None}
+    record.write_text(json.dumps(kept), encoding="utf-8")
+
+
+def test_images_that_cannot_become_complete_are_left_out(results):
+    change_record(results, inside_px=50)
+    found = whole_images(ReviewResults.open(results))
+    assert {one.image for one in found.doubts} == {"a"}
+    (note,) = found.notes
+    assert "b was segmented inside an area alone" in note
+    (results / "a_labels.tif").unlink()
+    with pytest.raises(InputError, match="b was segmented inside an area alone"):
+        whole_images(ReviewResults.open(results))
+
+
+def test_an_image_that_is_gone_is_not_shown(results):
+    (results.parent / "images" / "b.tif").unlink()
+    page = make_review(ReviewResults.open(results), ReviewOptions(whole=True))
+    assert {crop.doubt.image for crop in page.crops} == {"a"}
+    assert page.notes[0].lower().startswith("b: ")
 
 
 @pytest.mark.parametrize("number", [0, 1, 2, 3, 12])
@@ -62,22 +100,19 @@ def test_the_beginning_of_the_order_is_spread():
 
 
 def test_results_that_do_not_tell_the_size_are_read(results):
-    record = results / "autosam_run.json"
-    kept = json.loads(record.read_text(encoding="utf-8"))
-    for entry in kept["images"].values():
-        del entry["rows"], entry["columns"]
-    record.write_text(json.dumps(kept), encoding="utf-8")
+    change_record(results, rows=None, columns=None)
     assert [one.shape for one in ReviewResults.open(results).images.values()] == [WIDE.shape, SMALL.shape]
 
 
 def test_the_page_shows_parts_and_asks_no_model(autosam, results):
     status, out, _ = autosam("review", "out", "--whole-images", "--crops", 2)
     assert status == 0
-    assert "2 crops of 3 to review: out/review.html" in out
+    assert "2 parts of 3 to review: out/review.html" in out
     text = render_review(make_review(ReviewResults.open(results), ReviewOptions(crops=2, whole=True)))
     assert "Parts of images, one image after the other" in text
     assert "Parts of images that are not on this page: 1." in text
     assert "most doubtful" not in text
+    assert "All in this part is right" in text
 
 
 def test_an_image_whose_parts_are_right_has_complete_labels(autosam, tmp_path, results):
@@ -93,3 +128,7 @@ def test_an_image_whose_parts_are_right_has_complete_labels(autosam, tmp_path, r
     assert (read_pixels(training / "valid" / "a.tif") != 0).all()
     assert np.unique(read_labels(training / "labels" / "a.tif")).tolist() == [0, 1, 2]
     assert not list((training / "images").glob("b*"))
+    # Nothing of it is asked again.
+    again = ReviewResults.open(tmp_path / "fixed")
+    assert {one.image for one in whole_images(again).doubts} == {"b"}
+    assert {one.image for one in find_doubts(again, device="cpu").doubts} == {"b"}

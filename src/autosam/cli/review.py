@@ -50,7 +50,7 @@ def review(
         False, "--no-browser", help="With --serve, print the address and open no browser."
     ),
     crops: int = typer.Option(
-        MOST_CROPS, "--crops", min=1, metavar="N", help="Show so many crops at most, the first ones."
+        MOST_CROPS, "--crops", min=1, metavar="N", help="Show so many crops, or parts of whole images, at most."
     ),
     whole_images: bool = typer.Option(
         False,
@@ -68,12 +68,13 @@ def review(
     images: ImagesPlace = None,
     device: Device = "auto",
 ) -> None:
-    """Make a page on which you correct results, what is most doubtful first.
+    """Make a page on which you correct results: what is most doubtful first, or image by image.
 
-    Crops show what is doubtful and why. Accept, delete, merge, split, redraw or add objects by keys and clicks.
-    The page works without a network, and saves corrections.csv for autosam apply. With --serve, nothing leaves
-    this machine either: the page is served at 127.0.0.1, and its address holds a secret token. For a page on
-    another machine, forward the port: ssh -L 8000:127.0.0.1:8000 MACHINE, and there --port 8000.
+    Crops show what is doubtful and why, or parts of whole images. Accept, delete, merge, split, redraw or add
+    objects by keys and clicks. The page works without a network, and saves corrections.csv for autosam apply. With
+    --serve, nothing leaves this machine either: the page is served at 127.0.0.1, and its address holds a secret
+    token. For a page on another machine, forward the port: ssh -L 8000:127.0.0.1:8000 MACHINE, and there
+    --port 8000.
     """
     with leaving_at_once():
         from autosam.errors import ConfigError
@@ -167,4 +168,4 @@ def _look(opened: "ReviewResults", options: "ReviewOptions") -> "ReviewPage":
 
 def _crops(page: "ReviewPage") -> str:
     more = f" of {len(page.crops) + page.hidden:,}" if page.hidden else ""
-    return f"{count(len(page.crops), 'crop')}{more}"
+    return f"{count(len(page.crops), 'part' if page.whole else 'crop')}{more}"

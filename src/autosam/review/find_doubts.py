@@ -3,9 +3,13 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from autosam.errors import AutosamError, InputError
 from autosam.pipeline.origin_images import OriginImages
 from autosam.pipeline.segmenter import Segmenter
+from autosam.review.corrected_files import TRAINING, TrainingFiles
 from autosam.review.corrected_labels import ObjectOrigin
 from autosam.review.doubt import Doubt, SeenAgain, image_doubts, rank
 from autosam.review.prompt_answers import open_segmenter
@@ -68,10 +72,11 @@ def find_doubts(
         If `images` has no image, or provenance.csv is damaged.
     """
     looking = _Looking(OriginImages(images), read_provenance(results.folder), device)
+    earlier = TrainingFiles(results.folder / TRAINING)
     names, found, number = list(results.images), list[Doubt](), 0
     for done, image in enumerate(results.images.values(), 1):
         try:
-            seen = image_doubts(looking.see(image))
+            seen = _still_open(image_doubts(looking.see(image)), earlier.area(image.name, image.shape))
             number += len(seen)
             found += seen
         except InputError as error:
@@ -83,6 +88,14 @@ def find_doubts(
     ordered = rank(found, names)[:most]
     notes = tuple(dict.fromkeys((*results.notes, *looking.notes)))
     return FoundDoubts(tuple(ordered), notes, number - len(ordered))
+
+
+def _still_open(doubts: list[Doubt], area: NDArray[np.bool_] | None) -> list[Doubt]:
+    """Leave out what lies in an area that was called right in an earlier round."""
+    if area is None:
+        return doubts
+    windows = ((one, np.s_[one.crop[0] : one.crop[2], one.crop[1] : one.crop[3]]) for one in doubts)
+    return [one for one, window in windows if not area[window].all()]
 
 
 class _Looking:

@@ -87,8 +87,8 @@ class ReviewImage:
         """
         if self.found.by_parts:
             raise InputError(
-                f"{self.name} is a large image, which was segmented by parts and cannot be corrected; cut it into "
-                "images of up to 20,000 pixels a side"
+                f"the image {self.name} is a large one, which was segmented by parts and cannot be corrected; cut "
+                "it into images of up to 20,000 pixels a side"
             )
         labels = self.found.read()
         if labels.ndim != 2:

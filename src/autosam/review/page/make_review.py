@@ -91,9 +91,11 @@ def make_review(
     # An image that is gone was named by the search already.
     named = {note.split(":")[0] for note in found.notes}
     notes = [*found.notes, *(note for note in made.notes if note.split(":")[0] not in named)]
+    # Of an image that is gone, nothing can be applied, and so its labels cannot become complete.
+    crops = [crop for crop in made.crops if not (options.whole and crop.missing)]
     return make_page(
         results,
-        made.crops,
+        crops,
         hidden=found.others,
         notes=map(as_sentence, notes),
         corrections=earlier,

@@ -133,9 +133,11 @@ def render_review(page: ReviewPage, *, saved_as: str = "") -> str:
         "served": bool(saved_as),
     }
     folder = Path(saved_as).parent if saved_as else page.title
+    # The folder of the results cannot be that of the corrected ones.
+    fixed = "fixed_again" if page.title.startswith("fixed") else "fixed"
     commands = [
-        shlex.join(["autosam", "apply", str(folder), saved_as or "corrections.csv", "-o", "fixed"]),
-        shlex.join(["autosam", "adapt", "fixed", "--model", page.model or "MODEL", "-o", "mine"]),
+        shlex.join(["autosam", "apply", str(folder), saved_as or "corrections.csv", "-o", fixed]),
+        shlex.join(["autosam", "adapt", fixed, "--model", page.model or "MODEL", "-o", "mine"]),
     ]
     return REVIEW.render(data, served=bool(saved_as), page=page, saved_as=saved_as, commands=commands)
 

@@ -25,9 +25,11 @@
     byId("understood").textContent = again ? "Try again" : "Close";
   }
 
+  const whole = crops.some((one) => one.kind === "part");
   const stateOf = (one, known) => {
     if (CropState.isDone(one, known)) return "done";
-    return corrections.seen.has(keyOf(one)) ? "seen" : "";
+    // It does not do to have seen a part of a whole image: someone has to call it right.
+    return !whole && corrections.seen.has(keyOf(one)) ? "seen" : "";
   };
 
   // What is shown.
@@ -42,8 +44,14 @@
     });
     byId("looked").value = looked;
     const count = known.length;
-    byId("advance").textContent =
-      `${looked} of ${crops.length} looked at, ${count} correction${count === 1 ? "" : "s"}`;
+    const listing = [`${looked} of ${crops.length} ${whole ? "parts called right" : "looked at"}`];
+    if (whole) {
+      const images = new Set(crops.map((one) => one.image));
+      const open = new Set(crops.filter((one) => !stateOf(one, known)).map((one) => one.image));
+      listing.push(`${images.size - open.size} of ${images.size} image${images.size === 1 ? "" : "s"} complete`);
+    }
+    listing.push(`${count} correction${count === 1 ? "" : "s"}`);
+    byId("advance").textContent = listing.join(", ");
     if (crops.length) showDecisions(known);
     if (!corrections.keeps && !data.served) {
       trouble("This browser keeps nothing for this page. Download the corrections before you close it.");
@@ -54,7 +62,8 @@
     const seen = (one) =>
       CropState.isAbout(one, crop()) ||
       (one.image === crop().image &&
-        (one.points.some((point) => CropState.contains(crop(), point)) || one.objects.some((id) => view.ids.includes(id))));
+        (CropState.reaches(one, crop()) ||
+          one.points.some((point) => CropState.contains(crop(), point)) || one.objects.some((id) => view.ids.includes(id))));
     const here = known.filter(seen);
     view.decide((id) => (corrections.of(crop().image, id) || { action: "" }).action, chosen);
     view.mark([...here, { ...draft.shape, action: draft.mode }], draft.mode === "split" ? crop().points : []);
@@ -106,7 +115,7 @@
     const order = crops.map((_, number) => (at + 1 + number) % crops.length);
     const next = order.find((number) => !stateOf(crops[number], known));
     if (next !== undefined && next !== at) open(next);
-    else tell("You have looked at all crops.");
+    else tell(whole ? "Every part was called right: the images are complete." : "You have looked at all crops.");
   }
 
   // Actions.
