@@ -93,6 +93,13 @@ def test_half_shrinks_weights_and_keeps_what_needs_precision(tensors, path):
     )
 
 
+def test_what_is_read_as_stored_is_written_again_bit_for_bit(tensors, path):
+    save_model(path, tensors=tensors, metadata=HEADER, half=True)
+    again = path.with_name("again.safetensors")
+    save_model(again, tensors=load_model(path, as_stored=True)[0], metadata=HEADER)
+    assert again.read_bytes() == path.read_bytes()
+
+
 def test_half_shrinks_rows_of_weights_but_no_running_statistics(path):
     rows = {f"generator.1.{name}": torch.linspace(0, 1, 128) for name in ("weight", "bias", "running_mean")}
     rows["generator.2.bias"] = torch.linspace(0, 1, 127)

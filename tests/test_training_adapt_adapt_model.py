@@ -13,7 +13,7 @@ from autosam.config import Config
 from autosam.data import LabeledImage
 from autosam.images import write_json, write_labels, write_png
 from autosam.metrics import contingency_table
-from autosam.models.files.checkpoint import load_model, read_header
+from autosam.models.files.checkpoint import load_model, read_header, save_model
 from autosam.models.files.file_hash import file_sha256
 from autosam.models.files.model_file import load_networks
 from autosam.training.adapt import adapt_model as module
@@ -68,11 +68,17 @@ def test_new_weights_that_are_not_better_make_way(
 
     monkeypatch.setattr(module, "mixed", spoiled)
     out = tmp_path / "new.safetensors"
-    found = adapted(write_discs(tmp_path / "data", 1), generator, out, steps=1)
+    # In float32 and not rounded, as older files are.
+    tensors, header = load_model(generator)
+    exact = {name: value * 1.0001 if value.is_floating_point() else value for name, value in tensors.items()}
+    older = tmp_path / "older.safetensors"
+    save_model(older, tensors=exact, metadata=header)
+    found = adapted(write_discs(tmp_path / "data", 1), older, out, steps=1)
     assert not found.better
-    old, new = load_model(generator)[0], load_model(out)[0]
+    old, new = load_model(older, as_stored=True)[0], load_model(out, as_stored=True)[0]
     assert old.keys() == new.keys()
     assert all(torch.equal(tensor, new[name]) for name, tensor in old.items())
+    assert {tensor.dtype for tensor in old.values()} == {tensor.dtype for tensor in new.values()}
     record = read_header(out).training["adapted"]
     assert (record["planned"], record["trained"], record["steps"]) == ("generator", "thresholds", 1)
 

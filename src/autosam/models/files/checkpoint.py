@@ -105,13 +105,18 @@ def save_model(
         os.fsync(file.fileno())
 
 
-def load_model(path: str | Path) -> tuple[dict[str, Tensor], ModelHeader]:
+def load_model(path: str | Path, *, as_stored: bool = False) -> tuple[dict[str, Tensor], ModelHeader]:
     """Read a model file.
+
+    Parameters
+    ----------
+    as_stored : bool
+        Keep float16 and bfloat16, so that the same tensors can be written again bit for bit.
 
     Returns
     -------
     tensors : dict of str to torch.Tensor
-        On the CPU, sorted by name; float16 and bfloat16 come back as float32.
+        On the CPU, sorted by name; by default float16 and bfloat16 come back as float32.
 
     Raises
     ------
@@ -125,9 +130,9 @@ def load_model(path: str | Path) -> tuple[dict[str, Tensor], ModelHeader]:
         tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
     if CHECKSUM in values and values[CHECKSUM] != _checksum(tensors, values):
         raise ModelError(f"{path} is damaged: its content does not fit its checksum; get the file again")
+    short = () if as_stored else (torch.float16, torch.bfloat16)
     tensors = {
-        _renamed(name): tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
-        for name, tensor in tensors.items()
+        _renamed(name): tensor.float() if tensor.dtype in short else tensor for name, tensor in tensors.items()
     }
     return tensors, header
 

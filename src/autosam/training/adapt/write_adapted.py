@@ -82,8 +82,9 @@ def write_adapted(
         training[NOTICE] = task.header.notice
     header = replace(task.header, settings=settings, training=training)
     if weights is None:
-        tensors, _ = load_model(task.path)
-        save_model(out, tensors=tensors, metadata=header, half=True)
+        # Bit for bit: even float16 in place of float32 moves objects that are near a threshold.
+        tensors, _ = load_model(task.path, as_stored=True)
+        save_model(out, tensors=tensors, metadata=header)
         return record, []
     networks = file_networks(weights.trainee, weights.state)
     networks, said = _with_statistics(networks, task, after, new=weights.trainee.new_generator)
