@@ -1,5 +1,7 @@
 """The content of the review page, and what is refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from results_folders import discs, write_results
@@ -55,6 +57,12 @@ def test_the_page_has_the_most_doubtful_crops_and_tells_of_the_rest(results):
     # What comes then, to be typed as it stands.
     assert f"autosam apply out corrections.csv -o fixed\nautosam adapt fixed --model {page.model} -o mine" in text
     assert page.model
+    # Neither corrected results nor the next model have the names of what they are made from.
+    again = render_review(replace(page, title="fixed", model="mine.safetensors"))
+    assert "autosam apply fixed corrections.csv -o fixed_again\nautosam adapt fixed_again" in again
+    assert "--model mine.safetensors -o mine_again" in again
+    third = render_review(replace(page, title="fixed_again"))
+    assert "autosam apply fixed_again corrections.csv -o fixed_again_again" in third
 
 
 def test_the_browser_keeps_what_was_clicked_for_the_same_results(results):

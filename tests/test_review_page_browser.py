@@ -298,7 +298,7 @@ def test_a_part_of_a_whole_image_is_done_when_all_in_it_is_right(browser, tmp_pa
     assert "2 of 3 parts called right, 1 of 2 images complete, 4 corrections" in find(browser, "#advance").text
     assert find(browser, "#where").text == "1 of 3"
     press(browser, "c")
-    assert told(browser) == "Every part was called right: the images are complete."
+    assert told(browser) == "Every part on this page was called right."
     assert browser.get_log("browser") == []
     found = read_corrections(downloaded(browser, tmp_path))
     assert [one.action for one in found] == ["accept", "add", "reviewed", "reviewed", "reviewed"]

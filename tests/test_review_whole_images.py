@@ -1,20 +1,22 @@
 """Whole images to review: their parts, their order, and what becomes of images whose parts were called right."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from results_folders import discs, write_results
 
 from autosam.errors import InputError
-from autosam.images import read_labels
+from autosam.images import read_labels, write_labels
 from autosam.images.read import read_pixels
 from autosam.review.corrections import Correction
 from autosam.review.corrections_file import append_corrections
 from autosam.review.find_doubts import find_doubts
+from autosam.review.page import make_review as make_review_module
 from autosam.review.page.make_review import ReviewOptions, make_review
 from autosam.review.page.review_page import render_review
-from autosam.review.review_results import ReviewResults
+from autosam.review.review_results import ReviewImage, ReviewResults
 from autosam.review.whole_images import far_apart, whole_images
 
 WIDE = discs([(30, 30, 12), (60, 700, 20), (90, 1000, 9)], shape=(130, 1100))
@@ -81,11 +83,34 @@ def test_images_that_cannot_become_complete_are_left_out(results):
         whole_images(ReviewResults.open(results))
 
 
-def test_an_image_that_is_gone_is_not_shown(results):
-    (results.parent / "images" / "b.tif").unlink()
-    page = make_review(ReviewResults.open(results), ReviewOptions(whole=True))
-    assert {crop.doubt.image for crop in page.crops} == {"a"}
-    assert page.notes[0].lower().startswith("b: ")
+def test_labels_that_cannot_be_read_stop_no_other_image(results):
+    write_labels(results / "b_labels.tif", np.zeros((2, *SMALL.shape), np.int32))
+    found = whole_images(ReviewResults.open(results))
+    assert {one.image for one in found.doubts} == {"a"}
+    assert "b have shape (2, 96, 128)" in found.notes[0]
+    write_labels(results / "b_labels.tif", SMALL[:50])
+    (note,) = whole_images(ReviewResults.open(results)).notes
+    assert "the labels of b have another size than its image" in note
+
+
+def test_an_image_that_is_gone_takes_no_place(results):
+    (results.parent / "images" / "a.tif").unlink()
+    page = make_review(ReviewResults.open(results), ReviewOptions(crops=2, whole=True))
+    assert {crop.doubt.image for crop in page.crops} == {"b"}
+    assert page.notes[0].lower().startswith("a: ")
+
+
+def test_an_image_of_several_channels_is_refused_before_it_is_reviewed(results, monkeypatch):
+    load = ReviewImage.load
+
+    def several(image, origins):
+        loaded = load(image, origins)
+        return replace(loaded, image=[loaded.image, loaded.image]) if image.name == "b" else loaded
+
+    monkeypatch.setattr(ReviewImage, "load", several)
+    found = whole_images(ReviewResults.open(results))
+    assert {one.image for one in found.doubts} == {"a"}
+    assert "b has several channels" in found.notes[0]
 
 
 @pytest.mark.parametrize("number", [0, 1, 2, 3, 12])
@@ -104,7 +129,8 @@ def test_results_that_do_not_tell_the_size_are_read(results):
     assert [one.shape for one in ReviewResults.open(results).images.values()] == [WIDE.shape, SMALL.shape]
 
 
-def test_the_page_shows_parts_and_asks_no_model(autosam, results):
+def test_the_page_shows_parts_and_asks_no_model(autosam, results, monkeypatch):
+    monkeypatch.setattr(make_review_module, "find_doubts", None)
     status, out, _ = autosam("review", "out", "--whole-images", "--crops", 2)
     assert status == 0
     assert "2 parts of 3 to review: out/review.html" in out
@@ -132,3 +158,7 @@ def test_an_image_whose_parts_are_right_has_complete_labels(autosam, tmp_path, r
     again = ReviewResults.open(tmp_path / "fixed")
     assert {one.image for one in whole_images(again).doubts} == {"b"}
     assert {one.image for one in find_doubts(again, device="cpu").doubts} == {"b"}
+    (results.parent / "images" / "b.tif").unlink()
+    left = whole_images(again)
+    assert left.doubts == ()
+    assert left.notes[0].startswith("b: ")

@@ -13,7 +13,7 @@ from autosam.cli.interrupts import leaving_at_once
 from autosam.cli.options import Device, ImagesPlace
 from autosam.cli.progress import progress
 from autosam.cli.words import count, file_size
-from autosam.review.page import MOST_CROPS
+from autosam.review.page import MOST_CROPS, MOST_PARTS
 
 if TYPE_CHECKING:
     from autosam.review.page.make_review import ReviewOptions
@@ -49,8 +49,13 @@ def review(
     no_browser: bool = typer.Option(
         False, "--no-browser", help="With --serve, print the address and open no browser."
     ),
-    crops: int = typer.Option(
-        MOST_CROPS, "--crops", min=1, metavar="N", help="Show so many crops, or parts of whole images, at most."
+    crops: int | None = typer.Option(
+        None,
+        "--crops",
+        min=1,
+        metavar="N",
+        help=f"Show so many crops, or parts of whole images, at most. [{MOST_CROPS}, or {MOST_PARTS} parts]",
+        show_default=False,
     ),
     whole_images: bool = typer.Option(
         False,
@@ -158,9 +163,14 @@ def _look(opened: "ReviewResults", options: "ReviewOptions") -> "ReviewPage":
     """Find what to look at, with a bar."""
     from autosam.review.page.make_review import make_review
 
-    with progress("looking for doubts", 2 * len(opened.images)) as bar:
-        before = {"looking for doubts": 0, "cutting crops": len(opened.images)}
-        page = make_review(opened, options, progress=lambda what, done, _: bar.update(before[what] + done, ""))
+    images = len(opened.images)
+    with progress("cutting parts" if options.whole else "looking for doubts", 2 * images) as bar:
+        before = {"looking for doubts": 0, "cutting crops": images}
+
+        def tell(what: str, done: int, todo: int) -> None:
+            bar.update(before[what] + done * images / todo)
+
+        page = make_review(opened, options, progress=tell)
     for text in page.notes[:10]:
         note(text)
     return page

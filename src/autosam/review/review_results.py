@@ -72,8 +72,9 @@ class ReviewImage:
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns of the image; an `InputError` as that of `read_labels`."""
-        if not self.found.by_parts and {"rows", "columns"} <= set(self.entry):
-            return int(self.entry["rows"]), int(self.entry["columns"])
+        rows, columns = self.entry.get("rows"), self.entry.get("columns")
+        if not self.found.by_parts and rows and columns:
+            return int(rows), int(columns)
         rows, columns = self.read_labels().shape
         return rows, columns
 

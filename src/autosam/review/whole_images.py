@@ -1,11 +1,14 @@
 """Whole images to look at, part by part, in place of what is doubtful."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise, product
-from math import sqrt
+from math import ceil, sqrt
 from typing import TypeVar
 
+import numpy as np
+
 from autosam.errors import InputError
+from autosam.pipeline.origin_images import OriginImages
 from autosam.review.corrected_files import TRAINING, TrainingFiles
 from autosam.review.doubt import Doubt
 from autosam.review.find_doubts import FoundDoubts
@@ -16,17 +19,19 @@ SMALLEST, LARGEST = 128, 512
 OBJECTS = 12
 """In a part, about, if its side allows it. So a part is soon done, also where objects are crowded."""
 
+LONGER = 1.25
+"""How much longer a side can be before there is one part more."""
 OVERLAP = 1 / 8
 """How far a part reaches into its neighbors, relative to its own side."""
 
 Item = TypeVar("Item")
 
 
-def whole_images(results: ReviewResults, *, most: int | None = None) -> FoundDoubts:
+def whole_images(results: ReviewResults, *, most: int | None = None, images: str | None = None) -> FoundDoubts:
     """List the parts of all images, image after image. No model is asked.
 
     An image of which each part was called right has complete labels. It shows its objects in their usual share,
-    which doubtful crops do not. Images that follow each other in the list lie far apart in the results, because
+    which doubtful crops do not. Images that follow each other in the list lie far apart by name, because
     neighboring slices of a stack are alike. Parts overlap, so that one shows what another one cuts.
 
     Parameters
@@ -34,52 +39,60 @@ def whole_images(results: ReviewResults, *, most: int | None = None) -> FoundDou
     results : ReviewResults
     most : int, optional
         How many parts to list at most. An image has all of its parts in the list, or none. By default all.
+    images : str, optional
+        File or folder of the images, by name; by default where the run record says.
 
     Returns
     -------
     FoundDoubts
-        Its doubts are of the kind ``part``, those of an image in raster order. Parts that were called right in an
-        earlier round are left out. So are images that cannot be corrected as a whole, which the notes name.
+        Its doubts are of the kind ``part``, those of an image in raster order. Images that were complete in an
+        earlier round are left out. So are images of which nothing can be learnt as a whole, which the notes name.
 
     Raises
     ------
     InputError
-        If no image can be corrected as a whole, or each has more parts than may be listed.
+        If nothing can be learnt of any image, or each has more parts than may be listed.
     """
-    earlier = TrainingFiles(results.folder / TRAINING)
-    notes, parts, others, least = list(results.notes), list[Doubt](), 0, 0
-    for image in far_apart(list(results.images.values())):
+    origins, earlier = OriginImages(images), TrainingFiles(results.folder / TRAINING)
+    notes, parts, left = list(results.notes), list[Doubt](), list[int]()
+    for name in far_apart(sorted(results.images)):
+        image = results.images[name]
         try:
-            own = _open_parts(image, earlier)
+            own = [] if _is_complete(image, earlier) else _parts_of(image)
+            if most is not None and len(parts) + len(own) > most:
+                left.append(len(own))
+            elif own:
+                _check(image, origins)
+                parts += own
         except InputError as error:
             notes.append(str(error))
-            continue
-        least = min(least or len(own), len(own))
-        if most is not None and len(parts) + len(own) > most:
-            others += len(own)
-        else:
-            parts += own
-    if len(notes) == len(results.notes) + len(results.images):
-        raise InputError(notes[-1])
-    if others and not parts:
-        raise InputError(f"--crops is {most}, and no image has fewer than {least} parts; give a larger number")
-    return FoundDoubts(tuple(parts), tuple(notes), others)
+    refused = notes[len(results.notes) :]
+    if len(refused) == len(results.images):
+        raise InputError(refused[0])
+    if left and not parts:
+        raise InputError(f"--crops is {most}, and no image has fewer than {min(left)} parts; give a larger number")
+    return FoundDoubts(tuple(parts), tuple(notes), sum(left))
 
 
-def _open_parts(image: ReviewImage, earlier: TrainingFiles) -> list[Doubt]:
-    """List the parts of an image that were not called right yet."""
+def _is_complete(image: ReviewImage, earlier: TrainingFiles) -> bool:
+    area = earlier.area(image.name, image.shape)
+    return area is not None and bool(area.all())
+
+
+def _check(image: ReviewImage, origins: OriginImages) -> None:
+    """Refuse an image of which nothing can be learnt as a whole."""
     if "inside_px" in image.entry:
         raise InputError(
             f"the image {image.name} was segmented inside an area alone (--inside), and its labels cannot become "
             "complete; segment it without --inside, or leave out --whole-images"
         )
-    area = earlier.area(image.name, image.shape)
-    found = []
-    for crop, why in _parts_of(image.shape, int(image.entry.get("instances", 0))):
-        top, left, bottom, right = crop
-        if area is None or not area[top:bottom, left:right].all():
-            found.append(Doubt(image.name, crop, (), "part", 1.0, why))
-    return found
+    if image.read_labels().shape != image.shape:
+        raise InputError(f"the labels of {image.name} have another size than its image; segment it again")
+    if not isinstance(image.load(origins).image, np.ndarray):
+        raise InputError(
+            f"the image {image.name} has several channels, which autosam adapt does not learn from; leave out "
+            "--whole-images to correct it"
+        )
 
 
 def far_apart(items: Sequence[Item]) -> list[Item]:
@@ -96,14 +109,18 @@ def far_apart(items: Sequence[Item]) -> list[Item]:
     return [items[at] for at in sorted(range(len(items)), key=lambda at: f"{at:0{digits}b}"[::-1])]
 
 
-def _parts_of(shape: tuple[int, int], objects: int) -> Iterator[tuple[tuple[int, int, int, int], str]]:
-    """Give the parts of an image in raster order, and what is said of each."""
-    wanted = sqrt(OBJECTS * shape[0] * shape[1] / max(1, objects))
-    rows, cols = (_cuts(side, min(max(wanted, SMALLEST), LARGEST)) for side in shape)
+def _parts_of(image: ReviewImage) -> list[Doubt]:
+    """Give the parts of an image in raster order."""
+    height, width = image.shape
+    wanted = sqrt(OBJECTS * height * width / max(1, int(image.entry.get("instances") or 0)))
+    rows, cols = (_cuts(side, min(max(wanted, SMALLEST), LARGEST)) for side in (height, width))
     parts = list(product(rows, cols))
+    found = []
     for number, ((top, bottom), (left, right)) in enumerate(parts, 1):
         what = "The whole image" if len(parts) == 1 else f"Part {number} of {len(parts)} of this image"
-        yield (top, left, bottom, right), f"{what}: put right what is wrong, then press c."
+        why = f"{what}: put right what is wrong, then press c."
+        found.append(Doubt(image.name, (top, left, bottom, right), (), "part", 0.0, why))
+    return found
 
 
 def _cuts(side: int, wanted: float) -> list[tuple[int, int]]:
@@ -111,10 +128,10 @@ def _cuts(side: int, wanted: float) -> list[tuple[int, int]]:
 
     Examples
     --------
-    >>> _cuts(1100, 512), _cuts(640, 512)
-    ([(0, 618), (482, 1100)], [(0, 640)])
+    >>> _cuts(1100, 512), _cuts(600, 512)
+    ([(0, 618), (482, 1100)], [(0, 600)])
     """
-    count = max(1, round(side / wanted))
+    count = ceil(side / (wanted * LONGER))
     more = int(side / count * OVERLAP)
     edges = [side * number // count for number in range(count + 1)]
     return [(max(0, first - more), min(side, last + more)) for first, last in pairwise(edges)]

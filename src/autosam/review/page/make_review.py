@@ -10,7 +10,7 @@ from autosam.review.corrections import Correction
 from autosam.review.corrections_file import FURTHER, read_corrections
 from autosam.review.find_doubts import FoundDoubts, find_doubts
 from autosam.review.fixed_place import is_corrected
-from autosam.review.page import MOST_CROPS
+from autosam.review.page import MOST_CROPS, MOST_PARTS
 from autosam.review.page.review_crops import make_crops
 from autosam.review.page.review_page import ReviewPage, make_page
 from autosam.review.review_results import ReviewResults
@@ -23,8 +23,8 @@ class ReviewOptions:
 
     Attributes
     ----------
-    crops : int
-        How many crops at most, the first ones.
+    crops : int, optional
+        How many crops at most, the first ones; by default `MOST_CROPS` of doubt, or `MOST_PARTS` of whole images.
     images : str, optional
         File or folder of the images, by name; by default where the run record says.
     device : str
@@ -33,7 +33,7 @@ class ReviewOptions:
         Whether whole images are shown, part by part, not what is doubtful.
     """
 
-    crops: int = MOST_CROPS
+    crops: int | None = None
     images: str | None = None
     device: str = "auto"
     whole: bool = False
@@ -91,11 +91,9 @@ def make_review(
     # An image that is gone was named by the search already.
     named = {note.split(":")[0] for note in found.notes}
     notes = [*found.notes, *(note for note in made.notes if note.split(":")[0] not in named)]
-    # Of an image that is gone, nothing can be applied, and so its labels cannot become complete.
-    crops = [crop for crop in made.crops if not (options.whole and crop.missing)]
     return make_page(
         results,
-        crops,
+        made.crops,
         hidden=found.others,
         notes=map(as_sentence, notes),
         corrections=earlier,
@@ -107,7 +105,6 @@ def _to_look_at(
     results: ReviewResults, options: ReviewOptions, progress: Callable[[int, int], None]
 ) -> FoundDoubts:
     if options.whole:
-        return whole_images(results, most=options.crops)
-    return find_doubts(
-        results, images=options.images, device=options.device, most=options.crops, progress=progress
-    )
+        return whole_images(results, most=options.crops or MOST_PARTS, images=options.images)
+    most = options.crops or MOST_CROPS
+    return find_doubts(results, images=options.images, device=options.device, most=most, progress=progress)

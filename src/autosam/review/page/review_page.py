@@ -131,13 +131,16 @@ def render_review(page: ReviewPage, *, saved_as: str = "") -> str:
         "widest_gap": WIDEST_GAP,
         "corrections": [correction_data(one) for one in page.corrections],
         "served": bool(saved_as),
+        "whole": page.whole,
     }
     folder = Path(saved_as).parent if saved_as else page.title
-    # The folder of the results cannot be that of the corrected ones.
-    fixed = "fixed_again" if page.title.startswith("fixed") else "fixed"
+    # Corrected results and the new model cannot have the names of what they are made from.
+    fixed = f"{page.title}_again" if page.title.startswith("fixed") else "fixed"
+    old = page.model.partition(".")[0]
+    new = f"{old}_again" if old.startswith("mine") else "mine"
     commands = [
         shlex.join(["autosam", "apply", str(folder), saved_as or "corrections.csv", "-o", fixed]),
-        shlex.join(["autosam", "adapt", fixed, "--model", page.model or "MODEL", "-o", "mine"]),
+        shlex.join(["autosam", "adapt", fixed, "--model", page.model or "MODEL", "-o", new]),
     ]
     return REVIEW.render(data, served=bool(saved_as), page=page, saved_as=saved_as, commands=commands)
 

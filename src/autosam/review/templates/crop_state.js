@@ -24,16 +24,21 @@ class CropState {
     return rests.every((rest) => CropState.covered(rest, others));
   }
 
+  static overlap(one, other) {
+    return one[0] <= other[2] && one[2] >= other[0] && one[1] <= other[3] && one[3] >= other[1];
+  }
+
+  /* Gives the box around the mask or the box of a correction that draws; null where it has neither. */
+  static drawnBox(one) {
+    if (!one.mask) return one.action === "reviewed" ? null : one.box;
+    const [row, col, height, width] = one.mask.split(/[ :]/, 4).map(Number);
+    return CropState.boxOf({ row, col, height, width });
+  }
+
   /* Tells whether something that is drawn reaches into a crop. */
   static reaches(one, crop) {
-    let box = one.box;
-    if (one.mask) {
-      const [row, col, height, width] = one.mask.split(/[ :]/, 4).map(Number);
-      box = CropState.boxOf({ row, col, height, width });
-    }
-    if (!box || one.action === "reviewed") return false;
-    const [top, left, bottom, right] = CropState.boxOf(crop);
-    return box[0] <= bottom && box[2] >= top && box[1] <= right && box[3] >= left;
+    const box = CropState.drawnBox(one);
+    return Boolean(box) && CropState.overlap(box, CropState.boxOf(crop));
   }
 
   static contains(crop, [row, col]) {
@@ -42,11 +47,8 @@ class CropState {
 
   /* Where the object of a correction that draws is: [row, column], or several. */
   static placesOf(one) {
-    if (one.mask) {
-      const [row, col, height, width] = one.mask.split(/[ :]/, 4).map(Number);
-      return [[row + height / 2, col + width / 2]];
-    }
-    if (one.box) return [[(one.box[0] + one.box[2]) / 2, (one.box[1] + one.box[3]) / 2]];
+    const box = CropState.drawnBox(one);
+    if (box) return [[(box[0] + box[2]) / 2, (box[1] + box[3]) / 2]];
     return one.points.filter((_, number) => one.labels[number]);
   }
 
@@ -58,15 +60,17 @@ class CropState {
     return one.objects.some((id) => crop.objects.includes(id));
   }
 
-  /* Tells whether a crop is done: all that is doubtful in it was decided. */
+  /* Tells whether a crop is done: all of it was called right, or all that is doubtful in it was decided. */
   static isDone(crop, corrections) {
-    const own = corrections.filter((one) => CropState.isAbout(one, crop));
-    const decided = own.flatMap((one) => one.objects);
-    const right = corrections.filter((one) => one.image === crop.image && one.action === "reviewed");
-    if (CropState.covered(CropState.boxOf(crop), right.map((one) => one.box))) return true;
-    // A part of a whole image is done when someone says that all in it is right.
+    const about = corrections.filter((one) => one.image === crop.image);
+    const box = CropState.boxOf(crop);
+    const right = about.filter((one) => one.action === "reviewed").map((one) => one.box);
+    if (CropState.covered(box, right.filter((one) => !one || CropState.overlap(one, box)))) return true;
+    // Nothing else ends a part of a whole image.
     if (crop.kind === "part") return false;
+    const own = about.filter((one) => CropState.isAbout(one, crop));
     if (!crop.objects.length) return own.some((one) => one.action === "add");
+    const decided = own.flatMap((one) => one.objects);
     return crop.objects.every((id) => decided.includes(id));
   }
 }

@@ -3,7 +3,7 @@
 (() => {
   const { data, pictures, all } = Page;
   const byId = (id) => document.getElementById(id);
-  const { crops } = data;
+  const { crops, whole } = data;
   const sources = all("[data-crop] .frame").map((frame) => (frame.querySelector("img") || {}).src || "");
   const told = byId("told");
   let [at, chosen, unsaved] = [0, [], false];
@@ -25,7 +25,6 @@
     byId("understood").textContent = again ? "Try again" : "Close";
   }
 
-  const whole = crops.some((one) => one.kind === "part");
   const stateOf = (one, known) => {
     if (CropState.isDone(one, known)) return "done";
     // It does not do to have seen a part of a whole image: someone has to call it right.
@@ -35,10 +34,13 @@
   // What is shown.
   function refresh() {
     const known = corrections.all;
+    const [images, open] = [new Set(), new Set()];
     let looked = 0;
     all("#crops > li").forEach((item, number) => {
       const state = stateOf(crops[number], known);
       looked += Boolean(state);
+      images.add(crops[number].image);
+      if (!state) open.add(crops[number].image);
       item.dataset.state = state;
       item.querySelector(".state").textContent = state;
     });
@@ -46,8 +48,6 @@
     const count = known.length;
     const listing = [`${looked} of ${crops.length} ${whole ? "parts called right" : "looked at"}`];
     if (whole) {
-      const images = new Set(crops.map((one) => one.image));
-      const open = new Set(crops.filter((one) => !stateOf(one, known)).map((one) => one.image));
       listing.push(`${images.size - open.size} of ${images.size} image${images.size === 1 ? "" : "s"} complete`);
     }
     listing.push(`${count} correction${count === 1 ? "" : "s"}`);
@@ -115,7 +115,7 @@
     const order = crops.map((_, number) => (at + 1 + number) % crops.length);
     const next = order.find((number) => !stateOf(crops[number], known));
     if (next !== undefined && next !== at) open(next);
-    else tell(whole ? "Every part was called right: the images are complete." : "You have looked at all crops.");
+    else tell(whole ? "Every part on this page was called right." : "You have looked at all crops.");
   }
 
   // Actions.
@@ -155,7 +155,7 @@
     accept: () => {
       if (!chosen.length) return tell("Choose an object first: click it.");
       record("accept", { by: "model", objects: chosen });
-      return crop().kind === "part" ? undefined : goOn();
+      return whole ? undefined : goOn();
     },
     delete: () => {
       if (!chosen.length) return tell("Choose an object first: click it.");
@@ -166,8 +166,7 @@
     redraw: () => begin("redraw"),
     add: () => begin("add"),
     reviewed: () => {
-      const { row, col, height, width } = crop();
-      record("reviewed", { box: [row, col, row + height - 1, col + width - 1] });
+      record("reviewed", { box: CropState.boxOf(crop()) });
       goOn();
     },
     undo: () => {
