@@ -36,9 +36,9 @@ def test_crops_have_pixels_outlines_and_ids(results):
     assert (first.picture.height, first.picture.width) == (30, 40)
     assert first.picture.jpeg
     assert list(first.picture.layers["objects"]) == [3]
-    assert np.array_equal(first.labels, THREE[50:80, 70:110])
     data = first.for_page()
-    assert np.array_equal(np.repeat(data["runs"][::2], data["runs"][1::2]), first.labels.ravel())
+    assert np.array_equal(np.repeat(data["runs"][::2], data["runs"][1::2]), THREE[50:80, 70:110].ravel())
+    assert (data["row"], data["col"], data["height"], data["width"]) == (50, 70, 30, 40)
     assert first.data["layers"]["objects"][0][2] == 0.9
     # Nothing lies in it.
     assert second.for_page()["runs"] == [0, 25]

@@ -29,8 +29,8 @@ class ReviewCrop:
     ----------
     doubt : Doubt
     picture : PagePicture
-    labels : ndarray of int32, shape (h, w)
-        The ids in the crop, 0 for background.
+    runs : list of int
+        The ids in the crop row by row, as pairs: an id, 0 for background, and how many pixels in a row have it.
     missing : str
         Why the image itself is not shown; empty where it is.
     data : mapping
@@ -39,24 +39,25 @@ class ReviewCrop:
 
     doubt: Doubt
     picture: PagePicture
-    labels: NDArray[np.int32]
+    runs: list[int]
     missing: str
     data: dict[str, Any]
 
     def for_page(self) -> dict[str, Any]:
         """Give what the page's scripts know of the crop."""
         doubt = self.doubt
+        top, left, bottom, right = doubt.crop
         return {
             "image": doubt.image,
             "kind": doubt.kind,
             "why": doubt.why,
             "objects": list(doubt.objects),
             "points": [list(point) for point in doubt.points],
-            "row": doubt.crop[0],
-            "col": doubt.crop[1],
-            "height": self.labels.shape[0],
-            "width": self.labels.shape[1],
-            "runs": _runs_of(self.labels),
+            "row": top,
+            "col": left,
+            "height": bottom - top,
+            "width": right - left,
+            "runs": self.runs,
         }
 
 
@@ -133,11 +134,14 @@ def _cut(image: ReviewImage, shown: ShownImage, doubt: Doubt, budget: int) -> Re
         # An overlay that was reduced.
         pixels = None
     picture = fit_picture(None if pixels is None else pixels[window], {"objects": labels}, most=budget)
-    return ReviewCrop(doubt, picture, labels, shown.missing, picture_data(image.name, picture, shown.scores))
+    # Labels of all crops at once would take much memory.
+    return ReviewCrop(
+        doubt, picture, _runs_of(labels), shown.missing, picture_data(image.name, picture, shown.scores)
+    )
 
 
 def _runs_of(labels: NDArray[np.int32]) -> list[int]:
-    """Write ids row by row as pairs: an id, and how many pixels in a row have it.
+    """Write ids as `ReviewCrop.runs` has them.
 
     Examples
     --------
