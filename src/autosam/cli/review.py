@@ -61,7 +61,7 @@ def review(
         False,
         "--whole-images",
         help="Show whole images, part by part, in place of what is doubtful. An image of which you called every "
-        "part right has complete labels, from which a model learns best.",
+        "part right has complete labels to learn from.",
     ),
     model: str | None = typer.Option(
         None,
