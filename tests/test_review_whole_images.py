@@ -41,6 +41,19 @@ def test_parts_cover_each_image_and_overlap(results):
     assert (found.others, found.notes) == (0, ())
 
 
+def test_parts_leave_no_pixel_out(tmp_path):
+    shapes = [(40, 2000), (641, 640), (130, 131), (20, 20)]
+    images = {f"{at}": discs([(10, 10, 5)], shape=shape) for at, shape in enumerate(shapes)}
+    parts = whole_images(ReviewResults.open(write_results(tmp_path / "out", images))).doubts
+    for name, labels in images.items():
+        seen = np.zeros(labels.shape, int)
+        for top, left, bottom, right in (one.crop for one in parts if one.image == name):
+            assert 0 <= top < bottom <= labels.shape[0]
+            assert 0 <= left < right <= labels.shape[1]
+            seen[top:bottom, left:right] += 1
+        assert seen.min() == 1
+
+
 def test_an_image_is_listed_whole_or_not_at_all(results):
     opened = ReviewResults.open(results)
     found = whole_images(opened)

@@ -4,8 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from autosam.config import load_config
+from autosam.models.files.model_file import load_networks
+from autosam.models.files.zoo import resolve_model
+from autosam.models.networks import build_networks
 from autosam.prompts import MaskPrompt, Prompt
 from autosam.training.prompting.vary import drop_parts, vary_points
 
@@ -30,3 +34,13 @@ def test_a_series_has_one_way_of_prompting_in_training_and_at_inference(name: st
         (varied,) = drop_parts([whole], training, rng)
         assert (len(varied.points), varied.box is not None, varied.mask is not None) == (2, box, False)
     assert {1, 5, 10, 20} <= numbers <= set(range(1, 21))
+
+
+@pytest.mark.parametrize("name", ["points_alone", "points_and_box"])
+def test_a_run_starts_from_the_bundled_model_of_today(name: str) -> None:
+    started = build_networks(load_config(FOLDER / f"{name}.yaml").model)
+    mito, _ = load_networks(resolve_model("mito"))
+    for part in ("sam", "generator"):
+        ours, theirs = (getattr(networks, part).state_dict() for networks in (started, mito))
+        assert ours.keys() == theirs.keys()
+        assert all(torch.equal(value, theirs[key]) for key, value in ours.items())
