@@ -17,12 +17,11 @@ from autosam.review.review_results import ReviewImage, ReviewResults
 SMALLEST, LARGEST = 128, 512
 """Sides of parts in pixels, about: what a person sees at once, with enough around most objects."""
 OBJECTS = 12
-"""In a part, about, if its side allows it. So a part is soon done, also where objects are crowded."""
-
+"""How many a part has, about, if its side allows it. So a crowded part does not take long either."""
 LONGER = 1.25
-"""How much longer a side can be before there is one part more."""
+"""How much longer than wanted a part can be, before there is one more."""
 OVERLAP = 1 / 8
-"""How far a part reaches into its neighbors, relative to its own side."""
+"""How far a part reaches into its neighbors, relative to its side."""
 
 Item = TypeVar("Item")
 
