@@ -5,13 +5,16 @@
 DATA is what `autosam train` was given, and the config is that of the training: its sources and split say which
 images are for training. Each `--fold FILE=SOURCE` names a model that has not seen a source; several sources are
 parted by commas. The candidates are what that model makes of their training images. For each fold, a table
-says how right a region classifier of the other folds is about it.
+says how right a region classifier of the other folds is about it. With `--own`, candidates of MODEL itself in the
+images that it was trained on count, too, each source a quarter of a fold. That suits a model that was trained for
+much longer than those of the folds.
 
 Without `--fold`, MODEL makes the candidates itself, of the images that it was trained on. A generator that knows
 these by heart makes the region classifier too confident. The weights and the header stay as they are.
 """
 
 import argparse
+from collections.abc import Collection
 from pathlib import Path
 
 from autosam import load_config
@@ -34,12 +37,17 @@ def main() -> None:
         metavar="FILE=SOURCE",
         help="model file that was trained without these sources; once for each",
     )
+    parser.add_argument(
+        "--own", action="store_true", help="learn from what MODEL makes of its own training images, too"
+    )
     parser.add_argument("--images", type=int, default=500, help="most images of each source (%(default)s)")
     args = parser.parse_args()
 
     named = [text.rpartition("=") for text in args.fold]
     if wrong := [text for text, (file, _, names) in zip(args.fold, named, strict=True) if not (file and names)]:
         parser.error(f"--fold {wrong[0]} names no model file or no source; write FILE=SOURCE")
+    if args.own and not named:
+        parser.error("--own goes with --fold; without it, MODEL alone makes the candidates")
     config = load_config(args.config)
     labeled_images = load_part(args.data, config, "train")
     sources = {image.source for image in labeled_images}
@@ -52,8 +60,12 @@ def main() -> None:
 
     if wanted:
         folds = [Fold(file, _of(labeled_images, names)) for file, names in wanted]
+        known = trained_sources(read_header(args.model).training) if args.own else set()
+        own = _of(labeled_images, known)
+        if args.own and not own:
+            parser.error(f"--own: {args.model} was trained on none of the sources of {args.config}; leave it out")
         measured = add_cross_fitted_region_classifier(
-            args.model, folds, images=args.images, seed=config.seed, report=_say
+            args.model, folds, images=args.images, own=own, seed=config.seed, report=_say
         )
         for text, of in zip(args.fold, measured, strict=True):
             print(f"{text}, by a region classifier of the other folds:", *_lines(of), sep="\n  ")
@@ -74,7 +86,7 @@ def _lines(of: Reliability | None) -> list[str]:
     ]
 
 
-def _of(labeled_images: list[LabeledImage], sources: list[str]) -> list[LabeledImage]:
+def _of(labeled_images: list[LabeledImage], sources: Collection[str]) -> list[LabeledImage]:
     return [image for image in labeled_images if image.source in sources]
 
 

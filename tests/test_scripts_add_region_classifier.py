@@ -31,3 +31,12 @@ def test_a_fold_whose_model_knows_its_source_is_refused(tmp_path, monkeypatch, c
     assert refused.value.code == 2
     assert "was trained on vnc; give one that lacks them" in capsys.readouterr().err
     assert MITO.read_bytes() == before
+
+
+def test_own_candidates_without_a_fold_are_refused(tmp_path, monkeypatch, capsys):
+    arguments = [str(tmp_path), str(MITO), "--config", "generator", "--own"]
+    monkeypatch.setattr(sys, "argv", ["add_region_classifier.py", *arguments])
+    with pytest.raises(SystemExit) as refused:
+        load_script("add_region_classifier").main()
+    assert refused.value.code == 2
+    assert "--own goes with --fold" in capsys.readouterr().err

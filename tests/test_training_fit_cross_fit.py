@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from blobs import labeled_image
 from test_training_fit_region_classifier import ColorsAreMaps, mean_precision, pairs, saved, settings
 from torch import Tensor
 
+from autosam.config import Config
 from autosam.data import LabeledImage
 from autosam.errors import InputError
 from autosam.models.files.checkpoint import ModelHeader, load_model
@@ -93,6 +95,21 @@ def test_folds_count_the_same_whatever_they_hold(
     assert weights[: len(many)].sum() == pytest.approx(weights[len(many) :].sum())
 
 
+def test_own_candidates_count_a_quarter_of_a_fold(
+    models: dict[str, Networks], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folds = [Fold(named("any"), [pairs(0)]), Fold(named("any"), [pairs(1)])]
+    parts = fold_regions(settings(), folds, images=9)
+    own = fold_regions(settings(), [Fold(named("any"), [pairs(seed) for seed in range(4)])], images=9)
+    fitted: list[TrainingRegions] = []
+    monkeypatch.setattr(cross_fit, "fit_to_regions", lambda given, config: fitted.append(given))
+    fit_to_folds(parts, settings(), [*own, None])
+    first = sum(len(part) for part in parts if part is not None)
+    weights = fitted[0].weights
+    assert len(weights) == first + sum(len(part) for part in own if part is not None)
+    assert weights[first:].sum() == pytest.approx(weights[:first].sum() / 2 / 4)
+
+
 def test_a_generator_of_other_channels_is_refused(models: dict[str, Networks]) -> None:
     config = settings("model.generator.channels=[foreground,center]")
     with pytest.raises(
@@ -163,3 +180,30 @@ def test_a_model_file_gets_one_of_other_models(tmp_path: Path, monkeypatch: pyte
     assert loaded.region_classifier.diameter == 18
     with pytest.raises(InputError, match=r"0 training images give no region classifier for .*model\.safetensors"):
         add_cross_fitted_region_classifier(path, [], images=4)
+
+
+def test_own_candidates_are_those_of_the_model_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "model.safetensors"
+    saved(path)
+    own = [replace(labeled_image(seed), source=f"source {seed % 2}") for seed in range(4)]
+    asked: list[list[LabeledImage]] = []
+
+    def spied(
+        networks: Networks, config: Config, labeled_images: list[LabeledImage], **kind: Any
+    ) -> TrainingRegions | None:
+        asked.append(list(labeled_images))
+        return training_regions(networks, config, labeled_images, **kind)
+
+    given: list[int] = []
+
+    def fitted(parts: list[TrainingRegions], config: Config, own: list[TrainingRegions]) -> None:
+        given.extend([len(parts), *(len(part) for part in own)])
+
+    monkeypatch.setattr(cross_fit, "training_regions", spied)
+    monkeypatch.setattr(cross_fit, "fit_to_folds", fitted)
+    with pytest.raises(InputError, match="4 training images give no region classifier"):
+        add_cross_fitted_region_classifier(path, [], images=4, own=own)
+    assert asked == [own[::2], own[1::2]]
+    assert given[0] == 0
+    assert len(given) == 3
+    assert min(given[1:]) > 0

@@ -1,7 +1,7 @@
 """Fit a region classifier to images that generators have not seen, and measure how right it is."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +18,8 @@ from autosam.training.fit.fit_region_classifier import fit_to_regions, none_of
 from autosam.training.fit.model_part import fitting_config, write_part
 from autosam.training.fit.training_regions import TrainingRegions, alike, joined, training_regions
 
+OWN_SHARE = 0.25
+"""How much candidates of the model itself count in a source that it was trained on, beside a fold."""
 EDGES = (0.0, 0.1, 0.3, 0.5, 0.7, 1.0)
 """Region scores between which expected and reached scores are compared."""
 
@@ -91,9 +93,22 @@ def fold_regions(
     return parts
 
 
-def fit_to_folds(parts: Sequence[TrainingRegions | None], config: Config) -> RegionClassifier | None:
-    """Train a region classifier to which each fold counts as much as any other; see `fit_to_regions`."""
-    return fit_to_regions(joined(alike([part for part in parts if part is not None])), config)
+def fit_to_folds(
+    parts: Sequence[TrainingRegions | None], config: Config, own: Sequence[TrainingRegions | None] = ()
+) -> RegionClassifier | None:
+    """Train a region classifier to which each fold counts as much as any other; see `fit_to_regions`.
+
+    Parameters
+    ----------
+    parts : sequence of TrainingRegions or None
+        Of the folds.
+    own : sequence of TrainingRegions or None
+        Candidates of the model itself in each source that it was trained on; each counts ``OWN_SHARE`` of a fold.
+    """
+    folds, known = (alike([part for part in of if part is not None]) for of in (parts, own))
+    return fit_to_regions(
+        joined([*folds, *(replace(part, weights=OWN_SHARE * part.weights) for part in known)]), config
+    )
 
 
 def held_out_reliability(parts: Sequence[TrainingRegions | None], config: Config) -> list[Reliability | None]:
@@ -135,6 +150,7 @@ def add_cross_fitted_region_classifier(
     folds: Sequence[Fold],
     *,
     images: int,
+    own: Sequence[LabeledImage] = (),
     seed: int = 0,
     report: Callable[[int, int], None] | None = None,
 ) -> list[Reliability | None]:
@@ -143,9 +159,12 @@ def add_cross_fitted_region_classifier(
     Parameters
     ----------
     path : Path
-        Replaced when the new file is whole. Its own generator is not asked.
+        Replaced when the new file is whole.
     folds, images, report
         See `fold_regions`.
+    own : sequence of LabeledImage
+        Normalized images that the model itself was trained on. What its generator makes of them counts, too, but
+        little: see `fit_to_folds`. Without any, its generator is not asked.
     seed : int
         Draws the shares.
 
@@ -163,14 +182,25 @@ def add_cross_fitted_region_classifier(
     OutputError
         If the file cannot be written.
     """
-    _, header = load_networks(path)
+    networks, header = load_networks(path)
     config = fitting_config(header, seed=seed)
     parts = fold_regions(config, folds, images=images, report=report)
-    region_classifier = fit_to_folds(parts, config)
+    known = [
+        training_regions(networks, config, of_source, images=images, report=report)
+        for of_source in _by_source(own)
+    ]
+    region_classifier = fit_to_folds(parts, config, known)
     if region_classifier is None:
-        raise InputError(none_of(path, sum(len(fold.labeled_images) for fold in folds)))
+        raise InputError(none_of(path, len(own) + sum(len(fold.labeled_images) for fold in folds)))
     write_part(path, REGION_CLASSIFIER, region_classifier.state_dict())
     return held_out_reliability(parts, config)
+
+
+def _by_source(labeled_images: Sequence[LabeledImage]) -> list[list[LabeledImage]]:
+    return [
+        [image for image in labeled_images if image.source == name]
+        for name in sorted({image.source for image in labeled_images})
+    ]
 
 
 def _with_networks_of(config: Config, header: ModelHeader, path: Path) -> Config:
