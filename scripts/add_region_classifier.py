@@ -6,8 +6,7 @@ DATA is what `autosam train` was given, and the config is that of the training: 
 images are for training. Each `--fold FILE=SOURCE` names a model that has not seen a source; several sources are
 parted by commas. The candidates are what that model makes of their training images. For each fold, a table
 says how right a region classifier of the other folds is about it. With `--own`, candidates of MODEL itself in the
-images that it was trained on count, too, each source a quarter of a fold. That suits a model that was trained for
-much longer than those of the folds.
+images that it was trained on count, too, each source a quarter of a fold; the table is without them.
 
 Without `--fold`, MODEL makes the candidates itself, of the images that it was trained on. A generator that knows
 these by heart makes the region classifier too confident. The weights and the header stay as they are.

@@ -154,7 +154,7 @@ def add_cross_fitted_region_classifier(
     seed: int = 0,
     report: Callable[[int, int], None] | None = None,
 ) -> list[Reliability | None]:
-    """Put a region classifier into a model file that was fitted to folds.
+    """Fit a region classifier to folds, and put it into a model file.
 
     Parameters
     ----------
@@ -163,15 +163,16 @@ def add_cross_fitted_region_classifier(
     folds, images, report
         See `fold_regions`.
     own : sequence of LabeledImage
-        Normalized images that the model itself was trained on. What its generator makes of them counts, too, but
-        little: see `fit_to_folds`. Without any, its generator is not asked.
+        Normalized images that the model itself was trained on. What its generator makes of them counts, too: see
+        `fit_to_folds`. At most ``images`` of each source are taken. Without any, its generator is not asked.
     seed : int
         Draws the shares.
 
     Returns
     -------
     list of Reliability or None
-        How right a region classifier of the others is about each fold; see `held_out_reliability`.
+        How right a region classifier of the other folds, without ``own``, is about each fold; see
+        `held_out_reliability`.
 
     Raises
     ------
