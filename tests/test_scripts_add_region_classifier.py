@@ -40,3 +40,33 @@ def test_own_candidates_without_a_fold_are_refused(tmp_path, monkeypatch, capsys
         load_script("add_region_classifier").main()
     assert refused.value.code == 2
     assert "--own goes with --fold" in capsys.readouterr().err
+
+
+def test_own_images_are_those_of_the_sources_that_the_model_knows(tmp_path, monkeypatch, capsys):
+    write_discs(tmp_path, 3)
+    recipe = tmp_path / "recipe.yaml"
+    place = "images: images, labels: labels"
+    recipe.write_text(f"data: {{sources: [{{name: new, {place}}}, {{name: vnc, {place}}}]}}")
+    arguments = [str(tmp_path), str(MITO), "--config", str(recipe), "--fold", f"{MITO}=new"]
+    script = load_script("add_region_classifier")
+    given = []
+
+    def added(path, folds, **kind):
+        given.append(([image.source for fold in folds for image in fold.labeled_images], kind["own"]))
+        return [None]
+
+    monkeypatch.setattr(script, "add_cross_fitted_region_classifier", added)
+    for options in ([], ["--own"]):
+        monkeypatch.setattr(sys, "argv", ["add_region_classifier.py", *arguments, *options])
+        script.main()
+    (fold, nothing), (same, own) = given
+    assert set(fold) == {"new"}
+    assert same == fold
+    assert nothing == []
+    assert [image.source for image in own] == ["vnc"] * len(fold)
+
+    recipe.write_text(f"data: {{sources: [{{name: new, {place}}}]}}")
+    with pytest.raises(SystemExit) as refused:
+        script.main()
+    assert refused.value.code == 2
+    assert "was trained on none of the sources of" in capsys.readouterr().err

@@ -181,28 +181,31 @@ def test_a_model_file_gets_one_of_other_models(tmp_path: Path, monkeypatch: pyte
         add_cross_fitted_region_classifier(path, [], images=4)
 
 
-def test_own_candidates_are_those_of_the_model_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "model.safetensors"
-    saved(path)
-    own = [replace(labeled_image(seed), source=f"source {seed % 2}") for seed in range(4)]
-    asked: list[list[LabeledImage]] = []
+def test_own_candidates_are_those_of_the_model_itself(
+    models: dict[str, Networks], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models["other"] = Networks(None, Inverted().eval())  # type: ignore[arg-type]
+    fold = [pairs(9)]
+    own = [replace(pairs(seed), source=f"source {seed % 2}") for seed in range(4)]
+    asked: list[tuple[Networks, list[LabeledImage]]] = []
 
     def spied(
         networks: Networks, config: Config, labeled_images: list[LabeledImage], **kind: Any
     ) -> TrainingRegions | None:
-        asked.append(list(labeled_images))
+        asked.append((networks, list(labeled_images)))
         return training_regions(networks, config, labeled_images, **kind)
 
-    given: list[int] = []
+    given: list[list[int]] = []
 
     def fitted(parts: list[TrainingRegions], config: Config, own: list[TrainingRegions]) -> None:
-        given.extend([len(parts), *(len(part) for part in own)])
+        given.extend([len(part) for part in of] for of in (parts, own))
 
     monkeypatch.setattr(cross_fit, "training_regions", spied)
     monkeypatch.setattr(cross_fit, "fit_to_folds", fitted)
-    with pytest.raises(InputError, match="4 training images give no region classifier"):
-        add_cross_fitted_region_classifier(path, [], images=4, own=own)
-    assert asked == [own[::2], own[1::2]]
-    assert given[0] == 0
-    assert len(given) == 3
-    assert min(given[1:]) > 0
+    with pytest.raises(InputError, match="5 training images give no region classifier"):
+        add_cross_fitted_region_classifier(named("any"), [Fold(named("other"), fold)], images=4, own=own)
+    assert [networks for networks, _ in asked] == [models["other"], models["any"], models["any"]]
+    assert [images for _, images in asked] == [fold, own[::2], own[1::2]]
+    (of_fold,), of_own = given
+    assert min(of_fold, *of_own) > 0
+    assert len(of_own) == 2

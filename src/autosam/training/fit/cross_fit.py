@@ -16,10 +16,10 @@ from autosam.models.files.model_file import load_networks
 from autosam.models.statistics.region_classifier import RegionClassifier
 from autosam.training.fit.fit_region_classifier import fit_to_regions, none_of
 from autosam.training.fit.model_part import fitting_config, write_part
-from autosam.training.fit.training_regions import TrainingRegions, alike, joined, training_regions
+from autosam.training.fit.training_regions import TrainingRegions, alike, by_source, joined, training_regions
 
 OWN_SHARE = 0.25
-"""How much candidates of the model itself count in a source that it was trained on, beside a fold."""
+"""How much the model's own candidates of one source count, relative to a fold."""
 EDGES = (0.0, 0.1, 0.3, 0.5, 0.7, 1.0)
 """Region scores between which expected and reached scores are compared."""
 
@@ -96,19 +96,23 @@ def fold_regions(
 def fit_to_folds(
     parts: Sequence[TrainingRegions | None], config: Config, own: Sequence[TrainingRegions | None] = ()
 ) -> RegionClassifier | None:
-    """Train a region classifier to which each fold counts as much as any other; see `fit_to_regions`.
+    """Train a region classifier to which each fold counts as much as any other.
 
     Parameters
     ----------
     parts : sequence of TrainingRegions or None
-        Of the folds.
+        Of the folds; see `fold_regions`.
     own : sequence of TrainingRegions or None
         Candidates of the model itself in each source that it was trained on; each counts ``OWN_SHARE`` of a fold.
+
+    Returns
+    -------
+    RegionClassifier or None
+        None where there is nothing, or too little, to learn from; see `fit_to_regions`.
     """
     folds, known = (alike([part for part in of if part is not None]) for of in (parts, own))
-    return fit_to_regions(
-        joined([*folds, *(replace(part, weights=OWN_SHARE * part.weights) for part in known)]), config
-    )
+    shares = [replace(part, weights=OWN_SHARE * part.weights) for part in known]
+    return fit_to_regions(joined([*folds, *shares]), config)
 
 
 def held_out_reliability(parts: Sequence[TrainingRegions | None], config: Config) -> list[Reliability | None]:
@@ -186,22 +190,14 @@ def add_cross_fitted_region_classifier(
     networks, header = load_networks(path)
     config = fitting_config(header, seed=seed)
     parts = fold_regions(config, folds, images=images, report=report)
-    known = [
-        training_regions(networks, config, of_source, images=images, report=report)
-        for of_source in _by_source(own)
+    own_parts = [
+        training_regions(networks, config, of_source, images=images, report=report) for of_source in by_source(own)
     ]
-    region_classifier = fit_to_folds(parts, config, known)
+    region_classifier = fit_to_folds(parts, config, own_parts)
     if region_classifier is None:
         raise InputError(none_of(path, len(own) + sum(len(fold.labeled_images) for fold in folds)))
     write_part(path, REGION_CLASSIFIER, region_classifier.state_dict())
     return held_out_reliability(parts, config)
-
-
-def _by_source(labeled_images: Sequence[LabeledImage]) -> list[list[LabeledImage]]:
-    return [
-        [image for image in labeled_images if image.source == name]
-        for name in sorted({image.source for image in labeled_images})
-    ]
 
 
 def _with_networks_of(config: Config, header: ModelHeader, path: Path) -> Config:

@@ -100,6 +100,12 @@ def alike(parts: Sequence[TrainingRegions]) -> list[TrainingRegions]:
     return [replace(part, weights=part.weights / part.weights.sum()) for part in parts if len(part)]
 
 
+def by_source(labeled_images: Sequence[LabeledImage]) -> list[list[LabeledImage]]:
+    """Divide labeled images by their source, in order of the sources' names."""
+    names = sorted({labeled_image.source for labeled_image in labeled_images})
+    return [[labeled_image for labeled_image in labeled_images if labeled_image.source == name] for name in names]
+
+
 def _of_image(segmenter: Segmenter, labeled_image: LabeledImage, *, diameter: float) -> TrainingRegions | None:
     view = segmenter.view(labeled_image.image, labeled_image.zoom, normalized=True)
     maps = segmenter.predict(view).probabilities
@@ -165,6 +171,5 @@ def _without_sam(config: Config) -> Config:
 
 def _share(labeled_images: Sequence[LabeledImage], images: int) -> Iterator[LabeledImage]:
     """Give at most so many labeled images of each source."""
-    for name in sorted({labeled_image.source for labeled_image in labeled_images}):
-        own = [labeled_image for labeled_image in labeled_images if labeled_image.source == name]
+    for own in by_source(labeled_images):
         yield from evenly_spaced(own, min(1.0, images / len(own)))
